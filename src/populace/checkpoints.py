@@ -1,0 +1,181 @@
+"""Checkpoints: the states of all members on disk, by Orbax; the last few are kept.
+
+A checkpoint appears under its final name only when it is complete, and carries a checksum of every
+array, so that a damaged one is noticed and the one before is used.
+"""
+
+import contextlib
+import logging
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.engine import Cohort, Engine
+from populace.errors import RunError
+
+LAYOUT = 1
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they lie.
+        keep: how many of the newest are kept.
+    """
+
+    def __init__(self, folder: Path, keep: int = 3) -> None:
+        import orbax.checkpoint as ocp  # half a second: only runs that train or load pay for it
+
+        self.folder = folder
+        self._ocp = ocp
+        folder.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+
+    def save(self, engine: Engine, info: dict[str, Any]) -> None:
+        """Save the engine as it stands; writing goes on in the background.
+
+        Raises:
+            RunError: this or the checkpoint before could not be written.
+        """
+        arrays = {name: x for c, cohort in enumerate(engine.cohorts) for name, x in _flat(cohort, c)}
+        sums = {name: zlib.crc32(np.ascontiguousarray(x).data) for name, x in arrays.items()}
+        note = info | {"layout": LAYOUT, "step": engine.step, "crc32": sums}
+        args = self._ocp.args
+        with self._clear(engine.step):
+            self._manager.save(
+                engine.step,
+                args=args.Composite(
+                    arrays=args.StandardSave(arrays), info=args.JsonSave(note)
+                ),
+            )
+
+    def wait(self) -> None:
+        """Wait until everything saved so far is on disk.
+
+        Raises:
+            RunError: it could not be written.
+        """
+        with self._clear(None):
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
+
+    def steps(self) -> list[int]:
+        """Return the steps of the complete checkpoints, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def restore(self, engine: Engine, say: Callable[[str], None]) -> dict[str, Any] | None:
+        """Put the newest sound checkpoint into the engine; return its info, or None without one.
+
+        Args:
+            engine: of the same population, not yet trained.
+            say: is told of every checkpoint that was passed over, and why.
+        """
+        for step in reversed(self.steps()):
+            try:
+                arrays, info = self._read(step)
+                for c, cohort in enumerate(engine.cohorts):
+                    _load(cohort, c, arrays)
+            except Exception as error:
+                # Whatever a damaged file makes the reader raise: the one before may be sound.
+                reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
+                say(f"checkpoint {step} is damaged ({reason}); trying the one before")
+                self._manager.delete(step)
+                continue
+            engine.step = info["step"]
+            engine.training_seconds = info["training_seconds"]
+            return info
+        return None
+
+    def close(self) -> None:
+        """Wait for what is being written and free the threads."""
+        self._manager.close()
+
+    def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        args = self._ocp.args
+        found = self._manager.restore(step, args=args.Composite(info=args.JsonRestore()))
+        info = dict(found["info"])
+        if info.get("layout") != LAYOUT:
+            raise ValueError(f"layout {info.get('layout')}, this version reads {LAYOUT}")
+        host = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        meta = self._manager.item_metadata(step)["arrays"]
+        shapes = {
+            name: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=host) for name, m in meta.items()
+        }
+        restored = self._manager.restore(step, args=args.Composite(arrays=args.StandardRestore(shapes)))
+        arrays = {name: np.asarray(x) for name, x in restored["arrays"].items()}
+        for name, expected in info["crc32"].items():
+            if zlib.crc32(np.ascontiguousarray(arrays[name]).data) != expected:
+                raise ValueError(f"checksum of {name} does not match")
+        return arrays, info
+
+    @contextlib.contextmanager
+    def _clear(self, step: int | None) -> Iterator[None]:
+        """Turn whatever writing raises, here or in the background, into one line for the person."""
+        try:
+            yield
+        except Exception as error:
+            what = "the checkpoint" if step is None else f"the checkpoint of step {step}"
+            text = str(error)
+            full = "No space left" in text or "ENOSPC" in text or "RESOURCE_EXHAUSTED" in text
+            reason = "the disk is full" if full else (text.strip().splitlines() or ["unknown"])[0][:200]
+            good = max(self.steps(), default=None)
+            have = "none is complete yet" if good is None else f"the one of step {good} is intact"
+            raise RunError(
+                f"cannot write {what}: {reason}; {have}; mend it, then `populace resume {self.folder.parent}`"
+            ) from error
+
+
+def _flat(cohort: Cohort, index: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and value of every array of the real members, copied to the host."""
+    state = cohort.state()
+    parts = {
+        "state": state,
+        "best": cohort.best,
+        "diverged_at": cohort.carry.diverged_at,
+        "step": cohort.carry.step,
+    }
+    count = len(cohort.group.members)
+    for part, tree in parts.items():
+        for i, leaf in enumerate(jax.tree.leaves(tree)):
+            if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                leaf = jax.random.key_data(leaf)
+            # A copy: the buffer itself is consumed by the next window while the disk still writes.
+            yield f"group{index}-{part}-{i:04d}", np.array(leaf)[:count]
+
+
+def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
+    """Put saved arrays into a cohort; its present arrays say what shape and type they must have."""
+    program = cohort.program
+    members = len(cohort.group.members)
+    source = np.minimum(np.arange(program.slots), members - 1)
+
+    def fill(part: str, tree: Any) -> Any:
+        leaves, structure = jax.tree.flatten(tree)
+        found = []
+        for i, leaf in enumerate(leaves):
+            value = arrays[f"group{index}-{part}-{i:04d}"][source]
+            if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                value = jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))
+            if value.shape != leaf.shape or value.dtype != leaf.dtype:
+                raise ValueError(f"{part} {i} is {value.dtype}{value.shape}, expected {leaf.dtype}{leaf.shape}")
+            found.append(jax.device_put(value, program.placement.by_member))
+        return structure.unflatten(found)
+
+    carry = cohort.carry
+    diverged_at = fill("diverged_at", carry.diverged_at)
+    cohort.best = fill("best", cohort.best)
+    cohort.carry = carry._replace(
+        state=fill("state", carry.state),
+        step=fill("step", carry.step),
+        diverged_at=diverged_at,
+        waiting=jax.device_put(np.asarray(diverged_at) >= 0, program.placement.by_member),
+    )
+    cohort.set_aside()

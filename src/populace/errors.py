@@ -1,0 +1,42 @@
+"""What populace raises for a person to read: one clear line, and the exit code that goes with it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PopulaceError(Exception):
+    """An error whose message is one line for the person: what was wrong, expected, and to do."""
+
+    exit_code = 1
+
+
+class UsageError(PopulaceError, ValueError):
+    """What the user wrote cannot be: a name, a type, a value, a file. Exit code 2."""
+
+    exit_code = 2
+
+
+class RunError(PopulaceError, RuntimeError):
+    """What was asked for was sound and failed all the same: a full disk, a damaged file. Exit code 1."""
+
+
+def unknown(what: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:
+    """Return the error for an unknown name, with the nearest known one, or all of them if few.
+
+    Args:
+        what: kind of thing that was named, such as `"recipe"`.
+        name: the name that is not known.
+        known: the names that are.
+        where: added behind the name, such as `" in [run]"`.
+    """
+    choices = sorted(known)
+    near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
+    if not near:  # `rate` for `learning_rate`: close in meaning, far in letters
+        near = [c for c in choices if len(name) > 2 and (name in c or c in name)][:1]
+    if near:
+        advice = f"did you mean '{near[0]}'?"
+    elif choices:
+        advice = "known: " + ", ".join(choices)
+    else:
+        advice = "there are none"
+    return UsageError(f"unknown {what} '{name}'{where}; {advice}")

@@ -1,0 +1,334 @@
+"""Program: a group of members as compiled functions: begin, advance, evaluate, keep the best.
+
+Every array that differs between members has a leading axis of slots, a share of them on each
+device, and each device works through its share in batches of `width` members: all at once (`vmap`),
+one after the other (`map`), or chunks between the two.
+"""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec
+
+from populace.errors import UsageError
+from populace.learner import Learner, Mean
+from populace.placement import AXIS, Placement
+from populace.population import Group
+
+# Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
+# step reaches (steps are below 2**31), so that nothing added there ever changes the training.
+INIT, EVALUATION, EXAMINATION, EXHIBIT = (2**32 - k for k in (1, 2, 3, 4))
+
+
+class Carry(NamedTuple):
+    """What training carries from step to step; each leaf has the slot axis in front.
+
+    Attributes:
+        state: the learner's state, arrays only.
+        step: iterations completed.
+        diverged_at: the step after which the model was not finite any more, or -1.
+        waiting: diverged and not yet set aside by the host; its batch halts until it is.
+    """
+
+    state: Any
+    step: jax.Array
+    diverged_at: jax.Array
+    waiting: jax.Array
+
+
+class Best(NamedTuple):
+    """The model with the best evaluation so far, its score (higher is better) and its step."""
+
+    model: Any
+    score: jax.Array
+    step: jax.Array
+
+
+class Program:
+    """The compiled functions of one group on its devices.
+
+    Args:
+        group: the stacked learner and its members.
+        root: root seed of the population.
+        placement: the devices.
+        width: members per batch on a device; 1 is `map`, a device's whole share is `vmap`.
+    """
+
+    def __init__(self, group: Group, root: int, placement: Placement, width: int) -> None:
+        self.group, self.placement = group, placement
+        share = -(-len(group.members) // len(placement.devices))
+        self.width = max(1, min(width, share))
+        self.slots = placement.slots(len(group.members), self.width)
+        # Surplus slots repeat the last member: real numbers, so they never diverge on their own.
+        source = np.minimum(np.arange(self.slots), len(group.members) - 1)
+        seeds = np.asarray([m.seed for m in group.members], np.uint32)[source]
+        keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(root)))(jnp.asarray(seeds))
+        self.keys = jax.device_put(keys, placement.by_member)
+        arrays, self._fixed = eqx.partition(group.learner, eqx.is_array)
+        varied, shared = eqx.partition(arrays, group.varied)
+        varied = jax.tree.map(lambda x: x[source], varied)
+        self.varied = jax.device_put(varied, placement.by_member)
+        self.shared = jax.device_put(shared, placement.everywhere)
+        self._check_step()
+
+    # -- the programs ------------------------------------------------------------------------------
+
+    def begin(self) -> Carry:
+        """Return every member before its first step."""
+
+        def one(learner: Learner, key: jax.Array) -> Any:
+            state = learner.init(jax.random.fold_in(key, INIT))
+            finite = _all_finite(learner.snapshot(state))
+            return eqx.filter(state, eqx.is_array), jnp.int32(0), jnp.where(finite, -1, 0), ~finite
+
+        program = self._over_members(one)
+        return Carry(*program(self.varied, self.shared, self.keys))
+
+    def advance(self, carry: Carry, end: int) -> tuple[Carry, dict[str, Mean]]:
+        """Train until `end` steps are completed, or until a batch halts on a diverged member.
+
+        Returns:
+            the carry (the one passed in is consumed), and each metric summed over the steps taken.
+        """
+        return self._advance(self.varied, self.shared, self.keys, carry, jnp.int32(end))
+
+    def evaluate(self, model: Any, salt: int, step: int) -> dict[str, Mean]:
+        """Evaluate every member's snapshot with the key of (member, salt, step)."""
+        return self._evaluate(self.varied, self.shared, self.keys, model, np.uint32(salt), step)
+
+    def examine(self, model: Any, episodes: int) -> dict[str, Mean]:
+        """Evaluate thoroughly, on episodes that nothing was chosen by."""
+
+        def one(learner: Learner, key: jax.Array, model: Any) -> Any:
+            key = jax.random.fold_in(key, EXAMINATION)
+            return dict(learner.examiner(episodes).evaluate(self.whole_model(model), key))
+
+        return self._over_members(one)(self.varied, self.shared, self.keys, model)
+
+    @cached_property
+    def snapshot(self) -> Callable[[Any], Any]:
+        """state -> the models of all members, arrays only."""
+
+        def one(state: Any) -> Any:
+            model = self.learner.snapshot(eqx.combine(state, self._state_rest))
+            return eqx.filter(model, eqx.is_array)
+
+        return jax.jit(jax.vmap(one))
+
+    @cached_property
+    def keep(self) -> Callable[[Best, Any, jax.Array, jax.Array], Best]:
+        """(best, model, score, step) -> best, member by member; a tie keeps the earlier one."""
+
+        def keep(best: Best, model: Any, score: jax.Array, step: jax.Array) -> Best:
+            better = score > best.score
+
+            def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+                return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+            return Best(*jax.tree.map(choose, (model, score, step), tuple(best)))
+
+        return jax.jit(keep)
+
+    @cached_property
+    def take(self) -> Callable[[Any, int], Any]:
+        """(stacked, slot) -> that slot's entry."""
+        return jax.jit(lambda tree, i: jax.tree.map(lambda x: x[i], tree))
+
+    @cached_property
+    def put(self) -> Callable[[Any, int, Any], Any]:
+        """(stacked, slot, entry) -> stacked with that entry in place; the old one is consumed."""
+
+        def put(tree: Any, slot: int, entry: Any) -> Any:
+            return jax.tree.map(lambda x, e: x.at[slot].set(e), tree, entry)
+
+        return jax.jit(put, donate_argnums=0, out_shardings=self.placement.by_member)
+
+    # -- one member, on the host -------------------------------------------------------------------
+
+    @cached_property
+    def learner(self) -> Learner:
+        """The learner of the first slot, as a template: its structure is that of every member."""
+        return self.learner_of(0)
+
+    def learner_of(self, slot: int) -> Learner:
+        """Return the learner as it was for one member."""
+        varied = jax.tree.map(lambda x: x[slot], self.varied)
+        return eqx.combine(varied, self.shared, self._fixed)
+
+    def whole_model(self, model: Any) -> Any:
+        """Return a snapshot with its parts that are not arrays put back."""
+        return eqx.combine(model, self._model_rest)
+
+    # -- how they are built ------------------------------------------------------------------------
+
+    @cached_property
+    def _advance(self) -> Callable[..., Any]:
+        spec, whole = PartitionSpec(AXIS), PartitionSpec()
+        program = jax.shard_map(
+            self._advance_share,
+            mesh=self.placement.mesh,
+            in_specs=(spec, whole, spec, spec, whole),
+            out_specs=spec,
+            check_vma=False,
+        )
+        return jax.jit(program, donate_argnums=3)
+
+    def _advance_share(self, varied: Any, shared: Any, keys: Any, carry: Carry, end: Any) -> Any:
+        count = keys.shape[0] // self.width
+        sums = {n: Mean(*[jnp.zeros(keys.shape[0])] * 2) for n in self._metric_names}
+        if count == 1:
+            return self._advance_batch(varied, shared, keys, carry, sums, end)
+
+        def batch(i: Any, whole: Any) -> Any:
+            here = partial(lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width)
+            args = jax.tree.map(here, (varied, keys, *whole))
+            done = self._advance_batch(args[0], shared, *args[1:], end)
+            return _write(whole, done, i * self.width)
+
+        return lax.fori_loop(0, _unknown(count), batch, (carry, sums))
+
+    def _advance_batch(
+        self, varied: Any, shared: Any, keys: Any, carry: Carry, sums: Any, end: Any
+    ) -> Any:
+        """Step a batch in lockstep; the trip count is dynamic, so one program serves any length."""
+
+        def one(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
+            learner = eqx.combine(varied, shared, self._fixed)
+            state = eqx.combine(state, self._state_rest)
+            state, metrics = learner.step(state, jax.random.fold_in(key, t))
+            finite = _all_finite(learner.snapshot(state))
+            return eqx.filter(state, eqx.is_array), dict(metrics), finite
+
+        every = self._each(one, in_axes=(0, 0, 0, None))
+
+        def going(loop: Any) -> Any:
+            (_, step, _, waiting), _ = loop
+            return (step[0] < end) & ~jnp.any(waiting)
+
+        def step(loop: Any) -> Any:
+            (state, step, diverged_at, _), sums = loop
+            state, metrics, finite = every(varied, keys, state, step[0])
+            fresh = ~finite & (diverged_at < 0)
+            diverged_at = jnp.where(fresh, step + 1, diverged_at)
+            alive = diverged_at < 0
+            kept = jax.tree.map(lambda x: jnp.where(alive, x, 0.0), metrics)
+            sums = {name: sums[name] + kept[name] for name in sums}
+            return Carry(state, step + 1, diverged_at, fresh), sums
+
+        return lax.while_loop(going, step, (carry, sums))
+
+    @cached_property
+    def _evaluate(self) -> Callable[..., Any]:
+        def one(learner: Learner, key: jax.Array, model: Any, salt: Any, step: Any) -> Any:
+            key = jax.random.fold_in(jax.random.fold_in(key, salt), step)
+            return dict(learner.evaluate(self.whole_model(model), key))
+
+        return self._over_members(one, extra=2)
+
+    def _over_members(self, one: Callable[..., Any], extra: int = 0) -> Callable[..., Any]:
+        """Compile `one(learner, key, *stacked, *extra)` over all members, in batches."""
+
+        def share(varied: Any, shared: Any, keys: Any, *rest: Any) -> Any:
+            stacked, common = rest[: len(rest) - extra], rest[len(rest) - extra :]
+
+            def member(varied: Any, key: Any, *own: Any) -> Any:
+                return one(eqx.combine(varied, shared, self._fixed), key, *own, *common)
+
+            every, args = self._each(member), (varied, keys, *stacked)
+            count = keys.shape[0] // self.width
+            if count == 1:
+                return every(*args)
+            first = partial(lax.slice_in_dim, start_index=0, limit_index=self.width)
+            shapes = jax.eval_shape(every, *jax.tree.map(first, args))
+            out = jax.tree.map(lambda s: jnp.zeros((keys.shape[0], *s.shape[1:]), s.dtype), shapes)
+
+            def batch(i: Any, out: Any) -> Any:
+                here = partial(
+                    lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width
+                )
+                return _write(out, every(*jax.tree.map(here, args)), i * self.width)
+
+            return lax.fori_loop(0, _unknown(count), batch, out)
+
+        spec, whole = PartitionSpec(AXIS), PartitionSpec()
+
+        def call(varied: Any, shared: Any, keys: Any, *rest: Any) -> Any:
+            specs = (spec, whole, spec, *[spec] * (len(rest) - extra), *[whole] * extra)
+            mesh = self.placement.mesh
+            return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=spec, check_vma=False)(
+                varied, shared, keys, *rest
+            )
+
+        return jax.jit(call)
+
+    def _each(self, one: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
+        """Vectorise over a batch; a batch of one runs the very program of a member by itself."""
+        if self.width > 1:
+            return jax.vmap(one, in_axes)
+
+        def alone(*args: Any) -> Any:
+            axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+            args = tuple(a if x is None else jax.tree.map(lambda v: v[0], a) for a, x in zip(args, axes))
+            return jax.tree.map(lambda v: jnp.asarray(v)[None], one(*args))
+
+        return alone
+
+    @cached_property
+    def _shapes(self) -> tuple[Any, Any]:
+        """Shapes of (state, metrics) of one member, with what is not an array as it is."""
+        key = jax.random.key(0)
+        state = eqx.filter_eval_shape(lambda k: self.learner.init(k), key)
+        return state, eqx.filter_eval_shape(lambda s, k: self.learner.step(s, k), state, key)
+
+    @cached_property
+    def _state_rest(self) -> Any:
+        return eqx.filter(self._shapes[0], _is_shape, inverse=True)
+
+    @cached_property
+    def _model_rest(self) -> Any:
+        model = eqx.filter_eval_shape(lambda s: self.learner.snapshot(s), self._shapes[0])
+        return eqx.filter(model, _is_shape, inverse=True)
+
+    @cached_property
+    def _metric_names(self) -> list[str]:
+        return sorted(self._shapes[1][1])
+
+    def _check_step(self) -> None:
+        before, (after, metrics) = self._shapes
+        name = type(self.group.learner).__name__
+        for key, value in metrics.items():
+            if not isinstance(value, Mean):
+                raise UsageError(f"{name}.step: metric '{key}' must be a Mean(total, weight)")
+        old, new = (jax.tree_util.tree_flatten_with_path(tree) for tree in (before, after))
+        if old[1] != new[1]:
+            raise UsageError(f"{name}.step returns a state of another structure than {name}.init")
+        for (path, a), (_, b) in zip(old[0], new[0]):
+            if _is_shape(a) and (a.shape, a.dtype) != (b.shape, b.dtype):
+                raise UsageError(
+                    f"{name}.step: state{jax.tree_util.keystr(path)} must stay "
+                    f"{a.dtype}{list(a.shape)}, became {b.dtype}{list(b.shape)}"
+                )
+
+
+def _write(whole: Any, part: Any, start: Any) -> Any:
+    return jax.tree.map(lambda w, p: lax.dynamic_update_slice_in_dim(w, p, start, 0), whole, part)
+
+
+def _unknown(count: int) -> jax.Array:
+    """Hide a trip count from the compiler, which would unroll a loop of one and round differently."""
+    return lax.optimization_barrier(jnp.int32(count))
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)
+
+
+def _all_finite(tree: Any) -> jax.Array:
+    leaves = [x for x in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool(True)

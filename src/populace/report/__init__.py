@@ -1,0 +1,6 @@
+"""Reads finished or stopped runs and draws each, or several side by side, as one self-contained page."""
+
+from populace.report.page import write
+from populace.report.runs import RunLike
+
+__all__ = ["RunLike", "write"]

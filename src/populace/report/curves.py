@@ -1,0 +1,115 @@
+"""Learning curves: the metric tables turned into one curve with a band per setting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from populace.report.runs import Reading
+from populace.statistics import Floats, bootstrap_interval, interquartile_mean
+
+# A screen shows no more points than this, and every point of a band costs a bootstrap.
+POINTS = 80
+IDENTITY = {"step", "units", "member", "setting", "seed"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One metric over time: `values` is `(members, points)`, NaN where nothing was measured."""
+
+    units: Floats
+    steps: Floats
+    members: tuple[int, ...]
+    values: Floats
+
+    def rows(self, members: Sequence[int]) -> Floats:
+        """Return the rows of some members, `(len(members), points)`."""
+        return self.values[[i for i, member in enumerate(self.members) if member in set(members)]]
+
+    def thinned(self, points: int = POINTS) -> "Grid":
+        """Keep so many points at most, evenly spread, the last one always among them."""
+        if len(self.units) <= points:
+            return self
+        kept = np.unique(np.linspace(0, len(self.units) - 1, points).round().astype(int))
+        return Grid(self.units[kept], self.steps[kept], self.members, self.values[:, kept])
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A value with its interval at each point; NaN where no member had one."""
+
+    units: Floats
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+def grid(table: pa.Table, metric: str) -> Grid | None:
+    """Spread a table with a row per member and time over a grid; None where nothing was measured."""
+    names = table.column_names
+    if not table.num_rows or not {"step", "member", metric} <= set(names):
+        return None
+    values = _floats(table, metric)
+    if not np.isfinite(values).any():
+        return None
+    step, member = _floats(table, "step"), _floats(table, "member").astype(int)
+    steps, column = np.unique(step, return_inverse=True)
+    members, row = np.unique(member, return_inverse=True)
+    spread = np.full((len(members), len(steps)), np.nan)
+    spread[row, column] = np.where(np.isfinite(values), values, np.nan)
+    units = steps.copy()
+    if "units" in names:
+        units[column] = _floats(table, "units")
+    return Grid(units, steps, tuple(int(m) for m in members), spread)
+
+
+def score_grid(reading: Reading) -> Grid | None:
+    """Return the score over training, a diverged member scored as the worst that any member reached."""
+    metric = reading.results["score"]["name"]
+    found = grid(reading.evaluation, metric) or grid(reading.train, metric)
+    if found is None:
+        return None
+    found = found.thinned()
+    worst = np.nanmax(found.values) if reading.lower else np.nanmin(found.values)
+    ended = {m["member"]: m.get("diverged_at") for m in reading.members}
+    values = found.values.copy()
+    for row, member in enumerate(found.members):
+        at = ended.get(member)
+        if at is not None:
+            values[row, found.steps >= at] = worst
+    return Grid(found.units, found.steps, found.members, values)
+
+
+def setting_curve(found: Grid, entry: dict[str, Any], *, band: bool = True) -> Curve:
+    """Return the interquartile mean of a setting's members at each point, with its 95 % interval."""
+    rows = found.rows(entry["members"])
+    value = np.full(len(found.units), np.nan)
+    low, high = value.copy(), value.copy()
+    for point in range(len(found.units)):
+        scores = rows[:, point]
+        scores = scores[np.isfinite(scores)]
+        if not len(scores):
+            continue
+        if band and len(scores) > 1:
+            interval = bootstrap_interval(scores, resamples=1000)
+            value[point], low[point], high[point] = interval.value, interval.low, interval.high
+        else:
+            value[point] = low[point] = high[point] = interquartile_mean(scores)
+    return Curve(found.units, value, low, high)
+
+
+def metrics_of(table: pa.Table) -> list[str]:
+    """Return the names of the metrics in a table: every column of numbers that does not say who or when."""
+    return [
+        field.name
+        for field in table.schema
+        if field.name not in IDENTITY
+        and (pa.types.is_floating(field.type) or pa.types.is_integer(field.type))
+    ]
+
+
+def _floats(table: pa.Table, name: str) -> Floats:
+    column = table.column(name).combine_chunks().cast(pa.float64())
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)

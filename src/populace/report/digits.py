@@ -1,0 +1,112 @@
+"""How numbers are written for a person: as many digits as the interval around them supports."""
+
+import math
+from typing import Any
+
+from populace.statistics import Interval
+
+MISSING = "–"
+_THIN = "\u202f"  # a narrow space that does not break, the separator of thousands
+_MINUS = "\u2212"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number with so many significant digits, or a dash where there is none."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{_MINUS}∞"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size < -4 or size > 9:
+        mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
+        return f"{_trim(mantissa)}e{int(exponent)}".replace("-", _MINUS)
+    return _trim(fixed(value, max(0, digits - 1 - size)))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Write a number with a given count of decimals and thin spaces between thousands."""
+    text = f"{value:,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    text = text.replace(",", _THIN if abs(value) >= 10_000 else "")
+    return text.replace("-", _MINUS)
+
+
+def whole(value: float | None) -> str:
+    """Write a count."""
+    return MISSING if value is None else fixed(round(value), 0)
+
+
+def interval(found: Interval | None, *, word: str = "") -> str:
+    """Write `499.2 (496.0 to 500.0)`; `word` is put first inside the brackets.
+
+    The decimals leave two significant digits of the interval's width: more would be noise. An interval
+    of no width (one seed, or all seeds alike) is written as the bare value.
+    """
+    if found is None or math.isnan(found.value):
+        return MISSING
+    if not has_width(found):
+        return number(found.value)
+    return f"{value_of(found)} ({word}{bounds_of(found)})"
+
+
+def value_of(found: Interval) -> str:
+    """Write the middle of an interval with the digits that its width supports."""
+    return _like(found, found.value) if has_width(found) else number(found.value)
+
+
+def bounds_of(found: Interval) -> str:
+    """Write both ends of an interval, `496.0 to 500.0`."""
+    return f"{_like(found, found.low)} to {_like(found, found.high)}"
+
+
+def has_width(found: Interval) -> bool:
+    """Tell whether the interval says anything about the spread."""
+    return math.isfinite(found.high - found.low) and found.high > found.low
+
+
+def setting(value: Any) -> str:
+    """Write the value of a swept setting as it would stand in a recipe."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        short = f"{value:.6g}"
+        return short if float(short) == value else f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(setting(item) for item in value) + "]"
+    return str(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Write a length of time: `0.42 s`, `31 s`, `2 min 14 s`, `1 h 05 min`."""
+    if seconds is None or math.isnan(seconds):
+        return MISSING
+    if seconds < 60:
+        return f"{number(seconds, 2)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def count(amount: int, noun: str) -> str:
+    """Write `1 seed` or `4 seeds`."""
+    return f"{whole(amount)} {noun}{'' if amount == 1 else 's'}"
+
+
+def _like(found: Interval, value: float) -> str:
+    width = found.high - found.low
+    largest = max(abs(found.low), abs(found.high))
+    if largest < 1e-4:
+        return number(value, 4)
+    decimals = 1 - math.floor(math.log10(width))
+    # Two digits of a very narrow interval would print noise of the sixth digit of the value.
+    enough = 5 - math.floor(math.log10(largest))
+    return fixed(value, min(max(0, decimals), max(0, enough)))
+
+
+def _trim(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text

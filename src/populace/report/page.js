@@ -1,0 +1,197 @@
+"use strict";
+(() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const COLOUR = /^(c\d|ink|muted|faint|line|grid|panel|seq:[\d.]+)(?:\/([\d.]+))?$/;
+  const PAPER_WIDTH = 680; // A4 between the margins, in CSS pixels
+  const specs = JSON.parse(document.getElementById("specs").textContent);
+  const charts = [...document.querySelectorAll("[data-chart]")];
+  const hidden = {};
+  let printing = false;
+
+  // The stylesheet is the one place that knows colours: the browser is asked what each name means now.
+  function palette() {
+    const probe = document.body.appendChild(document.createElement("span"));
+    const known = {};
+    const channels = (name) => {
+      if (!known[name]) {
+        probe.style.color = `var(--${name})`;
+        known[name] = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+      }
+      return known[name];
+    };
+    const done = () => probe.remove();
+    const colour = (word) => {
+      const parts = typeof word === "string" && COLOUR.exec(word);
+      if (!parts) return word;
+      let rgb;
+      if (parts[1].startsWith("seq:")) {
+        const share = Math.min(1, Math.max(0, Number(parts[1].slice(4))));
+        const low = channels("seq-low"), high = channels("seq-high");
+        rgb = low.map((from, i) => Math.round(from + share * (high[i] - from)));
+      } else {
+        rgb = channels(parts[1]);
+      }
+      return `rgba(${rgb.join(",")},${parts[2] === undefined ? 1 : parts[2]})`;
+    };
+    return { colour, done };
+  }
+
+  // Only what stands under a colour's key is a colour: a recipe may well be named "ink".
+  function painted(value, key, colour) {
+    const isColour = /color(scale)?$/.test(key);
+    if (Array.isArray(value)) return value.map((item) => painted(item, isColour ? "color" : "", colour));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, painted(v, k, colour)]));
+    }
+    return isColour ? colour(value) : value;
+  }
+
+  function assign(target, path, value) {
+    const keys = path.split(".");
+    const last = keys.pop();
+    keys.reduce((at, key) => (at[key] = at[key] || {}), target)[last] = value;
+  }
+
+  function draw(element) {
+    const spec = specs[element.dataset.chart];
+    const tones = palette();
+    const traces = painted(spec.traces, "", tones.colour);
+    const layout = painted(spec.layout, "", tones.colour);
+    tones.done();
+    (hidden[element.dataset.chart] || new Set()).forEach((i) => { traces[i].visible = false; });
+    const small = element.closest(".multiples");
+    const width = printing ? (small ? PAPER_WIDTH / 2 - 20 : PAPER_WIDTH) : element.clientWidth;
+    layout.width = width;
+    layout.height = spec.height;
+    if (width < 520) Object.entries(spec.narrow).forEach(([path, value]) => assign(layout, path, value));
+    // A finger that scrolls the page must not zoom the chart under it.
+    if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
+    return Plotly.react(element, traces, layout, {
+      displaylogo: false, doubleClick: "reset",
+      modeBarButtons: [["toImage", "resetScale2d"]], displayModeBar: small || printing ? false : "hover",
+      toImageButtonOptions: { format: "svg", filename: element.dataset.chart },
+    });
+  }
+
+  function sample(entry) {
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("width", "22");
+    svg.setAttribute("height", "12");
+    svg.setAttribute("aria-hidden", "true");
+    const shape = document.createElementNS(SVG, entry.symbol ? "circle" : "line");
+    const dash = { dash: "6 3", dot: "2 3", dashdot: "6 3 2 3", longdash: "9 3", longdashdot: "9 3 2 3" }[entry.dash];
+    const set = (name, value) => shape.setAttribute(name, value);
+    shape.style.stroke = `var(--${entry.color})`;
+    set("stroke-width", "2.4");
+    if (entry.symbol) {
+      set("cx", "11"); set("cy", "6"); set("r", "4");
+      shape.style.fill = entry.symbol.endsWith("open") ? "none" : `var(--${entry.color})`;
+    } else {
+      set("x1", "0"); set("x2", "22"); set("y1", "6"); set("y2", "6");
+      if (dash) set("stroke-dasharray", dash);
+    }
+    svg.append(shape);
+    return svg;
+  }
+
+  function legend(element) {
+    const name = element.dataset.chart;
+    const box = document.querySelector(`[data-legend="${name}"]`);
+    hidden[name] = new Set();
+    for (const entry of specs[name].legend) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "true");
+      button.append(sample(entry), entry.label);
+      button.addEventListener("click", () => {
+        const off = button.getAttribute("aria-pressed") === "true";
+        button.setAttribute("aria-pressed", String(!off));
+        entry.traces.forEach((i) => (off ? hidden[name].add(i) : hidden[name].delete(i)));
+        draw(element);
+      });
+      box.append(button);
+    }
+  }
+
+  // In a tangle of lines the one under the pointer stands out, the others step back.
+  function fades(element) {
+    if (!specs[element.dataset.chart].traces.some((trace) => trace.meta && trace.meta.fades)) return;
+    const lines = specs[element.dataset.chart].traces.map((_, i) => i);
+    element.on("plotly_hover", (event) => {
+      const over = event.points[0].curveNumber;
+      Plotly.restyle(element, { opacity: lines.map((i) => (i === over ? 1 : 0.15)) }, lines);
+    });
+    element.on("plotly_unhover", () => Plotly.restyle(element, { opacity: 1 }, lines));
+  }
+
+  function sortable(table) {
+    const body = table.tBodies[0];
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      heads.forEach((other) => other.setAttribute("aria-sort", "none"));
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const numeric = head.classList.contains("num");
+      const keyed = [...body.rows].map((row) => {
+        const key = row.cells[column].dataset.key;
+        const last = key === undefined || ("score" in head.dataset && row.classList.contains("diverged"));
+        return { row, last, key: numeric && key !== undefined ? Number(key) : key };
+      });
+      const compare = (a, b) => {
+        if (typeof a === "number") return a - b;
+        return isNaN(a) || isNaN(b) ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
+      };
+      keyed.sort((a, b) => {
+        if (a.last || b.last) return a.last - b.last;
+        return up ? compare(a.key, b.key) : compare(b.key, a.key);
+      });
+      body.append(...keyed.map(({ row }) => row));
+    }));
+  }
+
+  function filter(input) {
+    const rows = [...document.getElementById(input.dataset.filter).tBodies[0].rows];
+    const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase());
+    const count = document.getElementById(`${input.dataset.filter}-count`);
+    input.addEventListener("input", () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      rows.forEach((row, i) => {
+        row.hidden = !words.every((word) => texts[i].includes(word));
+        shown += !row.hidden;
+      });
+      count.textContent = `${shown} of ${rows.length}`;
+    });
+  }
+
+  const redraw = () => charts.forEach(draw);
+  charts.forEach((element) => { legend(element); draw(element); fades(element); });
+  document.querySelectorAll("table.sortable").forEach(sortable);
+  document.querySelectorAll("[data-filter]").forEach(filter);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+  let width = document.documentElement.clientWidth;
+  let waiting = 0;
+  addEventListener("resize", () => {
+    if (printing || width === document.documentElement.clientWidth) return;
+    width = document.documentElement.clientWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(redraw, 80);
+  });
+
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    printing = true;
+    document.documentElement.classList.add("paper");
+    closed = [...document.querySelectorAll("details:not([open])")];
+    closed.forEach((details) => { details.open = true; });
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    document.documentElement.classList.remove("paper");
+    closed.forEach((details) => { details.open = false; });
+    redraw();
+  });
+  document.documentElement.dataset.ready = "true";
+})();

@@ -1,0 +1,154 @@
+"""The page: what is read of a run, drawn and worded, and written as one file that works offline."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from populace.errors import UsageError
+from populace.report import compare, digits, evaluation, summary, sweep, tables, training
+from populace.report.charts import Chart
+from populace.report.media import exhibits
+from populace.report.runs import Reading, RunLike
+
+_HERE = Path(__file__).parent
+
+
+def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
+    """Write the report of one run, or the comparison of several, and return the path of the page.
+
+    One run's page goes to `report.html` in its folder unless `path` says otherwise. The page holds its
+    charts, videos and scripts itself, and asks nothing of the network. Raises UsageError for no runs, and for
+    several without a path.
+    """
+    if not runs:
+        raise UsageError("no run to report on; expected at least one run folder")
+    if path is None:
+        if len(runs) > 1:
+            raise UsageError(
+                f"a comparison of {len(runs)} runs needs a path to be written to, got none"
+            )
+        path = Path(runs[0].path) / "report.html"
+    readings = [Reading.of(run) for run in runs]
+    content = one(readings[0]) if len(runs) == 1 else compare.several(readings)
+    page = render("run.html.j2" if len(runs) == 1 else "compare.html.j2", content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside first: whoever opens the page meanwhile sees the old one, never half a page.
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(page, encoding="utf-8")
+    aside.replace(path)
+    return path
+
+
+def render(template: str, content: dict[str, Any]) -> str:
+    """Fill a template; everything put into it is escaped, chart data included."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    charts = {chart.id: chart.spec() for chart in content["charts"].values() if chart}
+    charts |= {chart.id: chart.spec() for chart in content.get("small_multiples", [])}
+    return environment.get_template(template).render(
+        **content,
+        specs=charts,
+        css=_asset("style.css"),
+        script=_asset("page.js"),
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def _asset(name: str) -> Markup:
+    return Markup((_HERE / name).read_text(encoding="utf-8"))
+
+
+def one(reading: Reading) -> dict[str, Any]:
+    """Return everything the page of one run shows."""
+    charts: dict[str, Chart | None] = {
+        "curves": training.learning_curves(reading),
+        "leaderboard": evaluation.leaderboard(reading),
+        "sweep": sweep.sweep_chart(reading),
+        "chosen": evaluation.chosen_and_measured(reading),
+        "profile": evaluation.profile(reading),
+        "improvement": evaluation.improvement_chart(reading),
+    }
+    results = reading.results
+    return {
+        "title": reading.name,
+        "about": results.get("about") or "",
+        "answer": summary.answer(reading),
+        "doubts": summary.doubts(reading),
+        "two_numbers": summary.two_numbers(reading),
+        "bias": summary.bias(reading),
+        "stopped": summary.stopped(reading),
+        "facts": facts(reading),
+        "charts": charts,
+        "small_multiples": training.diagnostics(reading),
+        "best_label": reading.label(reading.winner) if reading.winner else "",
+        "score": reading.score,
+        "better": "lower" if reading.lower else "higher",
+        "seeds": max((len(entry["members"]) for entry in reading.settings), default=0),
+        "swept": len(reading.settings) > 1,
+        "evaluated": reading.evaluation.num_rows > 0,
+        "settings_table": tables.settings_table(reading),
+        "members_table": tables.members_table(reading),
+        "exhibits": exhibits(reading.path),
+        "recipe": reading.recipe,
+        "strategies": results.get("strategy") or [],
+        "versions": versions(reading),
+        "timing": timing(reading),
+        "command": results.get("command") or "",
+        "replay": f"populace run {reading.folder}/recipe.toml",
+        "resume": f"populace resume {reading.folder}",
+        "version": results.get("populace") or "",
+        "started": reading.environment.get("started") or "",
+    }
+
+
+def facts(reading: Reading) -> list[tuple[str, str]]:
+    """Return the size of the run at a glance."""
+    timing = reading.results.get("timing") or {}
+    speed = timing.get("units_per_s")
+    steps = reading.results.get("steps")
+    per_step = reading.results.get("units_per_step") or 1
+    return tables.pairs(
+        [
+            ("settings", digits.whole(len(reading.settings))),
+            ("members", digits.whole(len(reading.members))),
+            ("steps", digits.whole(steps)),
+            (f"{reading.unit} a member", digits.whole((steps or 0) * per_step)),
+            ("duration", digits.duration(timing.get("wall_s"))),
+            (f"{reading.unit} a second, in all", digits.number(speed, 3) if speed else None),
+        ]
+    )
+
+
+def timing(reading: Reading) -> list[tuple[str, str]]:
+    """Return how long what took."""
+    timing = reading.results.get("timing") or {}
+    resumed = timing.get("resumed")
+    speed = timing.get("units_per_s")
+    return tables.pairs(
+        [
+            ("started", reading.environment.get("started")),
+            ("wall time", digits.duration(timing.get("wall_s"))),
+            ("inside the training program", digits.duration(timing.get("train_s"))),
+            ("throughput", f"{digits.number(speed, 3)} {reading.unit}/s" if speed else None),
+            ("resumed", digits.count(resumed, "time") if resumed else "never"),
+            ("learner", reading.results.get("learner")),
+        ]
+    )
+
+
+def versions(reading: Reading) -> list[tuple[str, str]]:
+    """Return what the run ran on."""
+    found = reading.environment
+    first = ("populace", "commit", "python", "platform", "cpu", "cores", "backend", "devices")
+    packages = sorted((found.get("packages") or {}).items())
+    return tables.pairs([*((name, found.get(name)) for name in first), *packages])

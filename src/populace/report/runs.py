@@ -1,0 +1,195 @@
+"""What the report reads of a run, and the few things it derives from it before drawing."""
+
+import math
+import os
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from populace.report import digits
+from populace.statistics import Interval
+
+
+class RunLike(Protocol):
+    """A run as the report sees it: its folder, and what is in it (see `docs/run-folder.md`)."""
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        ...
+
+    def results(self) -> dict[str, Any]:
+        """Return the content of `results.json`."""
+        ...
+
+    def metrics(self, kind: str = "train") -> pa.Table:
+        """Return the table of training metrics, or of the `"evaluation"`s."""
+        ...
+
+    def environment(self) -> dict[str, Any]:
+        """Return versions, platform and device."""
+        ...
+
+    def recipe_text(self) -> str:
+        """Return the complete recipe."""
+        ...
+
+
+# Which summary is believed first, and how a sentence says so.
+MEASUREMENTS = ("outside", "fresh", "selection")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One run, read once: results and tables, with its settings ranked and named."""
+
+    path: Path
+    results: dict[str, Any]
+    train: pa.Table
+    evaluation: pa.Table
+    environment: dict[str, Any]
+    recipe: str
+
+    @classmethod
+    def of(cls, run: RunLike) -> "Reading":
+        """Read a run."""
+        return cls(
+            path=Path(run.path),
+            results=run.results(),
+            train=run.metrics("train"),
+            evaluation=run.metrics("evaluation"),
+            environment=run.environment(),
+            recipe=run.recipe_text(),
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe, or of the folder."""
+        return str(self.results.get("name") or self.path.name)
+
+    @property
+    def score(self) -> str:
+        """Name of the metric that ranks members, for reading: no underscores."""
+        return str(self.results["score"]["name"]).replace("_", " ")
+
+    @property
+    def lower(self) -> bool:
+        """Whether a lower score is the better one."""
+        return self.results["score"].get("better") == "lower"
+
+    @property
+    def solved(self) -> float | None:
+        """The score that counts as solved."""
+        return self.results["score"].get("solved")
+
+    @property
+    def unit(self) -> str:
+        """What training is counted in."""
+        return str(self.results.get("unit") or "steps")
+
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """The settings in the order of the run."""
+        return self.results["settings"]
+
+    @property
+    def members(self) -> list[dict[str, Any]]:
+        """The members in the order of the run."""
+        return self.results["members"]
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """What was swept: path to values."""
+        return self.results.get("axes") or {}
+
+    @cached_property
+    def measured(self) -> str:
+        """Which summary the report believes: `outside` where there is one, else `fresh`, else `selection`."""
+        for kind in MEASUREMENTS:
+            if any(interval_of(entry.get(kind)) for entry in self.settings):
+                return kind
+        return "fresh"
+
+    def believed(self, entry: dict[str, Any]) -> Interval | None:
+        """Return the interquartile mean of a setting that the report believes."""
+        return interval_of(entry.get(self.measured))
+
+    def scores(self, entry: dict[str, Any]) -> list[float]:
+        """Return a setting's scores, one per member, empty where they were not measured."""
+        scores = (entry.get(self.measured) or {}).get("scores") or []
+        return [] if any(score is None for score in scores) else [float(s) for s in scores]
+
+    @cached_property
+    def ranked(self) -> list[dict[str, Any]]:
+        """The settings from the best to the worst by the score the report believes."""
+
+        def rank(entry: dict[str, Any]) -> tuple[float, int]:
+            found = self.believed(entry)
+            if found is None:
+                return math.inf, entry["setting"]
+            return (found.value if self.lower else -found.value), entry["setting"]
+
+        return sorted(self.settings, key=rank)
+
+    @cached_property
+    def winner(self) -> dict[str, Any] | None:
+        """The setting that the run chose, before it was measured afresh."""
+        best = self.results.get("best") or {}
+        for entry in self.settings:
+            if entry["setting"] == best.get("setting"):
+                return entry if self.believed(entry) else None
+        return None
+
+    @cached_property
+    def shown(self) -> list[dict[str, Any]]:
+        """The winner and then the settings that rank best: those which get a colour, at most six."""
+        first = [self.winner] if self.winner else []
+        others = [e for e in self.ranked if e is not self.winner and self.believed(e)]
+        return (first + others)[:6]
+
+    def colour(self, entry: dict[str, Any]) -> str:
+        """Return the colour of a setting, the same in every chart."""
+        for index, shown in enumerate(self.shown):
+            if shown is entry:
+                return f"c{index}"
+        return "faint"
+
+    @cached_property
+    def short_names(self) -> dict[str, str]:
+        """Path of each axis to its last word, or to the whole path where two would be alike."""
+        last = Counter(path.rsplit(".", 1)[-1] for path in self.axes)
+        return {p: p if last[p.rsplit(".", 1)[-1]] > 1 else p.rsplit(".", 1)[-1] for p in self.axes}
+
+    def label(self, entry: dict[str, Any], *, full: bool = False) -> str:
+        """Name a setting by its values, or by the run where nothing was swept."""
+        values = entry.get("values") or {}
+        names = {} if full else self.short_names
+        parts = [f"{names.get(path, path)} {digits.setting(v)}" for path, v in values.items()]
+        return ", ".join(parts) or self.name
+
+    @property
+    def folder(self) -> str:
+        """The run's folder as it would be typed: relative to here, or by its name alone."""
+        here = os.path.relpath(self.path)
+        return shlex.quote(self.path.name if here.startswith("..") else here)
+
+
+def interval_of(summary: dict[str, Any] | None) -> Interval | None:
+    """Return a summary's interquartile mean, None where nothing could be scored."""
+    found: Sequence[float | None] | None = (summary or {}).get("iqm")
+    if found is None or any(bound is None or math.isnan(bound) for bound in found):
+        return None
+    value, low, high = (float(bound) for bound in found if bound is not None)
+    return Interval(value, low, high)
+
+
+def score_of(member: dict[str, Any], kind: str) -> float | None:
+    """Return a member's score of one kind, None where it was not measured."""
+    score = (member.get(kind) or {}).get("score")
+    return None if score is None or math.isnan(score) else float(score)

@@ -1,0 +1,108 @@
+"""Agent: what every learner that acts in an environment shares: how it is judged and shown."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace import settings
+from populace.learner import Examination, Learner, Mean, Metrics, Video
+from populace.rl import environments, outside
+from populace.settings import setting
+
+
+class Agent(Learner):
+    """A learner that acts: `act` is its greedy policy, everything else follows from it."""
+
+    unit: ClassVar[str] = "frames"
+    score: ClassVar[str] = "return"
+
+    env: str = setting("CartPole-v1", help="environment, a name of `populace list environments`")
+    envs: int = setting(4, low=1, help="copies of the environment that one member acts in")
+    evaluation_episodes: int = setting(16, low=1, help="greedy episodes per evaluation")
+
+    @abstractmethod
+    def act(self, model: Any, observation: jax.Array) -> jax.Array:
+        """Return the greedy action for one observation."""
+
+    @property
+    def task(self) -> environments.Task:
+        """The environment."""
+        return environments.make(self.env)
+
+    @property
+    def solved(self) -> float | None:
+        """The return Gymnasium calls solved, where it names one."""
+        return outside.solved(self.env)
+
+    def check(self) -> None:
+        """Raise a `UsageError` if there is no such environment."""
+        environments.make(self.env)
+
+    def examiner(self, episodes: int) -> Self:
+        """Return the agent that is judged by so many episodes."""
+        return settings.replace(self, "evaluation_episodes", episodes)
+
+    def evaluate(self, state: Any, key: jax.Array) -> Metrics:
+        """Play greedy episodes, each to its end: mean `return` and `length`."""
+        task, copies = self.task, self.evaluation_episodes
+        reset_key, step_key = jax.random.split(key)
+        observation, world = task.reset(reset_key, copies)
+
+        def going(loop: Any) -> jax.Array:
+            return ~jnp.all(loop[3]) & (loop[0] < task.horizon)
+
+        def step(loop: Any) -> Any:
+            t, observation, world, over, total, length = loop
+            action = jax.vmap(self.act, (None, 0))(state, observation)
+            observation, world, reward, terminated, truncated, _ = task.step(
+                jax.random.fold_in(step_key, t), world, action
+            )
+            total = total + jnp.where(over, 0.0, reward)
+            length = length + ~over
+            return t + 1, observation, world, over | terminated | truncated, total, length
+
+        nothing = jnp.zeros(copies)
+        start = (jnp.int32(0), observation, world, nothing > 0, nothing, nothing)
+        *_, total, length = jax.lax.while_loop(going, step, start)
+        weight = jnp.float32(copies)
+        return {"return": Mean(total.sum(), weight), "length": Mean(length.sum(), weight)}
+
+    def policy(self, state: Any) -> Callable[[Any], np.ndarray]:
+        """Return the greedy policy as a function of one observation, or of a batch of them."""
+        rank = len(self.task.observation_shape)
+
+        @eqx.filter_jit
+        def act(state: Any, batch: jax.Array) -> jax.Array:
+            return jax.vmap(self.act, (None, 0))(state, batch)
+
+        def policy(observation: Any) -> np.ndarray:
+            seen = np.asarray(observation)
+            single = seen.ndim == rank
+            actions = np.asarray(act(state, seen[None] if single else seen))
+            return actions[0] if single else actions
+
+        return policy
+
+    def examinations(self) -> dict[str, Examination]:
+        """Return `gymnasium`, where it has this environment."""
+        if not outside.known(self.env):
+            return {}
+
+        def gymnasium(state: Any, episodes: int, seed: int) -> np.ndarray:
+            return outside.play(self.env, self.policy(state), episodes, seed)
+
+        return {"gymnasium": gymnasium}
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Video]:
+        """Return a film of one greedy episode, drawn by Gymnasium's own renderer."""
+        if not outside.known(self.env):
+            return {}
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        frames, fps, total = outside.film(self.env, self.policy(state), seed)
+        return {"episode": Video(frames, fps, f"one greedy episode, return {total:g}")}
+

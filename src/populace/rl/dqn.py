@@ -1,0 +1,234 @@
+"""DQN: Q-learning with a neural network, experience replay and a target network.
+
+Mnih et al. 2015, "Human-level control through deep reinforcement learning"; double Q-learning by
+van Hasselt et al. 2016, "Deep Reinforcement Learning with Double Q-learning".
+"""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+
+from populace.errors import UsageError
+from populace.learner import Mean, Metrics
+from populace.rl.agent import Agent
+from populace.rl.exploration import ExponentialDecay, Exploration
+from populace.rl.networks import MLP
+from populace.rl.replay import Replay
+from populace.settings import setting
+
+
+class Transition(eqx.Module):
+    """One step of one environment; `terminated` is true only where nothing can follow."""
+
+    observation: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    next_observation: jax.Array
+    terminated: jax.Array
+
+
+class State(eqx.Module):
+    """What DQN carries: networks, optimiser, replay, and its environments in mid-episode."""
+
+    network: MLP
+    target: MLP | None
+    optimiser: Any
+    replay: Replay | None
+    observation: jax.Array | None
+    world: Any
+    episode_return: jax.Array | None
+    episode_length: jax.Array | None
+    frames: jax.Array
+    episodes: jax.Array
+
+
+class DQN(Agent):
+    r"""Deep Q-learning for discrete actions.
+
+    Each iteration acts epsilon-greedily in `envs` environments for `rollout` steps, stores the
+    transitions, and takes `updates` gradient steps on batches of `batch` transitions:
+
+        y = r + discount * (1 - terminated) * max_a Q_target(s', a)                       (plain)
+        y = r + discount * (1 - terminated) * Q_target(s', argmax_a Q(s', a))             (double)
+        loss = mean(l(Q(s, a) - y)),  l Huber or square
+
+    An episode that was cut by the clock is not terminated: its last state is bootstrapped.
+    """
+
+    learning_rate: float = setting(1e-3, above=0, help="step size of Adam")
+    discount: float = setting(0.99, low=0, high=1, help="discount per frame")
+    exploration: Exploration = setting(ExponentialDecay(), help="schedule of epsilon")
+    replay_capacity: float = setting(20_000.0, low=1, help="transitions remembered")
+    replay_storage: int = setting(
+        20_000, low=1, help="transitions there is room for; replay_capacity may differ below it"
+    )
+    warmup: int = setting(1_000, low=0, help="frames of random actions before the first update")
+    batch: int = setting(64, low=1, help="transitions per update")
+    target_rate: float = setting(
+        0.01, above=0, high=1, help="share of the network that the target takes over; 1 copies it"
+    )
+    target_every: int = setting(1, low=1, help="iterations between two target updates")
+    double: bool = setting(True, help="choose the next action by the online network")
+    loss: str = setting("huber", choices=("huber", "mse"), help="loss of the temporal difference")
+    hidden: tuple[int, ...] = setting((64, 64), low=1, help="widths of the hidden layers")
+    rollout: int = setting(1, low=1, help="steps of each environment per iteration")
+    updates: int = setting(1, low=1, help="gradient steps per iteration")
+
+    @property
+    def units_per_step(self) -> int:
+        """Frames per iteration."""
+        return self.envs * self.rollout
+
+    def check(self) -> None:
+        """Raise a `UsageError` for settings that do not fit each other."""
+        super().check()
+        if self.replay_capacity > self.replay_storage:
+            raise UsageError(
+                f"replay_capacity {self.replay_capacity:g} is more than replay_storage "
+                f"{self.replay_storage}; raise replay_storage"
+            )
+        if self.replay_capacity < self.batch:
+            raise UsageError(
+                f"replay_capacity {self.replay_capacity:g} is less than a batch of {self.batch}"
+            )
+        if self.warmup > self.replay_capacity:
+            raise UsageError(
+                f"warmup {self.warmup} is more than replay_capacity {self.replay_capacity:g}; "
+                "the first of those frames would be forgotten before the first update"
+            )
+
+    def init(self, key: jax.Array) -> State:
+        """Return a fresh network, an empty replay, and environments at their start."""
+        network_key, world_key = jax.random.split(key)
+        task = self.task
+        inputs = math.prod(task.observation_shape)
+        network = MLP(inputs, self.hidden, task.actions, key=network_key)
+        observation, world = task.reset(world_key, self.envs)
+        one = jax.ShapeDtypeStruct((), jnp.float32)
+        seen = jax.ShapeDtypeStruct(observation.shape[1:], observation.dtype)
+        flag = jax.ShapeDtypeStruct((), jnp.bool)
+        action = jax.ShapeDtypeStruct((), jnp.int32)
+        example = Transition(seen, action, one, seen, flag)
+        return State(
+            network=network,
+            target=jax.tree.map(lambda x: x, network),
+            optimiser=self._optimiser.init(eqx.filter(network, eqx.is_array)),
+            replay=Replay(example, self.replay_storage, self.envs),
+            observation=observation,
+            world=world,
+            episode_return=jnp.zeros(self.envs),
+            episode_length=jnp.zeros(self.envs),
+            frames=jnp.int32(0),
+            episodes=jnp.int32(0),
+        )
+
+    def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
+        """Act, store, and learn."""
+        act_key, learn_key = jax.random.split(key)
+        if self.rollout == 1:
+            state, acted = self._interact(state, act_key)
+        else:
+            keys = jax.random.split(act_key, self.rollout)
+            state, stacked = jax.lax.scan(self._interact, state, keys)
+            acted = jax.tree.map(lambda x: x.sum(0), stacked)
+        losses = Mean(0.0, 0.0)
+        for i in range(self.updates):
+            state, loss = self._update(state, jax.random.fold_in(learn_key, i))
+            losses = losses + loss
+        return state, acted | {"loss": losses}
+
+    def act(self, model: State, observation: jax.Array) -> jax.Array:
+        """Return argmax_a Q(observation, a)."""
+        return jnp.argmax(model.network(observation))
+
+    def snapshot(self, state: State) -> State:
+        """Keep the network alone: all that acting needs."""
+        return State(
+            state.network, None, None, None, None, None, None, None, state.frames, state.episodes
+        )
+
+    @property
+    def _optimiser(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
+
+    def _interact(self, state: State, key: jax.Array) -> tuple[State, dict[str, Mean]]:
+        """Act once in every environment and store what happened."""
+        choose_key, world_key = jax.random.split(key)
+        epsilon = self.exploration.epsilon(state.frames, state.episodes)
+        epsilon = jnp.where(state.frames < self.warmup, 1.0, epsilon)
+        greedy = jax.vmap(self.act, (None, 0))(state, state.observation)
+        explore, which = jax.random.uniform(choose_key, (2, self.envs))
+        drawn = jnp.int32(which * self.task.actions)
+        action = jnp.where(explore < epsilon, drawn, greedy)
+        observation, world, reward, terminated, truncated, info = self.task.step(
+            world_key, state.world, action
+        )
+        transitions = Transition(
+            state.observation, action, reward, info["final_observation"], terminated
+        )
+        over = terminated | truncated
+        total, length = state.episode_return + reward, state.episode_length + 1
+        ended = over.sum()
+        metrics = {
+            "return": Mean(jnp.where(over, total, 0.0).sum(), ended),
+            "length": Mean(jnp.where(over, length, 0.0).sum(), ended),
+            "epsilon": Mean(epsilon),
+        }
+        state = State(
+            network=state.network,
+            target=state.target,
+            optimiser=state.optimiser,
+            replay=state.replay.add(transitions),
+            observation=observation,
+            world=world,
+            episode_return=jnp.where(over, 0.0, total),
+            episode_length=jnp.where(over, 0.0, length),
+            frames=state.frames + self.envs,
+            episodes=state.episodes + ended.astype(jnp.int32),
+        )
+        return state, metrics
+
+    def _update(self, state: State, key: jax.Array) -> tuple[State, Mean]:
+        """Take one gradient step, or none while the replay is still warming up."""
+        batch: Transition = state.replay.sample(key, self.batch, self.replay_capacity)
+        next_values = jax.vmap(state.target)(batch.next_observation)
+        if self.double:
+            chosen = jnp.argmax(jax.vmap(state.network)(batch.next_observation), axis=-1)
+            next_value = _at(next_values, chosen)
+        else:
+            next_value = jnp.max(next_values, axis=-1)
+        td_target = batch.reward + self.discount * (1 - batch.terminated) * next_value
+
+        def loss_of(network: MLP) -> jax.Array:
+            values = _at(jax.vmap(network)(batch.observation), batch.action)
+            measure = optax.huber_loss if self.loss == "huber" else optax.squared_error
+            return jnp.mean(measure(values, td_target))
+
+        loss, gradients = eqx.filter_value_and_grad(loss_of)(state.network)
+        changes, optimiser = self._optimiser.update(gradients, state.optimiser)
+        network = eqx.apply_updates(state.network, changes)
+        ready = state.frames >= max(self.warmup, self.batch)
+        network, optimiser = _where(
+            ready, (network, optimiser), (state.network, state.optimiser)
+        )
+        # The frames tell the iteration, whose count is not carried by itself.
+        due = (state.frames // self.units_per_step) % self.target_every == 0
+        rate = jnp.where(due, self.target_rate, 0.0)
+        target = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
+        state = eqx.tree_at(
+            lambda s: (s.network, s.target, s.optimiser), state, (network, target, optimiser)
+        )
+        return state, Mean(jnp.where(ready, loss, 0.0), ready)
+
+
+def _at(values: jax.Array, action: jax.Array) -> jax.Array:
+    """Return values[i, action[i]]; a one-hot product, since gathers are slow inside loops on CPU."""
+    return jnp.sum(values * jax.nn.one_hot(action, values.shape[-1]), axis=-1)
+
+
+def _where(condition: jax.Array, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)

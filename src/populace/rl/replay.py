@@ -1,0 +1,96 @@
+"""Uniform experience replay: a circular buffer of transitions (Lin 1992; Mnih et al. 2015).
+
+The storage is as long as the largest buffer of the population; a member that uses less of it
+samples only from its most recent `capacity` transitions. That is a circular buffer of that
+capacity, and it lets the capacity differ between the members of one program.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+
+class Replay(eqx.Module):
+    """Transitions as rows; a functional buffer, every method returns the new one.
+
+    The leaves of a transition lie side by side in one row per element size (bit for bit, whatever
+    their type), so that drawing a batch is one gather and not one per leaf.
+
+    Attributes:
+        rows: element size in bits to (length, width) unsigned integers.
+        written: transitions added so far.
+    """
+
+    rows: dict[str, jax.Array]
+    written: jax.Array
+    _layout: tuple[tuple[tuple[int, ...], str], ...] = eqx.field(static=True)
+    _structure: Any = eqx.field(static=True)
+
+    def __init__(self, example: Any, length: int, together: int = 1) -> None:
+        """Make an empty buffer.
+
+        Args:
+            example: one transition, arrays or shapes, to take the layout from.
+            length: transitions it can hold.
+            together: how many are added at a time; the length is rounded up to a multiple, so
+                that one addition never wraps around the end.
+        """
+        leaves, self._structure = jax.tree.flatten(example)
+        self._layout = tuple((tuple(x.shape), jnp.dtype(x.dtype).name) for x in leaves)
+        length = -(-length // together) * together
+        widths: dict[str, int] = {}
+        for shape, dtype in self._layout:
+            widths[_bits(dtype)] = widths.get(_bits(dtype), 0) + int(np.prod(shape))
+        self.rows = {b: jnp.zeros((length, w), f"uint{b}") for b, w in sorted(widths.items())}
+        self.written = jnp.int32(0)
+
+    def add(self, transitions: Any) -> "Replay":
+        """Add transitions, the leaves with the same leading axis of `together`."""
+        columns: dict[str, list[jax.Array]] = {}
+        for x, (_, dtype) in zip(jax.tree.leaves(transitions), self._layout):
+            flat = _to_bits(x.astype(dtype)).reshape(x.shape[0], -1)
+            columns.setdefault(_bits(dtype), []).append(flat)
+        rows = {}
+        for bits, stored in self.rows.items():
+            block = jnp.concatenate(columns[bits], axis=-1)
+            start = self.written % stored.shape[0]
+            rows[bits] = lax.dynamic_update_slice_in_dim(stored, block, start, axis=0)
+        count = jax.tree.leaves(transitions)[0].shape[0]
+        return eqx.tree_at(lambda r: (r.rows, r.written), self, (rows, self.written + count))
+
+    def sample(self, key: jax.Array, batch: int, capacity: jax.Array | float) -> Any:
+        """Draw transitions evenly, with replacement, from the last `capacity` added.
+
+        Returns:
+            a transition whose leaves have a leading axis of `batch`; arbitrary if nothing was
+            added yet.
+        """
+        size = jnp.minimum(self.written, jnp.asarray(capacity).astype(jnp.int32))
+        age = (jax.random.uniform(key, (batch,)) * size).astype(jnp.int32)
+        age = jnp.clip(age, 0, jnp.maximum(size - 1, 0))
+        drawn = {b: x[(self.written - 1 - age) % x.shape[0]] for b, x in self.rows.items()}
+        leaves, at = [], dict.fromkeys(drawn, 0)
+        for shape, dtype in self._layout:
+            bits, width = _bits(dtype), int(np.prod(shape))
+            block = drawn[bits][:, at[bits] : at[bits] + width]
+            at[bits] += width
+            leaves.append(_from_bits(block, dtype).reshape(batch, *shape))
+        return self._structure.unflatten(leaves)
+
+
+def _bits(dtype: str) -> str:
+    return str(8 * jnp.dtype(dtype).itemsize)
+
+
+def _to_bits(x: jax.Array) -> jax.Array:
+    if x.dtype == jnp.bool:
+        return x.astype(jnp.uint8)
+    return lax.bitcast_convert_type(x, f"uint{_bits(x.dtype.name)}")
+
+
+def _from_bits(x: jax.Array, dtype: str) -> jax.Array:
+    return x.astype(jnp.bool) if dtype == "bool" else lax.bitcast_convert_type(x, dtype)
