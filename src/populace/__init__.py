@@ -1,0 +1,45 @@
+"""populace trains whole populations of neural networks and agents as one compiled program.
+
+    import populace as pop
+
+    run = pop.train(pop.sweep(pop.rl.DQN(), {"learning_rate": [1e-3, 3e-4]}, seeds=8), steps=10_000)
+
+Names are imported when they are first used: the command line's help must not wait for JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from populace import report, rl
+    from populace.errors import PopulaceError, RunError, UsageError
+    from populace.learner import Learner, Mean, Picture, Video
+    from populace.placement import setup
+    from populace.population import LogUniform, Population, Uniform, sweep
+    from populace.run import Run, Trained, train
+    from populace.settings import setting
+
+_HOME = {
+    "Learner": "learner", "Mean": "learner", "Picture": "learner", "Video": "learner",
+    "LogUniform": "population", "Population": "population", "Uniform": "population",
+    "sweep": "population", "PopulaceError": "errors", "RunError": "errors", "UsageError": "errors",
+    "Run": "run", "Trained": "run", "train": "run", "setting": "settings", "setup": "placement",
+}  # fmt: skip
+_ROOMS = ("report", "rl", "statistics")
+
+__all__ = [  # noqa: RUF022
+    "Learner", "LogUniform", "Mean", "Picture", "PopulaceError", "Population", "Run", "RunError",
+    "Trained", "Uniform", "UsageError", "Video", "report", "rl", "setting", "setup", "sweep", "train",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"populace.{_HOME[name]}"), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"populace.{name}")
+    raise AttributeError(f"module 'populace' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS])

@@ -46,8 +46,8 @@ class Checkpoints:
             RunError: this or the checkpoint before could not be written.
         """
         arrays = {name: x for c, cohort in enumerate(engine.cohorts) for name, x in _flat(cohort, c)}
-        sums = {name: zlib.crc32(np.ascontiguousarray(x).data) for name, x in arrays.items()}
-        note = info | {"layout": LAYOUT, "step": engine.step, "crc32": sums}
+        known = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
+        note = info | {"layout": LAYOUT, "step": engine.step, "arrays": known}
         args = self._ocp.args
         with self._clear(engine.step):
             self._manager.save(
@@ -87,12 +87,17 @@ class Checkpoints:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
                 reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
                 say(f"checkpoint {step} is damaged ({reason}); trying the one before")
-                self._manager.delete(step)
                 continue
             engine.step = info["step"]
             engine.training_seconds = info["training_seconds"]
             return info
         return None
+
+    def drop_after(self, step: int) -> None:
+        """Remove checkpoints later than `step`: damaged ones, which would stand in the way."""
+        for later in self.steps():
+            if later > step:
+                self._manager.delete(later)
 
     def close(self) -> None:
         """Wait for what is being written and free the threads."""
@@ -105,14 +110,14 @@ class Checkpoints:
         if info.get("layout") != LAYOUT:
             raise ValueError(f"layout {info.get('layout')}, this version reads {LAYOUT}")
         host = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        meta = self._manager.item_metadata(step)["arrays"]
         shapes = {
-            name: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=host) for name, m in meta.items()
+            name: jax.ShapeDtypeStruct(shape, dtype, sharding=host)
+            for name, (dtype, shape, _) in info["arrays"].items()
         }
         restored = self._manager.restore(step, args=args.Composite(arrays=args.StandardRestore(shapes)))
         arrays = {name: np.asarray(x) for name, x in restored["arrays"].items()}
-        for name, expected in info["crc32"].items():
-            if zlib.crc32(np.ascontiguousarray(arrays[name]).data) != expected:
+        for name, (_, _, expected) in info["arrays"].items():
+            if _checksum(arrays[name]) != expected:
                 raise ValueError(f"checksum of {name} does not match")
         return arrays, info
 
@@ -179,3 +184,7 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
         waiting=jax.device_put(np.asarray(diverged_at) >= 0, program.placement.by_member),
     )
     cohort.set_aside()
+
+
+def _checksum(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).data)

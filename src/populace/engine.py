@@ -5,7 +5,7 @@ for the host. Between windows it evaluates, keeps the best models, and sets dive
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from populace.errors import UsageError
 from populace.learner import Mean
-from populace.placement import Placement, place
+from populace.placement import place
 from populace.population import Group, Population
 from populace.program import EVALUATION, Best, Carry, Program
 from populace.strategy import Choice, choose
@@ -99,7 +100,7 @@ class Engine:
 
     Args:
         population: who trains.
-        strategy: `auto`, `vmap`, `map`, or a number of members at a time.
+        strategy: `auto`, `vmap`, `map`, or a number of members at a time; or one for each group.
         devices: use at most so many devices; 0 means all.
         say: is told what a person may want to know, a line each.
     """
@@ -107,7 +108,7 @@ class Engine:
     def __init__(
         self,
         population: Population,
-        strategy: str = "auto",
+        strategy: str | Sequence[str] = "auto",
         devices: int = 0,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -115,9 +116,13 @@ class Engine:
         self._since = time.perf_counter()
         self.listeners: list[Listener] = []
         self.cohorts: list[Cohort] = []
-        for group in population.groups:
-            placement: Placement = place(len(group.members), devices)
-            choice, program = choose(strategy, group, population.seed, placement, say)
+        count = len(population.groups)
+        names = [strategy] * count if isinstance(strategy, str) else list(strategy)
+        if len(names) != count:
+            raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
+        for name, group in zip(names, population.groups):
+            placement = place(len(group.members), devices)
+            choice, program = choose(name, group, population.seed, placement, say)
             carry = program.begin()
             cohort = Cohort(program, choice, carry, _no_best(program, carry))
             cohort.set_aside()

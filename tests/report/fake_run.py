@@ -160,8 +160,12 @@ def fake_run(
     train = _table(members, steps, windows)
     if empty:
         evaluation = evaluation.slice(0, 0)
-    recipe = f'[recipe]\nname = "{name}"\nlearner = "learner"\n\n[run]\nsteps = 20000\nseeds = {seeds}\n'
-    return FakeRun(path, content, {"train": train, "evaluation": evaluation}, _environment(), recipe)
+    recipe = (
+        f'[recipe]\nname = "{name}"\nlearner = "learner"\n\n[run]\nsteps = 20000\nseeds = {seeds}\n'
+    )
+    return FakeRun(
+        path, content, {"train": train, "evaluation": evaluation}, _environment(), recipe
+    )
 
 
 def _curve(

@@ -1,4 +1,4 @@
-"""Reads finished or stopped runs and draws each, or several side by side, as one self-contained page."""
+"""Reads finished or stopped runs and draws them, one or several, as one self-contained page."""
 
 from populace.report.page import write
 from populace.report.runs import RunLike

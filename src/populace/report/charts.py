@@ -1,8 +1,8 @@
-"""A chart as data: Plotly traces whose colours are names that the page resolves for light, dark and paper."""
+"""A chart as data: Plotly traces whose colours are names, resolved in the page by its theme."""
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from populace.report import digits
 from populace.report.curves import Curve
-from populace.statistics import Interval
+from populace.statistics import Floats, Interval
 
 Trace = dict[str, Any]
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -20,9 +20,9 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 class Chart:
     """One figure: what Plotly draws, and what the page says around it.
 
-    `alt` is what a screen reader hears. `legend` holds `{label, color, traces}` entries, each a button that
-    shows and hides its traces. `narrow` holds layout changes for a phone, `min_width` the pixels below which
-    the chart scrolls inside its box instead of shrinking.
+    `alt` is what a screen reader hears. `legend` holds `{label, color, traces}` entries, each a
+    button that shows and hides its traces. `narrow` holds layout changes for a phone, `min_width`
+    the pixels below which the chart scrolls inside its box instead of shrinking.
     """
 
     id: str
@@ -47,6 +47,11 @@ class Chart:
         }
 
 
+def dash_of(colour: str) -> str:
+    """Return the dash that goes with a colour: lines must differ without colours too."""
+    return DASHES[int(colour[1:]) % len(DASHES)] if colour[1:].isdigit() else "solid"
+
+
 def text(label: object) -> str:
     """Make a label inert: Plotly reads a few HTML tags in every text, links among them."""
     return html.escape(str(label), quote=False)
@@ -67,7 +72,7 @@ def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
         "automargin": True,
         "tickfont": {"color": "muted"},
         "exponentformat": "power",
-        "separatethousands": False,
+        "minexponent": 5,
     }
     return {
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -129,8 +134,8 @@ def curve_traces(
     return [band, line]
 
 
-def bundle(lines: Iterable[tuple[Sequence[float], Sequence[float]]], colour: str) -> Trace:
-    """Return many thin lines as one trace with gaps: hundreds of traces would make the page slow."""
+def bundle(lines: Iterable[tuple[Floats, Floats]], colour: str) -> Trace:
+    """Return many thin lines as one trace with gaps: hundreds of traces would be slow."""
     x: list[float | None] = []
     y: list[float | None] = []
     for xs, ys in lines:
@@ -147,75 +152,15 @@ def bundle(lines: Iterable[tuple[Sequence[float], Sequence[float]]], colour: str
     }
 
 
-@dataclass(frozen=True)
-class Dot:
-    """One row of a dot-and-interval chart."""
-
-    label: str
-    found: Interval
-    colour: str = "c0"
-    hover: str = ""
-
-
-def dots(id: str, rows: Sequence[Dot], *, x: str, alt: str, **more: Any) -> Chart:
-    """Return dots with their intervals, one row each, the first row on top."""
-    places = list(range(len(rows)))
-    trace = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": numbers([row.found.value for row in rows]),
-        "y": places,
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": numbers([row.found.high - row.found.value for row in rows]),
-            "arrayminus": numbers([row.found.value - row.found.low for row in rows]),
-            "color": "muted",
-            "thickness": 1.6,
-            "width": 0,
-        },
-        "marker": {
-            "color": [row.colour for row in rows],
-            "size": 10,
-            "line": {"color": "panel", "width": 1.5},
-        },
-        "hovertext": [
-            row.hover or f"{text(row.label)}<br><b>{digits.interval(row.found)}</b>" for row in rows
-        ],
-        "hoverinfo": "text",
-    }
-    named = [text(shorten(row.label, 44)) for row in rows]
-    rank = [text(shorten(row.label, 18)) for row in rows]
-    drawn = layout({"title": x}, rows_axis(places, named))
-    return Chart(
-        id,
-        alt,
-        [trace],
-        drawn,
-        height=64 + 27 * max(len(rows), 2),
-        narrow={"yaxis.ticktext": rank, "yaxis.tickfont.size": 11},
-        **more,
-    )
-
-
-def rows_axis(places: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
-    """Return a vertical axis with one named row per place, read from top to bottom."""
-    return {
-        "tickvals": list(places),
-        "ticktext": list(names),
-        "range": [max(places, default=0) + 0.6, -0.6],
-        "tickfont": {"color": "ink", "size": 12},
-        "ticks": "",
-    }
-
-
 def mark(value: float, label: str, *, axis: str = "y") -> dict[str, Any]:
     """Return the layout of a dotted line across the chart, with its label."""
     other = "x" if axis == "y" else "y"
     ends = {f"{other}ref": "paper", f"{axis}ref": axis, f"{other}0": 0, f"{other}1": 1}
     ends |= {f"{axis}0": value, f"{axis}1": value}
     place = {f"{other}ref": "paper", other: 1, f"{axis}ref": axis, axis: value}
-    anchor = {"xanchor": "right", "yanchor": "bottom"} if axis == "y" else {"yanchor": "bottom"}
+    if axis == "y":
+        place[other] = 0
+    anchor = {"xanchor": "left", "yanchor": "bottom"} if axis == "y" else {"yanchor": "bottom"}
     note = {"text": text(label), "showarrow": False, "font": {"color": "muted", "size": 11}}
     return {
         "shapes": [
@@ -228,6 +173,10 @@ def mark(value: float, label: str, *, axis: str = "y") -> dict[str, Any]:
         ],
         "annotations": [note | place | anchor],
     }
+
+
+# Units are counts: 20k reads better than 2 times a power of ten.
+COUNTS = {"exponentformat": "SI", "minexponent": 3, "rangemode": "tozero"}
 
 
 def numbers(values: Iterable[float]) -> list[float | None]:

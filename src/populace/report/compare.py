@@ -1,23 +1,25 @@
-"""Several runs side by side: whose best setting is the better, and what else differed between them."""
+"""Several runs side by side: whose best setting is the better, and what else differed."""
 
 import itertools
-import tomllib
-from collections.abc import Iterator
+import math
 from typing import Any
 
 from populace.report import digits
-from populace.report.charts import DASHES, Chart, Dot, curve_traces, dots, layout, shorten, text
+from populace.report.charts import COUNTS, Chart, curve_traces, dash_of, layout, shorten, text
 from populace.report.curves import score_grid, setting_curve
+from populace.report.differences import differences, environment, recipe
+from populace.report.dots import Dot, dots
 from populace.report.evaluation import improvement, profile_chart
+from populace.report.heat import heat_axes, heat_map
 from populace.report.runs import MEASUREMENTS, Reading, interval_of
-from populace.report.tables import Cell, Column, Row, Table, pairs
+from populace.report.tables import Cell, Column, Row, Table
 from populace.statistics import Interval
 
-SAME = "–"
+WORDS = {"outside": "measured outside", "fresh": "measured afresh", "selection": "chosen on"}
 
 
 class Comparison:
-    """Runs with distinct names, their best settings, and the one measurement that all of them have."""
+    """Runs with distinct names, and the one measurement that all their winners have."""
 
     def __init__(self, readings: list[Reading]) -> None:
         self.readings = readings
@@ -66,8 +68,6 @@ def several(readings: list[Reading]) -> dict[str, Any]:
         "profile": profiles(found),
         "matrix": matrix(found),
     }
-    environments = [dict(_environment(reading)) for reading in readings]
-    recipes = [dict(_recipe(reading)) for reading in readings]
     return {
         "title": f"{len(readings)} runs compared",
         "about": " · ".join(found.names),
@@ -75,10 +75,10 @@ def several(readings: list[Reading]) -> dict[str, Any]:
         "charts": charts,
         "score": " / ".join(found.scores),
         "better": "lower" if found.lower else "higher",
-        "measured": found.measured,
+        "measured": WORDS[found.measured],
         "runs_table": runs_table(found),
-        "environments": differences("environment-table", found.names, environments),
-        "recipes": differences("recipe-table", found.names, recipes),
+        "environments": differences("environment-table", found.names, map(environment, readings)),
+        "recipes": differences("recipe-table", found.names, map(recipe, readings)),
         "stopped": [n for n, r in zip(found.names, readings) if r.results["status"] == "stopped"],
         "version": readings[0].results.get("populace") or "",
         "started": "",
@@ -89,7 +89,10 @@ def answer(found: Comparison) -> str:
     """Return the comparison in one or two sentences."""
     if not found.comparable:
         names = " and ".join(found.scores)
-        return f"These runs measure different things ({names}), so none is the better: they only stand side by side."
+        return (
+            f"These runs measure different things ({names}), so none is the better: "
+            "they only stand side by side."
+        )
     order = found.ranked()
     score = found.readings[0].score
     if not order:
@@ -97,14 +100,14 @@ def answer(found: Comparison) -> str:
     best = order[0]
     extreme = "lowest" if found.lower else "highest"
     text = (
-        f"Of {len(found.names)} runs, {found.names[best]} reaches the {extreme} interquartile mean {score}: "
-        f"{digits.interval(found.found(best))}"
+        f"Of {len(found.names)} runs, “{found.names[best]}” reaches the {extreme} "
+        f"interquartile mean {score}: {digits.interval(found.found(best))}"
     )
     if len(order) == 1:
         return f"{text}; no other run has one."
     second = order[1]
     chance = improvement(found.members(best), found.members(second), lower=found.lower)
-    text += f", before {found.names[second]} with {digits.interval(found.found(second))}. "
+    text += f", before “{found.names[second]}” with {digits.interval(found.found(second))}. "
     told = "are told apart" if chance.low > 0.5 else "are not told apart"
     many = min(len(found.members(best)), len(found.members(second)))
     seeds = f" (on {digits.count(many, 'seed')})" if many < 10 else ""
@@ -121,15 +124,16 @@ def curves(found: Comparison) -> Chart | None:
         grid = score_grid(reading)
         if grid is None or reading.winner is None:
             continue
-        curve, dash = setting_curve(grid, reading.winner), DASHES[index % len(DASHES)]
-        drawn = curve_traces(curve, name, found.colour(index), dash=dash, unit=reading.unit)
-        label = {"label": shorten(name, 60), "color": found.colour(index), "dash": dash}
+        colour = found.colour(index)
+        curve, dash = setting_curve(grid, reading.winner), dash_of(colour)
+        drawn = curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
+        label = {"label": shorten(name, 60), "color": colour, "dash": dash}
         legend.append(label | {"traces": [len(traces), len(traces) + 1]})
         traces += drawn
     if not traces:
         return None
     units = " / ".join(dict.fromkeys(reading.unit for reading in found.readings))
-    axes = layout({"title": units, "rangemode": "tozero"}, {"title": " / ".join(found.scores)})
+    axes = layout({"title": units, **COUNTS}, {"title": " / ".join(found.scores)})
     alt = "Learning curves: the best setting of each run, interquartile mean and 95 % interval."
     return Chart("curves", alt, traces, axes, height=420, legend=legend)
 
@@ -164,7 +168,7 @@ def matrix(found: Comparison) -> Chart | None:
         (a, b): improvement(found.members(a), found.members(b), lower=found.lower)
         for a, b in itertools.permutations(order, 2)
     }
-    z = [[chance[a, b].value if a != b else None for b in order] for a in order]
+    z = [[chance[a, b].value if a != b else math.nan for b in order] for a in order]
     labels = [[f"{p.value:.2f}" if (p := chance.get((a, b))) else "" for b in order] for a in order]
     hover = [
         [
@@ -175,27 +179,24 @@ def matrix(found: Comparison) -> Chart | None:
         ]
         for a in order
     ]
-    places, names = list(range(len(order))), [text(shorten(found.names[i], 22)) for i in order]
-    trace = {
-        "type": "heatmap", "x": places, "y": places, "z": z, "zmin": 0, "zmax": 1,
-        "text": labels, "texttemplate": "%{text}", "hovertext": hover, "hoverinfo": "text",
-        "hoverongaps": False, "xgap": 2, "ygap": 2, "showscale": False,
-        "colorscale": [[t / 8, f"seq:{t / 8}"] for t in range(9)],
-    }  # fmt: skip
-    ticks = {"tickvals": places, "ticktext": names, "showgrid": False}
-    drawn = layout(
-        ticks | {"title": "improves on"},
-        ticks | {"range": [len(order) - 0.5, -0.5], "tickfont": {"color": "ink"}},
-    )
-    alt = "Matrix: the probability that a member of the row's run does better than one of the column's."
-    height, width = 130 + 52 * len(order), 190 + 76 * len(order)
-    return Chart("matrix", alt, [trace], drawn, height=height, min_width=width)
+    names = [shorten(found.names[i], 22) for i in order]
+    trace, notes = heat_map(z, labels, hover, bounds=(0.0, 1.0))
+    drawn = heat_axes(("improves on", names), ("", names), notes)
+    drawn["yaxis"]["range"] = [len(order) - 0.5, -0.5]
+    alt = "Matrix: the probability that the row's run does better than the column's."
+    height, width = 130 + 52 * len(order), 110 + 60 * len(order)
+    short = [text(shorten(name, 9)) for name in names]
+    narrow = {"xaxis.ticktext": short, "yaxis.ticktext": short, "xaxis.tickangle": 0}
+    return Chart("matrix", alt, [trace], drawn, height=height, min_width=width, narrow=narrow)
 
 
 def runs_table(found: Comparison) -> Table:
     """List the runs with their best settings."""
     columns = [Column("run"), Column("best setting"), Column("seeds", numeric=True)]
-    columns += [Column(found.measured, numeric=True, score=True), Column("diverged", numeric=True)]
+    columns += [
+        Column(WORDS[found.measured], numeric=True, score=True),
+        Column("diverged", numeric=True),
+    ]
     columns += [Column("wall time", numeric=True), Column("status")]
     table = Table("runs-table", "Every run and its best setting", columns)
     order = found.ranked()
@@ -204,7 +205,7 @@ def runs_table(found: Comparison) -> Table:
         diverged = sum(m.get("diverged_at") is not None for m in reading.members)
         wall = (reading.results.get("timing") or {}).get("wall_s")
         seeds = len(reading.winner["members"]) if reading.winner else 0
-        label = reading.label(reading.winner) if reading.winner else SAME
+        label = reading.label(reading.winner) if reading.winner else digits.MISSING
         cells = [
             Cell(found.names[i], found.names[i], found.colour(i)),
             Cell(label if reading.axes else "the only one", label),
@@ -216,39 +217,6 @@ def runs_table(found: Comparison) -> Table:
         ]
         table.rows.append(Row(cells, chosen=bool(order) and i == order[0]))
     return table
-
-
-def differences(id: str, names: list[str], facts: list[dict[str, str]]) -> dict[str, Any]:
-    """Return a table of the facts that differ between the runs, and how many agree."""
-    keys = list(dict.fromkeys(key for run in facts for key in run))
-    differ = [key for key in keys if len({run.get(key) for run in facts}) > 1]
-    table = Table(id, "What differs", [Column("entry"), *(Column(name) for name in names)])
-    for key in differ:
-        cells = [Cell(run.get(key, SAME), run.get(key)) for run in facts]
-        table.rows.append(Row([Cell(key, key), *cells]))
-    return {"table": table, "agree": len(keys) - len(differ)}
-
-
-def _environment(reading: Reading) -> Iterator[tuple[str, str]]:
-    found = reading.environment
-    yield from pairs((key, found[key]) for key in found if key not in ("packages", "started"))
-    yield from pairs((found.get("packages") or {}).items())
-
-
-def _recipe(reading: Reading) -> Iterator[tuple[str, str]]:
-    try:
-        recipe = tomllib.loads(reading.recipe)
-    except tomllib.TOMLDecodeError:
-        return
-    yield from _flat(recipe, "")
-
-
-def _flat(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", digits.setting(value)
 
 
 def _names(readings: list[Reading]) -> list[str]:

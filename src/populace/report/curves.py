@@ -47,7 +47,7 @@ class Curve:
 
 
 def grid(table: pa.Table, metric: str) -> Grid | None:
-    """Spread a table with a row per member and time over a grid; None where nothing was measured."""
+    """Spread one metric of a table over members and time; None where nothing was measured."""
     names = table.column_names
     if not table.num_rows or not {"step", "member", metric} <= set(names):
         return None
@@ -66,7 +66,7 @@ def grid(table: pa.Table, metric: str) -> Grid | None:
 
 
 def score_grid(reading: Reading) -> Grid | None:
-    """Return the score over training, a diverged member scored as the worst that any member reached."""
+    """Return the score over training, a diverged member scored as the worst that any reached."""
     metric = reading.results["score"]["name"]
     found = grid(reading.evaluation, metric) or grid(reading.train, metric)
     if found is None:
@@ -83,10 +83,13 @@ def score_grid(reading: Reading) -> Grid | None:
 
 
 def setting_curve(found: Grid, entry: dict[str, Any], *, band: bool = True) -> Curve:
-    """Return the interquartile mean of a setting's members at each point, with its 95 % interval."""
+    """Return the interquartile mean of a setting's members over time, with its 95 % interval."""
     rows = found.rows(entry["members"])
     value = np.full(len(found.units), np.nan)
     low, high = value.copy(), value.copy()
+    if not band and np.isfinite(rows).all() and rows.size:
+        value = np.asarray(interquartile_mean(rows, axis=0))
+        return Curve(found.units, value, value, value)
     for point in range(len(found.units)):
         scores = rows[:, point]
         scores = scores[np.isfinite(scores)]
@@ -101,7 +104,7 @@ def setting_curve(found: Grid, entry: dict[str, Any], *, band: bool = True) -> C
 
 
 def metrics_of(table: pa.Table) -> list[str]:
-    """Return the names of the metrics in a table: every column of numbers that does not say who or when."""
+    """Return the metrics in a table: every column of numbers that does not say who or when."""
     return [
         field.name
         for field in table.schema

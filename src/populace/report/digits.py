@@ -1,6 +1,7 @@
 """How numbers are written for a person: as many digits as the interval around them supports."""
 
 import math
+from datetime import datetime
 from typing import Any
 
 from populace.statistics import Interval
@@ -25,6 +26,21 @@ def number(value: float | None, digits: int = 4) -> str:
     return _trim(fixed(value, max(0, digits - 1 - size)))
 
 
+def rough(value: float | None, digits: int = 3) -> str:
+    """Write a measured quantity with so many significant digits, zeros behind them."""
+    if not value or not math.isfinite(value):
+        return number(value)
+    return number(round(value, digits - 1 - math.floor(math.log10(abs(value)))), digits)
+
+
+def moment(text: str | None) -> str:
+    """Write an ISO time as `2026-01-05 14:03 UTC`, or as it is where it cannot be read."""
+    try:
+        return datetime.fromisoformat(text or "").strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return text or ""
+
+
 def fixed(value: float, decimals: int) -> str:
     """Write a number with a given count of decimals and thin spaces between thousands."""
     text = f"{value:,.{decimals}f}"
@@ -42,8 +58,8 @@ def whole(value: float | None) -> str:
 def interval(found: Interval | None, *, word: str = "") -> str:
     """Write `499.2 (496.0 to 500.0)`; `word` is put first inside the brackets.
 
-    The decimals leave two significant digits of the interval's width: more would be noise. An interval
-    of no width (one seed, or all seeds alike) is written as the bare value.
+    The decimals leave two significant digits of the interval's width: more would be noise. An
+    interval of no width (one seed, or all seeds alike) is written as the bare value.
     """
     if found is None or math.isnan(found.value):
         return MISSING

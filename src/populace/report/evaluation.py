@@ -1,4 +1,4 @@
-"""The final evaluation: settings ranked, what each was chosen on, profiles, and who improves on whom."""
+"""The final evaluation: settings ranked, chosen and measured, profiles, who improves on whom."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,18 @@ from typing import Any
 import numpy as np
 
 from populace.report import digits
-from populace.report.charts import DASHES, Chart, Dot, dots, layout, mark, numbers, rows_axis, text
-from populace.report.charts import shorten as cut
+from populace.report.charts import (
+    Chart,
+    dash_of,
+    layout,
+    mark,
+    numbers,
+    shorten,
+    text,
+)
+from populace.report.dots import Dot, dots, headed, narrow_rows, rows_axis
 from populace.report.runs import Reading, interval_of
-from populace.statistics import Interval, performance_profile, probability_of_improvement
+from populace.statistics import Floats, Interval, performance_profile, probability_of_improvement
 
 ROWS = 20
 
@@ -21,7 +29,7 @@ def leaderboard(reading: Reading) -> Chart | None:
     for entry in scored:
         found = reading.believed(entry)
         if found is not None:
-            rows.append(Dot(reading.label(entry), found, reading.colour(entry)))
+            rows.append(_dot(reading, entry, found))
     if not rows:
         return None
     more = len(reading.settings) - len(rows)
@@ -29,7 +37,8 @@ def leaderboard(reading: Reading) -> Chart | None:
         "leaderboard",
         rows,
         x=f"interquartile mean {reading.score}",
-        alt=f"Settings ranked by {reading.score}; the first is {rows[0].label}.",
+        heading=reading.axes_line,
+        alt=f"Settings ranked by {reading.score}; the first is {rows[0].full}.",
         caption=f"The best {len(rows)} settings; the other {digits.whole(more)} stand in the table."
         if more
         else "",
@@ -65,7 +74,12 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
                     "thickness": 1.6,
                     "width": 0,
                 },
-                "marker": {"color": colour, "symbol": symbol, "size": 9, "line": {"width": 2}},
+                "marker": {
+                    "color": colour,
+                    "symbol": symbol,
+                    "size": 9,
+                    "line": {"color": colour, "width": 2},
+                },
                 "hovertext": [
                     f"{text(reading.label(entries[p]))}<br>{name} <b>{digits.interval(f)}</b>"
                     for p, f in known
@@ -78,28 +92,27 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
         )
     if len(traces) < 2:
         return None
-    names = [reading.label(entry) for entry in entries]
-    places = range(len(entries))
+    names = [reading.compact(entry) for entry in entries]
+    score = {"title": f"interquartile mean {reading.score}"}
+    drawn = layout(score, rows_axis(list(range(len(entries))), names))
     return Chart(
         "chosen",
         f"What the leading settings were chosen on beside their {reading.score} measured afresh.",
         traces,
-        layout(
-            {"title": f"interquartile mean {reading.score}"},
-            rows_axis(list(places), [text(cut(name, 44)) for name in names]),
-        ),
-        height=80 + 42 * max(len(entries), 2),
+        drawn,
+        height=80 + 42 * max(len(entries), 2) + headed(drawn, reading.axes_line),
         legend=legend,
-        narrow={
-            "yaxis.ticktext": [text(cut(name, 18)) for name in names],
-            "yaxis.tickfont.size": 11,
-        },
+        narrow=narrow_rows(names),
     )
+
+
+def _dot(reading: Reading, entry: dict[str, Any], found: Interval) -> Dot:
+    return Dot(reading.compact(entry), found, reading.colour(entry), reading.label(entry))
 
 
 def profile(reading: Reading) -> Chart | None:
     """Draw which fraction of members does better than each score, for the leading settings."""
-    named = [(reading.label(e), reading.scores(e), reading.colour(e)) for e in reading.shown]
+    named = [(reading.label(e), reading.scores(e), reading.colour(e)) for e in reading.shown[:4]]
     return profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.solved)
 
 
@@ -111,37 +124,41 @@ def profile_chart(
     solved: float | None = None,
 ) -> Chart | None:
     """Draw performance profiles of `(name, scores, colour)`; None where all scores are alike."""
-    named = [row for row in named if len(row[1])]
+    named = [row for row in named if row[1]]
     every = [s for _, scores, _ in named for s in scores]
     if not every or min(every) == max(every):
         return None
     margin = 0.02 * (max(every) - min(every))
-    levels = np.linspace(min(every) - margin, max(every) + margin, 121)
-    sign = -1.0 if lower else 1.0
+    ends = min(every) - margin, max(every) + margin
+    # A profile only steps at the scores themselves: drawn there, it is exact.
+    levels = np.unique([*ends, *every]) if len(every) <= 240 else np.linspace(*ends, 240)
+    sign, side = (-1.0, "below") if lower else (1.0, "above")
     traces, legend = [], []
-    for index, (name, scores, colour) in reversed(list(enumerate(named))):
+    for name, scores, colour in reversed(named):
         share, low, high = performance_profile(sign * np.asarray(scores), sign * levels)
-        edge = np.concatenate([levels, levels[::-1]])
+        stairs, top = _stairs(levels, high, lower)
+        bottom = _stairs(levels, low, lower)[1]
         band = {
-            "type": "scatter", "mode": "lines", "x": numbers(edge),
-            "y": numbers(np.concatenate([high, low[::-1]])), "fill": "toself",
+            "type": "scatter", "mode": "lines", "x": numbers([*stairs, *stairs[::-1]]),
+            "y": numbers([*top, *bottom[::-1]]), "fill": "toself",
             "fillcolor": f"{colour}/0.12", "line": {"width": 0, "color": f"{colour}/0"},
             "hoverinfo": "skip",
         }  # fmt: skip
-        dash = DASHES[index % len(DASHES)]
+        dash = dash_of(colour)
         line = {
             "type": "scatter", "mode": "lines", "x": numbers(levels), "y": numbers(share),
-            "line": {"color": colour, "width": 2.2, "dash": dash, "shape": "hv"},
+            "line": {"color": colour, "width": 2.2, "dash": dash, "shape": "vh" if lower else "hv"},
             "hovertext": [
-                f"{text(name)}<br>{100 * s:.0f} % {'below' if lower else 'above'} {digits.number(t)}"
+                f"{text(name)}<br>{100 * s:.0f} % {side} {digits.number(t)}"
                 for s, t in zip(share, levels)
             ],
             "hoverinfo": "text",
         }  # fmt: skip
         places = [len(traces), len(traces) + 1] if len(scores) > 1 else [len(traces)]
-        legend.insert(0, {"label": cut(name, 60), "color": colour, "dash": dash, "traces": places})
+        legend.insert(
+            0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places}
+        )
         traces += [band, line] if len(scores) > 1 else [line]
-    side = "below" if lower else "above"
     drawn = layout(
         {"title": score},
         {"title": f"members {side} it", "range": [-0.03, 1.05], "tickformat": ".0%"},
@@ -151,6 +168,12 @@ def profile_chart(
         drawn["margin"]["t"] = 26
     alt = f"Performance profiles: the fraction of members whose {score} is {side} each value."
     return Chart("profile", alt, traces, drawn, height=360, legend=legend)
+
+
+def _stairs(x: Floats, y: Floats, lower: bool) -> tuple[Floats, Floats]:
+    """Return the corners of a step function: Plotly's own steps do not close around a band."""
+    corners = np.repeat(x, 2)[1:-1]
+    return corners, np.repeat(y[1:] if lower else y[:-1], 2)
 
 
 def improvements(reading: Reading) -> list[tuple[dict[str, Any], Interval]]:
@@ -177,18 +200,20 @@ def improvement_chart(reading: Reading) -> Chart | None:
     found = improvements(reading)
     if not found:
         return None
-    rows = [Dot(reading.label(e), p, reading.colour(e)) for e, p in found[:ROWS]]
+    rows = [_dot(reading, entry, chance) for entry, chance in found[:ROWS]]
     sure = sum(p.low > 0.5 for _, p in found)
     more = f" The first {ROWS} are drawn." if len(found) > ROWS else ""
     chart = dots(
         "improvement",
         rows,
-        x="probability that the winner does better",
-        alt="Probability, with its 95 % interval, that a member of the winner beats one of each other setting.",
+        x="probability to improve",
+        heading=reading.axes_line,
+        alt="Probability that a member of the winner beats one of each other setting.",
         caption=f"Half is a coin flip. The interval lies above it for {sure} of "
         f"{digits.count(len(found), 'other setting')}: those the winner is told apart from.{more}",
     )
     chart.layout["xaxis"] |= {"range": [-0.03, 1.03], "tickformat": ".0%"}
     chart.layout |= mark(0.5, "coin flip", axis="x")
-    chart.layout["margin"]["t"] = 26
+    # The label of the line needs the height that the heading takes on the other side.
+    chart.layout["margin"]["t"] = 30
     return chart

@@ -12,7 +12,7 @@ LARGEST = 24 * 2**20
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A video or a picture with its words; `source` is a data URI, or a relative link if it is too large."""
+    """A video or a picture with its words; `source` is a data URI, or a link if it is too large."""
 
     kind: str
     title: str

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const COLOUR = /^(c\d|ink|muted|faint|line|grid|panel|seq:[\d.]+)(?:\/([\d.]+))?$/;
+  const COLOUR = /^(c\d|ink|muted|faint|line|grid|panel|paper|seq:[\d.]+)(?:\/([\d.]+))?$/;
   const PAPER_WIDTH = 680; // A4 between the margins, in CSS pixels
   const specs = JSON.parse(document.getElementById("specs").textContent);
   const charts = [...document.querySelectorAll("[data-chart]")];
@@ -62,14 +62,12 @@
     const small = element.closest(".multiples");
     const width = printing ? (small ? PAPER_WIDTH / 2 - 20 : PAPER_WIDTH) : element.clientWidth;
     layout.width = width;
-    layout.height = spec.height;
+    layout.height = printing && spec.height > 340 && spec.legend.length ? 300 : spec.height;
     if (width < 520) Object.entries(spec.narrow).forEach(([path, value]) => assign(layout, path, value));
     // A finger that scrolls the page must not zoom the chart under it.
     if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
     return Plotly.react(element, traces, layout, {
-      displaylogo: false, doubleClick: "reset",
-      modeBarButtons: [["toImage", "resetScale2d"]], displayModeBar: small || printing ? false : "hover",
-      toImageButtonOptions: { format: "svg", filename: element.dataset.chart },
+      displayModeBar: false, doubleClick: "reset",
     });
   }
 

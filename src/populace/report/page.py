@@ -21,9 +21,9 @@ _HERE = Path(__file__).parent
 def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
     """Write the report of one run, or the comparison of several, and return the path of the page.
 
-    One run's page goes to `report.html` in its folder unless `path` says otherwise. The page holds its
-    charts, videos and scripts itself, and asks nothing of the network. Raises UsageError for no runs, and for
-    several without a path.
+    One run's page goes to `report.html` in its folder unless `path` says otherwise. The page holds
+    its charts, videos and scripts itself, and asks nothing of the network. Raises UsageError for no
+    runs, and for several without a path.
     """
     if not runs:
         raise UsageError("no run to report on; expected at least one run folder")
@@ -50,8 +50,6 @@ def render(template: str, content: dict[str, Any]) -> str:
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
     charts = {chart.id: chart.spec() for chart in content["charts"].values() if chart}
     charts |= {chart.id: chart.spec() for chart in content.get("small_multiples", [])}
@@ -107,7 +105,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "replay": f"populace run {reading.folder}/recipe.toml",
         "resume": f"populace resume {reading.folder}",
         "version": results.get("populace") or "",
-        "started": reading.environment.get("started") or "",
+        "started": digits.moment(reading.environment.get("started")),
     }
 
 
@@ -124,7 +122,7 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
             ("steps", digits.whole(steps)),
             (f"{reading.unit} a member", digits.whole((steps or 0) * per_step)),
             ("duration", digits.duration(timing.get("wall_s"))),
-            (f"{reading.unit} a second, in all", digits.number(speed, 3) if speed else None),
+            (f"{reading.unit} a second, in all", digits.rough(speed) if speed else None),
         ]
     )
 
@@ -136,10 +134,10 @@ def timing(reading: Reading) -> list[tuple[str, str]]:
     speed = timing.get("units_per_s")
     return tables.pairs(
         [
-            ("started", reading.environment.get("started")),
+            ("started", digits.moment(reading.environment.get("started"))),
             ("wall time", digits.duration(timing.get("wall_s"))),
             ("inside the training program", digits.duration(timing.get("train_s"))),
-            ("throughput", f"{digits.number(speed, 3)} {reading.unit}/s" if speed else None),
+            ("throughput", f"{digits.rough(speed)} {reading.unit}/s" if speed else None),
             ("resumed", digits.count(resumed, "time") if resumed else "never"),
             ("learner", reading.results.get("learner")),
         ]

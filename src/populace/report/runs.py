@@ -110,7 +110,7 @@ class Reading:
 
     @cached_property
     def measured(self) -> str:
-        """Which summary the report believes: `outside` where there is one, else `fresh`, else `selection`."""
+        """The summary that the report believes: `outside` if there is one, else `fresh`."""
         for kind in MEASUREMENTS:
             if any(interval_of(entry.get(kind)) for entry in self.settings):
                 return kind
@@ -148,7 +148,7 @@ class Reading:
 
     @cached_property
     def shown(self) -> list[dict[str, Any]]:
-        """The winner and then the settings that rank best: those which get a colour, at most six."""
+        """The winner and then the settings that rank best: the six which get a colour."""
         first = [self.winner] if self.winner else []
         others = [e for e in self.ranked if e is not self.winner and self.believed(e)]
         return (first + others)[:6]
@@ -172,6 +172,16 @@ class Reading:
         names = {} if full else self.short_names
         parts = [f"{names.get(path, path)} {digits.setting(v)}" for path, v in values.items()]
         return ", ".join(parts) or self.name
+
+    def compact(self, entry: dict[str, Any]) -> str:
+        """Name a setting by its values alone, for rows below a heading of `axes_line`."""
+        values = entry.get("values") or {}
+        return " · ".join(digits.setting(value) for value in values.values()) or self.name
+
+    @property
+    def axes_line(self) -> str:
+        """The names of the axes, in the order of `compact`."""
+        return " · ".join(self.short_names.values())
 
     @property
     def folder(self) -> str:

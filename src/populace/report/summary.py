@@ -12,13 +12,12 @@ def answer(reading: Reading) -> str:
     diverged = sum(m.get("diverged_at") is not None for m in reading.members)
     winner = reading.winner
     found = reading.believed(winner) if winner else None
+    if members and diverged == members:
+        whom = "The only member" if members == 1 else f"All {digits.whole(members)} members"
+        first = min(int(m["diverged_at"]) for m in reading.members)
+        when = f"{'' if members == 1 else 'the first '}at step {digits.whole(first)}"
+        return f"{whom} diverged, {when}: no {reading.score} can be relied on."
     if winner is None or found is None:
-        if members and diverged == members:
-            whom = "The only member" if members == 1 else f"All {digits.whole(members)} members"
-            first = min(int(m["diverged_at"]) for m in reading.members)
-            when = f"at step {digits.whole(first)}"
-            when = when if members == 1 else f"the first {when}"
-            return f"{whom} diverged, {when}: there is no score to report."
         return f"No {reading.score} was measured in this run."
     seeds = len(winner["members"])
     sentence = f"{_who(reading, winner)} reaches {_what(reading, seeds)} of "
@@ -26,7 +25,8 @@ def answer(reading: Reading) -> str:
         sentence += digits.interval(found, word="95 % interval ")
     else:
         sentence += digits.number(found.value)
-    sentence += f" over {digits.count(seeds, 'seed')}{_how(reading, winner)}"
+    sentence += " from a single seed" if seeds == 1 else f" over {seeds} seeds"
+    sentence += _how(reading, winner)
     if diverged:
         sentence += f"; {digits.whole(diverged)} of {digits.count(members, 'member')} diverged"
     return sentence + "."
@@ -36,7 +36,7 @@ def _who(reading: Reading, winner: dict[str, Any]) -> str:
     settings = len(reading.settings)
     name = reading.label(winner, full=True)
     if settings == 1:
-        return name
+        return name if winner.get("values") else f"“{name}”"
     return f"The best of {digits.whole(settings)} settings – {name} –"
 
 
@@ -56,7 +56,7 @@ def _how(reading: Reading, winner: dict[str, Any]) -> str:
 
 
 def episodes(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
-    """Return over how many episodes each member of a setting was measured, where all had as many."""
+    """Return over how many episodes each member of a setting was measured, if all had as many."""
     found = {
         (m.get(kind) or {}).get("episodes")
         for m in reading.members
@@ -97,17 +97,20 @@ def doubts(reading: Reading) -> list[str]:
     if leader is not winner:
         notes.append(
             f"Measured afterwards, {reading.label(leader)} came out ahead "
-            f"({digits.interval(reading.believed(leader))}). The choice was made before that and stands: "
-            "choosing again on these numbers would bias them too."
+            f"({digits.interval(reading.believed(leader))}). The choice was made before that and "
+            "stands: choosing again on these numbers would bias them too."
         )
     if reading.solved is not None:
         scores = [score_of(m, reading.measured) for m in reading.members]
         own = [s for m, s in zip(reading.members, scores) if m["member"] in winner["members"]]
         side = "or less" if reading.lower else "or more"
+        several = len(reading.settings) > 1
+        setting = "this setting's " if several else ""
+        mine = f"{_solved(reading, own)} of {setting}{digits.count(len(own), 'member')}"
         notes.append(
             f"A {reading.score} of {digits.number(reading.solved)} {side} counts as solved: "
-            f"{_solved(reading, own)} of this setting's {digits.count(len(own), 'member')} did it, "
-            f"and {_solved(reading, scores)} of all {digits.whole(len(scores))}."
+            + (f"{mine} and {_solved(reading, scores)} of all {len(scores)}" if several else mine)
+            + " did it."
         )
     return notes
 
@@ -118,7 +121,7 @@ def _solved(reading: Reading, scores: list[float | None]) -> int:
 
 
 def two_numbers(reading: Reading) -> list[dict[str, str]]:
-    """Return the winner's numbers by how they were measured, those that exist, for a small table."""
+    """Return the winner's numbers by how they were measured, those that exist."""
     winner = reading.winner or {}
     where = {
         "selection": ("Chosen on", "the best evaluation of each member during training"),
@@ -144,21 +147,24 @@ def bias(reading: Reading) -> str:
         return ""
     if fresh is None:
         return (
-            "This is the highest of many noisy evaluations, so part of it is luck. It was not measured "
-            "afresh: expect less."
+            "This is the best of many noisy evaluations, so part of it is luck. It was not "
+            "measured afresh: expect worse."
         )
     many = len(reading.settings)
     pick = f" and the winner the best of {digits.whole(many)} settings" if many > 1 else ""
     gap = (fresh.value - chosen.value) if reading.lower else (chosen.value - fresh.value)
+    believe = "The fresh number was measured after the choice. Believe that one."
+    if interval_of(winner.get("outside")):
+        believe = "The others were measured after the choice. Believe those."
     flatters = (
         f"Here it flatters by {digits.number(gap, 2)}."
         if gap > 0
         else "Here the fresh number did not come out worse."
     )
     return (
-        f"The first number flatters as a rule: each member's is the best of its many noisy evaluations{pick}, "
-        f"and the best of many noisy numbers is partly luck (selection bias). {flatters} The fresh number was "
-        "measured after the choice. Believe that one."
+        "The first number flatters as a rule: each member's is the best of its many noisy "
+        f"evaluations{pick}, and the best of many noisy numbers is partly luck (selection bias). "
+        f"{flatters} {believe}"
     )
 
 

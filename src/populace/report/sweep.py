@@ -1,4 +1,4 @@
-"""The sweep as a picture: a dot plot for one axis, a heat map for two, parallel coordinates for more."""
+"""The sweep as a picture: dots for one axis, a heat map for two, parallel coordinates for more."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 
 from populace.report import digits
 from populace.report.charts import Chart, layout, numbers, shorten, text
+from populace.report.heat import heat_axes, heat_map
 from populace.report.runs import Reading
 
 FEW = 8  # so many distinct values still stand evenly spaced on an axis, each with its label
@@ -25,11 +26,12 @@ class Scale:
 
 
 def scale(values: Sequence[Any]) -> Scale:
-    """Place the values of one axis: evenly if few or not numbers, else on a linear or logarithmic scale.
+    """Place the values of one axis: evenly if few or not numbers, else to scale.
 
-    A sweep's values are rarely linear (0.9, 0.99, 0.999): evenly spaced they stay apart, and
-    each can be labelled. A scale is logarithmic when all values are positive and span a factor of 20.
+    A sweep's values are rarely linear (0.9, 0.99, 0.999): evenly spaced they stay apart, and each
+    can be labelled. A scale is logarithmic when all values are positive and span a factor of 20.
     """
+    distinct: list[Any]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     distinct = sorted(set(values)) if numeric else list(dict.fromkeys(map(digits.setting, values)))
     if not numeric or len(distinct) <= FEW:
@@ -40,13 +42,20 @@ def scale(values: Sequence[Any]) -> Scale:
     logarithmic = distinct[0] > 0 and distinct[-1] >= 20 * distinct[0]
     change = math.log10 if logarithmic else float
     low, high = change(distinct[0]), change(distinct[-1])
-    ticks = np.linspace(low, high, 5)
+    ticks = np.asarray(_decades(low, high) if logarithmic else np.linspace(low, high, 5))
     labels = [digits.number(float(10**t if logarithmic else t), 3) for t in ticks]
     return Scale(
         [(change(v) - low) / (high - low) for v in values],
         [((float(t) - low) / (high - low), label) for t, label in zip(ticks, labels)],
         logarithmic,
     )
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Return the logarithms of 1, 3, 10, 30, ... in a range, powers of ten alone if it is wide."""
+    exponents = range(math.floor(low), math.ceil(high) + 1)
+    steps = (0.0, math.log10(3)) if high - low < 3 else (0.0,)
+    return [e + s for e in exponents for s in steps if low - 1e-9 <= e + s <= high + 1e-9]
 
 
 def sweep_chart(reading: Reading) -> Chart | None:
@@ -89,7 +98,10 @@ def _one_axis(reading: Reading, scored: list[dict[str, Any]], path: str) -> Char
         "hovertext": [_hover(reading, scored[i]) for i in order],
         "hoverinfo": "text",
     }
-    ticks = {"tickvals": [t for t, _ in column.ticks], "ticktext": [text(t) for _, t in column.ticks]}
+    ticks = {
+        "tickvals": [t for t, _ in column.ticks],
+        "ticktext": [text(t) for _, t in column.ticks],
+    }
     drawn = layout({"title": path, "range": [-0.06, 1.06], **ticks}, {"title": reading.score})
     alt = f"Interquartile mean {reading.score} with its 95 % interval against {path}."
     return Chart("sweep", alt, [trace], drawn, height=340)
@@ -103,44 +115,32 @@ def _heat_map(
     for i in range(len(scored)):
         cells[y.index(columns[1].places[i])][x.index(columns[0].places[i])].append(i)
     values = [[_mean(reading, [scored[i] for i in cell]) for cell in row] for row in cells]
-    hover = [["<br>".join(_hover(reading, scored[i]) for i in cell) for cell in row] for row in cells]
+    labels = [["" if math.isnan(v) else digits.number(v, 3) for v in row] for row in values]
+    hover = [
+        ["<br>".join(_hover(reading, scored[i]) for i in cell) for cell in row] for row in cells
+    ]
     names = [
-        [text(_value(scored, path, column.places, place)) for place in places]
+        [_value(scored, path, column.places, place) for place in places]
         for path, column, places in zip(paths, columns, (x, y))
     ]
-    trace = {
-        "type": "heatmap",
-        "x": list(range(len(x))),
-        "y": list(range(len(y))),
-        "z": [numbers(math.nan if v is None else v for v in row) for row in values],
-        "text": [["" if v is None else digits.number(v, 3) for v in row] for row in values],
-        "texttemplate": "%{text}",
-        "hovertext": hover,
-        "hoverinfo": "text",
-        "hoverongaps": False,
-        "colorscale": [[t / 8, f"seq:{1 - t / 8 if reading.lower else t / 8}"] for t in range(9)],
-        "xgap": 2,
-        "ygap": 2,
-        "showscale": False,
-    }
-    drawn = layout(
-        {"title": paths[0], "tickvals": list(range(len(x))), "ticktext": names[0]},
-        {"title": paths[1], "tickvals": list(range(len(y))), "ticktext": names[1]},
-    )
-    for axis in ("xaxis", "yaxis"):
-        drawn[axis] |= {"showgrid": False, "type": "linear"}
-    alt = f"Heat map: interquartile mean {reading.score} by {paths[0]} and {paths[1]}."
-    caption = "The darker the cell on paper, and the brighter on a dark screen, the better the score."
+    known = [v for row in values for v in row if not math.isnan(v)]
+    bounds = (min(known), max(known))
+    trace, notes = heat_map(values, labels, hover, bounds=bounds, reverse=reading.lower)
     return Chart(
-        "sweep", alt, [trace], drawn, height=110 + 52 * max(len(y), 3), caption=caption,
-        min_width=120 + 58 * len(x),
-    )  # fmt: skip
+        "sweep",
+        f"Heat map: interquartile mean {reading.score} by {paths[0]} and {paths[1]}.",
+        [trace],
+        heat_axes((paths[0], names[0]), (paths[1], names[1]), notes),
+        height=110 + 52 * max(len(y), 3),
+        caption="The deeper the colour, the better.",
+        min_width=90 + 48 * len(x),
+    )
 
 
 def _parallel(
     reading: Reading, scored: list[dict[str, Any]], paths: list[str], columns: list[Scale]
 ) -> Chart:
-    # Drawn as plain lines: Plotly's own parallel coordinates need WebGL, which many machines, and paper, lack.
+    # As plain lines: Plotly's parallel coordinates need WebGL, which paper and many machines lack.
     found = [reading.believed(entry) for entry in scored]
     columns = [*columns, _linear([f.value for f in found if f is not None])]
     names = [reading.short_names[path] for path in paths] + [reading.score]
@@ -149,7 +149,9 @@ def _parallel(
     for i in reversed(shown):
         best = scored[i] is reading.winner
         share = columns[-1].places[i]
-        colour = "c0" if best else f"seq:{0.15 + 0.75 * (1 - share if reading.lower else share):.3f}"
+        colour = (
+            "c0" if best else f"seq:{0.15 + 0.75 * (1 - share if reading.lower else share):.3f}"
+        )
         # Settings that share a value would hide each other: each stands a little off, by its rank.
         spread = 0.035 * (i / max(len(scored) - 1, 1) - 0.5)
         places = [c.places[i] + spread for c in columns[:-1]] + [columns[-1].places[i]]
@@ -166,7 +168,9 @@ def _parallel(
                 "meta": {"fades": True},
             }
         )
-    notes, ticks = [], {"showarrow": False, "font": {"color": "muted", "size": 11}}
+    notes = []
+    ticks = {"showarrow": False, "font": {"color": "ink", "size": 11}}
+    ticks |= {"bgcolor": "paper/0.8", "borderpad": 1}
     for place, column in enumerate(columns):
         last = place == len(columns) - 1
         side = {"xanchor": "left", "xshift": 8} if last else {"xanchor": "right", "xshift": -8}
@@ -188,10 +192,12 @@ def _parallel(
     drawn["margin"] = {"l": 12, "r": 12, "t": 34, "b": 8}
     more = f" The best {LINES} of {len(scored)} settings are drawn." if len(scored) > LINES else ""
     logs = [name for name, column in zip(names, columns) if column.logarithmic]
-    caption = f"Logarithmic: {', '.join(logs)}.{more}" if logs else more.strip()
+    caption = "A line per setting, the winner's thick; the deeper the colour, the better." + more
+    if logs:
+        caption += f" Logarithmic: {', '.join(logs)}."
     return Chart(
         "sweep",
-        f"Parallel coordinates: a line per setting through {', '.join(names[:-1])} to its {names[-1]}.",
+        f"Parallel coordinates: a line per setting, through {', '.join(names)}.",
         traces, drawn, height=360, caption=caption, min_width=112 * len(columns),
     )  # fmt: skip
 
@@ -207,9 +213,9 @@ def _linear(values: list[float]) -> Scale:
     )
 
 
-def _mean(reading: Reading, entries: list[dict[str, Any]]) -> float | None:
+def _mean(reading: Reading, entries: list[dict[str, Any]]) -> float:
     found = [f.value for f in map(reading.believed, entries) if f is not None]
-    return sum(found) / len(found) if found else None
+    return sum(found) / len(found) if found else math.nan
 
 
 def _value(scored: list[dict[str, Any]], path: str, places: list[float], place: float) -> str:

@@ -12,7 +12,7 @@ KINDS = {"selection": "chosen on", "fresh": "fresh", "outside": "outside"}
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `numeric` aligns it, `score` keeps diverged members last whichever way it is sorted."""
+    """A column: `numeric` aligns it, `score` keeps diverged members last however it is sorted."""
 
     title: str
     numeric: bool = False

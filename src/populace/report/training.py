@@ -1,13 +1,14 @@
-"""What happened during training: learning curves of the settings, and every other metric of the best one."""
+"""What happened in training: learning curves of the settings, other metrics of the best one."""
 
 import numpy as np
 
 from populace.report import digits
 from populace.report.charts import (
-    DASHES,
+    COUNTS,
     Chart,
     bundle,
     curve_traces,
+    dash_of,
     layout,
     mark,
     numbers,
@@ -33,22 +34,22 @@ def learning_curves(reading: Reading) -> Chart | None:
         label = digits.count(len(others), "other setting")
         legend.append({"label": label, "color": "faint", "traces": [0]})
     # The winner is drawn last, over all others.
-    for index, entry in reversed(list(enumerate(reading.shown))):
+    for entry in reversed(reading.shown):
         name, colour = reading.label(entry), reading.colour(entry)
-        curve, dash = setting_curve(found, entry), DASHES[index % len(DASHES)]
+        curve, dash = setting_curve(found, entry), dash_of(colour)
         drawn = curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
         places = [len(traces), len(traces) + 1]
         legend.insert(
             0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places}
         )
         traces += drawn
-    axes = layout({"title": reading.unit, "rangemode": "tozero"}, {"title": reading.score})
+    axes = layout({"title": reading.unit, **COUNTS}, {"title": reading.score})
     if reading.solved is not None:
         axes |= mark(reading.solved, f"solved at {digits.number(reading.solved)}")
     return Chart(
         "curves",
-        f"Learning curves: interquartile mean {reading.score} over {reading.unit}, a line per setting "
-        "with its 95 % interval as a band.",
+        f"Learning curves: interquartile mean {reading.score} over {reading.unit}, "
+        "a line per setting with its 95 % interval as a band.",
         traces,
         axes,
         height=420,
@@ -97,7 +98,7 @@ def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) 
     finite = rows[np.isfinite(rows)]
     spans = finite.min() > 0 and np.percentile(finite, 99) > 100 * np.percentile(finite, 1)
     axis = {"type": "log", "dtick": 1} if spans else {"nticks": 5}
-    drawn = layout({"nticks": 4, "rangemode": "tozero"}, axis)
+    drawn = layout({"nticks": 4, **COUNTS}, axis)
     drawn["margin"] = {"l": 44, "r": 10, "t": 8, "b": 28}
     scale = ", on a logarithmic scale" if spans else ""
     return Chart(

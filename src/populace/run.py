@@ -1,0 +1,289 @@
+"""Run: a folder that says everything, and what can be asked of it.
+
+    run = populace.train(populace.sweep(DQN(env="CartPole-v1"), {...}, seeds=8), steps=10_000)
+    run.results()["best"], run.best().policy(observation), Run.load(path).resume()
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pyarrow as pa
+
+from populace import records
+from populace.engine import Engine, Listener
+from populace.errors import RunError, UsageError
+from populace.learner import Exhibit, Learner
+from populace.population import Member, Population
+from populace.program import EXHIBIT
+from populace.recipe import Options, Recipe, of_population, options, parse
+from populace.session import Say, Session, engine_of, quiet
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained member: its best model, and the learner it was trained by."""
+
+    member: Member
+    setting: dict[str, Any]
+    learner: Learner
+    model: Any
+
+    @property
+    def policy(self) -> Callable[[Any], np.ndarray]:
+        """The greedy policy: one observation, or a batch of them, to actions.
+
+        Raises:
+            UsageError: the learner does not act.
+        """
+        make = getattr(self.learner, "policy", None)
+        if make is None:
+            raise UsageError(f"{type(self.learner).__name__} does not act, it has no policy")
+        return make(self.model)
+
+    def examine(self, backend: str, episodes: int, seed: int = 0) -> np.ndarray:
+        """Return the score of each of so many episodes, played outside the program.
+
+        Raises:
+            UsageError: the learner knows no such backend.
+        """
+        ways = self.learner.examinations()
+        if backend not in ways:
+            known = ", ".join(["native", *ways])
+            raise UsageError(f"backend must be one of {known}, got '{backend}'")
+        return ways[backend](self.model, episodes, seed)
+
+    def exhibits(self) -> dict[str, Exhibit]:
+        """Return pictures and films of this member."""
+        key = jax.random.fold_in(jax.random.key(self.member.seed), EXHIBIT)
+        return self.learner.exhibit(self.model, key)
+
+
+class Run:
+    """A run folder; [`load`][populace.run.Run.load] opens one, `train` makes one."""
+
+    def __init__(self, path: Path, learner: Learner | None = None) -> None:
+        self.path = path
+        self._learner = learner
+
+    @classmethod
+    def load(cls, path: str | Path, learner: Learner | None = None) -> "Run":
+        """Open a run folder.
+
+        Args:
+            path: the folder.
+            learner: the learner with its data, where the recipe alone cannot make it.
+
+        Raises:
+            UsageError: it is not a run folder.
+        """
+        folder = Path(path)
+        if not folder.exists():
+            raise UsageError(f"no run at '{folder}': there is no such folder")
+        if not (folder / "recipe.toml").is_file():
+            raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml")
+        return cls(folder, learner)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The complete recipe."""
+        found = parse(self.recipe_text(), str(self.path / "recipe.toml"))
+        if self._learner is not None:
+            found = Recipe(
+                found.name, self._learner, found.sweep, found.settings, found.options, found.about
+            )
+        return found
+
+    def recipe_text(self) -> str:
+        """Return `recipe.toml` as it is."""
+        return (self.path / "recipe.toml").read_text()
+
+    def metrics(self, kind: str = "train") -> pa.Table:
+        """Return a metric table, `train` or `evaluation`: one row per member and window."""
+        if kind not in records.KINDS:
+            raise UsageError(f"metrics are train or evaluation, got '{kind}'")
+        return records.read(self.path / "metrics", kind)
+
+    def results(self) -> dict[str, Any]:
+        """Return `results.json`.
+
+        Raises:
+            RunError: the run has none yet, or it is damaged.
+        """
+        return self._json("results.json", f"the run has not ended; `populace resume {self.path}`")
+
+    def environment(self) -> dict[str, Any]:
+        """Return `environment.json`: versions, machine and devices.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        return self._json("environment.json", "the folder is incomplete")
+
+    @property
+    def finished(self) -> bool:
+        """Whether training got to its last step and was evaluated."""
+        return (self.path / "results.json").is_file() and self.results()["status"] == "finished"
+
+    def resume(
+        self, *, listeners: Sequence[Listener] = (), say: Say = quiet, stop: Callable[[], bool] | None = None
+    ) -> "Run":
+        """Go on from the newest sound checkpoint; a finished run is left as it is.
+
+        Args:
+            listeners: told of every window and evaluation.
+            say: told in words what happens.
+            stop: asked between windows; yes ends the run with a checkpoint.
+        """
+        if not self.finished:
+            Session(self.path, self.recipe, self.population, say).go(listeners, stop, resume=True)
+            self.__dict__.pop("_restored", None)
+        return self
+
+    @property
+    def population(self) -> Population:
+        """Who was trained."""
+        return self.recipe.population()
+
+    def member(self, index: int) -> Trained:
+        """Return one member with its best model, from the newest sound checkpoint."""
+        engine = self.engine
+        cohort, slot = engine.find(index)
+        member = self.population.members[index]
+        model = cohort.program.whole_model(cohort.program.take(cohort.best.model, slot))
+        values = self.population.settings[member.setting]
+        return Trained(member, values, cohort.program.learner_of(slot), model)
+
+    def best(self) -> Trained:
+        """Return the best member of the best setting, both chosen on training-time evaluations."""
+        return self.member(self.results()["best"]["member"])
+
+    @property
+    def engine(self) -> Engine:
+        """The engine as the newest sound checkpoint left it.
+
+        Raises:
+            RunError: there is no checkpoint to read.
+        """
+        return self._restored
+
+    @cached_property
+    def _restored(self) -> Engine:
+        from populace.checkpoints import Checkpoints
+
+        engine = engine_of(self.recipe, self.population, quiet)
+        store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
+        try:
+            if store.restore(engine, quiet) is None:
+                raise RunError(f"'{self.path}' has no checkpoint yet; `populace resume {self.path}`")
+        finally:
+            store.close()
+        return engine
+
+    def _json(self, name: str, advice: str) -> dict[str, Any]:
+        try:
+            return json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            raise RunError(f"'{self.path}' has no {name}: {advice}") from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot read '{self.path / name}': {error}") from None
+
+
+def train(
+    population: Population,
+    steps: int | None = None,
+    *,
+    out: str | Path | None = None,
+    name: str = "run",
+    overwrite: bool = False,
+    listeners: Sequence[Listener] = (),
+    say: Say = quiet,
+    **settings: Any,
+) -> Run:
+    """Train a population and return its run.
+
+    Args:
+        population: made by [`sweep`][populace.population.sweep].
+        steps: iterations of each member.
+        out: run folder to make; by default a new one under `runs/`.
+        name: of the run.
+        overwrite: replace a run folder that is there.
+        listeners: told of every window and evaluation.
+        say: told in words what happens.
+        settings: others of [`Options`][populace.recipe.Options]: `strategy`, `log_every`,
+            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `final_episodes`, `devices`.
+
+    Raises:
+        UsageError: an unknown or impossible setting, or a folder that is there already.
+        RunError: the folder cannot be written.
+    """
+    if steps is not None:
+        settings["steps"] = steps
+    recipe = of_population(name, population, options(settings))
+    folder = prepare(out, name, overwrite)
+    Session(folder, recipe, population, say).go(listeners)
+    return Run(folder, population.learner)
+
+
+def run_recipe(
+    recipe: Recipe,
+    out: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    listeners: Sequence[Listener] = (),
+    say: Say = quiet,
+    stop: Callable[[], bool] | None = None,
+) -> Run:
+    """Run a recipe from its start; the same as [`train`][populace.run.train] but for its source."""
+    population = recipe.population()
+    folder = prepare(out, recipe.name, overwrite)
+    Session(folder, recipe, population, say).go(listeners, stop)
+    return Run(folder, recipe.learner)
+
+
+def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
+    """Make the folder of a new run and prove that it can be written.
+
+    Raises:
+        UsageError: it exists and is not empty, or is a file, or is not a run and would be replaced.
+        RunError: it cannot be written.
+    """
+    folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if folder.is_file():
+        raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            if not overwrite:
+                raise UsageError(
+                    f"output folder '{folder}' exists; `populace resume {folder}` goes on with it, "
+                    "--overwrite replaces it, --out chooses another"
+                )
+            _clear(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
+    return folder
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder that holds a run, and nothing else: a mistyped path must cost nothing."""
+    import shutil
+
+    ours = {
+        "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
+        "report.html", "media",
+    }  # fmt: skip
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and p.name[0] != ".")
+    if strangers:
+        raise UsageError(f"'{folder}' holds '{strangers[0]}', which no run made; empty it yourself")
+    shutil.rmtree(folder)
