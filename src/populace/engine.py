@@ -45,6 +45,9 @@ class Evaluation:
 class Listener(Protocol):
     """Whoever wants to hear of a run; nothing it does can change the run."""
 
+    def on_start(self, population: Population, step: int) -> None:
+        """Hear who is about to train, and from which step."""
+
     def on_window(self, window: Window) -> None:
         """Hear of a finished window."""
 
@@ -148,6 +151,8 @@ class Engine:
             pause: called when no window is under way and states and step agree, after every
                 evaluation too; returns whether to go on.
         """
+        for listener in self.listeners:
+            listener.on_start(self.population, self.step)
         pending: _Pending | None = None
         self._since = time.perf_counter()
         for end in self._ends(steps, window, evaluate_every):

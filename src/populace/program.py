@@ -102,14 +102,15 @@ class Program:
         """Evaluate every member's snapshot with the key of (member, salt, step)."""
         return self._evaluate(self.varied, self.shared, self.keys, model, np.uint32(salt), step)
 
-    def examine(self, model: Any, episodes: int) -> dict[str, Mean]:
+    def examine(self, model: Any, episodes: int, seed: int) -> dict[str, Mean]:
         """Evaluate thoroughly, on episodes that nothing was chosen by."""
 
-        def one(learner: Learner, key: jax.Array, model: Any) -> Any:
-            key = jax.random.fold_in(key, EXAMINATION)
+        def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
+            key = jax.random.fold_in(jax.random.fold_in(key, EXAMINATION), salt)
             return dict(learner.examiner(episodes).evaluate(self.whole_model(model), key))
 
-        return self._over_members(one)(self.varied, self.shared, self.keys, model)
+        program = self._over_members(one, extra=1)
+        return program(self.varied, self.shared, self.keys, model, np.uint32(seed))
 
     @cached_property
     def snapshot(self) -> Callable[[Any], Any]:

@@ -63,17 +63,17 @@ def choose(population: Population, scores: Scores) -> int:
     sign = 1.0 if better == "higher" else -1.0
     ranked = []
     for index in range(len(population.settings)):
-        selection = _summary(population, scores, scores.selection, index)["iqm"][0]
-        course = _summary(population, scores, scores.course, index)["iqm"][0]
+        selection = summary(population, scores, scores.selection, index)["iqm"][0]
+        course = summary(population, scores, scores.course, index)["iqm"][0]
         ranked.append(tuple(-np.inf if x is None else sign * x for x in (selection, course)))
     return max(range(len(ranked)), key=ranked.__getitem__)
 
 
-def examine(engine: Engine, scores: Scores, episodes: int) -> None:
+def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> None:
     """Measure every member's best model on fresh episodes, inside the program."""
     name, collected = engine.population.learner.score, []
     for cohort in engine.cohorts:
-        metrics = cohort.program.examine(cohort.best.model, episodes)
+        metrics = cohort.program.examine(cohort.best.model, episodes, seed)
         collected.append(metrics[name].value)
     fresh = engine.gather(collected).astype(float)
     scores.fresh = np.where(scores.diverged_at < 0, fresh, np.nan)
@@ -128,14 +128,14 @@ def _setting(population: Population, scores: Scores, index: int) -> dict[str, An
     outside = None
     if any(m in scores.outside for m in members):
         played = np.asarray([scores.outside.get(m, np.nan) for m in range(len(population))])
-        outside = _summary(population, scores, played, index)
-    fresh = None if scores.fresh is None else _summary(population, scores, scores.fresh, index)
+        outside = summary(population, scores, played, index)
+    fresh = None if scores.fresh is None else summary(population, scores, scores.fresh, index)
     return {
         "setting": index,
         "values": {path: _plain(v) for path, v in population.settings[index].items()},
         "members": members,
         "diverged": int((scores.diverged_at[members] >= 0).sum()),
-        "selection": _summary(population, scores, scores.selection, index),
+        "selection": summary(population, scores, scores.selection, index),
         "fresh": fresh,
         "outside": outside,
     }
@@ -166,7 +166,7 @@ def _member(population: Population, scores: Scores, index: int, episodes: int) -
     }
 
 
-def _summary(
+def summary(
     population: Population, scores: Scores, values: np.ndarray, setting: int
 ) -> dict[str, Any]:
     """Summarise one setting; a diverged member counts as the worst that any member reached."""

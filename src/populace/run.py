@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from populace import records
+from populace import records, results
 from populace.engine import Engine, Listener
 from populace.errors import RunError, UsageError
 from populace.learner import Exhibit, Learner
@@ -164,6 +164,48 @@ class Run:
     def best(self) -> Trained:
         """Return the best member of the best setting, both chosen on training-time evaluations."""
         return self.member(self.results()["best"]["member"])
+
+    def evaluate(self, episodes: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
+        """Measure the kept models again, on fresh episodes.
+
+        Args:
+            episodes: per member.
+            backend: `native` measures every member inside the program; another, such as
+                `gymnasium`, the members of the best setting outside it.
+            seed: of the episodes; the run itself used 0.
+
+        Returns:
+            `backend`, `episodes`, and `settings`: for each one measured its `setting`, `values`,
+            `members` and `summary` (as in `results.json`).
+
+        Raises:
+            UsageError: the learner knows no such backend.
+        """
+        engine, population = self.engine, self.population
+        scores = results.collect(engine, self.metrics("evaluation"))
+        chosen = list(range(len(population.settings)))
+        if backend == "native":
+            results.examine(engine, scores, episodes, seed)
+            found = scores.fresh
+        else:
+            best = results.choose(population, scores)
+            chosen = [best]
+            found = np.full(len(population), np.nan)
+            for member in population.members:
+                if member.setting == best and scores.diverged_at[member.index] < 0:
+                    start = 1_000_000 * (1000 * seed + member.seed)
+                    played = self.member(member.index).examine(backend, episodes, start % 2**31)
+                    found[member.index] = played.mean()
+        table = [
+            {
+                "setting": i,
+                "values": population.settings[i],
+                "members": [m.index for m in population.members if m.setting == i],
+                "summary": results.summary(population, scores, found, i),
+            }
+            for i in chosen
+        ]
+        return {"backend": backend, "episodes": episodes, "seed": seed, "settings": table}
 
     @property
     def engine(self) -> Engine:

@@ -100,6 +100,9 @@ class Session:
                 f"go on with `populace resume {self.folder}`"
             )
 
+    def on_start(self, population: Population, step: int) -> None:
+        """Nothing is recorded of the start."""
+
     def on_window(self, window: Window) -> None:
         """Record a window, and name members that diverged in it."""
         self.recorder.add("train", window.step, window.metrics)

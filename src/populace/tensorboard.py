@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from populace.engine import Engine, Evaluation, Window
+from populace.population import Population
 from populace.statistics import bootstrap_interval, interquartile_mean
 
 MEMBERS_SHOWN = 64
@@ -47,6 +48,9 @@ class TensorBoard:
         for member in population.members:
             self._members[member.setting].append(member)
         self._writers = {setting: self._open(setting) for setting in self._shown}
+
+    def on_start(self, population: Population, step: int) -> None:
+        """Everything about the start was written when the files were opened."""
 
     def on_window(self, window: Window) -> None:
         """Write training curves."""

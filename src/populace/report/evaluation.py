@@ -141,7 +141,7 @@ def profile_chart(
         band = {
             "type": "scatter", "mode": "lines", "x": numbers([*stairs, *stairs[::-1]]),
             "y": numbers([*top, *bottom[::-1]]), "fill": "toself",
-            "fillcolor": f"{colour}/0.12", "line": {"width": 0, "color": f"{colour}/0"},
+            "fillcolor": f"{colour}/0.09", "line": {"width": 0, "color": f"{colour}/0"},
             "hoverinfo": "skip",
         }  # fmt: skip
         dash = dash_of(colour)

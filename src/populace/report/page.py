@@ -122,7 +122,7 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
             ("steps", digits.whole(steps)),
             (f"{reading.unit} a member", digits.whole((steps or 0) * per_step)),
             ("duration", digits.duration(timing.get("wall_s"))),
-            (f"{reading.unit} a second, in all", digits.rough(speed) if speed else None),
+            (f"{reading.unit} a second", digits.rough(speed) if speed else None),
         ]
     )
 

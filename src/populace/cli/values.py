@@ -1,0 +1,57 @@
+"""What is typed behind --set and --sweep, as values, and put into a recipe."""
+
+import tomllib
+from dataclasses import replace
+from typing import Any
+
+from populace import settings
+from populace.cli.app import assignment
+from populace.errors import UsageError
+from populace.recipe import Recipe, options
+
+
+def value(text: str) -> Any:
+    """Read a value as TOML does: number, boolean, list, table; anything else is a string."""
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def values(text: str) -> Any:
+    """Read `a,b,c` as a list, or a whole TOML value such as `{log_uniform = [1e-4, 1e-2]}`."""
+    whole = value(text)
+    if isinstance(whole, dict | list):
+        return whole
+    return [value(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def changed(
+    recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]
+) -> Recipe:
+    """Return the recipe with what was typed in place.
+
+    A `--set` of a setting that the recipe sweeps ends that sweep; `run.KEY` sets a key of [run].
+
+    Raises:
+        UsageError: an unknown setting, a wrong type or value, an empty sweep.
+    """
+    learner, axes = recipe.learner, dict(recipe.sweep)
+    run = {k: v for k, v in chosen.items() if v is not None}
+    for text in set_:
+        key, written = assignment(text, "--set")
+        if key.startswith("run."):
+            run[key.removeprefix("run.")] = value(written)
+            continue
+        learner = settings.replace(learner, key, value(written))
+        axes = {path: v for path, v in axes.items() if path != key}
+    listed = recipe.settings
+    for text in sweep:
+        key, written = assignment(text, "--sweep")
+        axes[key] = values(written)
+        if listed:
+            raise UsageError("--sweep needs a recipe with [sweep]; this one lists its [[settings]]")
+    merged = recipe.options.model_dump() | run
+    if any(key in chosen for key in run) or axes != recipe.sweep:
+        merged |= {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}
+    return replace(recipe, learner=learner, sweep=axes, options=options(merged))

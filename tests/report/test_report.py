@@ -1,0 +1,247 @@
+"""The words and numbers of the report, without a browser."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fake_run import FakeRun, fake_run
+
+from populace import report
+from populace.errors import UsageError
+from populace.report import compare, curves, digits, evaluation, summary, sweep, training
+from populace.report.runs import Reading
+from populace.statistics import Interval
+
+ONE_AXIS = {"learning_rate": [1e-3, 1e-2]}
+
+
+def reading(path: Path, **more) -> Reading:
+    return Reading.of(fake_run(path, media=False, **more))
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (499.23456, "499.2"),
+        (0, "0"),
+        (0.001234567, "0.001235"),
+        (3.2e-7, "3.2e−7"),
+        (-12.5, "−12.5"),
+        (20_000, "20\u202f000"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (float("inf"), "∞"),
+    ],
+)
+def test_numbers_have_sensible_digits(value, written):
+    assert digits.number(value) == written
+
+
+@pytest.mark.parametrize(
+    ("found", "written"),
+    [
+        (Interval(499.23, 496.01, 500.0), "499.2 (496.0 to 500.0)"),
+        (Interval(480.7, 431.2, 497.9), "481 (431 to 498)"),
+        (Interval(0.8712, 0.8412, 0.9012), "0.871 (0.841 to 0.901)"),
+        (Interval(-0.05, -0.31, 0.2), "−0.05 (−0.31 to 0.20)"),
+        (Interval(12.5, 12.5, 12.5), "12.5"),
+        (None, "–"),
+    ],
+)
+def test_the_digits_of_an_interval_follow_its_width(found, written):
+    assert digits.interval(found) == written
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0.42, "0.42 s"), (134.2, "2 min 14 s"), (3_900, "1 h 05 min"), (None, "–")],
+)
+def test_durations(seconds, written):
+    assert digits.duration(seconds) == written
+
+
+def test_the_sentence_names_setting_score_interval_seeds_episodes_place_and_losses(tmp_path):
+    sentence = summary.answer(reading(tmp_path))
+    assert re.fullmatch(
+        r"The best of 16 settings – learning_rate 0\.001, exploration\.decay 0\.9\d* – reaches an "
+        r"interquartile mean return of 4\d\d(\.\d)? \(95 % interval 4[\d.]+ to [45][\d.]+\) "
+        r"over 4 seeds, 200 fresh episodes each, in the real Gymnasium; 2 of 64 members diverged\.",
+        sentence,
+    ), sentence
+
+
+def test_the_sentence_believes_outside_then_fresh_then_what_there_is(tmp_path):
+    run = reading(tmp_path, outside=False)
+    assert digits.value_of(run.believed(run.winner)) in summary.answer(run)
+    assert run.measured == "fresh"
+    assert "Gymnasium" not in summary.answer(run)
+    run = reading(tmp_path, outside=False, fresh=False)
+    assert "not measured afresh" in summary.answer(run)
+    assert "expect worse" in summary.bias(run)
+
+
+def test_one_seed_has_no_interval_and_says_so(tmp_path):
+    run = reading(tmp_path, axes={}, seeds=1, diverged=())
+    assert "95 %" not in summary.answer(run)
+    assert "single seed" in summary.answer(run)
+    assert any("One seed: no interval" in doubt for doubt in summary.doubts(run))
+
+
+def test_all_diverged_is_the_answer_even_where_something_scored_before(tmp_path):
+    run = reading(tmp_path, axes=ONE_AXIS, seeds=2, diverged=(0, 1, 2, 3))
+    assert summary.answer(run).startswith("All 4 members diverged, the first at step")
+
+
+def test_both_numbers_stand_side_by_side_with_the_reason(tmp_path):
+    run = reading(tmp_path)
+    rows = summary.two_numbers(run)
+    assert [row["title"] for row in rows] == ["Chosen on", "Measured afresh", "Measured outside"]
+    assert "selection bias" in summary.bias(run)
+    assert re.search(r"flatters by \d", summary.bias(run))
+
+
+def test_lower_is_better_turns_the_ranking_round(tmp_path):
+    run = reading(tmp_path, lower=True)
+    values = [run.believed(entry).value for entry in run.ranked]
+    assert values == sorted(values)
+    chances = evaluation.improvements(run)
+    assert chances[-1][1].value > 0.9, "the winner must improve on the last in the ranking"
+
+
+def test_a_later_leader_is_named_but_not_chosen(tmp_path):
+    run = fake_run(tmp_path, media=False)
+    other = next(
+        e for e in run.content["settings"] if e["setting"] != run.content["best"]["setting"]
+    )
+    other["outside"] = other["outside"] | {"iqm": [499.9, 499.8, 500.0]}
+    run = Reading.of(run)
+    assert run.winner is not other
+    assert any("came out ahead" in doubt for doubt in summary.doubts(run))
+
+
+def test_a_diverged_member_counts_as_the_worst_in_the_curves(tmp_path):
+    run = reading(tmp_path, axes=ONE_AXIS, seeds=4, diverged=(0,))
+    found = curves.score_grid(run)
+    at = run.members[0]["diverged_at"]
+    assert (found.values[0, found.steps >= at] == found.values.min()).all()
+    assert (found.values[0, found.steps < at] > 0).all()
+
+
+def test_curves_fall_back_to_training_and_then_to_none(tmp_path):
+    run = reading(tmp_path, empty=True)
+    assert training.learning_curves(run) is not None
+    bare = Reading(run.path, run.results, run.train.slice(0, 0), run.evaluation, {}, "")
+    assert training.learning_curves(bare) is None
+    assert training.diagnostics(bare) == []
+
+
+def test_a_metric_never_measured_gets_no_chart(tmp_path):
+    titles = [chart.title for chart in training.diagnostics(reading(tmp_path))]
+    assert titles == ["return", "loss", "q mean", "epsilon"]
+
+
+def test_few_values_stand_evenly_many_on_a_logarithmic_scale():
+    assert sweep.scale([0.9, 0.999, 0.99]).places == [0.0, 1.0, 0.5]
+    assert sweep.scale(["relu", "tanh", "relu"]).ticks == [(0.0, "relu"), (1.0, "tanh")]
+    wide = sweep.scale([10**-k for k in range(9)])
+    assert wide.logarithmic
+    assert wide.places == pytest.approx([1 - k / 8 for k in range(9)])
+    assert sweep.scale([True, False, 3, "x"]).places == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
+@pytest.mark.parametrize(
+    ("axes", "kind"),
+    [
+        ({}, None),
+        (ONE_AXIS, "scatter"),
+        (ONE_AXIS | {"width": [32, 64]}, "heatmap"),
+        (ONE_AXIS | {"width": [32, 64], "network.activation": ["relu", "tanh"]}, "scatter"),
+    ],
+)
+def test_the_sweep_is_drawn_by_its_number_of_axes(tmp_path, axes, kind):
+    chart = sweep.sweep_chart(reading(tmp_path, axes=axes, seeds=2, diverged=()))
+    assert (chart.traces[0]["type"] if chart else None) == kind
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"axes": {}, "seeds": 1, "diverged": ()},
+        {"axes": {}, "seeds": 1, "diverged": (0,)},
+        {"axes": ONE_AXIS, "seeds": 1, "diverged": (0, 1), "fresh": False, "outside": False},
+        {"axes": ONE_AXIS, "seeds": 3, "lower": True, "solved": None, "empty": True},
+        {"axes": ONE_AXIS, "status": "stopped", "fresh": False, "outside": False},
+    ],
+)
+def test_odd_runs_make_a_page(tmp_path, case):
+    run = fake_run(tmp_path, media=False, **case)
+    page = report.write([run]).read_text(encoding="utf-8")
+    specs = page.split('id="specs">')[1].split("</script>")[0]
+    json.loads(specs, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert ("populace resume" in page.split('class="answer"')[0]) == ("status" in case)
+
+
+def test_nothing_scored_at_all_makes_a_page(tmp_path):
+    run = fake_run(tmp_path, axes=ONE_AXIS, seeds=2, diverged=(0, 1, 2, 3), media=False)
+    nothing = {"n": 2, "diverged": 2, "scores": [None] * 2}
+    nothing |= {name: [None] * 3 for name in ("iqm", "median", "mean")}
+    for entry in run.content["settings"]:
+        entry |= {"selection": nothing, "fresh": nothing, "outside": None}
+    for member in run.content["members"]:
+        member |= {"selection": {"score": None, "step": None}, "outside": None}
+    run.content["best"] = None
+    page = report.write([run]).read_text(encoding="utf-8")
+    assert "All 4 members diverged" in page
+    assert "No setting has a score" in page
+
+
+def test_media_come_inside_and_only_from_their_folder(tmp_path):
+    page = report.write([fake_run(tmp_path)]).read_text(encoding="utf-8")
+    assert page.count("data:video/mp4;base64,") == 1
+    assert page.count('<img src="data:image/png;base64,') == 1
+    assert "Gone" not in page
+
+
+def test_the_page_names_no_absolute_path(tmp_path):
+    page = report.write([fake_run(tmp_path / "a run", media=False)]).read_text(encoding="utf-8")
+    assert str(tmp_path) not in page
+    assert "populace resume &#39;a run&#39;" in page
+
+
+def test_several_runs_need_a_path_and_none_are_refused(tmp_path):
+    run = fake_run(tmp_path, axes={}, media=False)
+    with pytest.raises(UsageError, match="needs a path"):
+        report.write([run, run])
+    with pytest.raises(UsageError, match="no run"):
+        report.write([])
+
+
+def pair(tmp_path: Path) -> list[FakeRun]:
+    more = {"axes": ONE_AXIS, "seeds": 6, "diverged": (), "media": False}
+    weak = fake_run(tmp_path / "a", name="weak", skill=0.6, **more)
+    return [weak, fake_run(tmp_path / "b", name="strong", skill=1.0, seed=1, **more)]
+
+
+def test_a_comparison_names_the_better_run_and_how_sure(tmp_path):
+    found = compare.Comparison([Reading.of(run) for run in pair(tmp_path)])
+    sentence = compare.answer(found)
+    assert sentence.startswith("Of 2 runs, “strong” reaches the highest interquartile mean return")
+    assert "the two are told apart" in sentence
+
+
+def test_runs_that_measure_different_things_are_not_ranked(tmp_path):
+    one, two = pair(tmp_path)
+    two.content["score"] = {"name": "error", "better": "lower", "solved": None}
+    content = compare.several([Reading.of(one), Reading.of(two)])
+    assert "different things" in content["answer"]
+    assert content["charts"]["matrix"] is content["charts"]["leaderboard"] is None
+
+
+def test_only_differences_are_listed(tmp_path):
+    one, two = pair(tmp_path)
+    two.surroundings = one.surroundings | {"packages": {"jax": "0.11.0", "equinox": "0.13.2"}}
+    content = compare.several([Reading.of(one), Reading.of(two)])
+    listed = [row.cells[0].text for row in content["environments"]["table"].rows]
+    assert listed == ["jax", "optax"]
+    assert [row.cells[0].text for row in content["recipes"]["table"].rows] == ["recipe.name"]
