@@ -92,12 +92,14 @@ def test_interquartile_mean_along_an_axis():
 
 
 @given(samples)
+@settings(deadline=None)
 def test_interquartile_mean_lies_between_the_extremes(scores):
     slack = 1e-9 * (1 + max(map(abs, scores)))
     assert min(scores) - slack <= interquartile_mean(scores) <= max(scores) + slack
 
 
 @given(samples, finite, st.floats(0.01, 100))
+@settings(deadline=None)
 def test_interquartile_mean_follows_translation_and_scale(scores, shift, scale):
     moved = interquartile_mean(np.array(scores) * scale + shift)
     assert moved == pytest.approx(interquartile_mean(scores) * scale + shift, rel=1e-9, abs=1e-4)
@@ -170,7 +172,7 @@ def test_more_confidence_is_wider():
 
 
 @given(st.lists(finite, min_size=1, max_size=9))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_one_run_has_an_interval_of_zero_width(row):
     for statistic in (interquartile_mean, np.mean, np.median):
         got = bootstrap_interval([row], statistic, resamples=50)
@@ -233,7 +235,7 @@ def test_profile_band_is_stratified():
     st.lists(st.tuples(finite, finite), min_size=1, max_size=9),
     st.lists(finite, min_size=1, max_size=9).map(sorted),
 )
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_profile_falls_with_the_threshold_and_stays_within_zero_and_one(table, thresholds):
     for curve in performance_profile(table, thresholds, resamples=50):
         assert (np.diff(curve) <= 1e-12).all()
@@ -293,7 +295,7 @@ def test_improvement_draws_tasks_independently():
     st.lists(st.integers(0, 9), min_size=1, max_size=9),
     st.lists(st.integers(0, 9), min_size=1, max_size=9),
 )
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_improvement_of_either_adds_to_one(x, y):
     there = probability_of_improvement(x, y, resamples=20)
     back = probability_of_improvement(y, x, resamples=20)

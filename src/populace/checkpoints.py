@@ -45,16 +45,16 @@ class Checkpoints:
         Raises:
             RunError: this or the checkpoint before could not be written.
         """
-        arrays = {name: x for c, cohort in enumerate(engine.cohorts) for name, x in _flat(cohort, c)}
+        arrays = {
+            name: x for c, cohort in enumerate(engine.cohorts) for name, x in _flat(cohort, c)
+        }
         known = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
         note = info | {"layout": LAYOUT, "step": engine.step, "arrays": known}
         args = self._ocp.args
         with self._clear(engine.step):
             self._manager.save(
                 engine.step,
-                args=args.Composite(
-                    arrays=args.StandardSave(arrays), info=args.JsonSave(note)
-                ),
+                args=args.Composite(arrays=args.StandardSave(arrays), info=args.JsonSave(note)),
             )
 
     def wait(self) -> None:
@@ -85,7 +85,9 @@ class Checkpoints:
                     _load(cohort, c, arrays)
             except Exception as error:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
-                reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
+                reason = (
+                    str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
+                )
                 say(f"checkpoint {step} is damaged ({reason}); trying the one before")
                 continue
             engine.step = info["step"]
@@ -114,7 +116,9 @@ class Checkpoints:
             name: jax.ShapeDtypeStruct(shape, dtype, sharding=host)
             for name, (dtype, shape, _) in info["arrays"].items()
         }
-        restored = self._manager.restore(step, args=args.Composite(arrays=args.StandardRestore(shapes)))
+        restored = self._manager.restore(
+            step, args=args.Composite(arrays=args.StandardRestore(shapes))
+        )
         arrays = {name: np.asarray(x) for name, x in restored["arrays"].items()}
         for name, (_, _, expected) in info["arrays"].items():
             if _checksum(arrays[name]) != expected:
@@ -130,7 +134,9 @@ class Checkpoints:
             what = "the checkpoint" if step is None else f"the checkpoint of step {step}"
             text = str(error)
             full = "No space left" in text or "ENOSPC" in text or "RESOURCE_EXHAUSTED" in text
-            reason = "the disk is full" if full else (text.strip().splitlines() or ["unknown"])[0][:200]
+            reason = (
+                "the disk is full" if full else (text.strip().splitlines() or ["unknown"])[0][:200]
+            )
             good = max(self.steps(), default=None)
             have = "none is complete yet" if good is None else f"the one of step {good} is intact"
             raise RunError(
@@ -170,7 +176,9 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                 value = jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))
             if value.shape != leaf.shape or value.dtype != leaf.dtype:
-                raise ValueError(f"{part} {i} is {value.dtype}{value.shape}, expected {leaf.dtype}{leaf.shape}")
+                raise ValueError(
+                    f"{part} {i} is {value.dtype}{value.shape}, expected {leaf.dtype}{leaf.shape}"
+                )
             found.append(jax.device_put(value, program.placement.by_member))
         return structure.unflatten(found)
 

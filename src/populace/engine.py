@@ -122,7 +122,9 @@ class Engine:
         count = len(population.groups)
         names = [strategy] * count if isinstance(strategy, str) else list(strategy)
         if len(names) != count:
-            raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
+            raise UsageError(
+                f"strategy must be one, or one for each of {count} groups, got {names}"
+            )
         for name, group in zip(names, population.groups):
             placement = place(len(group.members), devices)
             choice, program = choose(name, group, population.seed, placement, say)

@@ -189,7 +189,9 @@ def _check_axes(axes: Axes, samples: int | None) -> None:
     for path, values in axes.items():
         if isinstance(values, Uniform):
             if samples is None:
-                raise UsageError(f"the range of '{path}' has no grid; say how many `samples` to draw")
+                raise UsageError(
+                    f"the range of '{path}' has no grid; say how many `samples` to draw"
+                )
         elif isinstance(values, str) or not isinstance(values, Sequence):
             raise UsageError(f"the sweep of '{path}' must be a list of values, got {values!r}")
         elif not values:

@@ -187,7 +187,9 @@ class Program:
             return self._advance_batch(varied, shared, keys, carry, sums, end)
 
         def batch(i: Any, whole: Any) -> Any:
-            here = partial(lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width)
+            here = partial(
+                lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width
+            )
             args = jax.tree.map(here, (varied, keys, *whole))
             done = self._advance_batch(args[0], shared, *args[1:], end)
             return _write(whole, done, i * self.width)
@@ -275,7 +277,9 @@ class Program:
 
         def alone(*args: Any) -> Any:
             axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
-            args = tuple(a if x is None else jax.tree.map(lambda v: v[0], a) for a, x in zip(args, axes))
+            args = tuple(
+                a if x is None else jax.tree.map(lambda v: v[0], a) for a, x in zip(args, axes)
+            )
             return jax.tree.map(lambda v: jnp.asarray(v)[None], one(*args))
 
         return alone
@@ -332,4 +336,6 @@ def _is_shape(leaf: Any) -> bool:
 
 def _all_finite(tree: Any) -> jax.Array:
     leaves = [x for x in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))]
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool(True)
+    return (
+        jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool(True)
+    )

@@ -1,6 +1,7 @@
 """Recipe: everything that makes a run, as TOML; complete, it replays the run bit for bit."""
 
 import importlib
+import inspect
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,18 +26,21 @@ class Options(BaseModel):
 
     steps: Annotated[int, Field(ge=1, description="iterations of each member")] = 10_000
     seeds: Annotated[
-        Annotated[int, Field(ge=1)] | list[int], Field(description="seeds per setting: how many, or which")
+        Annotated[int, Field(ge=1)] | list[int],
+        Field(description="seeds per setting: how many, or which"),
     ] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31, description="root of all randomness")] = 0
     samples: Annotated[
-        int | None, Field(ge=1, description="draw so many settings from [sweep] instead of its grid")
+        int | None,
+        Field(ge=1, description="draw so many settings from [sweep] instead of its grid"),
     ] = None
     strategy: Annotated[
         str | list[str], Field(description="auto, vmap, map, or a number of members at a time")
     ] = "auto"
     devices: Annotated[int, Field(ge=0, description="devices to use; 0 means all")] = 0
     log_every: Annotated[
-        int, Field(ge=0, description="iterations per row of the training table; 0: a 200th of steps")
+        int,
+        Field(ge=0, description="iterations per row of the training table; 0: a 200th of steps"),
     ] = 0
     evaluate_every: Annotated[
         int, Field(ge=0, description="iterations between evaluations; 0: a 20th of steps")
@@ -143,17 +147,22 @@ def parse(text: str, source: str, changes: Mapping[str, Any] | None = None) -> R
             raise unknown("key", key, known, where=f" in {source}")
     described = tables.get("learner")
     if not isinstance(described, dict) or "kind" not in described:
-        raise UsageError(f"{source} needs a table [learner] with a `kind`, such as kind = \"dqn\"")
+        raise UsageError(f'{source} needs a table [learner] with a `kind`, such as kind = "dqn"')
     for table in ("sweep", "run"):
         if not isinstance(tables.get(table, {}), dict):
             raise UsageError(f"{source}: {table} must be a table, [{table}]")
+    listed = tables.get("settings", [])
+    if not (isinstance(listed, list) and all(isinstance(s, dict) for s in listed)):
+        raise UsageError(f"{source}: settings must be a list of tables, each under [[settings]]")
+    if listed and tables.get("sweep"):
+        raise UsageError(f"{source} has both [sweep] and [[settings]]; keep one of them")
     cls = learner_class(str(described["kind"]))
     learner = settings.from_dict(cls, {k: v for k, v in described.items() if k != "kind"})
     for path, value in (changes or {}).items():
         learner = settings.replace(learner, path, value)
     return Recipe(
         str(tables.get("name", "run")), learner, tables.get("sweep", {}),
-        tables.get("settings", []), options(tables.get("run", {})), str(tables.get("about", "")),
+        listed, options(tables.get("run", {})), str(tables.get("about", "")),
     )  # fmt: skip
 
 
@@ -176,10 +185,13 @@ def learner_class(kind: str) -> type[Learner]:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module is named
         raise UsageError(f"cannot import learner '{kind}': {error}") from None
     if not (isinstance(found, type) and issubclass(found, Learner)):
         raise UsageError(f"'{kind}' is not a Learner; expected a subclass of populace.Learner")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise UsageError(f"'{kind}' is an abstract Learner: it does not define {missing}")
     return found
 
 
@@ -187,10 +199,14 @@ def _axis(path: str, values: Any) -> Any:
     if not isinstance(values, Mapping):
         return values
     if len(values) != 1 or next(iter(values)) not in _RANGES:
-        raise UsageError(f"the sweep of '{path}' must be a list, or {{uniform = [low, high]}} or log_uniform")
+        raise UsageError(
+            f"the sweep of '{path}' must be a list, or {{uniform = [low, high]}} or log_uniform"
+        )
     name, bounds = next(iter(values.items()))
     if not (isinstance(bounds, list) and len(bounds) == 2):
         raise UsageError(f"the sweep of '{path}': {name} needs [low, high], got {bounds!r}")
+    if any(isinstance(b, bool) or not isinstance(b, int | float) for b in bounds):
+        raise UsageError(f"the sweep of '{path}': {name} needs two numbers, got {bounds!r}")
     return _RANGES[name](float(bounds[0]), float(bounds[1]))
 
 

@@ -1,7 +1,7 @@
 """Run: a folder that says everything, and what can be asked of it.
 
-    run = populace.train(populace.sweep(DQN(env="CartPole-v1"), {...}, seeds=8), steps=10_000)
-    run.results()["best"], run.best().policy(observation), Run.load(path).resume()
+run = populace.train(populace.sweep(DQN(env="CartPole-v1"), {...}, seeds=8), steps=10_000)
+run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 """
 
 import json
@@ -133,7 +133,11 @@ class Run:
         return (self.path / "results.json").is_file() and self.results()["status"] == "finished"
 
     def resume(
-        self, *, listeners: Sequence[Listener] = (), say: Say = quiet, stop: Callable[[], bool] | None = None
+        self,
+        *,
+        listeners: Sequence[Listener] = (),
+        say: Say = quiet,
+        stop: Callable[[], bool] | None = None,
     ) -> "Run":
         """Go on from the newest sound checkpoint; a finished run is left as it is.
 
@@ -165,7 +169,9 @@ class Run:
         """Return the best member of the best setting, both chosen on training-time evaluations."""
         return self.member(self.results()["best"]["member"])
 
-    def evaluate(self, episodes: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
+    def evaluate(
+        self, episodes: int = 200, backend: str = "native", seed: int = 1
+    ) -> dict[str, Any]:
         """Measure the kept models again, on fresh episodes.
 
         Args:
@@ -224,7 +230,9 @@ class Run:
         store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
         try:
             if store.restore(engine, quiet) is None:
-                raise RunError(f"'{self.path}' has no checkpoint yet; `populace resume {self.path}`")
+                raise RunError(
+                    f"'{self.path}' has no checkpoint yet; `populace resume {self.path}`"
+                )
         finally:
             store.close()
         return engine
@@ -297,7 +305,9 @@ def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
         UsageError: it exists and is not empty, or is a file, or is not a run and would be replaced.
         RunError: it cannot be written.
     """
-    folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = (
+        Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    )
     if folder.is_file():
         raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
     try:

@@ -209,7 +209,11 @@ class Session:
             return act(*args, **kwargs)
         except OSError as error:
             good = max(self.checkpoints.steps(), default=None)
-            have = "there is no checkpoint yet" if good is None else f"the checkpoint of step {good} is intact"
+            have = (
+                "there is no checkpoint yet"
+                if good is None
+                else f"the checkpoint of step {good} is intact"
+            )
             raise RunError(
                 f"cannot write to '{self.folder}': {error.strerror or error}; {have}; "
                 f"make room, then `populace resume {self.folder}`"

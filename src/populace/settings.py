@@ -203,7 +203,9 @@ def _replace(module: S, path: list[str], value: Any, whole: str) -> S:
     if rest:
         child = getattr(module, name)
         if not isinstance(child, Settings):
-            raise UsageError(f"setting '{whole}': '{name}' is a {fields[name].type_name} and has no parts")
+            raise UsageError(
+                f"setting '{whole}': '{name}' is a {fields[name].type_name} and has no parts"
+            )
         value = _replace(child, rest, value, whole)
     else:
         value = _coerce(fields[name], value, whole)
@@ -231,10 +233,12 @@ def _coerce_module(field: Field, value: Any, path: str) -> Any:
     if isinstance(value, str):
         value = {"kind": value}
     if not isinstance(value, Mapping):
-        raise UsageError(f"{path} must be one of {', '.join(kinds)} with its settings, got {value!r}")
+        raise UsageError(
+            f"{path} must be one of {', '.join(kinds)} with its settings, got {value!r}"
+        )
     default_kind = field.default.kind if isinstance(field.default, Settings) else ""
     kind = value.get("kind", default_kind)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise unknown("kind", str(kind), kinds, where=f" of {path}")
     return from_dict(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, path)
 
@@ -269,7 +273,9 @@ def _type_name(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         return f"list of {_type_name(typing.get_args(hint)[0])}"
     if isinstance(hint, types.UnionType):
-        return " or ".join("none" if a is type(None) else _type_name(a) for a in typing.get_args(hint))
+        return " or ".join(
+            "none" if a is type(None) else _type_name(a) for a in typing.get_args(hint)
+        )
     return getattr(hint, "__name__", str(hint))
 
 

@@ -108,7 +108,10 @@ def _seconds_per_step(program: Program) -> float:
 
 
 def _fingerprint(group: Group, placement: Placement) -> str:
-    leaves = [(getattr(x, "shape", ()), str(getattr(x, "dtype", x))) for x in jax.tree.leaves(group.learner)]
+    leaves = [
+        (getattr(x, "shape", ()), str(getattr(x, "dtype", x)))
+        for x in jax.tree.leaves(group.learner)
+    ]
     device = placement.devices[0]
     parts = (
         str(jax.tree.structure(group.learner)), leaves, len(group.members),

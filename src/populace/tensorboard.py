@@ -4,6 +4,7 @@ Each setting shows the interquartile mean of its members with the bounds of its 
 members' own curves, its settings as hparams, and histograms of its weights at checkpoints.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ from populace.statistics import bootstrap_interval, interquartile_mean
 
 MEMBERS_SHOWN = 64
 SETTINGS_SHOWN = 64
-_RESAMPLES = 500
+_RESAMPLES = 200
+_SECONDS_APART = 1.0
 
 
 class TensorBoard:
@@ -32,12 +34,14 @@ class TensorBoard:
         say: is told when there is more than is drawn.
     """
 
-    def __init__(self, folder: Path, engine: Engine, start: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, engine: Engine, start: int, say: Callable[[str], None]
+    ) -> None:
         self._engine, self._population = engine, engine.population
         population = self._population
         self._scale = population.learner.units_per_step
         self._purge = start * self._scale + 1 if start else None
-        self._folder = folder
+        self._folder, self._written = folder, 0.0
         self._shown = range(min(len(population.settings), SETTINGS_SHOWN))
         if len(population.settings) > SETTINGS_SHOWN or len(population) > MEMBERS_SHOWN:
             say(
@@ -53,12 +57,35 @@ class TensorBoard:
         """Everything about the start was written when the files were opened."""
 
     def on_window(self, window: Window) -> None:
-        """Write training curves."""
-        self._write("train", window.step, window.metrics, _RESAMPLES // 5)
+        """Write training curves: the interquartile mean of each setting, once in a while.
+
+        TensorBoard draws a thousand points at the most, and its writer is slow: the metric tables
+        hold every window.
+        """
+        now = time.perf_counter()
+        if now - self._written > _SECONDS_APART:
+            self._written = now
+            self._means("train", window.step, window.metrics)
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Write evaluation curves."""
-        self._write("evaluation", evaluation.step, evaluation.metrics, _RESAMPLES)
+        """Write evaluation curves, the score with its bounds and member by member."""
+        at, score = evaluation.step * self._scale, self._population.learner.score
+        others = {k: v for k, v in evaluation.metrics.items() if k != score}
+        self._means("evaluation", evaluation.step, others)
+        column = evaluation.metrics.get(score)
+        for setting, writer in self._writers.items() if column is not None else ():
+            members = self._members[setting]
+            values = column[[m.index for m in members]]
+            finite = values[np.isfinite(values)]
+            if not len(finite):
+                continue
+            interval = bootstrap_interval(finite, resamples=_RESAMPLES)
+            for bound in ("value", "low", "high"):
+                name = f"evaluation/{score}/{'iqm' if bound == 'value' else bound}"
+                writer.add_scalar(name, getattr(interval, bound), at)
+            for member, value in zip(members, values):
+                if member.index < MEMBERS_SHOWN and np.isfinite(value):
+                    writer.add_scalar(f"evaluation/{score}/seed-{member.seed}", float(value), at)
 
     def histograms(self) -> None:
         """Write histograms of every weight, over the members of each setting that are finite."""
@@ -99,26 +126,21 @@ class TensorBoard:
             writer.file_writer.add_summary(summary)
         return writer
 
-    def _write(self, kind: str, step: int, metrics: dict[str, np.ndarray], resamples: int) -> None:
-        at, score = step * self._scale, self._population.learner.score
-        for setting, writer in self._writers.items():
-            members = self._members[setting]
-            for name, column in metrics.items():
-                values = column[[m.index for m in members]]
-                finite = values[np.isfinite(values)]
-                if not len(finite):
-                    continue
-                tag = f"{kind}/{name}"
-                if name != score:
-                    writer.add_scalar(f"{tag}/iqm", float(interquartile_mean(finite)), at)
-                    continue
-                interval = bootstrap_interval(finite, resamples=resamples)
-                writer.add_scalar(f"{tag}/iqm", interval.value, at)
-                writer.add_scalar(f"{tag}/low", interval.low, at)
-                writer.add_scalar(f"{tag}/high", interval.high, at)
-                for member, value in zip(members, values):
-                    if member.index < MEMBERS_SHOWN and np.isfinite(value):
-                        writer.add_scalar(f"{tag}/seed-{member.seed}", float(value), at)
+    def _means(self, kind: str, step: int, metrics: dict[str, np.ndarray]) -> None:
+        """Write interquartile means, all settings of a metric at a time: this runs in every window."""
+        shape = (len(self._population.settings), len(self._population.seeds))
+        for name, column in metrics.items():
+            table = column.reshape(shape)[: len(self._writers)]
+            whole = np.isfinite(table).all(axis=1)
+            means = np.full(len(table), np.nan)
+            if whole.any():
+                means[whole] = interquartile_mean(table[whole], axis=1)
+            for row in np.flatnonzero(~whole & np.isfinite(table).any(axis=1)):
+                means[row] = interquartile_mean(table[row][np.isfinite(table[row])])
+            for setting, writer in self._writers.items():
+                if np.isfinite(means[setting]):
+                    at = step * self._scale
+                    writer.add_scalar(f"{kind}/{name}/iqm", float(means[setting]), at)
 
 
 def _tag(path: Any) -> str:
@@ -127,4 +149,3 @@ def _tag(path: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
-

@@ -3,8 +3,9 @@
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -106,7 +107,9 @@ def list_(
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="A recipe or a learner.", show_default=False)]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A recipe or a learner.", show_default=False)],
+) -> None:
     """Say what a recipe or learner is, with every setting: type, default, range, meaning."""
     from populace.cli.inform import describe
 
@@ -125,11 +128,16 @@ def main() -> None:
     """Run the command line; errors are one line, exit code 2 for what was written, 1 for what failed."""
     # XLA and the device plugins talk on standard error before Python can stop them.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Films are drawn without a screen or a sound card; SDL complains of both unless told.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    # git and ffmpeg are started by exec at once after the fork, which no thread of JAX can block.
+    warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
     if os.environ.get("POPULACE_DEBUG"):
         app()
         return
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except PopulaceError as error:
         fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -138,13 +146,30 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
+        if hasattr(error, "format_message"):
+            _misused(error)
+        if type(error).__name__ == "Abort":
+            fail("interrupted", 130)
         # Whatever is left is a fault of ours or of the machine: a line for the person, and how
         # to get at the whole of it.
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
         fail(f"{type(error).__name__}: {text[:300]} (POPULACE_DEBUG=1 shows where)", 1)
 
 
-def fail(message: str, code: int) -> None:
+def _misused(error: Any) -> NoReturn:
+    """Leave with what the command line's parser found wrong, as one line like every other error.
+
+    Its exceptions are Click's, which some versions of Typer carry within: known by their methods.
+    """
+    if type(error).__name__ == "NoArgsIsHelpError":
+        if error.format_message():  # some versions have printed the help by now
+            error.show()
+        sys.exit(error.exit_code)
+    text = " ".join(error.format_message().split()).rstrip(".")
+    fail(text[:1].lower() + text[1:], error.exit_code)
+
+
+def fail(message: str, code: int) -> NoReturn:
     """Print one line on standard error and leave."""
     print(f"populace: {message}", file=sys.stderr)
     sys.exit(code)

@@ -39,7 +39,13 @@ def make(run: Run, say: Callable[[str], None]) -> None:
             title = f"The {role} member (number {number}, seed {trained.member.seed})"
             kind = "video" if isinstance(exhibit, Video) else "picture"
             index.append(
-                {"file": file, "kind": kind, "title": title, "member": number, "caption": exhibit.caption}
+                {
+                    "file": file,
+                    "kind": kind,
+                    "title": title,
+                    "member": number,
+                    "caption": exhibit.caption,
+                }
             )
     (folder / "index.json").write_text(json.dumps(index, indent=1))
 

@@ -39,7 +39,9 @@ def listing(what: str) -> None:
     for name, about in rows:
         table.add_row(f"[bold]{name}[/]", about)
     console.print(table)
-    console.print(f"\n[dim]populace show NAME says more{'; populace run NAME trains it' if what == 'recipes' else ''}[/]")
+    console.print(
+        f"\n[dim]populace show NAME says more{'; populace run NAME trains it' if what == 'recipes' else ''}[/]"
+    )
 
 
 def describe(name: str) -> None:
@@ -57,11 +59,15 @@ def describe(name: str) -> None:
             f"{recipe.learner.units_per_step} {recipe.learner.unit}\n"
         )
         for path, values in population.axes.items():
-            console.print(f"  swept  {path}: {', '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in values)}")
+            console.print(
+                f"  swept  {path}: {', '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in values)}"
+            )
         console.print()
         _settings(console, type(recipe.learner), recipe.learner)
         _options(console, recipe.options)
-        console.print(f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
+        console.print(
+            f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False
+        )
         return
     if name not in learners():
         raise unknown("recipe or learner", name, [*recipes.names(), *learners()])
@@ -82,9 +88,13 @@ def diagnose(as_json: bool) -> None:
     size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.exists() else 0
     missing = []
     if importlib.util.find_spec("pygame") is None:
-        missing.append("pygame: no films of classic-control agents; pip install 'gymnasium[classic-control]'")
+        missing.append(
+            "pygame: no films of classic-control agents; pip install 'gymnasium[classic-control]'"
+        )
     if importlib.util.find_spec("tensorboard") is None:
-        missing.append("tensorboard: logs are written all the same; pip install tensorboard to read them")
+        missing.append(
+            "tensorboard: logs are written all the same; pip install tensorboard to read them"
+        )
     if jax.default_backend() == "cpu" and shutil.which("nvidia-smi"):
         missing.append("an NVIDIA GPU is here, JAX does not see it; pip install 'jax[cuda13]'")
     found = environment.describe()
@@ -107,7 +117,9 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
     """Print what a run came to."""
     best, score = results["best"], results["score"]["name"]
     setting = results["settings"][best["setting"]]
-    values = ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in setting["values"].items())
+    values = ", ".join(
+        f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in setting["values"].items()
+    )
     console.print(f"\n[bold]best setting[/]  {values or 'the only one'}", highlight=False)
     seeds = len(setting["members"])
     rows = {"chosen on": "selection", "fresh episodes": "fresh", "outside": "outside"}
@@ -121,15 +133,18 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
         value, low, high = summary["iqm"]
         console.print(
             f"  {label:<15} {score} {value:.4g} ({low:.4g} to {high:.4g}), "
-            f"interquartile mean of {seeds} seeds",
+            f"interquartile mean of {seeds} {'seed' if seeds == 1 else 'seeds'}",
             highlight=False,
         )
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
-        console.print(f"  {diverged} of {len(results['members'])} members diverged, scored as worst")
+        console.print(
+            f"  {diverged} of {len(results['members'])} members diverged, scored as worst"
+        )
     timing = results["timing"]
     console.print(
-        f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s", highlight=False
+        f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s",
+        highlight=False,
     )
     page = folder / "report.html"
     console.print(f"\nrun     {folder}", highlight=False, soft_wrap=True)
@@ -139,8 +154,17 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
 
 def evaluation(found: dict[str, Any]) -> None:
     """Print a fresh evaluation as a table."""
-    table = Table(title=f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}")
-    for heading in ("setting", "values", "seeds", "diverged", "interquartile mean", "95 % interval"):
+    table = Table(
+        title=f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}"
+    )
+    for heading in (
+        "setting",
+        "values",
+        "seeds",
+        "diverged",
+        "interquartile mean",
+        "95 % interval",
+    ):
         table.add_column(heading)
     order = sorted(found["settings"], key=lambda s: -(s["summary"]["iqm"][0] or -1e300))
     for entry in order:
@@ -149,7 +173,9 @@ def evaluation(found: dict[str, Any]) -> None:
         number = "-" if value is None else f"{value:.4g}"
         bounds = "-" if value is None else f"{low:.4g} to {high:.4g}"
         count = str(len(entry["members"]))
-        table.add_row(str(entry["setting"]), values, count, str(entry["summary"]["diverged"]), number, bounds)
+        table.add_row(
+            str(entry["setting"]), values, count, str(entry["summary"]["diverged"]), number, bounds
+        )
     Console().print(table)
 
 
@@ -158,7 +184,7 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("setting", "type", "value" if learner else "default", "range", "meaning"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("setting", "run."))
     for path, field, value in _walk(settings, cls, learner):
         if field.nested:
             kinds = " | ".join(settings.variants(field.hint))
@@ -166,9 +192,17 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
             continue
         traced = "" if field.type_name == "float" else " [dim]*[/]"
         shown = f"{value:g}" if isinstance(value, float) else str(value)
-        table.add_row(path, field.type_name + traced, shown, field.meaning.range().replace("[", r"\["), field.meaning.help)
+        table.add_row(
+            path,
+            field.type_name + traced,
+            shown,
+            field.meaning.range().replace("[", r"\["),
+            field.meaning.help,
+        )
     console.print(table, highlight=False)
-    console.print("\n[dim]* structure: members that differ in it are compiled as programs of their own[/]\n")
+    console.print(
+        "\n[dim]* structure: members that differ in it are compiled as programs of their own[/]\n"
+    )
 
 
 def _walk(settings: Any, cls: type, learner: Any, prefix: str = "") -> list[Any]:
@@ -184,13 +218,13 @@ def _walk(settings: Any, cls: type, learner: Any, prefix: str = "") -> list[Any]
 def _options(console: Console, options: Any) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("run.", "value", "meaning"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("setting", "run."))
     for name, field in type(options).model_fields.items():
-        table.add_row(name, str(getattr(options, name)), field.description)
+        meaning = (field.description or "").replace("[", r"\[")
+        table.add_row(name, str(getattr(options, name)), meaning)
     console.print(table, highlight=False)
     console.print()
 
 
 def _summary(cls: type) -> str:
     return (inspect.getdoc(cls) or "").splitlines()[0]
-

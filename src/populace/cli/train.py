@@ -28,7 +28,10 @@ def start(
     is_file = file.is_file()
     if not is_file and (file.suffix == ".toml" or file.exists()):
         raise UsageError(f"no recipe file '{name}'")
-    text = file.read_text() if is_file else recipes.text(name)
+    try:
+        text = file.read_text(encoding="utf-8") if is_file else recipes.text(name)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not TOML: it is not text ({error.reason})") from None
     recipe = values.changed(parse(text, name), set_, sweep, chosen)
     setup()
     with progress(quiet, recipe.options.steps) as display:
@@ -103,5 +106,3 @@ def _go(train: Callable[..., Any], display: Progress, *, as_json: bool, report: 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-

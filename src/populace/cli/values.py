@@ -26,9 +26,7 @@ def values(text: str) -> Any:
     return [value(part.strip()) for part in text.split(",") if part.strip()]
 
 
-def changed(
-    recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]
-) -> Recipe:
+def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]) -> Recipe:
     """Return the recipe with what was typed in place.
 
     A `--set` of a setting that the recipe sweeps ends that sweep; `run.KEY` sets a key of [run].
@@ -53,5 +51,7 @@ def changed(
             raise UsageError("--sweep needs a recipe with [sweep]; this one lists its [[settings]]")
     merged = recipe.options.model_dump() | run
     if any(key in chosen for key in run) or axes != recipe.sweep:
-        merged |= {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}
+        merged |= (
+            {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}
+        )
     return replace(recipe, learner=learner, sweep=axes, options=options(merged))

@@ -7,7 +7,9 @@ from populace.errors import unknown
 
 def names() -> list[str]:
     """Return the names of the recipes, sorted."""
-    return sorted(f.name.removesuffix(".toml") for f in files(__name__).iterdir() if f.name.endswith(".toml"))
+    return sorted(
+        f.name.removesuffix(".toml") for f in files(__name__).iterdir() if f.name.endswith(".toml")
+    )
 
 
 def text(name: str) -> str:

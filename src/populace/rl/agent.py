@@ -105,4 +105,3 @@ class Agent(Learner):
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
         frames, fps, total = outside.film(self.env, self.policy(state), seed)
         return {"episode": Video(frames, fps, f"one greedy episode, return {total:g}")}
-

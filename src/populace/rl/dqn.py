@@ -212,9 +212,7 @@ class DQN(Agent):
         changes, optimiser = self._optimiser.update(gradients, state.optimiser)
         network = eqx.apply_updates(state.network, changes)
         ready = state.frames >= max(self.warmup, self.batch)
-        network, optimiser = _where(
-            ready, (network, optimiser), (state.network, state.optimiser)
-        )
+        network, optimiser = _where(ready, (network, optimiser), (state.network, state.optimiser))
         # The frames tell the iteration, whose count is not carried by itself.
         due = (state.frames // self.units_per_step) % self.target_every == 0
         rate = jnp.where(due, self.target_rate, 0.0)

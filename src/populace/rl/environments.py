@@ -73,10 +73,14 @@ def make(name: str) -> Task:
     action_space = environment.action_space(parameters)
     observation_space = environment.observation_space(parameters)
     if not isinstance(action_space, spaces.Discrete):
-        raise UsageError(f"environment '{name}' has continuous actions; this agent needs discrete ones")
+        raise UsageError(
+            f"environment '{name}' has continuous actions; this agent needs discrete ones"
+        )
     shape = getattr(observation_space, "shape", None)
     if shape is None:
-        raise UsageError(f"environment '{name}': observations must be one array, got {observation_space}")
+        raise UsageError(
+            f"environment '{name}': observations must be one array, got {observation_space}"
+        )
     return Task(
         name, environment, parameters, int(action_space.n), tuple(shape),
         int(parameters.max_steps_in_episode),

@@ -1,0 +1,143 @@
+"""What every learner must keep, whoever wrote it: one call per learner."""
+
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from populace.engine import Engine
+from populace.learner import Learner
+from populace.population import Population, sweep
+from populace.run import run_recipe
+from populace.recipe import Options, of_population
+from populace.checkpoints import Checkpoints
+from populace.session import Stopped, engine_of
+
+WINDOWS = (1, 7, 1000)
+
+
+def trained(population: Population, steps: int, strategy: str = "vmap", **options: Any) -> Engine:
+    """Train in memory and return the engine."""
+    engine = Engine(population, strategy, options.pop("devices", 0))
+    engine.train(
+        steps,
+        window=options.pop("window", steps),
+        evaluate_every=options.pop("evaluate_every", steps),
+        **options,
+    )
+    return engine
+
+
+def states(engine: Engine) -> dict[int, list[np.ndarray]]:
+    """Return the state and best model of every member, by index."""
+    found = {}
+    for cohort in engine.cohorts:
+        tree = (cohort.state(), cohort.best, cohort.carry.diverged_at)
+        leaves = [np.array(_plain(x)) for x in jax.tree.leaves(tree)]
+        for slot, member in enumerate(cohort.group.members):
+            found[member.index] = [leaf[slot] for leaf in leaves]
+    return found
+
+
+def assert_identical(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    """Assert that two members are the same bit for bit."""
+    assert len(one) == len(other)
+    for a, b in zip(one, other):
+        assert a.dtype == b.dtype
+        assert a.tobytes() == b.tobytes()
+
+
+def check_watching_changes_nothing(population: Population, steps: int) -> None:
+    """Windows, and evaluations, never change a state."""
+    reference = states(trained(population, steps))
+    for window in WINDOWS:
+        other = states(trained(population, steps, window=window))
+        for member in reference:
+            assert_identical(reference[member], other[member])
+
+
+def check_same_seed_same_result(population: Population, steps: int) -> None:
+    """Two runs of the same population are the same; another root seed gives another."""
+    one, other = (states(trained(population, steps)) for _ in range(2))
+    for member in one:
+        assert_identical(one[member], other[member])
+    moved = Population(population.learner, population.settings, population.seeds, 1)
+    changed = states(trained(moved, steps))
+    assert any(a.tobytes() != b.tobytes() for a, b in zip(one[0], changed[0]))
+
+
+def check_members_are_alone(population: Population, steps: int, tolerance: float = 1e-3) -> None:
+    """Under map a member is bit-identical to itself alone; under vmap equal up to rounding."""
+    mapped = states(trained(population, steps, "map"))
+    one_device = states(trained(population, steps, "map", devices=1))
+    batched = states(trained(population, steps, "vmap"))
+    for member in population.members:
+        alone = states(trained(population.only(member), steps, "map"))[0]
+        assert_identical(mapped[member.index], alone)
+        assert_identical(one_device[member.index], alone)
+    for index, leaves in mapped.items():
+        for a, b in zip(leaves, batched[index]):
+            if a.dtype.kind == "f":
+                np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def check_resume_is_exact(population: Population, steps: int, folder: Path) -> None:
+    """Stop between windows again and again: the end is that of the undisturbed run."""
+    options = Options(
+        steps=steps, strategy="vmap", seeds=list(population.seeds), seed=population.seed,
+        log_every=max(1, steps // 10), evaluate_every=max(1, steps // 2), final_episodes=2,
+    )  # fmt: skip
+    recipe = of_population("harness", population, options)
+    run_recipe(recipe, folder / "whole")
+    asked = iter([False, True] + [False] * 3 + [True] + [False] * 10_000)
+    run = None
+    try:
+        run = run_recipe(recipe, folder / "cut", stop=lambda: next(asked))
+    except Stopped:
+        pass
+    assert run is None, "the run was not stopped: nothing was tested"
+    from populace.run import Run
+
+    run = Run.load(folder / "cut", population.learner)
+    while not run.finished:
+        try:
+            run.resume(stop=lambda: next(asked))
+        except Stopped:
+            continue
+    one, other = (restored(folder / name, population) for name in ("whole", "cut"))
+    for member in one:
+        assert_identical(one[member], other[member])
+    whole = Run.load(folder / "whole", population.learner)
+    for kind in ("train", "evaluation"):
+        left, right = whole.metrics(kind), run.metrics(kind)
+        assert left.num_rows
+        assert left.equals(right)
+
+
+def restored(folder: Path, population: Population) -> dict[int, list[np.ndarray]]:
+    """Return the states in the newest checkpoint of a run folder."""
+    from populace.run import Run
+
+    run = Run.load(folder, population.learner)
+    engine = engine_of(run.recipe, population, lambda line: None)
+    store = Checkpoints(folder / "checkpoints")
+    assert store.restore(engine, print) is not None
+    store.close()
+    return states(engine)
+
+
+def check_learner(learner: Learner, axes: dict[str, Any], steps: int, folder: Path) -> None:
+    """Check every invariant that a learner gets from the engine."""
+    population = sweep(learner, axes, seeds=[0, 3])
+    check_watching_changes_nothing(population, steps)
+    check_same_seed_same_result(population, steps)
+    check_members_are_alone(population, steps)
+    check_resume_is_exact(population, steps, folder)
+
+
+def _plain(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+

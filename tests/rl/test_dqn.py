@@ -1,0 +1,140 @@
+"""DQN on problems with known answers, and the invariants it gets from the engine."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.errors import UsageError
+from populace.population import sweep
+from populace.rl import DQN, ExponentialDecay, LinearDecay
+from tests import harness
+from tests.rl import probes  # noqa: F401  registers the probes
+
+VARIANTS = [
+    {},
+    {"double": False, "loss": "mse"},
+    {"target_rate": 1.0, "target_every": 20, "updates": 2},
+    {"envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
+]
+
+
+def values(env: str, observations, **settings) -> np.ndarray:
+    """Train on a probe and return Q (members, observations, actions)."""
+    fixed = {
+        "env": env, "envs": 4, "warmup": 64, "batch": 32, "hidden": (32,), "discount": 0.5,
+        "learning_rate": 3e-3, "target_rate": 0.05, "replay_storage": 2000, "replay_capacity": 2000,
+        "exploration": ExponentialDecay(decay=0.999, end=0.3), "evaluation_episodes": 4,
+    }  # fmt: skip
+    dqn = DQN(**(fixed | settings))
+    engine = harness.trained(sweep(dqn, seeds=2), 1500)
+    network = engine.cohorts[0].program.whole_model(
+        engine.cohorts[0].program.snapshot(engine.cohorts[0].state())
+    ).network
+    each = jax.vmap(jax.vmap(lambda n, x: n(x), (None, 0)), (0, None))
+    return np.asarray(each(network, jnp.asarray(observations, jnp.float32)))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_learns_which_action_the_observation_asks_for(variant):
+    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **variant)
+    np.testing.assert_allclose(q[:, 0], [[-1, 1]] * 2, atol=0.15)
+    np.testing.assert_allclose(q[:, 1], [[1, -1]] * 2, atol=0.15)
+
+
+def test_a_constant_reward_is_its_own_value():
+    np.testing.assert_allclose(values("ProbeConstant-test", [[1, 0], [-1, 0]]), 1.0, atol=0.1)
+
+
+def test_a_delayed_reward_is_discounted_once():
+    q = values("ProbeDelayed-test", [[1, 0], [1, 1]])
+    np.testing.assert_allclose(q[:, 0], 0.5, atol=0.1)
+    np.testing.assert_allclose(q[:, 1], 1.0, atol=0.1)
+
+
+def test_the_value_depends_on_what_is_seen():
+    q = values("ProbeSeen-test", [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(q[:, 0], 1.0, atol=0.1)
+    np.testing.assert_allclose(q[:, 1], -1.0, atol=0.1)
+
+
+def test_the_value_depends_on_the_action():
+    np.testing.assert_allclose(values("ProbeChosen-test", [[1, 0]])[:, 0], [[-1, 1]] * 2, atol=0.1)
+
+
+def test_truncation_is_not_termination():
+    # Were the cut of the clock taken for an end, the values would lie below 1.75, not at 2.
+    q = values("ProbeEndless-test", [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(q, 2.0, atol=0.1)
+
+
+def test_it_keeps_every_invariant(tmp_path):
+    dqn = DQN(
+        hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, envs=2,
+    )  # fmt: skip
+    axes = {"learning_rate": [1e-2, 1e-3], "replay_capacity": [16.0, 64.0]}
+    harness.check_learner(dqn, axes, 60, tmp_path)
+
+
+def test_every_float_differs_between_members_of_one_program():
+    axes = {
+        "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "exploration.start": [1.0, 0.5],
+        "exploration.end": [0.1, 0.2], "exploration.decay": [0.9, 0.99], "target_rate": [0.1, 1.0],
+        "replay_capacity": [1500.0, 2000.0],
+    }  # fmt: skip
+    population = sweep(DQN(replay_storage=2000), axes)
+    assert len(population) == 128
+    assert len(population.groups) == 1
+
+
+def test_a_hard_target_update_copies_at_its_interval_only():
+    dqn = DQN(
+        hidden=(8,), batch=8, warmup=8, replay_storage=64, replay_capacity=64.0, envs=4,
+        target_rate=1.0, target_every=5,
+    )  # fmt: skip
+    population = sweep(dqn)
+    seen = []
+    for steps in range(9, 21):
+        state = harness.trained(population, steps).cohorts[0].carry.state
+        pairs = zip(jax.tree.leaves(state.network), jax.tree.leaves(state.target))
+        seen.append(all(np.array_equal(a, b) for a, b in pairs))
+    assert [step for step, same in zip(range(9, 21), seen) if same] == [10, 15, 20]
+
+
+def test_no_update_before_the_warm_up_is_over():
+    dqn = DQN(hidden=(8,), batch=8, warmup=40, replay_storage=64, replay_capacity=64.0, envs=4)
+    population = sweep(dqn)
+    start, before, after = (
+        jax.tree.leaves(harness.trained(population, n).cohorts[0].carry.state.network)
+        for n in (1, 9, 10)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(start, before))
+    assert not all(np.array_equal(a, b) for a, b in zip(before, after))
+
+
+def test_episodes_are_counted_where_they_end():
+    # Every episode of the probe has one step: 4 environments end 4 episodes per iteration.
+    dqn = DQN(env="ProbeConstant-test", hidden=(4,), batch=4, warmup=4, replay_storage=64, replay_capacity=64.0)
+    state = harness.trained(sweep(dqn), 10).cohorts[0].carry.state
+    assert int(state.episodes[0]) == 40
+    assert int(state.frames[0]) == 40
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
+        ({"learning_rate": float("nan")}, "learning_rate must be > 0, got nan"),
+        ({"env": "CartPole-v9"}, "did you mean 'CartPole-v1'"),
+        ({"env": "Pendulum-v1"}, "continuous"),
+        ({"replay_capacity": 30_000.0}, "more than replay_storage"),
+        ({"replay_capacity": 32.0, "warmup": 0}, "less than a batch"),
+        ({"warmup": 30_000}, "warmup 30000 is more than replay_capacity"),
+        ({"hidden": (64, 0)}, "hidden must be >= 1"),
+        ({"loss": "l1"}, "one of huber | mse"),
+    ],
+)
+def test_what_cannot_be_is_told(settings, message):
+    with pytest.raises(UsageError, match=message.replace("|", r"\|")):
+        sweep(DQN(**settings))

@@ -1,0 +1,66 @@
+"""The Python that the README and the guides show runs as it stands, each page in a new process."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+# Run behind the page's own code, with its names at hand.
+CHECKS = {
+    "README.md": """
+results = run.results()
+assert results["status"] == "finished", results["status"]
+assert [s["values"]["learning_rate"] for s in results["settings"]] == [1e-3, 3e-4]
+assert len(results["members"]) == 4
+assert all(m["fresh"]["episodes"] == 20 for m in results["members"])
+assert all(1 <= m["fresh"]["score"] <= 500 for m in results["members"])
+assert table.num_rows % 4 == 0 and {"step", "member", "return", "loss"} <= set(table.column_names)
+assert gymnasium.make("CartPole-v1").action_space.contains(action), repr(action)
+assert policy([observation] * 3).shape == (3,)
+assert again.finished and again.results() == results
+""",
+    "docs/learners.md": """
+errors = {tuple(s["values"].values()): s["fresh"]["iqm"][0] for s in run.results()["settings"]}
+assert len(errors) == 4 and min(errors.values()) < 0.01, errors
+assert best.setting["learning_rate"] == 1e-2
+assert abs(float(best.model(1.0)) - 0.8415) < 0.1
+""",
+    "docs/statistics.md": """
+assert 0 <= chance.low <= chance.value <= chance.high <= 1
+assert summary.n == 5 and summary.diverged == 1 and min(summary.scores) == 61.0
+""",
+}
+
+
+@pytest.mark.parametrize("page", CHECKS)
+def test_the_python_of_a_page_runs_as_shown(page: str, tmp_path: Path) -> None:
+    blocks = FENCE.findall((ROOT / page).read_text())
+    assert blocks, f"{page} shows no Python"
+    script = tmp_path / "page.py"
+    script.write_text("\n".join([*blocks, CHECKS[page]]))
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_the_two_commands_are_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert "pip install . && populace run cartpole" in text
+    assert "pip install '.[test]' && pytest" in text
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert not broken, broken
