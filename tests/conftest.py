@@ -161,9 +161,7 @@ def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     reached = Reached(100)
     with pytest.raises(Stopped):
-        run_recipe(
-            parse(small.read_text(), "small"), folder, listeners=[reached], stop=reached.is_over
-        )
+        run_recipe(parse(small.read_text(), "small"), folder, listeners=[reached], stop=reached.is_over)
     reached = Reached(200)
     with pytest.raises(Stopped):
         Run.load(folder).resume(listeners=[reached], stop=reached.is_over)

@@ -123,9 +123,7 @@ def test_a_sound_checkpoint_is_not_called_damaged(stopped_copy):
 
 
 @pytest.mark.parametrize("damage", [_truncate, _flip], ids=["cut in half", "one bit flipped"])
-def test_a_run_with_a_damaged_checkpoint_ends_as_if_nothing_had_happened(
-    cli, stopped_copy, finished, damage
-):
+def test_a_run_with_a_damaged_checkpoint_ends_as_if_nothing_had_happened(cli, stopped_copy, finished, damage):
     damage(stopped_copy / "checkpoints" / "200")
     found = cli("resume", stopped_copy, "--no-report")
     assert found.code == 0, found.err
@@ -134,9 +132,7 @@ def test_a_run_with_a_damaged_checkpoint_ends_as_if_nothing_had_happened(
     assert outcome_of(stopped_copy) == outcome_of(finished)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_starts_again_and_says_so(
-    cli, stopped_copy, finished
-):
+def test_a_run_whose_checkpoints_are_all_damaged_starts_again_and_says_so(cli, stopped_copy, finished):
     for step in (100, 200):
         _truncate(stopped_copy / "checkpoints" / str(step))
     found = cli("resume", stopped_copy, "--no-report")
@@ -213,9 +209,7 @@ def test_a_disk_that_is_full_from_the_start_fails_in_one_line(cli, small, tiny_d
 def _stop_midway(program: list[str], words: list[object], number: int) -> Outcome:
     """Start the program, send it a signal when the first progress shows, and wait for its end."""
     command = [*program, *map(str, words)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         seen = []

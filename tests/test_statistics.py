@@ -133,8 +133,7 @@ def test_interval_of_one_task_equals_the_enumeration_of_all_resamples(statistic,
 def test_interval_over_tasks_equals_the_enumeration(table, statistic, confidence):
     plain = middle_half if statistic is interquartile_mean else lambda flat: sum(flat) / len(flat)
     replicates = [
-        plain([score for column in drawn for score in column])
-        for drawn in every_resample(columns(table))
+        plain([score for column in drawn for score in column]) for drawn in every_resample(columns(table))
     ]
     got = bootstrap_interval(table, statistic, confidence=confidence, resamples=40_000)
     assert_interval(got, plain([s for row in table for s in row]), replicates, confidence)
@@ -199,8 +198,7 @@ def test_profile_counts_runs_strictly_above():
     table = [[1.0, 5.0], [2.0, 5.0], [3.0, -math.inf]]
     thresholds = [-10.0, 0.0, 1.0, 2.5, 5.0, 9.0]
     expected = [
-        sum(sum(s > t for s in column) / len(column) for column in columns(table)) / 2
-        for t in thresholds
+        sum(sum(s > t for s in column) / len(column) for column in columns(table)) / 2 for t in thresholds
     ]
     fraction, low, high = performance_profile(table, thresholds)
     assert fraction == pytest.approx(expected)

@@ -27,7 +27,7 @@ _HOME = {
 }  # fmt: skip
 _ROOMS = ("report", "rl", "statistics")
 
-__all__ = [  # noqa: RUF022
+__all__ = [
     "Learner", "LogUniform", "Mean", "Picture", "PopulaceError", "Population", "Run", "RunError",
     "Trained", "Uniform", "UsageError", "Video", "report", "rl", "setting", "setup", "sweep", "train",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ class Checkpoints:
     Args:
         folder: where they lie.
         keep: how many of the newest are kept.
+
     """
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
@@ -44,10 +45,9 @@ class Checkpoints:
 
         Raises:
             RunError: this or the checkpoint before could not be written.
+
         """
-        arrays = {
-            name: x for c, cohort in enumerate(engine.cohorts) for name, x in _flat(cohort, c)
-        }
+        arrays = {name: x for c, cohort in enumerate(engine.cohorts) for name, x in _flat(cohort, c)}
         known = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
         note = info | {"layout": LAYOUT, "step": engine.step, "arrays": known}
         args = self._ocp.args
@@ -62,6 +62,7 @@ class Checkpoints:
 
         Raises:
             RunError: it could not be written.
+
         """
         with self._clear(None):
             self._manager.wait_until_finished()
@@ -77,6 +78,7 @@ class Checkpoints:
         Args:
             engine: of the same population, not yet trained.
             say: is told of every checkpoint that was passed over, and why.
+
         """
         for step in reversed(self.steps()):
             try:
@@ -85,9 +87,7 @@ class Checkpoints:
                     _load(cohort, c, arrays)
             except Exception as error:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
-                reason = (
-                    str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
-                )
+                reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
                 say(f"checkpoint {step} is damaged ({reason}); trying the one before")
                 continue
             engine.step = info["step"]
@@ -116,9 +116,7 @@ class Checkpoints:
             name: jax.ShapeDtypeStruct(shape, dtype, sharding=host)
             for name, (dtype, shape, _) in info["arrays"].items()
         }
-        restored = self._manager.restore(
-            step, args=args.Composite(arrays=args.StandardRestore(shapes))
-        )
+        restored = self._manager.restore(step, args=args.Composite(arrays=args.StandardRestore(shapes)))
         arrays = {name: np.asarray(x) for name, x in restored["arrays"].items()}
         for name, (_, _, expected) in info["arrays"].items():
             if _checksum(arrays[name]) != expected:
@@ -134,9 +132,7 @@ class Checkpoints:
             what = "the checkpoint" if step is None else f"the checkpoint of step {step}"
             text = str(error)
             full = "No space left" in text or "ENOSPC" in text or "RESOURCE_EXHAUSTED" in text
-            reason = (
-                "the disk is full" if full else (text.strip().splitlines() or ["unknown"])[0][:200]
-            )
+            reason = "the disk is full" if full else (text.strip().splitlines() or ["unknown"])[0][:200]
             good = max(self.steps(), default=None)
             have = "none is complete yet" if good is None else f"the one of step {good} is intact"
             raise RunError(

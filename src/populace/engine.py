@@ -106,6 +106,7 @@ class Engine:
         strategy: `auto`, `vmap`, `map`, or a number of members at a time; or one for each group.
         devices: use at most so many devices; 0 means all.
         say: is told what a person may want to know, a line each.
+
     """
 
     def __init__(
@@ -122,9 +123,7 @@ class Engine:
         count = len(population.groups)
         names = [strategy] * count if isinstance(strategy, str) else list(strategy)
         if len(names) != count:
-            raise UsageError(
-                f"strategy must be one, or one for each of {count} groups, got {names}"
-            )
+            raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
         for name, group in zip(names, population.groups):
             placement = place(len(group.members), devices)
             choice, program = choose(name, group, population.seed, placement, say)
@@ -152,6 +151,7 @@ class Engine:
             wants_pause: asked after each window; yes settles the devices and calls `pause`.
             pause: called when no window is under way and states and step agree, after every
                 evaluation too; returns whether to go on.
+
         """
         for listener in self.listeners:
             listener.on_start(self.population, self.step)

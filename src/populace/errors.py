@@ -28,6 +28,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "") -> U
         name: the name that is not known.
         known: the names that are.
         where: added behind the name, such as `" in [run]"`.
+
     """
     choices = sorted(known)
     near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)

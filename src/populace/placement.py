@@ -42,6 +42,7 @@ def setup(devices: int | None = None, *, compilation_cache: bool = True) -> None
 
     Raises:
         UsageError: JAX has already started its backend, or `devices` is below 1.
+
     """
     wanted = cores() if devices is None else devices
     if wanted < 1:
@@ -94,6 +95,7 @@ def place(members: int, limit: int = 0) -> Placement:
     Args:
         members: never more devices than these are used.
         limit: use at most so many devices; 0 means all.
+
     """
     devices = jax.local_devices()
     count = min(len(devices), members, limit or len(devices))

@@ -84,6 +84,7 @@ class Population:
         seeds: the seeds each setting is trained with.
         seed: root of all randomness; member keys are `fold_in(key(seed), seeds[i])`, so that every
             setting meets the same seeds, and a member alone is the member in its population.
+
     """
 
     learner: Learner
@@ -158,6 +159,7 @@ def sweep(
     Raises:
         UsageError: an unknown path, a value of the wrong type or outside its range, an empty axis,
             no seeds, or a range without `samples`.
+
     """
     if isinstance(axes, Mapping):
         _check_axes(axes, samples)
@@ -189,9 +191,7 @@ def _check_axes(axes: Axes, samples: int | None) -> None:
     for path, values in axes.items():
         if isinstance(values, Uniform):
             if samples is None:
-                raise UsageError(
-                    f"the range of '{path}' has no grid; say how many `samples` to draw"
-                )
+                raise UsageError(f"the range of '{path}' has no grid; say how many `samples` to draw")
         elif isinstance(values, str) or not isinstance(values, Sequence):
             raise UsageError(f"the sweep of '{path}' must be a list of values, got {values!r}")
         elif not values:

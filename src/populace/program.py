@@ -34,6 +34,7 @@ class Carry(NamedTuple):
         step: iterations completed.
         diverged_at: the step after which the model was not finite any more, or -1.
         waiting: diverged and not yet set aside by the host; its batch halts until it is.
+
     """
 
     state: Any
@@ -58,6 +59,7 @@ class Program:
         root: root seed of the population.
         placement: the devices.
         width: members per batch on a device; 1 is `map`, a device's whole share is `vmap`.
+
     """
 
     def __init__(self, group: Group, root: int, placement: Placement, width: int) -> None:
@@ -95,6 +97,7 @@ class Program:
 
         Returns:
             the carry (the one passed in is consumed), and each metric summed over the steps taken.
+
         """
         return self._advance(self.varied, self.shared, self.keys, carry, jnp.int32(end))
 
@@ -114,7 +117,7 @@ class Program:
 
     @cached_property
     def snapshot(self) -> Callable[[Any], Any]:
-        """state -> the models of all members, arrays only."""
+        """State -> the models of all members, arrays only."""
 
         def one(state: Any) -> Any:
             model = self.learner.snapshot(eqx.combine(state, self._state_rest))
@@ -187,18 +190,14 @@ class Program:
             return self._advance_batch(varied, shared, keys, carry, sums, end)
 
         def batch(i: Any, whole: Any) -> Any:
-            here = partial(
-                lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width
-            )
-            args = jax.tree.map(here, (varied, keys, *whole))
-            done = self._advance_batch(args[0], shared, *args[1:], end)
+            here = partial(lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width)
+            own, key, carry, sums = jax.tree.map(here, (varied, keys, *whole))
+            done = self._advance_batch(own, shared, key, carry, sums, end)
             return _write(whole, done, i * self.width)
 
         return lax.fori_loop(0, _unknown(count), batch, (carry, sums))
 
-    def _advance_batch(
-        self, varied: Any, shared: Any, keys: Any, carry: Carry, sums: Any, end: Any
-    ) -> Any:
+    def _advance_batch(self, varied: Any, shared: Any, keys: Any, carry: Carry, sums: Any, end: Any) -> Any:
         """Step a batch in lockstep; the trip count is dynamic, so one program serves any length."""
 
         def one(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
@@ -252,9 +251,7 @@ class Program:
             out = jax.tree.map(lambda s: jnp.zeros((keys.shape[0], *s.shape[1:]), s.dtype), shapes)
 
             def batch(i: Any, out: Any) -> Any:
-                here = partial(
-                    lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width
-                )
+                here = partial(lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width)
                 return _write(out, every(*jax.tree.map(here, args)), i * self.width)
 
             return lax.fori_loop(0, _unknown(count), batch, out)
@@ -277,9 +274,7 @@ class Program:
 
         def alone(*args: Any) -> Any:
             axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
-            args = tuple(
-                a if x is None else jax.tree.map(lambda v: v[0], a) for a, x in zip(args, axes)
-            )
+            args = tuple(a if x is None else jax.tree.map(lambda v: v[0], a) for a, x in zip(args, axes))
             return jax.tree.map(lambda v: jnp.asarray(v)[None], one(*args))
 
         return alone
@@ -335,7 +330,5 @@ def _is_shape(leaf: Any) -> bool:
 
 
 def _all_finite(tree: Any) -> jax.Array:
-    leaves = [x for x in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))]
-    return (
-        jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool(True)
-    )
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool(True)

@@ -49,9 +49,7 @@ class Options(BaseModel):
         float, Field(gt=0, description="seconds between checkpoints, at the least")
     ] = 30.0
     checkpoints_kept: Annotated[int, Field(ge=1, description="newest checkpoints kept")] = 3
-    final_episodes: Annotated[
-        int, Field(ge=1, description="fresh episodes per member after training")
-    ] = 200
+    final_episodes: Annotated[int, Field(ge=1, description="fresh episodes per member after training")] = 200
 
     @property
     def window(self) -> int:
@@ -69,6 +67,7 @@ def options(values: Mapping[str, Any]) -> Options:
 
     Raises:
         UsageError: an unknown key (with the nearest known one), a wrong type or value.
+
     """
     for key in values:
         if key not in Options.model_fields:
@@ -100,6 +99,7 @@ class Recipe:
 
         Raises:
             UsageError: as [`sweep`][populace.population.sweep] does.
+
         """
         o = self.options
         axes: Any = self.settings or {path: _axis(path, v) for path, v in self.sweep.items()}
@@ -136,6 +136,7 @@ def parse(text: str, source: str, changes: Mapping[str, Any] | None = None) -> R
 
     Raises:
         UsageError: not TOML, an unknown key, table or learner, a wrong type or value.
+
     """
     try:
         tables = tomllib.loads(text)
@@ -176,6 +177,7 @@ def learner_class(kind: str) -> type[Learner]:
 
     Raises:
         UsageError: no such learner, or it is not a `Learner`.
+
     """
     path = learners().get(kind, kind)
     if ":" not in path:
@@ -199,9 +201,7 @@ def _axis(path: str, values: Any) -> Any:
     if not isinstance(values, Mapping):
         return values
     if len(values) != 1 or next(iter(values)) not in _RANGES:
-        raise UsageError(
-            f"the sweep of '{path}' must be a list, or {{uniform = [low, high]}} or log_uniform"
-        )
+        raise UsageError(f"the sweep of '{path}' must be a list, or {{uniform = [low, high]}} or log_uniform")
     name, bounds = next(iter(values.items()))
     if not (isinstance(bounds, list) and len(bounds) == 2):
         raise UsageError(f"the sweep of '{path}': {name} needs [low, high], got {bounds!r}")

@@ -26,6 +26,7 @@ class Recorder:
         folder: where the parts go.
         members: who the rows are about; each column of an added row has one entry per member.
         units_per_step: what one step counts in.
+
     """
 
     def __init__(self, folder: Path, members: tuple[Member, ...], units_per_step: int) -> None:

@@ -69,14 +69,14 @@ def choose(population: Population, scores: Scores) -> int:
     return max(range(len(ranked)), key=ranked.__getitem__)
 
 
-def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> None:
-    """Measure every member's best model on fresh episodes, inside the program."""
+def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> np.ndarray:
+    """Return every member's score of its best model on fresh episodes, inside the program."""
     name, collected = engine.population.learner.score, []
     for cohort in engine.cohorts:
         metrics = cohort.program.examine(cohort.best.model, episodes, seed)
         collected.append(metrics[name].value)
     fresh = engine.gather(collected).astype(float)
-    scores.fresh = np.where(scores.diverged_at < 0, fresh, np.nan)
+    return np.where(scores.diverged_at < 0, fresh, np.nan)
 
 
 def examine_outside(
@@ -166,9 +166,7 @@ def _member(population: Population, scores: Scores, index: int, episodes: int) -
     }
 
 
-def summary(
-    population: Population, scores: Scores, values: np.ndarray, setting: int
-) -> dict[str, Any]:
+def summary(population: Population, scores: Scores, values: np.ndarray, setting: int) -> dict[str, Any]:
     """Summarise one setting; a diverged member counts as the worst that any member reached."""
     members = [m.index for m in population.members if m.setting == setting]
     sound = values[(scores.diverged_at < 0) & np.isfinite(values)]

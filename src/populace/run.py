@@ -23,7 +23,7 @@ from populace.errors import RunError, UsageError
 from populace.learner import Exhibit, Learner
 from populace.population import Member, Population
 from populace.program import EXHIBIT
-from populace.recipe import Options, Recipe, of_population, options, parse
+from populace.recipe import Recipe, of_population, options, parse
 from populace.session import Say, Session, engine_of, quiet
 
 
@@ -42,6 +42,7 @@ class Trained:
 
         Raises:
             UsageError: the learner does not act.
+
         """
         make = getattr(self.learner, "policy", None)
         if make is None:
@@ -53,6 +54,7 @@ class Trained:
 
         Raises:
             UsageError: the learner knows no such backend.
+
         """
         ways = self.learner.examinations()
         if backend not in ways:
@@ -83,6 +85,7 @@ class Run:
 
         Raises:
             UsageError: it is not a run folder.
+
         """
         folder = Path(path)
         if not folder.exists():
@@ -96,9 +99,7 @@ class Run:
         """The complete recipe."""
         found = parse(self.recipe_text(), str(self.path / "recipe.toml"))
         if self._learner is not None:
-            found = Recipe(
-                found.name, self._learner, found.sweep, found.settings, found.options, found.about
-            )
+            found = Recipe(found.name, self._learner, found.sweep, found.settings, found.options, found.about)
         return found
 
     def recipe_text(self) -> str:
@@ -116,6 +117,7 @@ class Run:
 
         Raises:
             RunError: the run has none yet, or it is damaged.
+
         """
         return self._json("results.json", f"the run has not ended; `populace resume {self.path}`")
 
@@ -124,6 +126,7 @@ class Run:
 
         Raises:
             RunError: it is missing or damaged.
+
         """
         return self._json("environment.json", "the folder is incomplete")
 
@@ -145,6 +148,7 @@ class Run:
             listeners: told of every window and evaluation.
             say: told in words what happens.
             stop: asked between windows; yes ends the run with a checkpoint.
+
         """
         if not self.finished:
             Session(self.path, self.recipe, self.population, say).go(listeners, stop, resume=True)
@@ -169,9 +173,7 @@ class Run:
         """Return the best member of the best setting, both chosen on training-time evaluations."""
         return self.member(self.results()["best"]["member"])
 
-    def evaluate(
-        self, episodes: int = 200, backend: str = "native", seed: int = 1
-    ) -> dict[str, Any]:
+    def evaluate(self, episodes: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
         """Measure the kept models again, on fresh episodes.
 
         Args:
@@ -186,13 +188,13 @@ class Run:
 
         Raises:
             UsageError: the learner knows no such backend.
+
         """
         engine, population = self.engine, self.population
         scores = results.collect(engine, self.metrics("evaluation"))
         chosen = list(range(len(population.settings)))
         if backend == "native":
-            results.examine(engine, scores, episodes, seed)
-            found = scores.fresh
+            found = results.examine(engine, scores, episodes, seed)
         else:
             best = results.choose(population, scores)
             chosen = [best]
@@ -219,6 +221,7 @@ class Run:
 
         Raises:
             RunError: there is no checkpoint to read.
+
         """
         return self._restored
 
@@ -230,9 +233,7 @@ class Run:
         store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
         try:
             if store.restore(engine, quiet) is None:
-                raise RunError(
-                    f"'{self.path}' has no checkpoint yet; `populace resume {self.path}`"
-                )
+                raise RunError(f"'{self.path}' has no checkpoint yet; `populace resume {self.path}`")
         finally:
             store.close()
         return engine
@@ -273,6 +274,7 @@ def train(
     Raises:
         UsageError: an unknown or impossible setting, or a folder that is there already.
         RunError: the folder cannot be written.
+
     """
     if steps is not None:
         settings["steps"] = steps
@@ -304,10 +306,9 @@ def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
     Raises:
         UsageError: it exists and is not empty, or is a file, or is not a run and would be replaced.
         RunError: it cannot be written.
+
     """
-    folder = (
-        Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    )
+    folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     if folder.is_file():
         raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
     try:

@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 _SPARING = 40
 
 
-class Stopped(RunError):
+class Stopped(RunError):  # noqa: N818  it is no error, the run did as it was told
     """The run ended before its last step because it was asked to; nothing is lost."""
 
 
@@ -58,6 +58,7 @@ class Session:
         Raises:
             Stopped: `stop` said so; a checkpoint was made.
             RunError: the disk failed; the last good checkpoint is intact.
+
         """
         stop = stop or (lambda: False)
         options = self.recipe.options
@@ -169,7 +170,7 @@ class Session:
         best = results.choose(self.population, scores)
         if done:
             self.say(f"measuring every member on {options.final_episodes} fresh episodes")
-            results.examine(self.engine, scores, options.final_episodes)
+            scores.fresh = results.examine(self.engine, scores, options.final_episodes)
             results.examine_outside(self.engine, scores, best, options.final_episodes, self.say)
         engine, wall = self.engine, self._wall + time.perf_counter() - self._began
         units = engine.step * self.population.learner.units_per_step * len(self.population)
@@ -210,9 +211,7 @@ class Session:
         except OSError as error:
             good = max(self.checkpoints.steps(), default=None)
             have = (
-                "there is no checkpoint yet"
-                if good is None
-                else f"the checkpoint of step {good} is intact"
+                "there is no checkpoint yet" if good is None else f"the checkpoint of step {good} is intact"
             )
             raise RunError(
                 f"cannot write to '{self.folder}': {error.strerror or error}; {have}; "

@@ -67,6 +67,7 @@ def setting(
         above: value that must be exceeded.
         choices: the only values allowed.
         static: whether it is structure, where the default does not tell.
+
     """
     metadata = {_KEY: Meaning(help, low, high, above, choices)}
     if isinstance(default, eqx.Module):
@@ -86,6 +87,7 @@ class Settings(eqx.Module):
 
     Raises:
         UsageError: a value of the wrong type or outside its range.
+
     """
 
     kind: ClassVar[str] = ""
@@ -144,6 +146,7 @@ def replace(module: S, path: str, value: Any) -> S:
 
     Raises:
         UsageError: no such setting, a wrong type, or a value outside its range.
+
     """
     return _replace(module, path.split("."), value, path)
 
@@ -165,6 +168,7 @@ def from_dict(cls: type[S], values: Mapping[str, Any], where: str = "") -> S:
 
     Raises:
         UsageError: an unknown key (with the nearest known one), a wrong type or value.
+
     """
     fields = {field.name: field for field in _fields(cls)}
     given = {}
@@ -203,9 +207,7 @@ def _replace(module: S, path: list[str], value: Any, whole: str) -> S:
     if rest:
         child = getattr(module, name)
         if not isinstance(child, Settings):
-            raise UsageError(
-                f"setting '{whole}': '{name}' is a {fields[name].type_name} and has no parts"
-            )
+            raise UsageError(f"setting '{whole}': '{name}' is a {fields[name].type_name} and has no parts")
         value = _replace(child, rest, value, whole)
     else:
         value = _coerce(fields[name], value, whole)
@@ -233,9 +235,7 @@ def _coerce_module(field: Field, value: Any, path: str) -> Any:
     if isinstance(value, str):
         value = {"kind": value}
     if not isinstance(value, Mapping):
-        raise UsageError(
-            f"{path} must be one of {', '.join(kinds)} with its settings, got {value!r}"
-        )
+        raise UsageError(f"{path} must be one of {', '.join(kinds)} with its settings, got {value!r}")
     default_kind = field.default.kind if isinstance(field.default, Settings) else ""
     kind = value.get("kind", default_kind)
     if not isinstance(kind, str) or kind not in kinds:
@@ -273,9 +273,7 @@ def _type_name(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         return f"list of {_type_name(typing.get_args(hint)[0])}"
     if isinstance(hint, types.UnionType):
-        return " or ".join(
-            "none" if a is type(None) else _type_name(a) for a in typing.get_args(hint)
-        )
+        return " or ".join("none" if a is type(None) else _type_name(a) for a in typing.get_args(hint))
     return getattr(hint, "__name__", str(hint))
 
 

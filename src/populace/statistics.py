@@ -230,9 +230,7 @@ def _draws(generator: np.random.Generator, count: int, runs: int, tasks: int) ->
     return np.bincount(cell.ravel(), minlength=cell.size).reshape(cell.shape).astype(np.float64)
 
 
-def _percentiles(
-    replicate: Callable[[int], Floats], size: int, confidence: float, resamples: int
-) -> Floats:
+def _percentiles(replicate: Callable[[int], Floats], size: int, confidence: float, resamples: int) -> Floats:
     """Return the two quantiles of `replicate(b) -> (b, ...)`, called for blocks of b resamples."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, like 0.95, got {confidence}")

@@ -40,12 +40,11 @@ def check(name: str) -> str:
 
     Raises:
         UsageError: it is none of these.
+
     """
     if name in NAMES or (name.isdecimal() and int(name) > 0):
         return name
-    raise UsageError(
-        f"strategy must be auto, vmap, map or a number of members at a time, got '{name}'"
-    )
+    raise UsageError(f"strategy must be auto, vmap, map or a number of members at a time, got '{name}'")
 
 
 def choose(
@@ -108,10 +107,7 @@ def _seconds_per_step(program: Program) -> float:
 
 
 def _fingerprint(group: Group, placement: Placement) -> str:
-    leaves = [
-        (getattr(x, "shape", ()), str(getattr(x, "dtype", x)))
-        for x in jax.tree.leaves(group.learner)
-    ]
+    leaves = [(getattr(x, "shape", ()), str(getattr(x, "dtype", x))) for x in jax.tree.leaves(group.learner)]
     device = placement.devices[0]
     parts = (
         str(jax.tree.structure(group.learner)), leaves, len(group.members),

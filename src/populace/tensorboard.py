@@ -32,11 +32,10 @@ class TensorBoard:
         engine: who is listened to.
         start: step the run resumes from; later events of an interrupted run are purged.
         say: is told when there is more than is drawn.
+
     """
 
-    def __init__(
-        self, folder: Path, engine: Engine, start: int, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, folder: Path, engine: Engine, start: int, say: Callable[[str], None]) -> None:
         self._engine, self._population = engine, engine.population
         population = self._population
         self._scale = population.learner.units_per_step
@@ -72,8 +71,8 @@ class TensorBoard:
         at, score = evaluation.step * self._scale, self._population.learner.score
         others = {k: v for k, v in evaluation.metrics.items() if k != score}
         self._means("evaluation", evaluation.step, others)
-        column = evaluation.metrics.get(score)
-        for setting, writer in self._writers.items() if column is not None else ():
+        column = evaluation.metrics[score]
+        for setting, writer in self._writers.items():
             members = self._members[setting]
             values = column[[m.index for m in members]]
             finite = values[np.isfinite(values)]
@@ -123,7 +122,7 @@ class TensorBoard:
         values = {path: _plain(v) for path, v in self._population.settings[setting].items()}
         tag = f"evaluation/{self._population.learner.score}/iqm"
         for summary in hparams(values, {tag: 0.0}):
-            writer.file_writer.add_summary(summary)
+            writer.file_writer.add_summary(summary)  # pyright: ignore[reportOptionalMemberAccess]
         return writer
 
     def _means(self, kind: str, step: int, metrics: dict[str, np.ndarray]) -> None:

@@ -26,7 +26,10 @@ SETTINGS = {
     "number for a list": (["--set", "hidden=64"], ["hidden", "list of int", "64"]),
     "text in a list": (["--set", 'hidden=["a"]'], ["hidden", "list of int"]),
     "discount above 1": (["--set", "discount=1.5"], ["discount", "[0, 1]", "1.5"]),
-    "epsilon below 0": (["--set", "exploration.start=-0.1"], ["exploration.start", "[0, 1]", "-0.1"]),
+    "epsilon below 0": (
+        ["--set", "exploration.start=-0.1"],
+        ["exploration.start", "[0, 1]", "-0.1"],
+    ),
     "learning rate nan": (["--set", "learning_rate=nan"], ["learning_rate", "> 0", "nan"]),
     "learning rate inf": (["--set", "learning_rate=inf"], ["learning_rate", "> 0", "inf"]),
     "learning rate 0": (["--set", "learning_rate=0"], ["learning_rate", "> 0"]),
@@ -36,7 +39,10 @@ SETTINGS = {
     "unknown kind": (["--set", "exploration=linar"], ["linar", "exploration", "'linear'"]),
     "kind of a wrong type": (["--set", "exploration=3"], ["exploration", "exponential", "linear"]),
     "swept value out of range": (["--sweep", "discount=0.9,1.5"], ["discount", "[0, 1]", "1.5"]),
-    "swept value of a wrong type": (["--sweep", "discount=0.9,high"], ["discount", "a float", "'high'"]),
+    "swept value of a wrong type": (
+        ["--sweep", "discount=0.9,high"],
+        ["discount", "a float", "'high'"],
+    ),
     "unknown environment": (["--set", "env=CartPol-v1"], ["CartPol-v1", "'CartPole-v1'"]),
     "swept unknown environment": (["--sweep", "env=CartPol-v1"], ["CartPol-v1", "'CartPole-v1'"]),
     "continuous actions": (["--set", "env=Pendulum-v1"], ["Pendulum-v1", "continuous"]),
@@ -110,7 +116,10 @@ RECIPES = {
     "not TOML": (lambda text: text + "\nseeds = = 2", ["not TOML", "line"]),
     "unknown top-level key": (lambda text: 'lerner = "dqn"\n' + text, ["'lerner'", "'learner'"]),
     "unknown key of run": (lambda text: text.replace("steps =", "step ="), ["'step'", "'steps'"]),
-    "unknown key of learner": (lambda text: text.replace("batch =", "bach ="), ["'bach'", "'batch'"]),
+    "unknown key of learner": (
+        lambda text: text.replace("batch =", "bach ="),
+        ["'bach'", "'batch'"],
+    ),
     "unknown key of a nested table": (
         lambda text: text + '\n[learner.exploration]\nkind = "linear"\ndecay = 0.9',
         ["'decay'", "exploration"],
@@ -128,7 +137,10 @@ RECIPES = {
         lambda text: text[: text.index("[learner]")] + text[text.index("[sweep]") :],
         ["[learner]", "kind"],
     ),
-    "learner without a kind": (lambda text: text.replace('kind = "dqn"', ""), ["[learner]", "kind"]),
+    "learner without a kind": (
+        lambda text: text.replace('kind = "dqn"', ""),
+        ["[learner]", "kind"],
+    ),
     "unknown learner": (lambda text: text.replace('"dqn"', '"dqm"'), ["'dqm'", "'dqn'"]),
     "learner of no module": (lambda text: text.replace('"dqn"', '"no.where:DQN"'), ["no.where"]),
     "learner of no class": (lambda text: text.replace('"dqn"', '"populace.rl.dqn:DQM"'), ["DQM"]),
@@ -171,8 +183,14 @@ RECIPES = {
         ["settings"],
     ),
     "zero seeds": (lambda text: text.replace("seeds = 2", "seeds = 0"), ["seeds", "0"]),
-    "text for a number": (lambda text: text.replace("steps = 300", 'steps = "300"'), ["steps", "'300'"]),
-    "wrong type in learner": (lambda text: text.replace("batch = 16", 'batch = "16"'), ["batch", "'16'"]),
+    "text for a number": (
+        lambda text: text.replace("steps = 300", 'steps = "300"'),
+        ["steps", "'300'"],
+    ),
+    "wrong type in learner": (
+        lambda text: text.replace("batch = 16", 'batch = "16"'),
+        ["batch", "'16'"],
+    ),
 }
 
 

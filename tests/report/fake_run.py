@@ -90,9 +90,7 @@ def fake_run(
                 "selection": {"score": best, "step": when},
                 "last": {"score": last},
                 "fresh": {"score": true, "episodes": 200} if fresh else None,
-                "outside": {"score": real, "episodes": 200, "backend": "gymnasium"}
-                if outside
-                else None,
+                "outside": {"score": real, "episodes": 200, "backend": "gymnasium"} if outside else None,
             }
         )
     summaries = {
@@ -160,17 +158,11 @@ def fake_run(
     train = _table(members, steps, windows)
     if empty:
         evaluation = evaluation.slice(0, 0)
-    recipe = (
-        f'[recipe]\nname = "{name}"\nlearner = "learner"\n\n[run]\nsteps = 20000\nseeds = {seeds}\n'
-    )
-    return FakeRun(
-        path, content, {"train": train, "evaluation": evaluation}, _environment(), recipe
-    )
+    recipe = f'[recipe]\nname = "{name}"\nlearner = "learner"\n\n[run]\nsteps = 20000\nseeds = {seeds}\n'
+    return FakeRun(path, content, {"train": train, "evaluation": evaluation}, _environment(), recipe)
 
 
-def _curve(
-    rng: np.random.Generator, values: dict[str, Any], steps: np.ndarray, skill: float
-) -> np.ndarray:
+def _curve(rng: np.random.Generator, values: dict[str, Any], steps: np.ndarray, skill: float) -> np.ndarray:
     numbers = [v for v in values.values() if isinstance(v, int | float) and v > 0]
     miss = sum(abs(math.log10(v / t)) for v, t in zip(numbers, (1e-3, 0.99, 64)))
     top = 505 * skill * math.exp(-0.45 * miss) * (1 - 0.05 * abs(rng.normal()))
@@ -178,9 +170,7 @@ def _curve(
     return np.clip(rise + rng.normal(0, 5 + 0.05 * rise * (1 - rise / 520)), 5, 500)
 
 
-def _summaries(
-    entries: list[dict[str, Any]], kind: str, settings: int, better: str
-) -> list[dict[str, Any]]:
+def _summaries(entries: list[dict[str, Any]], kind: str, settings: int, better: str) -> list[dict[str, Any]]:
     scores = [math.nan if (s := e[kind]["score"]) is None else s for e in entries]
     finite = [s for s in scores if math.isfinite(s)]
     worst = (min if better == "higher" else max)(finite) if finite else None

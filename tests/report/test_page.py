@@ -124,9 +124,7 @@ def test_dark_recolours_page_and_charts_at_once(browser, page):
                 document.querySelector("#chart-curves .js-line").style.stroke];"""
     light = browser.run(look)
     browser.media("dark")
-    browser.wait(
-        f"{look.replace('return [', 'const now = [')} return now[1] !== arguments[0]", light[1]
-    )
+    browser.wait(f"{look.replace('return [', 'const now = [')} return now[1] !== arguments[0]", light[1])
     dark = browser.run(look)
     assert all(before != after for before, after in zip(light, dark)), (light, dark)
 

@@ -111,9 +111,7 @@ def test_lower_is_better_turns_the_ranking_round(tmp_path):
 
 def test_a_later_leader_is_named_but_not_chosen(tmp_path):
     run = fake_run(tmp_path, media=False)
-    other = next(
-        e for e in run.content["settings"] if e["setting"] != run.content["best"]["setting"]
-    )
+    other = next(e for e in run.content["settings"] if e["setting"] != run.content["best"]["setting"])
     other["outside"] = other["outside"] | {"iqm": [499.9, 499.8, 500.0]}
     run = Reading.of(run)
     assert run.winner is not other

@@ -28,9 +28,8 @@ def values(env: str, observations, **settings) -> np.ndarray:
     }  # fmt: skip
     dqn = DQN(**(fixed | settings))
     engine = harness.trained(sweep(dqn, seeds=2), 1500)
-    network = engine.cohorts[0].program.whole_model(
-        engine.cohorts[0].program.snapshot(engine.cohorts[0].state())
-    ).network
+    cohort = engine.cohorts[0]
+    network = cohort.program.whole_model(cohort.program.snapshot(cohort.state()))
     each = jax.vmap(jax.vmap(lambda n, x: n(x), (None, 0)), (0, None))
     return np.asarray(each(network, jnp.asarray(observations, jnp.float32)))
 
@@ -106,8 +105,7 @@ def test_no_update_before_the_warm_up_is_over():
     dqn = DQN(hidden=(8,), batch=8, warmup=40, replay_storage=64, replay_capacity=64.0, envs=4)
     population = sweep(dqn)
     start, before, after = (
-        jax.tree.leaves(harness.trained(population, n).cohorts[0].carry.state.network)
-        for n in (1, 9, 10)
+        jax.tree.leaves(harness.trained(population, n).cohorts[0].carry.state.network) for n in (1, 9, 10)
     )
     assert all(np.array_equal(a, b) for a, b in zip(start, before))
     assert not all(np.array_equal(a, b) for a, b in zip(before, after))
@@ -115,7 +113,14 @@ def test_no_update_before_the_warm_up_is_over():
 
 def test_episodes_are_counted_where_they_end():
     # Every episode of the probe has one step: 4 environments end 4 episodes per iteration.
-    dqn = DQN(env="ProbeConstant-test", hidden=(4,), batch=4, warmup=4, replay_storage=64, replay_capacity=64.0)
+    dqn = DQN(
+        env="ProbeConstant-test",
+        hidden=(4,),
+        batch=4,
+        warmup=4,
+        replay_storage=64,
+        replay_capacity=64.0,
+    )
     state = harness.trained(sweep(dqn), 10).cohorts[0].carry.state
     assert int(state.episodes[0]) == 40
     assert int(state.frames[0]) == 40

@@ -185,6 +185,7 @@ def assignment(text: str, option: str) -> tuple[str, str]:
 
     Raises:
         UsageError: there is no `=`, or nothing before it.
+
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():

@@ -65,5 +65,5 @@ def _save(folder: Path, name: str, exhibit: Exhibit) -> str:
         pixelformat="yuv420p", macro_block_size=2, ffmpeg_params=options, ffmpeg_log_level="error",
     ) as film:  # fmt: skip
         for frame in exhibit.frames:
-            film.append_data(frame)
+            film.append_data(frame)  # pyright: ignore[reportAttributeAccessIssue]
     return f"{name}.mp4"

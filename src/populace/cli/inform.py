@@ -39,9 +39,8 @@ def listing(what: str) -> None:
     for name, about in rows:
         table.add_row(f"[bold]{name}[/]", about)
     console.print(table)
-    console.print(
-        f"\n[dim]populace show NAME says more{'; populace run NAME trains it' if what == 'recipes' else ''}[/]"
-    )
+    trains = "; populace run NAME trains it" if what == "recipes" else ""
+    console.print(f"\n[dim]populace show NAME says more{trains}[/]")
 
 
 def describe(name: str) -> None:
@@ -65,9 +64,7 @@ def describe(name: str) -> None:
         console.print()
         _settings(console, type(recipe.learner), recipe.learner)
         _options(console, recipe.options)
-        console.print(
-            f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False
-        )
+        console.print(f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
         return
     if name not in learners():
         raise unknown("recipe or learner", name, [*recipes.names(), *learners()])
@@ -88,13 +85,9 @@ def diagnose(as_json: bool) -> None:
     size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.exists() else 0
     missing = []
     if importlib.util.find_spec("pygame") is None:
-        missing.append(
-            "pygame: no films of classic-control agents; pip install 'gymnasium[classic-control]'"
-        )
+        missing.append("pygame: no films of classic-control agents; pip install 'gymnasium[classic-control]'")
     if importlib.util.find_spec("tensorboard") is None:
-        missing.append(
-            "tensorboard: logs are written all the same; pip install tensorboard to read them"
-        )
+        missing.append("tensorboard: logs are written all the same; pip install tensorboard to read them")
     if jax.default_backend() == "cpu" and shutil.which("nvidia-smi"):
         missing.append("an NVIDIA GPU is here, JAX does not see it; pip install 'jax[cuda13]'")
     found = environment.describe()
@@ -138,9 +131,7 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
         )
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
-        console.print(
-            f"  {diverged} of {len(results['members'])} members diverged, scored as worst"
-        )
+        console.print(f"  {diverged} of {len(results['members'])} members diverged, scored as worst")
     timing = results["timing"]
     console.print(
         f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s",
@@ -154,9 +145,7 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
 
 def evaluation(found: dict[str, Any]) -> None:
     """Print a fresh evaluation as a table."""
-    table = Table(
-        title=f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}"
-    )
+    table = Table(title=f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}")
     for heading in (
         "setting",
         "values",
@@ -173,9 +162,7 @@ def evaluation(found: dict[str, Any]) -> None:
         number = "-" if value is None else f"{value:.4g}"
         bounds = "-" if value is None else f"{low:.4g} to {high:.4g}"
         count = str(len(entry["members"]))
-        table.add_row(
-            str(entry["setting"]), values, count, str(entry["summary"]["diverged"]), number, bounds
-        )
+        table.add_row(str(entry["setting"]), values, count, str(entry["summary"]["diverged"]), number, bounds)
     Console().print(table)
 
 
@@ -200,9 +187,7 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
             field.meaning.help,
         )
     console.print(table, highlight=False)
-    console.print(
-        "\n[dim]* structure: members that differ in it are compiled as programs of their own[/]\n"
-    )
+    console.print("\n[dim]* structure: members that differ in it are compiled as programs of their own[/]\n")
 
 
 def _walk(settings: Any, cls: type, learner: Any, prefix: str = "") -> list[Any]:

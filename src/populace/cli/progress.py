@@ -85,9 +85,7 @@ class Progress:
             self._display.update(self._table())
         elif force or time.perf_counter() - self._printed > _PLAIN_SECONDS:
             self._printed = time.perf_counter()
-            self.console.print(
-                "  ".join(self._parts()), highlight=False, markup=False, soft_wrap=True
-            )
+            self.console.print("  ".join(self._parts()), highlight=False, markup=False, soft_wrap=True)
 
     def _parts(self) -> list[str]:
         parts = [

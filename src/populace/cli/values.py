@@ -33,6 +33,7 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
 
     Raises:
         UsageError: an unknown setting, a wrong type or value, an empty sweep.
+
     """
     learner, axes = recipe.learner, dict(recipe.sweep)
     run = {k: v for k, v in chosen.items() if v is not None}
@@ -51,7 +52,5 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
             raise UsageError("--sweep needs a recipe with [sweep]; this one lists its [[settings]]")
     merged = recipe.options.model_dump() | run
     if any(key in chosen for key in run) or axes != recipe.sweep:
-        merged |= (
-            {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}
-        )
+        merged |= {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}
     return replace(recipe, learner=learner, sweep=axes, options=options(merged))

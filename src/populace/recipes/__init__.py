@@ -7,9 +7,7 @@ from populace.errors import unknown
 
 def names() -> list[str]:
     """Return the names of the recipes, sorted."""
-    return sorted(
-        f.name.removesuffix(".toml") for f in files(__name__).iterdir() if f.name.endswith(".toml")
-    )
+    return sorted(f.name.removesuffix(".toml") for f in files(__name__).iterdir() if f.name.endswith(".toml"))
 
 
 def text(name: str) -> str:
@@ -17,6 +15,7 @@ def text(name: str) -> str:
 
     Raises:
         UsageError: there is none of that name (with the nearest known one).
+
     """
     if name not in names():
         raise unknown("recipe", name, names(), where=" (nor a file of that name)")

@@ -101,9 +101,7 @@ def _titled(axis: dict[str, Any]) -> dict[str, Any]:
     return axis
 
 
-def curve_traces(
-    curve: Curve, name: str, colour: str, *, dash: str = "solid", unit: str = ""
-) -> list[Trace]:
+def curve_traces(curve: Curve, name: str, colour: str, *, dash: str = "solid", unit: str = "") -> list[Trace]:
     """Return a band and the line over it."""
     hover = [
         f"{text(name)}<br>{text(digits.whole(u))} {text(unit)}<br><b>{_interval(v, low, high)}</b>"

@@ -19,9 +19,7 @@ class Dot:
     full: str = ""
 
 
-def dots(
-    id: str, rows: Sequence[Dot], *, x: str, alt: str, heading: str = "", caption: str = ""
-) -> Chart:
+def dots(id: str, rows: Sequence[Dot], *, x: str, alt: str, heading: str = "", caption: str = "") -> Chart:
     """Return dots with their intervals, one row each below the heading, the first row on top."""
     places = list(range(len(rows)))
     trace = {

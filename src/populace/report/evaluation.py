@@ -87,9 +87,7 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
                 "hoverinfo": "text",
             }
         )
-        legend.append(
-            {"label": name, "color": colour, "symbol": symbol, "traces": [len(traces) - 1]}
-        )
+        legend.append({"label": name, "color": colour, "symbol": symbol, "traces": [len(traces) - 1]})
     if len(traces) < 2:
         return None
     names = [reading.compact(entry) for entry in entries]
@@ -155,9 +153,7 @@ def profile_chart(
             "hoverinfo": "text",
         }  # fmt: skip
         places = [len(traces), len(traces) + 1] if len(scores) > 1 else [len(traces)]
-        legend.insert(
-            0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places}
-        )
+        legend.insert(0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places})
         traces += [band, line] if len(scores) > 1 else [line]
     drawn = layout(
         {"title": score},

@@ -29,9 +29,7 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
         raise UsageError("no run to report on; expected at least one run folder")
     if path is None:
         if len(runs) > 1:
-            raise UsageError(
-                f"a comparison of {len(runs)} runs needs a path to be written to, got none"
-            )
+            raise UsageError(f"a comparison of {len(runs)} runs needs a path to be written to, got none")
         path = Path(runs[0].path) / "report.html"
     readings = [Reading.of(run) for run in runs]
     content = one(readings[0]) if len(runs) == 1 else compare.several(readings)

@@ -85,9 +85,7 @@ def doubts(reading: Reading) -> list[str]:
     elif found and not digits.has_width(found):
         notes.append(f"All {seeds} seeds scored alike, so the interval has no width.")
     elif seeds < 5:
-        notes.append(
-            f"{seeds} seeds are few: an interval from so few is rough, and often too narrow."
-        )
+        notes.append(f"{seeds} seeds are few: an interval from so few is rough, and often too narrow.")
     if winner.get("diverged"):
         notes.append(
             f"{digits.whole(winner['diverged'])} of the {seeds} members of this setting diverged. "

@@ -61,9 +61,7 @@ def _decades(low: float, high: float) -> list[float]:
 def sweep_chart(reading: Reading) -> Chart | None:
     """Draw the score against what was swept; None where nothing was, or nothing was scored."""
     scored = [entry for entry in reading.ranked if reading.believed(entry)]
-    paths = [
-        path for path in reading.axes if len({repr(e["values"].get(path)) for e in scored}) > 1
-    ]
+    paths = [path for path in reading.axes if len({repr(e["values"].get(path)) for e in scored}) > 1]
     if len(scored) < 2 or not paths:
         return None
     if len(paths) == 1:
@@ -116,9 +114,7 @@ def _heat_map(
         cells[y.index(columns[1].places[i])][x.index(columns[0].places[i])].append(i)
     values = [[_mean(reading, [scored[i] for i in cell]) for cell in row] for row in cells]
     labels = [["" if math.isnan(v) else digits.number(v, 3) for v in row] for row in values]
-    hover = [
-        ["<br>".join(_hover(reading, scored[i]) for i in cell) for cell in row] for row in cells
-    ]
+    hover = [["<br>".join(_hover(reading, scored[i]) for i in cell) for cell in row] for row in cells]
     names = [
         [_value(scored, path, column.places, place) for place in places]
         for path, column, places in zip(paths, columns, (x, y))
@@ -149,9 +145,7 @@ def _parallel(
     for i in reversed(shown):
         best = scored[i] is reading.winner
         share = columns[-1].places[i]
-        colour = (
-            "c0" if best else f"seq:{0.15 + 0.75 * (1 - share if reading.lower else share):.3f}"
-        )
+        colour = "c0" if best else f"seq:{0.15 + 0.75 * (1 - share if reading.lower else share):.3f}"
         # Settings that share a value would hide each other: each stands a little off, by its rank.
         spread = 0.035 * (i / max(len(scored) - 1, 1) - 0.5)
         places = [c.places[i] + spread for c in columns[:-1]] + [columns[-1].places[i]]

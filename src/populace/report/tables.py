@@ -75,9 +75,7 @@ def members_table(reading: Reading) -> Table:
     columns.append(Column("state", hint="whether it stayed finite, and if not until which step"))
     titles = {"selection": "best seen", "fresh": "fresh", "outside": "outside"}
     hints = {"selection": "its best evaluation during training: partly luck"}
-    columns += [
-        Column(titles[kind], numeric=True, score=True, hint=hints.get(kind, "")) for kind in kinds
-    ]
+    columns += [Column(titles[kind], numeric=True, score=True, hint=hints.get(kind, "")) for kind in kinds]
     columns.append(Column("at step", numeric=True, hint="when the best evaluation was"))
     by_setting = {entry["setting"]: entry for entry in reading.settings}
     table = Table("members-table", "Every member", columns, searchable=True)
@@ -86,9 +84,7 @@ def members_table(reading: Reading) -> Table:
         entry = by_setting[member["setting"]]
         cells = [Cell(str(member["member"]), member["member"]), *_values(reading, entry)]
         cells.append(Cell(str(member["seed"]), member["seed"]))
-        cells.append(
-            Cell("finite", -1.0) if at is None else Cell(f"diverged at {digits.whole(at)}", at)
-        )
+        cells.append(Cell("finite", -1.0) if at is None else Cell(f"diverged at {digits.whole(at)}", at))
         for kind in kinds:
             score = score_of(member, kind)
             cells.append(Cell(digits.number(score), score))
@@ -122,9 +118,7 @@ def _axes(reading: Reading) -> list[Column]:
 
 def _values(reading: Reading, entry: dict[str, Any]) -> list[Cell]:
     values: Sequence[Any] = [(entry.get("values") or {}).get(path) for path in reading.axes]
-    return [
-        Cell(digits.setting(v), float(v) if _is_number(v) else digits.setting(v)) for v in values
-    ]
+    return [Cell(digits.setting(v), float(v) if _is_number(v) else digits.setting(v)) for v in values]
 
 
 def _is_number(value: Any) -> bool:

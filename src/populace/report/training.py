@@ -39,9 +39,7 @@ def learning_curves(reading: Reading) -> Chart | None:
         curve, dash = setting_curve(found, entry), dash_of(colour)
         drawn = curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
         places = [len(traces), len(traces) + 1]
-        legend.insert(
-            0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places}
-        )
+        legend.insert(0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places})
         traces += drawn
     axes = layout({"title": reading.unit, **COUNTS}, {"title": reading.score})
     if reading.solved is not None:

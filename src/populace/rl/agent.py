@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace import settings
-from populace.learner import Examination, Learner, Mean, Metrics, Video
+from populace.learner import Examination, Exhibit, Learner, Mean, Metrics, Video
 from populace.rl import environments, outside
 from populace.settings import setting
 
@@ -77,7 +77,7 @@ class Agent(Learner):
         rank = len(self.task.observation_shape)
 
         @eqx.filter_jit
-        def act(state: Any, batch: jax.Array) -> jax.Array:
+        def act(state: Any, batch: Any) -> jax.Array:
             return jax.vmap(self.act, (None, 0))(state, batch)
 
         def policy(observation: Any) -> np.ndarray:
@@ -98,7 +98,7 @@ class Agent(Learner):
 
         return {"gymnasium": gymnasium}
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Video]:
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return a film of one greedy episode, drawn by Gymnasium's own renderer."""
         if not outside.known(self.env):
             return {}

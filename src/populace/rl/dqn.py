@@ -15,7 +15,7 @@ import optax
 from populace.errors import UsageError
 from populace.learner import Mean, Metrics
 from populace.rl.agent import Agent
-from populace.rl.exploration import ExponentialDecay, Exploration
+from populace.rl.exploration import Exploration, ExponentialDecay
 from populace.rl.networks import MLP
 from populace.rl.replay import Replay
 from populace.settings import setting
@@ -35,13 +35,13 @@ class State(eqx.Module):
     """What DQN carries: networks, optimiser, replay, and its environments in mid-episode."""
 
     network: MLP
-    target: MLP | None
+    target: MLP
     optimiser: Any
-    replay: Replay | None
-    observation: jax.Array | None
+    replay: Replay
+    observation: jax.Array
     world: Any
-    episode_return: jax.Array | None
-    episode_length: jax.Array | None
+    episode_return: jax.Array
+    episode_length: jax.Array
     frames: jax.Array
     episodes: jax.Array
 
@@ -92,9 +92,7 @@ class DQN(Agent):
                 f"{self.replay_storage}; raise replay_storage"
             )
         if self.replay_capacity < self.batch:
-            raise UsageError(
-                f"replay_capacity {self.replay_capacity:g} is less than a batch of {self.batch}"
-            )
+            raise UsageError(f"replay_capacity {self.replay_capacity:g} is less than a batch of {self.batch}")
         if self.warmup > self.replay_capacity:
             raise UsageError(
                 f"warmup {self.warmup} is more than replay_capacity {self.replay_capacity:g}; "
@@ -108,11 +106,8 @@ class DQN(Agent):
         inputs = math.prod(task.observation_shape)
         network = MLP(inputs, self.hidden, task.actions, key=network_key)
         observation, world = task.reset(world_key, self.envs)
-        one = jax.ShapeDtypeStruct((), jnp.float32)
-        seen = jax.ShapeDtypeStruct(observation.shape[1:], observation.dtype)
-        flag = jax.ShapeDtypeStruct((), jnp.bool)
-        action = jax.ShapeDtypeStruct((), jnp.int32)
-        example = Transition(seen, action, one, seen, flag)
+        reward, flag, action = jnp.float32(0), jnp.bool(False), jnp.int32(0)
+        example = Transition(observation[0], action, reward, observation[0], flag)
         return State(
             network=network,
             target=jax.tree.map(lambda x: x, network),
@@ -141,15 +136,13 @@ class DQN(Agent):
             losses = losses + loss
         return state, acted | {"loss": losses}
 
-    def act(self, model: State, observation: jax.Array) -> jax.Array:
+    def act(self, model: MLP, observation: jax.Array) -> jax.Array:
         """Return argmax_a Q(observation, a)."""
-        return jnp.argmax(model.network(observation))
+        return jnp.argmax(model(observation))
 
-    def snapshot(self, state: State) -> State:
-        """Keep the network alone: all that acting needs."""
-        return State(
-            state.network, None, None, None, None, None, None, None, state.frames, state.episodes
-        )
+    def snapshot(self, state: State) -> MLP:
+        """Return the network: all that acting needs."""
+        return state.network
 
     @property
     def _optimiser(self) -> optax.GradientTransformation:
@@ -160,16 +153,14 @@ class DQN(Agent):
         choose_key, world_key = jax.random.split(key)
         epsilon = self.exploration.epsilon(state.frames, state.episodes)
         epsilon = jnp.where(state.frames < self.warmup, 1.0, epsilon)
-        greedy = jax.vmap(self.act, (None, 0))(state, state.observation)
+        greedy = jax.vmap(self.act, (None, 0))(state.network, state.observation)
         explore, which = jax.random.uniform(choose_key, (2, self.envs))
         drawn = jnp.int32(which * self.task.actions)
         action = jnp.where(explore < epsilon, drawn, greedy)
         observation, world, reward, terminated, truncated, info = self.task.step(
             world_key, state.world, action
         )
-        transitions = Transition(
-            state.observation, action, reward, info["final_observation"], terminated
-        )
+        transitions = Transition(state.observation, action, reward, info["final_observation"], terminated)
         over = terminated | truncated
         total, length = state.episode_return + reward, state.episode_length + 1
         ended = over.sum()
@@ -217,14 +208,12 @@ class DQN(Agent):
         due = (state.frames // self.units_per_step) % self.target_every == 0
         rate = jnp.where(due, self.target_rate, 0.0)
         target = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
-        state = eqx.tree_at(
-            lambda s: (s.network, s.target, s.optimiser), state, (network, target, optimiser)
-        )
+        state = eqx.tree_at(lambda s: (s.network, s.target, s.optimiser), state, (network, target, optimiser))
         return state, Mean(jnp.where(ready, loss, 0.0), ready)
 
 
 def _at(values: jax.Array, action: jax.Array) -> jax.Array:
-    """Return values[i, action[i]]; a one-hot product, since gathers are slow inside loops on CPU."""
+    """Return values[i, action[i]], by a one-hot product: gathers are slow in loops on CPU."""
     return jnp.sum(values * jax.nn.one_hot(action, values.shape[-1]), axis=-1)
 
 

@@ -23,6 +23,7 @@ class Task:
         actions: number of discrete actions.
         observation_shape: shape of one observation.
         horizon: steps after which an episode is truncated.
+
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
         Returns:
             observation, state, reward, terminated, truncated (each with the copies in front), and
             info, where `final_observation` is what was seen before the restart.
+
         """
         keys = jax.random.split(key, action.shape[0])
         step = jax.vmap(self.environment.step, (0, 0, 0, None))
@@ -63,6 +65,7 @@ def make(name: str) -> Task:
     Raises:
         UsageError: no such environment (with the nearest known name), or one whose actions are
             continuous or whose observations are not one array.
+
     """
     import gymnax
     from gymnax.environments import spaces
@@ -73,14 +76,10 @@ def make(name: str) -> Task:
     action_space = environment.action_space(parameters)
     observation_space = environment.observation_space(parameters)
     if not isinstance(action_space, spaces.Discrete):
-        raise UsageError(
-            f"environment '{name}' has continuous actions; this agent needs discrete ones"
-        )
+        raise UsageError(f"environment '{name}' has continuous actions; this agent needs discrete ones")
     shape = getattr(observation_space, "shape", None)
     if shape is None:
-        raise UsageError(
-            f"environment '{name}': observations must be one array, got {observation_space}"
-        )
+        raise UsageError(f"environment '{name}': observations must be one array, got {observation_space}")
     return Task(
         name, environment, parameters, int(action_space.n), tuple(shape),
         int(parameters.max_steps_in_episode),

@@ -13,9 +13,7 @@ class MLP(eqx.Module):
 
     layers: list[eqx.nn.Linear]
 
-    def __init__(
-        self, inputs: int, hidden: tuple[int, ...], outputs: int, *, key: jax.Array
-    ) -> None:
+    def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int, *, key: jax.Array) -> None:
         sizes = (inputs, *hidden, outputs)
         keys = jax.random.split(key, len(sizes) - 1)
         self.layers = [eqx.nn.Linear(i, o, key=k) for i, o, k in zip(sizes, sizes[1:], keys)]

@@ -34,6 +34,7 @@ def play(name: str, policy: Policy, episodes: int, seed: int) -> np.ndarray:
 
     Returns:
         the undiscounted return of each episode.
+
     """
     import gymnasium
 

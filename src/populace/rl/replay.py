@@ -23,6 +23,7 @@ class Replay(eqx.Module):
     Attributes:
         rows: element size in bits to (length, width) unsigned integers.
         written: transitions added so far.
+
     """
 
     rows: dict[str, jax.Array]
@@ -38,6 +39,7 @@ class Replay(eqx.Module):
             length: transitions it can hold.
             together: how many are added at a time; the length is rounded up to a multiple, so
                 that one addition never wraps around the end.
+
         """
         leaves, self._structure = jax.tree.flatten(example)
         self._layout = tuple((tuple(x.shape), jnp.dtype(x.dtype).name) for x in leaves)
@@ -68,6 +70,7 @@ class Replay(eqx.Module):
         Returns:
             a transition whose leaves have a leading axis of `batch`; arbitrary if nothing was
             added yet.
+
         """
         size = jnp.minimum(self.written, jnp.asarray(capacity).astype(jnp.int32))
         age = (jax.random.uniform(key, (batch,)) * size).astype(jnp.int32)
