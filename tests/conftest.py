@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# Machines that test are busy ones, and the first example pays for imports: no example has a deadline.
+hypothesis.settings.register_profile("populace", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("populace")
 
 DEVICES = 2
 

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Annotated, Any
 
@@ -105,6 +105,14 @@ class Recipe:
         axes: Any = self.settings or {path: _axis(path, v) for path, v in self.sweep.items()}
         return sweep(self.learner, axes or None, seeds=o.seeds, samples=o.samples, seed=o.seed)
 
+    def drawn(self) -> "Recipe":
+        """Return the recipe with settings drawn at random written out, one by one."""
+        if self.options.samples is None:
+            return self
+        listed = [dict(s) for s in self.population().settings]
+        options = self.options.model_copy(update={"samples": None})
+        return replace(self, sweep={}, settings=listed, options=options)
+
     def text(self) -> str:
         """Return the complete recipe as TOML: every setting, also those at their defaults."""
         tables: dict[str, Any] = {"name": self.name, "about": self.about}
@@ -126,13 +134,13 @@ def of_population(name: str, population: Population, chosen: Options, about: str
     return Recipe(name, population.learner, {}, listed, changed, about)
 
 
-def parse(text: str, source: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
     """Read a recipe.
 
     Args:
         text: TOML.
         source: where it is from, for messages.
-        changes: dotted settings of the learner to change before it is made.
+        given: the learner itself, where the recipe cannot make it: it holds data.
 
     Raises:
         UsageError: not TOML, an unknown key, table or learner, a wrong type or value.
@@ -157,10 +165,10 @@ def parse(text: str, source: str, changes: Mapping[str, Any] | None = None) -> R
         raise UsageError(f"{source}: settings must be a list of tables, each under [[settings]]")
     if listed and tables.get("sweep"):
         raise UsageError(f"{source} has both [sweep] and [[settings]]; keep one of them")
-    cls = learner_class(str(described["kind"]))
-    learner = settings.from_dict(cls, {k: v for k, v in described.items() if k != "kind"})
-    for path, value in (changes or {}).items():
-        learner = settings.replace(learner, path, value)
+    learner = given
+    if learner is None:
+        cls = learner_class(str(described["kind"]))
+        learner = settings.from_dict(cls, {k: v for k, v in described.items() if k != "kind"})
     return Recipe(
         str(tables.get("name", "run")), learner, tables.get("sweep", {}),
         listed, options(tables.get("run", {})), str(tables.get("about", "")),
@@ -188,7 +196,9 @@ def learner_class(kind: str) -> type[Learner]:
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module is named
-        raise UsageError(f"cannot import learner '{kind}': {error}") from None
+        script = " (it was defined in a script; put it in a module, or give it to Run.load)"
+        advice = script if module == "__main__" else ""
+        raise UsageError(f"cannot import learner '{kind}': {error}{advice}") from None
     if not (isinstance(found, type) and issubclass(found, Learner)):
         raise UsageError(f"'{kind}' is not a Learner; expected a subclass of populace.Learner")
     if inspect.isabstract(found):

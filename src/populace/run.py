@@ -97,10 +97,7 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """The complete recipe."""
-        found = parse(self.recipe_text(), str(self.path / "recipe.toml"))
-        if self._learner is not None:
-            found = Recipe(found.name, self._learner, found.sweep, found.settings, found.options, found.about)
-        return found
+        return parse(self.recipe_text(), str(self.path / "recipe.toml"), self._learner)
 
     def recipe_text(self) -> str:
         """Return `recipe.toml` as it is."""

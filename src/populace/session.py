@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +156,8 @@ class Session:
         settled = chosen[0] if len(set(chosen)) == 1 else chosen
         devices = max(len(c.program.placement.devices) for c in self.engine.cohorts)
         update = {"strategy": settled, "devices": devices}
-        options = self.recipe.options.model_copy(update=update)
-        recipe = Recipe(
-            self.recipe.name, self.recipe.learner, self.recipe.sweep, self.recipe.settings, options,
-            self.recipe.about,
-        )  # fmt: skip
+        recipe = self.recipe.drawn()
+        recipe = replace(recipe, options=recipe.options.model_copy(update=update))
         write(self.folder / "environment.json", json.dumps(environment.describe(), indent=1))
         write(self.folder / "recipe.toml", recipe.text())
 

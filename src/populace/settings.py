@@ -180,7 +180,10 @@ def from_dict(cls: type[S], values: Mapping[str, Any], where: str = "") -> S:
     for name in missing:
         if name not in given:
             raise UsageError(f"setting '{name}' of {where or cls.__name__} is required")
-    return cls(**given)
+    try:
+        return cls(**given)
+    except TypeError as error:  # a field that is no setting: data, which no recipe holds
+        raise UsageError(f"{cls.__name__} cannot be made from settings alone: {error}") from None
 
 
 @cache

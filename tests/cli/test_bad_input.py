@@ -166,9 +166,9 @@ RECIPES = {
         lambda text: text + "\n[[settings]]\ndiscount = 0.9",
         ["settings", "sweep"],
     ),
-    "settings without a learner's name for them": (
-        lambda text: text.replace("[sweep]", "[[settings]]").replace("learning_rate =", "rate ="),
-        ["'rate'", "'learning_rate'"],
+    "unknown setting in a list": (
+        lambda text: text.replace("[sweep]", "[[settings]]").replace("learning_rate =", "learnin_rate ="),
+        ["'learnin_rate'", "'learning_rate'"],
     ),
     "listed setting of a wrong type": (
         lambda text: text.replace("[sweep]", "[[settings]]"),

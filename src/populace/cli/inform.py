@@ -124,11 +124,9 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
             member = results["members"][best["member"]]["outside"]
             label = f"in {member['backend']}" if member else label
         value, low, high = summary["iqm"]
-        console.print(
-            f"  {label:<15} {score} {value:.4g} ({low:.4g} to {high:.4g}), "
-            f"interquartile mean of {seeds} {'seed' if seeds == 1 else 'seeds'}",
-            highlight=False,
-        )
+        sure = f"({low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
+        sure = sure if seeds > 1 else "(one seed: no interval)"
+        console.print(f"  {label:<15} {score} {value:.4g} {sure}", highlight=False)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
         console.print(f"  {diverged} of {len(results['members'])} members diverged, scored as worst")
@@ -158,7 +156,9 @@ def evaluation(found: dict[str, Any]) -> None:
     order = sorted(found["settings"], key=lambda s: -(s["summary"]["iqm"][0] or -1e300))
     for entry in order:
         value, low, high = entry["summary"]["iqm"]
-        values = ", ".join(f"{k} {v}" for k, v in entry["values"].items())
+        values = ", ".join(
+            f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in entry["values"].items()
+        )
         number = "-" if value is None else f"{value:.4g}"
         bounds = "-" if value is None else f"{low:.4g} to {high:.4g}"
         count = str(len(entry["members"]))

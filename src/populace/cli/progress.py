@@ -17,6 +17,7 @@ from populace.statistics import bootstrap_interval
 
 _PLAIN_SECONDS = 5.0
 _BAR = 24
+_FADING = 0.9
 
 
 class Progress:
@@ -26,6 +27,7 @@ class Progress:
         self.steps, self.console, self.live, self.silent = steps, console, live, silent
         self._display: Live | None = None
         self._speed, self._at, self._members, self._diverged = 0.0, 0, 0, 0
+        self._units, self._seconds = 0.0, 0.0
         self._score, self._printed, self._windows = "", -np.inf, 0
         self._unit, self._scale, self._name = "steps", 1, "score"
 
@@ -38,9 +40,12 @@ class Progress:
     def on_window(self, window: Window) -> None:
         """Show a window; the speed is a running mean that forgets."""
         units = (window.step - self._at) * self._scale * self._members
-        rate = units / max(window.seconds, 1e-9)
-        # The first window holds the compilation: its speed is shown, but not remembered.
-        self._speed = rate if self._windows < 2 else 0.8 * self._speed + 0.2 * rate
+        # The first window holds the compilation: its speed is shown, but not remembered. Units and
+        # seconds fade apart, since windows that were waited for together end together.
+        keep = 0.0 if self._windows < 2 else _FADING
+        self._units = keep * self._units + units
+        self._seconds = keep * self._seconds + window.seconds
+        self._speed = self._units / max(self._seconds, 1e-9)
         self._windows += 1
         self._at = window.step
         self._diverged = int((window.diverged_at >= 0).sum())

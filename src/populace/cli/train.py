@@ -53,6 +53,7 @@ def go_on(folder: Path, *, as_json: bool, quiet: bool, report: bool) -> None:
     with progress(quiet, run.recipe.options.steps) as display:
         if run.finished:
             display.say(f"'{folder}' has finished already; nothing is left to train")
+            report = report and not (folder / "report.html").is_file()
         _go(
             lambda stop: run.resume(listeners=[display], say=display.say, stop=stop),
             display, as_json=as_json, report=report,

@@ -29,7 +29,7 @@ def values(text: str) -> Any:
 def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]) -> Recipe:
     """Return the recipe with what was typed in place.
 
-    A `--set` of a setting that the recipe sweeps ends that sweep; `run.KEY` sets a key of [run].
+    A `--set` of a setting that the recipe sweeps, or of what it is part of, ends that sweep; `run.KEY` sets a key of [run].
 
     Raises:
         UsageError: an unknown setting, a wrong type or value, an empty sweep.
@@ -43,7 +43,7 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
             run[key.removeprefix("run.")] = value(written)
             continue
         learner = settings.replace(learner, key, value(written))
-        axes = {path: v for path, v in axes.items() if path != key}
+        axes = {p: v for p, v in axes.items() if p != key and not p.startswith(f"{key}.")}
     listed = recipe.settings
     for text in sweep:
         key, written = assignment(text, "--sweep")

@@ -128,7 +128,7 @@ class DQN(Agent):
             state, acted = self._interact(state, act_key)
         else:
             keys = jax.random.split(act_key, self.rollout)
-            state, stacked = jax.lax.scan(self._interact, state, keys)
+            state, stacked = jax.lax.scan(lambda s, k: self._interact(s, k), state, keys)
             acted = jax.tree.map(lambda x: x.sum(0), stacked)
         losses = Mean(0.0, 0.0)
         for i in range(self.updates):
