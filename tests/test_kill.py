@@ -16,12 +16,12 @@ RECIPE = """
 name = "kill"
 
 [run]
-steps = 400_000
+steps = 1_200_000
 seeds = 2
 strategy = "vmap"
 devices = 2
-log_every = 2_000
-evaluate_every = 20_000
+log_every = 5_000
+evaluate_every = 50_000
 checkpoint_every = 0.05
 
 [learner]
@@ -59,7 +59,7 @@ def test_twenty_kills_change_nothing(tmp_path):
         words = ["resume", folder] if started else ["run", recipe, "--out", folder, "--overwrite"]
         process = command(*words, "--no-report", "-q")
         try:
-            process.wait(timeout=rng.uniform(0.3, 0.6) * usual)
+            process.wait(timeout=rng.uniform(0.35, 0.9) * usual)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -67,7 +67,7 @@ def test_twenty_kills_change_nothing(tmp_path):
         steps = [int(p.name) for p in (folder / "checkpoints").glob("*") if p.name.isdecimal()]
         reached.append(max(steps, default=0))
     # Some kills must have struck while it trained, or nothing was tested.
-    assert len({step for step in reached if 0 < step < 400_000}) >= 5, reached
+    assert len({step for step in reached if 0 < step < 1_200_000}) >= 5, reached
     end = command("resume", folder, "--no-report", "-q")
     _, error = end.communicate(timeout=300)
     assert end.returncode == 0, error.decode()

@@ -176,9 +176,9 @@ def test_listed_settings_are_taken_as_they_come():
     assert population.learner_of(1).discount == DQN().discount
 
 
-def test_changes_are_made_before_the_population():
-    recipe = parse(SMALL, "small", {"discount": 0.5, "exploration.end": 0.25})
-    assert (recipe.learner.discount, recipe.learner.exploration.end) == (0.5, 0.25)
+def test_a_learner_that_is_given_takes_the_place_of_the_table():
+    own = DQN(discount=0.5)
+    assert parse(SMALL, "small", own).learner is own
 
 
 def test_every_short_name_is_a_learner():

@@ -6,6 +6,7 @@ one after the other (`map`), or chunks between the two.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -82,24 +83,30 @@ class Program:
     # -- the programs ------------------------------------------------------------------------------
 
     def begin(self) -> Carry:
-        """Return every member before its first step."""
+        """Return every member before its first step.
 
-        def one(learner: Learner, key: jax.Array) -> Any:
-            state = learner.init(jax.random.fold_in(key, INIT))
-            finite = _all_finite(learner.snapshot(state))
-            return eqx.filter(state, eqx.is_array), jnp.int32(0), jnp.where(finite, -1, 0), ~finite
-
-        program = self._over_members(one)
-        return Carry(*program(self.varied, self.shared, self.keys))
+        The programs that come next are compiled at the same time, on another core.
+        """
+        carry = jax.eval_shape(self._begin, self.varied, self.shared, self.keys)
+        sharding = self.placement.by_member
+        carry = jax.tree.map(
+            lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), Carry(*carry)
+        )
+        arguments = (self.varied, self.shared, self.keys)
+        with ThreadPoolExecutor(1) as compiler:
+            ahead = self._advance.lower(*arguments, carry, np.int32(0))
+            compiled = compiler.submit(ahead.compile)
+            begun = Carry(*self._begin(*arguments))
+            self._compiled_advance = compiled.result()
+        return begun
 
     def advance(self, carry: Carry, end: int) -> tuple[Carry, dict[str, Mean]]:
         """Train until `end` steps are completed, or until a batch halts on a diverged member.
 
         Returns:
             the carry (the one passed in is consumed), and each metric summed over the steps taken.
-
         """
-        return self._advance(self.varied, self.shared, self.keys, carry, jnp.int32(end))
+        return self._compiled_advance(self.varied, self.shared, self.keys, carry, np.int32(end))
 
     def evaluate(self, model: Any, salt: int, step: int) -> dict[str, Mean]:
         """Evaluate every member's snapshot with the key of (member, salt, step)."""
@@ -207,15 +214,18 @@ class Program:
             finite = _all_finite(learner.snapshot(state))
             return eqx.filter(state, eqx.is_array), dict(metrics), finite
 
-        every = self._each(one, in_axes=(0, 0, 0, None))
+        alone = self.width == 1
+        every = one if alone else jax.vmap(one, (0, 0, 0, None))
+        if alone:  # outside the loop: inside, large buffers would be copied in every step
+            varied, keys, carry, sums = jax.tree.map(lambda x: x[0], (varied, keys, carry, sums))
 
         def going(loop: Any) -> Any:
             (_, step, _, waiting), _ = loop
-            return (step[0] < end) & ~jnp.any(waiting)
+            return (jnp.min(step) < end) & ~jnp.any(waiting)
 
         def step(loop: Any) -> Any:
             (state, step, diverged_at, _), sums = loop
-            state, metrics, finite = every(varied, keys, state, step[0])
+            state, metrics, finite = every(varied, keys, state, jnp.min(step))
             fresh = ~finite & (diverged_at < 0)
             diverged_at = jnp.where(fresh, step + 1, diverged_at)
             alive = diverged_at < 0
@@ -223,7 +233,17 @@ class Program:
             sums = {name: sums[name] + kept[name] for name in sums}
             return Carry(state, step + 1, diverged_at, fresh), sums
 
-        return lax.while_loop(going, step, (carry, sums))
+        done = lax.while_loop(going, step, (carry, sums))
+        return jax.tree.map(lambda x: x[None], done) if alone else done
+
+    @cached_property
+    def _begin(self) -> Callable[..., Any]:
+        def one(learner: Learner, key: jax.Array) -> Any:
+            state = learner.init(jax.random.fold_in(key, INIT))
+            finite = _all_finite(learner.snapshot(state))
+            return eqx.filter(state, eqx.is_array), jnp.int32(0), jnp.where(finite, -1, 0), ~finite
+
+        return self._over_members(one)
 
     @cached_property
     def _evaluate(self) -> Callable[..., Any]:
@@ -267,14 +287,13 @@ class Program:
 
         return jax.jit(call)
 
-    def _each(self, one: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
+    def _each(self, one: Callable[..., Any]) -> Callable[..., Any]:
         """Vectorise over a batch; a batch of one runs the very program of a member by itself."""
         if self.width > 1:
-            return jax.vmap(one, in_axes)
+            return jax.vmap(one)
 
         def alone(*args: Any) -> Any:
-            axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
-            args = tuple(a if x is None else jax.tree.map(lambda v: v[0], a) for a, x in zip(args, axes))
+            args = jax.tree.map(lambda v: v[0], args)
             return jax.tree.map(lambda v: jnp.asarray(v)[None], one(*args))
 
         return alone

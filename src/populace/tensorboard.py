@@ -21,7 +21,7 @@ from populace.statistics import bootstrap_interval, interquartile_mean
 MEMBERS_SHOWN = 64
 SETTINGS_SHOWN = 64
 _RESAMPLES = 200
-_SECONDS_APART = 1.0
+_SECONDS_APART = 2.0
 
 
 class TensorBoard:

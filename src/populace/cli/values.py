@@ -29,7 +29,8 @@ def values(text: str) -> Any:
 def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]) -> Recipe:
     """Return the recipe with what was typed in place.
 
-    A `--set` of a setting that the recipe sweeps, or of what it is part of, ends that sweep; `run.KEY` sets a key of [run].
+    A `--set` of a setting that the recipe sweeps, or of what it is part of, ends that sweep;
+    `run.KEY` sets a key of [run].
 
     Raises:
         UsageError: an unknown setting, a wrong type or value, an empty sweep.

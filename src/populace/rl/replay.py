@@ -60,7 +60,9 @@ class Replay(eqx.Module):
         for bits, stored in self.rows.items():
             block = jnp.concatenate(columns[bits], axis=-1)
             start = self.written % stored.shape[0]
-            rows[bits] = lax.dynamic_update_slice_in_dim(stored, block, start, axis=0)
+            updated = lax.dynamic_update_slice_in_dim(stored, block, start, axis=0)
+            # Fused with the gather that draws from it, the update would need a copy of the whole.
+            rows[bits] = lax.optimization_barrier(updated)
         count = jax.tree.leaves(transitions)[0].shape[0]
         return eqx.tree_at(lambda r: (r.rows, r.written), self, (rows, self.written + count))
 

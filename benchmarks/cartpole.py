@@ -1,0 +1,168 @@
+"""DQN on CartPole: populace beside Stable-Baselines3 and rejax, in one run on one machine.
+
+    python benchmarks/cartpole.py --sb3 SB3_PYTHON --rejax REJAX_PYTHON [--repeats 3]
+
+The peers live in environments of their own (`benchmarks/requirements-sb3.txt`, `-rejax.txt`); the two
+options name their interpreters, and a peer that is not named is left out. Everyone trains a 2 x 64 network
+with batches of 64, one update per 4 frames, replay 20,000, plain targets. Runs take turns, round by round,
+so that a slow minute of the machine falls on everybody; figures are medians over the rounds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MEMBERS = (1, 4, 16, 64, 256, 1024)
+
+
+def child(*words: str) -> dict:
+    """Run a worker in its own process and return the JSON of its last line."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def worker(members: int, frames: int, strategy: str) -> None:
+    """Time the bare compiled loop of so many members; prints one JSON line."""
+    import jax
+
+    import populace as pop
+    from populace.engine import Engine
+
+    pop.setup()
+    learner = pop.rl.DQN(double=False, warmup=1000)
+    engine = Engine(pop.sweep(learner, seeds=members), strategy)
+    cohort, steps, done = engine.cohorts[0], frames // 4, 400  # past the warm-up, and compiled
+    carry, _ = cohort.program.advance(cohort.carry, done)
+    jax.block_until_ready(carry.step)
+    start = time.perf_counter()
+    carry, _ = cohort.program.advance(carry, done + steps)
+    jax.block_until_ready(carry.step)
+    seconds = time.perf_counter() - start
+    rate = members * steps * 4 / seconds
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"frames_per_second": rate, "seconds": seconds, "peak_mib": peak}))
+
+
+def watched(members: int, steps: int) -> None:
+    """Time a whole run's training with logs and checkpoints, against the bare loop; one JSON line."""
+    import jax
+
+    import populace as pop
+    from populace.engine import Engine
+
+    pop.setup()
+    population = pop.sweep(pop.rl.DQN(double=False), seeds=members)
+    cohort = Engine(population, "vmap").cohorts[0]
+    carry, _ = cohort.program.advance(cohort.carry, 10)
+    jax.block_until_ready(carry.step)
+    start = time.perf_counter()
+    carry, _ = cohort.program.advance(carry, 10 + steps)
+    jax.block_until_ready(carry.step)
+    bare = time.perf_counter() - start
+    del carry, cohort
+
+    class Clock:
+        """Sums up the time of windows, the first of which compiles."""
+
+        seconds = 0.0
+        windows = 0
+
+        def on_start(self, population, step) -> None:
+            self.start = time.perf_counter()
+
+        def on_window(self, window) -> None:
+            self.last = time.perf_counter()
+
+        def on_evaluation(self, evaluation) -> None:
+            pass
+
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        pop.train(
+            population, steps, out=Path(folder) / "run", strategy="vmap", listeners=[clock],
+            evaluate_every=steps, final_episodes=1,
+        )  # fmt: skip
+    print(json.dumps({"bare": bare, "watched": clock.last - clock.start}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sb3", help="interpreter that has Stable-Baselines3")
+    parser.add_argument("--rejax", help="interpreter that has rejax")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=20_000, help="per agent, of every peer")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--watched", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--strategy", default="vmap", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        return worker(args.worker, args.frames, args.strategy)
+    if args.watched:
+        return watched(args.watched, args.frames // 4)
+
+    me = [sys.executable, str(Path(__file__).resolve())]
+    frames = str(args.frames)
+    runs: dict[str, list[str]] = {
+        "populace, 1 member": [*me, "--worker", "1", "--frames", frames],
+        "populace, 16 members": [*me, "--worker", "16", "--frames", frames],
+    }
+    if args.sb3:
+        for envs in ("1", "4"):
+            runs[f"Stable-Baselines3, 1 agent, {envs} envs"] = [
+                args.sb3, str(HERE / "peers" / "sb3_dqn.py"), "--frames", frames, "--envs", envs,
+            ]  # fmt: skip
+    if args.rejax:
+        for devices in ("1", "2"):
+            runs[f"rejax, 16 agents, {devices} device(s)"] = [
+                args.rejax, "-W", "ignore", str(HERE / "peers" / "rejax_dqn.py"), "--frames", frames,
+                "--agents", "16", "--devices", devices,
+            ]  # fmt: skip
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(args.repeats):
+        for name, words in runs.items():
+            rates[name].append(child(*words)["frames_per_second"])
+            print(f"{name}: {rates[name][-1]:,.0f} frames/s", file=sys.stderr, flush=True)
+
+    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    print("| who | frames/s (median) | range | 16 members are | 1 member is |")
+    print("|---|---|---|---|---|")
+    one, many = medians["populace, 1 member"], medians["populace, 16 members"]
+    for name, found in rates.items():
+        low, high, value = min(found), max(found), medians[name]
+        print(
+            f"| {name} | {value:,.0f} | {low:,.0f} to {high:,.0f} | {many / value:.1f}x | {one / value:.1f}x |"
+        )
+
+    print("\n| members | frames/s in all | us per member and update | peak memory MiB |")
+    print("|---|---|---|---|")
+    for members in MEMBERS:
+        per_member = max(400, min(args.frames, 4_000_000 // members // 4 * 4))
+        words = [*me, "--worker", str(members), "--frames", str(per_member)]
+        found = [child(*words) for _ in range(args.repeats)]
+        rate = statistics.median(f["frames_per_second"] for f in found)
+        peak = max(f["peak_mib"] for f in found)
+        print(f"| {members} | {rate:,.0f} | {4e6 / rate:.1f} | {peak:,.0f} |", flush=True)
+
+    found = [child(*me, "--watched", "64", "--frames", "60000") for _ in range(args.repeats)]
+    ratios = sorted(f["watched"] / f["bare"] for f in found)
+    rounds = ", ".join(f"{r:.3f}" for r in ratios)
+    median = ratios[len(ratios) // 2]
+    print(f"\n64 members, all logs and checkpoints at their defaults: {median:.3f} times the bare loop")
+    print(f"(rounds: {rounds})")
+    return None
+
+
+if __name__ == "__main__":
+    main()
