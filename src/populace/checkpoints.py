@@ -5,7 +5,10 @@ array, so that a damaged one is noticed and the one before is used.
 """
 
 import contextlib
+import gc
 import logging
+import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,7 +73,17 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Return the steps of the complete checkpoints, oldest first."""
-        return sorted(self._manager.all_steps())
+        return sorted(int(p.name) for p in self.folder.iterdir() if p.name.isdecimal())
+
+    def has(self, step: int) -> bool:
+        """Return whether a step has been saved, be it still on its way to the disk."""
+        return step in self._manager.all_steps()
+
+    def settled(self) -> list[int]:
+        """Return the complete checkpoints once nothing is on its way any more, written or failed."""
+        with contextlib.suppress(Exception):
+            self._manager.wait_until_finished()
+        return self.steps()
 
     def restore(self, engine: Engine, say: Callable[[str], None]) -> dict[str, Any] | None:
         """Put the newest sound checkpoint into the engine; return its info, or None without one.
@@ -89,6 +102,8 @@ class Checkpoints:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
                 reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
                 say(f"checkpoint {step} is damaged ({reason}); trying the one before")
+                del error
+                _forget()
                 continue
             engine.step = info["step"]
             engine.training_seconds = info["training_seconds"]
@@ -103,7 +118,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Wait for what is being written and free the threads."""
-        self._manager.close()
+        with self._clear(None):
+            self._manager.close()
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         args = self._ocp.args
@@ -133,7 +149,7 @@ class Checkpoints:
             text = str(error)
             full = "No space left" in text or "ENOSPC" in text or "RESOURCE_EXHAUSTED" in text
             reason = "the disk is full" if full else (text.strip().splitlines() or ["unknown"])[0][:200]
-            good = max(self.steps(), default=None)
+            good = max(self.settled(), default=None)
             have = "none is complete yet" if good is None else f"the one of step {good} is intact"
             raise RunError(
                 f"cannot write {what}: {reason}; {have}; mend it, then `populace resume {self.folder.parent}`"
@@ -188,6 +204,17 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
         waiting=jax.device_put(np.asarray(diverged_at) >= 0, program.placement.by_member),
     )
     cohort.set_aside()
+
+
+def _forget() -> None:
+    """Drop what a failed read left: Orbax's unfinished coroutines would complain when Python ends."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 def _checksum(array: np.ndarray) -> int:

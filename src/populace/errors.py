@@ -31,9 +31,10 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "") -> U
 
     """
     choices = sorted(known)
-    near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
+    near = get_close_matches(name.lower(), choices, n=1, cutoff=0.7)
     if not near:  # `rate` for `learning_rate`: close in meaning, far in letters
         near = [c for c in choices if len(name) > 2 and (name in c or c in name)][:1]
+    near = near or get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     if near:
         advice = f"did you mean '{near[0]}'?"
     elif choices:

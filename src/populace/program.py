@@ -105,6 +105,7 @@ class Program:
 
         Returns:
             the carry (the one passed in is consumed), and each metric summed over the steps taken.
+
         """
         return self._compiled_advance(self.varied, self.shared, self.keys, carry, np.int32(end))
 
@@ -179,7 +180,7 @@ class Program:
     # -- how they are built ------------------------------------------------------------------------
 
     @cached_property
-    def _advance(self) -> Callable[..., Any]:
+    def _advance(self) -> Any:
         spec, whole = PartitionSpec(AXIS), PartitionSpec()
         program = jax.shard_map(
             self._advance_share,
@@ -237,7 +238,7 @@ class Program:
         return jax.tree.map(lambda x: x[None], done) if alone else done
 
     @cached_property
-    def _begin(self) -> Callable[..., Any]:
+    def _begin(self) -> Any:
         def one(learner: Learner, key: jax.Array) -> Any:
             state = learner.init(jax.random.fold_in(key, INIT))
             finite = _all_finite(learner.snapshot(state))

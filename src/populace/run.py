@@ -333,7 +333,10 @@ def _clear(folder: Path) -> None:
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
         "report.html", "media",
     }  # fmt: skip
-    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and p.name[0] != ".")
+    left = (*(f".{name}." for name in ours), ".probe-")  # what a kill left half-written
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.startswith(left))
     if strangers:
         raise UsageError(f"'{folder}' holds '{strangers[0]}', which no run made; empty it yourself")
+    if not (folder / "recipe.toml").is_file():
+        raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml; empty it yourself")
     shutil.rmtree(folder)

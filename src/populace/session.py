@@ -1,5 +1,6 @@
 """Session: one sitting of training a run, from its start or from a checkpoint to its end."""
 
+import contextlib
 import json
 import os
 import time
@@ -73,12 +74,8 @@ class Session:
             self.say("no checkpoint yet: starting from the beginning")
         self.checkpoints.drop_after(engine.step)
         self._guard(self._write_head, resumed=bool(info))
-        self.recorder = Recorder(
-            self.folder / "metrics", self.population.members, self.population.learner.units_per_step
-        )
-        self.recorder.drop_after(engine.step)
-        board = TensorBoard(self.folder / "tensorboard", engine, engine.step, self.say)
-        self.board, engine.listeners = board, [self, board, *listeners]
+        self._guard(self._open)
+        engine.listeners = [self, self.board, *listeners]
         self._known = {int(i) for i in np.flatnonzero(engine.diverged_at() >= 0)}
         self._saved_at, self._saving = time.perf_counter(), 0.0
         try:
@@ -93,14 +90,25 @@ class Session:
             self._guard(self._save)
             self.checkpoints.wait()
             self._finish(done and not stop())
-        finally:
-            board.close()
-            self.checkpoints.close()
+            self._guard(self.board.close)
+        except BaseException:
+            # What failed is told; that closing fails for the same reason would hide it.
+            for close in (self.board.close, self.checkpoints.close):
+                with contextlib.suppress(Exception):
+                    close()
+            raise
+        self.checkpoints.close()
         if not done or stop():
             raise Stopped(
                 f"stopped at step {engine.step} of {options.steps}; "
                 f"go on with `populace resume {self.folder}`"
             )
+
+    def _open(self) -> None:
+        members, learner = self.population.members, self.population.learner
+        self.recorder = Recorder(self.folder / "metrics", members, learner.units_per_step)
+        self.recorder.drop_after(self.engine.step)
+        self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.say)
 
     def on_start(self, population: Population, step: int) -> None:
         """Nothing is recorded of the start."""
@@ -136,7 +144,7 @@ class Session:
         """Write metrics, then the checkpoint: what a checkpoint knows of is on disk before it."""
         start = time.perf_counter()
         self.recorder.flush()
-        if self.engine.step not in self.checkpoints.steps():
+        if not self.checkpoints.has(self.engine.step):
             self.board.histograms()
             self.board.flush()
             info = {
@@ -207,7 +215,7 @@ class Session:
         try:
             return act(*args, **kwargs)
         except OSError as error:
-            good = max(self.checkpoints.steps(), default=None)
+            good = max(self.checkpoints.settled(), default=None)
             have = (
                 "there is no checkpoint yet" if good is None else f"the checkpoint of step {good} is intact"
             )

@@ -110,11 +110,21 @@ class Reading:
 
     @cached_property
     def measured(self) -> str:
-        """The summary that the report believes: `outside` if there is one, else `fresh`."""
+        """The summary that settings are compared by: the best kind that all of them have.
+
+        Usually only the winner is played outside, so the others can be compared by `fresh` alone.
+        """
+        found = [e for e in self.settings if any(interval_of(e.get(kind)) for kind in MEASUREMENTS)]
         for kind in MEASUREMENTS:
-            if any(interval_of(entry.get(kind)) for entry in self.settings):
+            if found and all(interval_of(entry.get(kind)) for entry in found):
                 return kind
         return "fresh"
+
+    @cached_property
+    def headline(self) -> str:
+        """The summary of the winner that the first sentence quotes: the best kind that it has."""
+        winner = self.winner or {}
+        return next((kind for kind in MEASUREMENTS if interval_of(winner.get(kind))), self.measured)
 
     def believed(self, entry: dict[str, Any]) -> Interval | None:
         """Return the interquartile mean of a setting that the report believes."""

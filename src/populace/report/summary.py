@@ -11,7 +11,7 @@ def answer(reading: Reading) -> str:
     members = len(reading.members)
     diverged = sum(m.get("diverged_at") is not None for m in reading.members)
     winner = reading.winner
-    found = reading.believed(winner) if winner else None
+    found = interval_of(winner.get(reading.headline)) if winner else None
     if members and diverged == members:
         whom = "The only member" if members == 1 else f"All {digits.whole(members)} members"
         first = min(int(m["diverged_at"]) for m in reading.members)
@@ -47,12 +47,12 @@ def _what(reading: Reading, seeds: int) -> str:
 
 
 def _how(reading: Reading, winner: dict[str, Any]) -> str:
-    if reading.measured == "selection":
+    if reading.headline == "selection":
         return ", as evaluated during training and not measured afresh"
-    tried = episodes(reading, winner, reading.measured)
+    tried = episodes(reading, winner, reading.headline)
     each = "" if len(winner["members"]) == 1 else " each"
     text = f", {digits.count(tried, 'fresh episode')}{each}" if tried else ", measured afresh"
-    return text + (f", in {backend(reading)}" if reading.measured == "outside" else "")
+    return text + (f", in {backend(reading)}" if reading.headline == "outside" else "")
 
 
 def episodes(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
