@@ -92,10 +92,11 @@ def doubts(reading: Reading) -> list[str]:
             "They are counted, scored as the worst that any member reached."
         )
     leader = reading.ranked[0]
-    if leader is not winner:
+    ahead, own = reading.believed(leader), reading.believed(winner)
+    if ahead and own and ahead.value != own.value:  # a tie takes nothing from the choice
         notes.append(
             f"Measured afterwards, {reading.label(leader)} came out ahead "
-            f"({digits.interval(reading.believed(leader))}). The choice was made before that and "
+            f"({digits.interval(ahead)}). The choice was made before that and "
             "stands: choosing again on these numbers would bias them too."
         )
     if reading.solved is not None:
