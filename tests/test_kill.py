@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from populace.run import Run
 from tests import harness
 
@@ -42,6 +44,7 @@ def command(*words: str | Path) -> subprocess.Popen:
     return subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
+@pytest.mark.timeout(1800)
 def test_twenty_kills_change_nothing(tmp_path):
     recipe = tmp_path / "kill.toml"
     recipe.write_text(RECIPE)
@@ -64,7 +67,7 @@ def test_twenty_kills_change_nothing(tmp_path):
             shutil.rmtree(folder)  # killed before there was anything to resume
         process = command(*words, "--no-report", "-q")
         try:
-            process.wait(timeout=rng.uniform(0.3, 0.95) * usual)
+            process.wait(timeout=rng.uniform(0.3, 0.75) * usual)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
