@@ -5,8 +5,6 @@ run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 """
 
 import json
-import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +18,7 @@ import pyarrow as pa
 from populace import records, results
 from populace.engine import Engine, Listener
 from populace.errors import RunError, UsageError
+from populace.folder import prepare
 from populace.learner import Exhibit, Learner
 from populace.population import Member, Population
 from populace.program import EXHIBIT
@@ -149,7 +148,7 @@ class Run:
         """
         if not self.finished:
             Session(self.path, self.recipe, self.population, say).go(listeners, stop, resume=True)
-            self.__dict__.pop("_restored", None)
+            self.__dict__.pop("engine", None)
         return self
 
     @property
@@ -212,7 +211,7 @@ class Run:
         ]
         return {"backend": backend, "episodes": episodes, "seed": seed, "settings": table}
 
-    @property
+    @cached_property
     def engine(self) -> Engine:
         """The engine as the newest sound checkpoint left it.
 
@@ -220,10 +219,6 @@ class Run:
             RunError: there is no checkpoint to read.
 
         """
-        return self._restored
-
-    @cached_property
-    def _restored(self) -> Engine:
         from populace.checkpoints import Checkpoints
 
         engine = engine_of(self.recipe, self.population, quiet)
@@ -295,48 +290,3 @@ def run_recipe(
     folder = prepare(out, recipe.name, overwrite)
     Session(folder, recipe, population, say).go(listeners, stop)
     return Run(folder, recipe.learner)
-
-
-def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
-    """Make the folder of a new run and prove that it can be written.
-
-    Raises:
-        UsageError: it exists and is not empty, or is a file, or is not a run and would be replaced.
-        RunError: it cannot be written.
-
-    """
-    folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if folder.is_file():
-        raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
-    try:
-        if folder.exists() and any(folder.iterdir()):
-            if not overwrite:
-                raise UsageError(
-                    f"output folder '{folder}' exists; `populace resume {folder}` goes on with it, "
-                    "--overwrite replaces it, --out chooses another"
-                )
-            _clear(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
-    return folder
-
-
-def _clear(folder: Path) -> None:
-    """Empty a folder that holds a run, and nothing else: a mistyped path must cost nothing."""
-    import shutil
-
-    ours = {
-        "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
-        "report.html", "media",
-    }  # fmt: skip
-    left = (*(f".{name}." for name in ours), ".probe-")  # what a kill left half-written
-    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.startswith(left))
-    if strangers:
-        raise UsageError(f"'{folder}' holds '{strangers[0]}', which no run made; empty it yourself")
-    if not (folder / "recipe.toml").is_file():
-        raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml; empty it yourself")
-    shutil.rmtree(folder)

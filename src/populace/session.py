@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from populace import environment, results
 from populace.checkpoints import Checkpoints
 from populace.engine import Engine, Evaluation, Listener, Window
 from populace.errors import RunError
+from populace.folder import write
 from populace.population import Population
 from populace.recipe import Recipe
 from populace.records import Recorder, read
@@ -223,10 +223,3 @@ class Session:
                 f"cannot write to '{self.folder}': {error.strerror or error}; {have}; "
                 f"make room, then `populace resume {self.folder}`"
             ) from error
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file that is whole or absent: aside first, then renamed."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text)
-    aside.replace(path)

@@ -6,7 +6,6 @@ a chunk of k members lies between. Which is quickest depends on the machine, so 
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import jax
 
 from populace.errors import UsageError
+from populace.folder import write
 from populace.placement import Placement, cache_dir
 from populace.population import Group
 from populace.program import Program
@@ -124,10 +124,8 @@ def _recall(memory: Path) -> dict[str, dict]:
 
 
 def _remember(memory: Path, known: dict[str, dict]) -> None:
-    aside = memory.with_name(f"{memory.name}.{os.getpid()}")
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(known, indent=1))
-        aside.replace(memory)
+        write(memory, json.dumps(known, indent=1))
     except OSError:  # a read-only home costs the memory, not the run
         return

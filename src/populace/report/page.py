@@ -1,6 +1,5 @@
 """The page: what is read of a run, drawn and worded, and written as one file that works offline."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from populace.errors import UsageError
+from populace.folder import write as write_whole
 from populace.report import compare, digits, evaluation, summary, sweep, tables, training
 from populace.report.charts import Chart
 from populace.report.media import exhibits
@@ -35,10 +35,7 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
     content = one(readings[0]) if len(runs) == 1 else compare.several(readings)
     page = render("run.html.j2" if len(runs) == 1 else "compare.html.j2", content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside first: whoever opens the page meanwhile sees the old one, never half a page.
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(page, encoding="utf-8")
-    aside.replace(path)
+    write_whole(path, page)
     return path
 
 
