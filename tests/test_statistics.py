@@ -72,6 +72,7 @@ def assert_interval(interval, value, replicates, confidence):
 def test_interquartile_mean_is_the_mean_of_the_sorted_middle(n):
     scores = np.random.default_rng(n).normal(size=n)
     assert interquartile_mean(scores) == pytest.approx(middle_half(scores.tolist()))
+    assert interquartile_mean(scores) == pytest.approx(stats.trim_mean(scores, 0.25))
 
 
 def test_interquartile_mean_on_known_numbers():

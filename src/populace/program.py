@@ -17,14 +17,18 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from populace.errors import UsageError
+from populace.keys import root_key
 from populace.learner import Learner, Mean
 from populace.placement import AXIS, Placement
 from populace.population import Group
+from populace.signature import Signature
 
 # Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
 # step reaches (steps are below 2**31), so that nothing added there ever changes the training.
 INIT, EVALUATION, EXAMINATION, EXHIBIT = (2**32 - k for k in (1, 2, 3, 4))
+
+# What runs once is not worth optimising: compiling `begin` would take longer than running it ever does.
+_QUICK = {"xla_backend_optimization_level": 0}
 
 
 class Carry(NamedTuple):
@@ -71,14 +75,14 @@ class Program:
         # Surplus slots repeat the last member: real numbers, so they never diverge on their own.
         source = np.minimum(np.arange(self.slots), len(group.members) - 1)
         seeds = np.asarray([m.seed for m in group.members], np.uint32)[source]
-        keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(root)))(jnp.asarray(seeds))
+        keys = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))(root_key(root), seeds)
         self.keys = jax.device_put(keys, placement.by_member)
         arrays, self._fixed = eqx.partition(group.learner, eqx.is_array)
         varied, shared = eqx.partition(arrays, group.varied)
         varied = jax.tree.map(lambda x: x[source], varied)
         self.varied = jax.device_put(varied, placement.by_member)
         self.shared = jax.device_put(shared, placement.everywhere)
-        self._check_step()
+        self.signature = Signature(self.learner)
 
     # -- the programs ------------------------------------------------------------------------------
 
@@ -96,7 +100,7 @@ class Program:
         with ThreadPoolExecutor(1) as compiler:
             ahead = self._advance.lower(*arguments, carry, np.int32(0))
             compiled = compiler.submit(ahead.compile)
-            begun = Carry(*self._begin(*arguments))
+            begun = Carry(*self._begin.lower(*arguments).compile(_QUICK)(*arguments))
             self._compiled_advance = compiled.result()
         return begun
 
@@ -118,7 +122,7 @@ class Program:
 
         def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
             key = jax.random.fold_in(jax.random.fold_in(key, EXAMINATION), salt)
-            return dict(learner.examiner(episodes).evaluate(self.whole_model(model), key))
+            return dict(learner.examiner(episodes).evaluate(self.signature.whole_model(model), key))
 
         program = self._over_members(one, extra=1)
         return program(self.varied, self.shared, self.keys, model, np.uint32(seed))
@@ -128,7 +132,7 @@ class Program:
         """State -> the models of all members, arrays only."""
 
         def one(state: Any) -> Any:
-            model = self.learner.snapshot(eqx.combine(state, self._state_rest))
+            model = self.learner.snapshot(self.signature.whole_state(state))
             return eqx.filter(model, eqx.is_array)
 
         return jax.jit(jax.vmap(one))
@@ -173,10 +177,6 @@ class Program:
         varied = jax.tree.map(lambda x: x[slot], self.varied)
         return eqx.combine(varied, self.shared, self._fixed)
 
-    def whole_model(self, model: Any) -> Any:
-        """Return a snapshot with its parts that are not arrays put back."""
-        return eqx.combine(model, self._model_rest)
-
     # -- how they are built ------------------------------------------------------------------------
 
     @cached_property
@@ -193,7 +193,7 @@ class Program:
 
     def _advance_share(self, varied: Any, shared: Any, keys: Any, carry: Carry, end: Any) -> Any:
         count = keys.shape[0] // self.width
-        sums = {n: Mean(*[jnp.zeros(keys.shape[0])] * 2) for n in self._metric_names}
+        sums = {n: Mean(*[jnp.zeros(keys.shape[0])] * 2) for n in self.signature.metrics}
         if count == 1:
             return self._advance_batch(varied, shared, keys, carry, sums, end)
 
@@ -210,7 +210,7 @@ class Program:
 
         def one(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
             learner = eqx.combine(varied, shared, self._fixed)
-            state = eqx.combine(state, self._state_rest)
+            state = self.signature.whole_state(state)
             state, metrics = learner.step(state, jax.random.fold_in(key, t))
             finite = _all_finite(learner.snapshot(state))
             return eqx.filter(state, eqx.is_array), dict(metrics), finite
@@ -250,7 +250,7 @@ class Program:
     def _evaluate(self) -> Callable[..., Any]:
         def one(learner: Learner, key: jax.Array, model: Any, salt: Any, step: Any) -> Any:
             key = jax.random.fold_in(jax.random.fold_in(key, salt), step)
-            return dict(learner.evaluate(self.whole_model(model), key))
+            return dict(learner.evaluate(self.signature.whole_model(model), key))
 
         return self._over_members(one, extra=2)
 
@@ -299,42 +299,6 @@ class Program:
 
         return alone
 
-    @cached_property
-    def _shapes(self) -> tuple[Any, Any]:
-        """Shapes of (state, metrics) of one member, with what is not an array as it is."""
-        key = jax.random.key(0)
-        state = eqx.filter_eval_shape(lambda k: self.learner.init(k), key)
-        return state, eqx.filter_eval_shape(lambda s, k: self.learner.step(s, k), state, key)
-
-    @cached_property
-    def _state_rest(self) -> Any:
-        return eqx.filter(self._shapes[0], _is_shape, inverse=True)
-
-    @cached_property
-    def _model_rest(self) -> Any:
-        model = eqx.filter_eval_shape(lambda s: self.learner.snapshot(s), self._shapes[0])
-        return eqx.filter(model, _is_shape, inverse=True)
-
-    @cached_property
-    def _metric_names(self) -> list[str]:
-        return sorted(self._shapes[1][1])
-
-    def _check_step(self) -> None:
-        before, (after, metrics) = self._shapes
-        name = type(self.group.learner).__name__
-        for key, value in metrics.items():
-            if not isinstance(value, Mean):
-                raise UsageError(f"{name}.step: metric '{key}' must be a Mean(total, weight)")
-        old, new = (jax.tree_util.tree_flatten_with_path(tree) for tree in (before, after))
-        if old[1] != new[1]:
-            raise UsageError(f"{name}.step returns a state of another structure than {name}.init")
-        for (path, a), (_, b) in zip(old[0], new[0]):
-            if _is_shape(a) and (a.shape, a.dtype) != (b.shape, b.dtype):
-                raise UsageError(
-                    f"{name}.step: state{jax.tree_util.keystr(path)} must stay "
-                    f"{a.dtype}{list(a.shape)}, became {b.dtype}{list(b.shape)}"
-                )
-
 
 def _write(whole: Any, part: Any, start: Any) -> Any:
     return jax.tree.map(lambda w, p: lax.dynamic_update_slice_in_dim(w, p, start, 0), whole, part)
@@ -343,10 +307,6 @@ def _write(whole: Any, part: Any, start: Any) -> Any:
 def _unknown(count: int) -> jax.Array:
     """Hide a trip count from the compiler, which would unroll a loop of one and round differently."""
     return lax.optimization_barrier(jnp.int32(count))
-
-
-def _is_shape(leaf: Any) -> bool:
-    return isinstance(leaf, jax.ShapeDtypeStruct)
 
 
 def _all_finite(tree: Any) -> jax.Array:

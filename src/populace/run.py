@@ -19,6 +19,7 @@ from populace import records, results
 from populace.engine import Engine, Listener
 from populace.errors import RunError, UsageError
 from populace.folder import prepare
+from populace.keys import root_key
 from populace.learner import Exhibit, Learner
 from populace.population import Member, Population
 from populace.program import EXHIBIT
@@ -63,7 +64,7 @@ class Trained:
 
     def exhibits(self) -> dict[str, Exhibit]:
         """Return pictures and films of this member."""
-        key = jax.random.fold_in(jax.random.key(self.member.seed), EXHIBIT)
+        key = jax.random.fold_in(root_key(self.member.seed), EXHIBIT)
         return self.learner.exhibit(self.model, key)
 
 
@@ -161,7 +162,7 @@ class Run:
         engine = self.engine
         cohort, slot = engine.find(index)
         member = self.population.members[index]
-        model = cohort.program.whole_model(cohort.program.take(cohort.best.model, slot))
+        model = cohort.program.signature.whole_model(cohort.program.take(cohort.best.model, slot))
         values = self.population.settings[member.setting]
         return Trained(member, values, cohort.program.learner_of(slot), model)
 

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +69,10 @@ def interquartile_mean(scores: ArrayLike, axis: int | None = None) -> Any:
     _refuse("scores", "NaN", np.isnan(values))
     if axis is None:
         values, axis = values.ravel(), 0
-    return stats.trim_mean(values, proportiontocut=0.25, axis=axis)
+    count = values.shape[axis]
+    # scipy.stats.trim_mean gives the same (a test), but its import would delay the start of every run.
+    middle = np.sort(values, axis=axis).take(range(count // 4, count - count // 4), axis=axis)
+    return middle.mean(axis=axis)
 
 
 def bootstrap_interval(

@@ -5,8 +5,11 @@ the task ended and nothing follows; `truncated` means only the clock ran out, so
 would have followed must still be bootstrapped, from `info["final_observation"]`.
 """
 
+import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -51,11 +54,31 @@ class Task:
         return step(keys, state, action, self.parameters)
 
 
+class _Later(ModuleType):
+    """Stands for a module until somebody uses it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self.__name__), name)
+
+
+@cache
+def _gymnax() -> ModuleType:
+    """Import Gymnax without the plotting libraries that only its own pictures need.
+
+    Seaborn, with pandas and Matplotlib behind it, is most of the two seconds that the import takes.
+    """
+    absent = [name for name in ("seaborn", "matplotlib.pyplot") if name not in sys.modules]
+    sys.modules.update({name: _Later(name) for name in absent})
+    try:
+        return import_module("gymnax")
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
 def names() -> list[str]:
     """Return the names of all environments, sorted."""
-    import gymnax  # slow to import, and the command line asks only when told to list
-
-    return sorted(gymnax.registered_envs)
+    return sorted(_gymnax().registered_envs)
 
 
 @cache
@@ -67,7 +90,7 @@ def make(name: str) -> Task:
             continuous or whose observations are not one array.
 
     """
-    import gymnax
+    gymnax = _gymnax()
     from gymnax.environments import spaces
 
     if name not in gymnax.registered_envs:
