@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from populace.checkpoints import Checkpoints
-from populace.engine import Engine
+from populace.engine import Engine, Evaluation, Window
 from populace.learner import Learner
 from populace.population import Population, sweep
 from populace.recipe import Options, of_population
@@ -76,11 +76,29 @@ def check_members_are_alone(population: Population, steps: int, tolerance: float
     for member in population.members:
         alone = states(trained(population.only(member), steps, "map"))[0]
         assert_identical(mapped[member.index], alone)
+        alone = states(trained(population.only(member), steps, "map", devices=1))[0]
         assert_identical(one_device[member.index], alone)
     for index, leaves in mapped.items():
         for a, b in zip(leaves, batched[index]):
             if a.dtype.kind == "f":
                 np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+class Cuts:
+    """Asks a run to stop after its 2nd window, after its 5th, and so on; counts on when it is resumed."""
+
+    def __init__(self, after: list[int]) -> None:
+        self.after, self.windows = after, 0
+
+    def on_start(self, population: Population, step: int) -> None: ...
+
+    def on_window(self, window: Window) -> None:
+        self.windows += 1
+
+    def on_evaluation(self, evaluation: Evaluation) -> None: ...
+
+    def asked(self) -> bool:
+        return bool(self.after) and self.windows >= self.after[0]
 
 
 def check_resume_is_exact(population: Population, steps: int, folder: Path) -> None:
@@ -91,15 +109,17 @@ def check_resume_is_exact(population: Population, steps: int, folder: Path) -> N
     )  # fmt: skip
     recipe = of_population("harness", population, options)
     run_recipe(recipe, folder / "whole")
-    asked = iter([False, True] + [False] * 3 + [True] + [False] * 10_000)
+    cuts = Cuts(after=[2, 5])
     with pytest.raises(Stopped):
-        run_recipe(recipe, folder / "cut", stop=lambda: next(asked))
+        run_recipe(recipe, folder / "cut", listeners=[cuts], stop=cuts.asked)
+    cuts.after.pop(0)
     run = Run.load(folder / "cut", population.learner)
     while not run.finished:
         try:
-            run.resume(stop=lambda: next(asked))
+            run.resume(listeners=[cuts], stop=cuts.asked)
         except Stopped:
-            continue
+            cuts.after.pop(0)
+    assert not cuts.after
     one, other = (restored(folder / name, population) for name in ("whole", "cut"))
     for member in one:
         assert_identical(one[member], other[member])

@@ -125,7 +125,7 @@ class Engine:
         if len(names) != count:
             raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
         for name, group in zip(names, population.groups):
-            placement = place(len(group.members), devices)
+            placement = place(len(group.members), devices, alike=name == "map")
             choice, program = choose(name, group, population.seed, placement, say)
             carry = program.begin()
             cohort = Cohort(program, choice, carry, _no_best(program, carry))

@@ -85,6 +85,11 @@ class Learner(Settings):
         return 1
 
     @property
+    def period(self) -> int:
+        """How many steps lie between two calls of `turn`, such as those of an epoch; 0 for no calls."""
+        return 0
+
+    @property
     def solved(self) -> float | None:
         """The score that counts as solved in the field, if there is one."""
         return None
@@ -99,6 +104,16 @@ class Learner(Settings):
 
         The step draws its own batch, or acts in its own environments; `key` is fresh every time.
         """
+
+    def turn(self, state: Any, key: jax.Array) -> Any:
+        """Return the state after what is due before steps 0, `period`, 2 `period`, and so on.
+
+        What is dear and seldom belongs here (a fresh order of the samples, a look at the validation
+        set): `step` would compute it in every iteration, since all members go through both branches
+        of a condition on their own state.
+        """
+        del key
+        return state
 
     @abstractmethod
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:

@@ -89,14 +89,19 @@ class Placement:
         return -(-members // share) * share
 
 
-def place(members: int, limit: int = 0) -> Placement:
+def place(members: int, limit: int = 0, *, alike: bool = False) -> Placement:
     """Return the placement of that many members on this process's devices.
 
     Args:
-        members: never more devices than these are used.
+        members: never more devices than these are used, but for `alike`.
         limit: use at most so many devices; 0 means all.
+        alike: use two devices for a single member, where there are two. XLA orders the operations of a
+            program for one device otherwise than those of a program for several, and rounds otherwise
+            with them; so a member by itself takes a second device, whose result nobody reads, to be
+            bit-identical to itself in a population that is spread over devices.
 
     """
     devices = jax.local_devices()
-    count = min(len(devices), members, limit or len(devices))
+    wanted = max(members, 2) if alike else members
+    count = min(len(devices), wanted, limit or len(devices))
     return Placement(tuple(devices[:count]))

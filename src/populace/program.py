@@ -25,7 +25,7 @@ from populace.signature import Signature
 
 # Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
 # step reaches (steps are below 2**31), so that nothing added there ever changes the training.
-INIT, EVALUATION, EXAMINATION, EXHIBIT = (2**32 - k for k in (1, 2, 3, 4))
+INIT, EVALUATION, EXAMINATION, EXHIBIT, TURN = (2**32 - k for k in (1, 2, 3, 4, 5))
 
 # What runs once is not worth optimising: compiling `begin` would take longer than running it ever does.
 _QUICK = {"xla_backend_optimization_level": 0}
@@ -215,8 +215,14 @@ class Program:
             finite = _all_finite(learner.snapshot(state))
             return eqx.filter(state, eqx.is_array), dict(metrics), finite
 
-        alone = self.width == 1
+        def turn(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
+            learner = eqx.combine(varied, shared, self._fixed)
+            key = jax.random.fold_in(jax.random.fold_in(key, TURN), t)
+            return eqx.filter(learner.turn(self.signature.whole_state(state), key), eqx.is_array)
+
+        alone, period = self.width == 1, self.learner.period
         every = one if alone else jax.vmap(one, (0, 0, 0, None))
+        every_turn = turn if alone else jax.vmap(turn, (0, 0, 0, None))
         if alone:  # outside the loop: inside, large buffers would be copied in every step
             varied, keys, carry, sums = jax.tree.map(lambda x: x[0], (varied, keys, carry, sums))
 
@@ -226,7 +232,11 @@ class Program:
 
         def step(loop: Any) -> Any:
             (state, step, diverged_at, _), sums = loop
-            state, metrics, finite = every(varied, keys, state, jnp.min(step))
+            t = jnp.min(step)  # one for the batch, so that a condition on it is a real branch
+            if period:
+                due = partial(every_turn, varied, keys)
+                state = lax.cond(t % period == 0, due, lambda state, t: state, state, t)
+            state, metrics, finite = every(varied, keys, state, t)
             fresh = ~finite & (diverged_at < 0)
             diverged_at = jnp.where(fresh, step + 1, diverged_at)
             alive = diverged_at < 0

@@ -29,8 +29,11 @@ class Signature:
         self.learner = learner
         like = root_key(0)
         self._state = eqx.filter_eval_shape(lambda k: learner.init(k), like)
+        if learner.period:
+            self._check_state("turn", eqx.filter_eval_shape(lambda s, k: learner.turn(s, k), self._state, like))
         after, metrics = eqx.filter_eval_shape(lambda s, k: learner.step(s, k), self._state, like)
-        self._check(after, metrics)
+        self._check_state("step", after)
+        self._check_metrics(metrics)
         self.metrics = sorted(metrics)
 
     def whole_state(self, arrays: Any) -> Any:
@@ -50,18 +53,21 @@ class Signature:
         model = eqx.filter_eval_shape(lambda s: self.learner.snapshot(s), self._state)
         return eqx.filter(model, _is_shape, inverse=True)
 
-    def _check(self, after: Any, metrics: Any) -> None:
-        name = type(self.learner).__name__
+    def _check_metrics(self, metrics: Any) -> None:
         for metric, value in metrics.items():
             if not isinstance(value, Mean):
+                name = type(self.learner).__name__
                 raise UsageError(f"{name}.step: metric '{metric}' must be a Mean(total, weight)")
+
+    def _check_state(self, function: str, after: Any) -> None:
+        name = type(self.learner).__name__
         old, new = (jax.tree_util.tree_flatten_with_path(tree) for tree in (self._state, after))
         if old[1] != new[1]:
-            raise UsageError(f"{name}.step returns a state of another structure than {name}.init")
+            raise UsageError(f"{name}.{function} returns a state of another structure than {name}.init")
         for (path, a), (_, b) in zip(old[0], new[0]):
             if _is_shape(a) and (a.shape, a.dtype) != (b.shape, b.dtype):
                 raise UsageError(
-                    f"{name}.step: state{jax.tree_util.keystr(path)} must stay "
+                    f"{name}.{function}: state{jax.tree_util.keystr(path)} must stay "
                     f"{a.dtype}{list(a.shape)}, became {b.dtype}{list(b.shape)}"
                 )
 

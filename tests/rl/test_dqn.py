@@ -29,7 +29,7 @@ def values(env: str, observations, **settings) -> np.ndarray:
     dqn = DQN(**(fixed | settings))
     engine = harness.trained(sweep(dqn, seeds=2), 1500)
     cohort = engine.cohorts[0]
-    network = cohort.program.whole_model(cohort.program.snapshot(cohort.state()))
+    network = cohort.program.signature.whole_model(cohort.program.snapshot(cohort.state()))
     each = jax.vmap(jax.vmap(lambda n, x: n(x), (None, 0)), (0, None))
     return np.asarray(each(network, jnp.asarray(observations, jnp.float32)))
 

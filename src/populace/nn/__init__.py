@@ -1,0 +1,1 @@
+"""Layers: pure Equinox modules on one example, channels last; they know nothing of training."""

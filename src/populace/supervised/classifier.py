@@ -1,0 +1,79 @@
+"""Classifier: one of several classes for each example."""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.learner import Exhibit, Mean, Metrics
+from populace.settings import setting
+from populace.supervised import metrics
+from populace.supervised.supervised import Supervised
+
+
+class Classifier(Supervised):
+    """Classifies examples by the softmax of a network's outputs, trained on cross-entropy.
+
+    `loss = -sum_c q_c log softmax(f(x))_c`, where q is one at the label, softened by
+    `label_smoothing`. Score: accuracy on the validation part; the final evaluation is on the test
+    part.
+    """
+
+    score: ClassVar[str] = "accuracy"
+    better: ClassVar[Any] = "higher"
+
+    label_smoothing: float = setting(
+        0.0, low=0, high=1, help="probability taken from the label, spread over all classes"
+    )
+    top: int = setting(0, low=0, help="k of top-k accuracy, also measured; 0 for none")
+
+    def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
+        """Return the cross-entropy of each example, nats."""
+        return metrics.cross_entropy(outputs, y, self.label_smoothing)
+
+    def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+        """Return sums of hits, of hits among the best k, and of the calibration's bins."""
+        sums = {
+            "accuracy": jnp.sum(metrics.correct(outputs, y) * weight),
+            "calibration": metrics.calibration_sums(outputs, y, weight),
+        }
+        if self.top:
+            sums["top"] = jnp.sum(metrics.in_top(outputs, y, self.top) * weight)
+        return sums
+
+    def conclude(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
+        """Return accuracy, expected calibration error, and top-k accuracy."""
+        del y
+        count = sums["count"]
+        found = {
+            "accuracy": Mean(sums["accuracy"], count),
+            "calibration_error": Mean(metrics.calibration_error(sums["calibration"])),
+        }
+        if self.top:
+            found[f"top_{self.top}_accuracy"] = Mean(sums["top"], count)
+        return found
+
+    def probabilities(self, model: Any, x: Any) -> jax.Array:
+        """Return the probability of each class for raw examples, (N, classes)."""
+        return jax.nn.softmax(self.predict(model, x))
+
+    def classify(self, model: Any, x: Any) -> np.ndarray:
+        """Return the likeliest class of each raw example, (N,)."""
+        return np.asarray(jnp.argmax(self.predict(model, x), -1))
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return the confusion matrix and the calibration diagram, on the test part."""
+        del key
+        from populace.supervised import pictures
+
+        x, y, rows = self._data.part("test")
+        logits = self.predict(state, np.asarray(x)[rows])
+        labels, part = np.asarray(y)[rows], "test" if self._data.test_x is not None else "validation"
+        return {
+            "confusion": pictures.confusion(logits, labels, self._data.names, part),
+            "calibration": pictures.calibration(logits, labels, part),
+        }
+
+    def _training(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+        return {"accuracy": jnp.sum(metrics.correct(outputs, y) * weight)}

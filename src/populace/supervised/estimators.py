@@ -1,0 +1,161 @@
+"""Populations as scikit-learn estimators: `fit`, `predict`, `predict_proba`, `score`.
+
+An estimator trains a population of networks that differ by seed and predicts by their mean, a deep
+ensemble (Lakshminarayanan et al. 2017, "Simple and Scalable Predictive Uncertainty Estimation using
+Deep Ensembles"). `spread` gives what the members disagree by.
+"""
+
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from populace.engine import Engine
+from populace.nn import stack
+from populace.population import sweep
+from populace.supervised.classifier import Classifier
+from populace.supervised.data import Data
+from populace.supervised.networks import MLP, Network
+from populace.supervised.regressor import Regressor
+from populace.supervised.supervised import Supervised
+
+
+class _Estimator(BaseEstimator):
+    """What the classifier and the regressor share; parameters are documented there."""
+
+    def __init__(
+        self,
+        members: int = 4,
+        epochs: int = 100,
+        network: Network | None = None,
+        learning_rate: float = 1e-2,
+        batch: int = 32,
+        weight_decay: float = 0.0,
+        validation: float = 0.0,
+        patience: int = 0,
+        strategy: str = "vmap",
+        random_state: Any = 0,
+    ) -> None:
+        self.members = members
+        self.epochs = epochs
+        self.network = network
+        self.learning_rate = learning_rate
+        self.batch = batch
+        self.weight_decay = weight_decay
+        self.validation = validation
+        self.patience = patience
+        self.strategy = strategy
+        self.random_state = random_state
+
+    def _train(self, learner: type[Supervised], data: Data, **settings: Any) -> None:
+        """Train the population and keep its weights as plain arrays, members in front."""
+        one = learner(
+            data, network=self.network or MLP(), batch=min(self.batch, len(data.train)),
+            learning_rate=float(self.learning_rate), weight_decay=float(self.weight_decay),
+            patience=self.patience, **settings,
+        )  # fmt: skip
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        population = sweep(one, seeds=self.members, seed=seed)
+        engine = Engine(population, self.strategy)
+        steps = one.epochs(self.epochs)
+        engine.train(steps, window=steps, evaluate_every=0)
+        (cohort,) = engine.cohorts
+        # With early stopping the best evaluated model is the last one: a stopped member stands still.
+        model = cohort.program.snapshot(cohort.state())
+        self.weights_ = [np.asarray(leaf)[: self.members] for leaf in jax.tree.leaves(model)]
+        self.mean_, self.deviation_ = data.mean, data.deviation
+        self.outputs_, self.n_iter_ = data.outputs, steps
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return every member's outputs, (members, N, outputs)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float32)
+        plan: Network = self.network or MLP()
+        shape = (X.shape[1],)
+        model = eqx.filter_eval_shape(lambda: plan.build(shape, self.outputs_, key=jax.random.key(0)))
+        arrays, rest = eqx.partition(model, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+        stacked = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(w) for w in self.weights_])
+        inputs = (jnp.asarray(X) - self.mean_) / self.deviation_
+        every = jax.vmap(lambda arrays: stack.use(eqx.combine(arrays, rest), inputs))
+        return np.asarray(every(stacked))
+
+
+class PopulationClassifier(ClassifierMixin, _Estimator):
+    """A population of networks that classifies by the mean of its members' probabilities.
+
+    Args:
+        members: networks, trained side by side from different seeds.
+        epochs: passes over the training examples.
+        network: plan of the networks; by default an MLP with two hidden layers of 64.
+        learning_rate: step size of Adam.
+        batch: examples per step.
+        weight_decay: decoupled decay of weights.
+        validation: share of the examples held out for early stopping.
+        patience: epochs without a better validation loss before a member stops; 0 for never.
+        strategy: how members are trained at once; see `populace.Run`.
+        random_state: seed of everything.
+
+    Attributes:
+        classes_: the classes, sorted.
+        n_features_in_: columns of X.
+        weights_: weights of all members.
+
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on examples (N, F) and their classes (N,)."""
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        encoder = LabelEncoder()
+        labels = np.asarray(encoder.fit_transform(y))
+        self.classes_ = encoder.classes_
+        if len(self.classes_) < 2:
+            raise ValueError("PopulationClassifier needs at least two classes; the data has one class")
+        data = Data.of_classes(X, labels, validation=self.validation, classes=len(self.classes_))
+        self._train(Classifier, data)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the mean over members of the probability of each class, (N, classes)."""
+        return np.asarray(jax.nn.softmax(self._outputs(X))).mean(0)
+
+    def spread(self, X: Any) -> np.ndarray:
+        """Return the standard deviation over members of those probabilities, (N, classes)."""
+        return np.asarray(jax.nn.softmax(self._outputs(X))).std(0)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the likeliest class of each example, (N,)."""
+        chosen = self.predict_proba(X).argmax(1)
+        return self.classes_[chosen]
+
+
+class PopulationRegressor(RegressorMixin, _Estimator):
+    """A population of networks that predicts by the mean of its members; arguments as of the classifier."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on examples (N, F) and their targets, (N,) or (N, K)."""
+        X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True)
+        self.flat_ = np.ndim(y) == 1
+        data = Data.of_numbers(X, y, validation=self.validation)
+        self.y_mean_, self.y_deviation_ = data.y_mean, data.y_deviation
+        self._train(Regressor, data)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the mean prediction over members, shaped as y was."""
+        return self._every(X).mean(0)
+
+    def spread(self, X: Any) -> np.ndarray:
+        """Return the standard deviation over members, shaped as y was."""
+        return self._every(X).std(0)
+
+    def _every(self, X: Any) -> np.ndarray:
+        outputs = self._outputs(X) * self.y_deviation_ + self.y_mean_
+        return outputs[..., 0] if self.flat_ else outputs

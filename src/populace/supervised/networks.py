@@ -1,0 +1,67 @@
+"""Networks as settings: what is built for inputs and outputs of a given shape."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from populace.nn.dropout import Dropout
+from populace.nn.normalisation import BatchNorm
+from populace.nn.stack import Stack
+from populace.settings import Settings, setting
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu, "leaky_relu": jax.nn.leaky_relu, "elu": jax.nn.elu, "gelu": jax.nn.gelu,
+    "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "arctan": jnp.arctan, "softplus": jax.nn.softplus,
+}  # fmt: skip
+NORMS = ("none", "batch", "layer")
+
+
+class Network(Settings):
+    """A plan of a network; [`build`][populace.supervised.networks.Network.build] makes one."""
+
+    @abstractmethod
+    def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Any:
+        """Return a module that maps one example of shape `inputs` to (outputs,)."""
+
+
+class MLP(Network):
+    """A multilayer perceptron: `h_0 = vec(x); h_i = drop(act(norm(W_i h_{i-1} + b_i))); y = W h + b`.
+
+    Without hidden layers it is linear, or logistic, regression. Weights are drawn as He et al. 2015
+    ("Delving Deep into Rectifiers") have it: normal with variance 2 / inputs.
+    """
+
+    kind: ClassVar[str] = "mlp"
+    hidden: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer; [] for none")
+    activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
+    norm: str = setting("none", choices=NORMS, help="normalisation before each activation")
+    dropout: float = setting(0.0, low=0, high=0.99, help="share of hidden units dropped in training")
+
+    def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Stack:
+        """Return the network."""
+        layers: list[Any] = [jnp.ravel]
+        size = math.prod(inputs)
+        for i, units in enumerate(self.hidden):
+            layers.append(dense(size, units, key=jax.random.fold_in(key, i)))
+            layers += [*norm_of(self.norm, units), ACTIVATIONS[self.activation], Dropout(self.dropout)]
+            size = units
+        return Stack([*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden)))])
+
+
+def dense(inputs: int, outputs: int, *, key: jax.Array) -> eqx.nn.Linear:
+    """Return a dense layer with He's initial weights and no bias to begin with."""
+    layer = eqx.nn.Linear(inputs, outputs, key=key)
+    weight = jax.nn.initializers.he_normal(in_axis=-1, out_axis=-2)(key, (outputs, inputs))
+    return eqx.tree_at(lambda n: (n.weight, n.bias), layer, (weight, jnp.zeros(outputs)))
+
+
+def norm_of(name: str, channels: int) -> list[Any]:
+    """Return the normalisation of that name over the last axis, or none."""
+    if name == "batch":
+        return [BatchNorm(channels)]
+    return [eqx.nn.LayerNorm(channels)] if name == "layer" else []

@@ -1,0 +1,62 @@
+"""Regressor: one or several numbers for each example."""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from populace.learner import Exhibit, Mean, Metrics
+from populace.settings import setting
+from populace.supervised import metrics
+from populace.supervised.supervised import Supervised
+
+LOSSES = {"mse": optax.squared_error, "mae": lambda f, y: jnp.abs(f - y), "huber": optax.huber_loss}
+
+
+class Regressor(Supervised):
+    """Predicts numbers; trained on the mean squared, absolute or Huber error.
+
+    The network predicts standardised targets, `(y - mean) / deviation` over the training rows, and so
+    does the loss compare them; metrics and predictions are in the units of y. Score: R2 on the
+    validation part; the final evaluation is on the test part.
+    """
+
+    score: ClassVar[str] = "r2"
+    better: ClassVar[Any] = "higher"
+
+    loss: str = setting("mse", choices=tuple(LOSSES), help="error that is minimised")
+
+    def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
+        """Return the error of each example, averaged over the outputs."""
+        target = (y - self._data.y_mean) / self._data.y_deviation
+        return jnp.mean(LOSSES[self.loss](outputs, target), axis=-1)
+
+    def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+        """Return sums of the absolute and the squared error, per output."""
+        error = (self.finish(outputs) - y) * weight[:, None]
+        return {"absolute": jnp.sum(jnp.abs(error), 0), "squared": jnp.sum(error**2, 0)}
+
+    def conclude(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
+        """Return R2, and in the units of y the mean absolute and the root mean squared error."""
+        count = sums["count"]
+        return {
+            "r2": Mean(metrics.r2(sums["squared"], y)),
+            "mae": Mean(jnp.mean(sums["absolute"]), count),
+            "rmse": Mean(jnp.sqrt(jnp.mean(sums["squared"]) / count)),
+        }
+
+    def finish(self, outputs: jax.Array) -> jax.Array:
+        """Return outputs in the units of y."""
+        return outputs * self._data.y_deviation + self._data.y_mean
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return predictions against targets, on the test part."""
+        del key
+        from populace.supervised import pictures
+
+        x, y, rows = self._data.part("test")
+        predicted = np.asarray(self.predict(state, np.asarray(x)[rows]))
+        part = "test" if self._data.test_x is not None else "validation"
+        return {"predictions": pictures.predictions(predicted, np.asarray(y)[rows], part)}
