@@ -190,7 +190,7 @@ class Engine:
         diverged_at = self.diverged_at()
         columns = {
             name: np.where(diverged_at < 0, values, np.nan)
-            for name, values in self._columns(collected).items()
+            for name, values in self.columns(collected).items()
         }
         for listener in self.listeners:
             listener.on_evaluation(Evaluation(self.step, columns, diverged_at))
@@ -242,7 +242,7 @@ class Engine:
         """Wait for a window, bring halted batches to its end, and tell the listeners."""
         if min(int(np.min(steps)) for steps in pending.steps) < pending.end:
             self._catch_up(pending)
-        columns, diverged_at = self._columns(pending.sums), self.gather(pending.diverged_at)
+        columns, diverged_at = self.columns(pending.sums), self.gather(pending.diverged_at)
         diverged_at = np.where(diverged_at > pending.end, -1, diverged_at)
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
@@ -258,7 +258,8 @@ class Engine:
                 pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
             pending.diverged_at[i] = cohort.carry.diverged_at
 
-    def _columns(self, per_cohort: list[dict[str, Mean]]) -> Columns:
+    def columns(self, per_cohort: list[dict[str, Mean]]) -> Columns:
+        """Put the cohorts' metrics together: one value per member; NaN where nothing was measured."""
         names = sorted({name for metrics in per_cohort for name in metrics})
         columns = {}
         for name in names:

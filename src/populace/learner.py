@@ -79,6 +79,9 @@ class Learner(Settings):
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     """Which end of the score is the good one."""
 
+    trial: ClassVar[str] = "episodes"
+    """What the final evaluation is told how many of to make; empty where its size is given."""
+
     @property
     def units_per_step(self) -> int:
         """How many units one step works through."""
@@ -136,6 +139,18 @@ class Learner(Settings):
         """Return the learner whose `evaluate` measures as thoroughly as `episodes` asks."""
         del episodes
         return self
+
+    def examined(self, episodes: int) -> str:
+        """Return in words what `examiner(episodes)` measures on."""
+        return f"{episodes:,} fresh {self.trial}"
+
+    def logs(self, state: Any, key: jax.Array) -> dict[str, "Picture | np.ndarray"]:
+        """Return what TensorBoard shows of one member at checkpoints: pictures, and arrays as histograms.
+
+        `state` is a snapshot. Weights are shown without being asked for.
+        """
+        del state, key
+        return {}
 
     def examinations(self) -> dict[str, Examination]:
         """Return ways to examine a snapshot outside the program, on the host, by name.

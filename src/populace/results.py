@@ -29,6 +29,8 @@ class Scores:
     """Mean over all training-time evaluations: who learned sooner; breaks ties of the best."""
     diverged_at: np.ndarray
     fresh: np.ndarray | None = None
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
+    """What else the final evaluation measured."""
     outside: dict[int, float] = field(default_factory=dict)
     backend: str | None = None
 
@@ -69,14 +71,13 @@ def choose(population: Population, scores: Scores) -> int:
     return max(range(len(ranked)), key=ranked.__getitem__)
 
 
-def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> np.ndarray:
-    """Return every member's score of its best model on fresh episodes, inside the program."""
-    name, collected = engine.population.learner.score, []
-    for cohort in engine.cohorts:
-        metrics = cohort.program.examine(cohort.best.model, episodes, seed)
-        collected.append(metrics[name].value)
-    fresh = engine.gather(collected).astype(float)
-    return np.where(scores.diverged_at < 0, fresh, np.nan)
+def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return what the final evaluation says of every member's best model, NaN for the diverged ones."""
+    collected = [c.program.examine(c.best.model, episodes, seed) for c in engine.cohorts]
+    return {
+        name: np.where(scores.diverged_at < 0, column, np.nan).astype(float)
+        for name, column in engine.columns(collected).items()
+    }
 
 
 def examine_outside(
@@ -108,6 +109,7 @@ def table(
         "format": FORMAT,
         "unit": learner.unit,
         "units_per_step": learner.units_per_step,
+        "examined": learner.examined(episodes),
         "score": {"name": learner.score, "better": learner.better, "solved": learner.solved},
         "axes": {p: [_plain(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
@@ -150,7 +152,11 @@ def _member(population: Population, scores: Scores, index: int, episodes: int) -
         }  # fmt: skip
     fresh = None
     if scores.fresh is not None:
-        fresh = {"score": _number(scores.fresh[index]), "episodes": episodes}
+        fresh = {
+            "score": _number(scores.fresh[index]),
+            "episodes": episodes if population.learner.trial else None,
+            "metrics": {name: _number(column[index]) for name, column in scores.metrics.items()},
+        }
     return {
         "member": index,
         "setting": member.setting,

@@ -191,7 +191,7 @@ class Run:
         scores = results.collect(engine, self.metrics("evaluation"))
         chosen = list(range(len(population.settings)))
         if backend == "native":
-            found = results.examine(engine, scores, episodes, seed)
+            found = results.examine(engine, scores, episodes, seed)[population.learner.score]
         else:
             best = results.choose(population, scores)
             chosen = [best]

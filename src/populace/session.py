@@ -146,6 +146,7 @@ class Session:
         self.recorder.flush()
         if not self.checkpoints.has(self.engine.step):
             self.board.histograms()
+            self.board.logs()
             self.board.flush()
             info = {
                 "training_seconds": self.engine.training_seconds,
@@ -175,8 +176,10 @@ class Session:
         scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
         best = results.choose(self.population, scores)
         if done:
-            self.say(f"measuring every member on {options.final_episodes} fresh episodes")
-            scores.fresh = results.examine(self.engine, scores, options.final_episodes)
+            tested = self.population.learner.examined(options.final_episodes)
+            self.say(f"measuring every member on {tested}")
+            scores.metrics = results.examine(self.engine, scores, options.final_episodes)
+            scores.fresh = scores.metrics.pop(self.population.learner.score)
             results.examine_outside(self.engine, scores, best, options.final_episodes, self.say)
         engine, wall = self.engine, self._wall + time.perf_counter() - self._began
         units = engine.step * self.population.learner.units_per_step * len(self.population)

@@ -30,7 +30,9 @@ class Signature:
         like = root_key(0)
         self._state = eqx.filter_eval_shape(lambda k: learner.init(k), like)
         if learner.period:
-            self._check_state("turn", eqx.filter_eval_shape(lambda s, k: learner.turn(s, k), self._state, like))
+            self._check_state(
+                "turn", eqx.filter_eval_shape(lambda s, k: learner.turn(s, k), self._state, like)
+            )
         after, metrics = eqx.filter_eval_shape(lambda s, k: learner.step(s, k), self._state, like)
         self._check_state("step", after)
         self._check_metrics(metrics)

@@ -15,7 +15,10 @@ import jax
 import numpy as np
 
 from populace.engine import Engine, Evaluation, Window
+from populace.keys import root_key
+from populace.learner import Learner, Picture
 from populace.population import Population
+from populace.program import EXHIBIT
 from populace.statistics import bootstrap_interval, interquartile_mean
 
 MEMBERS_SHOWN = 64
@@ -102,6 +105,27 @@ class TensorBoard:
                     if slots:
                         step = self._engine.step * self._scale
                         writer.add_histogram(name, values[slots].ravel(), step)
+
+    def logs(self) -> None:
+        """Write what the learner shows of the first sound member of each setting."""
+        if type(self._population.learner).logs is Learner.logs:
+            return
+        step = self._engine.step * self._scale
+        for setting, writer in self._writers.items():
+            for member in self._members[setting]:
+                cohort, slot = self._engine.find(member.index)
+                if int(cohort.carry.diverged_at[slot]) >= 0:
+                    continue
+                model = cohort.program.take(cohort.program.snapshot(cohort.state()), slot)
+                learner = self._population.learner_of(setting)
+                key = jax.random.fold_in(root_key(member.seed), EXHIBIT)
+                shown = learner.logs(cohort.program.signature.whole_model(model), key)
+                for name, value in shown.items():
+                    if isinstance(value, Picture):
+                        writer.add_image(name, value.image, step, dataformats="HWC")
+                    elif np.isfinite(value).all():
+                        writer.add_histogram(name, np.ravel(value), step)
+                break
 
     def flush(self) -> None:
         """Hand everything to the disk."""

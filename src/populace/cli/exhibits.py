@@ -33,8 +33,8 @@ def make(run: Run, say: Callable[[str], None]) -> None:
         if role == "median" and number == best["member"]:
             continue
         trained = run.member(number)
+        say(f"drawing the {role} member, number {number}")
         for name, exhibit in trained.exhibits().items():
-            say(f"drawing the {role} member, number {number}")
             file = _save(folder, f"{role}-{name}", exhibit)
             title = f"The {role} member (number {number}, seed {trained.member.seed})"
             kind = "video" if isinstance(exhibit, Video) else "picture"

@@ -115,7 +115,7 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
     )
     console.print(f"\n[bold]best setting[/]  {values or 'the only one'}", highlight=False)
     seeds = len(setting["members"])
-    rows = {"chosen on": "selection", "fresh episodes": "fresh", "outside": "outside"}
+    rows = {"chosen on": "selection", "measured on": "fresh", "outside": "outside"}
     for label, key in rows.items():
         summary = best[key]
         if summary is None or summary["iqm"][0] is None:
@@ -126,6 +126,8 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
         value, low, high = summary["iqm"]
         sure = f"({low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
         sure = sure if seeds > 1 else "(one seed: no interval)"
+        if key == "fresh" and results.get("examined"):
+            sure += f"; on {results['examined']}"
         console.print(f"  {label:<15} {score} {value:.4g} {sure}", highlight=False)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:

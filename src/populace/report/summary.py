@@ -51,8 +51,14 @@ def _how(reading: Reading, winner: dict[str, Any]) -> str:
         return ", as evaluated during training and not measured afresh"
     tried = episodes(reading, winner, reading.headline)
     each = "" if len(winner["members"]) == 1 else " each"
-    text = f", {digits.count(tried, 'fresh episode')}{each}" if tried else ", measured afresh"
+    text = f", {digits.count(tried, 'fresh episode')}{each}" if tried else f", {afresh(reading)}"
     return text + (f", in {backend(reading)}" if reading.headline == "outside" else "")
+
+
+def afresh(reading: Reading) -> str:
+    """Return in words what the final evaluation measured on."""
+    where = reading.results.get("examined")
+    return f"measured on {where}" if where else "measured afresh"
 
 
 def episodes(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
@@ -134,6 +140,8 @@ def two_numbers(reading: Reading) -> list[dict[str, str]]:
             continue
         tried = episodes(reading, winner, kind) if kind != "selection" else None
         more = f", {digits.count(tried, 'episode')} a member" if tried else ""
+        if kind == "fresh" and not tried and reading.results.get("examined"):
+            more = f", on {reading.results['examined']}"
         rows.append({"title": title, "meaning": meaning + more, "value": digits.interval(found)})
     return rows
 

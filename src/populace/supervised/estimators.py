@@ -76,7 +76,7 @@ class _Estimator(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """Return every member's outputs, (members, N, outputs)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float32)
+        X = np.asarray(validate_data(self, X, reset=False, dtype=np.float32))
         plan: Network = self.network or MLP()
         shape = (X.shape[1],)
         model = eqx.filter_eval_shape(lambda: plan.build(shape, self.outputs_, key=jax.random.key(0)))
@@ -85,6 +85,11 @@ class _Estimator(BaseEstimator):
         inputs = (jnp.asarray(X) - self.mean_) / self.deviation_
         every = jax.vmap(lambda arrays: stack.use(eqx.combine(arrays, rest), inputs))
         return np.asarray(every(stacked))
+
+
+def _checked(estimator: Any, X: Any, y: Any, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+    X, y = validate_data(estimator, X, y, dtype=np.float32, **how)
+    return np.asarray(X), np.asarray(y)
 
 
 class PopulationClassifier(ClassifierMixin, _Estimator):
@@ -111,11 +116,11 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on examples (N, F) and their classes (N,)."""
-        X, y = validate_data(self, X, y, dtype=np.float32)
+        X, y = _checked(self, X, y)
         check_classification_targets(y)
         encoder = LabelEncoder()
         labels = np.asarray(encoder.fit_transform(y))
-        self.classes_ = encoder.classes_
+        self.classes_ = np.asarray(encoder.classes_)
         if len(self.classes_) < 2:
             raise ValueError("PopulationClassifier needs at least two classes; the data has one class")
         data = Data.of_classes(X, labels, validation=self.validation, classes=len(self.classes_))
@@ -132,8 +137,7 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the likeliest class of each example, (N,)."""
-        chosen = self.predict_proba(X).argmax(1)
-        return self.classes_[chosen]
+        return np.asarray(self.classes_)[self.predict_proba(X).argmax(1)]
 
 
 class PopulationRegressor(RegressorMixin, _Estimator):
@@ -141,7 +145,7 @@ class PopulationRegressor(RegressorMixin, _Estimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on examples (N, F) and their targets, (N,) or (N, K)."""
-        X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True)
+        X, y = _checked(self, X, y, multi_output=True, y_numeric=True)
         self.flat_ = np.ndim(y) == 1
         data = Data.of_numbers(X, y, validation=self.validation)
         self.y_mean_, self.y_deviation_ = data.y_mean, data.y_deviation

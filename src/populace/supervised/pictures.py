@@ -22,7 +22,8 @@ def confusion(logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str
     drawn, axes = figure(side + 0.6, side)
     shown = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     ticks = [str(name) for name in names or range(classes)]
-    axes.set_xticks(range(classes), ticks, rotation=45 if names else 0, ha="right" if names else "center")
+    wordy = max(map(len, ticks)) > 2
+    axes.set_xticks(range(classes), ticks, rotation=45 if wordy else 0, ha="right" if wordy else "center")
     axes.set_yticks(range(classes), ticks)
     axes.set(xlabel="predicted", ylabel="true")
     if classes <= _MOST_CLASSES_WITH_NUMBERS:

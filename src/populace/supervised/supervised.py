@@ -50,6 +50,7 @@ class Supervised(Learner):
     """
 
     unit: ClassVar[str] = "samples"
+    trial: ClassVar[str] = ""
 
     data: Data | None = None
     plan: Any = eqx.field(default=None, static=True)
@@ -130,7 +131,7 @@ class Supervised(Learner):
         rows = jnp.asarray(self._data.train)
         order = jax.random.permutation(key, rows)
         fill = self.period * self.batch - len(rows)
-        order = jnp.concatenate([order, jnp.resize(order, fill)])
+        order = jnp.concatenate([order, jnp.resize(order, (fill,))])
         state = eqx.tree_at(lambda s: s.order, state, order)
         if not self.patience:
             return state
@@ -194,6 +195,15 @@ class Supervised(Learner):
         del episodes
         return dataclasses.replace(self, judge="test")
 
+    def examined(self, episodes: int) -> str:
+        """Return in words which examples the final evaluation looks at."""
+        del episodes
+        x, _, rows = self._data.part("test")
+        if self._data.test_x is not None:
+            return f"the {len(x):,} test examples"
+        part = "validation" if len(self._data.validation) else "training"
+        return f"the {len(rows):,} {part} examples again, since there is no test part"
+
     def predict(self, model: Any, x: Any) -> jax.Array:
         """Return a network's outputs for raw examples (N, ...), in batches: logits, or numbers."""
         data = self._data
@@ -241,7 +251,7 @@ class Supervised(Learner):
         x, y, rows = (jnp.asarray(a) for a in data.part(which))
         size = min(self.evaluation_batch, len(rows))
         count = -(-len(rows) // size)
-        padded = jnp.resize(rows, count * size).reshape(count, size)
+        padded = jnp.resize(rows, (count, size))
         weight = (jnp.arange(count * size) < len(rows)).astype(jnp.float32).reshape(count, size)
 
         def batch(rows_and_weight: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
