@@ -6,13 +6,30 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import cross_val_score
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from populace.supervised.estimators import PopulationClassifier, PopulationRegressor
 from tests.supervised.problems import blobs, line
 
+# Every check of `sklearn.utils.estimator_checks.check_estimator` runs, most of them with `-m slow`:
+# each fits several times, and each fit compiles.
+QUICK = {
+    "check_estimators_unfitted", "check_fit_score_takes_y", "check_estimators_nan_inf",
+    "check_classifiers_train", "check_regressors_train", "check_methods_subset_invariance",
+    "check_methods_sample_order_invariance", "check_supervised_y_2d", "check_fit2d_1sample",
+    "check_parameters_default_constructible", "check_n_features_in", "check_classifiers_one_label",
+}  # fmt: skip
 
-@parametrize_with_checks([PopulationClassifier(members=2), PopulationRegressor(members=2)])
+
+def checks():
+    for estimator in (PopulationClassifier(members=2), PopulationRegressor(members=2)):
+        for _, check in estimator_checks_generator(estimator):
+            name = check.func.__name__
+            marks = () if name in QUICK else (pytest.mark.slow,)
+            yield pytest.param(estimator, check, id=f"{type(estimator).__name__}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("estimator", "check"), checks())
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 

@@ -59,7 +59,8 @@ class Stack(eqx.Module):
         found = {}
         for i, layer in enumerate(self.layers):
             x = layer(x)
-            name = getattr(layer, "__name__", type(layer).__name__)
+            named = getattr(layer, "func", layer)  # a partial is called what its function is called
+            name = getattr(named, "__name__", type(layer).__name__)
             found[f"{i}-{name}"] = x
         return found
 

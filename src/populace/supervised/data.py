@@ -154,7 +154,10 @@ class Data(eqx.Module):
         return (x.astype(jnp.float32) - self.mean) / self.deviation
 
     def part(self, which: str) -> tuple[Any, Any, Any]:
-        """Return (x, y, rows) of `train`, `validation` or `test`; validation falls back on train, test on it."""
+        """Return (x, y, rows) of a part: `train`, `validation`, or `test`.
+
+        Where there is no test part it is the validation part, where none of that either the training part.
+        """
         if which == "test" and self.test_x is not None:
             return self.test_x, self.test_y, np.arange(len(self.test_x), dtype=np.int32)
         if which != "train" and len(self.validation):

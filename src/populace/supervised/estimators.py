@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state
@@ -81,10 +82,14 @@ class _Estimator(BaseEstimator):
         shape = (X.shape[1],)
         model = eqx.filter_eval_shape(lambda: plan.build(shape, self.outputs_, key=jax.random.key(0)))
         arrays, rest = eqx.partition(model, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
-        stacked = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(w) for w in self.weights_])
-        inputs = (jnp.asarray(X) - self.mean_) / self.deviation_
-        every = jax.vmap(lambda arrays: stack.use(eqx.combine(arrays, rest), inputs))
-        return np.asarray(every(stacked))
+        # In float64: a prediction must not depend on which others it is asked for with, as float32's
+        # rounding would have it, batch by batch.
+        with jax.enable_x64(True):
+            weights = [jnp.asarray(w, jnp.float64) for w in self.weights_]
+            stacked = jax.tree.unflatten(jax.tree.structure(arrays), weights)
+            inputs = (jnp.asarray(X, jnp.float64) - self.mean_) / self.deviation_
+            every = jax.vmap(lambda arrays: stack.use(eqx.combine(arrays, rest), inputs))
+            return np.asarray(every(stacked))
 
 
 def _checked(estimator: Any, X: Any, y: Any, **how: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -129,15 +134,16 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the mean over members of the probability of each class, (N, classes)."""
-        return np.asarray(jax.nn.softmax(self._outputs(X))).mean(0)
+        return softmax(self._outputs(X), axis=-1).mean(0)
 
     def spread(self, X: Any) -> np.ndarray:
         """Return the standard deviation over members of those probabilities, (N, classes)."""
-        return np.asarray(jax.nn.softmax(self._outputs(X))).std(0)
+        return softmax(self._outputs(X), axis=-1).std(0)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the likeliest class of each example, (N,)."""
-        return np.asarray(self.classes_)[self.predict_proba(X).argmax(1)]
+        likeliest = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_)[likeliest]
 
 
 class PopulationRegressor(RegressorMixin, _Estimator):
@@ -151,6 +157,12 @@ class PopulationRegressor(RegressorMixin, _Estimator):
         self.y_mean_, self.y_deviation_ = data.y_mean, data.y_deviation
         self._train(Regressor, data)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that y may have several columns."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the mean prediction over members, shaped as y was."""
