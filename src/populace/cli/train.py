@@ -92,7 +92,7 @@ def _go(train: Callable[..., Any], display: Progress, *, as_json: bool, report: 
     try:
         run = train(lambda: bool(caught))
         if report:
-            from populace.cli.exhibits import present
+            from populace.report import present
 
             present(run, display.say)
         results = run.results()

@@ -1,6 +1,7 @@
 """Reads finished or stopped runs and draws them, one or several, as one self-contained page."""
 
 from populace.report.page import write
+from populace.report.present import present
 from populace.report.runs import RunLike
 
-__all__ = ["RunLike", "write"]
+__all__ = ["RunLike", "present", "write"]

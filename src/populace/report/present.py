@@ -3,26 +3,51 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 from populace.errors import PopulaceError
 from populace.learner import Exhibit, Picture, Video
-from populace.run import Run
+from populace.report.page import write
+from populace.report.runs import RunLike
 
 
-def present(run: Run, say: Callable[[str], None]) -> Path:
-    """Make the media of a run and its report; return the report's path."""
-    from populace import report
+class Exhibitor(Protocol):
+    """A trained member that can show pictures and films of itself."""
 
+    @property
+    def member(self) -> Any:
+        """Who it is; has a `seed`."""
+        ...
+
+    def exhibits(self) -> dict[str, Exhibit]:
+        """Return pictures and films."""
+        ...
+
+
+class ShowableRun(RunLike, Protocol):
+    """A run whose members can be asked for exhibits."""
+
+    def member(self, index: int) -> Exhibitor:
+        """Return one trained member."""
+        ...
+
+
+def present(run: ShowableRun, say: Callable[[str], None] = lambda line: None) -> Path:
+    """Draw the best and the median member of a run, then write its report; return the report's path.
+
+    It is what the command line does at the end of a run. A film that cannot be made (a renderer or
+    an encoder that is missing) is told by `say`, and costs the film alone.
+    """
     try:
         make(run, say)
     except (PopulaceError, OSError, RuntimeError, ImportError) as error:
         # The numbers are safe on disk; a missing renderer or encoder costs the film alone.
         say(f"no film: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     say("writing the report")
-    return report.write([run])
+    return write([run])
 
 
-def make(run: Run, say: Callable[[str], None]) -> None:
+def make(run: ShowableRun, say: Callable[[str], None]) -> None:
     """Write the exhibits of the best and the median member of the best setting to `media/`."""
     best = run.results()["best"]
     folder = run.path / "media"
