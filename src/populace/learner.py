@@ -159,5 +159,17 @@ class Learner(Settings):
         """
         return {}
 
+    def ready(self) -> Self:
+        """Return the learner with what it learns from in place; by default as it is.
+
+        A learner that is made from settings alone (the name of a data set) loads here, and not when
+        it is made: whoever only reads a recipe need not have its data. Every call must return the same
+        arrays, which members then share.
+        """
+        return self
+
     def check(self) -> None:
-        """Raise a `UsageError` for settings that are sound each but not together."""
+        """Raise a `UsageError` for settings that are sound each but not together.
+
+        Called when a population is made, and again once the learner is `ready`.
+        """

@@ -109,11 +109,19 @@ class Population:
                     seen.append(value)
         return found
 
-    def learner_of(self, setting: int) -> Learner:
-        """Return the learner with one setting's values in place, as it would be by itself."""
+    def plain_learner_of(self, setting: int) -> Learner:
+        """Return the learner with one setting's values in place, not yet `ready`."""
         learner = self.learner
         for path, value in self.settings[setting].items():
             learner = settings.replace(learner, path, value)
+        return learner
+
+    def learner_of(self, setting: int) -> Learner:
+        """Return the learner with one setting's values in place, ready, as it would be by itself."""
+        plain = self.plain_learner_of(setting)
+        learner = plain.ready()
+        if learner is not plain:
+            learner.check()
         return learner
 
     @cached_property
@@ -172,7 +180,7 @@ def sweep(
         chosen = [dict(setting) for setting in axes]
     population = Population(learner, tuple(chosen), _seeds(seeds), seed)
     for index in range(len(chosen)):
-        population.learner_of(index).check()
+        population.plain_learner_of(index).check()
     return population
 
 

@@ -109,7 +109,6 @@ def table(
         "format": FORMAT,
         "unit": learner.unit,
         "units_per_step": learner.units_per_step,
-        "examined": learner.examined(episodes),
         "score": {"name": learner.score, "better": learner.better, "solved": learner.solved},
         "axes": {p: [_plain(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,

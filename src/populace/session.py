@@ -175,9 +175,9 @@ class Session:
         options = self.recipe.options
         scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
         best = results.choose(self.population, scores)
+        examined = self.engine.cohorts[0].program.learner.examined(options.final_episodes)
         if done:
-            tested = self.population.learner.examined(options.final_episodes)
-            self.say(f"measuring every member on {tested}")
+            self.say(f"measuring every member on {examined}")
             scores.metrics = results.examine(self.engine, scores, options.final_episodes)
             scores.fresh = scores.metrics.pop(self.population.learner.score)
             results.examine_outside(self.engine, scores, best, options.final_episodes, self.say)
@@ -188,6 +188,7 @@ class Session:
             "name": self.recipe.name,
             "about": self.recipe.about,
             "status": "finished" if done else "stopped",
+            "examined": examined,
             "command": environment.command(),
             "learner": f"{type(self.recipe.learner).__module__}:{type(self.recipe.learner).__qualname__}",
             "steps": engine.step,
