@@ -30,6 +30,13 @@ assert len(errors) == 4 and min(errors.values()) < 0.01, errors
 assert best.setting["learning_rate"] == 1e-2
 assert abs(float(best.model(1.0)) - 0.8415) < 0.1
 """,
+    "docs/data.md": "assert digits.train_images.shape == (1437, 8, 8, 1) and picture.ndim == 3",
+    "docs/supervised.md": """
+assert all(s["fresh"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.results()["settings"]
+assert run.results()["examined"] == "the 100 test examples"
+assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
+""",
+    "docs/layers/building-blocks.md": "assert y.shape == (3,)",
     "docs/statistics.md": """
 assert 0 <= chance.low <= chance.value <= chance.high <= 1
 assert summary.n == 5 and summary.diverged == 1 and min(summary.scores) == 61.0

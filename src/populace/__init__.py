@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from populace import report, rl
+    from populace import analysis, images, nn, report, rl, supervised
     from populace.errors import PopulaceError, RunError, UsageError
     from populace.learner import Learner, Mean, Picture, Video
     from populace.placement import setup
@@ -25,11 +25,12 @@ _HOME = {
     "sweep": "population", "PopulaceError": "errors", "RunError": "errors", "UsageError": "errors",
     "Run": "run", "Trained": "run", "train": "run", "setting": "settings", "setup": "placement",
 }  # fmt: skip
-_ROOMS = ("report", "rl", "statistics")
+_ROOMS = ("analysis", "images", "nn", "report", "rl", "statistics", "supervised")
 
 __all__ = [
     "Learner", "LogUniform", "Mean", "Picture", "PopulaceError", "Population", "Run", "RunError",
-    "Trained", "Uniform", "UsageError", "Video", "report", "rl", "setting", "setup", "sweep", "train",
+    "Trained", "Uniform", "UsageError", "Video", "analysis", "images", "nn", "report", "rl", "setting",
+    "setup", "supervised", "sweep", "train",
 ]  # fmt: skip
 
 

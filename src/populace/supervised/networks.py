@@ -47,17 +47,20 @@ class MLP(Network):
         layers: list[Any] = [jnp.ravel]
         size = math.prod(inputs)
         for i, units in enumerate(self.hidden):
-            layers.append(dense(size, units, key=jax.random.fold_in(key, i)))
+            # Batch normalisation takes any bias off again: its gradient would be nothing but rounding.
+            bias = self.norm != "batch"
+            layers.append(dense(size, units, bias=bias, key=jax.random.fold_in(key, i)))
             layers += [*norm_of(self.norm, units), ACTIVATIONS[self.activation], Dropout(self.dropout)]
             size = units
         return Stack([*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden)))])
 
 
-def dense(inputs: int, outputs: int, *, key: jax.Array) -> eqx.nn.Linear:
-    """Return a dense layer with He's initial weights and no bias to begin with."""
-    layer = eqx.nn.Linear(inputs, outputs, key=key)
+def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eqx.nn.Linear:
+    """Return a dense layer with He's initial weights, and a bias of zero if there is one."""
+    layer = eqx.nn.Linear(inputs, outputs, use_bias=bias, key=key)
     weight = jax.nn.initializers.he_normal(in_axis=-1, out_axis=-2)(key, (outputs, inputs))
-    return eqx.tree_at(lambda n: (n.weight, n.bias), layer, (weight, jnp.zeros(outputs)))
+    layer = eqx.tree_at(lambda n: n.weight, layer, weight)
+    return eqx.tree_at(lambda n: n.bias, layer, jnp.zeros(outputs)) if bias else layer
 
 
 def norm_of(name: str, channels: int) -> list[Any]:
