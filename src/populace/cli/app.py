@@ -117,6 +117,24 @@ def show(
 
 
 @app.command()
+def profile(
+    layers: Annotated[list[str], typer.Argument(metavar="[LAYER]...", help="Layers to measure, or `all`; none lists them.", show_default=False)] = [],  # noqa: B006
+    sizes: Annotated[str | None, typer.Option(metavar="A,B,C", help="Sizes to measure [default: the layer's own].", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to [default: a new one in profiles/].", show_default=False)] = None,
+    repeats: Annotated[int, typer.Option(help="Timings of each program, of which the median counts.", min=1)] = 7,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure what layers cost by size: time, FLOPs, bytes, memory, and how each of them grows.
+
+    Examples: `populace profile conv2d lstm`, `populace profile attention linear-attention
+    --sizes 1024,2048,4096,8192`.
+    """
+    from populace.cli.profile import profile as measure
+
+    measure(layers, sizes, out, repeats, as_json)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what populace found here: backend, devices, versions, cache, and what is missing."""
     from populace.cli.inform import diagnose

@@ -1,1 +1,49 @@
 """Layers: pure Equinox modules on one example, channels last; they know nothing of training."""
+
+from populace.nn.attention import attention
+from populace.nn.autoregressive import AutoregressiveWindow
+from populace.nn.buffer import Buffer, trainable
+from populace.nn.conv import Conv, Conv1d, Conv2d, Conv3d, convolve
+from populace.nn.decomposed import convolve_decomposed, gradient_decomposed
+from populace.nn.dropout import Dropout
+from populace.nn.feature_maps import EluFeatures, FeatureMap, RandomFeatures, ReluFeatures
+from populace.nn.halo import Exchange, Part, decompose, exchange
+from populace.nn.linear_attention import LinearAttention, LinearState, linear_attention
+from populace.nn.low_rank import ProjectedAttention, low_rank_attention, rank_errors
+from populace.nn.masked import MaskedConv, MaskedConv1d, MaskedConv2d
+from populace.nn.multi_head import MultiHeadAttention
+from populace.nn.normalisation import BatchNorm
+from populace.nn.pooling import (
+    AveragePool1d,
+    AveragePool2d,
+    AveragePool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    average_pool,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+)
+from populace.nn.recurrent import GRU, LSTM, Elman, LinearRecurrence, Recurrent
+from populace.nn.stack import Stack
+from populace.nn.transposed import (
+    ConvTranspose,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    convolve_transposed,
+)
+from populace.nn.wavenet import WaveNet
+
+__all__ = [
+    "GRU", "LSTM", "AutoregressiveWindow", "AveragePool1d", "AveragePool2d", "AveragePool3d", "BatchNorm",
+    "Buffer", "Conv", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose", "ConvTranspose1d", "ConvTranspose2d",
+    "ConvTranspose3d", "Dropout", "Elman", "EluFeatures", "Exchange", "FeatureMap", "LinearAttention",
+    "LinearRecurrence", "LinearState", "MaskedConv", "MaskedConv1d", "MaskedConv2d", "MaxPool1d",
+    "MaxPool2d", "MaxPool3d", "MultiHeadAttention", "Part", "ProjectedAttention", "RandomFeatures",
+    "Recurrent", "ReluFeatures", "Stack", "WaveNet", "attention", "average_pool", "convolve",
+    "convolve_decomposed", "convolve_transposed", "decompose", "exchange", "global_average_pool",
+    "global_max_pool", "gradient_decomposed", "linear_attention", "low_rank_attention", "max_pool",
+    "rank_errors", "trainable",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Analysis: how gradients flow, and what layers cost."""

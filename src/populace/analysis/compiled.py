@@ -1,0 +1,133 @@
+"""What one program costs: counted by the compiler, and measured by the clock."""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+
+_SHORTEST = 2e-3
+"""Seconds that one timing lasts at least: the program is called as often as that takes."""
+_CALLS = re.compile(r'custom_call_target="([^"]+)"')
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the compiler says of a program, before it runs.
+
+    `flops` and `bytes` are XLA's own cost analysis of the optimised program. It counts the body of a
+    loop once; here the body of every `scan` is counted as often as it runs. `memory` is the most
+    that is held at once: arguments, results and temporaries, in bytes.
+    """
+
+    flops: float
+    bytes: float
+    memory: int
+    uncounted: tuple[str, ...] = ()
+    """What `flops` and `bytes` leave out: library calls such as an SVD, and repeats of `while`."""
+
+
+class Program:
+    """A function, compiled for the arrays among its arguments."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self._arrays, rest = eqx.partition(args, eqx.is_array)
+
+        def run(arrays: Any) -> Any:
+            return eqx.filter(function(*eqx.combine(arrays, rest)), eqx.is_array)
+
+        self._traced = jax.jit(run).trace(self._arrays)
+        self._compiled = self._traced.lower().compile()
+        self._calls = 0
+
+    def counts(self) -> Counts:
+        """Return FLOPs, bytes and memory; compiles the body of every loop once more."""
+        uncounted: set[str] = set(_CALLS.findall(self._compiled.as_text() or ""))
+        flops, moved = _cost(self._compiled) + _repeated(self._traced.jaxpr.jaxpr, uncounted)
+        memory: Any = self._compiled.memory_analysis()
+        held = (
+            memory.argument_size_in_bytes
+            + memory.output_size_in_bytes
+            + memory.temp_size_in_bytes
+            - memory.alias_size_in_bytes
+        )
+        return Counts(float(flops), float(moved), int(held), tuple(sorted(uncounted)))
+
+    def seconds(self) -> float:
+        """Run it, wait, and return the seconds of one call: the mean of as many as last 2 ms."""
+        if not self._calls:
+            self._time(1)  # the first call also loads the program
+            self._calls = 1
+            while (taken := self._time(self._calls)) < _SHORTEST:
+                self._calls = max(2 * self._calls, int(self._calls * _SHORTEST / max(taken, 1e-9)))
+        return self._time(self._calls) / self._calls
+
+    def _time(self, calls: int) -> float:
+        start = time.perf_counter()
+        for _ in range(calls):
+            jax.block_until_ready(self._compiled(self._arrays))
+        return time.perf_counter() - start
+
+
+def memory_here() -> int:
+    """Return how many bytes a program may use: of the device, or of the machine and its limits."""
+    device = jax.local_devices()[0]
+    if limit := (device.memory_stats() or {}).get("bytes_limit"):
+        return int(limit)
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError, ValueError):  # no such limit: not Linux, or `max`
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found)
+
+
+def _repeated(jaxpr: Jaxpr, uncounted: set[str]) -> np.ndarray:
+    """Return the FLOPs and bytes of all turns of all loops that XLA has not counted already.
+
+    With X(body) what XLA says of a body that is compiled by itself, and R what is returned here, a loop
+    of n turns costs `n (X(body) + R(body))`, of which XLA counts `X(body)` once, or as often as the
+    body stands in the unrolled program.
+    """
+    total = np.zeros(2)
+    for equation in jaxpr.eqns:
+        inside = [_repeated(part, uncounted) for part in _parts(equation.params)]
+        if not inside:
+            continue
+        if equation.primitive.name == "scan":
+            body, turns, unroll = (equation.params[name] for name in ("jaxpr", "length", "unroll"))
+            standing = min(turns, unroll + turns % max(unroll, 1))
+            total += turns * inside[0] + (turns - standing) * _cost(_compile(body))
+        elif equation.primitive.name == "cond":
+            total += max(inside, key=lambda cost: cost[0])
+        else:
+            total += sum(inside)
+            if equation.primitive.name == "while":
+                uncounted.add("every turn but one of a while loop")
+    return total
+
+
+def _parts(params: dict[str, Any]) -> Iterator[Jaxpr]:
+    """Yield the programs within a program: bodies, branches, functions that are called."""
+    for value in params.values():
+        for part in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(part, ClosedJaxpr):
+                yield part.jaxpr
+            elif isinstance(part, Jaxpr):
+                yield part
+
+
+def _compile(body: ClosedJaxpr) -> Any:
+    inputs = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in body.in_avals]
+    return jax.jit(jaxpr_as_fun(body)).lower(*inputs).compile()
+
+
+def _cost(compiled: Any) -> np.ndarray:
+    found = compiled.cost_analysis() or {}
+    return np.asarray([found.get("flops", 0.0), found.get("bytes accessed", 0.0)])

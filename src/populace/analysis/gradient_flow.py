@@ -1,0 +1,216 @@
+"""Gradient flow: what becomes of a gradient on its way through many layers or many time steps.
+
+A gradient that flows back through n links is multiplied by the transpose of the Jacobian
+`J_n = dx_n/dx_0`. Its largest singular value is the most it can grow by; where that falls by a factor
+with every link, early links cannot learn from late errors.
+
+Sources: Bengio, Simard and Frasconi 1994, "Learning Long-Term Dependencies with Gradient Descent is
+Difficult"; Pascanu, Mikolov and Bengio 2013, "On the Difficulty of Training Recurrent Neural Networks"
+(https://arxiv.org/abs/1211.5063).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+
+from populace.analysis import spectrum
+from populace.analysis.chain import Chain, Depth, Time
+from populace.analysis.fit import slope
+from populace.errors import UsageError, unknown
+from populace.statistics import Interval
+
+Method = Literal["auto", "exact", "iterative"]
+Verdict = Literal["vanishing", "stable", "exploding"]
+
+LIPSCHITZ = {"identity": 1.0, "relu": 1.0, "tanh": 1.0, "elu": 1.0, "softplus": 1.0, "sigmoid": 0.25}
+"""The largest slope of each activation function."""
+
+WIDEST_EXACT = 128
+"""Up to this many numbers in every state, `method="auto"` multiplies the Jacobians out."""
+
+TENFOLD = 1.0
+"""How many powers of ten a gradient may change by along the whole chain and still be stable."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The singular values of `J_1 ... J_n`, as base-10 logarithms: a float would under- or overflow."""
+
+    through: Literal["depth", "time"]
+    method: Literal["exact", "iterative"]
+    log_values: tuple[np.ndarray, ...]
+    """One array per link, sorted downwards: all values if exact, the largest if iterative."""
+    log_bound: np.ndarray | None = None
+    """The analytic upper bound on the largest, one per link, if one was given."""
+    converged: bool = True
+    """False if an iterative value may be too small."""
+
+    @property
+    def links(self) -> int:
+        """Number of layers or time steps."""
+        return len(self.log_values)
+
+    @property
+    def log_largest(self) -> np.ndarray:
+        """Logarithm of the largest singular value after each link."""
+        return np.asarray([values[0] for values in self.log_values])
+
+    @property
+    def rate(self) -> Interval:
+        """The factor that the largest singular value changes by in one link, with its 95 % interval.
+
+        `10^slope` of the least-squares line through the logarithms over the link number. Where a
+        gradient has died altogether it is 0.
+        """
+        if not np.isfinite(self.log_largest).all():
+            return Interval(0.0, 0.0, 0.0)
+        line = slope(np.arange(1, self.links + 1), self.log_largest)
+        return Interval(10.0**line.value, 10.0**line.low, 10.0**line.high)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether gradients vanish, explode, or neither, over the chain as long as it is.
+
+        With the rate r and n links: `vanishing` if `r^n < 1/10` at the upper end of the interval of r,
+        `exploding` if `r^n > 10` at its lower end, and otherwise `stable`: neither is shown.
+        """
+        rate = self.rate
+        if rate.high <= 0 or self.links * math.log10(rate.high) < -TENFOLD:
+            return "vanishing"
+        if rate.low > 0 and self.links * math.log10(rate.low) > TENFOLD:
+            return "exploding"
+        return "stable"
+
+    def __str__(self) -> str:
+        unit = "layer" if self.through == "depth" else "step"
+        text = (
+            f"{self.verdict}: x {self.rate.value:.3g} per {unit} ({self.rate.low:.3g} to "
+            f"{self.rate.high:.3g}), {scientific(self.log_largest[-1])} over {self.links} {unit}s"
+        )
+        return text if self.log_bound is None else f"{text} (bound {scientific(self.log_bound[-1])})"
+
+
+def through_depth(
+    layers: Sequence[Callable[[Any], Any]],
+    x: Any,
+    *,
+    bound: ArrayLike | None = None,
+    method: Method = "auto",
+) -> Flow:
+    """Follow the gradient through layers: the singular values of `dx_l/dx_0`, `x_l = layer_l(x_(l-1))`.
+
+    Cost: `exact` O(n w^3) for n layers of width w, `iterative` O(n^2) layer calls, forward and backward.
+
+    Args:
+        layers: what maps one activation to the next: Equinox modules or functions. Put an activation
+            function into the layer before it, so that a link is what the rate should be per.
+        x: the input, an array or a pytree of arrays of floats.
+        bound: logarithm of an upper bound after each layer, from `analytic_bound`.
+        method: `exact` (dense Jacobians, all values), `iterative` (products only, the largest value), or
+            `auto`: exact where no activation has more than 128 numbers.
+
+    Raises:
+        UsageError: fewer than 3 layers, what is not floats, NaN or infinity, a bound of another length.
+
+    """
+    if len(layers) < 3:
+        raise UsageError(f"gradient flow needs at least 3 layers for a rate, got {len(layers)}")
+    return _flow("depth", Depth(layers, x), bound, method)
+
+
+def through_time(
+    step: Callable[..., Any],
+    state: Any,
+    inputs: Any = None,
+    *,
+    steps: int | None = None,
+    bound: ArrayLike | None = None,
+    method: Method = "auto",
+) -> Flow:
+    """Follow the gradient through time: the singular values of `ds_t/ds_0`, `s_t = step(s_(t-1), x_t)`.
+
+    Cost: `exact` O(n w^3) for n steps of a state of w numbers, `iterative` O(n^2) steps in one program.
+
+    Args:
+        step: returns the next state, from the state and, where inputs are given, the input.
+        state: the first state, an array or a pytree of arrays of floats, such as the `(h, c)` of an LSTM.
+        inputs: arrays with the time axis first; without, `step(state)` is called `steps` times.
+        steps: number of steps where there are no inputs.
+        bound: as in `through_depth`.
+        method: as in `through_depth`.
+
+    Raises:
+        UsageError: fewer than 3 steps, neither or both of inputs and steps, a step that changes the
+            state's shape, what is not floats, NaN or infinity, a bound of another length.
+
+    """
+    if (inputs is None) == (steps is None):
+        raise UsageError("gradient flow through time needs either inputs or steps, and not both")
+    if inputs is not None:
+        lengths = {np.shape(a)[0] if np.ndim(a) else 0 for a in jax.tree.leaves(inputs)}
+        if len(lengths) != 1:
+            raise UsageError(f"gradient flow: the inputs have {sorted(lengths)} steps, expected one length")
+        (steps,) = lengths
+    if steps is None or steps < 3:
+        raise UsageError(f"gradient flow needs at least 3 steps for a rate, got {steps}")
+    return _flow("time", Time(step, state, inputs, steps), bound, method)
+
+
+def analytic_bound(weights: Sequence[ArrayLike], activation: str = "relu") -> np.ndarray:
+    """Return the logarithm of an upper bound on the largest singular value after each link.
+
+        sigma_max(J_l) <= prod over i <= l of slope * sigma_max(W_i)
+
+    where slope is the largest of the activation function. Two cases that are in every textbook: the
+    scalar ReLU chain `x_l = relu(w_l x_(l-1))`, `0 <= |dx_n/dx_0| <= prod |w_i|`; and the recurrence
+    `x_(t+1) = sigmoid(W x_t)`, `sigma_max(dx_n/dx_1) <= (sigma_max(W) / 4)^(n-1)`: give `[W] * (n - 1)`.
+
+    Args:
+        weights: one matrix (or one number) per link.
+        activation: identity, relu, tanh, elu, softplus or sigmoid.
+
+    Raises:
+        UsageError: an unknown activation, or weights that are not matrices.
+
+    """
+    if activation not in LIPSCHITZ:
+        raise unknown("activation", activation, LIPSCHITZ)
+    logs: dict[int, float] = {}
+    weights = list(weights)
+    for i, w in enumerate(weights):
+        if id(w) in logs:  # the same matrix in every step of a recurrence
+            continue
+        matrix = np.atleast_2d(np.asarray(w, np.float64))
+        if matrix.ndim != 2:
+            raise UsageError(f"analytic bound: weight {i} has shape {np.shape(w)}, expected a matrix")
+        with np.errstate(divide="ignore"):
+            logs[id(w)] = float(np.log10(LIPSCHITZ[activation] * np.linalg.norm(matrix, 2)))
+    return np.cumsum([logs[id(w)] for w in weights])
+
+
+def scientific(log10: float) -> str:
+    """Write 10 to the power of log10 as `1.2e-345`, which need not be a float."""
+    if not math.isfinite(log10):
+        return "0" if log10 < 0 else "inf"
+    if -3 <= log10 < 4:
+        return f"{10.0**log10:.3g}"
+    whole = math.floor(log10 + 0.0022)  # what rounds to 10.0 is 1.0 of the next
+    return f"{10.0 ** (log10 - whole):.1f}e{whole:+d}"
+
+
+def _flow(through: Literal["depth", "time"], chain: Chain, bound: ArrayLike | None, method: Method) -> Flow:
+    if method not in ("auto", "exact", "iterative"):
+        raise unknown("method", method, ("auto", "exact", "iterative"))
+    links = len(chain.sizes) - 1
+    log_bound = None if bound is None else np.asarray(bound, np.float64)
+    if log_bound is not None and log_bound.shape != (links,):
+        raise UsageError(f"gradient flow: the bound has shape {log_bound.shape}, expected ({links},)")
+    if method == "exact" or (method == "auto" and max(chain.sizes) <= WIDEST_EXACT):
+        return Flow(through, "exact", spectrum.exact(chain), log_bound)
+    values, converged = spectrum.leading(chain)
+    return Flow(through, "iterative", values, log_bound, converged)

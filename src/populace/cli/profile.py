@@ -1,0 +1,200 @@
+"""The command that measures what layers cost: profile."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from populace.analysis.subjects import SUBJECTS, Subject, subject
+from populace.analysis.units import quantity
+from populace.cli.app import fail, print_json
+from populace.errors import RunError, UsageError
+from populace.folder import write
+
+_RESULT = "profile.json"
+_TOGETHER = 7  # layers that one picture can tell apart
+_FITS = (("forward", "seconds"), ("gradient", "seconds"), ("forward", "flops"))
+_HEADINGS = {
+    "seconds": ("time", "s"),
+    "flops": ("FLOP", ""),
+    "bytes": ("bytes", "B"),
+    "memory": ("peak", "B"),
+}
+
+
+def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: int, as_json: bool) -> None:
+    """Profile layers one after the other; whatever is measured is on disk at once."""
+    if not names:
+        listing()
+        return
+    named = (subject(name) for name in (SUBJECTS if "all" in names else names))
+    wanted = list({one.name: one for one in named}.values())
+    chosen = _sizes(sizes)
+    folder = _folder(out)
+    from populace import environment
+    from populace.placement import setup
+
+    setup()
+    console = Console(quiet=as_json)
+    found: dict[str, Any] = {}
+    result = environment.describe() | {"repeats": repeats}
+
+    def keep() -> None:
+        result["layers"] = [_entry(one, found[one.name]) for one in wanted if one.name in found]
+        write(folder / _RESULT, json.dumps(result, indent=1))
+
+    try:
+        for one in wanted:
+            _measure(console, one, chosen, repeats, found, keep)
+            _draw(folder / f"{one.name}.png", [one], found)
+        if 1 < len(found) <= _TOGETHER:
+            _draw(folder / "profile.png", wanted, found)
+        if len(found) > 1:
+            _summary(console, wanted, found)
+    except KeyboardInterrupt:
+        measured = sum(len(p.sizes) for p in found.values())
+        fail(f"interrupted; what was measured ({measured} sizes) is in '{folder / _RESULT}'", 130)
+    except OSError as error:
+        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
+    if as_json:
+        print_json(result)
+    console.print(f"\nprofile  {folder}", highlight=False, soft_wrap=True)
+
+
+def _measure(
+    console: Console, one: Subject, sizes: Sequence[int] | None, repeats: int,
+    found: dict[str, Any], keep: Callable[[], None],
+) -> None:  # fmt: skip
+    from populace.analysis import cost
+
+    with console.status(f"{one.name}: compiling and measuring"):
+        for grown in cost.profiled(one.name, one.build, sizes or one.sizes, repeats=repeats):
+            found[one.name] = grown
+            keep()
+    _show(console, one, found[one.name])
+
+
+def _draw(path: Path, subjects: Sequence[Subject], found: dict[str, Any]) -> None:
+    import imageio.v3 as iio
+
+    from populace.analysis import draw
+
+    drawn = [one for one in subjects if found[one.name].sizes]
+    if drawn:
+        words = {one.size for one in drawn}
+        image = draw.costs(
+            [found[one.name] for one in drawn],
+            {one.name: one.order for one in drawn},
+            size=words.pop() if len(words) == 1 else "size",
+        )
+        iio.imwrite(path, image)
+
+
+def listing() -> None:
+    """Print what can be profiled."""
+    table = _table("layer", "work", "n", "with")
+    for one in SUBJECTS.values():
+        table.add_row(one.name, f"O({one.work})", one.size, one.fixed)
+    console = Console()
+    console.print(table, highlight=False)
+    console.print("\n[dim]populace profile LAYER... measures them, `all` every one[/]", highlight=False)
+
+
+def _show(console: Console, one: Subject, found: Any) -> None:
+    """Print the costs of one layer, a row for every size, and the exponents under them."""
+    console.print(
+        f"\n[bold]{one.name}[/]  work O({one.work}), memory O({one.memory}), n the {one.size}",
+        highlight=False,
+    )
+    if one.fixed:
+        console.print(f"  {one.fixed}", highlight=False)
+    for line in found.missing:
+        console.print(f"  left out  size {line}", highlight=False, soft_wrap=True)
+    if not found.sizes:
+        return
+    columns = [(which, name) for name in _HEADINGS for which in ("forward", "gradient")]
+    table = _table("n", right=True)
+    for which, name in columns:
+        table.add_column(
+            _HEADINGS[name][0] if which == "forward" else "+ grad", justify="right", no_wrap=True
+        )
+    for i, size in enumerate(found.sizes):
+        cells = (quantity(found.values(which, name)[i], _HEADINGS[name][1]) for which, name in columns)
+        table.add_row(f"{size:,}", *cells, end_section=size == found.sizes[-1])
+    fits = [found.exponent(which, name) for which, name in columns]
+    table.add_row("exponent", *(_number(p.value) for p in fits), style="bold")
+    table.add_row("± 95 %", *(_number(p.high - p.value) for p in fits))
+    table.add_row("on paper", *(str(one.order) if name == "flops" else "" for _, name in columns))
+    console.print(table, highlight=False)
+    for line in found.uncounted:
+        console.print(f"  FLOP and bytes leave out {line}", highlight=False, soft_wrap=True)
+
+
+def _summary(console: Console, wanted: Sequence[Subject], found: dict[str, Any]) -> None:
+    """Print the exponents of all layers, one row each."""
+    table = _table("exponent of n", "on paper", "time", "with gradient", "FLOP", "")
+    for one in wanted:
+        fits = [_fit(found[one.name].exponent(*cell)) for cell in _FITS]
+        table.add_row(one.name, f"O({one.work})", *fits, "*" if found[one.name].uncounted else "")
+    console.print()
+    console.print(table, highlight=False)
+    if any(found[one.name].uncounted for one in wanted):
+        console.print("* FLOP leave something out: see its own table", highlight=False)
+
+
+def _entry(one: Subject, found: Any) -> dict[str, Any]:
+    """Return a layer's profile as it stands in `profile.json`, with None for NaN."""
+    passes = {}
+    for which in ("forward", "gradient"):
+        costs = getattr(found, which)
+        values = {name: found.values(which, name) for name in _HEADINGS}
+        fits = {name: found.exponent(which, name).as_list() for name in _HEADINGS}
+        passes[which] = values | {"times": [cost.times for cost in costs], "exponents": fits}
+    paper = {"work": one.work, "order": one.order, "memory": one.memory, "n": one.size, "with": one.fixed}
+    left = {"uncounted": found.uncounted, "missing": found.missing}
+    return {"name": one.name, "documented": paper, "sizes": found.sizes} | passes | left
+
+
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    from populace.analysis.cost import checked
+
+    if text is None:
+        return None
+    try:
+        return checked([int(part) for part in text.split(",")])
+    except ValueError:  # UsageError is one: of numbers that are whole, and wrong all the same
+        raise UsageError(
+            f"--sizes needs at least 3 different whole numbers above 0, such as 64,128,256, got '{text}'"
+        ) from None
+
+
+def _folder(out: Path | None) -> Path:
+    """Make the folder for what comes out; files of an earlier profile in it are replaced."""
+    folder = out if out is not None else Path("profiles") / time.strftime("%Y%m%d-%H%M%S")
+    if folder.is_file():
+        raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
+    return folder
+
+
+def _table(*headings: str, right: bool = False) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "with")
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def _fit(p: Any) -> str:
+    return f"{p.value:.2f} ± {p.high - p.value:.2f}" if math.isfinite(p.value) else "-"
