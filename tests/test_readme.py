@@ -36,6 +36,7 @@ assert all(s["fresh"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.r
 assert run.results()["examined"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
 """,
+    "docs/layers/decomposed.md": "assert len(mesh.devices) == 4",
     "docs/layers/building-blocks.md": "assert y.shape == (3,)",
     "docs/statistics.md": """
 assert 0 <= chance.low <= chance.value <= chance.high <= 1
