@@ -35,7 +35,7 @@ def test_help_imports_no_jax():
     assert printed.endswith("jax imported: False")
 
 
-COMMANDS = ("run", "resume", "evaluate", "report", "list", "show", "doctor")
+COMMANDS = ("run", "resume", "evaluate", "report", "list", "show", "profile", "doctor")
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -58,6 +58,7 @@ OPTIONS = {
     "resume": "--json --quiet --no-report",
     "evaluate": "--episodes --backend --seed --json",
     "report": "--out",
+    "profile": "--sizes --out --repeats --json",
     "doctor": "--json",
 }
 
@@ -102,7 +103,7 @@ def test_show_a_recipe_tells_who_trains_and_how(cli, name):
     assert found.code == 0
     assert recipe.about in " ".join(found.out.split())
     assert f"{len(recipe.population())} members" in found.out
-    for path in [*recipe.population().axes, "discount", "run.", "checkpoint_every"]:
+    for path in [*recipe.population().axes, "learning_rate", "run.", "checkpoint_every"]:
         assert path in found.out
 
 

@@ -1,1 +1,6 @@
-"""Analysis: how gradients flow, and what layers cost."""
+"""Analysis: gradient flow through depth and time, what layers cost, a kernel fitted by descent."""
+
+from populace.analysis.cost import Profile, profile
+from populace.analysis.gradient_flow import Flow, analytic_bound, through_depth, through_time
+
+__all__ = ["Flow", "Profile", "analytic_bound", "profile", "through_depth", "through_time"]

@@ -118,7 +118,7 @@ def show(
 
 @app.command()
 def profile(
-    layers: Annotated[list[str], typer.Argument(metavar="[LAYER]...", help="Layers to measure, or `all`; none lists them.", show_default=False)] = [],  # noqa: B006
+    layers: Annotated[list[str], typer.Argument(metavar="LAYER", help="Layers to measure, or `all`; none lists them.", show_default=False)] = [],  # noqa: B006
     sizes: Annotated[str | None, typer.Option(metavar="A,B,C", help="Sizes to measure [default: the layer's own].", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [default: a new one in profiles/].", show_default=False)] = None,
     repeats: Annotated[int, typer.Option(help="Timings of each program, of which the median counts.", min=1)] = 7,

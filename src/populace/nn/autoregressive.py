@@ -10,8 +10,6 @@ from jax import lax
 
 from populace.errors import UsageError
 
-_UNROLL = 8
-
 
 class AutoregressiveWindow(eqx.Module):
     """Predicts `y_{t+1} = W vec(x_{t-k+1..t}) + b`, a vector autoregression of order k.
@@ -99,7 +97,7 @@ class AutoregressiveWindow(eqx.Module):
             return jnp.concatenate([past[self.features :], y]), y
 
         past = history[-self.window :].astype(jnp.result_type(history, self.W)).ravel()
-        return lax.scan(step, past, None, length=steps, unroll=_UNROLL)[1]
+        return lax.scan(step, past, None, length=steps)[1]
 
     def _check(self, x: jax.Array) -> jax.Array:
         x = jnp.asarray(x)

@@ -93,7 +93,7 @@ class Window:
             pads = list(self.padding)
         padded = tuple(n + low + high for n, (low, high) in zip(sizes, pads))
         if any(n < span for n, span in zip(padded, self.span)):
-            dilated = f" (spanning {self.span})" if self.span != self.size else ""
+            dilated = f" spanning {self.span}" if self.span != self.size else ""
             grown = f" padded to {padded}" if padded != tuple(sizes) else ""
             raise UsageError(
                 f"{self.layer}: input of spatial size {tuple(sizes)}{grown} is smaller than its kernel "
