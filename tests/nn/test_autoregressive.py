@@ -36,16 +36,14 @@ def make(features, window, steps):
     return layer, jax.random.normal(jax.random.key(steps), (steps, features))
 
 
-@pytest.mark.parametrize(
-    ("features", "window", "steps"), [(1, 1, 1), (1, 4, 9), (3, 1, 5), (3, 5, 5), (2, 4, 11)]
-)
+@pytest.mark.parametrize(("features", "window", "steps"), [(1, 1, 1), (3, 5, 5), (2, 4, 11)])
 def test_predicts_every_next_step(features, window, steps):
     layer, x = make(features, window, steps)
     assert layer(x).shape == (steps - window + 1, features)
     check_layer(layer, (x,), predictions)
 
 
-@pytest.mark.parametrize(("features", "window", "ahead"), [(1, 1, 1), (1, 4, 13), (3, 2, 8), (2, 5, 3)])
+@pytest.mark.parametrize(("features", "window", "ahead"), [(1, 4, 13), (3, 2, 8)])
 def test_forecast_feeds_predictions_back(features, window, ahead):
     class Forecast(eqx.Module):
         inner: AutoregressiveWindow

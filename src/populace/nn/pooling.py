@@ -166,12 +166,7 @@ def _mean_of(x: jax.Array, window: Window) -> jax.Array:
     total = _pool(x, window, 0, _total)
     if window.padding == "valid":
         return total / math.prod(window.size)
-    seen = jnp.ones((*x.shape[:-1], 1), total.dtype)
-    return total / _pool(seen, window, 0, _total)
-
-
-def _total(parts: list[jax.Array]) -> jax.Array:
-    return functools.reduce(operator.add, parts)
+    return total / _pool(jnp.ones((*x.shape[:-1], 1), total.dtype), window, 0, _total)
 
 
 def _pool(
@@ -180,13 +175,15 @@ def _pool(
     check_input(window.layer, x.shape, len(window.size))
     pads = window.pads(x.shape[:-1])
     if any(side >= k for pair, k in zip(pads, window.size) for side in pair):
-        raise UsageError(
-            f"{window.layer}: padding must be below the window, got {pads} for a window of {window.size}"
-        )
+        raise UsageError(f"{window.layer}: padding must be below the window {window.size}, got {pads}")
     for axis, move in enumerate(picks(window, x.shape[:-1])):
         padded = move.pad(x, axis, filling)
         x = reduce([move.take(padded, axis, tap) for tap in range(window.size[axis])])
     return x
+
+
+def _total(entries: list[jax.Array]) -> jax.Array:
+    return functools.reduce(operator.add, entries)
 
 
 @jax.custom_jvp
