@@ -104,6 +104,25 @@ def test_each_member_is_flagged_at_its_own_step(strategy, window):
         assert steps_taken == (60 if expected[member.index] < 0 else expected[member.index])
 
 
+@pytest.mark.parametrize("strategy", ["vmap", "map", "2"])
+def test_a_halt_loses_no_window_of_metrics(strategy):
+    # A window is dispatched before the host has seen that the one before it halted. Where the engine
+    # pauses after each, it never is: the same numbers, bit for bit, must come of both.
+    population = sweep(Quadratic(), {"fuse": [1e9, 13.0, 14.0, 33.0]}, seeds=2)
+    ears = []
+    for pausing in (False, True):
+        engine, ear = Engine(population, strategy), Ear()
+        engine.listeners.append(ear)
+        engine.train(50, window=5, evaluate_every=0, wants_pause=lambda pausing=pausing: pausing)
+        ears.append(ear)
+    ends = [w.step for w in ears[0].windows]
+    assert ends == [w.step for w in ears[1].windows] == list(range(5, 51, 5))
+    for ahead, settled in zip(ears[0].windows, ears[1].windows):
+        np.testing.assert_array_equal(ahead.metrics["loss"], settled.metrics["loss"])
+        np.testing.assert_array_equal(ahead.diverged_at, settled.diverged_at)
+        assert np.isfinite(ahead.metrics["loss"][:2]).all()
+
+
 def test_metrics_of_windows_add_up():
     population, ears = sweep(Quadratic(), seeds=3), []
     for window in (5, 20):

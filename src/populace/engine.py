@@ -159,8 +159,8 @@ class Engine:
         self._since = time.perf_counter()
         for end in self._ends(steps, window, evaluate_every):
             following = self._dispatch(end)
-            if pending is not None:
-                self._finish(pending)
+            if pending is not None and self._finish(pending):
+                self._catch_up(following)  # it was dispatched to batches that had halted
             pending = following
             due = end == steps or (evaluate_every > 0 and end % evaluate_every == 0)
             if due or wants_pause():
@@ -238,9 +238,10 @@ class Engine:
             pending.diverged_at.append(jnp.copy(cohort.carry.diverged_at))
         return pending
 
-    def _finish(self, pending: _Pending) -> None:
-        """Wait for a window, bring halted batches to its end, and tell the listeners."""
-        if min(int(np.min(steps)) for steps in pending.steps) < pending.end:
+    def _finish(self, pending: _Pending) -> bool:
+        """Wait for a window, tell the listeners, and return whether a batch had halted in it."""
+        halted = min(int(np.min(steps)) for steps in pending.steps) < pending.end
+        if halted:
             self._catch_up(pending)
         columns, diverged_at = self.columns(pending.sums), self.gather(pending.diverged_at)
         diverged_at = np.where(diverged_at > pending.end, -1, diverged_at)
@@ -249,14 +250,17 @@ class Engine:
         self.step, self.training_seconds = pending.end, self.training_seconds + seconds
         for listener in self.listeners:
             listener.on_window(Window(pending.end, columns, diverged_at, seconds))
+        return halted
 
     def _catch_up(self, pending: _Pending) -> None:
+        """Set diverged members aside and bring their batches to the end of a window."""
         for i, cohort in enumerate(self.cohorts):
             while int(np.min(cohort.carry.step)) < pending.end:
                 cohort.set_aside()
                 cohort.carry, more = cohort.program.advance(cohort.carry, pending.end)
                 pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
-            pending.diverged_at[i] = cohort.carry.diverged_at
+            pending.steps[i] = jnp.copy(cohort.carry.step)
+            pending.diverged_at[i] = jnp.copy(cohort.carry.diverged_at)
 
     def columns(self, per_cohort: list[dict[str, Mean]]) -> Columns:
         """Put the cohorts' metrics together: one value per member; NaN where nothing was measured."""
