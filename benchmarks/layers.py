@@ -29,7 +29,10 @@ def main() -> None:
     print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.")
     for section in args.sections or SECTIONS:
         case = importlib.import_module(f"layer_cases.{section.replace('-', '_')}")
-        print(f"\n## {section}, load {os.getloadavg()[0]:.1f}\n\n{case.table(args.torch, args.repeats)}", flush=True)
+        print(
+            f"\n## {section}, load {os.getloadavg()[0]:.1f}\n\n{case.table(args.torch, args.repeats)}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
