@@ -2,7 +2,7 @@
 
 An arc carries something from its source to its target. Arcs lie target by target (compressed sparse rows),
 so that what a target receives is one run of them and can be added up in a fixed order, without atomics.
-The gradient flows the other way, from targets to sources, and needs the same of sources: `back` is that order.
+The gradient flows the other way, from targets to sources, and needs the same of those: `back` is that order.
 
 The matrix with a row for each target, a column for each source and an entry for each arc need not be square:
 the sparse features of a bag of words are arcs from words to documents.
