@@ -129,7 +129,7 @@ def _download(dataset: str, file: Remote, missing: list[str]) -> Path:
                     return _take(url, file, folder)
                 except _UnavailableError as why:
                     failures[url] = why
-                    _log.info("%s: %s", url, why)
+                    _log.debug("%s: %s", url, why)
             if attempt + 1 < ROUNDS and any(why.again for why in failures.values()):
                 time.sleep(PAUSE)
     except OSError as error:

@@ -168,6 +168,15 @@ class Learner(Settings):
         """
         return self
 
+    def for_seed(self, seed: int) -> Self:
+        """Return the learner as it is for the members of a seed; by default as it is.
+
+        What a seed decides besides randomness, such as the fold of a cross-validation, is a `float` field
+        that is no setting: members then differ in it, and still share one program.
+        """
+        del seed
+        return self
+
     def check(self) -> None:
         """Raise a `UsageError` for settings that are sound each but not together.
 

@@ -130,7 +130,7 @@ class Population:
         by_structure: dict[Any, list[tuple[Learner, Member]]] = {}
         learners = [self.learner_of(i) for i in range(len(self.settings))]
         for member in self.members:
-            learner = learners[member.setting]
+            learner = learners[member.setting].for_seed(member.seed)
             key = (jax.tree.structure(learner), tuple(_shape(x) for x in jax.tree.leaves(learner)))
             by_structure.setdefault(key, []).append((learner, member))
         return tuple(_stack(pairs) for pairs in by_structure.values())

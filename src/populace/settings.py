@@ -203,6 +203,8 @@ def _fields(cls: type[Settings]) -> tuple[Field, ...]:
 def _replace(module: S, path: list[str], value: Any, whole: str) -> S:
     fields = {field.name: field for field in _fields(type(module))}
     name, rest = path[0], path[1:]
+    if rest == ["kind"] and name in fields and fields[name].nested:
+        rest = []  # `network.kind` is what a recipe calls it; the kind alone says the same
     if name not in fields:
         known = [p for p, _, _ in walk(module)]
         prefix = whole.rsplit(".", len(rest) + 1)[0] + "." if whole != ".".join(path) else ""

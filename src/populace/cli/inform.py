@@ -78,6 +78,7 @@ def diagnose(as_json: bool) -> None:
     import jax
 
     from populace import environment
+    from populace.nn import native
     from populace.placement import cache_dir, setup
 
     setup()
@@ -90,6 +91,10 @@ def diagnose(as_json: bool) -> None:
         missing.append("tensorboard: logs are written all the same; pip install tensorboard to read them")
     if jax.default_backend() == "cpu" and shutil.which("nvidia-smi"):
         missing.append("an NVIDIA GPU is here, JAX does not see it; pip install 'jax[cuda13]'")
+    if reason := native.missing():
+        missing.append(
+            f"native kernels: graphs are computed by XLA, slower on CPU; {reason}; {native.ADVICE}"
+        )
     found = environment.describe()
     found |= {"cache": str(cache), "cache_mb": round(size / 1e6, 1), "missing": missing}
     if as_json:

@@ -1,5 +1,6 @@
 """Progress: a live line in a terminal, plain lines elsewhere, nothing when quiet."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -116,12 +117,30 @@ class Progress:
         return grid
 
 
+class _Told(logging.Handler):
+    """Hands what the library logs, such as a download, to the display."""
+
+    def __init__(self, display: Progress) -> None:
+        super().__init__(logging.INFO)
+        self.display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record as a line."""
+        self.display.say(record.getMessage())
+
+
 @contextmanager
 def progress(silent: bool, steps: int) -> Iterator[Progress]:
     """Yield the display that fits where standard output goes."""
     console = Console(stderr=False, quiet=silent)
     display = Progress(steps, console, live=sys.stdout.isatty() and not silent, silent=silent)
+    logger, told = logging.getLogger("populace"), _Told(display)
+    before = logger.level
+    logger.addHandler(told)
+    logger.setLevel(logging.INFO)
     try:
         yield display
     finally:
+        logger.removeHandler(told)
+        logger.setLevel(before)
         display.close()

@@ -19,6 +19,7 @@ from populace.supervised.data import Data
 from populace.supervised.networks import Network
 
 _WATCHED = 64  # pictures that TensorBoard's histograms of activations are of
+_FILTERS = ("sobel", "shift", "gaussian", "sharpen")
 DATASETS = {"digits": digits, "mnist": mnist, "cifar": cifar}
 
 
@@ -79,7 +80,8 @@ class ImageClassifier(Classifier):
         return shown
 
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
-        """Return confusion matrix, calibration, and the pictures it was surest about and wrong."""
+        """Return confusion matrix, calibration, the pictures it was surest about and wrong, and filters."""
+        from populace.images import filters
         from populace.images.gallery import mistakes
 
         x, y, rows = self._data.part("test")
@@ -88,6 +90,10 @@ class ImageClassifier(Classifier):
         return {
             **super().exhibit(state, key),
             "mistakes": mistakes(pictures, labels, probabilities, self._data.names),
+            "filters": Picture(
+                filters.show(pictures[0], _FILTERS),
+                "What a convolution can do: a test picture before and after kernels that are known.",
+            ),
         }
 
 

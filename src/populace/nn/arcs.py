@@ -75,7 +75,7 @@ class Arcs(eqx.Module):
         source, target = (x[places] for x in ends)
         order = np.lexsort((target, source)).astype(np.int32)
         rows = Rows(_offsets(target, size[0]), source, None)
-        back = Rows(_offsets(source, size[1]), target[order], order)
+        back = Rows(_offsets(source[order], size[1]), target[order], order)
         return cls(source, target, rows, back), places
 
     @property

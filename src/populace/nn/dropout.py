@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from populace.errors import UsageError
 from populace.nn.buffer import Buffer
+from populace.nn.hashing import kept, seed_pair
 
 
 class Dropout(eqx.Module):
@@ -40,3 +41,13 @@ class Dropout(eqx.Module):
         keep = 1 - self.rate.value.astype(x.dtype)
         kept = jax.random.uniform(key, x.shape, x.dtype) < keep
         return jnp.where(kept, x / keep, 0), self
+
+
+def dropped(x: jax.Array, rate: jax.Array | float, key: jax.Array) -> jax.Array:
+    """Return x with each number dropped with probability `rate`, and the others times `1 / (1 - rate)`.
+
+    Which are dropped is decided by counter-based bits ([`kept`][populace.nn.hashing.kept]): for large arrays
+    in small networks, where drawing by JAX's generator takes longer than all the rest.
+    """
+    mask = kept(seed_pair(key), x.size, rate).reshape(x.shape)
+    return jnp.where(mask, x / (1 - jnp.asarray(rate, x.dtype)), 0)

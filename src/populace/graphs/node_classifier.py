@@ -1,0 +1,319 @@
+"""NodeClassifier: the class of each node of a graph, from few nodes whose class is known."""
+
+import dataclasses
+from functools import lru_cache
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.errors import UsageError
+from populace.graphs.data import GRAPHS, graph_named
+from populace.graphs.graph import Graph, is_known
+from populace.graphs.networks import GCN, NodePlan
+from populace.learner import Exhibit, Learner, Mean, Metrics
+from populace.nn.buffer import Buffer, trainable
+from populace.settings import setting
+from populace.supervised import metrics
+from populace.supervised.optimiser import Adam, Constant, Optimiser, Schedule, descend
+
+PARTS = ("train", "validation", "test")
+
+
+class Model(eqx.Module):
+    """A network, and which part each node is in: 1 to train on, 2 to choose by, 3 to judge by, 0 none."""
+
+    network: Any
+    part: Buffer
+
+
+class State(eqx.Module):
+    """A model while it trains.
+
+    Attributes:
+        model: network and split.
+        memory: what the optimiser remembers.
+        count: epochs trained.
+        best_loss: lowest validation loss so far.
+        best_accuracy: highest validation accuracy so far.
+        waited: epochs since either was reached, for `patience`.
+        losses: the last validation losses, for `window`.
+        stopped_at: epoch at which the member stopped early, or -1.
+
+    """
+
+    model: Model
+    memory: Any
+    count: jax.Array
+    best_loss: jax.Array
+    best_accuracy: jax.Array
+    waited: jax.Array
+    losses: jax.Array
+    stopped_at: jax.Array
+
+
+class NodeClassifier(Learner):
+    """Classifies nodes by the softmax of a graph network's outputs, trained on cross-entropy.
+
+    One step is one epoch over the whole graph: `loss = mean over training nodes of -log softmax(f(x))_y +
+    l2 / 2 |W|^2`. Score: accuracy on the validation nodes; the final evaluation is on the test nodes.
+
+    Protocols: with `run.evaluate_every` at its steps the last epoch counts (fixed epochs); with fewer, the
+    best of the evaluations by validation accuracy. `stop` ends a member's training early: `window` when its
+    validation loss rises above the mean of the last `patience` ones (Kipf and Welling 2017), `patience` when
+    neither its validation loss nor its accuracy was the best for so many epochs (Velickovic et al. 2018).
+    """
+
+    score: ClassVar[str] = "accuracy"
+    better: ClassVar[Any] = "higher"
+    unit: ClassVar[str] = "epochs"
+    trial: ClassVar[str] = ""
+
+    graph: Graph | None = None
+    judge: str = eqx.field(default="validation", static=True)
+
+    dataset: str = setting("karate", help="karate, cora, citeseer, pubmed, or another Planetoid set's name")
+    split: str = setting(
+        "public", choices=("public", "random", "per-class"),
+        help="the data set's own, or drawn by each seed: so many training nodes in all, or of each class",
+    )  # fmt: skip
+    train_nodes: int = setting(140, low=1, help="training nodes of a random split, in all or of each class")
+    validation_nodes: int = setting(500, low=0, help="validation nodes of a random split")
+    test_nodes: int = setting(1000, low=0, help="test nodes of a random split; 0 for all that are left")
+    normalise_features: bool = setting(True, help="divide a node's features by their sum")
+    network: NodePlan = setting(GCN(), help="the network")
+    learning_rate: float = setting(0.01, above=0, help="step size")
+    optimiser: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
+    schedule: Schedule = setting(Constant(), help="factor on the learning rate over the epochs")
+    l2: float = setting(5e-4, low=0, help="penalty on squared weights, inside the loss")
+    l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalised")
+    stop: str = setting("never", choices=("never", "window", "patience"), help="rule of early stopping")
+    patience: int = setting(10, low=1, help="epochs that `stop` looks back")
+
+    def ready(self) -> Self:
+        """Return the learner with its graph, loaded and normalised once for all members."""
+        if self.graph is not None:
+            return self
+        graph = _load(self.dataset, self.normalise_features, self.network.normalisation)
+        return dataclasses.replace(self, graph=graph)
+
+    @classmethod
+    def of(cls, graph: Graph, **settings: Any) -> Self:
+        """Return a learner of a graph of the user's own, which is normalised as the network asks."""
+        learner = cls(**settings)
+        return dataclasses.replace(learner, graph=_named(graph.normalised(learner.network.normalisation)))
+
+    def check(self) -> None:
+        """Raise a `UsageError` where graph, labels and split do not fit, once the graph is there."""
+        if self.judge not in PARTS:
+            raise UsageError(f"judge must be {', '.join(PARTS)}, got {self.judge!r}")
+        if self.graph is None:
+            return
+        graph = self.graph
+        if graph.x is None:
+            raise UsageError(f"{graph.name} has no features; give it some, such as numpy.eye(nodes)")
+        if graph.y is None or graph.y.ndim > 1:
+            raise UsageError(
+                f"{graph.name} has no classes of nodes; NodeClassifier needs y (N,), whole numbers"
+            )
+        if graph.classes < 2:
+            raise UsageError(f"{graph.name} has only one class; a classification needs two or more")
+        if self.split == "public":
+            if graph.train is None:
+                raise UsageError(
+                    f"{graph.name} has no split; give it one with with_split, or set split = random"
+                )
+            if graph.validation is None and self.stop != "never":
+                raise UsageError(f"stop = {self.stop} needs validation nodes; {graph.name} has none")
+        else:
+            self._check_counts(graph)
+
+    def _check_counts(self, graph: Graph) -> None:
+        known = graph.y[is_known(graph.y)]
+        counts = np.bincount(known, minlength=graph.classes)
+        each = self.split == "per-class"
+        if each and counts.min() < self.train_nodes:
+            raise UsageError(
+                f"class {counts.argmin()} of {graph.name} has {counts.min()} nodes, "
+                f"fewer than train_nodes {self.train_nodes}"
+            )
+        needed = self.train_nodes * (graph.classes if each else 1) + self.validation_nodes + self.test_nodes
+        if needed > len(known):
+            raise UsageError(
+                f"{graph.name} has {len(known)} labelled nodes, the split asks for {needed}: "
+                "lower train_nodes, validation_nodes or test_nodes"
+            )
+
+    # -- training ----------------------------------------------------------------------------------
+
+    def init(self, key: jax.Array) -> State:
+        """Return fresh weights, and the member's split."""
+        graph = self._graph
+        network_key, split_key = jax.random.split(key)
+        network = self.network.build(graph.x.shape[1], graph.classes, key=network_key)
+        part = self._fixed_parts() if self.split == "public" else self._drawn_parts(split_key)
+        return State(
+            model=Model(network, Buffer(part)),
+            memory=self.optimiser.rule().init(eqx.filter(network, trainable(network))),
+            count=jnp.int32(0),
+            best_loss=jnp.float32(jnp.inf),
+            best_accuracy=jnp.float32(-jnp.inf),
+            waited=jnp.int32(0),
+            losses=jnp.full(self.patience if self.stop == "window" else 1, jnp.inf, jnp.float32),
+            stopped_at=jnp.int32(-1),
+        )
+
+    def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
+        """Train for one epoch; a member that has stopped stays as it is."""
+        if self.stop == "never":
+            return self._epoch(state, key)
+        shapes = jax.eval_shape(lambda: self._epoch(state, key)[1])
+        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        # Under map this is a branch: what has stopped costs nothing any more.
+        return jax.lax.cond(state.stopped_at < 0, lambda: self._epoch(state, key), lambda: (state, nothing))
+
+    def _epoch(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
+        network, part = state.model.network, state.model.part.value
+        weights, rest = eqx.partition(network, trainable(network))
+
+        def loss_of(weights: Any) -> Any:
+            outputs = self._outputs(eqx.combine(weights, rest), key)
+            loss, hits = self._judged(outputs, part, 1)
+            return loss.value + self._penalty(weights), (loss, hits)
+
+        (_, (loss, hits)), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
+        moved, memory = descend(
+            weights, gradient, state.memory, optimiser=self.optimiser, weight_decay=0.0, clip=0.0,
+            rate=self.learning_rate * self.schedule.factor(state.count),
+        )  # fmt: skip
+        network = eqx.combine(moved, rest)
+        found = {"loss": loss, "training_accuracy": hits}
+        state = eqx.tree_at(
+            lambda s: (s.model.network, s.memory, s.count), state, (network, memory, state.count + 1)
+        )
+        if self.stop != "never":
+            loss, hits = self._judged(self._outputs(network, None), part, 2)
+            found |= {"validation_loss": loss, "validation_accuracy": hits}
+            state = self._watched(state, loss.value, hits.value)
+        return state, found
+
+    def _watched(self, state: State, loss: jax.Array, accuracy: jax.Array) -> State:
+        """Return the state with the rule of early stopping applied to an epoch's validation."""
+        if self.stop == "window":
+            full = state.count > self.patience
+            stop = full & (loss > jnp.mean(state.losses))
+            losses = jnp.concatenate([state.losses[1:], loss[None]])
+            state = eqx.tree_at(lambda s: s.losses, state, losses)
+        else:
+            reached = (loss <= state.best_loss) | (accuracy >= state.best_accuracy)
+            waited = jnp.where(reached, 0, state.waited + 1)
+            stop = waited >= self.patience
+            state = eqx.tree_at(lambda s: s.waited, state, waited)
+        best = jnp.minimum(loss, state.best_loss), jnp.maximum(accuracy, state.best_accuracy)
+        stopped_at = jnp.where(stop, state.count, state.stopped_at)
+        return eqx.tree_at(lambda s: (s.best_loss, s.best_accuracy, s.stopped_at), state, (*best, stopped_at))
+
+    def snapshot(self, state: State) -> Model:
+        """Return network and split."""
+        return state.model
+
+    def evaluate(self, state: Model, key: jax.Array) -> Metrics:
+        """Return accuracy and loss on the validation nodes; in the final evaluation, on the test nodes."""
+        del key
+        outputs = self._outputs(state.network, None)
+        loss, hits = self._judged(outputs, state.part.value, PARTS.index(self.judge) + 1)
+        return {"accuracy": hits, "loss": loss}
+
+    def examiner(self, episodes: int) -> Self:
+        """Return the learner whose `evaluate` judges by the test nodes."""
+        del episodes
+        return dataclasses.replace(self, judge="test")
+
+    def examined(self, episodes: int) -> str:
+        """Return in words which nodes the final evaluation looks at."""
+        del episodes
+        if self.split == "public":
+            return f"the {len(self._nodes('test')):,} test nodes"
+        return f"{self.test_nodes:,} test nodes drawn by each seed" if self.test_nodes else "all other nodes"
+
+    # -- in use ------------------------------------------------------------------------------------
+
+    def predict(self, model: Model) -> np.ndarray:
+        """Return the probability of each class for every node, (N, classes)."""
+        return np.asarray(jax.nn.softmax(self._outputs(model.network, None)))
+
+    def exhibit(self, state: Model, key: jax.Array) -> dict[str, Exhibit]:
+        """Return the graph as the network sees it, a node explained, and the confusion matrix."""
+        del key
+        from populace.graphs import explain
+
+        return explain.exhibits(self._graph, state, self.predict(state))
+
+    # -- pieces ------------------------------------------------------------------------------------
+
+    @property
+    def _graph(self) -> Graph:
+        if self.graph is None:
+            raise UsageError("NodeClassifier has no graph; make it with NodeClassifier.of(graph, ...)")
+        return self.graph
+
+    def _nodes(self, part: str) -> np.ndarray:
+        nodes = getattr(self._graph, part)
+        return np.zeros(0, np.int32) if nodes is None else nodes
+
+    def _outputs(self, network: Any, key: jax.Array | None) -> jax.Array:
+        graph = self._graph
+        x = jnp.asarray(graph.x) if isinstance(graph.x, np.ndarray) else graph.x
+        return network(x, graph.arcs, graph.weight, key=key)
+
+    def _judged(self, outputs: jax.Array, part: jax.Array, which: int) -> tuple[Mean, Mean]:
+        """Return loss and accuracy over the nodes of a part."""
+        y = jnp.maximum(jnp.asarray(self._graph.y), 0)
+        weight = (part == which).astype(outputs.dtype)
+        count = jnp.sum(weight)
+        loss = jnp.sum(metrics.cross_entropy(outputs, y) * weight)
+        return Mean(loss, count), Mean(jnp.sum(metrics.correct(outputs, y) * weight), count)
+
+    def _penalty(self, weights: Any) -> jax.Array:
+        layers = weights.layers[:1] if self.l2_layers == "first" else weights.layers
+        matrices = [w for w in jax.tree.leaves(layers) if w is not None and w.ndim > 1]
+        return self.l2 / 2 * sum((jnp.sum(w**2) for w in matrices), start=jnp.zeros(()))
+
+    def _fixed_parts(self) -> jax.Array:
+        part = jnp.zeros(self._graph.nodes, jnp.int8)
+        for number, name in enumerate(PARTS, 1):
+            part = part.at[self._nodes(name)].set(number)
+        return part
+
+    def _drawn_parts(self, key: jax.Array) -> jax.Array:
+        """Draw a member's own split from the nodes whose label is known."""
+        graph, each = self._graph, self.split == "per-class"
+        order = jax.random.permutation(key, graph.nodes)
+        y = jnp.asarray(graph.y)[order]
+        first = jnp.zeros(graph.nodes, bool)
+        if each:
+            own = jax.nn.one_hot(y, graph.classes, dtype=jnp.int32)
+            rank = jnp.sum((jnp.cumsum(own, 0) - 1) * own, -1)  # how many of its class come before
+            first = (y >= 0) & (rank < self.train_nodes)
+        # Those that train come first, those without a label last; else the order is the drawn one.
+        order = order[jnp.argsort(jnp.where(first, 0, jnp.where(y >= 0, 1, 2)), stable=True)]
+        held = (train := self.train_nodes * (graph.classes if each else 1)) + self.validation_nodes
+        end = held + self.test_nodes if self.test_nodes else jnp.sum(y >= 0)
+        place = jnp.arange(graph.nodes)
+        part = jnp.select([place < train, place < held, place < end], [1, 2, 3], 0)
+        return jnp.zeros(graph.nodes, jnp.int8).at[order].set(part.astype(jnp.int8))
+
+
+@lru_cache(maxsize=8)
+def _load(dataset: str, normalise_features: bool, normalisation: str) -> Graph:
+    return _named(graph_named(dataset, normalise_features).normalised(normalisation))
+
+
+def _named(graph: Graph) -> Graph:
+    """Return the graph with names of its classes, so that their number is a constant of the program."""
+    return graph if graph.names else dataclasses.replace(graph, names=tuple(map(str, range(graph.classes))))
+
+
+__all__ = ["GRAPHS", "Model", "NodeClassifier"]

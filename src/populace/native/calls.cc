@@ -1,0 +1,213 @@
+// What XLA calls: checks the arrays that it hands over, and runs the kernel of this processor on its threads.
+//
+// Arrays that may be missing (weights, order, seeds) have no entries then. Members come first; an array with
+// one member is shared by all.
+#include <string>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include "kernels.h"
+#include "parallel.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace populace {
+namespace {
+
+using Any = ffi::AnyBuffer;
+using Out = ffi::Result<ffi::AnyBuffer>;
+using Index = ffi::Buffer<ffi::S32>;
+
+constexpr int64_t kBeyondCaches = 32 << 20;  // bytes
+constexpr int64_t kShort = 128;              // bytes of a row, below which members are taken together
+
+template <class T>
+const Kernels<T>& kernels() {
+  static const Kernels<T> best = [] {
+#ifdef POPULACE_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kernels_avx2<T>();
+#endif
+    return kernels_baseline<T>();
+  }();
+  return best;
+}
+
+int64_t size(const Any& a, int axis) { return a.dimensions()[axis]; }
+
+int64_t per_member(const Any& a) { return size(a, 0) ? int64_t(a.element_count()) / size(a, 0) : 0; }
+
+// From one member to the next: nothing where all share one.
+int64_t stride(const Any& a) { return size(a, 0) == 1 ? 0 : per_member(a); }
+
+template <class T>
+T* data(const Any& a) {
+  return static_cast<T*>(a.untyped_data());
+}
+
+template <class T>
+T* data_if_any(const Any& a) {
+  return a.element_count() ? data<T>(a) : nullptr;
+}
+
+// Indices from elsewhere must never lead outside an array; looking at them costs little beside using them.
+ffi::Error check(const Index& offsets, const Index& columns, const Index& order, int64_t nodes, int64_t arcs) {
+  const int64_t count = columns.element_count(), rows = int64_t(offsets.element_count()) - 1;
+  const int32_t *o = offsets.typed_data(), *c = columns.typed_data(), *r = order.typed_data();
+  bool good = rows >= 0 && o[0] == 0 && o[rows] <= count;
+  for (int64_t i = 0; i < rows; ++i) good &= o[i] <= o[i + 1];
+  for (int64_t p = 0; p < count; ++p) good &= uint32_t(c[p]) < uint64_t(nodes);
+  for (int64_t p = 0; p < int64_t(order.element_count()); ++p) good &= uint32_t(r[p]) < uint64_t(arcs);
+  if (good) return ffi::Error::Success();
+  return ffi::Error::InvalidArgument("arcs lead outside of their graph; make them with Arcs.of");
+}
+
+// XLA takes large results fresh from the system, which hands them out page by page as they are written: 20,000
+// interruptions for 80 MB, longer than the sum itself. Ask for pages of 2 MB instead.
+void ask_for_large_pages(const Any& out) {
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t kPage = 2 << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(out.untyped_data()) + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(out.untyped_data()) + out.size_bytes()) / kPage * kPage;
+  // A hint: where it is refused, pages are small.
+  if (end > begin + kPage) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
+template <class F>
+ffi::Error by_type(const Any& a, const F& compute) {
+  if (a.element_type() == ffi::F32) return compute(float());
+  if (a.element_type() == ffi::F64) return compute(double());
+  return ffi::Error::InvalidArgument("populace's kernels take float32 and float64");
+}
+
+Rows rows_of(const Index& offsets, const Index& columns, const Index& order) {
+  return {offsets.typed_data(), columns.typed_data(), order.element_count() ? order.typed_data() : nullptr};
+}
+
+ffi::Error SumCall(ffi::ThreadPool pool, Index offsets, Index columns, Index order, Any weight, Any x, Out out) {
+  const Any& y = *out;
+  const int64_t arcs = weight.element_count() ? size(weight, 1) : int64_t(columns.element_count());
+  if (auto bad = check(offsets, columns, order, size(x, 1), arcs); bad.failure()) return bad;
+  if (!y.element_count()) return ffi::Error::Success();
+  ask_for_large_pages(y);
+  return by_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    const int64_t rows = size(y, 1), heads = size(y, 2), features = size(y, 3), width = heads * features;
+    const Sum<T> s{rows_of(offsets, columns, order), data_if_any<T>(weight), data<T>(x), data<T>(x) + x.element_count(),
+                   data<T>(y), rows, heads, features, stride(weight), stride(x), per_member(y),
+                   int64_t(y.size_bytes()) > kBeyondCaches};
+    const int64_t together = heads == 1 && width * int64_t(sizeof(T)) <= kShort ? 4 : 1;
+    over_rows(pool, s.rows.offsets, rows, size(y, 0), together, width,
+              [&](Range members, Range part) { kernels<T>().sum(s, members, part, {0, features}); });
+    return ffi::Error::Success();
+  });
+}
+
+ffi::Error ProductsCall(ffi::ThreadPool pool, Index offsets, Index columns, Any x, Any y, Out out) {
+  const Any& weight = *out;
+  if (auto bad = check(offsets, columns, columns, size(x, 1), size(x, 1)); bad.failure()) return bad;
+  if (!weight.element_count()) return ffi::Error::Success();
+  return by_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    const Products<T> s{{offsets.typed_data(), columns.typed_data(), nullptr}, data<T>(x), data<T>(y),
+                        data<T>(weight), size(x, 2), size(x, 3), stride(x), stride(y), per_member(weight)};
+    over_rows(pool, s.rows.offsets, size(y, 1), size(weight, 0), 1, s.heads * s.features,
+              [&](Range members, Range part) { kernels<T>().products(s, members, part); });
+    return ffi::Error::Success();
+  });
+}
+
+ffi::Error MaximumCall(ffi::ThreadPool pool, Index offsets, Index columns, Any x, Out out, Out which) {
+  const Any& y = *out;
+  if (auto bad = check(offsets, columns, columns, size(x, 1), size(x, 1)); bad.failure()) return bad;
+  if (!y.element_count()) return ffi::Error::Success();
+  ask_for_large_pages(y);
+  ask_for_large_pages(*which);
+  return by_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    const Maximum<T> s{{offsets.typed_data(), columns.typed_data(), nullptr}, data<T>(x), data<T>(y),
+                       data<int32_t>(*which), size(x, 2) * size(x, 3), stride(x), per_member(y)};
+    over_rows(pool, s.rows.offsets, size(y, 1), size(y, 0), 1, s.features,
+              [&](Range members, Range part) { kernels<T>().maximum(s, members, part); });
+    return ffi::Error::Success();
+  });
+}
+
+ffi::Error ChosenCall(ffi::ThreadPool pool, Index offsets, Index columns, Index order, Any which, Any y, Out out) {
+  const Any& x = *out;
+  if (auto bad = check(offsets, columns, order, size(y, 1), columns.element_count()); bad.failure()) return bad;
+  if (!x.element_count()) return ffi::Error::Success();
+  ask_for_large_pages(x);
+  return by_type(y, [&](auto zero) {
+    using T = decltype(zero);
+    const Chosen<T> s{rows_of(offsets, columns, order), data<int32_t>(which), data<T>(y), data<T>(x),
+                      size(y, 2) * size(y, 3), stride(which), stride(y), per_member(x)};
+    over_rows(pool, s.rows.offsets, size(x, 1), size(x, 0), 1, s.features,
+              [&](Range members, Range part) { kernels<T>().chosen(s, members, part); });
+    return ffi::Error::Success();
+  });
+}
+
+template <class T>
+Attention<T> attention(const Any& seeds, const Any& settings, const Any& s, const Any& t, const Any& x,
+                       const Any& log_sum, bool shared) {
+  return {data<T>(s), data<T>(t), data<T>(x), data<T>(settings), data_if_any<uint32_t>(seeds), data<T>(log_sum),
+          size(x, 2), size(x, 3), stride(s), stride(t), stride(x),
+          shared ? stride(log_sum) : per_member(log_sum), stride(settings), stride(seeds)};
+}
+
+ffi::Error AttendCall(ffi::ThreadPool pool, Index offsets, Index columns, Any seeds, Any settings, Any s, Any t, Any x,
+                      Out out, Out log_sum) {
+  const Any& y = *out;
+  if (auto bad = check(offsets, columns, columns, size(x, 1), size(x, 1)); bad.failure()) return bad;
+  if (!log_sum->element_count()) return ffi::Error::Success();
+  ask_for_large_pages(y);
+  return by_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    const Attend<T> a{attention<T>(seeds, settings, s, t, x, *log_sum, false),
+                      {offsets.typed_data(), columns.typed_data(), nullptr}, data<T>(y), per_member(y)};
+    over_rows(pool, a.rows.offsets, size(y, 1), size(y, 0), 1, a.by.heads * (a.by.features + 16),
+              [&](Range members, Range part) { kernels<T>().attend(a, members, part); });
+    return ffi::Error::Success();
+  });
+}
+
+ffi::Error AttendBackCall(ffi::ThreadPool pool, Index offsets, Index columns, Index order, Any seeds, Any settings,
+                          Any s, Any t, Any x, Any log_sum, Any inner, Any g, Out by_s, Out by_x, Out by_arc) {
+  if (auto bad = check(offsets, columns, order, size(t, 1), columns.element_count()); bad.failure()) return bad;
+  if (!by_s->element_count()) return ffi::Error::Success();
+  ask_for_large_pages(*by_x);
+  return by_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    const AttendBack<T> a{attention<T>(seeds, settings, s, t, x, log_sum, true), rows_of(offsets, columns, order),
+                          data<T>(inner), data<T>(g), data<T>(*by_x), data<T>(*by_s), data<T>(*by_arc),
+                          stride(inner), stride(g), per_member(*by_x), per_member(*by_s), per_member(*by_arc)};
+    over_rows(pool, a.rows.offsets, size(x, 1), size(*by_s, 0), 1, a.by.heads * (2 * a.by.features + 16),
+              [&](Range members, Range part) { kernels<T>().attend_back(a, members, part); });
+    return ffi::Error::Success();
+  });
+}
+
+}  // namespace
+
+#define POPULACE_CALL(NAME, FUNCTION, ...) \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(NAME, FUNCTION, ffi::Ffi::Bind().Ctx<ffi::ThreadPool>() __VA_ARGS__)
+#define INDEX .Arg<Index>()
+#define ANY .Arg<Any>()
+#define OUT .Ret<Any>()
+
+POPULACE_CALL(populace_sum, SumCall, INDEX INDEX INDEX ANY ANY OUT);
+POPULACE_CALL(populace_products, ProductsCall, INDEX INDEX ANY ANY OUT);
+POPULACE_CALL(populace_maximum, MaximumCall, INDEX INDEX ANY OUT OUT);
+POPULACE_CALL(populace_chosen, ChosenCall, INDEX INDEX INDEX ANY ANY OUT);
+POPULACE_CALL(populace_attend, AttendCall, INDEX INDEX ANY ANY ANY ANY ANY OUT OUT);
+POPULACE_CALL(populace_attend_back, AttendBackCall,
+              INDEX INDEX INDEX ANY ANY ANY ANY ANY ANY ANY ANY OUT OUT OUT);
+
+}  // namespace populace
+
+// What native.py expects the calls above to be; counted up whenever one of them changes.
+extern "C" int populace_native_version() { return 1; }

@@ -1,0 +1,128 @@
+// What the kernels compute, as plain structures: no XLA here, so that the same source can be compiled once
+// for every processor and once for those with AVX2 (see CMakeLists.txt), and chosen when the library is loaded.
+//
+// Arrays lie as (members, nodes, heads, features). A stride of 0 between members says that all share one array.
+// Rows are compressed: those at places offsets[i] to offsets[i + 1] - 1 belong to row i, columns holds the
+// node at the other end, and order (null: the same) where the arc in this place stands among all arcs.
+#pragma once
+
+#include <cstdint>
+
+namespace populace {
+
+struct Rows {
+  const int32_t* offsets;
+  const int32_t* columns;
+  const int32_t* order;
+};
+
+struct Range {
+  int64_t begin, end;
+};
+
+// y[m, i, h, :] = sum over the arcs e of row i of weight[m, e, h] x[m, column(e), h, :]
+template <class T>
+struct Sum {
+  Rows rows;
+  const T* weight;  // null: 1
+  const T* x;
+  const T* x_end;
+  T* y;
+  int64_t count;  // rows
+  int64_t heads, features;
+  int64_t weight_stride, x_stride, y_stride;  // from one member to the next
+  bool stream;                                // y is larger than the caches: write around them
+};
+
+// weight[m, e, h] = <x[m, column(e), h, :], y[m, i, h, :]> for the arcs e of row i
+template <class T>
+struct Products {
+  Rows rows;
+  const T* x;
+  const T* y;
+  T* weight;
+  int64_t heads, features;
+  int64_t x_stride, y_stride, weight_stride;
+};
+
+// y[m, i, f] = max over the arcs e of row i of x[m, column(e), f], 0 without any; chosen[m, i, f] is the first
+// such arc, -1 without any
+template <class T>
+struct Maximum {
+  Rows rows;
+  const T* x;
+  T* y;
+  int32_t* chosen;
+  int64_t features;
+  int64_t x_stride, y_stride;
+};
+
+// x[m, j, f] = sum of y[m, i, f] over the arcs e of row j, out of source j to i = column(e), where e is the
+// chosen one of target i
+template <class T>
+struct Chosen {
+  Rows rows;
+  const int32_t* chosen;
+  const T* y;
+  T* x;
+  int64_t features;
+  int64_t chosen_stride, y_stride, x_stride;
+};
+
+// Attention of graph networks. Per arc e from j to i and head h
+//   score = LeakyReLU(s[j, h] + t[i, h])    alpha = exp(score - log_sum[i, h])    kept = alpha keep / (1 - rate)
+// settings holds slope and rate of each member, seeds two words each.
+template <class T>
+struct Attention {
+  const T* s;
+  const T* t;
+  const T* x;
+  const T* settings;
+  const uint32_t* seeds;  // null: nothing is dropped
+  T* log_sum;
+  int64_t heads, features;
+  int64_t s_stride, t_stride, x_stride, log_sum_stride, settings_stride, seeds_stride;
+};
+
+// y[m, i, h, :] = sum of kept x[m, j, h, :] over the arcs into i; writes log_sum too
+template <class T>
+struct Attend {
+  Attention<T> by;
+  Rows rows;
+  T* y;
+  int64_t y_stride;
+};
+
+// From the gradient g by y: by x, by s, and by the sum s + t of each arc, whose sums per target are those by t
+template <class T>
+struct AttendBack {
+  Attention<T> by;
+  Rows rows;       // arcs out of each source
+  const T* inner;  // <g[m, i, h, :], y[m, i, h, :]>
+  const T* g;
+  T* by_x;
+  T* by_s;
+  T* by_arc;
+  int64_t inner_stride, g_stride;  // from one member to the next
+  int64_t x_stride, s_stride, arc_stride;
+};
+
+// One implementation of all of them: each call computes some members, some rows and some features.
+template <class T>
+struct Kernels {
+  void (*sum)(const Sum<T>&, Range members, Range rows, Range features);
+  void (*products)(const Products<T>&, Range members, Range rows);
+  void (*maximum)(const Maximum<T>&, Range members, Range rows);
+  void (*chosen)(const Chosen<T>&, Range members, Range rows);
+  void (*attend)(const Attend<T>&, Range members, Range rows);
+  void (*attend_back)(const AttendBack<T>&, Range members, Range rows);
+};
+
+template <class T>
+Kernels<T> kernels_baseline();
+#ifdef POPULACE_AVX2
+template <class T>
+Kernels<T> kernels_avx2();
+#endif
+
+}  // namespace populace

@@ -1,0 +1,68 @@
+// Tasks shared out over XLA's own threads. Who computes a task changes nothing of it, so that results are the
+// same for any number of threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "kernels.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace populace {
+
+constexpr double kWorthAThread = 400'000;  // multiplications: about 50 microseconds
+
+// Call task(0) to task(count - 1), by the caller and, if the work is worth it, by others.
+//
+// Calls that run at the same time, as on several devices of one process, share the threads there are. The
+// caller takes tasks too and waits only for those that others have begun, so that no pool can be blocked.
+template <class Task>
+void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Task& task) {
+  struct Shared {
+    std::atomic<int64_t> next{0}, done{0};
+    int64_t count;
+    const Task* task;
+    void run() {
+      for (int64_t k; (k = next.fetch_add(1)) < count; done.fetch_add(1, std::memory_order_release)) (*task)(k);
+    }
+  };
+  static std::atomic<int64_t> calls{0};
+  const int64_t at_once = calls.fetch_add(1) + 1;
+  const double worth = std::min({double(pool.num_threads()) / at_once, work / kWorthAThread, double(count)});
+  auto shared = std::make_shared<Shared>();
+  shared->count = count;
+  shared->task = &task;
+  for (int64_t k = 1; k < static_cast<int64_t>(worth); ++k) pool.Schedule([shared] { shared->run(); });
+  shared->run();
+  while (shared->done.load(std::memory_order_acquire) < count) std::this_thread::yield();
+  calls.fetch_sub(1);
+}
+
+// Cut members and rows into tasks of about the same number of arcs.
+template <class Compute>
+void over_rows(xla::ffi::ThreadPool& pool, const int32_t* offsets, int64_t rows, int64_t members,
+               int64_t members_at_once, int64_t width, const Compute& compute) {
+  constexpr int64_t kTasks = 32;
+  const int64_t each = offsets[rows] + rows;  // arcs, and a row's own cost
+  const double work = double(each) * double(width) * double(members);
+  const int64_t blocks = (members + members_at_once - 1) / members_at_once;
+  const int64_t cuts = work < 2 * kWorthAThread ? 1 : std::max<int64_t>(1, std::min(rows, kTasks / blocks));
+  const auto begins = [&](int64_t k) {  // the first row behind k / cuts of all arcs
+    if (k == cuts) return rows;
+    int64_t low = 0, high = rows;
+    while (low < high) {
+      const int64_t middle = (low + high) / 2;
+      if (offsets[middle] + middle < each * k / cuts) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  share_out(pool, blocks * cuts, work, [&](int64_t k) {
+    const int64_t first = k / cuts * members_at_once;
+    compute(Range{first, std::min(members, first + members_at_once)}, Range{begins(k % cuts), begins(k % cuts + 1)});
+  });
+}
+
+}  // namespace populace
