@@ -36,6 +36,9 @@ assert all(s["fresh"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.r
 assert run.results()["examined"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
 """,
+    "docs/graphs.md": "assert matrix.nnz == 8",
+    "docs/layers/graphs.md": "assert abs(float(share.sum()) - 34 * 4) < 1e-3",
+    "docs/algorithms/node-classification.md": "assert run.results()['best']['fresh']['n'] == 4",
     "docs/layers/decomposed.md": "assert len(mesh.devices) == 4",
     "docs/layers/building-blocks.md": "assert y.shape == (3,)",
     "docs/statistics.md": """
