@@ -281,12 +281,24 @@ def mutag_table(pyg: str | None, repeats: int) -> str:
     return "\n".join(lines)
 
 
-def memory_table() -> str:
-    """Return the table of GAT's memory over arcs, 10,000 nodes, 8 heads of 8, forward and gradient."""
+def memory_table(plot: Path | None) -> str:
+    """Return the table of GAT's memory over arcs, 10,000 nodes, 8 heads of 8, forward and gradient; draw it."""
     lines = ["| arcs | planned by the program, MiB | rise of the process's peak, MiB |", "|---|---|---|"]
-    for count in ARCS:
-        found = me("memory", count)
+    rounds = [me("memory", count) for count in ARCS]
+    for count, found in zip(ARCS, rounds):
         lines.append(f"| {count:,} | {found['planned']:.1f} | {found['peak']:.1f} |")
+    if plot:
+        from populace.drawing import figure
+
+        drawn, axis = figure(6, 3.4)
+        for name, label in (("peak", "rise of the process's peak"), ("planned", "planned by the program")):
+            axis.plot(ARCS, [found[name] for found in rounds], "o-", label=label)
+        axis.plot(
+            ARCS, [count * 64 * 4 / 2**20 for count in ARCS], ":", label="one number per arc, head, feature"
+        )
+        axis.set(xlabel="arcs", ylabel="MiB", ylim=(0, None))
+        axis.legend()
+        drawn.savefig(plot, dpi=110)
     return "\n".join(lines)
 
 
@@ -307,6 +319,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     parser.add_argument("--pyg", help="interpreter that has PyTorch and torch_geometric")
     parser.add_argument("--repeats", type=int, default=5, help="rounds, of which medians are taken")
+    parser.add_argument("--plot", type=Path, help="where to draw the memory over arcs, as PNG")
     parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -321,7 +334,7 @@ def main() -> None:
         elif section == "mutag":
             table = mutag_table(args.pyg, args.repeats)
         elif section == "memory":
-            table = memory_table()
+            table = memory_table(args.plot)
         else:
             table = node_table(section, args.pyg, args.repeats)
         print(f"\n## {section}, load {os.getloadavg()[0]:.1f}\n\n{table}", flush=True)

@@ -220,3 +220,8 @@ def outcome_of(folder: Path) -> dict[str, Any]:
     kept = {k: results[k] for k in ("members", "settings", "best", "status", "steps")}
     tables = {kind: run.metrics(kind).to_pylist() for kind in ("train", "evaluation")}
     return kept | tables | {"arrays": arrays(folder)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test: at the end it would keep one process busy and the others idle."""
+    items.sort(key=lambda item: "test_kill.py" not in item.nodeid)

@@ -83,7 +83,7 @@ def test_exhibits_and_logs_are_drawn():
     learner = small().ready()
     network = learner.build(jax.random.key(0))
     shown = learner.exhibit(network, jax.random.key(0))
-    assert set(shown) == {"confusion", "calibration", "mistakes"}
+    assert set(shown) == {"confusion", "calibration", "mistakes", "filters"}
     logs = learner.logs(network, jax.random.key(0))
     assert logs["predictions"].image.std() > 5
     assert {"activations/0-Conv2d", "activations/2-max_pool"} <= set(logs)
