@@ -282,7 +282,7 @@ def mutag_table(pyg: str | None, repeats: int) -> str:
 
 
 def memory_table(plot: Path | None) -> str:
-    """Return the table of GAT's memory over arcs, 10,000 nodes, 8 heads of 8, forward and gradient; draw it."""
+    """Return the table of memory over arcs: 10,000 nodes, 8 heads of 8, forward and gradient; draw it."""
     lines = ["| arcs | planned by the program, MiB | rise of the process's peak, MiB |", "|---|---|---|"]
     rounds = [me("memory", count) for count in ARCS]
     for count, found in zip(ARCS, rounds):
