@@ -52,10 +52,15 @@ def describe(name: str) -> None:
         recipe = parse(recipes.text(name), name)
         population = recipe.population()
         console.print(f"[bold]{name}[/]: {recipe.about}\n")
+        settings, seeds, per_step = (
+            len(population.settings),
+            len(population.seeds),
+            recipe.learner.units_per_step,
+        )
+        each = f" of {per_step} {recipe.learner.unit}" if per_step != 1 else ""
         console.print(
-            f"{len(population)} members: {len(population.settings)} settings with "
-            f"{len(population.seeds)} seeds each, {recipe.options.steps:,} steps of "
-            f"{recipe.learner.units_per_step} {recipe.learner.unit}\n"
+            f"{len(population)} members: {settings} setting{'s' * (settings != 1)} with "
+            f"{seeds} seed{'s' * (seeds != 1)} each, {recipe.options.steps:,} steps{each}\n"
         )
         for path, values in population.axes.items():
             console.print(
