@@ -122,8 +122,8 @@ def test_episodes_are_counted_where_they_end():
         replay_capacity=64.0,
     )
     state = harness.trained(sweep(dqn), 10).cohorts[0].carry.state
-    assert int(state.episodes[0]) == 40
-    assert int(state.frames[0]) == 40
+    assert int(state.acting.episodes[0]) == 40
+    assert int(state.acting.frames[0]) == 40
 
 
 @pytest.mark.parametrize(

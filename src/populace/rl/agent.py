@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace import settings
+from populace.errors import UsageError
 from populace.learner import Examination, Exhibit, Learner, Mean, Metrics, Video
 from populace.rl import environments, outside
 from populace.settings import setting
@@ -20,10 +21,13 @@ class Agent(Learner):
 
     unit: ClassVar[str] = "frames"
     score: ClassVar[str] = "return"
+    controls: ClassVar[tuple[str, ...]] = ("discrete",)
+    """Kinds of action it can learn: `discrete`, `continuous`."""
 
     env: str = setting("CartPole-v1", help="environment, a name of `populace list environments`")
     envs: int = setting(4, low=1, help="copies of the environment that one member acts in")
     evaluation_episodes: int = setting(16, low=1, help="greedy episodes per evaluation")
+    held_out: str = setting("", help="environment to evaluate in besides, never trained in; empty: none")
 
     @abstractmethod
     def act(self, model: Any, observation: jax.Array) -> jax.Array:
@@ -40,16 +44,35 @@ class Agent(Learner):
         return outside.solved(self.env)
 
     def check(self) -> None:
-        """Raise a `UsageError` if there is no such environment."""
-        environments.make(self.env)
+        """Raise a `UsageError` if there is no such environment, or its actions are not the agent's kind."""
+        task = environments.make(self.env)
+        kind = "continuous" if task.box else "discrete"
+        if kind not in self.controls:
+            raise UsageError(
+                f"environment '{self.env}' has {kind} actions; {type(self).__name__} needs "
+                f"{' or '.join(self.controls)} ones{_ADVICE.get(kind, '')}"
+            )
+        if self.held_out:
+            _alike(task, environments.make(self.held_out))
 
     def examiner(self, episodes: int) -> Self:
         """Return the agent that is judged by so many episodes."""
         return settings.replace(self, "evaluation_episodes", episodes)
 
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
-        """Play greedy episodes, each to its end: mean `return` and `length`."""
-        task, copies = self.task, self.evaluation_episodes
+        """Play greedy episodes, each to its end: mean `return` and `length`, and `held_out_return`."""
+        total, length = self.episodes(self.task, state, key)
+        weight = jnp.float32(self.evaluation_episodes)
+        metrics = {"return": Mean(total.sum(), weight), "length": Mean(length.sum(), weight)}
+        if self.held_out:
+            elsewhere = environments.make(self.held_out)
+            total, _ = self.episodes(elsewhere, state, jax.random.fold_in(key, 1))
+            metrics["held_out_return"] = Mean(total.sum(), weight)
+        return metrics
+
+    def episodes(self, task: environments.Task, state: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the returns and lengths of `evaluation_episodes` greedy episodes, side by side."""
+        copies = self.evaluation_episodes
         reset_key, step_key = jax.random.split(key)
         observation, world = task.reset(reset_key, copies)
 
@@ -69,8 +92,7 @@ class Agent(Learner):
         nothing = jnp.zeros(copies)
         start = (jnp.int32(0), observation, world, nothing > 0, nothing, nothing)
         *_, total, length = jax.lax.while_loop(going, step, start)
-        weight = jnp.float32(copies)
-        return {"return": Mean(total.sum(), weight), "length": Mean(length.sum(), weight)}
+        return total, length
 
     def policy(self, state: Any) -> Callable[[Any], np.ndarray]:
         """Return the greedy policy as a function of one observation, or of a batch of them."""
@@ -89,14 +111,24 @@ class Agent(Learner):
         return policy
 
     def examinations(self) -> dict[str, Examination]:
-        """Return `gymnasium`, where it has this environment."""
-        if not outside.known(self.env):
-            return {}
+        """Return `gymnasium`, where it has this environment, and `held-out`, where one is named."""
+        found: dict[str, Examination] = {}
+        if outside.known(self.env):
+            found["gymnasium"] = lambda state, episodes, seed: outside.play(
+                self.env, self.policy(state), episodes, seed
+            )
+        if self.held_out:
+            found["held-out"] = self._held_out
+        return found
 
-        def gymnasium(state: Any, episodes: int, seed: int) -> np.ndarray:
-            return outside.play(self.env, self.policy(state), episodes, seed)
+    def _held_out(self, state: Any, episodes: int, seed: int) -> np.ndarray:
+        agent, elsewhere = self.examiner(episodes), environments.make(self.held_out)
 
-        return {"gymnasium": gymnasium}
+        @eqx.filter_jit
+        def returns(state: Any, key: jax.Array) -> jax.Array:
+            return agent.episodes(elsewhere, state, key)[0]
+
+        return np.asarray(returns(state, jax.random.key(seed)))
 
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return a film of one greedy episode, drawn by Gymnasium's own renderer."""
@@ -105,3 +137,16 @@ class Agent(Learner):
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
         frames, fps, total = outside.film(self.env, self.policy(state), seed)
         return {"episode": Video(frames, fps, f"one greedy episode, return {total:g}")}
+
+
+_ADVICE = {"continuous": " (ppo, a2c and reinforce take both kinds)"}
+
+
+def _alike(task: environments.Task, other: environments.Task) -> None:
+    """Raise a `UsageError` if a policy for one cannot act in the other."""
+    for what in ("observation_shape", "actions", "action_shape"):
+        ours, theirs = getattr(task, what), getattr(other, what)
+        if ours != theirs:
+            raise UsageError(
+                f"held_out '{other.name}' does not fit '{task.name}': {what} is {theirs}, not {ours}"
+            )

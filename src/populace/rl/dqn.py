@@ -16,19 +16,10 @@ from populace.errors import UsageError
 from populace.learner import Mean, Metrics
 from populace.rl.agent import Agent
 from populace.rl.exploration import Exploration, ExponentialDecay
+from populace.rl.interaction import Acting, Transition
 from populace.rl.networks import MLP
 from populace.rl.replay import Replay
 from populace.settings import setting
-
-
-class Transition(eqx.Module):
-    """One step of one environment; `terminated` is true only where nothing can follow."""
-
-    observation: jax.Array
-    action: jax.Array
-    reward: jax.Array
-    next_observation: jax.Array
-    terminated: jax.Array
 
 
 class State(eqx.Module):
@@ -38,12 +29,7 @@ class State(eqx.Module):
     target: MLP
     optimiser: Any
     replay: Replay
-    observation: jax.Array
-    world: Any
-    episode_return: jax.Array
-    episode_length: jax.Array
-    frames: jax.Array
-    episodes: jax.Array
+    acting: Acting
 
 
 class DQN(Agent):
@@ -105,20 +91,15 @@ class DQN(Agent):
         task = self.task
         inputs = math.prod(task.observation_shape)
         network = MLP(inputs, self.hidden, task.actions, key=network_key)
-        observation, world = task.reset(world_key, self.envs)
+        acting = Acting.start(task, world_key, self.envs)
         reward, flag, action = jnp.float32(0), jnp.bool(False), jnp.int32(0)
-        example = Transition(observation[0], action, reward, observation[0], flag)
+        example = Transition(acting.observation[0], action, reward, acting.observation[0], flag)
         return State(
             network=network,
             target=jax.tree.map(lambda x: x, network),
             optimiser=self._optimiser.init(eqx.filter(network, eqx.is_array)),
             replay=Replay(example, self.replay_storage, self.envs),
-            observation=observation,
-            world=world,
-            episode_return=jnp.zeros(self.envs),
-            episode_length=jnp.zeros(self.envs),
-            frames=jnp.int32(0),
-            episodes=jnp.int32(0),
+            acting=acting,
         )
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
@@ -151,37 +132,17 @@ class DQN(Agent):
     def _interact(self, state: State, key: jax.Array) -> tuple[State, dict[str, Mean]]:
         """Act once in every environment and store what happened."""
         choose_key, world_key = jax.random.split(key)
-        epsilon = self.exploration.epsilon(state.frames, state.episodes)
-        epsilon = jnp.where(state.frames < self.warmup, 1.0, epsilon)
-        greedy = jax.vmap(self.act, (None, 0))(state.network, state.observation)
+        acting = state.acting
+        epsilon = self.exploration.epsilon(acting.frames, acting.episodes)
+        epsilon = jnp.where(acting.frames < self.warmup, 1.0, epsilon)
+        greedy = jax.vmap(self.act, (None, 0))(state.network, acting.observation)
         explore, which = jax.random.uniform(choose_key, (2, self.envs))
         drawn = jnp.int32(which * self.task.actions)
         action = jnp.where(explore < epsilon, drawn, greedy)
-        observation, world, reward, terminated, truncated, info = self.task.step(
-            world_key, state.world, action
-        )
-        transitions = Transition(state.observation, action, reward, info["final_observation"], terminated)
-        over = terminated | truncated
-        total, length = state.episode_return + reward, state.episode_length + 1
-        ended = over.sum()
-        metrics = {
-            "return": Mean(jnp.where(over, total, 0.0).sum(), ended),
-            "length": Mean(jnp.where(over, length, 0.0).sum(), ended),
-            "epsilon": Mean(epsilon),
-        }
-        state = State(
-            network=state.network,
-            target=state.target,
-            optimiser=state.optimiser,
-            replay=state.replay.add(transitions),
-            observation=observation,
-            world=world,
-            episode_return=jnp.where(over, 0.0, total),
-            episode_length=jnp.where(over, 0.0, length),
-            frames=state.frames + self.envs,
-            episodes=state.episodes + ended.astype(jnp.int32),
-        )
-        return state, metrics
+        acting, transitions, _, metrics = acting.act(self.task, world_key, action)
+        replay = state.replay.add(transitions)
+        state = eqx.tree_at(lambda s: (s.acting, s.replay), state, (acting, replay))
+        return state, metrics | {"epsilon": Mean(epsilon)}
 
     def _update(self, state: State, key: jax.Array) -> tuple[State, Mean]:
         """Take one gradient step, or none while the replay is still warming up."""
@@ -202,10 +163,10 @@ class DQN(Agent):
         loss, gradients = eqx.filter_value_and_grad(loss_of)(state.network)
         changes, optimiser = self._optimiser.update(gradients, state.optimiser)
         network = eqx.apply_updates(state.network, changes)
-        ready = state.frames >= max(self.warmup, self.batch)
+        ready = state.acting.frames >= max(self.warmup, self.batch)
         network, optimiser = _where(ready, (network, optimiser), (state.network, state.optimiser))
         # The frames tell the iteration, whose count is not carried by itself.
-        due = (state.frames // self.units_per_step) % self.target_every == 0
+        due = (state.acting.frames // self.units_per_step) % self.target_every == 0
         rate = jnp.where(due, self.target_rate, 0.0)
         target = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
         state = eqx.tree_at(lambda s: (s.network, s.target, s.optimiser), state, (network, target, optimiser))

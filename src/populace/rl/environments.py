@@ -1,31 +1,43 @@
-"""Environments that run inside the compiled program, from Gymnax.
+"""Environments by name: those that run inside the compiled program, and Gymnasium's on the host.
 
 A step gives six things: observation, state, reward, terminated, truncated, info. `terminated` means
 the task ended and nothing follows; `truncated` means only the clock ran out, so the value of what
 would have followed must still be bootstrapped, from `info["final_observation"]`.
 """
 
+import dataclasses
+import inspect
 import sys
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import jax
+import numpy as np
 
 from populace.errors import UsageError, unknown
+from populace.rl import names as naming
+from populace.rl.worlds import WORLDS
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """An environment with its default parameters, vectorised over parallel copies.
+    """An environment with its parameters, vectorised over parallel copies.
 
     Attributes:
-        name: the name it was made by, also its id in Gymnasium where that has it.
-        actions: number of discrete actions.
+        name: the name it was made by.
+        environment: as Gymnax defines them; of other origin it has the same methods.
+        parameters: its parameters.
+        actions: number of discrete actions; 0 where actions are continuous.
+        box: None, or the lowest and the highest value of each part of a continuous action.
+        states: number of states where an observation is one integer, else 0.
         observation_shape: shape of one observation.
+        observation_dtype: its type.
+        observation_low: lowest value of each part of an observation, may be -inf.
+        observation_high: the highest.
         horizon: steps after which an episode is truncated.
+        origin: `native` (inside the program) or `host`.
 
     """
 
@@ -33,8 +45,19 @@ class Task:
     environment: Any
     parameters: Any
     actions: int
+    box: tuple[np.ndarray, np.ndarray] | None
+    states: int
     observation_shape: tuple[int, ...]
+    observation_dtype: np.dtype
+    observation_low: np.ndarray
+    observation_high: np.ndarray
     horizon: int
+    origin: str = "native"
+
+    @property
+    def action_shape(self) -> tuple[int, ...]:
+        """Shape of one action: () where it is a number of a list."""
+        return () if self.box is None else self.box[0].shape
 
     def reset(self, key: jax.Array, copies: int) -> tuple[jax.Array, Any]:
         """Return observations (copies, ...) and states of freshly started episodes."""
@@ -77,33 +100,102 @@ def _gymnax() -> ModuleType:
 
 
 def names() -> list[str]:
-    """Return the names of all environments, sorted."""
-    return sorted(_gymnax().registered_envs)
+    """Return the names of all environments that run inside the program, sorted."""
+    return sorted({*_gymnax().registered_envs, *WORLDS})
 
 
 @cache
 def make(name: str) -> Task:
     """Return the task of that name.
 
+    Args:
+        name: one of `names()`; `gymnasium:` and an id of Gymnasium's; or `module:Class`, a class of the
+            user's that derives from Gymnax's or Gymnasium's environment. Arguments may follow, as in
+            `Braking-v0(friction=(0.6, 0.9))`.
+
     Raises:
-        UsageError: no such environment (with the nearest known name), or one whose actions are
-            continuous or whose observations are not one array.
+        UsageError: no such environment (with the nearest known name), arguments that it does not take, or
+            observations that are not one array.
 
     """
+    asked = naming.parse(name)
+    if asked.source == "gymnasium":
+        return _host(asked)
+    if asked.path:
+        return _own(asked)
     gymnax = _gymnax()
+    if asked.identifier in WORLDS:
+        module, _, cls = WORLDS[asked.identifier].partition(":")
+        return _native(asked, getattr(import_module(module), cls))
+    if asked.identifier in gymnax.registered_envs:
+        return _native(asked, lambda **given: gymnax.make(asked.identifier, **given)[0])
+    raise unknown("environment", asked.identifier, names())
+
+
+def _own(asked: naming.Name) -> Task:
+    """Return the task of a class of the user's."""
+    _gymnax()
+    from gymnax.environments import environment
+
+    from populace.rl import host
+
+    found = host.imported(asked.identifier)
+    if isinstance(found, type) and issubclass(found, environment.Environment):
+        return _native(asked, found)
+    return _host(asked)
+
+
+def _host(asked: naming.Name) -> Task:
+    from populace.rl import host
+
+    return host.task(asked.whole, asked.identifier, asked.arguments)
+
+
+def _native(asked: naming.Name, maker: Any) -> Task:
+    """Return the task of an environment of Gymnax's kind; an argument may be one of its parameters."""
+    try:
+        made = maker()
+        changed = {k: v for k, v in asked.arguments.items() if hasattr(made.default_params, k)}
+        given = {k: v for k, v in asked.arguments.items() if k not in changed}
+        known = [*inspect.signature(type(made).__init__).parameters][1:]
+        for argument in given:
+            if argument not in known:
+                fields = [f.name for f in dataclasses.fields(made.default_params)]
+                raise unknown(
+                    "argument", argument, [*known, *fields], where=f" of environment '{asked.whole}'"
+                )
+        made = maker(**given) if given else made
+        return _task(asked.whole, made, dataclasses.replace(made.default_params, **changed))
+    except OSError as error:  # one of Gymnax's downloads what it shows
+        raise UsageError(f"environment '{asked.whole}' needs data that cannot be had here: {error}") from None
+
+
+def _task(name: str, environment: Any, parameters: Any) -> Task:
     from gymnax.environments import spaces
 
-    if name not in gymnax.registered_envs:
-        raise unknown("environment", name, gymnax.registered_envs)
-    environment, parameters = gymnax.make(name)
-    action_space = environment.action_space(parameters)
-    observation_space = environment.observation_space(parameters)
-    if not isinstance(action_space, spaces.Discrete):
-        raise UsageError(f"environment '{name}' has continuous actions; this agent needs discrete ones")
-    shape = getattr(observation_space, "shape", None)
+    action: Any = environment.action_space(parameters)
+    seen: Any = environment.observation_space(parameters)
+    box = None
+    if not isinstance(action, spaces.Discrete):
+        if not isinstance(action, spaces.Box):
+            raise UsageError(
+                f"environment '{name}': actions must be Discrete or one Box, got {type(action).__name__}"
+            )
+        box = (_filled(action.low, action), _filled(action.high, action))
+    shape = getattr(seen, "shape", None)
     if shape is None:
-        raise UsageError(f"environment '{name}': observations must be one array, got {observation_space}")
+        raise UsageError(f"environment '{name}': observations must be one array, got {type(seen).__name__}")
+    states = int(seen.n) if isinstance(seen, spaces.Discrete) else 0
+    low, high = (0, states - 1) if states else (seen.low, seen.high)
     return Task(
-        name, environment, parameters, int(action_space.n), tuple(shape),
-        int(parameters.max_steps_in_episode),
+        name, environment, parameters,
+        actions=0 if box else int(action.n), box=box, states=states, observation_shape=tuple(shape),
+        observation_dtype=np.dtype(np.int32 if states else seen.dtype),
+        observation_low=_filled(low, seen), observation_high=_filled(high, seen),
+        horizon=int(parameters.max_steps_in_episode),
     )  # fmt: skip
+
+
+def _filled(bound: Any, space: Any) -> np.ndarray:
+    """Return a bound as an array of the space's shape, read-only: it is shared."""
+    return np.broadcast_to(np.asarray(bound, np.float32), tuple(space.shape))
