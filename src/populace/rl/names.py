@@ -53,7 +53,11 @@ def _arguments(text: str, inside: str) -> dict[str, Any]:
         call = ast.parse("f(" + inside, mode="eval").body
     except SyntaxError:
         raise wrong from None
-    if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
+    if (
+        not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name))
+        or call.args
+        or any(k.arg is None for k in call.keywords)
+    ):
         raise wrong
     try:
         return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
