@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from populace.errors import UsageError
-from populace.graphs import Graph, draw, karate
+from populace.graphs import Graph, draw, karate, neighbourhood
 from populace.graphs.convert import from_edges
 
 SMALL = Graph.of([0, 1, 1, 2, 3], [1, 0, 2, 2, 2], 4, name="small")
@@ -58,16 +58,16 @@ def test_a_large_graph_is_a_part_and_the_caption_says_so() -> None:
     assert found.caption == "The graph ring. Drawn are 300 of its 500 nodes, those nearest to node 7"
     both = draw.draw_convolution(RING, *np.zeros((3, 500)))
     assert "300 of its 500 nodes" in both.caption
-    nodes, _ = draw._sample(RING, 7, 5)
+    nodes, _ = neighbourhood.sample(RING, 7, 5)
     assert nodes.tolist() == [5, 6, 7, 8, 9]
 
 
 def test_neighbours_are_those_that_reach_the_node_and_the_important_ones_stay() -> None:
     star = Graph.of([1, 2, 3, 4, 0], [0, 0, 0, 3, 5], 6)
     importance = np.array([0.1, 0.9, 0.5, 0.2, 1.0])  # arcs by target, then source
-    found, left = draw._ego(star, 0, 1, 3, importance)
+    found, left = neighbourhood.ego(star, 0, 1, 3, importance)
     assert (found.tolist(), left) == ([0, 2, 3], 1)
-    found, left = draw._ego(star, 0, 2, 10, importance)
+    found, left = neighbourhood.ego(star, 0, 2, 10, importance)
     assert (found.tolist(), left) == ([0, 1, 2, 3, 4], 0)  # 5 hears 0 but says nothing to it
     assert (
         "3 nodes up to 1 hops away; 1 nodes left out"

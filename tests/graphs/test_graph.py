@@ -10,7 +10,7 @@ from scipy import sparse
 
 from populace.errors import UsageError
 from populace.graphs import Graph, SparseFeatures, karate
-from populace.graphs.graph import NORMALISATIONS
+from populace.graphs.normalisation import NORMALISATIONS
 
 TRIANGLE: tuple[Any, ...] = ([0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2], 4)  # and node 3 alone
 

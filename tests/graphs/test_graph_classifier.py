@@ -9,8 +9,8 @@ from populace.errors import UsageError
 from populace.graphs.graph import Graph
 from populace.graphs.graph_classifier import GraphClassifier
 from populace.graphs.graph_networks import GraphGCN, GraphGIN, symmetric
+from populace.graphs.graph_set import GraphSet
 from populace.graphs.protocols import best_epoch
-from populace.graphs.tudataset import GraphSet
 from populace.population import sweep
 from populace.run import train
 from tests import harness

@@ -7,7 +7,9 @@ import pytest
 
 from populace.errors import UsageError
 from populace.graphs import explain
-from populace.graphs.graph import Graph, SparseFeatures
+from populace.graphs.early_stop import Watch
+from populace.graphs.features import SparseFeatures
+from populace.graphs.graph import Graph
 from populace.graphs.karate import karate
 from populace.graphs.networks import APPNP, GAT, GCN, GIN, SAGE, SGC, drop
 from populace.graphs.node_classifier import NodeClassifier
@@ -97,7 +99,7 @@ def test_a_member_that_stopped_stays_as_it_is(stop):
     learner = NodeClassifier(learning_rate=1.0, stop=stop, patience=3)
     population = sweep(learner, seeds=4)
     early, late = (harness.trained(population, steps, "map").cohorts[0].carry.state for steps in (60, 80))
-    stopped = np.asarray(early.stopped_at)[:4]
+    stopped = np.asarray(early.watch.stopped_at)[:4]
     assert (stopped > 0).any()
     for member in np.flatnonzero(stopped > 0):
         assert int(early.count[member]) == stopped[member]
@@ -106,16 +108,12 @@ def test_a_member_that_stopped_stays_as_it_is(stop):
 
 
 def test_the_window_stops_where_kipf_and_welling_say():
-    learner = NodeClassifier(stop="window", patience=3).ready()
-    state = learner.init(jax.random.key(0))
+    watch = Watch.start("window", 3)
     losses = [1.0, 0.9, 0.8, 0.7, 0.75, 0.95, 0.6]  # 0.95 is above the mean of 0.8, 0.7, 0.75
     stops = []
-    for i, loss in enumerate(losses):
-        import equinox as eqx
-
-        state = eqx.tree_at(lambda s: s.count, state, jnp.int32(i + 1))
-        state = learner._watched(state, jnp.float32(loss), jnp.float32(0.5))
-        stops.append(int(state.stopped_at))
+    for epoch, loss in enumerate(losses, 1):
+        watch = watch.after(jnp.int32(epoch), jnp.float32(loss), jnp.float32(0.5), "window", 3)
+        stops.append(int(watch.stopped_at))
     assert stops[:5] == [-1] * 5
     assert stops[5] == 6
 

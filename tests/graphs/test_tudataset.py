@@ -15,8 +15,8 @@ from scipy import sparse
 
 from populace.errors import RunError, UsageError
 from populace.graphs import Graph, GraphSet, tudataset
+from populace.graphs.batch import Room
 from populace.graphs.convert import from_edges
-from populace.graphs.tudataset import Room
 
 reader = importlib.import_module("populace.graphs.tudataset")  # the name of the module is also the loader's
 REAL = (Path(__file__).parents[2] / ".." / "shared" / "data").resolve()

@@ -6,7 +6,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from populace.graphs.graph import PARTS, Graph, SparseFeatures, repeated
+from populace.graphs.features import SparseFeatures
+from populace.graphs.graph import Graph
+from populace.graphs.labels import PARTS
+from populace.nn.arcs import repeated
 
 _BAR = 30
 

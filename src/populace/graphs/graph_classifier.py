@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.errors import UsageError
+from populace.graphs.batch import Room
 from populace.graphs.graph_networks import GraphGIN, GraphPlan
+from populace.graphs.graph_set import GraphSet
 from populace.graphs.splits import fold_of
-from populace.graphs.tudataset import GraphSet, Room, tudataset
+from populace.graphs.tudataset import tudataset
 from populace.learner import Learner, Mean, Metrics
 from populace.nn.buffer import trainable
 from populace.settings import setting

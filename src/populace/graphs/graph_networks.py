@@ -7,8 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from populace.graphs.batch import Batch
 from populace.graphs.networks import Dense, drop
-from populace.graphs.tudataset import Batch
 from populace.nn.arcs import Arcs
 from populace.nn.buffer import Buffer
 from populace.nn.graph_conv import GINConv, GraphConv

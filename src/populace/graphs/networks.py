@@ -8,7 +8,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from populace.graphs.graph import NORMALISATIONS, SparseFeatures
+from populace.graphs.features import SparseFeatures
+from populace.graphs.normalisation import NORMALISATIONS
 from populace.nn.arcs import Arcs
 from populace.nn.buffer import Buffer
 from populace.nn.dropout import dropped

@@ -11,15 +11,16 @@ import numpy as np
 
 from populace.errors import UsageError
 from populace.graphs.data import GRAPHS, graph_named
-from populace.graphs.graph import Graph, is_known
+from populace.graphs.early_stop import RULES, Watch
+from populace.graphs.graph import Graph
+from populace.graphs.labels import PARTS
+from populace.graphs.member_split import DrawnSplit, fixed, nodes_in
 from populace.graphs.networks import GCN, NodePlan
 from populace.learner import Exhibit, Learner, Mean, Metrics
 from populace.nn.buffer import Buffer, trainable
 from populace.settings import setting
 from populace.supervised import metrics
 from populace.supervised.optimiser import Adam, Constant, Optimiser, Schedule, descend
-
-PARTS = ("train", "validation", "test")
 
 
 class Model(eqx.Module):
@@ -36,22 +37,14 @@ class State(eqx.Module):
         model: network and split.
         memory: what the optimiser remembers.
         count: epochs trained.
-        best_loss: lowest validation loss so far.
-        best_accuracy: highest validation accuracy so far.
-        waited: epochs since either was reached, for `patience`.
-        losses: the last validation losses, for `window`.
-        stopped_at: epoch at which the member stopped early, or -1.
+        watch: whether and when the member stopped early.
 
     """
 
     model: Model
     memory: Any
     count: jax.Array
-    best_loss: jax.Array
-    best_accuracy: jax.Array
-    waited: jax.Array
-    losses: jax.Array
-    stopped_at: jax.Array
+    watch: Watch
 
 
 class NodeClassifier(Learner):
@@ -89,7 +82,7 @@ class NodeClassifier(Learner):
     schedule: Schedule = setting(Constant(), help="factor on the learning rate over the epochs")
     l2: float = setting(5e-4, low=0, help="penalty on squared weights, inside the loss")
     l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalised")
-    stop: str = setting("never", choices=("never", "window", "patience"), help="rule of early stopping")
+    stop: str = setting("never", choices=RULES, help="rule of early stopping")
     patience: int = setting(10, low=1, help="epochs that `stop` looks back")
 
     def ready(self) -> Self:
@@ -128,23 +121,7 @@ class NodeClassifier(Learner):
             if graph.validation is None and self.stop != "never":
                 raise UsageError(f"stop = {self.stop} needs validation nodes; {graph.name} has none")
         else:
-            self._check_counts(graph)
-
-    def _check_counts(self, graph: Graph) -> None:
-        known = graph.y[is_known(graph.y)]
-        counts = np.bincount(known, minlength=graph.classes)
-        each = self.split == "per-class"
-        if each and counts.min() < self.train_nodes:
-            raise UsageError(
-                f"class {counts.argmin()} of {graph.name} has {counts.min()} nodes, "
-                f"fewer than train_nodes {self.train_nodes}"
-            )
-        needed = self.train_nodes * (graph.classes if each else 1) + self.validation_nodes + self.test_nodes
-        if needed > len(known):
-            raise UsageError(
-                f"{graph.name} has {len(known)} labelled nodes, the split asks for {needed}: "
-                "lower train_nodes, validation_nodes or test_nodes"
-            )
+            self._drawn.check(graph)
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -153,16 +130,12 @@ class NodeClassifier(Learner):
         graph = self._graph
         network_key, split_key = jax.random.split(key)
         network = self.network.build(graph.x.shape[1], graph.classes, key=network_key)
-        part = self._fixed_parts() if self.split == "public" else self._drawn_parts(split_key)
+        part = fixed(graph) if self.split == "public" else self._drawn.draw(graph, split_key)
         return State(
             model=Model(network, Buffer(part)),
             memory=self.optimiser.rule().init(eqx.filter(network, trainable(network))),
             count=jnp.int32(0),
-            best_loss=jnp.float32(jnp.inf),
-            best_accuracy=jnp.float32(-jnp.inf),
-            waited=jnp.int32(0),
-            losses=jnp.full(self.patience if self.stop == "window" else 1, jnp.inf, jnp.float32),
-            stopped_at=jnp.int32(-1),
+            watch=Watch.start(self.stop, self.patience),
         )
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
@@ -172,7 +145,9 @@ class NodeClassifier(Learner):
         shapes = jax.eval_shape(lambda: self._epoch(state, key)[1])
         nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
         # Under map this is a branch: what has stopped costs nothing any more.
-        return jax.lax.cond(state.stopped_at < 0, lambda: self._epoch(state, key), lambda: (state, nothing))
+        return jax.lax.cond(
+            state.watch.stopped_at < 0, lambda: self._epoch(state, key), lambda: (state, nothing)
+        )
 
     def _epoch(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         network, part = state.model.network, state.model.part.value
@@ -196,24 +171,9 @@ class NodeClassifier(Learner):
         if self.stop != "never":
             loss, hits = self._judged(self._outputs(network, None), part, 2)
             found |= {"validation_loss": loss, "validation_accuracy": hits}
-            state = self._watched(state, loss.value, hits.value)
+            watch = state.watch.after(state.count, loss.value, hits.value, self.stop, self.patience)
+            state = eqx.tree_at(lambda s: s.watch, state, watch)
         return state, found
-
-    def _watched(self, state: State, loss: jax.Array, accuracy: jax.Array) -> State:
-        """Return the state with the rule of early stopping applied to an epoch's validation."""
-        if self.stop == "window":
-            full = state.count > self.patience
-            stop = full & (loss > jnp.mean(state.losses))
-            losses = jnp.concatenate([state.losses[1:], loss[None]])
-            state = eqx.tree_at(lambda s: s.losses, state, losses)
-        else:
-            reached = (loss <= state.best_loss) | (accuracy >= state.best_accuracy)
-            waited = jnp.where(reached, 0, state.waited + 1)
-            stop = waited >= self.patience
-            state = eqx.tree_at(lambda s: s.waited, state, waited)
-        best = jnp.minimum(loss, state.best_loss), jnp.maximum(accuracy, state.best_accuracy)
-        stopped_at = jnp.where(stop, state.count, state.stopped_at)
-        return eqx.tree_at(lambda s: (s.best_loss, s.best_accuracy, s.stopped_at), state, (*best, stopped_at))
 
     def snapshot(self, state: State) -> Model:
         """Return network and split."""
@@ -235,7 +195,7 @@ class NodeClassifier(Learner):
         """Return in words which nodes the final evaluation looks at."""
         del episodes
         if self.split == "public":
-            return f"the {len(self._nodes('test')):,} test nodes"
+            return f"the {len(nodes_in(self._graph, 'test')):,} test nodes"
         return f"{self.test_nodes:,} test nodes drawn by each seed" if self.test_nodes else "all other nodes"
 
     # -- in use ------------------------------------------------------------------------------------
@@ -259,9 +219,10 @@ class NodeClassifier(Learner):
             raise UsageError("NodeClassifier has no graph; make it with NodeClassifier.of(graph, ...)")
         return self.graph
 
-    def _nodes(self, part: str) -> np.ndarray:
-        nodes = getattr(self._graph, part)
-        return np.zeros(0, np.int32) if nodes is None else nodes
+    @property
+    def _drawn(self) -> DrawnSplit:
+        sizes = self.train_nodes, self.validation_nodes, self.test_nodes
+        return DrawnSplit(self.split == "per-class", *sizes)
 
     def _outputs(self, network: Any, key: jax.Array | None) -> jax.Array:
         graph = self._graph
@@ -280,30 +241,6 @@ class NodeClassifier(Learner):
         layers = weights.layers[:1] if self.l2_layers == "first" else weights.layers
         matrices = [w for w in jax.tree.leaves(layers) if w is not None and w.ndim > 1]
         return self.l2 / 2 * sum((jnp.sum(w**2) for w in matrices), start=jnp.zeros(()))
-
-    def _fixed_parts(self) -> jax.Array:
-        part = jnp.zeros(self._graph.nodes, jnp.int8)
-        for number, name in enumerate(PARTS, 1):
-            part = part.at[self._nodes(name)].set(number)
-        return part
-
-    def _drawn_parts(self, key: jax.Array) -> jax.Array:
-        """Draw a member's own split from the nodes whose label is known."""
-        graph, each = self._graph, self.split == "per-class"
-        order = jax.random.permutation(key, graph.nodes)
-        y = jnp.asarray(graph.y)[order]
-        first = jnp.zeros(graph.nodes, bool)
-        if each:
-            own = jax.nn.one_hot(y, graph.classes, dtype=jnp.int32)
-            rank = jnp.sum((jnp.cumsum(own, 0) - 1) * own, -1)  # how many of its class come before
-            first = (y >= 0) & (rank < self.train_nodes)
-        # Those that train come first, those without a label last; else the order is the drawn one.
-        order = order[jnp.argsort(jnp.where(first, 0, jnp.where(y >= 0, 1, 2)), stable=True)]
-        held = (train := self.train_nodes * (graph.classes if each else 1)) + self.validation_nodes
-        end = held + self.test_nodes if self.test_nodes else jnp.sum(y >= 0)
-        place = jnp.arange(graph.nodes)
-        part = jnp.select([place < train, place < held, place < end], [1, 2, 3], 0)
-        return jnp.zeros(graph.nodes, jnp.int8).at[order].set(part.astype(jnp.int8))
 
 
 @lru_cache(maxsize=8)

@@ -8,9 +8,9 @@ import numpy as np
 
 from populace.datasets import damaged, places
 from populace.errors import RunError, UsageError, unknown
-from populace.graphs.convert import table
 from populace.graphs.graph import Graph
-from populace.graphs.tudataset import GraphSet
+from populace.graphs.graph_set import GraphSet
+from populace.graphs.text_tables import table
 
 METRICS = ("accuracy", "rocauc", "ap", "rmse")
 _SPLIT_FILES = ("train", "valid", "test")

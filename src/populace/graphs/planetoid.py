@@ -11,9 +11,10 @@ from scipy import sparse
 from populace.datasets import Remote, damaged, fetch, find, places
 from populace.errors import RunError
 from populace.graphs import unpickle
-from populace.graphs.convert import table
-from populace.graphs.graph import Graph, SparseFeatures, read_only
+from populace.graphs.features import SparseFeatures
+from populace.graphs.graph import Graph, read_only
 from populace.graphs.splits import public
+from populace.graphs.text_tables import table
 
 _MIRROR = "https://raw.githubusercontent.com/kimiyoung/planetoid/master/data/"
 _PARTS = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")

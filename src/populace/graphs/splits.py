@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from populace.errors import UsageError
-from populace.graphs.graph import Graph, is_known
+from populace.graphs.graph import Graph
+from populace.graphs.labels import is_known
 
 
 def public(graph: Graph, train: int, test: Any, validation: int = 500) -> Graph:

@@ -108,3 +108,18 @@ def _checked(name: str, ids: Any, count: int) -> np.ndarray:
 
 def _offsets(sorted_ids: np.ndarray, count: int) -> np.ndarray:
     return np.searchsorted(sorted_ids, np.arange(count + 1)).astype(np.int32)
+
+
+def repeated(arcs: Arcs) -> np.ndarray:
+    """Return for each arc whether the one before has the same ends, (E,) bool."""
+    s, t = arcs.sources, arcs.targets
+    return np.concatenate([[False], (s[1:] == s[:-1]) & (t[1:] == t[:-1])])[: len(s)]
+
+
+def is_symmetric(arcs: Arcs) -> bool:
+    """Return whether every arc has its reverse, as often as itself."""
+    back = arcs.back
+    # Sorted the other way round, and with ends exchanged, they must be the same arcs.
+    return np.array_equal(arcs.targets, arcs.sources[back.order]) and np.array_equal(
+        arcs.sources, back.columns
+    )
