@@ -1,0 +1,24 @@
+"""Boltzmann: arms of higher estimates are pulled more often."""
+
+from typing import ClassVar
+
+from populace.rl.bandits.action_values import ActionValues
+from populace.rl.exploration import Boltzmann
+from populace.settings import setting
+
+
+class BoltzmannRule(ActionValues):
+    """`pi(a) = exp(Q_a / T) / sum_b exp(Q_b / T)`, with a temperature T that may fall.
+
+    Source: Sutton & Barto 2018, section 13.1; Cesa-Bianchi et al. 2017, "Boltzmann Exploration Done
+    Right", on why no schedule of one temperature for all arms suits every problem.
+    """
+
+    kind: ClassVar[str] = "boltzmann"
+
+    exploration: Boltzmann = setting(Boltzmann(temperature=0.1), help="temperature over pulls")
+
+    @property
+    def policy(self) -> Boltzmann:
+        """The softmax over the estimates."""
+        return self.exploration

@@ -1,0 +1,27 @@
+"""UCB1: the arm whose mean could be the highest."""
+
+import math
+from typing import ClassVar
+
+from populace.rl.bandits.action_values import ActionValues
+from populace.rl.exploration import UCB
+from populace.settings import setting
+
+
+class UCB1(ActionValues):
+    """`argmax_a Q_a + confidence * sqrt(log(t) / n_a)` after each arm was pulled once.
+
+    For rewards in [0, 1] and `confidence = sqrt(2)` the regret is at most
+    `8 sum_a log(t) / gap_a + (1 + pi^2 / 3) sum_a gap_a`. Rewards of another scale want a confidence of
+    that scale. Source: Auer, Cesa-Bianchi and Fischer 2002, "Finite-time Analysis of the Multiarmed
+    Bandit Problem", figure 1 and theorem 1.
+    """
+
+    kind: ClassVar[str] = "ucb1"
+
+    confidence: float = setting(math.sqrt(2), low=0, help="width of the bound, in units of reward")
+
+    @property
+    def policy(self) -> UCB:
+        """The upper confidence bound."""
+        return UCB(self.confidence)
