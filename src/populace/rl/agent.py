@@ -131,8 +131,8 @@ class Agent(Learner):
         return np.asarray(returns(state, jax.random.key(seed)))
 
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
-        """Return a film of one greedy episode, drawn by Gymnasium's own renderer."""
-        if not outside.known(self.env):
+        """Return a film of one greedy episode, drawn by the environment's own renderer."""
+        if not outside.filmed(self.env):
             return {}
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
         frames, fps, total = outside.film(self.env, self.policy(state), seed)

@@ -5,29 +5,44 @@ from typing import Any
 
 import numpy as np
 
+from populace.rl import names
+from populace.rl.process import making
+from populace.rl.worlds import WORLDS
+
 Policy = Callable[[Any], np.ndarray]
 _FILM_SECONDS = 20
 
 
 def known(name: str) -> bool:
-    """Return whether Gymnasium has an environment of that name."""
-    import gymnasium
+    """Return whether it is an environment that Gymnasium has, or a class of its kind."""
+    return _maker(name) is not None
 
-    return name in gymnasium.registry
+
+def filmed(name: str) -> bool:
+    """Return whether an episode of that environment can be drawn."""
+    make = _maker(name) or _world(name)
+    if make is None:
+        return False
+    env = make()
+    modes = env.metadata.get("render_modes", [])
+    env.close()
+    return "rgb_array" in modes
 
 
 def solved(name: str) -> float | None:
     """Return the return that Gymnasium calls solved, or None."""
     import gymnasium
 
-    return gymnasium.spec(name).reward_threshold if known(name) else None
+    asked = names.parse(name)
+    registered = asked.identifier in gymnasium.registry and not asked.arguments
+    return gymnasium.spec(asked.identifier).reward_threshold if registered else None
 
 
 def play(name: str, policy: Policy, episodes: int, seed: int) -> np.ndarray:
     """Play episodes of the real environment, all side by side.
 
     Args:
-        name: its id in Gymnasium.
+        name: of an environment that is `known`.
         policy: maps observations (episodes, ...) to actions.
         episodes: how many; the i-th is reset with `seed + i`.
         seed: of the first episode.
@@ -36,18 +51,24 @@ def play(name: str, policy: Policy, episodes: int, seed: int) -> np.ndarray:
         the undiscounted return of each episode.
 
     """
-    import gymnasium
-
-    envs = gymnasium.make_vec(name, num_envs=episodes, vectorization_mode="sync")
+    make = _maker(name)
+    assert make is not None
+    envs = [make() for _ in range(episodes)]
+    taken, seen = making.taken(envs[0].action_space), making.seen(envs[0].observation_space)
     total, over = np.zeros(episodes), np.zeros(episodes, bool)
     try:
-        observation, _ = envs.reset(seed=seed)
+        observation = np.stack([seen(env.reset(seed=seed + i)[0]) for i, env in enumerate(envs)])
         while not over.all():
-            observation, reward, terminated, truncated, _ = envs.step(policy(observation))
-            total += np.where(over, 0.0, reward)
-            over |= terminated | truncated
+            # All are asked for, those that are over too: another shape would be compiled anew.
+            actions = policy(observation)
+            for i in np.flatnonzero(~over):
+                found, reward, terminated, truncated, _ = envs[i].step(taken(actions[i]))
+                observation[i] = seen(found)
+                total[i] += float(reward)
+                over[i] = terminated or truncated
     finally:
-        envs.close()
+        for env in envs:
+            env.close()
     return total
 
 
@@ -56,23 +77,50 @@ def film(name: str, policy: Policy, seed: int) -> tuple[Iterator[np.ndarray], in
 
     The frames are drawn while they are read, from a second playing of the same episode.
     """
-    import gymnasium
-
-    fps = int(gymnasium.make(name).metadata.get("render_fps", 30))
+    make = _maker(name) or _world(name)
+    assert make is not None
 
     def episode(render: bool) -> Iterator[tuple[np.ndarray | None, float]]:
-        env = gymnasium.make(name, render_mode="rgb_array" if render else None)
+        env = make(render_mode="rgb_array") if render else make()
+        taken, seen = making.taken(env.action_space), making.seen(env.observation_space)
         observation, _ = env.reset(seed=seed)
         over = False
         while not over:
             picture: Any = env.render() if render else None
-            action = policy(observation)
-            observation, reward, terminated, truncated, _ = env.step(action)
+            observation, reward, terminated, truncated, _ = env.step(taken(policy(seen(observation))))
             over = terminated or truncated
             yield picture, float(reward)
+        if render:
+            yield env.render(), 0.0  # what the last step led to
         env.close()
 
+    fps = int(make(render_mode="rgb_array").metadata.get("render_fps", 30))
     total = sum(reward for _, reward in episode(render=False))
     frames = (picture for picture, _ in episode(render=True) if picture is not None)
     limited = (frame for _, frame in zip(range(_FILM_SECONDS * fps), frames))
     return limited, fps, total
+
+
+def _maker(name: str) -> Callable[..., Any] | None:
+    """Return what makes the environment of Gymnasium's, None where it has none of that name."""
+    import gymnasium
+
+    asked = names.parse(name)
+    if asked.source == "gymnasium" or asked.path:
+        from populace.rl import environments, host
+
+        hosted = environments.make(name).origin == "host"
+        return host.spec_of(name, asked.identifier, asked.arguments).make if hosted else None
+    if asked.arguments or asked.identifier not in gymnasium.registry:
+        return None  # arguments are those of the environment inside the program
+    return lambda **more: gymnasium.make(asked.identifier, **more)
+
+
+def _world(name: str) -> Callable[..., Any] | None:
+    """Return what makes the face that one of our own worlds shows to Gymnasium."""
+    asked = names.parse(name)
+    if asked.identifier not in WORLDS:
+        return None
+    from populace.rl.worlds.gym import NativeEnv
+
+    return lambda **more: NativeEnv(asked.identifier, **(asked.arguments | more))
