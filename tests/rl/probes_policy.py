@@ -1,0 +1,60 @@
+"""Probe environments for policies: the value probes with a continuous action, and two with a known best action."""
+
+import gymnax
+import jax.numpy as jnp
+from gymnax.environments import spaces
+
+from tests.rl import probes
+
+LOW, HIGH = -1.0, 3.0
+BEST = 0.5
+
+
+class Continuous:
+    """One action in [-1, 3]: not symmetric, and not of length 2."""
+
+    def action_space(self, params=None):
+        return spaces.Box(LOW, HIGH, (1,), jnp.float32)
+
+
+class Chosen(Continuous, probes.Probe):
+    """One step, reward `-(a - 0.5)^2`: the best action is 0.5, whatever is seen."""
+
+    def reward(self, state, action):
+        return -((jnp.squeeze(action) - BEST) ** 2)
+
+
+class Matching(Continuous, probes.Probe):
+    """One step, reward `-(a - 1 - sign)^2`: the best action is 2 where the sign is 1, 0 where it is -1."""
+
+    def reward(self, state, action):
+        return -((jnp.squeeze(action) - 1 - state.sign) ** 2)
+
+
+class Beyond(Continuous, probes.Probe):
+    """One step, reward is the action: the best one is the upper bound, and more cannot be had."""
+
+    def reward(self, state, action):
+        return jnp.squeeze(action)
+
+
+class Constant(Continuous, probes.Constant):
+    """One step, reward 1: V = 1."""
+
+
+class Delayed(Continuous, probes.Delayed):
+    """Two steps, reward 1 on the second: V = discount, then 1."""
+
+
+class Seen(Continuous, probes.Seen):
+    """One step, reward is the sign that is seen: V = sign."""
+
+
+class Endless(Continuous, probes.Endless):
+    """Reward 1 for ever, cut by the clock every 3 steps: V = 1 / (1 - discount), not 1.75 or less."""
+
+
+for probe in (Chosen, Matching, Beyond, Constant, Delayed, Seen, Endless):
+    name = f"Probe{probe.__name__}Continuous-test"
+    if name not in gymnax.registered_envs:
+        gymnax.register(name, probe)
