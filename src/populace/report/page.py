@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from populace.errors import UsageError
 from populace.folder import write as write_whole
-from populace.report import compare, digits, evaluation, summary, sweep, tables, training
+from populace.report import compare, digits, evaluation, generalisation, summary, sweep, tables, training
 from populace.report.charts import Chart
 from populace.report.media import exhibits
 from populace.report.runs import Reading, RunLike
@@ -71,6 +71,9 @@ def one(reading: Reading) -> dict[str, Any]:
         "profile": evaluation.profile(reading),
         "improvement": evaluation.improvement_chart(reading),
     }
+    elsewhere = generalisation.section(reading)
+    if elsewhere:
+        charts |= {"generalisation": elsewhere["curves"], "gaps": elsewhere["gaps"]}
     results = reading.results
     return {
         "title": reading.name,
@@ -82,6 +85,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "stopped": summary.stopped(reading),
         "facts": facts(reading),
         "charts": charts,
+        "elsewhere": elsewhere,
         "small_multiples": training.diagnostics(reading),
         "best_label": reading.label(reading.winner) if reading.winner else "",
         "score": reading.score,

@@ -50,8 +50,16 @@ class Replay(eqx.Module):
         self.rows = {b: jnp.zeros((length, w), f"uint{b}") for b, w in sorted(widths.items())}
         self.written = jnp.int32(0)
 
-    def add(self, transitions: Any) -> "Replay":
-        """Add transitions, the leaves with the same leading axis of `together`."""
+    @property
+    def length(self) -> int:
+        """Transitions it can hold."""
+        return next(iter(self.rows.values())).shape[0]
+
+    def add(self, transitions: Any, keep: jax.Array | bool = True) -> "Replay":
+        """Add transitions, the leaves with the same leading axis of `together`.
+
+        Where `keep` is false nothing is added; that may be only while the buffer is not yet full.
+        """
         columns: dict[str, list[jax.Array]] = {}
         for x, (_, dtype) in zip(jax.tree.leaves(transitions), self._layout):
             flat = _to_bits(x.astype(dtype)).reshape(x.shape[0], -1)
@@ -63,7 +71,8 @@ class Replay(eqx.Module):
             updated = lax.dynamic_update_slice_in_dim(stored, block, start, axis=0)
             # Fused with the gather that draws from it, the update would need a copy of the whole.
             rows[bits] = lax.optimization_barrier(updated)
-        count = jax.tree.leaves(transitions)[0].shape[0]
+        # What is not kept lies behind the newest, where the next addition overwrites it.
+        count = jnp.where(keep, jax.tree.leaves(transitions)[0].shape[0], 0)
         return eqx.tree_at(lambda r: (r.rows, r.written), self, (rows, self.written + count))
 
     def sample(self, key: jax.Array, batch: int, capacity: jax.Array | float) -> Any:
@@ -77,13 +86,17 @@ class Replay(eqx.Module):
         size = jnp.minimum(self.written, jnp.asarray(capacity).astype(jnp.int32))
         age = (jax.random.uniform(key, (batch,)) * size).astype(jnp.int32)
         age = jnp.clip(age, 0, jnp.maximum(size - 1, 0))
-        drawn = {b: x[(self.written - 1 - age) % x.shape[0]] for b, x in self.rows.items()}
+        return self.read((self.written - 1 - age) % self.length)
+
+    def read(self, index: jax.Array) -> Any:
+        """Return the transitions at places (k,) of the buffer, leaves with a leading axis of k."""
+        drawn = {b: x[index] for b, x in self.rows.items()}
         leaves, at = [], dict.fromkeys(drawn, 0)
         for shape, dtype in self._layout:
             bits, width = _bits(dtype), int(np.prod(shape))
             block = drawn[bits][:, at[bits] : at[bits] + width]
             at[bits] += width
-            leaves.append(_from_bits(block, dtype).reshape(batch, *shape))
+            leaves.append(_from_bits(block, dtype).reshape(*index.shape, *shape))
         return self._structure.unflatten(leaves)
 
 
