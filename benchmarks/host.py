@@ -5,9 +5,9 @@
 The peer lives in an environment of its own (`benchmarks/requirements-sb3.txt`); the option names its
 interpreter. Everyone trains DQN with a 2 x 64 network, batches of 64, one update per 4 frames, replay 20,000,
 plain targets, in the `CartPole-v1` of Gymnasium, with the same number of environments in the same number of
-processes. Runs take turns, round by round, so that a slow minute of the machine falls on everybody; figures are
-medians over the rounds. Below that: the same environment compiled into the program, and what the processes
-alone could give.
+processes. Runs take turns, round by round, so that a slow minute of the machine falls on everybody; figures
+are medians over the rounds. Below that: the same environment compiled into the program, and what the
+processes alone could give.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 
@@ -31,7 +32,7 @@ def child(*words: str) -> dict:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def settings(envs: int) -> dict[str, int]:
+def settings(envs: int) -> dict[str, Any]:
     """Return the settings that make one update per 4 frames with so many environments."""
     return {"envs": envs, "rollout": max(1, 4 // envs), "updates": max(1, envs // 4)}
 
@@ -75,7 +76,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.worker:
-        return worker(*args.worker, args.frames)
+        members, processes = args.worker
+        return worker(members, processes, args.frames)
 
     me, frames = [sys.executable, str(Path(__file__).resolve())], str(args.frames)
     runs: dict[tuple[str, int], list[str]] = {}
@@ -105,9 +107,8 @@ def main() -> None:
         rates = [f["frames_per_second"] for f in many]
         peer = medians.get(("Stable-Baselines3, 1 agent", count))
         times = f"{medians[who, count] / peer:.1f}" if peer else ""
-        print(
-            f"| {count or ''} | {who} | {medians[who, count]:,.0f} | {min(rates):,.0f} to {max(rates):,.0f} | {times} |"
-        )
+        spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
+        print(f"| {count or ''} | {who} | {medians[who, count]:,.0f} | {spread} | {times} |")
     for count in args.processes:
         bound = statistics.median(f["at_most"] for f in found["populace, 1 member", count])
         print(f"\n{count} process(es) alone, nobody learning: at most {bound:,.0f} steps/s")

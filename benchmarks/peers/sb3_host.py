@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Stable-Baselines3's DQN, each environment in a process.")
     parser.add_argument("--frames", type=int, default=20_000, help="frames in the timed run")
     parser.add_argument("--processes", type=sb3_dqn.env_count, default=4, help="one environment in each")
     parser.add_argument("--threads", type=int, default=1, help="torch.set_num_threads")

@@ -50,11 +50,27 @@ class Seen(Continuous, probes.Seen):
     """One step, reward is the sign that is seen: V = sign."""
 
 
+class Later(probes.Probe):
+    """Two steps, the reward on the second is the sign: V = discount sign, then sign."""
+
+    length = 2
+
+    def reward(self, state, action):
+        return jnp.where(state.time == 1, state.sign, 0.0)
+
+
+class LaterContinuous(Continuous, Later):
+    """The same, with a continuous action."""
+
+
 class Endless(Continuous, probes.Endless):
     """Reward 1 for ever, cut by the clock every 3 steps: V = 1 / (1 - discount), not 1.75 or less."""
 
 
-for probe in (Chosen, Matching, Beyond, Constant, Delayed, Seen, Endless):
-    name = f"Probe{probe.__name__}Continuous-test"
-    if name not in gymnax.registered_envs:
-        gymnax.register(name, probe)
+for name, probe in {
+    "Later": Later, "LaterContinuous": LaterContinuous, "ChosenContinuous": Chosen, "MatchingContinuous": Matching,
+    "BeyondContinuous": Beyond, "ConstantContinuous": Constant, "DelayedContinuous": Delayed,
+    "SeenContinuous": Seen, "EndlessContinuous": Endless,
+}.items():  # fmt: skip
+    if f"Probe{name}-test" not in gymnax.registered_envs:
+        gymnax.register(f"Probe{name}-test", probe)

@@ -1,15 +1,20 @@
 """DQN on problems with known answers, and the invariants it gets from the engine."""
 
+from functools import partial
+from typing import Any
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from populace.errors import UsageError
 from populace.population import sweep
-from populace.rl import DQN, ExponentialDecay, LinearDecay
+from populace.rl import DQN, LinearDecay
+from populace.rl.c51 import Categorical
+from populace.rl.exploration import UCB, Boltzmann, ConstantEpsilon
+from populace.rl.quantile import Quantiles
 from tests import harness
-from tests.rl import probes  # noqa: F401  registers the probes
+from tests.rl import probes_q
 
 VARIANTS = [
     {},
@@ -19,19 +24,20 @@ VARIANTS = [
 ]
 
 
-def values(env: str, observations, **settings) -> np.ndarray:
-    """Train on a probe and return Q (members, observations, actions)."""
-    fixed = {
-        "env": env, "envs": 4, "warmup": 64, "batch": 32, "hidden": (32,), "discount": 0.5,
-        "learning_rate": 3e-3, "target_rate": 0.05, "replay_storage": 2000, "replay_capacity": 2000,
-        "exploration": ExponentialDecay(decay=0.999, end=0.3), "evaluation_episodes": 4,
-    }  # fmt: skip
-    dqn = DQN(**(fixed | settings))
-    engine = harness.trained(sweep(dqn, seeds=2), 1500)
-    cohort = engine.cohorts[0]
-    network = cohort.program.signature.whole_model(cohort.program.snapshot(cohort.state()))
-    each = jax.vmap(jax.vmap(lambda n, x: n(x), (None, 0)), (0, None))
-    return np.asarray(each(network, jnp.asarray(observations, jnp.float32)))
+C51 = Categorical(atoms=31, v_min=-3.0, v_max=3.0)
+EXTENSIONS = {
+    "dueling": {"dueling": True},
+    "prioritised": {"prioritised": True},
+    "c51": {"distribution": C51},
+    "quantile": {"distribution": Quantiles(quantiles=11)},
+    "noisy": {"noisy": True},
+    "boltzmann": {"exploration": Boltzmann(temperature=1.0)},
+}
+RAINBOW: dict[str, Any] = {
+    "dueling": True, "prioritised": True, "distribution": C51, "noisy": True, "n_step": 3,
+    "exploration": ConstantEpsilon(value=0.0),
+}  # fmt: skip
+values = partial(probes_q.values, DQN)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -67,12 +73,46 @@ def test_truncation_is_not_termination():
     np.testing.assert_allclose(q, 2.0, atol=0.1)
 
 
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_every_extension_learns_the_values_of_an_endless_task(name):
+    q = values("ProbeEverything-test", [[1, 0], [-1, 0]], **EXTENSIONS[name])
+    # Within the spacing of the atoms; taking the cut for an end would give at most 1.75.
+    np.testing.assert_allclose(q[:, 0], [[0, 2]] * 2, atol=0.2)
+    np.testing.assert_allclose(q[:, 1], [[2, 0]] * 2, atol=0.2)
+
+
+@pytest.mark.parametrize("settings", [{"n_step": 3}, RAINBOW], ids=["n-step", "rainbow"])
+def test_several_steps_end_with_the_task_and_go_on_past_the_clock(settings):
+    # The rewards here do not depend on the action: n steps of an exploring policy are of the best one too.
+    delayed = values("ProbeDelayed-test", [[1, 0], [1, 1]], **settings)
+    np.testing.assert_allclose(delayed[:, 0], 0.5, atol=0.2)
+    np.testing.assert_allclose(delayed[:, 1], 1.0, atol=0.2)
+    np.testing.assert_allclose(values("ProbeEndless-test", [[1, 0], [-1, 0]], **settings), 2.0, atol=0.2)
+
+
+def test_rainbow_learns_which_action_the_observation_asks_for():
+    # One step to an episode, so that n steps are one; what is learned to be worse is hardly tried again.
+    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **RAINBOW)
+    np.testing.assert_allclose(q[:, [0, 1], [1, 0]], 1.0, atol=0.2)
+    assert (q[:, [0, 1], [0, 1]] < 0).all()
+
+
 def test_it_keeps_every_invariant(tmp_path):
     dqn = DQN(
         hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
         evaluation_episodes=2, envs=2,
     )  # fmt: skip
     axes = {"learning_rate": [1e-2, 1e-3], "replay_capacity": [16.0, 64.0]}
+    harness.check_learner(dqn, axes, 60, tmp_path)
+
+
+@pytest.mark.slow
+def test_rainbow_keeps_every_invariant(tmp_path):
+    dqn = DQN(
+        hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, envs=2, **RAINBOW,
+    )  # fmt: skip
+    axes = {"priority_alpha": [0.3, 0.8], "replay_capacity": [16.0, 64.0]}
     harness.check_learner(dqn, axes, 60, tmp_path)
 
 
@@ -85,6 +125,34 @@ def test_every_float_differs_between_members_of_one_program():
     population = sweep(DQN(replay_storage=2000), axes)
     assert len(population) == 128
     assert len(population.groups) == 1
+    axes = {
+        "noise": [0.1, 0.5], "priority_alpha": [0.0, 0.6], "priority_beta": [0.4, 1.0],
+        "priority_frames": [1e4, 1e5], "distribution.v_min": [-10.0, 0.0], "distribution.v_max": [10.0, 500.0],
+    }  # fmt: skip
+    assert len(sweep(DQN(**RAINBOW), axes).groups) == 1
+
+
+def test_extensions_are_settings_of_one_learner():
+    axes = {"distribution": ["none", "c51", "quantile"], "dueling": [False, True], "n_step": [1, 3]}
+    assert len(sweep(DQN(), axes).groups) == 12
+
+
+def test_observations_in_bytes_are_learned_from_alike():
+    settings = {
+        "env": "Breakout-MinAtar",
+        "hidden": (16,),
+        "channels": 2,
+        "batch": 8,
+        "warmup": 16,
+        "n_step": 2,
+    }
+    states = []
+    for compact in (False, True):
+        dqn = DQN(**settings, compact=compact, replay_storage=64, replay_capacity=64.0, evaluation_episodes=1)
+        states.append(harness.trained(sweep(dqn), 20).cohorts[0].carry.state)
+    harness.assert_identical(*([np.asarray(x) for x in jax.tree.leaves(s.network)] for s in states))
+    floats, compact = (s.replay.rows for s in states)
+    assert sum(x.nbytes for x in floats.values()) > 3.5 * sum(x.nbytes for x in compact.values())
 
 
 def test_a_hard_target_update_copies_at_its_interval_only():
@@ -138,6 +206,14 @@ def test_episodes_are_counted_where_they_end():
         ({"warmup": 30_000}, "warmup 30000 is more than replay_capacity"),
         ({"hidden": (64, 0)}, "hidden must be >= 1"),
         ({"loss": "l1"}, "one of huber | mse"),
+        ({"exploration": UCB()}, "exploration 'ucb' needs the visits of each state"),
+        ({"distribution": Categorical(v_min=1.0, v_max=0.0)}, "distribution.v_min 1 must be below"),
+        ({"distribution": "c51", "loss": "mse"}, "'c51' has a loss of its own"),
+        ({"distribution": "c52"}, "did you mean 'c51'"),
+        ({"network": "conv"}, "network 'conv' needs observations of"),
+        ({"n_step": 0}, "n_step must be >= 1, got 0"),
+        ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
+        ({"compact": True}, "compact needs observations from 0 to 255"),
     ],
 )
 def test_what_cannot_be_is_told(settings, message):

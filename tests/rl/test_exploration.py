@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from populace import settings
+from populace.drawing import picture
 from populace.errors import UsageError
+from populace.rl import exploration_pictures
 from populace.rl.exploration import (
     UCB,
     Boltzmann,
@@ -157,3 +159,15 @@ def test_every_float_may_differ_between_members(kind):
 def test_bounds_are_checked(kind, bad):
     with pytest.raises(UsageError, match=next(iter(bad))):
         kind(**bad)
+
+
+def test_the_picture_shows_schedules_and_policies():
+    schedules = {"linear": LinearDecay(duration=50.0), "waves": Sinusoidal(period=20.0, per="episode")}
+    drawn = exploration_pictures.draw(schedules, {"ucb": UCB()}, frames=100, per_episode=5)
+    left, right = drawn.axes
+    assert [t.get_text() for t in left.get_legend().get_texts()] == ["linear", "waves"]
+    frames, epsilon = left.lines[1].get_data()
+    episodes = jnp.asarray(frames) // 5
+    np.testing.assert_allclose(epsilon, schedules["waves"].epsilon(jnp.asarray(frames), episodes))
+    np.testing.assert_allclose(right.lines[0].get_ydata()[[0, -1]], [0, 1])
+    assert picture(drawn, "").image.std() > 10

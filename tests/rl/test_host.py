@@ -242,7 +242,7 @@ def test_faults_without_end_end_the_run_with_one_line_and_it_can_go_on(tmp_path)
     folder = tmp_path / "faults"
     folder.mkdir()
     learner = Wanderer(
-        env=f"{OWN}:Counting(length=20, what='raise', at=3, trace='{folder}', max_episode_steps=9, workers=1)",
+        env=f"{OWN}:Counting(length=20, what='raise', at=3, trace='{folder}', max_episode_steps=9)",
         envs=2, evaluation_episodes=2,
     )  # fmt: skip
     population = sweep(learner)

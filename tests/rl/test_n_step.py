@@ -23,7 +23,7 @@ def experience(draw, steps: int, copies: int):
 
 
 def reference(steps: Transition, over, t: int, copy: int, n: int, discount: float):
-    """Return (n-step return, last observation, terminated, weight of the bootstrap) of one step, by its sum."""
+    """Return the sum of one step, where it leads, whether that is the end, and the weight of what follows."""
     total, k = 0.0, 0
     while True:
         total += discount**k * float(steps.reward[t + k, copy])
@@ -33,7 +33,7 @@ def reference(steps: Transition, over, t: int, copy: int, n: int, discount: floa
             return total, steps.next_observation[last, copy], steps.terminated[last, copy], discount**k
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 3), st.floats(0.0, 1.0))
 def test_every_step_looks_ahead_to_the_end_of_its_own_episode(draw, n, copies, discount):
     length = 12
@@ -56,7 +56,7 @@ def test_every_step_looks_ahead_to_the_end_of_its_own_episode(draw, n, copies, d
             np.testing.assert_allclose(found.first.reward[copy], total, rtol=1e-5, atol=1e-5)
             np.testing.assert_array_equal(found.first.next_observation[copy], seen)
             assert bool(found.first.terminated[copy]) == terminated
-            np.testing.assert_allclose(found.power[copy], power, rtol=1e-5)
+            np.testing.assert_allclose(found.power[copy], power, rtol=1e-5, atol=1e-7)
     assert given_out == length - n + 1
 
 

@@ -22,6 +22,7 @@ LEARNERS: dict[str, tuple[type[PolicyGradient], dict, int]] = {
     "a2c": (A2C, {"envs": 16, "rollout": 4, "learning_rate": 3e-3}, 500),
     "reinforce": (Reinforce, {"envs": 16, "rollout": 4, "learning_rate": 1e-2}, 250),
 }
+NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 KINDS = ("", "Continuous")
 cases = pytest.mark.parametrize("kind", KINDS, ids=["discrete", "continuous"])
 learners = pytest.mark.parametrize("name", LEARNERS)
@@ -42,23 +43,9 @@ def trained(name: str, env: str, observations, **settings):
 
 @learners
 @cases
-def test_a_constant_reward_is_its_own_value(name, kind):
-    value, _ = trained(name, "Constant" + kind, [[1, 0], [-1, 0]])
-    np.testing.assert_allclose(value, 1.0, atol=0.1)
-
-
-@learners
-@cases
-def test_a_delayed_reward_is_discounted_once(name, kind):
-    value, _ = trained(name, "Delayed" + kind, [[1, 0], [1, 1]])
-    np.testing.assert_allclose(value, [[0.5, 1.0]] * 2, atol=0.1)
-
-
-@learners
-@cases
-def test_the_value_depends_on_what_is_seen(name, kind):
-    value, _ = trained(name, "Seen" + kind, [[1, 0], [-1, 0]])
-    np.testing.assert_allclose(value, [[1.0, -1.0]] * 2, atol=0.15)
+def test_values_depend_on_what_is_seen_and_on_the_discount(name, kind):
+    value, _ = trained(name, "Later" + kind, [[1, 0], [1, 1], [-1, 0], [-1, 1]])
+    np.testing.assert_allclose(value, [[0.5, 1.0, -0.5, -1.0]] * 2, atol=0.15)
 
 
 @learners
@@ -70,21 +57,9 @@ def test_truncation_is_not_termination(name, kind):
 
 
 @learners
-def test_the_better_action_is_chosen(name):
-    _, action = trained(name, "Chosen", [[1, 0], [-1, 0]])
-    np.testing.assert_array_equal(action, 1)
-
-
-@learners
 def test_the_action_depends_on_what_is_seen(name):
-    _, action = trained(name, "Matching", [[1, 0], [-1, 0]])
+    _, action = trained(name, "Matching", [[1, 0], [-1, 0]], **NORMALISED)
     np.testing.assert_array_equal(action, [[1, 0]] * 2)
-
-
-@learners
-def test_the_best_continuous_action_is_found(name):
-    _, action = trained(name, "ChosenContinuous", [[1, 0], [-1, 0]])
-    np.testing.assert_allclose(action[..., 0], probes_policy.BEST, atol=0.2)
 
 
 @learners
@@ -93,18 +68,50 @@ def test_the_best_continuous_action_depends_on_what_is_seen(name):
     np.testing.assert_allclose(action[..., 0], [[2.0, 0.0]] * 2, atol=0.25)
 
 
+@pytest.mark.slow
+@learners
+@cases
+def test_a_constant_reward_is_its_own_value(name, kind):
+    value, _ = trained(name, "Constant" + kind, [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(value, 1.0, atol=0.1)
+
+
+@pytest.mark.slow
+@learners
+@cases
+def test_a_delayed_reward_is_discounted_once(name, kind):
+    value, _ = trained(name, "Delayed" + kind, [[1, 0], [1, 1]])
+    np.testing.assert_allclose(value, [[0.5, 1.0]] * 2, atol=0.1)
+
+
+@pytest.mark.slow
+@learners
+@cases
+def test_the_value_depends_on_what_is_seen(name, kind):
+    value, _ = trained(name, "Seen" + kind, [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(value, [[1.0, -1.0]] * 2, atol=0.15)
+
+
+@pytest.mark.slow
+@learners
+def test_the_better_action_is_chosen(name):
+    _, action = trained(name, "Chosen", [[1, 0], [-1, 0]])
+    np.testing.assert_array_equal(action, 1)
+
+
+@pytest.mark.slow
+@learners
+def test_the_best_continuous_action_is_found(name):
+    _, action = trained(name, "ChosenContinuous", [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(action[..., 0], probes_policy.BEST, atol=0.2)
+
+
+@pytest.mark.slow
 @learners
 def test_an_action_never_leaves_the_box(name):
     _, action = trained(name, "BeyondContinuous", [[1, 0], [-1, 0]])
     assert np.all(action <= probes_policy.HIGH)
     assert np.all(action > probes_policy.HIGH - 0.5)
-
-
-@learners
-def test_normalisation_keeps_what_is_learned(name):
-    options = {"normalise_observations": True, "normalise_rewards": True}
-    _, action = trained(name, "Matching", [[1, 0], [-1, 0]], **options)
-    np.testing.assert_array_equal(action, [[1, 0]] * 2)
 
 
 def test_the_policy_that_is_handed_out_normalises_what_it_sees():

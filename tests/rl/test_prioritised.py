@@ -10,6 +10,7 @@ from scipy import stats
 
 from populace.rl.prioritised import PrioritisedReplay, SumTree
 
+ADD, UPDATE = jax.jit(PrioritisedReplay.add), jax.jit(PrioritisedReplay.update)
 EXAMPLE = {"number": jax.ShapeDtypeStruct((), jnp.int32)}
 
 
@@ -38,7 +39,7 @@ class Reference:
                     entry[1] = mass
 
     def masses(self) -> dict[int, float]:
-        return {number: mass for number, mass in self.kept}
+        return dict(self.kept)
 
 
 def stored(replay: PrioritisedReplay) -> dict[int, float]:
@@ -57,19 +58,18 @@ def assert_sums(tree: SumTree) -> None:
         assert not np.asarray(upper).reshape(-1)[sums.size :].any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
-    st.integers(1, 4), st.integers(4, 60), st.integers(1, 60), st.floats(0.0, 1.0),
+    st.sampled_from([1, 3]), st.sampled_from([4, 17, 60]), st.integers(1, 60), st.floats(0.0, 1.0),
     st.lists(st.tuples(st.integers(1, 3), st.lists(st.floats(0, 5), min_size=1, max_size=6)), max_size=12),
 )  # fmt: skip
 def test_it_keeps_order_overwrites_and_priorities(together, length, capacity, alpha, history):
     replay = PrioritisedReplay(EXAMPLE, length, together)
     capacity = min(capacity, length)
     reference = Reference(capacity)
-    add, update = jax.jit(PrioritisedReplay.add), jax.jit(PrioritisedReplay.update)
     for additions, differences in history:
         for _ in range(additions):
-            replay = add(replay, numbered(reference.added, together), float(capacity))
+            replay = ADD(replay, numbered(reference.added, together), float(capacity))
             reference.add(together)
         key = jax.random.key(len(differences))
         batch, index, _ = replay.sample(key, len(differences), 0.5)
@@ -77,7 +77,7 @@ def test_it_keeps_order_overwrites_and_priorities(together, length, capacity, al
         assert set(numbers.tolist()) <= set(reference.masses())
         # One difference to a transition, however often it was drawn.
         difference = np.asarray(differences)[numbers % len(differences)]
-        replay = update(replay, index, jnp.asarray(difference, jnp.float32), alpha)
+        replay = UPDATE(replay, index, jnp.asarray(difference, jnp.float32), alpha)
         reference.update(numbers, difference, alpha)
         found, expected = stored(replay), reference.masses()
         assert found.keys() == expected.keys()
@@ -88,9 +88,10 @@ def test_it_keeps_order_overwrites_and_priorities(together, length, capacity, al
 
 @pytest.mark.parametrize(("length", "capacity"), [(20, 20), (300, 300), (300, 37), (5000, 4000)])
 def test_it_draws_in_proportion_to_its_masses(length, capacity):
-    replay = PrioritisedReplay(EXAMPLE, length, 5)
-    for i in range(0, length + 40, 5):
-        replay = replay.add(numbered(i, 5), float(capacity))
+    together = length // 20
+    replay = PrioritisedReplay(EXAMPLE, length, together)
+    for i in range(0, length + 3 * together, together):
+        replay = ADD(replay, numbered(i, together), float(capacity))
     places = jnp.arange(length)
     differences = jax.random.uniform(jax.random.key(0), (length,)) ** 2
     can = replay.tree.masses(places) > 0
@@ -103,8 +104,8 @@ def test_it_draws_in_proportion_to_its_masses(length, capacity):
     assert counts[expected == 0].sum() == 0
     assert (expected > 0).sum() == capacity
     order = np.argsort(expected)[length - capacity :]
-    # Rare ones are taken together: the test wants at least five expected in a class.
-    group = (np.cumsum(expected[order]) // 20).astype(int)
+    # Rare ones are taken together: the test of fit wants more than a few expected in a class.
+    group = np.unique((np.cumsum(expected[order]) // 20).astype(int), return_inverse=True)[1]
     seen, wanted = (np.bincount(group, x[order]) for x in (counts, expected))
     # Stratified draws vary less than independent ones: too much agreement is no fault.
     assert stats.chisquare(seen, wanted * seen.sum() / wanted.sum()).pvalue > 1e-3
@@ -127,7 +128,7 @@ def test_what_has_no_mass_is_never_drawn():
 def test_weights_follow_their_formula():
     replay = PrioritisedReplay(EXAMPLE, 32, 4)
     for i in range(0, 32, 4):
-        replay = replay.add(numbered(i, 4), 32.0)
+        replay = ADD(replay, numbered(i, 4), 32.0)
     difference = np.linspace(0.1, 3.0, 32)
     replay = replay.update(jnp.arange(32), jnp.asarray(difference, jnp.float32), 0.6)
     batch, index, weight = replay.sample(jax.random.key(5), 16, 0.4)
@@ -150,17 +151,19 @@ def test_capacities_differ_under_vmap():
     def fill(capacity):
         replay = PrioritisedReplay(EXAMPLE, 40, 4)
         for i in range(0, 48, 4):
-            replay = replay.add(numbered(i, 4), capacity)
+            replay = ADD(replay, numbered(i, 4), capacity)
         return replay.sample(jax.random.key(0), 200, 0.5)[0]["number"]
 
-    drawn = jax.vmap(fill)(jnp.array([8.0, 10.0, 40.0]))
+    drawn = jax.jit(jax.vmap(fill))(jnp.array([8.0, 10.0, 40.0]))
     assert [int(x) for x in drawn.min(-1)] == [40, 38, 8]
     assert [int(x) for x in drawn.max(-1)] == [47, 47, 47]
 
 
 def test_what_is_not_kept_changes_nothing():
     replay = PrioritisedReplay(EXAMPLE, 16, 4).add(numbered(0, 4), 16.0)
-    same = replay.add(numbered(90, 4), 16.0, keep=False).update(jnp.arange(2), jnp.ones(2) * 9, 1.0, keep=False)
+    same = replay.add(numbered(90, 4), 16.0, keep=False).update(
+        jnp.arange(2), jnp.ones(2) * 9, 1.0, keep=False
+    )
     assert stored(same) == stored(replay)
     assert int(same.replay.written) == 4
     assert stored(same.add(numbered(4, 4), 16.0)).keys() == set(range(8))

@@ -89,8 +89,8 @@ def _table(reading: Reading, measured: list[Measured]) -> Table:
     columns = [
         Column("setting"), Column("members", numeric=True), Column("trained", numeric=True),
         Column("held out", numeric=True), Column("gap", numeric=True),
-        Column("late change, trained", numeric=True, hint=hint),
-        Column("late change, held out", numeric=True, hint=hint), Column("over-fitting"),
+        Column("late, trained", numeric=True, hint=hint),
+        Column("late, held out", numeric=True, hint=hint), Column("over-fits"),
     ]  # fmt: skip
     table = Table("generalisation-table", "Every setting where it was trained and where not", columns)
     for m in measured:

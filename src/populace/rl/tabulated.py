@@ -103,8 +103,10 @@ def tabulate(task: Task, table: Outcomes) -> Tabulated:
         )
     states, actions, outcomes = table.state.shape
     first = np.flatnonzero(table.start)
+    same: dict[str, Any] = {f.name: getattr(task, f.name) for f in dataclasses.fields(Task)}
+    same["origin"] = "native"
     return Tabulated(
-        **{f.name: getattr(task, f.name) for f in dataclasses.fields(Task)} | {"origin": "native"},
+        **same,
         cumulative=_cumulative(table.probability).reshape(states * actions, outcomes - 1),
         state=table.state.ravel().astype(np.int32),
         reward=table.reward.ravel().astype(np.float32),
