@@ -136,6 +136,18 @@ def test_metrics_of_windows_add_up():
     assert [e.step for e in ears[0].evaluations] == [20]
 
 
+def test_the_last_model_is_kept_where_that_is_asked_for():
+    population = sweep(Quadratic(), {"learning_rate": [0.1, 3.0]}, seeds=2)
+    best, last = (Engine(population, "vmap", keep=keep) for keep in ("best", "last"))
+    for engine in (best, last):
+        engine.train(40, window=10, evaluate_every=10)
+    kept = last.cohorts[0].best
+    assert (np.asarray(kept.step)[:4] == 40).all()
+    np.testing.assert_array_equal(kept.model["weights"], last.cohorts[0].state()["weights"])
+    # A step size of 3 jumps about, so that for some member the best is another.
+    assert (np.asarray(best.cohorts[0].best.step)[:4] < 40).any()
+
+
 def test_the_best_model_is_the_one_with_the_best_evaluation():
     population, ear = sweep(Quadratic(learning_rate=0.3), seeds=4), Ear()
     engine = Engine(population, "vmap")

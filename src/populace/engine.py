@@ -7,7 +7,7 @@ for the host. Between windows it evaluates, keeps the best models, and sets dive
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +106,7 @@ class Engine:
         strategy: `auto`, `vmap`, `map`, or a number of members at a time; or one for each group.
         devices: use at most so many devices; 0 means all.
         say: is told what a person may want to know, a line each.
+        keep: which model of each member is kept: `best`, by its evaluations, or `last`.
 
     """
 
@@ -115,7 +116,9 @@ class Engine:
         strategy: str | Sequence[str] = "auto",
         devices: int = 0,
         say: Callable[[str], None] = lambda line: None,
+        keep: Literal["best", "last"] = "best",
     ) -> None:
+        self._keep_last = keep == "last"
         self.population, self.step, self.training_seconds = population, 0, 0.0
         self._since = time.perf_counter()
         self.listeners: list[Listener] = []
@@ -174,7 +177,7 @@ class Engine:
         return True
 
     def evaluate(self) -> None:
-        """Evaluate all members, keep the best models, and tell the listeners."""
+        """Evaluate all members, keep the best models (or the last), and tell the listeners."""
         collected = []
         for cohort in self.cohorts:
             program = cohort.program
@@ -185,7 +188,7 @@ class Engine:
             sound = jnp.isfinite(value) & (cohort.carry.diverged_at < 0)
             score = jnp.where(sound, sign * value, -jnp.inf)
             step = jnp.full(score.shape, self.step, jnp.int32)
-            cohort.best = program.keep(cohort.best, model, score, step)
+            cohort.best = program.keep(cohort.best, model, score, step, self._keep_last)
             collected.append(metrics)
         diverged_at = self.diverged_at()
         columns = {

@@ -138,11 +138,14 @@ class Program:
         return jax.jit(jax.vmap(one))
 
     @cached_property
-    def keep(self) -> Callable[[Best, Any, jax.Array, jax.Array], Best]:
-        """(best, model, score, step) -> best, member by member; a tie keeps the earlier one."""
+    def keep(self) -> Callable[[Best, Any, jax.Array, jax.Array, bool], Best]:
+        """(best, model, score, step, always) -> best, member by member; a tie keeps the earlier one.
 
-        def keep(best: Best, model: Any, score: jax.Array, step: jax.Array) -> Best:
-            better = score > best.score
+        With `always` every sound model replaces the one before, whatever its score.
+        """
+
+        def keep(best: Best, model: Any, score: jax.Array, step: jax.Array, always: bool) -> Best:
+            better = score > jnp.where(always, -jnp.inf, best.score)
 
             def choose(new: jax.Array, old: jax.Array) -> jax.Array:
                 return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -48,6 +48,10 @@ class Options(BaseModel):
     checkpoint_every: Annotated[
         float, Field(gt=0, description="seconds between checkpoints, at the least")
     ] = 30.0
+    keep: Annotated[
+        Literal["best", "last"],
+        Field(description="model kept of each member: of its best evaluation, or of the last one"),
+    ] = "best"
     checkpoints_kept: Annotated[int, Field(ge=1, description="newest checkpoints kept")] = 3
     final_episodes: Annotated[int, Field(ge=1, description="fresh episodes per member after training")] = 200
 

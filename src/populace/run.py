@@ -262,7 +262,7 @@ def train(
         listeners: told of every window and evaluation.
         say: told in words what happens.
         settings: others of [`Options`][populace.recipe.Options]: `strategy`, `log_every`,
-            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `final_episodes`, `devices`.
+            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `keep`, `final_episodes`, `devices`.
 
     Raises:
         UsageError: an unknown or impossible setting, or a folder that is there already.

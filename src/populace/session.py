@@ -37,7 +37,8 @@ def quiet(line: str) -> None:
 
 def engine_of(recipe: Recipe, population: Population, say: Say) -> Engine:
     """Return the untrained engine of a recipe."""
-    return Engine(population, recipe.options.strategy, recipe.options.devices, say)
+    o = recipe.options
+    return Engine(population, o.strategy, o.devices, say, o.keep)
 
 
 class Session:
@@ -193,6 +194,7 @@ class Session:
             "learner": f"{type(self.recipe.learner).__module__}:{type(self.recipe.learner).__qualname__}",
             "steps": engine.step,
             "steps_total": options.steps,
+            "keep": options.keep,
             "strategy": [
                 {
                     "members": len(c.group.members),

@@ -83,10 +83,11 @@ def test_ucb_tries_everything_first_and_then_follows_the_bound():
     rule, values = UCB(confidence=1.5), np.array([0.5, 0.4, 0.9, 0.1])
     untried = rule.probabilities(jnp.asarray(values), jnp.array([3.0, 0, 5, 0]), NONE, NONE)
     np.testing.assert_allclose(untried, [0, 0.5, 0, 0.5])
-    for counts in ([3, 1, 40, 9], [100, 100, 100, 100], [1, 1, 1, 1], [900, 20, 4000, 2]):
-        n = np.array(counts, float)
-        best = np.argmax(values + 1.5 * np.sqrt(np.log(n.sum()) / n))
-        found = rule.probabilities(jnp.asarray(values), jnp.asarray(n), NONE, NONE)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n, q = rng.integers(1, 60, 4).astype(float), rng.normal(size=4)
+        best = np.argmax(q + 1.5 * np.sqrt(np.log(n.sum()) / n))
+        found = rule.probabilities(jnp.asarray(q), jnp.asarray(n), NONE, NONE)
         np.testing.assert_allclose(found, np.eye(4)[best])
     nothing = rule.probabilities(jnp.zeros(2), jnp.zeros(2), NONE, NONE)
     np.testing.assert_allclose(nothing, [0.5, 0.5])
@@ -101,6 +102,13 @@ def test_draws_follow_the_probabilities(policy):
     assert (share[np.array(policy) == 0] == 0).all()
     deviation = np.sqrt(np.array(policy) * (1 - np.array(policy)) / 40_000)
     assert (np.abs(share - policy) <= 4.5 * deviation).all()
+
+
+@pytest.mark.parametrize(("uniform", "index"), [(0.0, 1), (1 - 2**-23, 3)])
+def test_what_has_no_probability_is_not_drawn_at_the_ends_either(uniform, index, monkeypatch):
+    monkeypatch.setattr(jax.random, "uniform", lambda key: jnp.float32(uniform))
+    policy = jnp.array([0.0, 0.1, 0.2, 0.699999, 0.0])  # rounded to less than 1
+    assert int(draw(jax.random.key(0), policy)) == index
 
 
 @pytest.mark.parametrize("kind", list(settings.variants(Exploration).values()))

@@ -128,8 +128,9 @@ def _solved(reading: Reading, scores: list[float | None]) -> int:
 def two_numbers(reading: Reading) -> list[dict[str, str]]:
     """Return the winner's numbers by how they were measured, those that exist."""
     winner = reading.winner or {}
+    which = "last" if reading.results.get("keep") == "last" else "best"
     where = {
-        "selection": ("Chosen on", "the best evaluation of each member during training"),
+        "selection": ("Chosen on", f"the {which} evaluation of each member during training"),
         "fresh": ("Measured afresh", "the kept state, after the choice was made"),
         "outside": ("Measured outside", f"the same, played in {backend(reading)}"),
     }

@@ -73,10 +73,14 @@ def members_table(reading: Reading) -> Table:
     kinds = [k for k in KINDS if any(score_of(m, k) is not None for m in reading.members)]
     columns = [Column("member", numeric=True), *_axes(reading), Column("seed", numeric=True)]
     columns.append(Column("state", hint="whether it stayed finite, and if not until which step"))
-    titles = {"selection": "best seen", "fresh": "fresh", "outside": "outside"}
-    hints = {"selection": "its best evaluation during training: partly luck"}
+    titles = {"fresh": "fresh", "outside": "outside"}
+    last = reading.results.get("keep") == "last"
+    titles["selection"] = "last seen" if last else "best seen"
+    hints = {
+        "selection": "its last evaluation" if last else "its best evaluation during training: partly luck"
+    }
     columns += [Column(titles[kind], numeric=True, score=True, hint=hints.get(kind, "")) for kind in kinds]
-    columns.append(Column("at step", numeric=True, hint="when the best evaluation was"))
+    columns.append(Column("at step", numeric=True, hint="when that evaluation was"))
     by_setting = {entry["setting"]: entry for entry in reading.settings}
     table = Table("members-table", "Every member", columns, searchable=True)
     for member in reading.members:
