@@ -44,6 +44,23 @@ def test_changes_are_those_of_the_last_half():
     assert found.held_out.value == pytest.approx(-3 * 9)
 
 
+def test_an_evaluation_that_failed_hardly_moves_the_line():
+    failing = curves(5, 2, noise=0)
+    failing[:, 17] -= 1_000
+    found = gaps.trends(UNITS, failing, curves(5, -3))
+    assert found.training.value == pytest.approx(2 * 9)
+    assert found.overfits
+
+
+def test_the_slope_is_scipys():
+    from scipy.stats import theilslopes
+
+    rng = np.random.default_rng(4)
+    units, scores = np.sort(rng.uniform(0, 100, 12)), rng.normal(0, 1, (3, 12))
+    wanted = [theilslopes(row[6:], units[6:]).slope * (units[-1] - units[6]) for row in scores]
+    assert gaps.trends(units, scores, scores).training.value == pytest.approx(np.mean(wanted))
+
+
 @pytest.mark.parametrize(
     ("training", "held_out", "overfits"),
     [

@@ -210,6 +210,8 @@ def test_what_an_environment_prints_stays_out_of_the_results(capfd):
     [
         (True, "CartPole-v9", {}, "v9"),
         (True, "CartPol-v1", {}, "did you mean 'CartPole-v1'"),
+        (True, "Nowhere/Pong-v5", {}, "name that too: gymnasium:PACKAGE:Nowhere/Pong-v5"),
+        (True, "no_such_package:Pong-v5", {}, "not installed here: .*No module named 'no_such_package'"),
         (True, "CartPole-v1", {"colour": 3}, "colour"),
         (False, "tests.rl.host_envs:Counting", {"what": "raise"}, "ZeroDivisionError: the wheel came off"),
         (False, "tests.rl.host_envs:Counting", {"what": "die"}, "its process ended with exit code 3"),

@@ -111,24 +111,14 @@ class Agent(Learner):
         return policy
 
     def examinations(self) -> dict[str, Examination]:
-        """Return `gymnasium`, where it has this environment, and `held-out`, where one is named."""
-        found: dict[str, Examination] = {}
-        if outside.known(self.env):
-            found["gymnasium"] = lambda state, episodes, seed: outside.play(
-                self.env, self.policy(state), episodes, seed
-            )
-        if self.held_out:
-            found["held-out"] = self._held_out
-        return found
+        """Return `gymnasium`, where it has this environment."""
+        if not outside.known(self.env):
+            return {}
 
-    def _held_out(self, state: Any, episodes: int, seed: int) -> np.ndarray:
-        agent, elsewhere = self.examiner(episodes), environments.make(self.held_out)
+        def gymnasium(state: Any, episodes: int, seed: int) -> np.ndarray:
+            return outside.play(self.env, self.policy(state), episodes, seed)
 
-        @eqx.filter_jit
-        def returns(state: Any, key: jax.Array) -> jax.Array:
-            return agent.episodes(elsewhere, state, key)[0]
-
-        return np.asarray(returns(state, jax.random.key(seed)))
+        return {"gymnasium": gymnasium}
 
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return a film of one greedy episode, drawn by the environment's own renderer."""

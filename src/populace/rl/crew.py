@@ -161,9 +161,13 @@ class Crew:
 
     def _refused(self, answer: dict[str, Any]) -> UsageError:
         why = answer["refused"]
+        if why.startswith("NamespaceNotFound"):
+            return UsageError(
+                f"environment '{self.name}' is not known to Gymnasium; where another package registers it, "
+                f"name that too: gymnasium:PACKAGE:{self.spec.identifier}"
+            )
         if answer["known"]:
-            error = unknown("environment", self.spec.identifier, answer["known"], where=" of Gymnasium")
-            return UsageError(f"{error} ({why})") if "amespace" in why else error
+            return unknown("environment", self.spec.identifier, answer["known"], where=" of Gymnasium")
         if answer["missing"]:
             return UsageError(f"environment '{self.name}' needs what is not installed here: {why}")
         return UsageError(f"environment '{self.name}' cannot be played: {why}")
