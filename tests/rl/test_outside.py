@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from populace.rl import outside
+from populace.rl.worlds import channels
 
 
 def leaning(observation):
@@ -60,3 +61,23 @@ def test_a_film_is_the_episode_that_its_return_is_of():
 )
 def test_what_gymnasium_has(name, known, filmed, solved):
     assert (outside.known(name), outside.filmed(name), outside.solved(name)) == (known, filmed, solved)
+
+
+def test_a_board_is_drawn_a_colour_for_each_channel():
+    board = np.zeros((3, 4, 2))
+    board[1, 2, 1] = 1
+    picture = channels.draw(board)
+    assert picture.shape == (96, 128, 3)
+    middle = picture[16::32, 16::32]
+    assert len({tuple(c) for c in middle.reshape(-1, 3).tolist()}) == 2
+    assert (middle[1, 2] != middle[0, 0]).any()
+
+
+def test_a_game_of_minatar_is_filmed():
+    assert outside.filmed("Breakout-MinAtar")
+    assert not outside.known("Breakout-MinAtar")
+    frames, _, total = outside.film("Breakout-MinAtar", lambda seen: np.int64(0), seed=0)
+    pictures = list(frames)
+    assert total >= 0
+    assert pictures[0].shape == (320, 320, 3)
+    assert len(pictures) > 3

@@ -117,9 +117,9 @@ def _maker(name: str) -> Callable[..., Any] | None:
 
 
 def _world(name: str) -> Callable[..., Any] | None:
-    """Return what makes the face that one of our own worlds shows to Gymnasium."""
+    """Return what makes the face that an environment inside the program shows, where it has pictures."""
     asked = names.parse(name)
-    if asked.identifier not in WORLDS:
+    if asked.identifier not in WORLDS and not asked.identifier.endswith("-MinAtar"):
         return None
     from populace.rl.worlds.gym import NativeEnv
 

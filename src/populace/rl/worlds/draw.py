@@ -3,13 +3,14 @@
 from functools import singledispatch
 from typing import Any
 
+import jax
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
 from populace.errors import UsageError
-from populace.rl.worlds import braking, grid_robot, line_world, random_reward
+from populace.rl.worlds import braking, channels, grid_robot, line_world, random_reward
 
 INK, MUTED, LINE, PAPER, CELL = "#22272e", "#6b7480", "#c3cad3", "#fbfbf9", "#eef1f4"
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
@@ -60,10 +61,15 @@ class Canvas:
 def draw(world: Any, state: Any, params: Any) -> np.ndarray:
     """Return the picture of a state, (height, width, 3) uint8; the sizes are even, as films want them.
 
+    Environments of others are drawn by what is seen of them, where that is a small board of channels.
+
     Raises:
-        UsageError: a world that none of these functions draws.
+        UsageError: a world that has no picture.
 
     """
+    seen = np.asarray(world.observe(jax.random.key(0), state, None, params))
+    if channels.is_board(seen):
+        return channels.draw(seen)
     raise UsageError(f"{world.name} has no picture; Braking, GridRobot, LineWorld and RandomReward have one")
 
 
