@@ -31,14 +31,18 @@ class Counting(gymnasium.Env):
         return self._seen(action), float(action), self.t >= self.length, False, {}
 
     def due(self) -> bool:
-        """Whether it is time for the fault: always, or once for each file in the folder `trace`."""
+        """Whether it is time for the fault: always, or once for each file in the folder `trace`.
+
+        A file may name the fault, behind a dash.
+        """
         if not self.trace:
             return True
-        for file in Path(self.trace).iterdir():
+        for file in sorted(Path(self.trace).iterdir()):
             try:
                 file.unlink()
             except FileNotFoundError:  # another process was quicker
                 continue
+            self.what = file.name.partition("-")[2] or self.what
             return True
         return False
 

@@ -90,6 +90,19 @@ def test_a_member_in_a_batch_is_that_member_alone():
             np.testing.assert_array_equal(alone, in_map[i])
 
 
+def test_a_program_on_an_accelerator_asks_the_same(monkeypatch):
+    task = environments.make(CARTPOLE)
+
+    def run(keys):
+        return jax.jit(jax.vmap(lambda k: rollout(task, k, 2, 20)))(keys)
+
+    keys = jax.random.split(jax.random.key(5), 2)
+    in_place = run(keys)
+    monkeypatch.setattr(hosted.jax, "default_backend", lambda: "gpu")  # takes the other kind of callback
+    for a, b in zip(jax.tree.leaves(in_place), jax.tree.leaves(run(keys))):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_members_that_have_finished_cost_no_replays():
     task = environments.make(CARTPOLE)
     pool = task.environment.pool

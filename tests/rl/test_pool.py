@@ -200,6 +200,31 @@ def test_a_fault_that_does_not_come_back_changes_nothing(what, folder, reference
     pool.close()
 
 
+def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, reference, monkeypatch):
+    pool = pool_of(count=1, what="raise", at=4, trace=str(folder))
+    ours = Episodes(pool, TICKETS).step(2)
+    others = Episodes(pool, [2, 4]).step(2)
+    # The first row raises; while it is replayed, its process dies, and with it all that had gone well.
+    (folder / "1-raise").touch()
+    step = pool.crew.step
+
+    def and_then(slots, replays):
+        report = step(slots, replays)
+        if list(report.faults.values()) == ["ZeroDivisionError: the wheel came off"]:
+            (folder / "2-die").touch()
+        return report
+
+    monkeypatch.setattr(pool.crew, "step", and_then)
+    ours.step(3)
+    assert pool.incidents.counts["failure"] == 2
+    others.step(1)
+    assert ours.told[:4] == reference[:4]
+    after = [told[0][1:] for told in ours.told[4:]]
+    assert after == [told[0][1:] for told in reference[4:6]], "all but the row that was cut"
+    assert pool.incidents.counts["failure"] == 2
+    pool.close()
+
+
 def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
     pool = pool_of(count=1, what="raise", at=4)
     episodes = Episodes(pool, [3]).step(4)
