@@ -27,7 +27,8 @@ def tables(learner: Tabular, steps: int, seeds: int = 3) -> np.ndarray:
     """Train and return the action values, (seeds, S, A)."""
     cohort = harness.trained(sweep(learner, seeds=seeds), steps).cohorts[0]
     model = cohort.program.signature.whole_model(cohort.program.snapshot(cohort.state()))
-    return np.stack([learner.action_values(jax.tree.map(lambda x: x[i], model)) for i in range(seeds)])
+    each = [jax.tree.map(lambda x, i=i: x[i], model) for i in range(seeds)]
+    return np.stack([learner.action_values(one) for one in each])
 
 
 @pytest.mark.parametrize("env", [LAKE, LINE, ROBOT])
@@ -185,17 +186,48 @@ def test_several_environments_are_learned_from_one_after_the_other():
     assert int(state.acting.frames) == 180
 
 
-@pytest.mark.parametrize(
-    "learner",
-    [
-        Tabular(rollout=5, evaluation_episodes=2),
-        Tabular(rule=NStepSARSA(n=3), envs=2, rollout=3, dynamics="environment", evaluation_episodes=2),
-    ],
-    ids=["q-learning", "n-step-sarsa"],
-)
-def test_it_keeps_every_invariant(learner, tmp_path):
+INVARIANT = {
+    "q-learning": Tabular(rollout=5, evaluation_episodes=2),
+    "n-step-sarsa": Tabular(
+        rule=NStepSARSA(n=3), envs=2, rollout=3, dynamics="environment", evaluation_episodes=2
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", ["q-learning", pytest.param("n-step-sarsa", marks=pytest.mark.slow)])
+def test_it_keeps_every_invariant(rule, tmp_path):
     axes = {"learning_rate": [0.1, 0.5], "exploration.decay": [0.9, 0.99]}
-    harness.check_learner(learner, axes, 40, tmp_path)
+    harness.check_learner(INVARIANT[rule], axes, 20, tmp_path)
+
+
+def test_bins_are_a_table_for_a_continuous_observation():
+    learner = Tabular(env="MountainCar-v0", bins=(4, 5), rule=SARSA(), rollout=20)
+    assert learner.task.states == 20
+    table = jnp.zeros((20, 3)).at[2 * 5 + 4, 1].set(1.0)  # third quarter of the way, fastest to the right
+    policy = learner.policy(table)
+    car = np.array([-0.1, 0.069], np.float32)
+    assert int(policy(car)) == 1
+    assert policy(np.stack([car, [-1.1, 0.069]])).tolist() == [1, 0]
+    returns = learner.examinations()["gymnasium"](table, 2, 0)
+    assert returns.tolist() == [-200.0, -200.0]
+
+
+def test_an_environment_held_out_is_cut_into_the_same_bins():
+    learner = Tabular(
+        env="MountainCar-v0", held_out="MountainCar-v0(max_steps_in_episode=50)", bins=(4, 5), rollout=20,
+        evaluation_episodes=2,
+    )  # fmt: skip
+    sweep(learner)
+    metrics = learner.evaluate(jnp.zeros((20, 3)), jax.random.key(0))
+    assert float(metrics["return"].value) == -200.0
+    assert float(metrics["held_out_return"].value) == -50.0
+
+
+def test_gymnasiums_own_lake_is_stepped_by_its_table():
+    learner = Tabular(env="gymnasium:FrozenLake-v1")
+    assert type(learner.task).__name__ == "Tabulated"
+    assert learner.task.origin == "native"
+    assert "gymnasium" in learner.examinations()
 
 
 def test_every_float_differs_between_members_of_one_program():
@@ -236,6 +268,8 @@ def test_the_policy_is_greedy_for_one_observation_and_for_many():
         ({"env": "Pendulum-v1"}, "has continuous actions; Tabular needs discrete ones"),
         ({"env": "FrozenLake-v9"}, "unknown environment 'FrozenLake-v9'"),
         ({"bins_low": (0.0,)}, "bins_low and bins_high need bins"),
+        ({"env": "CartPole-v1", "bins": (3, 3, 3, 3)}, "has no finite bounds"),
+        ({"bins": (3, 3)}, "bins need an observation of"),
         ({"env": "CartPole-v1", "features": "raw", "exploration": "ucb"}, "needs features 'table'"),
         ({"env": "CartPole-v1", "features": "raw", "rule": "watkins-q"}, "replacing traces need a table"),
         ({"env": "GridRobot-v0(observation='index', source='drawn')", "dynamics": "table"}, "is not known"),
