@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from populace import records, results
+from populace import callbacks, records, results
 from populace.engine import Engine, Listener
 from populace.errors import RunError, UsageError
 from populace.folder import prepare
@@ -170,6 +170,7 @@ class Run:
         """Return the best member of the best setting, both chosen on training-time evaluations."""
         return self.member(self.results()["best"]["member"])
 
+    @callbacks.told()
     def evaluate(self, episodes: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
         """Measure the kept models again, on fresh episodes.
 

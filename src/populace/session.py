@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from populace import environment, results
+from populace import callbacks, environment, results
 from populace.checkpoints import Checkpoints
 from populace.engine import Engine, Evaluation, Listener, Window
 from populace.errors import RunError
@@ -49,6 +49,7 @@ class Session:
         self._began = time.perf_counter()
         self._known: set[int] = set()
 
+    @callbacks.told()
     def go(
         self,
         listeners: Sequence[Listener] = (),

@@ -135,12 +135,15 @@ def progress(silent: bool, steps: int) -> Iterator[Progress]:
     console = Console(stderr=False, quiet=silent)
     display = Progress(steps, console, live=sys.stdout.isatty() and not silent, silent=silent)
     logger, told = logging.getLogger("populace"), _Told(display)
-    before = logger.level
+    # Another library may have given the root logger a handler: it would say everything again.
+    before, heard = logger.level, logger.propagate
     logger.addHandler(told)
     logger.setLevel(logging.INFO)
+    logger.propagate = False
     try:
         yield display
     finally:
         logger.removeHandler(told)
         logger.setLevel(before)
+        logger.propagate = heard
         display.close()
