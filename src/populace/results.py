@@ -14,6 +14,7 @@ import pyarrow as pa
 from populace.engine import Engine
 from populace.population import Population
 from populace.statistics import summarise
+from populace.words import words
 
 FORMAT = 1
 
@@ -209,4 +210,4 @@ def _number(value: Any) -> float | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, bool | int | float | str | list):
         return value
-    return list(value) if isinstance(value, tuple) else str(value)
+    return list(value) if isinstance(value, tuple) else words(value)

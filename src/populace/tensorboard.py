@@ -20,6 +20,7 @@ from populace.learner import Learner, Picture
 from populace.population import Population
 from populace.program import EXHIBIT
 from populace.statistics import bootstrap_interval, interquartile_mean
+from populace.words import words
 
 MEMBERS_SHOWN = 64
 SETTINGS_SHOWN = 64
@@ -171,4 +172,4 @@ def _tag(path: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    return value if isinstance(value, bool | int | float | str) else words(value)

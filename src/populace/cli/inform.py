@@ -46,6 +46,7 @@ def listing(what: str) -> None:
 def describe(name: str) -> None:
     """Print what a recipe or learner is, with all its settings."""
     from populace.recipe import learner_class, learners, parse
+    from populace.words import words
 
     console = Console()
     if name in recipes.names():
@@ -63,9 +64,7 @@ def describe(name: str) -> None:
             f"{seeds} seed{'s' * (seeds != 1)} each, {recipe.options.steps:,} steps{each}\n"
         )
         for path, values in population.axes.items():
-            console.print(
-                f"  swept  {path}: {', '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in values)}"
-            )
+            console.print(f"  swept  {path}: {', '.join(map(words, values))}")
         console.print()
         _settings(console, type(recipe.learner), recipe.learner)
         _options(console, recipe.options)
@@ -180,6 +179,7 @@ def evaluation(found: dict[str, Any]) -> None:
 
 def _settings(console: Console, cls: type, learner: Any) -> None:
     from populace import settings
+    from populace.words import words
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("setting", "type", "value" if learner else "default", "range", "meaning"):
@@ -190,7 +190,7 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
             table.add_row(path, "kind", getattr(value, "kind", ""), kinds, field.meaning.help)
             continue
         traced = "" if field.type_name == "float" else " [dim]*[/]"
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        shown = words(value)
         table.add_row(
             path,
             field.type_name + traced,

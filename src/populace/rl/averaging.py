@@ -1,8 +1,8 @@
 """Parallel learners whose networks are averaged now and then, against one learner on all the experience.
 
 Averaging parameters between rounds of local learning is by McDonald, Hall & Mann 2010 ("Distributed training
-strategies for the structured perceptron"); with networks it is federated averaging (McMahan et al. 2017). Here
-the networks are action values and each learner gathers its part of the experience itself.
+strategies for the structured perceptron"); with networks it is federated averaging (McMahan et al. 2017).
+Here the networks are action values and each learner gathers its part of the experience itself.
 """
 
 import dataclasses
@@ -36,13 +36,12 @@ class Part(DQN):
 class AveragedDQN(DQN):
     r"""k DQN learners, each on its own part of the experience, averaged every `average_every` iterations.
 
-        theta_i = theta_target_i = ... = 1/k sum_j theta_j          for i = 1..k
+        theta_i = 1/k sum_j theta_j,  theta_target_i = 1/k sum_j theta_target_j     for i = 1..k
 
     The settings are those of all learners together: `envs`, `batch`, `replay_storage`, `replay_capacity` and
     `warmup` are shared out evenly. So whatever k, as many frames are seen and as many transitions learned
     from, and k = 1 is [`DQN`][populace.rl.dqn.DQN], one learner on all of it. They start from one network.
-    Networks and target networks are averaged; optimisers keep their own moments. The policy that is judged is
-    that of the average.
+    Optimisers keep their own moments. The policy that is judged is that of the average.
     """
 
     learners: int = setting(4, low=1, help="k, learners that share the experience out")
@@ -90,7 +89,7 @@ class AveragedDQN(DQN):
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), state.network)
 
     def _keys(self, key: jax.Array) -> jax.Array:
-        """Return a key for each learner; one learner alone has the key itself, and is DQN bit for bit."""
+        """Return a key for each learner; one learner alone has the key itself, as DQN has."""
         return key[None] if self.learners == 1 else jax.random.split(key, self.learners)
 
 

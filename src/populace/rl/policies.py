@@ -25,7 +25,10 @@ _LOG_2_PI = math.log(2 * math.pi)
 class Network(eqx.Module):
     """A multilayer perceptron over any number of leading axes: (..., inputs) to (..., outputs).
 
-    `h_0 = x; h_i = activation(h_{i-1} W_i + b_i); y = h_{n-1} W_n + b_n`
+    `h_0 = x; h_i = activation(W_i h_{i-1} + b_i); y = W_n h_{n-1} + b_n`
+
+    Inside, features come first and all other axes last: then the gradient of W is a product along rows of both
+    factors, `ct h^T`, which needs no copy of either.
 
     Weights start orthogonal, scaled by sqrt(2) in the hidden layers and by `gain` in the last, biases at 0, as
     in the reference implementation of PPO (Saxe et al. 2014; Andrychowicz et al. 2021 measured that a small
@@ -43,18 +46,18 @@ class Network(eqx.Module):
         sizes = (inputs, *hidden, outputs)
         gains = [math.sqrt(2)] * len(hidden) + [gain]
         keys = jax.random.split(key, len(gains))
-        self.weights = [
-            g * orthogonal(k, *shape) for g, k, shape in zip(gains, keys, pairwise(sizes))
-        ]
+        self.weights = [g * orthogonal(k, o, i) for g, k, (i, o) in zip(gains, keys, pairwise(sizes))]
         self.biases = [jnp.zeros(n) for n in sizes[1:]]
         self.activation = activation
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (..., inputs) to (..., outputs)."""
         activate = ACTIVATIONS[self.activation]
+        h = x.reshape(-1, x.shape[-1]).T
         for W, b in zip(self.weights[:-1], self.biases[:-1]):
-            x = activate(x @ W + b)
-        return x @ self.weights[-1] + self.biases[-1]
+            h = activate(W @ h + b[:, None])
+        y = self.weights[-1] @ h + self.biases[-1][:, None]
+        return y.T.reshape(*x.shape[:-1], y.shape[0])
 
 
 def orthogonal(key: jax.Array, rows: int, columns: int) -> jax.Array:

@@ -13,6 +13,7 @@ from populace.errors import UsageError
 from populace.learner import Mean, Metrics
 from populace.rl.advantages import generalised_advantages, standardised
 from populace.rl.policy_gradient import Model, PolicyGradient, Rollout, values
+from populace.rl.shuffle import shuffled
 from populace.settings import setting
 
 
@@ -51,11 +52,15 @@ class PPO(PolicyGradient):
         self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
     ) -> tuple[Model, tuple[Any, ...], Metrics]:
         """Go through the rollout `epochs` times."""
-        value, next_value = (
-            values(model.critic, x) for x in (rollout.observation, rollout.next_observation)
-        )
+        value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
         advantage = generalised_advantages(
-            rollout.reward, rollout.terminated, rollout.over, value, next_value, self.discount, self.gae_lambda
+            rollout.reward,
+            rollout.terminated,
+            rollout.over,
+            value,
+            next_value,
+            self.discount,
+            self.gae_lambda,
         )
         frames = (rollout.observation, rollout.action, rollout.log_probability, value, advantage)
         frames = jax.tree.map(lambda x: x.reshape(self.units_per_step, *x.shape[2:]), frames)
@@ -73,7 +78,7 @@ class PPO(PolicyGradient):
             return (*kept, going), metrics
 
         def epoch(carry: Any, key: jax.Array) -> Any:
-            order = jax.random.permutation(key, self.units_per_step).reshape(self.minibatches, -1)
+            order = shuffled(key, self.units_per_step).reshape(self.minibatches, -1)
             return jax.lax.scan(update, carry, jax.tree.map(lambda x: x[order], frames))
 
         start = ((model.policy, model.critic), optimisers, jnp.bool(True))

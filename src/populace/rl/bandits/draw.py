@@ -8,6 +8,7 @@ import numpy as np
 from populace.drawing import figure, picture
 from populace.errors import UsageError
 from populace.statistics import bootstrap_interval
+from populace.words import words
 
 __all__ = ["curves", "picture", "regret"]
 
@@ -73,17 +74,9 @@ def curves(run: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         order = np.lexsort((column["units"][mine], column["member"][mine]))
         pulls, count = np.unique(column["units"][mine], return_counts=True)
         regrets = column["regret_so_far"][mine][order].reshape(count[0], len(pulls))
-        name = ", ".join(map(_words, values.values())) or f"setting {index}"
+        name = ", ".join(map(words, values.values())) or f"setting {index}"
         found[name] = (pulls, regrets.astype(np.float64))
     return found
-
-
-def _words(value: Any) -> str:
-    """Return a swept value in words: of a kind with settings its kind first."""
-    if not isinstance(value, Mapping):
-        return str(value)
-    rest = [f"{k} {_words(v)}" for k, v in value.items() if k != "kind"]
-    return " ".join([str(value.get("kind", "")), *rest]).strip()
 
 
 def _spread(count: int) -> np.ndarray:

@@ -1,0 +1,33 @@
+"""Shuffling without sorting: a random permutation that costs a few whole-number operations per entry and round.
+
+`jax.random.permutation` sorts random numbers, which on CPU is slow for a population: XLA sorts member after
+member by comparisons. The swap-or-not shuffle (Hoang, Morris & Rogaway 2012, "An Enciphering Scheme Based on a
+Card Shuffle") pairs every x with `(k - x) mod n` in each round, and swaps the two or not by a hash of the pair. A
+round is its own inverse, so the rounds together are a permutation, whatever the hash.
+"""
+
+import jax
+import jax.numpy as jnp
+
+_ROUNDS = 24
+
+
+def shuffled(key: jax.Array, n: int) -> jax.Array:
+    """Return a permutation of 0 .. n - 1, drawn nearly evenly from all, O(n)."""
+    rounds = jax.random.bits(key, (_ROUNDS, 2), jnp.uint32)
+    size = jnp.uint32(n)
+    x = jnp.arange(n, dtype=jnp.uint32)
+    for r in range(_ROUNDS):
+        k, salt = rounds[r, 0] % size, rounds[r, 1]
+        other = k + size - x
+        other = jnp.where(other >= size, other - size, other)
+        swap = _mixed(jnp.maximum(x, other) ^ salt) >> 31
+        x = jnp.where(swap == 1, other, x)
+    return x.astype(jnp.int32)
+
+
+def _mixed(x: jax.Array) -> jax.Array:
+    """Hash whole numbers of 32 bits: multiply, and shift down onto themselves (constants of C. Wellons)."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+    return x ^ (x >> 16)
