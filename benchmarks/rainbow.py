@@ -1,11 +1,11 @@
-"""The extensions of DQN, one by one and together, on two environments: what does each of them bring?
+"""The extensions of DQN, one by one and together, on two environments: what each of them brings.
 
     python benchmarks/rainbow.py [--out FOLDER] [ENVIRONMENT ...]
 
-One population per environment, made of the settings in `rainbow.toml`, ten seeds each. Two scores: the return of
-the final policy in 50 fresh episodes, and the mean of the evaluations along the way, which says how soon it was
-good. Interquartile means over the seeds with 95 % bootstrap intervals, and the probability that a seed with the
-extension beats one of plain DQN. Of several environments, all are printed below each other.
+One population per environment, made of the settings in `rainbow.toml`, ten seeds each. Two scores: the
+return of the final policy in 50 fresh episodes, and the mean of the evaluations along the way, which says how
+soon it was good. Interquartile means over the seeds with 95 % bootstrap intervals, and the probability that a
+seed with the extension beats one of plain DQN. Of several environments, all are printed below each other.
 """
 
 import argparse

@@ -4,8 +4,8 @@
 
 Capacity 20,000, full; each step adds 4 transitions of CartPole and draws a batch of 64, and where it is
 prioritised sets 64 new priorities. Once the replay alone, and once all of DQN, whose iteration it is a part
-of; for 1 and for 16 members under `vmap` inside `lax.scan`. The two take turns, round by round, so that a slow
-minute of the machine falls on both; figures are medians over the rounds.
+of; for 1 and for 16 members under `vmap` inside `lax.scan`. The two take turns, round by round, so that a
+slow minute of the machine falls on both; figures are medians over the rounds.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Probe environments for policies: the value probes with a continuous action, and two with a known best action."""
+"""Probe environments for policies: the value probes with a continuous action, two with a best one."""
 
 import gymnax
 import jax.numpy as jnp
@@ -68,7 +68,8 @@ class Endless(Continuous, probes.Endless):
 
 
 for name, probe in {
-    "Later": Later, "LaterContinuous": LaterContinuous, "ChosenContinuous": Chosen, "MatchingContinuous": Matching,
+    "Later": Later, "LaterContinuous": LaterContinuous,
+    "ChosenContinuous": Chosen, "MatchingContinuous": Matching,
     "BeyondContinuous": Beyond, "ConstantContinuous": Constant, "DelayedContinuous": Delayed,
     "SeenContinuous": Seen, "EndlessContinuous": Endless,
 }.items():  # fmt: skip

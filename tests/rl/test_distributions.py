@@ -62,12 +62,12 @@ def test_categorical_loss():
 
 def test_quantile_loss():
     n, m, kappa = 4, 3, 0.7
-    difference = 2 * rows(2, n, m)
+    difference = 2 * rows(2, m, n)
     for batch, found in zip(difference, quantile_huber(jnp.asarray(difference), kappa)):
         total = 0.0
         for i in range(n):
             tau = (2 * i + 1) / (2 * n)
-            for u in batch[i]:
+            for u in batch[:, i]:
                 huber = u * u / 2 if abs(u) <= kappa else kappa * (abs(u) - kappa / 2)
                 total += abs(tau - (u < 0)) * huber / kappa / m
         np.testing.assert_allclose(found, total, rtol=1e-5)
@@ -77,7 +77,7 @@ def test_quantiles_move_to_the_quantiles_of_what_follows():
     kind, samples = Quantiles(quantiles=5, kappa=0.05), np.sort(rows(1, 400, seed=3)) * 2
 
     def loss(theta):
-        return quantile_huber(jnp.asarray(samples)[:, None, :] - theta[None, :, None], kind.kappa).sum()
+        return quantile_huber(jnp.asarray(samples)[:, :, None] - theta, kind.kappa).sum()
 
     def down(_, theta):
         return theta - 0.05 * jax.grad(loss)(theta)
@@ -91,7 +91,7 @@ def test_quantile_targets_bootstrap_each_sample():
     kind = Quantiles(quantiles=2)
     described, following = jnp.array([[0.0, 1.0]]), jnp.array([[2.0, 4.0]])
     loss, surprise = kind.losses(described, following, jnp.array([1.0]), jnp.array([0.5]), "huber")
-    difference = np.array([[[2.0, 3.0], [1.0, 2.0]]])
+    difference = np.array([[[2.0, 1.0], [3.0, 2.0]]])
     np.testing.assert_allclose(loss, quantile_huber(jnp.asarray(difference), 1.0), rtol=1e-6)
     np.testing.assert_allclose(surprise, 2.5 - 0.5, rtol=1e-6)
 

@@ -20,7 +20,11 @@ from tests.rl import (
 LEARNERS: dict[str, tuple[type[PolicyGradient], dict, int]] = {
     "ppo": (PPO, {"envs": 8, "rollout": 8, "learning_rate": 5e-3, "minibatches": 2}, 150),
     "a2c": (A2C, {"envs": 16, "rollout": 4, "learning_rate": 3e-3}, 500),
-    "reinforce": (Reinforce, {"envs": 16, "rollout": 4, "learning_rate": 1e-2}, 250),
+    "reinforce": (
+        Reinforce,
+        {"envs": 32, "rollout": 4, "learning_rate": 5e-3, "normalise_advantages": True},
+        300,
+    ),
 }
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 KINDS = ("", "Continuous")

@@ -69,12 +69,11 @@ def test_a_picture_is_convolved():
 
 def test_noise_is_factorised():
     layer = NoisyLinear(3, 2, 0.5, key=jax.random.key(0))
-    key, x = jax.random.key(1), np.float32([1.0, -2.0, 0.5])
-    e = np.asarray(jax.random.normal(key, (5,)))
+    e, x = np.float32([0.3, -1.2, 2.0, -0.4, 0.9]), np.float32([1.0, -2.0, 0.5])
     f = np.sign(e) * np.sqrt(np.abs(e))
     weight = np.asarray(layer.weight) + np.asarray(layer.weight_noise) * np.outer(f[3:], f[:3])
     bias = np.asarray(layer.bias) + np.asarray(layer.bias_noise) * f[3:]
-    np.testing.assert_allclose(layer(jnp.asarray(x), key=key), weight @ x + bias, rtol=1e-5)
+    np.testing.assert_allclose(layer(jnp.asarray(x), jnp.asarray(e)), weight @ x + bias, rtol=1e-5)
     np.testing.assert_allclose(layer(jnp.asarray(x)), linear(layer, x), rtol=1e-5)
     np.testing.assert_allclose(layer.weight_noise, 0.5 / np.sqrt(3), rtol=1e-6)
 
@@ -86,11 +85,21 @@ def test_every_forward_pass_has_noise_of_its_own_and_none_without_a_key():
     assert not np.allclose(a, b)
     np.testing.assert_array_equal(a, again)
     assert not np.allclose(a, network(x))
-    mean = jax.vmap(network.advantage[0])(jnp.ones((1, 8)))
-    drawn = jax.vmap(lambda k: network.advantage[0](jnp.ones(8), key=k))(
-        jax.random.split(jax.random.key(3), 20_000)
+    drawn = jax.vmap(network.advantage[0], (None, 0))(
+        jnp.ones(8), jax.random.normal(jax.random.key(3), (20_000, 16))
     )
-    np.testing.assert_allclose(drawn.mean(0), mean[0], atol=0.03)
+    np.testing.assert_allclose(drawn.mean(0), network.advantage[0](jnp.ones(8)), atol=0.03)
+
+
+def test_no_two_layers_share_their_noise():
+    network = QNetwork(CARTPOLE, (4, 4), key=jax.random.key(0), dueling=True, sigma=0.5)
+    layers = [*network.trunk, *network.advantage, *network.value]
+    x, key = jnp.ones(4), jax.random.key(1)
+    changed = jax.grad(lambda n: n(x, key).sum())(network)
+    assert len(layers) == 5
+    assert network.advantage[0].draws == 8
+    both = [np.asarray(s[0].weight_noise) for s in (changed.advantage, changed.value)]
+    assert not np.allclose(*both)
 
 
 def test_one_draw_of_noise_serves_a_batch():

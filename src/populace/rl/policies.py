@@ -2,9 +2,9 @@
 
 Continuous actions. The network thinks in units of the box: -1 and 1 are its bounds. What it draws is
 Gaussian and may lie outside; it is clipped to the bounds when it is applied, and its probability is that of
-what was drawn. So the gradient is that of a Gaussian policy whose environment clips, with no correction of the
-density as squashing would need, and bounds of 0.01 or of 100 are learned alike. A part of the box that is not
-bounded on both sides keeps the environment's own units.
+what was drawn. So the gradient is that of a Gaussian policy whose environment clips, with no correction of
+the density as squashing would need, and bounds of 0.01 or of 100 are learned alike. A part of the box that is
+not bounded on both sides keeps the environment's own units.
 """
 
 import math
@@ -27,12 +27,12 @@ class Network(eqx.Module):
 
     `h_0 = x; h_i = activation(W_i h_{i-1} + b_i); y = W_n h_{n-1} + b_n`
 
-    Inside, features come first and all other axes last: then the gradient of W is a product along rows of both
-    factors, `ct h^T`, which needs no copy of either.
+    Inside, features come first and all other axes last: then the gradient of W is a product along rows of
+    both factors, `ct h^T`, which needs no copy of either.
 
-    Weights start orthogonal, scaled by sqrt(2) in the hidden layers and by `gain` in the last, biases at 0, as
-    in the reference implementation of PPO (Saxe et al. 2014; Andrychowicz et al. 2021 measured that a small
-    last layer of the policy helps).
+    Weights start orthogonal, scaled by sqrt(2) in the hidden layers and by `gain` in the last, biases at 0,
+    as in the reference implementation of PPO (Saxe et al. 2014; Andrychowicz et al. 2021 measured that a
+    small last layer of the policy helps).
     """
 
     weights: list[jax.Array]
@@ -131,7 +131,7 @@ class Gaussian(eqx.Module):
 
 
 class Policy(eqx.Module):
-    """A network whose outputs are logits, or means beside deviations that do not depend on the observation."""
+    """A network whose outputs are logits, or means beside deviations that no observation changes."""
 
     network: Network
     log_deviation: jax.Array | None

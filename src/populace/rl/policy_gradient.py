@@ -66,8 +66,8 @@ class PolicyGradient(Agent):
     """An agent that acts by a stochastic policy and learns from whole rollouts, each used up at once.
 
     One iteration takes `rollout` steps in each of `envs` environments, by the same policy, and then learns.
-    Statistics of observations are taken up after the rollout, so that policy, update and probabilities speak of
-    the same features.
+    Statistics of observations are taken up after the rollout, so that policy, update and probabilities speak
+    of the same features.
     """
 
     controls: ClassVar[tuple[str, ...]] = ("discrete", "continuous")

@@ -1,6 +1,8 @@
 """Networks of action values: perceptron or convolution, dueling streams, noisy layers, distributions."""
 
 import math
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import equinox as eqx
@@ -19,7 +21,7 @@ class NoisyLinear(eqx.Module):
 
     `y = (mu_W + sigma_W * f(e_out) f(e_in)^T) x + mu_b + sigma_b * f(e_out)` with
     `f(e) = sign(e) sqrt(|e|)` and e standard Gaussian: factorised noise, of which one draw serves a whole
-    batch. Without a key the noise is left out: the mean of the layer.
+    batch. Without e the noise is left out: the mean of the layer.
 
     mu starts uniform in `±1/sqrt(inputs)`, sigma at `sigma / sqrt(inputs)`.
 
@@ -44,12 +46,16 @@ class NoisyLinear(eqx.Module):
         self.weight_noise = jnp.full((outputs, inputs), sigma * bound, jnp.float32)
         self.bias_noise = jnp.full((outputs,), sigma * bound, jnp.float32)
 
-    def __call__(self, x: jax.Array, *, key: jax.Array | None = None) -> jax.Array:
-        """Map (inputs,) to (outputs,), with noise where a key is given."""
+    @property
+    def draws(self) -> int:
+        """Gaussian numbers that one draw of the noise takes: inputs + outputs."""
+        return sum(self.weight.shape)
+
+    def __call__(self, x: jax.Array, e: jax.Array | None = None) -> jax.Array:
+        """Map (inputs,) to (outputs,), with noise where standard Gaussian `e`, (draws,), is given."""
         weight, bias = self.weight, self.bias
-        if key is not None:
-            outputs, inputs = weight.shape
-            e = jax.random.normal(key, (inputs + outputs,))
+        if e is not None:
+            inputs = weight.shape[1]
             f = jnp.sign(e) * jnp.sqrt(jnp.abs(e))
             weight = weight + self.weight_noise * jnp.outer(f[inputs:], f[:inputs])
             bias = bias + self.bias_noise * f[inputs:]
@@ -126,13 +132,13 @@ class QNetwork(eqx.Module):
         x = x.astype(jnp.float32)
         if self.convolution is not None:
             x = jax.nn.relu(self.convolution(x))
-        keys = (None,) * 3 if key is None else jax.random.split(key, 3)
+        noise = _draws([*self.trunk, *self.advantage, *self.value], key)
         h = jnp.ravel(x)
         if self.trunk:
-            h = jax.nn.relu(_through(self.trunk, h, keys[0]))
-        described = _through(self.advantage, h, keys[1]).reshape(self.actions, -1)
+            h = jax.nn.relu(_through(self.trunk, h, noise))
+        described = _through(self.advantage, h, noise).reshape(self.actions, -1)
         if self.value:
-            described = _through(self.value, h, keys[2]) + described - jnp.mean(described, axis=0)
+            described = _through(self.value, h, noise) + described - jnp.mean(described, axis=0)
         return described if self.outputs else described[:, 0]
 
 
@@ -153,8 +159,17 @@ def convolves(kind: str, task: Task) -> bool:
     return fits and kind != "mlp"
 
 
-def _through(layers: list[Any], x: jax.Array, key: jax.Array | None) -> jax.Array:
-    """Apply layers with ReLU between them."""
-    for i, layer in enumerate(layers):
-        x = layer(jax.nn.relu(x) if i else x, key=None if key is None else jax.random.fold_in(key, i))
+def _draws(layers: list[Any], key: jax.Array | None) -> Iterator[jax.Array | None]:
+    """Return the noise of one layer after the other, all of it drawn at once; None without a key."""
+    if key is None:
+        return iter([None] * len(layers))
+    ends = list(accumulate(layer.draws for layer in layers))
+    return iter(jnp.split(jax.random.normal(key, (ends[-1],)), ends[:-1]))
+
+
+def _through(layers: list[Any], x: jax.Array, noise: Iterator[jax.Array | None]) -> jax.Array:
+    """Apply layers with ReLU between them, each with the next noise."""
+    for i, (layer, e) in enumerate(zip(layers, noise)):
+        x = jax.nn.relu(x) if i else x
+        x = layer(x) if e is None else layer(x, e)
     return x

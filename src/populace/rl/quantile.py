@@ -40,7 +40,7 @@ class Quantiles(Distribution):
         """Return the quantile Huber losses and the differences of the means."""
         del loss
         target = jax.lax.stop_gradient(reward[:, None] + bootstrap[:, None] * following)
-        difference = target[:, None, :] - described[:, :, None]
+        difference = target[:, :, None] - described[:, None, :]
         surprise = jnp.abs(jnp.mean(target, axis=-1) - jnp.mean(described, axis=-1))
         return quantile_huber(difference, self.kappa), surprise
 
@@ -49,16 +49,17 @@ def quantile_huber(difference: jax.Array, kappa: jax.Array | float) -> jax.Array
     """Return the quantile Huber loss `sum_i mean_j |tau_i - [u_ij < 0]| L(u_ij) / kappa`.
 
     Args:
-        difference: u, (..., N, M): a sample of the target minus the i-th quantile.
+        difference: u, (..., M, N): the j-th sample of the target minus the i-th quantile.
         kappa: where L turns from square to linear.
 
     Returns:
         (...).
 
     """
-    n = difference.shape[-2]
-    tau = ((jnp.arange(n) + 0.5) / n)[:, None]
+    n = difference.shape[-1]
+    tau = (jnp.arange(n) + 0.5) / n
     size = jnp.abs(difference)
     huber = jnp.where(size <= kappa, 0.5 * difference**2, kappa * (size - 0.5 * kappa))
     weight = jnp.abs(tau - (difference < 0))
-    return jnp.sum(jnp.mean(weight * huber / kappa, axis=-1), axis=-1)
+    # Over the samples first: a sum over any but the last axis fills the vector units of a CPU.
+    return jnp.sum(jnp.mean(weight * huber / kappa, axis=-2), axis=-1)

@@ -25,9 +25,9 @@ class Reinforce(PolicyGradient):
         G_t = sum_k discount^k r_{t+k}
         loss = -mean over episodes of sum_t (G_t - b(s_t)) log pi(a_t|s_t) - entropy mean(H)
 
-    The baseline b is a value network, fitted to G by `baseline_updates` steps after the policy has been changed,
-    or 0. An episode that `rollout` or the environment's clock cuts is bootstrapped by the baseline; without one
-    there is no value to bootstrap by, and its return ends there.
+    The baseline b is a value network, fitted to G by `baseline_updates` steps after the policy has been
+    changed, or 0. An episode that `rollout` or the environment's clock cuts is bootstrapped by the baseline;
+    without one there is no value to bootstrap by, and its return ends there.
     """
 
     rollout: int = setting(500, low=1, help="steps after which an episode is cut")
@@ -109,6 +109,6 @@ class Reinforce(PolicyGradient):
 
 
 def first_episodes(over: jax.Array) -> jax.Array:
-    """Return 1.0 for every step up to the end of a copy's first episode, 0.0 behind; over is (steps, copies)."""
+    """Return 1.0 up to the end of a copy's first episode, 0.0 behind; over is (steps, copies)."""
     ended_before = jnp.cumsum(over, axis=0) - over
     return (ended_before == 0).astype(jnp.float32)

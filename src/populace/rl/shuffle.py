@@ -1,9 +1,9 @@
-"""Shuffling without sorting: a random permutation that costs a few whole-number operations per entry and round.
+"""Shuffling without sorting: a permutation that costs a few whole-number operations per entry and round.
 
 `jax.random.permutation` sorts random numbers, which on CPU is slow for a population: XLA sorts member after
-member by comparisons. The swap-or-not shuffle (Hoang, Morris & Rogaway 2012, "An Enciphering Scheme Based on a
-Card Shuffle") pairs every x with `(k - x) mod n` in each round, and swaps the two or not by a hash of the pair. A
-round is its own inverse, so the rounds together are a permutation, whatever the hash.
+member by comparisons. The swap-or-not shuffle (Hoang, Morris & Rogaway 2012, "An Enciphering Scheme Based on
+a Card Shuffle") pairs every x with `(k - x) mod n` in each round, and swaps the two or not by a hash of the
+pair. A round is its own inverse, so the rounds together are a permutation, whatever the hash.
 """
 
 import jax
