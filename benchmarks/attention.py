@@ -1,6 +1,6 @@
 """Attention: time against length for softmax, linear attention and PyTorch; errors of the approximations.
 
-    python benchmarks/layer_cases/attention.py [--torch TORCH_PYTHON] [--repeats 5] [--one-core]
+    python benchmarks/attention.py [--torch TORCH_PYTHON] [--repeats 5] [--one-core]
 
 One head of width 64, one sequence, float32. Time is that of the clock, with all cores; or, with
 `--one-core`, that of the processor with everybody on one core, which other processes disturb little.
@@ -37,7 +37,7 @@ WIDTH = 64
 SHORTEST = 16
 FIT_FROM = 1024
 SOFTMAX_GRADIENT_TO = 16_384  # four times as long takes sixteen times as long
-PEER = Path(__file__).parents[1] / "peers" / "torch_attention.py"
+PEER = Path(__file__).parent / "peers" / "torch_attention.py"
 TORCH = "PyTorch"
 
 CASES: dict[str, Callable[..., jax.Array]] = {

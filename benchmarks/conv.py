@@ -1,6 +1,6 @@
 """Convolution in 1, 2 and 3 dimensions, forward and gradients, beside `lax.conv` and PyTorch.
 
-    python benchmarks/layer_cases/conv.py [--torch TORCH_PYTHON] [--repeats 5] [--only 2d]
+    python benchmarks/conv.py [--torch TORCH_PYTHON] [--repeats 5] [--only 2d]
 
 Every case is a batch through one convolution padded by half its kernel, and the gradients by input and
 weight, in float32. populace and `lax.conv` are timed inside a compiled loop, as in training, and outside, as
@@ -11,12 +11,13 @@ rounds in which all take turns, so that a slow minute of the machine falls on ev
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from children import child
 
 HERE = Path(__file__).resolve()
 # batch, sizes, kernel, stride, channels in, channels out
@@ -130,11 +131,11 @@ def table(torch_python: str | None, repeats: int, only: str = "") -> str:
     found: dict[str, list[list[float]]] = {}
     for turn in range(repeats):
         print(f"round {turn + 1}", file=sys.stderr, flush=True)
-        measured = child([sys.executable, str(HERE), "--worker", *specs])
+        measured = child(sys.executable, str(HERE), "--worker", *specs)
         if torch_python:
-            words = [torch_python, str(HERE.parents[1] / "peers" / "torch_conv.py"), "conv", *specs]
-            measured["PyTorch"] = child(words)["seconds"]
-            measured["PyTorch, channels_last"] = child([*words, "--channels-last"])["seconds"]
+            words = [torch_python, str(HERE.parent / "peers" / "torch_conv.py"), "conv", *specs]
+            measured["PyTorch"] = child(*words)["seconds"]
+            measured["PyTorch, channels_last"] = child(*words, "--channels-last")["seconds"]
         for name, times in measured.items():
             found.setdefault(name, []).append(times)
     medians = {name: [1e3 * statistics.median(t) for t in zip(*rounds)] for name, rounds in found.items()}
@@ -149,14 +150,6 @@ def table(torch_python: str | None, repeats: int, only: str = "") -> str:
         cells = " | ".join(f"{value:.2f}" for value in row.values())
         lines.append(f"| {spec.replace(',', ', ')} | {cells} | {best / row[own]:.2f} |")
     return "\n".join(lines)
-
-
-def child(words: list[str]) -> dict:
-    """Run a worker in its own process and return the JSON of its last line."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ import os
 import platform
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from children import child
 
 HERE = Path(__file__).resolve()
 PEER = HERE.parent / "peers" / "pyg_graphs.py"
@@ -183,14 +183,6 @@ def memory_worker(count: int) -> dict[str, float]:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     planned = compiled.memory_analysis().temp_size_in_bytes / 2**20
     return {"peak": (after - before) / 1024, "planned": planned}
-
-
-def child(*words: str) -> dict[str, float]:
-    """Run a worker in its own process and return the JSON of its last line."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def me(*words: object) -> dict[str, float]:

@@ -15,21 +15,14 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from children import child
+
 HERE = Path(__file__).parent
-
-
-def child(*words: str) -> dict:
-    """Run a worker in its own process and return the JSON of its last line."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def settings(envs: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     python benchmarks/layers.py [SECTION ...] [--torch TORCH_PYTHON] [--repeats 5]
 
-Each section is a file in `layer_cases/`, which says what exactly it times and runs on its own too; without a
+Each section is a script beside this one, which says what exactly it times and runs on its own too; without a
 name all run. PyTorch lives in an environment of its own (`benchmarks/requirements-sb3.txt` has it); `--torch`
 names its interpreter, and without it PyTorch is left out.
 """
@@ -11,8 +11,6 @@ import argparse
 import importlib
 import os
 import platform
-import sys
-from pathlib import Path
 
 SECTIONS = ("conv", "mnist-cnn", "lstm", "attention")
 
@@ -25,10 +23,9 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    sys.path.insert(0, str(Path(__file__).parent))
     print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.")
     for section in args.sections or SECTIONS:
-        case = importlib.import_module(f"layer_cases.{section.replace('-', '_')}")
+        case = importlib.import_module(section.replace("-", "_"))
         print(
             f"\n## {section}, load {os.getloadavg()[0]:.1f}\n\n{case.table(args.torch, args.repeats)}",
             flush=True,

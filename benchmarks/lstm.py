@@ -1,6 +1,6 @@
 """The LSTM beside PyTorch's nn.LSTM: forward and gradient, one member and a population of eight.
 
-    python benchmarks/layer_cases/lstm.py --torch TORCH_PYTHON [--repeats 5]
+    python benchmarks/lstm.py --torch TORCH_PYTHON [--repeats 5]
 
 Batch 32, 200 steps, 100 inputs, 128 hidden units, float32; the mean square of the outputs, its gradient by
 all weights, and a plain step down it, so that no pass can be left out. Every figure is of a process of its
@@ -12,10 +12,11 @@ take turns, round by round, so that a slow minute of the machine falls on everyb
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from children import child
 
 HERE = Path(__file__).resolve()
 SHAPE = {"batch": 32, "steps": 200, "inputs": 100, "hidden": 128}
@@ -86,13 +87,13 @@ def table(torch_python: str | None, repeats: int) -> str:
     }
     if torch_python:
         sizes = [word for name, size in SHAPE.items() for word in (f"--{name}", str(size))]
-        peer = [torch_python, str(HERE.parents[1] / "peers" / "torch_lstm.py"), *sizes]
+        peer = [torch_python, str(HERE.parent / "peers" / "torch_lstm.py"), *sizes]
         runs["PyTorch nn.LSTM, all threads"] = peer
         runs["PyTorch nn.LSTM, 1 thread"] = [*peer, "--threads", "1"]
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, words in runs.items():
-            found[name].append(1e3 * child(words)["seconds"])
+            found[name].append(1e3 * child(*words)["seconds"])
             print(f"{name}: {found[name][-1]:.1f} ms", file=sys.stderr, flush=True)
     peer = statistics.median(found.get("PyTorch nn.LSTM, all threads", [float("nan")]))
     lines = [
@@ -104,14 +105,6 @@ def table(torch_python: str | None, repeats: int) -> str:
         against = f"{value / peer:.2f}" if torch_python else ""
         lines.append(f"| {name} | {value:.1f} | {min(times):.1f} to {max(times):.1f} | {against} |")
     return "\n".join(lines)
-
-
-def child(words: list[str]) -> dict:
-    """Run a worker in its own process and return the JSON of its last line."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:

@@ -11,13 +11,13 @@ step on; compilation is told apart. Every run is a process of its own, one after
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from children import child
 
 HERE = Path(__file__).resolve()
 PEER = HERE.parent / "peers" / "mnist_loops.py"
@@ -63,14 +63,6 @@ def worker(seeds: int) -> dict:
         "accuracy": float(heard[-1].mean()),
         "compiled": compiled,
     }
-
-
-def child(*words: str) -> dict:
-    """Run a worker in its own process and return the JSON of its last line."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:

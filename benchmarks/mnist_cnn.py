@@ -1,6 +1,6 @@
 """One training step of the CNN of the `mnist` recipe, in the engine's loop, beside PyTorch.
 
-    python benchmarks/layer_cases/mnist_cnn.py --torch TORCH_PYTHON [--repeats 5] [--kernel 5]
+    python benchmarks/mnist_cnn.py --torch TORCH_PYTHON [--repeats 5] [--kernel 5]
 
 Two convolutions of 16 and 32 channels ("same"), each with ReLU and 2 x 2 max pooling, then dense layers of
 128 and 10 units: forward, gradient of the cross-entropy and Adam on batches of 128, no dropout and no shifts.
@@ -12,10 +12,11 @@ own; processes take turns, round by round, so that a slow minute of the machine 
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from children import child
 
 HERE = Path(__file__).resolve()
 BATCH, PICTURES, STEPS = 128, 2048, 30
@@ -101,14 +102,14 @@ def table(torch_python: str | None, repeats: int, kernel: int = 5) -> str:
         "populace, 8 members, all at once": [*me, "8", "--strategy", "vmap", "--steps", str(STEPS // 4)],
     }
     if torch_python:
-        peer = [torch_python, str(HERE.parents[1] / "peers" / "torch_conv.py"), "mnist-cnn"]
+        peer = [torch_python, str(HERE.parent / "peers" / "torch_conv.py"), "mnist-cnn"]
         peer += ["--kernel", str(kernel), "--steps", str(STEPS)]
         runs["PyTorch, as written (channels first)"] = peer
         runs["PyTorch, channels_last"] = [*peer, "--channels-last"]
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, words in runs.items():
-            found[name].append(1e3 * child(words)["seconds"])
+            found[name].append(1e3 * child(*words)["seconds"])
             print(f"{name}: {found[name][-1]:.1f} ms", file=sys.stderr, flush=True)
     lines = [
         f"| MNIST CNN, kernel {kernel}, training step | ms per member (median) | range "
@@ -125,14 +126,6 @@ def table(torch_python: str | None, repeats: int, kernel: int = 5) -> str:
             f"| {name} | {value:.1f} | {min(times):.1f} to {max(times):.1f} | {against[0]} | {against[1]} |"
         )
     return "\n".join(lines)
-
-
-def child(words: list[str]) -> dict:
-    """Run a worker in its own process and return the JSON of its last line."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
 """What all tests share: JAX set up once, the command line as a call, and one small finished run."""
 
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ def pytest_configure(config: pytest.Config) -> None:
     import populace
 
     populace.setup(DEVICES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory() -> Iterator[None]:
+    """Let go of compiled programs behind each file: two thousand tests' worth of them fill a laptop."""
+    yield
+    import jax
+
+    jax.clear_caches()
+    gc.collect()
 
 
 @dataclass(frozen=True)
