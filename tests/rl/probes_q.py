@@ -1,4 +1,4 @@
-"""A probe for agents with action values, and how to ask one what it learned."""
+"""Probes for agents with action values, and how to ask one what it learned."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import gymnax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnax.environments import spaces
 
 from populace.population import sweep
 from populace.rl import ExponentialDecay
@@ -26,8 +27,20 @@ class Everything(probes.Probe):
         return jnp.where((action == 1) == (state.sign > 0), 1.0, -1.0)
 
 
-if "ProbeEverything-test" not in gymnax.registered_envs:
-    gymnax.register("ProbeEverything-test", Everything)
+class Halves(probes.Probe):
+    """Observations from 0 to 1 that are no whole numbers."""
+
+    def get_obs(self, state, params=None, key=None):
+        return jnp.array([0.5, 1.0], jnp.float32)
+
+    def observation_space(self, params):
+        return spaces.Box(0.0, 1.0, (2,), jnp.float32)
+
+
+for probe in (Everything, Halves):
+    name = f"Probe{probe.__name__}-test"
+    if name not in gymnax.registered_envs:
+        gymnax.register(name, probe)
 
 
 def values(learner: type, env: str, observations: Any, steps: int = 1500, **settings: Any) -> np.ndarray:

@@ -146,7 +146,9 @@ def test_episodes_are_counted_where_they_end():
         ({"network": "conv"}, "network 'conv' needs observations of"),
         ({"n_step": 0}, "n_step must be >= 1, got 0"),
         ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
+        ({"priority_alpha": 50.0}, r"priority_alpha must be in \[0, 1\], got 50.0"),
         ({"compact": True}, "compact needs observations from 0 to 255"),
+        ({"compact": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave compact out"),
     ],
 )
 def test_what_cannot_be_is_told(settings, message):

@@ -12,6 +12,7 @@ from gymnax.environments import spaces
 
 from populace.errors import UsageError
 from populace.rl import enumeration, environments, planning
+from populace.rl.aggregation import aggregate
 from tests.rl.probes import Probe
 
 LAKES = ["FrozenLake-misc", "FrozenLake-misc(map_name='8x8')", "FrozenLake-misc(is_slippery=False)"]
@@ -122,7 +123,34 @@ def test_what_cannot_be_enumerated_is_told(name, message):
     assert "\n" not in str(caught.value)
 
 
+CORRIDOR = "tests.rl.corridor:Corridor(max_episode_steps=50)"
+
+
+def test_a_class_of_ones_own_may_write_out_its_table():
+    # 3 cells to go, each 1 / 0.8 steps away.
+    mdp = enumeration.mdp(CORRIDOR, 1.0 - 1e-9)
+    plan = planning.policy_iteration(mdp)
+    np.testing.assert_allclose(plan.values, [-3.75, -2.5, -1.25, 0.0], atol=1e-5)
+    assert mdp.start is not None
+    assert mdp.start.tolist() == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_the_table_of_a_class_is_taken_only_where_asked():
+    assert enumeration.by_rule(environments.make(CORRIDOR)) is None
+    with pytest.raises(UsageError, match="it has no table `P`, and no state can be set"):
+        enumeration.mdp("tests.rl.corridor:Cheaper(max_episode_steps=50)", 0.9)
+
+
+def test_bins_of_a_native_environment_are_no_mdp():
+    task = aggregate(environments.make("MountainCar-v0"), 5)
+    assert enumeration.by_rule(task) is None
+    with pytest.raises(UsageError, match="bins of a continuous observation are no exact MDP"):
+        enumeration.outcomes(task)
+
+
 def test_an_environment_on_the_host_needs_a_table():
-    task = dataclasses.replace(environments.make("FrozenLake-misc"), name="my.module:Lake", origin="host")
+    task = dataclasses.replace(
+        environments.make("FrozenLake-misc"), name="gymnasium:CartPole-v1", origin="host"
+    )
     with pytest.raises(UsageError, match="it has no table `P`, and no state can be set"):
         enumeration.outcomes(task)

@@ -102,6 +102,7 @@ def changed(at, value):
         ({"rewards": np.where(R == 2, np.nan, R)}, "reward of state 1, action 1 is nan; it must be finite"),
         ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
         ({"discount": "high"}, "discount must be in"),
+        ({"terminal": ["end"]}, "terminal state 'end' is none of the states 0 to 2"),
         ({"terminal": [3]}, "terminal state 3 is none of the states 0 to 2"),
         ({"terminal": np.array([True])}, "one bool for each of 3 states"),
         ({"ending": np.full((3, 2), 0.1)}, "state 0, action 0 sum to 1.1, not 1"),

@@ -116,6 +116,13 @@ def test_within_a_number_of_steps():
         (lambda m: planning.evaluate_policy(m, np.zeros(6, int), "guess"), "exact or iterative, got 'guess'"),  # pyright: ignore
         (lambda m: planning.value_iteration(m, 0.0), "tolerance must be > 0, got 0.0"),
         (lambda m: planning.action_values(m, np.zeros(5)), r"must be \(6,\), got \(5,\)"),
+        (lambda m: planning.action_values(m, "high"), "state values must be an array of numbers"),  # pyright: ignore
+        (lambda m: planning.action_values(m, np.eye(6)[2] * np.nan), r"got NaN at \[0\]"),
+        (
+            lambda m: planning.evaluate_for(m, np.zeros(6, int), -1),
+            "steps must be a whole number >= 0, got -1",
+        ),
+        (lambda m: planning.plan_for(m, 2.5), "steps must be a whole number >= 0, got 2.5"),  # pyright: ignore
         (lambda m: planning.greedy(m, np.zeros(5)), r"must be \(6, 3\), got \(5,\)"),
     ],
 )

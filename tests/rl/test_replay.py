@@ -1,5 +1,6 @@
 """Replay against a plain Python reference."""
 
+import dataclasses
 from collections import deque
 
 import jax
@@ -10,7 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from populace.rl.replay import Replay
+from populace.errors import UsageError
+from populace.rl import environments
+from populace.rl.replay import Replay, fits_bytes
+
+ADD = jax.jit(Replay.add)
 
 
 def transitions(first: int, count: int):
@@ -28,13 +33,14 @@ def example():
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), transitions(0, 1))
 
 
+# Few lengths, and one batch of additions compiled for each: most of the time would go into compiling.
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 4), st.integers(4, 40), st.integers(1, 30), st.integers(1, 60))
+@given(st.sampled_from([1, 3, 4]), st.sampled_from([4, 17, 40]), st.integers(1, 30), st.integers(1, 60))
 def test_it_holds_the_last_capacity_transitions(together, length, additions, capacity):
     capacity = min(capacity, length)
     replay, reference = Replay(example(), length, together), deque(maxlen=capacity)
     for i in range(additions):
-        replay = replay.add(transitions(i * together, together))
+        replay = ADD(replay, transitions(i * together, together))
         reference.extend(range(i * together, (i + 1) * together))
     drawn = replay.sample(jax.random.key(additions), 400, float(capacity))
     assert set(np.asarray(drawn["action"]).tolist()) <= set(reference)
@@ -75,3 +81,13 @@ def test_floats_are_kept_bit_for_bit(value):
     replay = replay.add({"x": jnp.full((1,), value, jnp.float32)})
     drawn = np.asarray(replay.sample(jax.random.key(0), 3, 4.0)["x"])
     assert drawn.tobytes() == np.full(3, value, np.float32).tobytes()
+
+
+def test_bytes_hold_whole_numbers_from_0_to_255_only():
+    planes = environments.make("Breakout-MinAtar")
+    fits_bytes(planes)
+    with pytest.raises(UsageError, match=r"'CartPole-v1' lie in .*; leave compact out"):
+        fits_bytes(environments.make("CartPole-v1"))
+    with pytest.raises(UsageError, match="integer type; those of environment 'Breakout-MinAtar' are float32"):
+        fits_bytes(dataclasses.replace(planes, origin="host"))
+    fits_bytes(dataclasses.replace(planes, origin="host", observation_dtype=np.dtype(np.uint8)))

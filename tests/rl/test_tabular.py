@@ -7,7 +7,7 @@ import pytest
 
 from populace.errors import UsageError
 from populace.population import sweep
-from populace.rl import enumeration, environments, planning
+from populace.rl import enumeration, environments, planning, table_pictures
 from populace.rl.exploration import UCB, Boltzmann, ConstantEpsilon, LinearDecay
 from populace.rl.features import Fourier, Raw
 from populace.rl.rules import SARSA, DoubleQ, ExpectedSARSA, NStepSARSA, QLearning, SARSALambda, WatkinsQ
@@ -249,6 +249,15 @@ def test_it_shows_its_table():
         assert image.ndim == 3
 
 
+@pytest.mark.parametrize("env", ["FrozenLake-misc", "gymnasium:FrozenLake-v1"])
+def test_the_lake_is_drawn_as_a_map(env, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(table_pictures, "_lake", lambda tiles, q: drawn.append(tiles.shape))
+    learner = Tabular(env=env)
+    table_pictures.draw(learner.task, (), np.zeros((16, 4)))
+    assert drawn == [(4, 4)]
+
+
 def test_the_policy_is_greedy_for_one_observation_and_for_many():
     learner = Tabular(rule=DoubleQ())
     first = jnp.zeros((16, 4)).at[3, 2].set(1.0)
@@ -270,6 +279,8 @@ def test_the_policy_is_greedy_for_one_observation_and_for_many():
         ({"bins_low": (0.0,)}, "bins_low and bins_high need bins"),
         ({"env": "CartPole-v1", "bins": (3, 3, 3, 3)}, "has no finite bounds"),
         ({"bins": (3, 3)}, "bins need an observation of"),
+        ({"env": "MountainCar-v0", "bins": (9_000, 9_000)}, "243,000,000 values; the most is 100,000,000"),
+        ({"env": "MountainCar-v0", "bins": (3, 3), "dynamics": "table"}, "are no exact MDP"),
         ({"env": "CartPole-v1", "features": "raw", "exploration": "ucb"}, "needs features 'table'"),
         ({"env": "CartPole-v1", "features": "raw", "rule": "watkins-q"}, "replacing traces need a table"),
         ({"env": "GridRobot-v0(observation='index', source='drawn')", "dynamics": "table"}, "is not known"),

@@ -180,7 +180,8 @@ def cut(
         if not (abs(first) < _ENDLESS and abs(last) < _ENDLESS):
             raise UsageError(
                 f"environment '{name}': dimension {d} of the observation has no finite bounds "
-                f"({_written(first)} to {_written(last)}); give low and high for its bins"
+                f"({_written(first)} to {_written(last)}); give low and high for its bins "
+                "(settings bins_low and bins_high)"
             )
         if first >= last:
             raise UsageError(

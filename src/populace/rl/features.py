@@ -16,6 +16,7 @@ from populace.rl.environments import Task
 from populace.settings import Settings, setting
 
 _ENDLESS = 1e30  # Gymnax writes the largest number of its type where there is no bound
+_LARGEST = 100_000_000  # values of one table, 400 MB for each member
 
 
 class Basis(Protocol):
@@ -145,6 +146,11 @@ class Table(Features):
             raise UsageError(
                 f"environment '{task.name}' shows {many} numbers and not the number of a state: give bins, "
                 "one per number, or other features (raw, fourier)"
+            )
+        if task.states * task.actions > _LARGEST:
+            raise UsageError(
+                f"a table of {task.states:,} states and {task.actions} actions has "
+                f"{task.states * task.actions:,} values; the most is {_LARGEST:,}: take fewer bins"
             )
         return Indexed(task.states)
 

@@ -160,8 +160,8 @@ def _terminal(terminal: Any, states: int) -> np.ndarray:
         return given.copy()
     mask = np.zeros(states, bool)
     for s in given.ravel().tolist():
-        if s != int(s) or not 0 <= s < states:
-            raise UsageError(f"terminal state {s} is none of the states 0 to {states - 1}")
+        if s not in range(states):
+            raise UsageError(f"terminal state {s!r} is none of the states 0 to {states - 1}")
         mask[int(s)] = True
     return mask
 

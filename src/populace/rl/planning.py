@@ -152,7 +152,7 @@ def evaluate_for(mdp: MDP, policy: Any, steps: int, discount: float = 1.0) -> np
     """
     pi = probabilities(mdp, policy)
     v = np.zeros(mdp.states)
-    for _ in range(steps):
+    for _ in range(_steps(steps)):
         v = (pi * _undiscounted(mdp, v, discount)).sum(axis=1)
     return v
 
@@ -163,7 +163,7 @@ def plan_for(mdp: MDP, steps: int, discount: float = 1.0) -> tuple[np.ndarray, n
     Backward induction. The best action may change with the time that is left, so no policy that
     looks at the state alone can get more.
     """
-    v, actions = np.zeros(mdp.states), np.zeros((steps, mdp.states), int)
+    v, actions = np.zeros(mdp.states), np.zeros((_steps(steps), mdp.states), int)
     for t in reversed(range(steps)):
         q = _undiscounted(mdp, v, discount)
         v, actions[t] = q.max(axis=1), greedy(mdp, q)
@@ -205,14 +205,30 @@ def _settle(operator: Any, mdp: MDP, tolerance: float) -> tuple[np.ndarray, int]
 
 
 def _of_states(mdp: MDP, v: Any) -> np.ndarray:
-    v = np.asarray(v, float)
+    v = _numbers("state values", v)
     if v.shape[-1:] != (mdp.states,):
         raise UsageError(f"state values must be ({mdp.states},), got {v.shape}")
     return v
 
 
 def _of_actions(mdp: MDP, q: Any) -> np.ndarray:
-    q = np.asarray(q, float)
+    q = _numbers("action values", q)
     if q.shape != (mdp.states, mdp.actions):
         raise UsageError(f"action values must be {(mdp.states, mdp.actions)}, got {q.shape}")
     return q
+
+
+def _numbers(name: str, given: Any) -> np.ndarray:
+    try:
+        array = np.asarray(given, float)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} must be an array of numbers") from None
+    if np.isnan(array).any():
+        raise UsageError(f"{name} must be numbers, got NaN at {np.argwhere(np.isnan(array))[0].tolist()}")
+    return array
+
+
+def _steps(steps: Any) -> int:
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
+        raise UsageError(f"steps must be a whole number >= 0, got {steps!r}")
+    return int(steps)

@@ -17,8 +17,8 @@ from populace.rl.interaction import Acting, Transition
 from populace.rl.n_step import Lookahead, Window
 from populace.rl.prioritised import PrioritisedReplay
 from populace.rl.q_networks import QNetwork, convolves
-from populace.rl.replay import Replay
-from populace.rl.td import Distribution, Expectation
+from populace.rl.replay import Replay, fits_bytes
+from populace.rl.td import Distribution, Expectation, taken
 from populace.settings import setting
 
 
@@ -66,7 +66,7 @@ class QLearner(Agent):
     distribution: Distribution = setting(Expectation(), help="how the network describes a return")
     n_step: int = setting(1, low=1, help="rewards looked ahead before bootstrapping")
     prioritised: bool = setting(False, help="draw surprising transitions more often")
-    priority_alpha: float = setting(0.6, low=0, help="how unevenly they are drawn; 0 is evenly")
+    priority_alpha: float = setting(0.6, low=0, high=1, help="how unevenly they are drawn; 0 is evenly")
     priority_beta: float = setting(0.4, low=0, high=1, help="how far weights undo that, at first")
     priority_frames: float = setting(100_000.0, above=0, help="frames until they undo it fully")
     compact: bool = setting(
@@ -109,12 +109,8 @@ class QLearner(Agent):
             )
         self.distribution.check()
         convolves(self.network, self.task)
-        low, high = self.task.observation_low.min(), self.task.observation_high.max()
-        if self.compact and (low < 0 or high > 255):
-            raise UsageError(
-                f"compact needs observations from 0 to 255; those of environment '{self.env}' lie in "
-                f"[{low:g}, {high:g}]; leave compact out"
-            )
+        if self.compact:
+            fits_bytes(self.task)
 
     def init(self, key: jax.Array) -> State:
         """Return a fresh network, an empty replay, and environments at their start."""
@@ -222,10 +218,10 @@ class QLearner(Agent):
         following = self._describe(state.target, batch.next_observation, key, 1)
         online = self._describe(state.network, batch.next_observation, key, 2)
         chosen = self.next_action(key, state.acting, kind.expected(online), kind.expected(following))
-        following, bootstrap = _at(following, chosen), power * (1 - batch.terminated)
+        following, bootstrap = taken(following, chosen), power * (1 - batch.terminated)
 
         def loss_of(network: QNetwork) -> tuple[jax.Array, jax.Array]:
-            described = _at(self._describe(network, batch.observation, key, 3), batch.action)
+            described = taken(self._describe(network, batch.observation, key, 3), batch.action)
             losses, surprise = kind.losses(described, following, batch.reward, bootstrap, self.loss)
             return jnp.mean(losses if weight is None else weight * losses), surprise
 
@@ -243,12 +239,6 @@ class QLearner(Agent):
         target = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
         state = State(network, target, optimiser, replay, state.window, state.acting)
         return state, Mean(jnp.where(ready, loss, 0.0), ready)
-
-
-def _at(described: jax.Array, action: jax.Array) -> jax.Array:
-    """Return described[i, action[i]], by a one-hot product: gathers are slow in loops on CPU."""
-    chosen = jax.nn.one_hot(action, described.shape[1])
-    return jnp.sum(described * chosen.reshape(chosen.shape + (1,) * (described.ndim - 2)), axis=1)
 
 
 def _where(condition: jax.Array, new: Any, old: Any) -> Any:

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from populace.errors import UsageError
+from populace.rl.environments import Task
+
 
 class Replay(eqx.Module):
     """Transitions as rows; a functional buffer, every method returns the new one.
@@ -98,6 +101,33 @@ class Replay(eqx.Module):
             at[bits] += width
             leaves.append(_from_bits(block, dtype).reshape(*index.shape, *shape))
         return self._structure.unflatten(leaves)
+
+
+def fits_bytes(task: Task) -> None:
+    """Raise a `UsageError` unless a byte holds what is observed: whole numbers from 0 to 255.
+
+    Where the type does not say that they are whole, the first observations of a few episodes do.
+    """
+    low, high = task.observation_low.min(), task.observation_high.max()
+    if low < 0 or high > 255:
+        raise UsageError(
+            f"compact needs observations from 0 to 255; those of environment '{task.name}' lie in "
+            f"[{low:g}, {high:g}]; leave compact out"
+        )
+    if task.observation_dtype.kind != "f":
+        return
+    if task.origin == "host":
+        raise UsageError(
+            f"compact needs observations of an integer type; those of environment '{task.name}' are "
+            f"{task.observation_dtype}; leave compact out, or make them uint8"
+        )
+    seen = np.ravel(task.reset(jax.random.key(0), 4)[0])
+    broken = seen[seen != np.round(seen)]
+    if broken.size:
+        raise UsageError(
+            f"compact needs observations that are whole numbers; environment '{task.name}' shows "
+            f"{broken[0]:g}; leave compact out"
+        )
 
 
 def _bits(dtype: str) -> str:

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.errors import UsageError
-from populace.rl.enumeration import Outcomes
 from populace.rl.environments import Task
+from populace.rl.outcomes import Outcomes
 
 Draws = tuple[jax.Array, ...]
 

@@ -74,3 +74,12 @@ class Expectation(Distribution):
         td_target = jax.lax.stop_gradient(reward + bootstrap * following)
         measure = optax.huber_loss if loss == "huber" else optax.squared_error
         return measure(described, td_target), jnp.abs(described - td_target)
+
+
+def taken(described: jax.Array, action: jax.Array) -> jax.Array:
+    """Return what is said of the actions taken, `described[i, action[i]]`: (B, ...) from (B, A, ...).
+
+    By a one-hot product, since gathers are slow in loops on CPU.
+    """
+    chosen = jax.nn.one_hot(action, described.shape[1])
+    return jnp.sum(described * chosen.reshape(chosen.shape + (1,) * (described.ndim - 2)), axis=1)

@@ -1,0 +1,103 @@
+"""PPO on CartPole: populace beside Stable-Baselines3 and rejax, in one run on one machine.
+
+    python benchmarks/ppo.py [--sb3 SB3_PYTHON] [--rejax REJAX_PYTHON] [--repeats 5]
+
+The peers live in environments of their own (`benchmarks/requirements-sb3.txt`, `-rejax.txt`); the two
+options name their interpreters, and a peer that is not named is left out. Everyone's agent acts in 8
+environments for 128 steps, and goes through these 1,024 frames 4 times in 4 minibatches; policy and value
+networks have two hidden layers of 64 (tanh). The clock starts when all is compiled and once tried, for
+everybody, and covers nothing but training. Runs take turns, round by round, so that a slow minute of the
+machine falls on everybody; figures are medians over the rounds, and a ratio is the median of the ratios
+within a round.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FRAMES_PER_STEP = 8 * 128
+
+
+def child(*words: str) -> dict:
+    """Run a worker in its own process and return the JSON of its last line."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def worker(members: int, frames: int) -> None:
+    """Time the bare compiled loop of so many members; prints one JSON line."""
+    import jax
+
+    import populace as pop
+    from populace.engine import Engine
+
+    pop.setup()
+    learner = pop.rl.PPO(
+        env="CartPole-v1", envs=8, rollout=128, epochs=4, minibatches=4, hidden=(64, 64), activation="tanh",
+        learning_rate=2.5e-4, discount=0.99, gae_lambda=0.95, clip=0.2, entropy=0.01, value_coefficient=0.5,
+        max_gradient_norm=0.5, normalise_advantages=True,
+    )  # fmt: skip
+    assert learner.units_per_step == FRAMES_PER_STEP
+    cohort, tried = Engine(pop.sweep(learner, seeds=members), "vmap").cohorts[0], 2
+    steps = -(-frames // FRAMES_PER_STEP)
+    carry, _ = cohort.program.advance(cohort.carry, tried)
+    jax.block_until_ready(carry.step)
+    start = time.perf_counter()
+    carry, _ = cohort.program.advance(carry, tried + steps)
+    jax.block_until_ready(carry.step)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"frames_per_second": members * steps * FRAMES_PER_STEP / seconds, "seconds": seconds}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sb3", help="interpreter that has Stable-Baselines3")
+    parser.add_argument("--rejax", help="interpreter that has rejax")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds, of which medians are taken")
+    parser.add_argument("--frames", type=int, default=40_960, help="per agent, of everybody")
+    parser.add_argument("--worker", type=int, metavar="MEMBERS", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        return worker(args.worker, args.frames)
+
+    frames, me = ["--frames", str(args.frames)], [sys.executable, str(Path(__file__).resolve())]
+    ours = "populace, 16 members"
+    runs: dict[str, list[str]] = {
+        ours: [*me, "--worker", "16", *frames],
+        "populace, 1 member": [*me, "--worker", "1", *frames],
+    }
+    if args.sb3:
+        peer = [args.sb3, str(HERE / "peers" / "sb3_ppo.py"), *frames]
+        for threads in sorted({1, os.cpu_count() or 1}):
+            runs[f"Stable-Baselines3, 1 agent, {threads} thread(s)"] = [*peer, "--threads", str(threads)]
+    if args.rejax:
+        peer = [args.rejax, "-W", "ignore", str(HERE / "peers" / "rejax_ppo.py"), *frames, "--agents", "16"]
+        runs["rejax, 16 agents, jit(vmap)"] = peer
+        runs["rejax, 16 agents, pmap(vmap) over 2 devices"] = [*peer, "--devices", "2"]
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(args.repeats):
+        for name, words in runs.items():
+            rates[name].append(child(*words)["frames_per_second"])
+            print(f"{name}: {rates[name][-1]:,.0f} frames/s", file=sys.stderr, flush=True)
+
+    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print("| who | frames/s in all (median) | range | 16 members of populace are |")
+    print("|---|---|---|---|")
+    for name, found in rates.items():
+        times = statistics.median(our / their for our, their in zip(rates[ours], found))
+        spread = f"{min(found):,.0f} to {max(found):,.0f}"
+        print(f"| {name} | {statistics.median(found):,.0f} | {spread} | {times:.2f} times as fast |")
+    return None
+
+
+if __name__ == "__main__":
+    main()
