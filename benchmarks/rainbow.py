@@ -7,6 +7,7 @@ One population per environment, made of the settings in `rainbow.toml`, ten seed
 return of the final policy in 50 fresh episodes, and the mean of the evaluations along the way, which says how
 soon it was good. Interquartile means over the seeds with 95 % bootstrap intervals, and the probability that a
 seed with the extension beats one of plain DQN. Of several environments, all are printed below each other.
+A run that was cut short goes on where the same folder is given again.
 
 With `--cost`: how long an iteration of ten agents takes on CartPole, on one core, beside plain DQN. They take
 turns, round by round, so that a slow minute of the machine falls on all; figures are medians over the rounds.
@@ -27,7 +28,7 @@ import populace as pop
 from populace.engine import Engine
 from populace.population import Population
 from populace.recipe import Recipe, parse
-from populace.run import run_recipe
+from populace.run import Run, run_recipe
 from populace.statistics import probability_of_improvement, summarise
 
 NAMES = ("plain", "double", "dueling", "prioritised", "n-step", "c51", "quantile", "noisy", "rainbow")
@@ -54,8 +55,8 @@ def ablation(env: str, steps: int | None = None) -> Recipe:
 
 
 def measure(recipe: Recipe, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Train, and return the scores (settings, seeds): final, and mean along the way."""
-    run = run_recipe(recipe, folder)
+    """Train, or go on, and return the scores (settings, seeds): final, and mean along the way."""
+    run = Run.load(folder).resume() if folder.exists() else run_recipe(recipe, folder)
     final = [setting["fresh"]["scores"] for setting in run.results()["settings"]]
     table = run.metrics("evaluation").to_pydict()
     seeds = len(final[0])

@@ -1,7 +1,11 @@
-"""Probe environments for policies: the value probes with a continuous action, two with a best one."""
+"""Probe environments for policies: continuous actions, values that come later, three problems in one."""
+
+from typing import Any
 
 import gymnax
+import jax
 import jax.numpy as jnp
+from flax import struct
 from gymnax.environments import spaces
 
 from tests.rl import probes
@@ -67,7 +71,54 @@ class Endless(Continuous, probes.Endless):
     """Reward 1 for ever, cut by the clock every 3 steps: V = 1 / (1 - discount), not 1.75 or less."""
 
 
+@struct.dataclass
+class Drawn(probes.State):
+    """Which of the three an episode is."""
+
+    part: jax.Array
+
+
+class All(probes.Probe):
+    """`Later`, `Endless` and `Matching` in one: each episode is one of them, and is told which.
+
+    One compiled program proves what three would. Observation: (sign, time, is it Endless, is it Matching).
+    """
+
+    horizon = 3
+    matching: type[probes.Probe] = probes.Matching
+
+    def reset_env(self, key, params):
+        sign_key, part_key = jax.random.split(key)
+        sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
+        state = Drawn(sign=sign, time=0, part=jax.random.randint(part_key, (), 0, 3))
+        return self.get_obs(state), state
+
+    def step_env(self, key, state, action, params):
+        matched: Any = self.matching.reward(self, state, action)
+        reward = jnp.float32(jnp.stack([Later.reward(self, state, action), 1.0, matched])[state.part])
+        state = Drawn(sign=state.sign, time=state.time + 1, part=state.part)
+        return self.get_obs(state), state, reward, self.is_terminated(state, params), {}
+
+    def get_obs(self, state, params=None, key=None):
+        endless, matching = state.part == 1, state.part == 2
+        return jnp.array([state.sign, jnp.where(endless, 0, state.time), endless, matching], jnp.float32)
+
+    def is_terminated(self, state, params):
+        length = jnp.array([2, 100, 1])[state.part]  # Endless is cut by the clock
+        return state.time >= length
+
+    def observation_space(self, params):
+        return spaces.Box(-2.0, 10.0, (4,), jnp.float32)
+
+
+class AllContinuous(Continuous, All):
+    """The same, with a continuous action."""
+
+    matching = Matching
+
+
 for name, probe in {
+    "All": All, "AllContinuous": AllContinuous,
     "Later": Later, "LaterContinuous": LaterContinuous,
     "ChosenContinuous": Chosen, "MatchingContinuous": Matching,
     "BeyondContinuous": Beyond, "ConstantContinuous": Constant, "DelayedContinuous": Delayed,

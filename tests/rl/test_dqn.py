@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from populace.engine import Engine
 from populace.errors import UsageError
 from populace.population import sweep
 from populace.rl import DQN, LinearDecay
@@ -88,28 +89,36 @@ def test_observations_in_bytes_are_learned_from_alike():
     assert sum(x.nbytes for x in floats.values()) > 3.5 * sum(x.nbytes for x in compact.values())
 
 
+def networks(dqn, *steps):
+    """Return the weights of the network and the target after so many steps each, from one program."""
+    cohort = Engine(sweep(dqn), "vmap", 1).cohorts[0]
+    carry, found = cohort.carry, []
+    for end in steps:
+        carry, _ = cohort.program.advance(carry, end)
+        models = carry.state.network, carry.state.target
+        found.append([[np.array(x) for x in jax.tree.leaves(model)] for model in models])
+    return found
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
 def test_a_hard_target_update_copies_at_its_interval_only():
     dqn = DQN(
         hidden=(8,), batch=8, warmup=8, replay_storage=64, replay_capacity=64.0, envs=4,
         target_rate=1.0, target_every=5,
     )  # fmt: skip
-    population = sweep(dqn)
-    seen = []
-    for steps in range(9, 21):
-        state = harness.trained(population, steps).cohorts[0].carry.state
-        pairs = zip(jax.tree.leaves(state.network), jax.tree.leaves(state.target))
-        seen.append(all(np.array_equal(a, b) for a, b in pairs))
-    assert [step for step, same in zip(range(9, 21), seen) if same] == [10, 15, 20]
+    steps = range(9, 21)
+    copied = [same(network, target) for network, target in networks(dqn, *steps)]
+    assert [step for step, equal in zip(steps, copied) if equal] == [10, 15, 20]
 
 
 def test_no_update_before_the_warm_up_is_over():
     dqn = DQN(hidden=(8,), batch=8, warmup=40, replay_storage=64, replay_capacity=64.0, envs=4)
-    population = sweep(dqn)
-    start, before, after = (
-        jax.tree.leaves(harness.trained(population, n).cohorts[0].carry.state.network) for n in (1, 9, 10)
-    )
-    assert all(np.array_equal(a, b) for a, b in zip(start, before))
-    assert not all(np.array_equal(a, b) for a, b in zip(before, after))
+    (start, _), (before, _), (after, _) = networks(dqn, 1, 9, 10)
+    assert same(start, before)
+    assert not same(before, after)
 
 
 def test_episodes_are_counted_where_they_end():

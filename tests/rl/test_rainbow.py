@@ -38,7 +38,10 @@ def test_every_extension_learns_the_values_of_an_endless_task(name):
     np.testing.assert_allclose(q[:, 1], [[2, 0]] * 2, atol=0.2)
 
 
-@pytest.mark.parametrize("settings", [{"n_step": 3}, RAINBOW], ids=["n-step", "rainbow"])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({"n_step": 3}, id="n-step"), pytest.param(RAINBOW, id="rainbow", marks=pytest.mark.slow)],
+)
 def test_several_steps_end_with_the_task_and_go_on_past_the_clock(settings):
     # The rewards here do not depend on the action: n steps of an exploring policy are of the best one too.
     delayed = values("ProbeDelayed-test", [[1, 0], [1, 1]], **settings)

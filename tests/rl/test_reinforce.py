@@ -1,5 +1,7 @@
 """REINFORCE's gradient against the exact one, by enumeration of all that can happen."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,7 +28,7 @@ def captured(learner: Reinforce, state, key: jax.Array):
             return jax.tree.map(jnp.zeros_like, gradient), state
 
     spied = type("Spied", (type(learner),), {"rule": Rule()})
-    plain = spied(**{f: getattr(learner, f) for f in learner.__dataclass_fields__})
+    plain = spied(**{f.name: getattr(learner, f.name) for f in dataclasses.fields(learner)})
     state, rollout, _ = plain.interact(state, key)
     plain.learn(state.model, state.optimisers, rollout, key, jnp.float32(0.0))
     return jnp.concatenate([x.ravel() for x in jax.tree.leaves(eqx.filter(seen["first"], eqx.is_array))])

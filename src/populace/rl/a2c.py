@@ -67,4 +67,5 @@ class A2C(PolicyGradient):
             return total, {"entropy": Mean(entropy), "value_loss": Mean(value_loss)}
 
         networks, optimisers, metrics = self.improve(loss, (model.policy, model.critic), optimisers, rate)
-        return Model(*networks, model.observations), optimisers, metrics
+        policy, critic = networks
+        return Model(policy, critic, model.observations), optimisers, metrics

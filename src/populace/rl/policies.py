@@ -177,7 +177,7 @@ def applied(task: Task, action: jax.Array) -> jax.Array:
         return action
     low, high = (np.asarray(bound, np.float32) for bound in task.box)
     bounded = np.isfinite(low) & np.isfinite(high)
-    half = np.where(bounded, high / 2 - low / 2, 1.0)
-    centre = np.where(bounded, high / 2 + low / 2, 0.0)
+    bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    centre, half = top / 2 + bottom / 2, top / 2 - bottom / 2
     shaped = action.reshape(*action.shape[:-1], *task.action_shape)
     return jnp.clip(centre + half * shaped, low, high)

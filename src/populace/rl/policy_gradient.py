@@ -196,7 +196,7 @@ class PolicyGradient(Agent):
 
         """
         (_, other), gradients = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
-        norm = optax.global_norm(gradients)
+        norm = optax.tree.norm(gradients)
         limit = jnp.where(self.max_gradient_norm > 0, self.max_gradient_norm, jnp.inf)
         shorter = jnp.minimum(1.0, limit / (norm + 1e-6))
         changed, kept = [], []

@@ -52,6 +52,7 @@ class PPO(PolicyGradient):
         self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
     ) -> tuple[Model, tuple[Any, ...], Metrics]:
         """Go through the rollout `epochs` times."""
+        assert model.critic is not None
         value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
         advantage = generalised_advantages(
             rollout.reward,
@@ -83,7 +84,8 @@ class PPO(PolicyGradient):
 
         start = ((model.policy, model.critic), optimisers, jnp.bool(True))
         (networks, optimisers, _), metrics = jax.lax.scan(epoch, start, jax.random.split(key, self.epochs))
-        return Model(*networks, model.observations), optimisers, jax.tree.map(jnp.sum, metrics)
+        policy, critic = networks
+        return Model(policy, critic, model.observations), optimisers, jax.tree.map(jnp.sum, metrics)
 
     def loss(
         self,

@@ -59,6 +59,8 @@ class NoisyLinear(eqx.Module):
             f = jnp.sign(e) * jnp.sqrt(jnp.abs(e))
             weight = weight + self.weight_noise * jnp.outer(f[inputs:], f[:inputs])
             bias = bias + self.bias_noise * f[inputs:]
+            # Fused into the product, the noise would be worked out again for every row of a batch.
+            weight, bias = jax.lax.optimization_barrier((weight, bias))
         return weight @ x + bias
 
 

@@ -100,7 +100,8 @@ class Reinforce(PolicyGradient):
             return mean, mean
 
         def step(carry: Any, _: None) -> Any:
-            networks, optimiser, error = self.improve(loss, *carry, rate)
+            networks, optimiser = carry
+            networks, optimiser, error = self.improve(loss, networks, optimiser, rate)
             return (networks, optimiser), error
 
         start = ((critic,), optimiser)
