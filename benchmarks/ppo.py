@@ -69,9 +69,8 @@ def main() -> None:
         "populace, 1 member": [*me, "--worker", "1", *frames],
     }
     if args.sb3:
-        peer = [args.sb3, str(HERE / "peers" / "sb3_ppo.py"), *frames]
-        for threads in sorted({1, os.cpu_count() or 1}):
-            runs[f"Stable-Baselines3, 1 agent, {threads} thread(s)"] = [*peer, "--threads", str(threads)]
+        # one thread: with two, networks this small only wait for each other
+        runs["Stable-Baselines3, 1 agent"] = [args.sb3, str(HERE / "peers" / "sb3_ppo.py"), *frames]
     if args.rejax:
         peer = [args.rejax, "-W", "ignore", str(HERE / "peers" / "rejax_ppo.py"), *frames, "--agents", "16"]
         runs["rejax, 16 agents, jit(vmap)"] = peer

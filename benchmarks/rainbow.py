@@ -111,17 +111,19 @@ def cost() -> None:
 def main() -> None:
     """Print what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=RAW)
-    parser.add_argument("environments", nargs="*", choices=[*RETURNS, []], default=list(RETURNS))
+    parser.add_argument("environments", nargs="*", metavar="ENVIRONMENT", help=" or ".join(RETURNS))
     parser.add_argument("--out", type=Path, default=None, help="folder for the runs")
     parser.add_argument("--steps", type=int, help="iterations; without it, as many as in the recipe")
     parser.add_argument("--cost", action="store_true", help="only measure what an iteration costs")
     args = parser.parse_args()
+    if unknown := set(args.environments) - set(RETURNS):
+        parser.error(f"bounds of returns are known for {' and '.join(RETURNS)}, not {unknown.pop()}")
     if args.cost:
         cost()
         return
     pop.setup()
     folder = args.out or Path(tempfile.mkdtemp())
-    for env in args.environments:
+    for env in args.environments or RETURNS:
         compare(env, folder, args.steps)
 
 

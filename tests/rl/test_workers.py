@@ -171,7 +171,8 @@ def test_no_process_is_left_after_close():
 
 
 PARENT = """
-import sys, time, numpy as np
+import signal, sys, time, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start deaf to it
 from tests.rl.test_workers import crew_of, started
 crew = crew_of("Counting", 2, what=sys.argv[1], at=1)
 at = started(crew, [0, 1])

@@ -166,6 +166,8 @@ def _draws(layers: list[Any], key: jax.Array | None) -> Iterator[jax.Array | Non
     if key is None:
         return iter([None] * len(layers))
     ends = list(accumulate(layer.draws for layer in layers))
+    # The key alone: how it was derived would be worked out again, and compiled, in every part that draws.
+    key = jax.lax.optimization_barrier(key)
     return iter(jnp.split(jax.random.normal(key, (ends[-1],)), ends[:-1]))
 
 
