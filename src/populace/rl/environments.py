@@ -175,9 +175,12 @@ def _task(name: str, environment: Any, parameters: Any) -> Task:
 
     action: Any = environment.action_space(parameters)
     seen: Any = environment.observation_space(parameters)
+    kinds = (spaces.Discrete, spaces.Box)
+    chosen, bounded = (isinstance(action, kind) for kind in kinds)
+    counted, _ = (isinstance(seen, kind) for kind in kinds)
     box = None
-    if not isinstance(action, spaces.Discrete):
-        if not isinstance(action, spaces.Box):
+    if not chosen:
+        if not bounded:
             raise UsageError(
                 f"environment '{name}': actions must be Discrete or one Box, got {type(action).__name__}"
             )
@@ -185,11 +188,11 @@ def _task(name: str, environment: Any, parameters: Any) -> Task:
     shape = getattr(seen, "shape", None)
     if shape is None:
         raise UsageError(f"environment '{name}': observations must be one array, got {type(seen).__name__}")
-    states = int(seen.n) if isinstance(seen, spaces.Discrete) else 0
+    states = int(seen.n) if counted else 0
     low, high = (0, states - 1) if states else (seen.low, seen.high)
     return Task(
         name, environment, parameters,
-        actions=0 if box else int(action.n), box=box, states=states, observation_shape=tuple(shape),
+        actions=int(action.n) if chosen else 0, box=box, states=states, observation_shape=tuple(shape),
         observation_dtype=np.dtype(np.int32 if states else seen.dtype),
         observation_low=_filled(low, seen), observation_high=_filled(high, seen),
         horizon=int(parameters.max_steps_in_episode),

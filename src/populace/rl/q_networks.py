@@ -59,8 +59,6 @@ class NoisyLinear(eqx.Module):
             f = jnp.sign(e) * jnp.sqrt(jnp.abs(e))
             weight = weight + self.weight_noise * jnp.outer(f[inputs:], f[:inputs])
             bias = bias + self.bias_noise * f[inputs:]
-            # Fused into the product, the noise would be worked out again for every row of a batch.
-            weight, bias = jax.lax.optimization_barrier((weight, bias))
         return weight @ x + bias
 
 
@@ -166,9 +164,11 @@ def _draws(layers: list[Any], key: jax.Array | None) -> Iterator[jax.Array | Non
     if key is None:
         return iter([None] * len(layers))
     ends = list(accumulate(layer.draws for layer in layers))
-    # The key alone: how it was derived would be worked out again, and compiled, in every part that draws.
-    key = jax.lax.optimization_barrier(key)
-    return iter(jnp.split(jax.random.normal(key, (ends[-1],)), ends[:-1]))
+    # What a loop gives is worked out once. Without one, XLA on CPU would fuse the drawing into the weights,
+    # and draw each number again for every weight that it scales.
+    half = -(-ends[-1] // 2)
+    drawn = jax.lax.map(lambda k: jax.random.normal(k, (half,)), jax.random.split(key))
+    return iter(jnp.split(jnp.ravel(drawn)[: ends[-1]], ends[:-1]))
 
 
 def _through(layers: list[Any], x: jax.Array, noise: Iterator[jax.Array | None]) -> jax.Array:
