@@ -37,6 +37,10 @@ assert run.results()["examined"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
 """,
     "docs/graphs.md": "assert matrix.nnz == 8",
+    "docs/algorithms/ppo.md": "assert len(run.results()['settings']) == 4",
+    "docs/algorithms/a2c.md": "assert len(run.results()['settings']) == 2",
+    "docs/algorithms/reinforce.md": "assert len(run.results()['settings']) == 2",
+    "docs/algorithms/planning.md": "assert abs(plan.values[0] - 0.542) < 5e-4",
     "docs/layers/graphs.md": "assert abs(float(share.sum()) - 34 * 4) < 1e-3",
     "docs/algorithms/node-classification.md": "assert run.results()['best']['fresh']['n'] == 4",
     "docs/layers/decomposed.md": "assert len(mesh.devices) == 4",

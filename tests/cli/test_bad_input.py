@@ -226,6 +226,12 @@ def test_a_folder_is_no_recipe(cli, tmp_path):
     assert str(tmp_path) in cli("run", tmp_path).refused(2)
 
 
+def test_a_folder_does_not_hide_a_recipe_of_its_name(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "line-world").mkdir()
+    assert "no_such" in cli("run", "line-world", "--set", "no_such=1").refused(2)
+
+
 def test_a_sweep_over_listed_settings_is_refused(cli, tmp_path):
     file = tmp_path / "listed.toml"
     file.write_text(SMALL.replace("[sweep]", "[[settings]]").replace("[1e-3, 3e-4]", "1e-3"))

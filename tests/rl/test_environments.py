@@ -66,6 +66,7 @@ def test_an_argument_may_be_a_parameter():
     [
         ("CartPole-v9", "did you mean 'CartPole-v1'"),
         ("CartPole-v1(max_steps=3)", "unknown argument 'max_steps' of environment"),
+        ("FrozenLake-misc(success_rate=1.5)", "cannot be made: success_rate must be between 0 and 1"),
     ],
 )
 def test_what_cannot_be_is_told(name, message):

@@ -26,7 +26,8 @@ def start(
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")
     file = Path(name)
     is_file = file.is_file()
-    if not is_file and (file.suffix == ".toml" or file.exists()):
+    # A folder may have the name of a recipe; a run of it often has.
+    if not is_file and (file.suffix == ".toml" or (file.exists() and name not in recipes.names())):
         raise UsageError(f"no recipe file '{name}'")
     try:
         text = file.read_text(encoding="utf-8") if is_file else recipes.text(name)

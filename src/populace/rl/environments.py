@@ -164,7 +164,10 @@ def _native(asked: naming.Name, maker: Any) -> Task:
                 raise unknown(
                     "argument", argument, [*known, *fields], where=f" of environment '{asked.whole}'"
                 )
-        made = maker(**given) if given else made
+        try:
+            made = maker(**given) if given else made
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"environment '{asked.whole}' cannot be made: {error}") from None
         return _task(asked.whole, made, dataclasses.replace(made.default_params, **changed))
     except OSError as error:  # one of Gymnax's downloads what it shows
         raise UsageError(f"environment '{asked.whole}' needs data that cannot be had here: {error}") from None
