@@ -141,7 +141,11 @@ def _own(asked: naming.Name) -> Task:
 
     found = host.imported(asked.identifier)
     if isinstance(found, type) and issubclass(found, environment.Environment):
-        return _native(asked, found)
+        from populace.rl.rehearsal import rehearse
+
+        task = _native(asked, found)
+        rehearse(task)
+        return task
     return _host(asked)
 
 

@@ -1,0 +1,70 @@
+"""Random play in a compiled environment of the user's, before anything is trained in it.
+
+Inside a compiled program nobody can stop at the step at which something went wrong: a member would diverge,
+and only its number and its iteration be told. So a class that comes from outside is played for a few steps
+first.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.errors import UsageError
+from populace.rl.environments import Task
+
+STEPS, COPIES = 200, 4
+
+
+def rehearse(task: Task) -> None:
+    """Play `STEPS` random steps in `COPIES` copies, episodes following one another.
+
+    Raises:
+        UsageError: an observation has not the shape that its space says, or an observation or a reward is not
+            finite: which, at which step of which copy.
+
+    """
+    shapes = jax.eval_shape(lambda key: task.reset(key, COPIES)[0], jax.random.key(0))
+    if shapes.shape[1:] != task.observation_shape:
+        raise UsageError(
+            f"environment '{task.name}': an observation has shape {shapes.shape[1:]}, its space says "
+            f"{task.observation_shape}"
+        )
+    for what, found in zip(
+        ("an observation", "a reward"), jax.jit(lambda key: _play(task, key))(jax.random.key(0))
+    ):
+        values = np.asarray(found, np.float64)
+        bad = ~np.isfinite(values.reshape(STEPS + 1, COPIES, -1))
+        if bad.any():
+            step, copy, part = np.argwhere(bad)[0]
+            value = values.reshape(STEPS + 1, COPIES, -1)[step, copy, part]
+            raise UsageError(
+                f"environment '{task.name}' gave {what} of {value} after {step} random steps of copy {copy}; "
+                "observations and rewards must be finite"
+            )
+
+
+def _play(task: Task, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return what was seen, (steps + 1, copies, ...), and paid, (steps + 1, copies)."""
+    start_key, key = jax.random.split(key)
+    observation, world = task.reset(start_key, COPIES)
+
+    def step(world: Any, key: jax.Array) -> Any:
+        step_key, action_key = jax.random.split(key)
+        _, world, reward, _, _, info = task.step(step_key, world, _actions(task, action_key))
+        return world, (info["final_observation"], reward)
+
+    _, (seen, paid) = jax.lax.scan(step, world, jax.random.split(key, STEPS))
+    return jnp.concatenate([observation[None], seen]), jnp.concatenate([jnp.zeros_like(paid[:1]), paid])
+
+
+def _actions(task: Task, key: jax.Array) -> jax.Array:
+    """Return an even draw of actions; of a part without bounds, a standard normal one."""
+    if task.box is None:
+        return jax.random.randint(key, (COPIES,), 0, task.actions)
+    low, high = task.box
+    bounded = np.isfinite(low) & np.isfinite(high)
+    shape = (COPIES, *task.action_shape)
+    even = jax.random.uniform(key, shape) * np.where(bounded, high - low, 0) + np.where(bounded, low, 0)
+    return jnp.clip(jnp.where(bounded, even, jax.random.normal(key, shape)), low, high)
