@@ -97,13 +97,15 @@ def test_list_lists_recipes_unless_told(cli):
 @pytest.mark.parametrize("name", recipes.names())
 def test_show_a_recipe_tells_who_trains_and_how(cli, name):
     from populace.recipe import parse
+    from populace.settings import describe
 
     recipe = parse(recipes.text(name), name)
     found = cli("show", name)
     assert found.code == 0
     assert recipe.about in " ".join(found.out.split())
     assert f"{len(recipe.population())} members" in found.out
-    for path in [*recipe.population().axes, "learning_rate", "run.", "checkpoint_every"]:
+    settings = [field.name for field in describe(type(recipe.learner))]
+    for path in [*recipe.population().axes, *settings, "run.", "checkpoint_every"]:
         assert path in found.out
 
 
@@ -115,7 +117,11 @@ def test_show_a_learner_tells_every_setting_with_type_default_range_and_meaning(
     assert found.code == 0
     said = " ".join(found.out.split())
     assert "Deep Q-learning" in said
-    rows = {line.split()[0]: line for line in found.out.splitlines() if line.strip()}
+    rows: dict[str, str] = {}
+    for line in filter(str.strip, found.out.splitlines()):
+        # What does not fit into a row goes on below it, further in.
+        name = [*rows][-1] if line.startswith(" ") and rows else line.split()[0]
+        rows[name] = rows.get(name, "") + line
     for field in describe(DQN):
         row = rows[field.name]
         assert field.meaning.help.split()[0] in row
