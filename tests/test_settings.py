@@ -197,7 +197,8 @@ def test_a_setting_without_parts_has_no_parts():
 
 def test_kinds_are_found_by_their_name():
     assert settings.variants(Shape) == {"ball": Ball, "box": Box}
-    assert settings.variants(Exploration).keys() == {"linear", "exponential"}
+    kinds = {"constant", "linear", "exponential", "sinusoidal", "boltzmann", "ucb"}
+    assert settings.variants(Exploration).keys() == kinds
 
 
 @pytest.mark.parametrize("value", ["box", {"kind": "box"}, {"kind": "box", "width": 1}, Box()])

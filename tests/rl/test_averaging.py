@@ -1,9 +1,11 @@
 """Parallel learners that are averaged, against one learner on everything."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from populace.engine import Engine
 from populace.errors import UsageError
 from populace.population import sweep
 from populace.rl import DQN, LinearDecay
@@ -17,13 +19,18 @@ SMALL = {
 }  # fmt: skip
 
 
-def state(learner, steps):
-    """Return the state of the first member after so many steps."""
-    return jax.tree.map(lambda x: x[0], harness.trained(sweep(learner), steps).cohorts[0].carry.state)
+def states(learner, *steps):
+    """Return the state of the only member after so many steps each, from one program."""
+    cohort = Engine(sweep(learner), "vmap", 1).cohorts[0]
+    carry, found = cohort.carry, []
+    for end in steps:
+        carry, _ = cohort.program.advance(carry, end)
+        found.append(jax.tree.map(lambda x: jnp.copy(x[0]), carry.state))
+    return found
 
 
 def test_one_learner_is_dqn():
-    one, dqn = state(AveragedDQN(learners=1, **SMALL), 40), state(DQN(**SMALL), 40)
+    (one,), (dqn,) = states(AveragedDQN(learners=1, **SMALL), 40), states(DQN(**SMALL), 40)
     # The same numbers are added in another order where there is one more axis.
     leaves = [np.asarray(x)[0] for x in jax.tree.leaves((one.network, one.target, one.optimiser, one.acting))]
     expected = [np.asarray(x) for x in jax.tree.leaves((dqn.network, dqn.target, dqn.optimiser, dqn.acting))]
@@ -33,14 +40,13 @@ def test_one_learner_is_dqn():
 
 def test_they_are_averaged_at_their_interval_only():
     learner = AveragedDQN(learners=2, average_every=5, **SMALL)
-    for steps, averaged in ((9, False), (10, True), (11, False), (15, True)):
-        network = state(learner, steps).network
-        assert all(np.array_equal(x[0], x[1]) for x in jax.tree.leaves(network)) == averaged
+    for found, averaged in zip(states(learner, 9, 10, 11, 15), (False, True, False, True), strict=True):
+        assert all(np.array_equal(x[0], x[1]) for x in jax.tree.leaves(found.network)) == averaged
 
 
 def test_the_average_is_that_of_what_each_learned_alone():
-    apart = state(AveragedDQN(learners=2, average_every=1000, **SMALL), 20)
-    together = state(AveragedDQN(learners=2, average_every=20, **SMALL), 20)
+    (apart,) = states(AveragedDQN(learners=2, average_every=1000, **SMALL), 20)
+    (together,) = states(AveragedDQN(learners=2, average_every=20, **SMALL), 20)
     for mean, each in zip(jax.tree.leaves(together.network), jax.tree.leaves(apart.network)):
         assert not np.array_equal(each[0], each[1])
         np.testing.assert_allclose(mean[0], (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-6)
@@ -58,13 +64,12 @@ def test_everything_is_shared_out():
         16,
         16.0,
     )
-    found = state(learner, 30)
+    start, found = states(learner, 1, 30)
     assert np.asarray(found.acting.frames).tolist() == [30] * 4
     frames, _ = part.clock(jax.tree.map(lambda x: x[0], found.acting))
     assert int(frames) == 120
     assert learner.units_per_step == 4
-    first = state(learner, 1).network
-    assert all(np.array_equal(x[0], x[i]) for x in jax.tree.leaves(first) for i in range(4))
+    assert all(np.array_equal(x[0], x[i]) for x in jax.tree.leaves(start.network) for i in range(4))
 
 
 def test_they_learn_together_what_one_would():
