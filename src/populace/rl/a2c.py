@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from populace.learner import Mean, Metrics
-from populace.rl.advantages import generalised_advantages, standardised
-from populace.rl.policy_gradient import Model, PolicyGradient, Rollout, values
+from populace.rl.advantages import standardised
+from populace.rl.policy_gradient import Model, PolicyGradient, Rollout, estimates, values
 from populace.settings import setting
 
 
@@ -42,17 +42,7 @@ class A2C(PolicyGradient):
     ) -> tuple[Model, tuple[Any, ...], Metrics]:
         """Take one gradient step."""
         del key
-        assert model.critic is not None
-        value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
-        advantage = generalised_advantages(
-            rollout.reward,
-            rollout.terminated,
-            rollout.over,
-            value,
-            next_value,
-            self.discount,
-            self.gae_lambda,
-        )
+        value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
         target = advantage + value
         if self.normalise_advantages:
             advantage = standardised(advantage)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from populace.learner import Mean, Metrics
+from populace.rl.advantages import generalised_advantages
 from populace.rl.agent import Agent
 from populace.rl.interaction import Acting
 from populace.rl.normalise import Moments, Returns
@@ -211,6 +212,18 @@ class PolicyGradient(Agent):
         """Return the features of observations (..., *shape), normalised if they are to be."""
         x = flat(self.task, observation)
         return x if model.observations is None else model.observations.normalise(x)
+
+
+def estimates(
+    model: Model, rollout: Rollout, discount: jax.Array | float, gae_lambda: jax.Array | float
+) -> tuple[jax.Array, jax.Array]:
+    """Return the values of what was seen and the generalised advantages of what was done, (steps, copies)."""
+    assert model.critic is not None
+    value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
+    advantage = generalised_advantages(
+        rollout.reward, rollout.terminated, rollout.over, value, next_value, discount, gae_lambda
+    )
+    return value, advantage
 
 
 def values(critic: Network, x: jax.Array) -> jax.Array:

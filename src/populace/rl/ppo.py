@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 from populace.errors import UsageError
 from populace.learner import Mean, Metrics
-from populace.rl.advantages import generalised_advantages, standardised
-from populace.rl.policy_gradient import Model, PolicyGradient, Rollout, values
+from populace.rl.advantages import standardised
+from populace.rl.policy_gradient import Model, PolicyGradient, Rollout, estimates, values
 from populace.rl.shuffle import shuffled
 from populace.settings import setting
 
@@ -53,16 +53,7 @@ class PPO(PolicyGradient):
     ) -> tuple[Model, tuple[Any, ...], Metrics]:
         """Go through the rollout `epochs` times."""
         assert model.critic is not None
-        value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
-        advantage = generalised_advantages(
-            rollout.reward,
-            rollout.terminated,
-            rollout.over,
-            value,
-            next_value,
-            self.discount,
-            self.gae_lambda,
-        )
+        value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
         frames = (rollout.observation, rollout.action, rollout.log_probability, value, advantage)
         frames = jax.tree.map(lambda x: x.reshape(self.units_per_step, *x.shape[2:]), frames)
 

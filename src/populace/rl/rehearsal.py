@@ -5,6 +5,7 @@ and only its number and its iteration be told. So a class that comes from outsid
 first.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 
 from populace.errors import UsageError
 from populace.rl.environments import Task
+from populace.rl.policies import applied
 
 STEPS, COPIES = 200, 4
 
@@ -31,17 +33,13 @@ def rehearse(task: Task) -> None:
             f"environment '{task.name}': an observation has shape {shapes.shape[1:]}, its space says "
             f"{task.observation_shape}"
         )
-    for what, found in zip(
-        ("an observation", "a reward"), jax.jit(lambda key: _play(task, key))(jax.random.key(0))
-    ):
-        values = np.asarray(found, np.float64)
-        bad = ~np.isfinite(values.reshape(STEPS + 1, COPIES, -1))
-        if bad.any():
-            step, copy, part = np.argwhere(bad)[0]
-            value = values.reshape(STEPS + 1, COPIES, -1)[step, copy, part]
+    seen, paid = jax.jit(lambda key: _play(task, key))(jax.random.key(0))
+    for what, found in (("an observation", seen), ("a reward", paid)):
+        values = np.asarray(found, np.float64).reshape(STEPS + 1, COPIES, -1)
+        for step, copy, part in np.argwhere(~np.isfinite(values))[:1]:
             raise UsageError(
-                f"environment '{task.name}' gave {what} of {value} after {step} random steps of copy {copy}; "
-                "observations and rewards must be finite"
+                f"environment '{task.name}' gave {what} of {values[step, copy, part]} after {step} random "
+                f"steps of copy {copy}; observations and rewards must be finite"
             )
 
 
@@ -60,11 +58,8 @@ def _play(task: Task, key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _actions(task: Task, key: jax.Array) -> jax.Array:
-    """Return an even draw of actions; of a part without bounds, a standard normal one."""
+    """Return an even draw of actions; of a part without bounds, one from [-1, 1]."""
     if task.box is None:
         return jax.random.randint(key, (COPIES,), 0, task.actions)
-    low, high = task.box
-    bounded = np.isfinite(low) & np.isfinite(high)
-    shape = (COPIES, *task.action_shape)
-    even = jax.random.uniform(key, shape) * np.where(bounded, high - low, 0) + np.where(bounded, low, 0)
-    return jnp.clip(jnp.where(bounded, even, jax.random.normal(key, shape)), low, high)
+    drawn = jax.random.uniform(key, (COPIES, math.prod(task.action_shape)), minval=-1.0)
+    return applied(task, drawn)
