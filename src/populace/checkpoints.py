@@ -5,10 +5,7 @@ array, so that a damaged one is noticed and the one before is used.
 """
 
 import contextlib
-import gc
 import logging
-import sys
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +39,7 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.ERROR)
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self._reader = ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
 
     def save(self, engine: Engine, info: dict[str, Any]) -> None:
         """Save the engine as it stands; writing goes on in the background.
@@ -102,8 +100,6 @@ class Checkpoints:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
                 reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
                 say(f"checkpoint {step} is damaged ({reason}); trying the one before")
-                del error
-                _forget()
                 continue
             engine.step = info["step"]
             engine.training_seconds = info["training_seconds"]
@@ -120,6 +116,7 @@ class Checkpoints:
         """Wait for what is being written and free the threads."""
         with self._clear(None):
             self._manager.close()
+            self._reader.close()
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         args = self._ocp.args
@@ -127,17 +124,24 @@ class Checkpoints:
         info = dict(found["info"])
         if info.get("layout") != LAYOUT:
             raise ValueError(f"layout {info.get('layout')}, this version reads {LAYOUT}")
-        host = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        shapes = {
-            name: jax.ShapeDtypeStruct(shape, dtype, sharding=host)
-            for name, (dtype, shape, _) in info["arrays"].items()
-        }
-        restored = self._manager.restore(step, args=args.Composite(arrays=args.StandardRestore(shapes)))
-        arrays = {name: np.asarray(x) for name, x in restored["arrays"].items()}
+        arrays = {name: self._read_array(step, name) for name in info["arrays"]}
         for name, (_, _, expected) in info["arrays"].items():
             if _checksum(arrays[name]) != expected:
                 raise ValueError(f"checksum of {name} does not match")
         return arrays, info
+
+    def _read_array(self, step: int, name: str) -> np.ndarray:
+        """Read one array, and no other at the same time.
+
+        Orbax reads many at once; when one of them cannot be read, the others are left to end when
+        nobody listens any more, and each says so on standard error, at any time until Python ends.
+        """
+        how = self._ocp.args.PyTreeRestore(
+            item={name: 0},
+            restore_args={name: self._ocp.RestoreArgs(restore_type=np.ndarray)},
+            partial_restore=True,
+        )
+        return self._reader.restore(self.folder.absolute() / str(step) / "arrays", args=how)[name]
 
     @contextlib.contextmanager
     def _clear(self, step: int | None) -> Iterator[None]:
@@ -204,17 +208,6 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
         waiting=jax.device_put(np.asarray(diverged_at) >= 0, program.placement.by_member),
     )
     cohort.set_aside()
-
-
-def _forget() -> None:
-    """Drop what a failed read left: Orbax's unfinished coroutines would complain when Python ends."""
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            gc.collect()
-    finally:
-        sys.unraisablehook = hook
 
 
 def _checksum(array: np.ndarray) -> int:
