@@ -10,8 +10,6 @@ so that a slow minute of the machine falls on everybody; figures are medians ove
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import sys
@@ -19,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from children import child
+from children import child, in_turns, loop_seconds, machine, rates
 
 HERE = Path(__file__).parent
 MEMBERS = (1, 4, 16, 64, 256, 1024)
@@ -27,21 +25,14 @@ MEMBERS = (1, 4, 16, 64, 256, 1024)
 
 def worker(members: int, frames: int, strategy: str) -> None:
     """Time the bare compiled loop of so many members; prints one JSON line."""
-    import jax
-
     import populace as pop
     from populace.engine import Engine
 
     pop.setup()
     learner = pop.rl.DQN(double=False, warmup=1000)
     engine = Engine(pop.sweep(learner, seeds=members), strategy)
-    cohort, steps, done = engine.cohorts[0], frames // 4, 400  # past the warm-up, and compiled
-    carry, _ = cohort.program.advance(cohort.carry, done)
-    jax.block_until_ready(carry.step)
-    start = time.perf_counter()
-    carry, _ = cohort.program.advance(carry, done + steps)
-    jax.block_until_ready(carry.step)
-    seconds = time.perf_counter() - start
+    steps = frames // 4
+    seconds = loop_seconds(engine.cohorts[0], 400, steps)  # past the warm-up, and compiled
     rate = members * steps * 4 / seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"frames_per_second": rate, "seconds": seconds, "peak_mib": peak}))
@@ -49,21 +40,12 @@ def worker(members: int, frames: int, strategy: str) -> None:
 
 def watched(members: int, steps: int) -> None:
     """Time a whole run's training with logs and checkpoints, against the bare loop; one JSON line."""
-    import jax
-
     import populace as pop
     from populace.engine import Engine
 
     pop.setup()
     population = pop.sweep(pop.rl.DQN(double=False), seeds=members)
-    cohort = Engine(population, "vmap").cohorts[0]
-    carry, _ = cohort.program.advance(cohort.carry, 10)
-    jax.block_until_ready(carry.step)
-    start = time.perf_counter()
-    carry, _ = cohort.program.advance(carry, 10 + steps)
-    jax.block_until_ready(carry.step)
-    bare = time.perf_counter() - start
-    del carry, cohort
+    bare = loop_seconds(Engine(population, "vmap").cohorts[0], 10, steps)
 
     class Clock:
         """Sums up the time of windows, the first of which compiles."""
@@ -121,18 +103,14 @@ def main() -> None:
                 args.rejax, "-W", "ignore", str(HERE / "peers" / "rejax_dqn.py"), "--frames", frames,
                 "--agents", "16", "--devices", devices,
             ]  # fmt: skip
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(args.repeats):
-        for name, words in runs.items():
-            rates[name].append(child(*words)["frames_per_second"])
-            print(f"{name}: {rates[name][-1]:,.0f} frames/s", file=sys.stderr, flush=True)
+    rounds = rates(in_turns(runs, args.repeats))
 
-    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    medians = {name: statistics.median(found) for name, found in rates.items()}
+    print(f"{machine()}\n")
+    medians = {name: statistics.median(found) for name, found in rounds.items()}
     print("| who | frames/s (median) | range | 16 members are | 1 member is |")
     print("|---|---|---|---|---|")
     one, many = medians["populace, 1 member"], medians["populace, 16 members"]
-    for name, found in rates.items():
+    for name, found in rounds.items():
         low, high, value = min(found), max(found), medians[name]
         times = f"{many / value:.1f}x | {one / value:.1f}x"
         print(f"| {name} | {value:,.0f} | {low:,.0f} to {high:,.0f} | {times} |")
@@ -149,10 +127,9 @@ def main() -> None:
 
     found = [child(*me, "--watched", "64", "--frames", "60000") for _ in range(args.repeats)]
     ratios = sorted(f["watched"] / f["bare"] for f in found)
-    rounds = ", ".join(f"{r:.3f}" for r in ratios)
     median = ratios[len(ratios) // 2]
     print(f"\n64 members, logs and checkpoints at their defaults: {median:.3f} times the bare loop")
-    print(f"(rounds: {rounds})")
+    print(f"(rounds: {', '.join(f'{r:.3f}' for r in ratios)})")
     return None
 
 

@@ -15,7 +15,6 @@ names its interpreter, and without it they are left out. Processes take turns, r
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import sys
@@ -26,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from children import child
+from children import child, machine
 
 HERE = Path(__file__).resolve()
 PEER = HERE.parent / "peers" / "pyg_graphs.py"
@@ -319,7 +318,7 @@ def main() -> None:
         return
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.")
+    print(machine())
     for section in args.sections or SECTIONS:
         if section == "sum":
             table = sum_table(args.pyg, args.repeats)

@@ -12,17 +12,15 @@ processes alone could give.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from children import child
+from children import in_turns, loop_seconds, machine, rates
 
 HERE = Path(__file__).parent
+PEER = "Stable-Baselines3, 1 agent"
 
 
 def settings(envs: int) -> dict[str, Any]:
@@ -32,8 +30,6 @@ def settings(envs: int) -> dict[str, Any]:
 
 def worker(members: int, processes: int, frames: int) -> None:
     """Time the loop of so many members, 0 processes for the compiled environment; one JSON line."""
-    import jax
-
     import populace as pop
     from populace.engine import Engine
     from populace.rl import environments
@@ -43,19 +39,19 @@ def worker(members: int, processes: int, frames: int) -> None:
     name = f"gymnasium:CartPole-v1(workers={processes})" if processes else "CartPole-v1"
     learner = pop.rl.DQN(env=name, double=False, warmup=1000, **settings(envs))
     engine = Engine(pop.sweep(learner, seeds=members), "vmap")
-    cohort, per_step = engine.cohorts[0], learner.units_per_step
+    per_step = learner.units_per_step
     steps, done = frames // per_step, 1_600 // per_step  # past the warm-up, and compiled
-    carry, _ = cohort.program.advance(cohort.carry, done)
-    jax.block_until_ready(carry.step)
-    start = time.perf_counter()
-    carry, _ = cohort.program.advance(carry, done + steps)
-    jax.block_until_ready(carry.step)
-    seconds = time.perf_counter() - start
+    seconds = loop_seconds(engine.cohorts[0], done, steps)
     result = {"frames_per_second": members * steps * per_step / seconds, "seconds": seconds}
     if processes:
         pool = environments.make(name).environment.pool
         result |= {"replayed": pool.replayed, "at_most": processes / pool.facts.seconds}
     print(json.dumps(result))
+
+
+def named(members: int) -> str:
+    """Return how the table calls a population."""
+    return f"populace, {members} member{'s' if members > 1 else ''}"
 
 
 def main() -> None:
@@ -73,37 +69,36 @@ def main() -> None:
         return worker(members, processes, args.frames)
 
     me, frames = [sys.executable, str(Path(__file__).resolve())], str(args.frames)
-    runs: dict[tuple[str, int], list[str]] = {}
+    runs: dict[str, list[str]] = {}
+    rows: dict[str, tuple[str, int]] = {}
+
+    def add(who: str, count: int, words: list[str]) -> None:
+        name = f"{who}, {count} processes" if count else who
+        rows[name], runs[name] = (who, count), [*words, "--frames", frames]
+
     for count in args.processes:
         if args.sb3:
-            runs["Stable-Baselines3, 1 agent", count] = [
-                args.sb3, str(HERE / "peers" / "sb3_host.py"), "--frames", frames, "--processes", str(count),
-            ]  # fmt: skip
+            peer = str(HERE / "peers" / "sb3_host.py")
+            add(PEER, count, [args.sb3, peer, "--processes", str(count)])
         for members in (1, 16):
-            who = f"populace, {members} member{'s' if members > 1 else ''}"
-            runs[who, count] = [*me, "--worker", str(members), str(count), "--frames", frames]
+            add(named(members), count, [*me, "--worker", str(members), str(count)])
     for members in (1, 16):
-        who = f"populace, {members} member{'s' if members > 1 else ''}, compiled environment"
-        runs[who, 0] = [*me, "--worker", str(members), "0", "--frames", frames]
-    found: dict[tuple[str, int], list[dict]] = {name: [] for name in runs}
-    for _ in range(args.repeats):
-        for name, words in runs.items():
-            found[name].append(child(*words))
-            rate = found[name][-1]["frames_per_second"]
-            print(f"{name[0]}, {name[1]} processes: {rate:,.0f} frames/s", file=sys.stderr, flush=True)
+        add(f"{named(members)}, compiled environment", 0, [*me, "--worker", str(members), "0"])
+    found = in_turns(runs, args.repeats)
 
-    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(f"{machine()}\n")
     print("| processes | who | frames/s in all (median) | range | times Stable-Baselines3 |")
     print("|---|---|---|---|---|")
-    medians = {n: statistics.median(f["frames_per_second"] for f in many) for n, many in found.items()}
-    for (who, count), many in found.items():
-        rates = [f["frames_per_second"] for f in many]
-        peer = medians.get(("Stable-Baselines3, 1 agent", count))
+    rounds = rates(found)
+    medians = {rows[name]: statistics.median(many) for name, many in rounds.items()}
+    for name, many in rounds.items():
+        who, count = rows[name]
+        peer = medians.get((PEER, count))
         times = f"{medians[who, count] / peer:.1f}" if peer else ""
-        spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
+        spread = f"{min(many):,.0f} to {max(many):,.0f}"
         print(f"| {count or ''} | {who} | {medians[who, count]:,.0f} | {spread} | {times} |")
     for count in args.processes:
-        bound = statistics.median(f["at_most"] for f in found["populace, 1 member", count])
+        bound = statistics.median(f["at_most"] for f in found[f"{named(1)}, {count} processes"])
         print(f"\n{count} process(es) alone, nobody learning: at most {bound:,.0f} steps/s")
     return None
 

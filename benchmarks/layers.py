@@ -10,7 +10,8 @@ names its interpreter, and without it PyTorch is left out.
 import argparse
 import importlib
 import os
-import platform
+
+from children import machine
 
 SECTIONS = ("conv", "mnist-cnn", "lstm", "attention")
 
@@ -23,7 +24,7 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.")
+    print(machine())
     for section in args.sections or SECTIONS:
         case = importlib.import_module(section.replace("-", "_"))
         print(

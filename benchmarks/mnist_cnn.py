@@ -13,10 +13,9 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from pathlib import Path
 
-from children import child
+from children import child, loop_seconds
 
 HERE = Path(__file__).resolve()
 BATCH, PICTURES, STEPS = 128, 2048, 30
@@ -71,12 +70,7 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
     x = jnp.asarray(draws.normal(size=(PICTURES, 28, 28, 1)), jnp.float32)
     learner = Bare(x, jnp.asarray(draws.integers(0, 10, PICTURES)), kernel=kernel)
     cohort = Engine(pop.sweep(learner, seeds=members), strategy).cohorts[0]
-    carry, _ = cohort.program.advance(cohort.carry, 3)
-    jax.block_until_ready(carry.step)
-    start = time.perf_counter()
-    carry, _ = cohort.program.advance(carry, 3 + steps)
-    jax.block_until_ready(carry.step)
-    return {"seconds": (time.perf_counter() - start) / steps / members}
+    return {"seconds": loop_seconds(cohort, 3, steps) / steps / members}
 
 
 def table(torch_python: str | None, repeats: int, kernel: int = 5) -> str:
@@ -89,17 +83,11 @@ def table(torch_python: str | None, repeats: int, kernel: int = 5) -> str:
 
     """
     me = [sys.executable, str(HERE), "--kernel", str(kernel), "--worker"]
+    eight = [*me, "8", "--steps", str(STEPS // 4)]
     runs = {
         "populace, 1 member": [*me, "1"],
-        "populace, 8 members, one after the other": [
-            *me,
-            "8",
-            "--strategy",
-            "map",
-            "--steps",
-            str(STEPS // 4),
-        ],
-        "populace, 8 members, all at once": [*me, "8", "--strategy", "vmap", "--steps", str(STEPS // 4)],
+        "populace, 8 members, one after the other": [*eight, "--strategy", "map"],
+        "populace, 8 members, all at once": [*eight, "--strategy", "vmap"],
     }
     if torch_python:
         peer = [torch_python, str(HERE.parent / "peers" / "torch_conv.py"), "mnist-cnn"]

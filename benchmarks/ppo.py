@@ -13,14 +13,11 @@ within a round.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
-import time
 from pathlib import Path
 
-from children import child
+from children import in_turns, loop_seconds, machine, rates
 
 HERE = Path(__file__).parent
 FRAMES_PER_STEP = 8 * 128
@@ -28,8 +25,6 @@ FRAMES_PER_STEP = 8 * 128
 
 def worker(members: int, frames: int) -> None:
     """Time the bare compiled loop of so many members; prints one JSON line."""
-    import jax
-
     import populace as pop
     from populace.engine import Engine
 
@@ -40,14 +35,8 @@ def worker(members: int, frames: int) -> None:
         max_gradient_norm=0.5, normalise_advantages=True,
     )  # fmt: skip
     assert learner.units_per_step == FRAMES_PER_STEP
-    cohort, tried = Engine(pop.sweep(learner, seeds=members), "vmap").cohorts[0], 2
     steps = -(-frames // FRAMES_PER_STEP)
-    carry, _ = cohort.program.advance(cohort.carry, tried)
-    jax.block_until_ready(carry.step)
-    start = time.perf_counter()
-    carry, _ = cohort.program.advance(carry, tried + steps)
-    jax.block_until_ready(carry.step)
-    seconds = time.perf_counter() - start
+    seconds = loop_seconds(Engine(pop.sweep(learner, seeds=members), "vmap").cohorts[0], 2, steps)
     print(json.dumps({"frames_per_second": members * steps * FRAMES_PER_STEP / seconds, "seconds": seconds}))
 
 
@@ -75,17 +64,13 @@ def main() -> None:
         peer = [args.rejax, "-W", "ignore", str(HERE / "peers" / "rejax_ppo.py"), *frames, "--agents", "16"]
         runs["rejax, 16 agents, jit(vmap)"] = peer
         runs["rejax, 16 agents, pmap(vmap) over 2 devices"] = [*peer, "--devices", "2"]
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(args.repeats):
-        for name, words in runs.items():
-            rates[name].append(child(*words)["frames_per_second"])
-            print(f"{name}: {rates[name][-1]:,.0f} frames/s", file=sys.stderr, flush=True)
+    rounds = rates(in_turns(runs, args.repeats))
 
-    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(f"{machine()}\n")
     print("| who | frames/s in all (median) | range | 16 members of populace are |")
     print("|---|---|---|---|")
-    for name, found in rates.items():
-        times = statistics.median(our / their for our, their in zip(rates[ours], found))
+    for name, found in rounds.items():
+        times = statistics.median(our / their for our, their in zip(rounds[ours], found))
         spread = f"{min(found):,.0f} to {max(found):,.0f}"
         print(f"| {name} | {statistics.median(found):,.0f} | {spread} | {times:.2f} times as fast |")
     return None

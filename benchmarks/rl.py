@@ -10,10 +10,11 @@ interpreters they are left out.
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
+
+from children import machine
 
 PEERS = {"ppo": ("sb3", "rejax"), "tabular": (), "replay": (), "host": ("sb3",)}
 
@@ -28,7 +29,7 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.sections) - set(PEERS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
-    print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.")
+    print(machine())
     for section in args.sections or PEERS:
         print(f"\n## {section}, load {os.getloadavg()[0]:.1f}\n", flush=True)
         script = Path(__file__).with_name(f"{section}.py")

@@ -10,13 +10,12 @@ process, so that a slow minute of the machine falls on everybody; figures are me
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from children import in_turns, loop_seconds, machine, rates
 
 RULES = ("q-learning", "sarsa", "expected-sarsa", "double-q", "n-step-sarsa", "sarsa-lambda", "watkins-q")
 
@@ -41,8 +40,6 @@ def plain(frames: int) -> float:
 
 def populace(rule: str, dynamics: str, members: int, frames: int) -> float:
     """Return transitions per second of a population, all members together, compiled and warm."""
-    import jax
-
     import populace as pop
     from populace import settings
     from populace.engine import Engine
@@ -53,21 +50,7 @@ def populace(rule: str, dynamics: str, members: int, frames: int) -> float:
     learner = settings.from_dict(Tabular, given)
     cohort = Engine(pop.sweep(learner, seeds=members), "vmap").cohorts[0]
     steps = max(1, frames // learner.units_per_step)
-    carry, _ = cohort.program.advance(cohort.carry, steps)
-    jax.block_until_ready(carry.step)
-    start = time.perf_counter()
-    carry, _ = cohort.program.advance(carry, 2 * steps)
-    jax.block_until_ready(carry.step)
-    return members * steps * learner.units_per_step / (time.perf_counter() - start)
-
-
-def child(*words: str) -> float:
-    """Run a worker in its own process and return its figure."""
-    command = [sys.executable, "-W", "ignore", str(Path(__file__).resolve()), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return members * steps * learner.units_per_step / loop_seconds(cohort, steps, steps)
 
 
 def main() -> None:
@@ -85,7 +68,7 @@ def main() -> None:
         rate = (
             plain(5 * args.frames) if rule == "plain" else populace(rule, dynamics, args.members, args.frames)
         )
-        return print(json.dumps(rate))
+        return print(json.dumps({"frames_per_second": rate}))
 
     sizes = ["--members", str(args.members), "--frames", str(args.frames)]
     many = f"{args.members:,} members"
@@ -96,17 +79,15 @@ def main() -> None:
     }
     if args.every_rule:
         runs |= {f"populace, {many}, {rule}": (rule, "table") for rule in RULES[1:]}
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(args.repeats):
-        for name, words in runs.items():
-            rates[name].append(child("--worker", *words, *sizes))
-            print(f"{name}: {rates[name][-1]:,.0f} transitions/s", file=sys.stderr, flush=True)
+    me = [sys.executable, "-W", "ignore", str(Path(__file__).resolve())]
+    commands = {name: [*me, "--worker", *words, *sizes] for name, words in runs.items()}
+    rounds = rates(in_turns(commands, args.repeats))
 
-    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(f"{machine()}\n")
     print("| who | transitions/s (median) | range | times the plain loop |")
     print("|---|---|---|---|")
-    base = statistics.median(next(iter(rates.values())))
-    for name, found in rates.items():
+    base = statistics.median(next(iter(rounds.values())))
+    for name, found in rounds.items():
         value = statistics.median(found)
         print(f"| {name} | {value:,.0f} | {min(found):,.0f} to {max(found):,.0f} | {value / base:,.1f} |")
 

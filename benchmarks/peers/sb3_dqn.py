@@ -6,10 +6,7 @@ actions, then one gradient update on 64 transitions for every 4 environment fram
 from 1 to 0.05 over the first tenth of the run. The target network is a hard copy, taken every
 500 frames.
 
-What is timed: one `learn()` call of `--frames` frames by a fresh agent, its warm-up frames
-included. Imports, building the agent and a throwaway agent's own `learn()` call (which pays for
-whatever torch sets up lazily) come before the clock starts. There is no evaluation, no logging,
-no `Monitor` and no environment checker in the timed part.
+What is timed: see `sb3_training.py`; warm-up frames are among the frames timed.
 
 Run it with the interpreter of an environment holding `requirements-sb3.txt`:
 
@@ -26,21 +23,16 @@ process per core at the same time and add up their figures.
 import argparse
 import json
 import sys
-import time
-from importlib.metadata import version
+from functools import partial
 
-import gymnasium as gym
 import torch
+from sb3_training import make_env, timed
 from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 FRAMES_PER_UPDATE = 4
 WARM_UP_FRAMES = 1_000
 THROWAWAY_FRAMES = WARM_UP_FRAMES + 500
-
-
-def make_env() -> gym.Env:
-    return gym.make("CartPole-v1", disable_env_checker=True)
 
 
 def build(envs: int, seed: int) -> DQN:
@@ -68,32 +60,13 @@ def build(envs: int, seed: int) -> DQN:
 
 
 def measure(frames: int, envs: int, threads: int, seed: int) -> dict:
-    """Train a throwaway agent, then time a fresh one, and return what is to be reported."""
-    torch.set_num_threads(threads)
-    build(envs, seed).learn(THROWAWAY_FRAMES, log_interval=None)
-
-    model = build(envs, seed + 1)
-    start = time.perf_counter()
-    model.learn(frames, log_interval=None)
-    seconds = time.perf_counter() - start
-
-    done = model.num_timesteps  # `frames`, rounded up to whole rollouts
+    """Train, and return what is to be reported."""
+    model, report = timed(partial(build, envs), THROWAWAY_FRAMES, frames, threads, seed)
     updates = model._n_updates  # SB3 keeps this count nowhere public
-    expected = max(0, done - WARM_UP_FRAMES) / FRAMES_PER_UPDATE
+    expected = max(0, report["frames"] - WARM_UP_FRAMES) / FRAMES_PER_UPDATE
     if abs(updates - expected) > max(1, envs / FRAMES_PER_UPDATE):
-        sys.exit(f"expected about {expected:.0f} updates for {done} frames, SB3 made {updates}")
-    return {
-        "peer": "stable-baselines3",
-        "version": version("stable-baselines3"),
-        "torch": torch.__version__,
-        "frames_per_second": round(done / seconds, 1),
-        "seconds": round(seconds, 3),
-        "frames": done,
-        "updates": updates,
-        "agents": 1,
-        "envs": envs,
-        "threads": torch.get_num_threads(),
-    }
+        sys.exit(f"expected about {expected:.0f} updates for {report['frames']} frames, SB3 made {updates}")
+    return report | {"updates": updates, "envs": envs}
 
 
 def env_count(text: str) -> int:

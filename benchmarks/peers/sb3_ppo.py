@@ -5,9 +5,7 @@ a rollout in 4 minibatches of 256 frames, so 16 gradient steps per 1,024 frames;
 two hidden layers of 64 (tanh) each, Adam 2.5e-4, discount 0.99, GAE 0.95, clip 0.2, entropy 0.01, value
 coefficient 0.5, gradients shortened to a norm of 0.5, advantages standardised per minibatch.
 
-What is timed: one `learn()` call of `--frames` frames by a fresh agent. Imports, building the agent and a
-throwaway agent's own `learn()` call (which pays for whatever torch sets up lazily) come before the clock
-starts. There is no evaluation, no logging, no `Monitor` and no environment checker in the timed part.
+What is timed: see `sb3_training.py`.
 
 Run it with the interpreter of an environment holding `requirements-sb3.txt`:
 
@@ -19,20 +17,14 @@ It trains one agent per process, in one process, as its users run it.
 import argparse
 import json
 import sys
-import time
-from importlib.metadata import version
 
-import gymnasium as gym
 import torch
+from sb3_training import make_env, timed
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 ENVS, ROLLOUT, EPOCHS, MINIBATCHES = 8, 128, 4, 4
 FRAMES_PER_ROLLOUT = ENVS * ROLLOUT
-
-
-def make_env() -> gym.Env:
-    return gym.make("CartPole-v1", disable_env_checker=True)
 
 
 def build(seed: int) -> PPO:
@@ -58,31 +50,13 @@ def build(seed: int) -> PPO:
 
 
 def measure(frames: int, threads: int, seed: int) -> dict:
-    """Train a throwaway agent, then time a fresh one, and return what is to be reported."""
-    torch.set_num_threads(threads)
-    build(seed).learn(2 * FRAMES_PER_ROLLOUT, log_interval=None)
-
-    model = build(seed + 1)
-    start = time.perf_counter()
-    model.learn(frames, log_interval=None)
-    seconds = time.perf_counter() - start
-
-    done = model.num_timesteps  # `frames`, rounded up to whole rollouts
+    """Train, and return what is to be reported."""
+    model, report = timed(build, 2 * FRAMES_PER_ROLLOUT, frames, threads, seed)
     epochs = model._n_updates  # SB3 keeps this count nowhere public
-    if epochs != done // FRAMES_PER_ROLLOUT * EPOCHS:
-        sys.exit(f"expected {done // FRAMES_PER_ROLLOUT * EPOCHS} epochs, SB3 made {epochs}")
-    return {
-        "peer": "stable-baselines3",
-        "version": version("stable-baselines3"),
-        "torch": torch.__version__,
-        "frames_per_second": round(done / seconds, 1),
-        "seconds": round(seconds, 3),
-        "frames": done,
-        "updates": epochs * MINIBATCHES,
-        "agents": 1,
-        "envs": ENVS,
-        "threads": torch.get_num_threads(),
-    }
+    expected = report["frames"] // FRAMES_PER_ROLLOUT * EPOCHS
+    if epochs != expected:
+        sys.exit(f"expected {expected} epochs, SB3 made {epochs}")
+    return report | {"updates": epochs * MINIBATCHES, "envs": ENVS}
 
 
 def main() -> None:
