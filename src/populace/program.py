@@ -17,6 +17,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
+from populace.batches import in_turn, over_members
 from populace.keys import root_key
 from populace.learner import Learner, Mean
 from populace.placement import AXIS, Placement
@@ -195,18 +196,13 @@ class Program:
         return jax.jit(program, donate_argnums=3)
 
     def _advance_share(self, varied: Any, shared: Any, keys: Any, carry: Carry, end: Any) -> Any:
-        count = keys.shape[0] // self.width
         sums = {n: Mean(*[jnp.zeros(keys.shape[0])] * 2) for n in self.signature.metrics}
-        if count == 1:
-            return self._advance_batch(varied, shared, keys, carry, sums, end)
 
-        def batch(i: Any, whole: Any) -> Any:
-            here = partial(lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width)
-            own, key, carry, sums = jax.tree.map(here, (varied, keys, *whole))
-            done = self._advance_batch(own, shared, key, carry, sums, end)
-            return _write(whole, done, i * self.width)
+        def batch(read: Any, whole: Any) -> Any:
+            (own, key), (carry, sums) = read, whole
+            return self._advance_batch(own, shared, key, carry, sums, end)
 
-        return lax.fori_loop(0, _unknown(count), batch, (carry, sums))
+        return in_turn(batch, (varied, keys), (carry, sums), self.width)
 
     def _advance_batch(self, varied: Any, shared: Any, keys: Any, carry: Carry, sums: Any, end: Any) -> Any:
         """Step a batch in lockstep; the trip count is dynamic, so one program serves any length."""
@@ -276,19 +272,7 @@ class Program:
             def member(varied: Any, key: Any, *own: Any) -> Any:
                 return one(eqx.combine(varied, shared, self._fixed), key, *own, *common)
 
-            every, args = self._each(member), (varied, keys, *stacked)
-            count = keys.shape[0] // self.width
-            if count == 1:
-                return every(*args)
-            first = partial(lax.slice_in_dim, start_index=0, limit_index=self.width)
-            shapes = jax.eval_shape(every, *jax.tree.map(first, args))
-            out = jax.tree.map(lambda s: jnp.zeros((keys.shape[0], *s.shape[1:]), s.dtype), shapes)
-
-            def batch(i: Any, out: Any) -> Any:
-                here = partial(lax.dynamic_slice_in_dim, start_index=i * self.width, slice_size=self.width)
-                return _write(out, every(*jax.tree.map(here, args)), i * self.width)
-
-            return lax.fori_loop(0, _unknown(count), batch, out)
+            return over_members(member, self.width)(varied, keys, *stacked)
 
         spec, whole = PartitionSpec(AXIS), PartitionSpec()
 
@@ -300,26 +284,6 @@ class Program:
             )
 
         return jax.jit(call)
-
-    def _each(self, one: Callable[..., Any]) -> Callable[..., Any]:
-        """Vectorise over a batch; a batch of one runs the very program of a member by itself."""
-        if self.width > 1:
-            return jax.vmap(one)
-
-        def alone(*args: Any) -> Any:
-            args = jax.tree.map(lambda v: v[0], args)
-            return jax.tree.map(lambda v: jnp.asarray(v)[None], one(*args))
-
-        return alone
-
-
-def _write(whole: Any, part: Any, start: Any) -> Any:
-    return jax.tree.map(lambda w, p: lax.dynamic_update_slice_in_dim(w, p, start, 0), whole, part)
-
-
-def _unknown(count: int) -> jax.Array:
-    """Hide a trip count from the compiler, which would unroll a loop of one and round differently."""
-    return lax.optimization_barrier(jnp.int32(count))
 
 
 def _all_finite(tree: Any) -> jax.Array:
