@@ -20,7 +20,7 @@ class RunError(PopulaceError, RuntimeError):
     """What was asked for was sound and failed all the same: a full disk, a damaged file. Exit code 1."""
 
 
-def unknown(what: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:
+def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owner: str = "") -> UsageError:
     """Return the error for an unknown name, with the nearest known one, or all of them if few.
 
     Args:
@@ -28,6 +28,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "") -> U
         name: the name that is not known.
         known: the names that are.
         where: added behind the name, such as `" in [run]"`.
+        owner: path that all these names begin with, such as `"exploration."`; nearness is that of the rest.
 
     """
     choices = sorted(known)
@@ -36,9 +37,9 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "") -> U
         near = [c for c in choices if len(name) > 2 and (name in c or c in name)][:1]
     near = near or get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     if near:
-        advice = f"did you mean '{near[0]}'?"
+        advice = f"did you mean '{owner}{near[0]}'?"
     elif choices:
-        advice = "known: " + ", ".join(choices)
+        advice = "known: " + ", ".join(owner + c for c in choices)
     else:
         advice = "there are none"
-    return UsageError(f"unknown {what} '{name}'{where}; {advice}")
+    return UsageError(f"unknown {what} '{owner}{name}'{where}; {advice}")

@@ -207,8 +207,14 @@ def _replace(module: S, path: list[str], value: Any, whole: str) -> S:
         rest = []  # `network.kind` is what a recipe calls it; the kind alone says the same
     if name not in fields:
         known = [p for p, _, _ in walk(module)]
-        prefix = whole.rsplit(".", len(rest) + 1)[0] + "." if whole != ".".join(path) else ""
-        raise unknown("setting", whole, [prefix + p for p in known])
+        owner = whole.removesuffix(".".join(path))
+        if owner and not known:
+            raise UsageError(
+                f"unknown setting '{whole}': {owner[:-1]} is of kind {module.kind}, which has no settings; "
+                f"set {owner[:-1]} to another kind first"
+            )
+        where = f" of kind {module.kind}" if owner and module.kind else ""
+        raise unknown("setting", ".".join(path), known, where=where, owner=owner)
     if rest:
         child = getattr(module, name)
         if not isinstance(child, Settings):

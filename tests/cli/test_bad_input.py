@@ -10,6 +10,14 @@ from tests.conftest import SMALL
 
 # Words behind `populace run RECIPE`, and what the line must hold: what was wrong, and the way out.
 SETTINGS = {
+    "unknown setting of a kind": (
+        ["--set", "exploration.vale=1"],
+        ["unknown setting 'exploration.vale' of kind exponential", "known: exploration.decay"],
+    ),
+    "setting of a kind that has none": (
+        ["--set", "distribution.v_min=1"],
+        ["distribution is of kind none, which has no settings", "another kind first"],
+    ),
     "unknown setting": (["--set", "learning_rat=1e-3"], ["learning_rat", "'learning_rate'"]),
     "unknown nested": (["--set", "exploration.stat=1.0"], ["'exploration.start'"]),
     "setting without parts": (["--set", "discount.start=1.0"], ["discount", "has no parts"]),
