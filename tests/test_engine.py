@@ -38,6 +38,12 @@ def test_groups_of_other_structure_keep_them_too(tmp_path):
     harness.check_learner(Quadratic(), axes, 20, tmp_path)
 
 
+def test_a_member_is_alone_on_one_device_too(tmp_path):
+    population = sweep(Quadratic(), {"learning_rate": [0.1, 0.01]}, seeds=[0, 3])
+    batched = harness.states(harness.trained(population, 40))
+    harness.check_members_are_alone(population, 40, batched, devices=1)
+
+
 def test_training_reaches_the_known_answer():
     engine = harness.trained(sweep(Quadratic(learning_rate=0.05), seeds=5), 600)
     for cohort in engine.cohorts:
