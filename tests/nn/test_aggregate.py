@@ -1,5 +1,6 @@
 """Aggregation over arcs: every kind and backend against loops in NumPy, with all derivatives."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -324,6 +325,30 @@ def test_fused_attention_is_that_of_its_parts(rate: float, x64: bool) -> None:
         fused, parts = run("native"), run("xla")
         jax.tree.map(lambda a, b: assert_close(a, b, 1e-12 if x64 else 1e-5), fused, parts)
         jax.tree.map(lambda a, b: assert_close(a[1], b, 1e-12 if x64 else 1e-5), fused[1], fused[2])
+
+
+@NATIVE
+@pytest.mark.parametrize(("heads", "features"), [(8, 8), (1, 7), (3, 5), (11, 2)])
+def test_fused_attention_over_rows_of_any_length(heads: int, features: int) -> None:
+    """Rows longer than a block of the kernel, blocks of many rows, and rows without arcs between them."""
+    random = np.random.default_rng(4)
+    nodes, hub = 900, 450
+    sources = np.r_[np.arange(nodes), random.integers(0, nodes, 2_000)]
+    targets = np.r_[np.full(nodes, hub), random.integers(0, hub, 2_000)]  # behind the hub nobody hears
+    arcs = graph(sources, targets, (nodes, nodes))
+
+    def run(backend: str, *operands: jax.Array) -> Any:
+        y = attend(arcs, *operands, rate=0.4, key=jax.random.key(3), backend=backend)
+        return weigh(y**2), y
+
+    found, expected = (
+        jax.jit(jax.value_and_grad(partial(run, backend), (0, 1, 2), has_aux=True))(
+            *inputs(arcs, heads, features)
+        )
+        for backend in ("native", "xla")
+    )
+    jax.tree.map(lambda a, b: assert_close(a, b, 1e-5), found[0][1], expected[0][1])
+    jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), found, expected)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

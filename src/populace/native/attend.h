@@ -1,7 +1,11 @@
 // Attention over the arcs into each node, fused: scores, softmax, dropout and the weighted sum. Nothing as
 // large as (arcs, heads, features) is ever held. Included by kernels.cc, inside its namespace.
+//
+// Rows are taken a block at a time, small enough that one number for each of its arcs and heads stays in the
+// first cache. What is the same for all of these (exponentials, what dropout keeps) is then one long loop over
+// vectors, however few heads there are and however short the rows.
 
-constexpr int kHeads = 16;  // heads taken together
+constexpr int64_t kBlock = 512;  // arcs and rows, times heads, of a block; a longer row is a block of its own
 
 // e^x without a branch or a call, so that loops over heads become vectors; relative error 2e-7.
 inline float exponential(float x) {
@@ -38,118 +42,206 @@ inline T leaky(T raw, T slope) {
   return raw >= 0 ? raw : slope * raw;
 }
 
-// to += a x and, if asked for, <y, x>
-template <class T, bool Dot>
-inline T add(T* __restrict to, T a, const T* __restrict x, const T* __restrict y, int64_t n) {
-  constexpr int L = 8;
-  T partial[L] = {};
-  int64_t k = 0;
-  for (; k + L <= n; k += L)
-    for (int l = 0; l < L; ++l) {
-      to[k + l] += a * x[k + l];
-      if (Dot) partial[l] += y[k + l] * x[k + l];
-    }
-  T total = 0;
-  if (Dot)
-    for (int l = 0; l < L; ++l) total += partial[l];
-  for (; k < n; ++k) {
-    to[k] += a * x[k];
-    if (Dot) total += y[k] * x[k];
+// Rows first to last - 1, their arcs, and the numbers held for each arc and head.
+template <class T, int kHeld>
+class Block {
+ public:
+  Block(const int32_t* offsets, Range rows, int64_t heads) : offsets_(offsets), end_(rows.end), heads_(heads) {
+    int64_t most = kBlock;
+    for (int64_t i = rows.begin; i < rows.end; ++i)
+      most = std::max(most, (offsets[i + 1] - offsets[i] + int64_t(1)) * heads);
+    room_ = (most + 15) / 16 * 16;
+    held_ = std::make_unique<T[]>(kHeld * room_);
+    counts = std::make_unique<uint32_t[]>(room_);
   }
-  return total;
+
+  bool take(int64_t row) {  // the block that begins with this row; false behind the last
+    if (row >= end_) return false;
+    first = last = row;
+    begin = end = offsets_[row];
+    do {
+      end = offsets_[++last];
+    } while (last < end_ && (offsets_[last + 1] - begin + last + 1 - first) * heads_ <= kBlock);
+    size = (end - begin) * heads_;
+    return true;
+  }
+
+  T* held(int k) { return held_.get() + k * room_; }
+
+  int64_t first, last, size;
+  int32_t begin, end;
+  std::unique_ptr<uint32_t[]> counts;
+
+ private:
+  const int32_t* offsets_;
+  int64_t end_, heads_, room_;
+  std::unique_ptr<T[]> held_;
+};
+
+// y[i, h, :] = sum of weight[p, h] x[column(p), h, :] for the rows of a block, whose first arc has weight[0].
+template <class T>
+inline void add_up(const Rows& rows, Range block, const T* weight, const T* x, const T* x_end, T* y, int64_t heads,
+                   int64_t features) {
+  const Rows here{rows.offsets, rows.columns, nullptr};
+  const Sum<T> s{here, weight, x, x_end, y, block.end, heads, features, 0, 0, 0, false, rows.offsets[block.begin]};
+  sum_of<T, true>(s, {0, 1}, block, {0, features});
+}
+
+template <class T, int kHeads>
+void attend_by(const Attend<T>& s, Range members, Range rows) {
+  const Attention<T>& by = s.by;
+  const int64_t H = kHeads ? kHeads : by.heads, F = by.features;
+  const int32_t *offsets = s.rows.offsets, *columns = s.rows.columns;
+  Block<T, 2> block(offsets, rows, H);
+  T* __restrict score = block.held(0);
+  T* __restrict of_row = block.held(1);  // the largest score
+  constexpr int kTogether = kHeads ? kHeads : 8;
+  for (int64_t m = members.begin; m < members.end; ++m) {
+    const T slope = by.settings[m * by.settings_stride], rate = by.settings[m * by.settings_stride + 1];
+    const uint32_t* seeds = by.seeds ? by.seeds + m * by.seeds_stride : nullptr;
+    const T scale = seeds ? 1 / (1 - rate) : T(1);
+    const T *from = by.s + m * by.s_stride, *to = by.t + m * by.t_stride, *x = by.x + m * by.x_stride;
+    T *y = s.y + m * s.y_stride, *log_sum = by.log_sum + m * by.log_sum_stride;
+    for (int64_t row = rows.begin; block.take(row); row = block.last) {
+      T* e = score;
+      for (int64_t i = block.first; i < block.last; ++i) {
+        T* best = of_row + (i - block.first) * H;
+        for (int64_t part = 0; part < H; part += kTogether) {
+          const int heads = kHeads ? kHeads : static_cast<int>(std::min<int64_t>(H - part, kTogether));
+          T largest[kTogether], target[kTogether];
+          for (int h = 0; h < heads; ++h) largest[h] = -INFINITY, target[h] = to[i * H + part + h];
+          T* __restrict each = e + part;
+          for (int32_t p = offsets[i]; p < offsets[i + 1]; ++p, each += H) {
+            const T* __restrict source = from + columns[p] * H + part;
+#pragma GCC unroll 1  // here and below: unrolled, the loop over heads would not become a vector
+            for (int h = 0; h < heads; ++h) {
+              const T found = leaky(source[h] + target[h], slope);
+              largest[h] = found > largest[h] ? found : largest[h];
+              each[h] = found;
+            }
+          }
+          each = e + part;
+          for (int32_t p = offsets[i]; p < offsets[i + 1]; ++p, each += H)
+            for (int h = 0; h < heads; ++h) each[h] -= largest[h];
+          for (int h = 0; h < heads; ++h) best[part + h] = largest[h];
+        }
+        e += (offsets[i + 1] - offsets[i]) * H;
+      }
+      for (int64_t k = 0; k < block.size; ++k) score[k] = exponential(score[k]);
+      e = score;
+      for (int64_t i = block.first; i < block.last; ++i) {
+        const T* best = of_row + (i - block.first) * H;
+        const int32_t arcs = offsets[i + 1] - offsets[i];
+        for (int64_t part = 0; part < H; part += kTogether) {
+          const int heads = kHeads ? kHeads : static_cast<int>(std::min<int64_t>(H - part, kTogether));
+          T total[kTogether] = {};
+          T* __restrict each = e + part;
+          for (int32_t p = 0; p < arcs; ++p, each += H)
+            for (int h = 0; h < heads; ++h) total[h] += each[h];
+          for (int h = 0; h < heads; ++h) {
+            log_sum[i * H + part + h] = arcs ? best[part + h] + static_cast<T>(log(total[h])) : T(0);
+            total[h] = scale / total[h];
+          }
+          each = e + part;
+          for (int32_t p = 0; p < arcs; ++p, each += H)
+            for (int h = 0; h < heads; ++h) each[h] *= total[h];
+        }
+        e += arcs * H;
+      }
+      if (seeds) {
+        const uint32_t first = static_cast<uint32_t>(block.begin * H);
+        for (int64_t k = 0; k < block.size; ++k)
+          score[k] = keeps(first + static_cast<uint32_t>(k), seeds, static_cast<float>(rate)) ? score[k] : T(0);
+      }
+      add_up(s.rows, {block.first, block.last}, score, x, by.x_end, y, H, F);
+    }
+  }
+}
+
+// inner[m, i, h] = <g[m, i, h, :], y[m, i, h, :]>
+template <class T>
+void inner(const Inner<T>& s, Range members, Range rows) {
+  const int64_t H = s.heads, F = s.features;
+  for (int64_t m = members.begin; m < members.end; ++m)
+    for (int64_t k = rows.begin * H; k < rows.end * H; ++k)
+      s.inner[m * s.inner_stride + k] = dot(s.g + m * s.g_stride + k * F, s.y + m * s.y_stride + k * F, F);
+}
+
+template <class T, int kHeads>
+void attend_back_by(const AttendBack<T>& s, Range members, Range rows) {
+  const Attention<T>& by = s.by;
+  const int64_t H = kHeads ? kHeads : by.heads, F = by.features;
+  const int32_t *offsets = s.rows.offsets, *columns = s.rows.columns;
+  Block<T, 5> block(offsets, rows, H);
+  T* __restrict alpha = block.held(0);
+  T* __restrict slant = block.held(1);  // of LeakyReLU, at the score
+  T* __restrict inner = block.held(2);  // of the target
+  T* __restrict weight = block.held(3);
+  T* __restrict product = block.held(4);
+  uint32_t* __restrict counts = block.counts.get();
+  for (int64_t m = members.begin; m < members.end; ++m) {
+    const T slope = by.settings[m * by.settings_stride], rate = by.settings[m * by.settings_stride + 1];
+    const uint32_t* seeds = by.seeds ? by.seeds + m * by.seeds_stride : nullptr;
+    const T scale = seeds ? 1 / (1 - rate) : T(1);
+    const T *x = by.x + m * by.x_stride, *g = s.g + m * s.g_stride;
+    const T *from = by.s + m * by.s_stride, *to = by.t + m * by.t_stride;
+    const T *log_sum = by.log_sum + m * by.log_sum_stride, *of_target = s.inner + m * s.inner_stride;
+    T *by_s = s.by_s + m * s.s_stride, *by_arc = s.by_arc + m * s.arc_stride;
+    for (int64_t row = rows.begin; block.take(row); row = block.last) {
+      int64_t k = 0;
+      for (int64_t j = block.first; j < block.last; ++j) {
+        const T *__restrict source = from + j * H, *__restrict x_of = x + j * H * F;
+        for (int32_t p = offsets[j]; p < offsets[j + 1]; ++p, k += H) {
+          const int64_t i = columns[p];
+          const uint32_t first = static_cast<uint32_t>(s.rows.order[p] * H);
+          const T *__restrict target = to + i * H, *__restrict sum = log_sum + i * H;
+#pragma GCC unroll 1
+          for (int h = 0; h < H; ++h) slant[k + h] = source[h] + target[h] >= 0 ? T(1) : slope;
+#pragma GCC unroll 1
+          for (int h = 0; h < H; ++h) alpha[k + h] = slant[k + h] * (source[h] + target[h]) - sum[h];
+#pragma GCC unroll 1
+          for (int h = 0; h < H; ++h) inner[k + h] = of_target[i * H + h];
+#pragma GCC unroll 1
+          for (int h = 0; h < H; ++h) counts[k + h] = first + static_cast<uint32_t>(h);
+          for (int h = 0; h < H; ++h) product[k + h] = dot(x_of + h * F, g + (i * H + h) * F, F);
+        }
+      }
+      for (k = 0; k < block.size; ++k) alpha[k] = exponential(alpha[k]);
+      if (seeds)
+        for (k = 0; k < block.size; ++k)
+          weight[k] = keeps(counts[k], seeds, static_cast<float>(rate)) ? scale : T(0);
+      else
+        for (k = 0; k < block.size; ++k) weight[k] = 1;
+      for (k = 0; k < block.size; ++k) {
+        product[k] = slant[k] * alpha[k] * (weight[k] * product[k] - inner[k]);
+        weight[k] *= alpha[k];
+      }
+      k = 0;
+      for (int64_t j = block.first; j < block.last; ++j) {
+        T* __restrict sum = by_s + j * H;
+        for (int h = 0; h < H; ++h) sum[h] = 0;
+        for (int32_t p = offsets[j]; p < offsets[j + 1]; ++p, k += H) {
+          T* __restrict to_arc = by_arc + int64_t(s.rows.order[p]) * H;
+          const T* __restrict each = product + k;
+#pragma GCC unroll 1
+          for (int h = 0; h < H; ++h) to_arc[h] = each[h];
+#pragma GCC unroll 1
+          for (int h = 0; h < H; ++h) sum[h] += each[h];
+        }
+      }
+      add_up(s.rows, {block.first, block.last}, weight, g, s.g_end, s.by_x + m * s.x_stride, H, F);
+    }
+  }
 }
 
 template <class T>
 void attend(const Attend<T>& s, Range members, Range rows) {
-  const Attention<T>& by = s.by;
-  const int64_t H = by.heads, F = by.features;
-  for (int64_t m = members.begin; m < members.end; ++m) {
-    const T slope = by.settings[m * by.settings_stride], rate = by.settings[m * by.settings_stride + 1];
-    const uint32_t* seeds = by.seeds ? by.seeds + m * by.seeds_stride : nullptr;
-    const T scale = seeds ? 1 / (1 - rate) : T(1);
-    for (int64_t i = rows.begin; i < rows.end; ++i) {
-      const int32_t begin = s.rows.offsets[i], end = s.rows.offsets[i + 1];
-      T* y = s.y + m * s.y_stride + i * H * F;
-      for (int64_t k = 0; k < H * F; ++k) y[k] = 0;
-      for (int64_t from = 0; from < H; from += kHeads) {
-        const int heads = static_cast<int>(H - from < kHeads ? H - from : kHeads);
-        const T* t = by.t + m * by.t_stride + i * H + from;
-        T best[kHeads], total[kHeads], a[kHeads];
-        for (int h = 0; h < heads; ++h) best[h] = -INFINITY, total[h] = 0;
-        for (int32_t p = begin; p < end; ++p) {
-          const T* of = by.s + m * by.s_stride + s.rows.columns[p] * H + from;
-          for (int h = 0; h < heads; ++h) {
-            const T score = leaky(of[h] + t[h], slope);
-            best[h] = score > best[h] ? score : best[h];
-          }
-        }
-        for (int32_t p = begin; p < end; ++p) {
-          const int64_t j = s.rows.columns[p];
-          const T* of = by.s + m * by.s_stride + j * H + from;
-          const T* x = by.x + m * by.x_stride + (j * H + from) * F;
-          for (int h = 0; h < heads; ++h) {
-            a[h] = exponential(leaky(of[h] + t[h], slope) - best[h]);
-            total[h] += a[h];
-          }
-          if (seeds)
-            for (int h = 0; h < heads; ++h)
-              a[h] = keeps(static_cast<uint32_t>(p * H + from + h), seeds, static_cast<float>(rate)) ? a[h] : T(0);
-          for (int h = 0; h < heads; ++h) add<T, false>(y + (from + h) * F, a[h], x + h * F, nullptr, F);
-        }
-        T* log_sum = by.log_sum + m * by.log_sum_stride + i * H + from;
-        for (int h = 0; h < heads; ++h) {
-          const T share = begin < end ? scale / total[h] : T(0);
-          for (int64_t f = 0; f < F; ++f) y[(from + h) * F + f] *= share;
-          log_sum[h] = begin < end ? best[h] + static_cast<T>(log(total[h])) : T(0);
-        }
-      }
-    }
-  }
+  (s.by.heads == 8 ? attend_by<T, 8> : s.by.heads == 1 ? attend_by<T, 1> : attend_by<T, 0>)(s, members, rows);
 }
 
 template <class T>
 void attend_back(const AttendBack<T>& s, Range members, Range rows) {
-  const Attention<T>& by = s.by;
-  const int64_t H = by.heads, F = by.features;
-  for (int64_t m = members.begin; m < members.end; ++m) {
-    const T slope = by.settings[m * by.settings_stride], rate = by.settings[m * by.settings_stride + 1];
-    const uint32_t* seeds = by.seeds ? by.seeds + m * by.seeds_stride : nullptr;
-    const T scale = seeds ? 1 / (1 - rate) : T(1);
-    for (int64_t j = rows.begin; j < rows.end; ++j) {
-      T* by_x = s.by_x + m * s.x_stride + j * H * F;
-      T* by_s = s.by_s + m * s.s_stride + j * H;
-      const T* x = by.x + m * by.x_stride + j * H * F;
-      const T* of = by.s + m * by.s_stride + j * H;
-      for (int64_t k = 0; k < H * F; ++k) by_x[k] = 0;
-      for (int64_t h = 0; h < H; ++h) by_s[h] = 0;
-      for (int32_t p = s.rows.offsets[j]; p < s.rows.offsets[j + 1]; ++p) {
-        const int64_t i = s.rows.columns[p], e = s.rows.order[p];
-        const T* t = by.t + m * by.t_stride + i * H;
-        const T* log_sum = by.log_sum + m * by.log_sum_stride + i * H;
-        const T* inner = s.inner + m * s.inner_stride + i * H;
-        const T* g = s.g + m * s.g_stride + i * H * F;
-        T* by_arc = s.by_arc + m * s.arc_stride + e * H;
-        for (int64_t from = 0; from < H; from += kHeads) {
-          const int heads = static_cast<int>(H - from < kHeads ? H - from : kHeads);
-          T alpha[kHeads], factor[kHeads];
-          for (int h = 0; h < heads; ++h) {
-            alpha[h] = exponential(leaky(of[from + h] + t[from + h], slope) - log_sum[from + h]);
-            factor[h] = scale;
-          }
-          if (seeds)
-            for (int h = 0; h < heads; ++h)
-              factor[h] =
-                  keeps(static_cast<uint32_t>(e * H + from + h), seeds, static_cast<float>(rate)) ? scale : T(0);
-          for (int h = 0; h < heads; ++h) {
-            const int64_t at = (from + h) * F;
-            const T by_alpha = factor[h] * add<T, true>(by_x + at, alpha[h] * factor[h], g + at, x + at, F);
-            const T by_score = alpha[h] * (by_alpha - inner[from + h]);
-            const T d = of[from + h] + t[from + h] >= 0 ? by_score : slope * by_score;
-            by_arc[from + h] = d;
-            by_s[from + h] += d;
-          }
-        }
-      }
-    }
-  }
+  (s.by.heads == 8   ? attend_back_by<T, 8>
+   : s.by.heads == 1 ? attend_back_by<T, 1>
+                     : attend_back_by<T, 0>)(s, members, rows);
 }

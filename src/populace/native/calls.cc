@@ -98,7 +98,7 @@ ffi::Error SumCall(ffi::ThreadPool pool, Index offsets, Index columns, Index ord
     const int64_t rows = size(y, 1), heads = size(y, 2), features = size(y, 3), width = heads * features;
     const Sum<T> s{rows_of(offsets, columns, order), data_if_any<T>(weight), data<T>(x), data<T>(x) + x.element_count(),
                    data<T>(y), rows, heads, features, stride(weight), stride(x), per_member(y),
-                   int64_t(y.size_bytes()) > kBeyondCaches};
+                   int64_t(y.size_bytes()) > kBeyondCaches, 0};
     const int64_t together = heads == 1 && width * int64_t(sizeof(T)) <= kShort ? 4 : 1;
     over_rows(pool, s.rows.offsets, rows, size(y, 0), together, width,
               [&](Range members, Range part) { kernels<T>().sum(s, members, part, {0, features}); });
@@ -154,7 +154,8 @@ ffi::Error ChosenCall(ffi::ThreadPool pool, Index offsets, Index columns, Index 
 template <class T>
 Attention<T> attention(const Any& seeds, const Any& settings, const Any& s, const Any& t, const Any& x,
                        const Any& log_sum, bool shared) {
-  return {data<T>(s), data<T>(t), data<T>(x), data<T>(settings), data_if_any<uint32_t>(seeds), data<T>(log_sum),
+  return {data<T>(s), data<T>(t), data<T>(x), data<T>(x) + x.element_count(), data<T>(settings),
+          data_if_any<uint32_t>(seeds), data<T>(log_sum),
           size(x, 2), size(x, 3), stride(s), stride(t), stride(x),
           shared ? stride(log_sum) : per_member(log_sum), stride(settings), stride(seeds)};
 }
@@ -176,15 +177,23 @@ ffi::Error AttendCall(ffi::ThreadPool pool, Index offsets, Index columns, Any se
 }
 
 ffi::Error AttendBackCall(ffi::ThreadPool pool, Index offsets, Index columns, Index order, Any seeds, Any settings,
-                          Any s, Any t, Any x, Any log_sum, Any inner, Any g, Out by_s, Out by_x, Out by_arc) {
+                          Any s, Any t, Any x, Any log_sum, Any y, Any g, Out by_s, Out by_x, Out by_arc,
+                          Out inner) {
   if (auto bad = check(offsets, columns, order, size(t, 1), columns.element_count()); bad.failure()) return bad;
   if (!by_s->element_count()) return ffi::Error::Success();
   ask_for_large_pages(*by_x);
   return by_type(x, [&](auto zero) {
     using T = decltype(zero);
+    const Inner<T> before{data<T>(g), data<T>(y), data<T>(*inner), size(y, 2), size(y, 3),
+                          stride(g), stride(y), per_member(*inner)};
+    const int64_t targets = size(y, 1), members = size(*inner, 0), cuts = 16;
+    share_out(pool, members * cuts, double(before.heads * before.features) * double(targets * members), [&](int64_t k) {
+      const int64_t m = k / cuts, part = k % cuts;
+      kernels<T>().inner(before, {m, m + 1}, {targets * part / cuts, targets * (part + 1) / cuts});
+    });
     const AttendBack<T> a{attention<T>(seeds, settings, s, t, x, log_sum, true), rows_of(offsets, columns, order),
-                          data<T>(inner), data<T>(g), data<T>(*by_x), data<T>(*by_s), data<T>(*by_arc),
-                          stride(inner), stride(g), per_member(*by_x), per_member(*by_s), per_member(*by_arc)};
+                          data<T>(*inner), data<T>(g), data<T>(g) + g.element_count(), data<T>(*by_x),
+                          data<T>(*by_s), data<T>(*by_arc), per_member(*inner), stride(g), per_member(*by_x), per_member(*by_s), per_member(*by_arc)};
     over_rows(pool, a.rows.offsets, size(x, 1), size(*by_s, 0), 1, a.by.heads * (2 * a.by.features + 16),
               [&](Range members, Range part) { kernels<T>().attend_back(a, members, part); });
     return ffi::Error::Success();
@@ -205,9 +214,9 @@ POPULACE_CALL(populace_maximum, MaximumCall, INDEX INDEX ANY OUT OUT);
 POPULACE_CALL(populace_chosen, ChosenCall, INDEX INDEX INDEX ANY ANY OUT);
 POPULACE_CALL(populace_attend, AttendCall, INDEX INDEX ANY ANY ANY ANY ANY OUT OUT);
 POPULACE_CALL(populace_attend_back, AttendBackCall,
-              INDEX INDEX INDEX ANY ANY ANY ANY ANY ANY ANY ANY OUT OUT OUT);
+              INDEX INDEX INDEX ANY ANY ANY ANY ANY ANY ANY ANY OUT OUT OUT OUT);
 
 }  // namespace populace
 
 // What native.py expects the calls above to be; counted up whenever one of them changes.
-extern "C" int populace_native_version() { return 1; }
+extern "C" int populace_native_version() { return 2; }

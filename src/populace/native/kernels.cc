@@ -2,15 +2,15 @@
 #include "kernels.h"
 
 #include <math.h>
+
+#include <algorithm>
+#include <memory>
 #ifdef __AVX__
 #include <immintrin.h>
 #endif
 
 namespace populace {
 namespace {
-
-#include "attend.h"
-#include "sum.h"
 
 // <a, b> in 8 partial sums, which is how vectors of 32 bytes take it, whatever the processor has.
 template <class T>
@@ -21,10 +21,15 @@ inline T dot(const T* a, const T* b, int64_t n) {
   for (; k + L <= n; k += L)
     for (int l = 0; l < L; ++l) partial[l] += a[k + l] * b[k + l];
   T total = 0;
-  for (int l = 0; l < L; ++l) total += partial[l];
+  if (k)
+    total = ((partial[0] + partial[4]) + (partial[2] + partial[6])) +
+            ((partial[1] + partial[5]) + (partial[3] + partial[7]));
   for (; k < n; ++k) total += a[k] * b[k];
   return total;
 }
+
+#include "sum.h"
+#include "attend.h"
 
 template <class T>
 void products(const Products<T>& s, Range members, Range rows) {
@@ -76,7 +81,7 @@ void chosen(const Chosen<T>& s, Range members, Range rows) {
 
 template <class T>
 Kernels<T> kernels() {
-  return {sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, attend_back<T>};
+  return {sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, inner<T>, attend_back<T>};
 }
 
 }  // namespace

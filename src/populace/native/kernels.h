@@ -32,6 +32,7 @@ struct Sum {
   int64_t heads, features;
   int64_t weight_stride, x_stride, y_stride;  // from one member to the next
   bool stream;                                // y is larger than the caches: write around them
+  int64_t first;                              // the arc whose weight stands at the beginning of `weight`
 };
 
 // weight[m, e, h] = <x[m, column(e), h, :], y[m, i, h, :]> for the arcs e of row i
@@ -77,6 +78,7 @@ struct Attention {
   const T* s;
   const T* t;
   const T* x;
+  const T* x_end;
   const T* settings;
   const uint32_t* seeds;  // null: nothing is dropped
   T* log_sum;
@@ -93,13 +95,24 @@ struct Attend {
   int64_t y_stride;
 };
 
+// inner[m, i, h] = <g[m, i, h, :], y[m, i, h, :]>
+template <class T>
+struct Inner {
+  const T* g;
+  const T* y;
+  T* inner;
+  int64_t heads, features;
+  int64_t g_stride, y_stride, inner_stride;
+};
+
 // From the gradient g by y: by x, by s, and by the sum s + t of each arc, whose sums per target are those by t
 template <class T>
 struct AttendBack {
   Attention<T> by;
   Rows rows;       // arcs out of each source
-  const T* inner;  // <g[m, i, h, :], y[m, i, h, :]>
+  const T* inner;  // as above
   const T* g;
+  const T* g_end;
   T* by_x;
   T* by_s;
   T* by_arc;
@@ -115,6 +128,7 @@ struct Kernels {
   void (*maximum)(const Maximum<T>&, Range members, Range rows);
   void (*chosen)(const Chosen<T>&, Range members, Range rows);
   void (*attend)(const Attend<T>&, Range members, Range rows);
+  void (*inner)(const Inner<T>&, Range members, Range rows);
   void (*attend_back)(const AttendBack<T>&, Range members, Range rows);
 };
 

@@ -60,7 +60,7 @@ inline void tile(const Sum<T>& s, int64_t i, const T* weight, const T* x, T* y, 
       for (int v = 0; v < Vectors; v += 2) __builtin_prefetch(ahead + v * L);
     }
     const T* row = x + s.rows.columns[p] * width;
-    const T* w = Weighted ? weight + (order ? order[p] : p) * s.heads : nullptr;
+    const T* w = Weighted ? weight + ((order ? order[p] : p) - s.first) * s.heads : nullptr;
     if (__builtin_expect(row > safe, 0)) {
       for (int b = 0; b < Many; ++b)
         for (int v = 0; v < Vectors; ++v) {

@@ -58,7 +58,8 @@ def _by_xla(*operands: Any) -> list[jax.Array]:
 
 
 def _back_by_xla(*operands: Any) -> list[jax.Array]:
-    graph, (seeds, settings, s, t, _, inner, g, x) = operands[:INDICES], operands[INDICES:]
+    graph, (seeds, settings, s, t, _, y, g, x) = operands[:INDICES], operands[INDICES:]
+    inner = jnp.sum(g * y, axis=-1)
     alpha, factor, raw, _ = _softmax(graph, seeds, settings, s, t)
     by_x = _bound("weighted", "source", graph, alpha * factor, g)
     by_alpha = factor * _bound("weighted", "weight", graph, x, g)
@@ -66,7 +67,7 @@ def _back_by_xla(*operands: Any) -> list[jax.Array]:
     by_arc = jnp.where(raw >= 0, by_score, settings[:, :1, None] * by_score)
     by_s = _bound("at sources", "source", graph, by_arc[..., None])[..., 0]
     members = max(a.shape[0] for a in operands[INDICES:])
-    return [_to(members, a) for a in (by_s, by_x, by_arc)]
+    return [_to(members, a) for a in (by_s, by_x, by_arc, inner)]
 
 
 def _to(members: int, a: jax.Array) -> jax.Array:
@@ -80,7 +81,9 @@ def _shapes(*operands: Any) -> list[Any]:
 
 def _back_shapes(*operands: Any) -> list[Any]:
     nodes, heads, features = operands[-1].shape[1:]
-    return [((nodes, heads), None), ((nodes, heads, features), None), ((operands[0].size, heads), None)]
+    targets = operands[2].size - 1
+    by_arc, inner = (operands[0].size, heads), (targets, heads)  # inner: <g, y>, which the kernel needs room for
+    return [((nodes, heads), None), ((nodes, heads, features), None), (by_arc, None), (inner, None)]
 
 
 def _call(name: str, shapes: Any, operands: Any, *arguments: Any) -> list[jax.Array]:
@@ -96,9 +99,9 @@ def _by_kernel(*operands: Any) -> list[jax.Array]:
 
 
 def _back_by_kernel(*operands: Any) -> list[jax.Array]:
-    seeds, settings, s, t, log_sum, inner, g, x = operands[INDICES:]
+    seeds, settings, s, t, log_sum, y, g, x = operands[INDICES:]
     rows = operands[3:INDICES]
-    given = (seeds, settings, s, t, x, log_sum, inner, g)
+    given = (seeds, settings, s, t, x, log_sum, y, g)
     return _call("attend_back", _back_shapes, operands, *rows, *given)
 
 
@@ -118,9 +121,8 @@ def _forward(backend: str, graph: Any, seeds: Any, settings: Any, s: Any, t: Any
 
 def _backward(backend: str, kept_for_it: Any, g: jax.Array) -> Any:
     graph, seeds, settings, s, t, x, y, log_sum = kept_for_it
-    inner = jnp.sum(g * y, axis=-1)
-    by_s, by_x, by_arc = attend_back_p.bind(
-        *graph, seeds, settings, s, t, log_sum, inner, g, x, backend=backend
+    by_s, by_x, by_arc, _ = attend_back_p.bind(
+        *graph, seeds, settings, s, t, log_sum, y, g, x, backend=backend
     )
     form: Any = {"form": "at targets", "wanted": "target", "backend": backend}
     by_t = sparse_p.bind(*graph, by_arc[..., None], **form)[0][..., 0]
