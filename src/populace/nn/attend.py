@@ -82,7 +82,7 @@ def _shapes(*operands: Any) -> list[Any]:
 def _back_shapes(*operands: Any) -> list[Any]:
     nodes, heads, features = operands[-1].shape[1:]
     targets = operands[2].size - 1
-    by_arc, inner = (operands[0].size, heads), (targets, heads)  # inner: <g, y>, which the kernel needs room for
+    by_arc, inner = (operands[0].size, heads), (targets, heads)  # inner is <g, y>: room for the kernel
     return [((nodes, heads), None), ((nodes, heads, features), None), (by_arc, None), (inner, None)]
 
 
