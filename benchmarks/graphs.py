@@ -19,12 +19,10 @@ import resource
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import graph_sum
 import numpy as np
 from children import child, machine
 
@@ -32,114 +30,6 @@ HERE = Path(__file__).resolve()
 PEER = HERE.parent / "peers" / "pyg_graphs.py"
 SECTIONS = ("sum", "gcn", "gat", "mutag", "memory")
 ARCS = (25_000, 50_000, 100_000, 200_000)
-
-
-def standard() -> dict[str, np.ndarray]:
-    """Return the standard case as arrays in rows (CSR)."""
-    from populace.nn.arcs import Arcs
-
-    draws = np.random.default_rng(0)
-    u, v = draws.integers(0, 20_000, (2, 40_000))
-    arcs, _ = Arcs.of(np.concatenate([u, v]), np.concatenate([v, u]), (20_000, 20_000))
-    x = draws.normal(size=(20_000, 1000)).astype(np.float32)
-    weight = draws.normal(size=80_000).astype(np.float32)
-    return {"sources": arcs.sources, "targets": arcs.targets, "offsets": arcs.rows.offsets, "x": x,
-            "weight": weight}  # fmt: skip
-
-
-def timed(act: Callable[[], object], calls: int) -> float:
-    """Return the median seconds of a call, after one that is not counted."""
-    act()
-    found = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        act()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
-
-
-def sum_worker(backend: str, calls: int) -> dict[str, float]:
-    """Return the seconds of populace, SciPy and plain copies on the standard case."""
-    import jax
-    import jax.numpy as jnp
-    from scipy import sparse
-
-    from populace.nn.aggregate import aggregate
-    from populace.nn.arcs import Arcs
-
-    arrays = standard()
-    arcs, _ = Arcs.of(arrays["sources"], arrays["targets"], (20_000, 20_000))
-    x, weight = jnp.asarray(arrays["x"]), jnp.asarray(arrays["weight"])
-    if backend == "scipy":
-        matrix = sparse.csr_array((arrays["weight"], arrays["sources"], arrays["offsets"]), (20_000, 20_000))
-        back = matrix.T.tocsr()
-        own = arrays["x"]
-        return {
-            "SciPy CSR": timed(lambda: matrix @ own, calls),
-            "SciPy CSR, with gradient": timed(lambda: (matrix @ own, back @ own), calls),
-            "copy of what must move (80 MB read, 80 MB written), 2 threads": timed(_copy(own), calls),
-        }
-    if backend == "dense":
-        return {"dense, BLAS, 1 of 4 runs": _dense(arrays)}
-    forward = jax.jit(lambda x, w: aggregate(arcs, x, "sum", w, backend))
-
-    def both(x: jax.Array, w: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        y, back = jax.vjp(lambda x: aggregate(arcs, x, "sum", w, backend), x)
-        return y, back(cotangent)[0]
-
-    gradient = jax.jit(both)
-    name = "populace" if backend == "native" else "populace, XLA only"
-    few = calls if backend == "native" else 3
-    found = {
-        name: timed(lambda: jax.block_until_ready(forward(x, weight)), few),
-        f"{name}, with gradient": timed(lambda: jax.block_until_ready(gradient(x, weight, x)), few),
-    }
-    if backend == "native":
-        found["populace, into memory that is there already"] = timed(
-            _again(aggregate, arcs, x, weight), calls
-        )
-    return found
-
-
-def _again(aggregate: Callable[..., Any], arcs: Any, x: Any, weight: Any) -> Callable[[], object]:
-    """Return a sum whose result takes the place of the one before, as in a compiled loop."""
-    import jax
-
-    sum_into = jax.jit(
-        lambda out, x, w: aggregate(arcs, x, "sum", w, "native"), donate_argnums=0, keep_unused=True
-    )
-    out = jax.block_until_ready(x + 0)
-
-    def act() -> None:
-        nonlocal out
-        out = jax.block_until_ready(sum_into(out, x, weight))
-
-    return act
-
-
-def _dense(arrays: dict[str, np.ndarray]) -> float:
-    """Return the seconds of the dense product, from a quarter of its rows, times 4."""
-    rows = 5_000
-    matrix = np.zeros((rows, 20_000), np.float32)
-    here = arrays["targets"] < rows
-    np.add.at(matrix, (arrays["targets"][here], arrays["sources"][here]), arrays["weight"][here])
-    return 4 * timed(lambda: matrix @ arrays["x"], 1)
-
-
-def _copy(x: np.ndarray) -> Callable[[], object]:
-    """Return a copy into memory that is there already, by two threads."""
-    out = np.ones_like(x)
-    half = len(x) // 2
-
-    def act() -> None:
-        parts = [slice(0, half), slice(half, None)]
-        threads = [threading.Thread(target=np.copyto, args=(out[p], x[p])) for p in parts]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    return act
 
 
 def node_worker(kind: str, seeds: int, epochs: int) -> dict[str, float]:
@@ -209,32 +99,6 @@ def memory_worker(count: int) -> dict[str, float]:
 def me(*words: object) -> dict[str, float]:
     """Run one of this file's workers."""
     return child(sys.executable, str(HERE), "--worker", *map(str, words))
-
-
-def sum_table(pyg: str | None, repeats: int) -> str:
-    """Return the table of the standard case, ms."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "standard.npz"
-        np.savez(file, **standard())
-        rounds: dict[str, list[float]] = {}
-        for _ in range(repeats):
-            parts = [me("sum", "native"), me("sum", "scipy")]
-            if pyg:
-                parts.append(child(pyg, str(PEER), "sum", str(file)))
-            for name, value in (pair for part in parts for pair in part.items()):
-                rounds.setdefault(name, []).append(1e3 * value)
-        for backend in ("xla", "dense"):
-            for name, value in me("sum", backend).items():
-                rounds[name] = [1e3 * value]
-    lines = ["| | ms (median) | range | times populace |", "|---|---|---|---|"]
-    for name, times in rounds.items():
-        ours = rounds["populace, with gradient" if "gradient" in name else "populace"]
-        value = statistics.median(times)
-        lines.append(
-            f"| {name} | {value:.1f} | {min(times):.1f} to {max(times):.1f} "
-            f"| {value / statistics.median(ours):.2f} |"
-        )
-    return "\n".join(lines)
 
 
 def node_table(kind: str, pyg: str | None, repeats: int) -> str:
@@ -318,8 +182,6 @@ def memory_table(plot: Path | None) -> str:
 def work(words: list[str]) -> dict[str, float]:
     """Do what a worker is asked for."""
     what, *rest = words
-    if what == "sum":
-        return sum_worker(rest[0], 15)
     if what == "mutag":
         return mutag_worker(int(rest[0]))
     if what == "memory":
@@ -343,7 +205,7 @@ def main() -> None:
     print(machine())
     for section in args.sections or SECTIONS:
         if section == "sum":
-            table = sum_table(args.pyg, args.repeats)
+            table = graph_sum.table(args.pyg, args.repeats)
         elif section == "mutag":
             table = mutag_table(args.pyg, args.repeats)
         elif section == "memory":
