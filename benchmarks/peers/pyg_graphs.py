@@ -6,7 +6,7 @@ Run it with the interpreter of an environment holding PyTorch and torch_geometri
     python pyg_graphs.py gcn|gat FILE.npz        seconds of an epoch of training on a citation graph
     python pyg_graphs.py gin FILE.npz            seconds of an epoch of training on many graphs
 
-The arrays are written by `benchmarks/graphs.py` and `graph_sum.py`, so that everybody works on the same graph.
+The arrays are written by `benchmarks/graphs.py` and `graph_sum.py`, so that all work on the same graph.
 """
 
 import argparse
