@@ -108,6 +108,13 @@ def test_query_without_keys_gets_zeros_and_a_finite_gradient():
     assert not attention(q, k[:0], v[:0]).any()
 
 
+@pytest.mark.parametrize(("n", "m"), [(0, 7), (0, 0)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_no_queries_have_no_results(n, m, causal):
+    q, k, v = jnp.ones((n, 4)), jnp.ones((m, 4)), jnp.ones((m, 3))
+    assert attention(q, k, v, causal=causal).shape == (0, 3)
+
+
 def test_large_scores_choose_one_key():
     q, k, v = draw()
     out = attention(1e4 * q, k, v)

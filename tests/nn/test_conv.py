@@ -174,6 +174,21 @@ def test_nested_maps_and_gradients() -> None:
     assert_close(by_weight, jnp.stack([jax.grad(loss)(w, xs) for w in weights]))
 
 
+@pytest.mark.parametrize("how", LOWERINGS)
+@pytest.mark.parametrize("groups", [1, 3])
+def test_no_examples_have_no_results_and_gradients_of_zero(how: str, groups: int) -> None:
+    layer = Conv2d(3, 6, 3, groups=groups, lowering=how, key=jax.random.key(0))
+    empty = jnp.ones((0, 5, 5, 3))
+    assert jax.vmap(layer)(empty).shape == (0, 3, 3, 6)
+    nested = jax.vmap(jax.vmap(layer, in_axes=-1))
+    assert nested(jnp.ones((0, 5, 5, 3, 2))).shape == (0, 2, 3, 3, 6)
+    assert nested(jnp.ones((2, 5, 5, 3, 0))).shape == (2, 0, 3, 3, 6)
+    slope = jax.grad(
+        lambda weight: jax.vmap(lambda x: convolve(x, weight, groups=groups, lowering=how))(empty).sum()
+    )
+    np.testing.assert_array_equal(slope(layer.weight), jnp.zeros_like(layer.weight))
+
+
 def test_forward_mode_and_second_derivatives() -> None:
     x, weight, along = draw(5, 4, 4), draw(2, 3, 2, 6), draw(2, 3, 2, 6, seed=3)
 
@@ -312,6 +327,9 @@ REFUSED = {
     ),
     "Conv2d: groups must be at least 1, got 0": lambda: Conv2d(3, 4, 3, groups=0, key=KEY),
     "Conv2d: out_channels must be at least 1, got 0": lambda: Conv2d(3, 0, 3, key=KEY),
+    "Conv2d: in_channels must be a whole number, got 3.0": lambda: Conv2d(3.0, 4, 3, key=KEY),
+    "Conv2d: in_channels must be a whole number, got 'a'": lambda: Conv2d("a", 4, 3, key=KEY),
+    "Conv2d: groups must be a whole number, got 2.0": lambda: Conv2d(2, 4, 3, groups=2.0, key=KEY),
     "Conv2d: padding must be at least 0, got -1": lambda: Conv2d(1, 1, 3, padding=-1, key=KEY),
     "Conv2d: padding must be at least 0, got (1, -1)": lambda: Conv2d(1, 1, 3, padding=[1, (1, -1)], key=KEY),
     "Conv1d: padding must have one entry per spatial axis (1), got (1, 2)": lambda: Conv1d(

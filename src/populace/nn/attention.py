@@ -53,7 +53,7 @@ def attention(
     n, m = check_inputs("attention", q, k, v)
     check_mask("attention", mask, (m,), (n, m))
     if block is None:
-        block = n if n * m <= SCORES else max(ROWS, SCORES // m)
+        block = max(n, 1) if n * m <= SCORES else max(ROWS, SCORES // m)
     if block < 1:
         raise UsageError(f"attention: block is {block}, expected at least 1")
     if block >= n:

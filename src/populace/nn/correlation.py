@@ -82,6 +82,8 @@ def _transpose(by: int, cotangent: jax.Array, *operands: Any, wanted: str, geome
 def _batch(operands: Any, dims: Any, *, wanted: str, geometry: Geometry) -> tuple[jax.Array, int]:
     """Fold the mapped axis into members, or, if only one operand has it, into an axis of the result."""
     a, b = operands
+    if 0 in (x.shape[d] for x, d in zip(operands, dims) if d is not None):
+        return _nothing(operands, dims, wanted=wanted, geometry=geometry), 0
     bind = functools.partial(correlation_p.bind, wanted=wanted)
     if None not in dims:
         size = a.shape[dims[0]]
@@ -102,6 +104,17 @@ def _batch(operands: Any, dims: Any, *, wanted: str, geometry: Geometry) -> tupl
     folded = _fold(operands[mapped], dims[mapped], axes[kind], blocks(kind))
     result = bind(folded, b, geometry=wider) if mapped == 0 else bind(a, folded, geometry=wider)
     return _unfold(result, size, axes[wanted], blocks(wanted)), 0
+
+
+def _nothing(operands: Any, dims: Any, **params: Any) -> jax.Array:
+    """Return the result of a mapped axis without entries: no axis can be folded into others by a size of 0."""
+    one = [
+        jax.ShapeDtypeStruct(x.shape if d is None else (*x.shape[:d], *x.shape[d + 1 :]), x.dtype)
+        for x, d in zip(operands, dims)
+    ]
+    found = _abstract(*one, **params)
+    nothing = sum(jnp.sum(x.ravel()[:0]) for x in operands)  # carries over which devices the type varies
+    return jnp.zeros((0, *found.shape), found.dtype) + nothing
 
 
 def _fold(x: jax.Array, dim: int, axis: int, blocks: int = 1) -> jax.Array:

@@ -150,14 +150,18 @@ def check_input(layer: str, shape: tuple[int, ...], spatial: int, channels: int 
 
 
 def check_channels(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
-    """Refuse channels that are below 1 or do not divide into the groups.
+    """Refuse channels that are no whole numbers, below 1, or do not divide into the groups.
 
     Raises:
         UsageError: the numbers do not fit.
 
     """
     for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
-        if value < 1:
+        try:
+            whole = operator.index(value)
+        except TypeError:
+            raise UsageError(f"{layer}: {name} must be a whole number, got {value!r}") from None
+        if whole < 1:
             raise UsageError(f"{layer}: {name} must be at least 1, got {value}")
     if in_channels % groups or out_channels % groups:
         raise UsageError(
