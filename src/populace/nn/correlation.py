@@ -107,7 +107,7 @@ def _batch(operands: Any, dims: Any, *, wanted: str, geometry: Geometry) -> tupl
 
 
 def _nothing(operands: Any, dims: Any, **params: Any) -> jax.Array:
-    """Return the result of a mapped axis without entries: no axis can be folded into others by a size of 0."""
+    """Return the result of a mapped axis without entries: a size of 0 cannot be folded into another."""
     one = [
         jax.ShapeDtypeStruct(x.shape if d is None else (*x.shape[:d], *x.shape[d + 1 :]), x.dtype)
         for x, d in zip(operands, dims)
