@@ -4,10 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 from sklearn.datasets import load_iris
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+from populace.errors import UsageError
+from populace.supervised import Data
 from populace.supervised.estimators import PopulationClassifier, PopulationRegressor
 from tests.supervised.problems import blobs, line
 
@@ -55,3 +58,51 @@ def test_a_pickled_estimator_predicts_the_same():
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(model.predict_proba(x), again.predict_proba(x))
     assert model.predict_proba(x).sum(1) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [PopulationClassifier, PopulationRegressor])
+def test_early_stopping_predicts_with_the_weights_of_the_lowest_validation_loss(kind):
+    """Nothing can be learnt: the validation loss soon rises, and the last weights are among the worst."""
+    x, y = blobs(60)
+    y = np.random.default_rng(0).permutation(y)
+    held = {"members": 2, "validation": 0.5, "learning_rate": 3e-2, "batch": 15}
+
+    def losses(**how):
+        model = kind(**held, **how).fit(x, y)
+        if kind is PopulationRegressor:
+            data = Data.of_numbers(x, y, validation=0.5)
+            return ((model._every(x)[:, data.validation] - y[data.validation]) ** 2).mean(1)
+        data = Data.of_classes(x, y, validation=0.5)
+        outputs = log_softmax(model._outputs(x)[:, data.validation], axis=-1)
+        return -np.take_along_axis(outputs, y[data.validation][None, :, None], -1).mean((1, 2))
+
+    best, early, last = losses(epochs=12, patience=12), losses(epochs=5), losses(epochs=12)
+    assert (best <= 1.0001 * np.minimum(early, last)).all()
+    assert best.mean() < 0.98 * last.mean()
+
+
+@pytest.mark.parametrize(("parameters", "message"), [
+    ({"epochs": 0}, "epochs must be at least 1, got 0"),
+    ({"epochs": -5}, "epochs must be at least 1, got -5"),
+    ({"epochs": "5"}, "epochs must be a whole number, got '5'"),
+    ({"members": 2.5}, "members must be a whole number, got 2.5"),
+    ({"members": 0}, "members must be at least 1, got 0"),
+    ({"batch": None}, "batch must be a whole number, got None"),
+    ({"strategy": "foo"}, "strategy must be auto, vmap, map or a number of members at a time, got 'foo'"),
+    ({"learning_rate": "fast"}, "learning_rate must be a float, got 'fast'"),
+])  # fmt: skip
+def test_a_parameter_that_cannot_be_is_told_by_fit(parameters, message):
+    model = PopulationClassifier(**parameters)
+    with pytest.raises(UsageError) as refused:
+        model.fit(*blobs(30))
+    assert str(refused.value) == message
+
+
+def test_parameters_may_be_numbers_of_numpy():
+    search = GridSearchCV(
+        PopulationClassifier(epochs=np.int64(1), batch=np.int64(64), strategy=1),
+        {"members": np.arange(1, 3)},
+        cv=2,
+    )
+    assert len(search.fit(*blobs(60)).cv_results_["params"]) == 2
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()

@@ -5,7 +5,7 @@ ensemble (Lakshminarayanan et al. 2017, "Simple and Scalable Predictive Uncertai
 Deep Ensembles"). `spread` gives what the members disagree by.
 """
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -19,13 +19,30 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from populace.engine import Engine
+from populace.errors import UsageError
 from populace.nn import stack
 from populace.population import sweep
+from populace.settings import plain
+from populace.strategy import check as check_strategy
 from populace.supervised.classifier import Classifier
 from populace.supervised.data import Data
 from populace.supervised.networks import MLP, Network
 from populace.supervised.regressor import Regressor
 from populace.supervised.supervised import Supervised
+
+
+class _Classifier(Classifier):
+    """A classifier whose best model is the one that early stopping goes by: of the lowest validation loss."""
+
+    score: ClassVar[str] = "loss"
+    better: ClassVar[Any] = "lower"
+
+
+class _Regressor(Regressor):
+    """A regressor whose best model is the one that early stopping goes by."""
+
+    score: ClassVar[str] = "loss"
+    better: ClassVar[Any] = "lower"
 
 
 class _Estimator(BaseEstimator):
@@ -57,22 +74,33 @@ class _Estimator(BaseEstimator):
 
     def _train(self, learner: type[Supervised], data: Data, **settings: Any) -> None:
         """Train the population and keep its weights as plain arrays, members in front."""
+        members, epochs, batch = (self._whole(name) for name in ("members", "epochs", "batch"))
         one = learner(
-            data, network=self.network or MLP(), batch=min(self.batch, len(data.train)),
-            learning_rate=float(self.learning_rate), weight_decay=float(self.weight_decay),
+            data, network=self.network or MLP(), batch=min(batch, len(data.train)),
+            learning_rate=self.learning_rate, weight_decay=self.weight_decay,
             patience=self.patience, **settings,
         )  # fmt: skip
+        strategy = check_strategy(plain(self.strategy))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        population = sweep(one, seeds=self.members, seed=seed)
-        engine = Engine(population, self.strategy)
-        steps = one.epochs(self.epochs)
-        engine.train(steps, window=steps, evaluate_every=0)
+        population = sweep(one, seeds=members, seed=seed)
+        engine = Engine(population, strategy)
+        steps = one.epochs(epochs)
+        engine.train(steps, window=steps, evaluate_every=one.period if self.patience else 0)
         (cohort,) = engine.cohorts
-        # With early stopping the best evaluated model is the last one: a stopped member stands still.
-        model = cohort.program.snapshot(cohort.state())
-        self.weights_ = [np.asarray(leaf)[: self.members] for leaf in jax.tree.leaves(model)]
+        # A member that stopped early stands `patience` epochs past its best.
+        model = cohort.best.model if self.patience else cohort.program.snapshot(cohort.state())
+        self.weights_ = [np.asarray(leaf)[:members] for leaf in jax.tree.leaves(model)]
         self.mean_, self.deviation_ = data.mean, data.deviation
         self.outputs_, self.n_iter_ = data.outputs, steps
+
+    def _whole(self, name: str) -> int:
+        """Return a parameter that counts something; scikit-learn has them checked by `fit`."""
+        value = plain(getattr(self, name))
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise UsageError(f"{name} must be a whole number, got {value!r}")
+        if value < 1:
+            raise UsageError(f"{name} must be at least 1, got {value}")
+        return value
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Return every member's outputs, (members, N, outputs)."""
@@ -108,7 +136,8 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
         batch: examples per step.
         weight_decay: decoupled decay of weights.
         validation: share of the examples held out for early stopping.
-        patience: epochs without a better validation loss before a member stops; 0 for never.
+        patience: epochs without a better validation loss before a member stops; 0 for never. With early
+            stopping a member predicts with the weights of its lowest validation loss, else with its last.
         strategy: how members are trained at once; see `populace.Run`.
         random_state: seed of everything.
 
@@ -129,7 +158,7 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
         if len(self.classes_) < 2:
             raise ValueError("PopulationClassifier needs at least two classes; the data has one class")
         data = Data.of_classes(X, labels, validation=self.validation, classes=len(self.classes_))
-        self._train(Classifier, data)
+        self._train(_Classifier, data)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -155,7 +184,7 @@ class PopulationRegressor(RegressorMixin, _Estimator):
         self.flat_ = np.ndim(y) == 1
         data = Data.of_numbers(X, y, validation=self.validation)
         self.y_mean_, self.y_deviation_ = data.y_mean, data.y_deviation
-        self._train(Regressor, data)
+        self._train(_Regressor, data)
         return self
 
     def __sklearn_tags__(self) -> Any:
