@@ -52,6 +52,18 @@ def test_samples_follow_their_distribution():
     assert drawn != sweep(Quadratic(), axes, samples=4000, seed=2).settings
 
 
+def test_numbers_and_arrays_of_numpy_are_swept_as_plain_ones():
+    rates = np.logspace(-3, -1, 3)
+    plain = sweep(Quadratic(), {"learning_rate": rates.tolist(), "width": [1, 2]}, seeds=2)
+    numpy = sweep(Quadratic(), {"learning_rate": rates, "width": np.array([1, 2])}, seeds=np.int64(2))
+    assert numpy == plain
+    values = [value for setting in numpy.settings for value in setting.values()]
+    assert {type(value) for value in (*values, *numpy.seeds)} == {int, float}
+    assert sweep(Quadratic(), seeds=np.arange(2)).seeds == (0, 1)
+    listed = sweep(Quadratic(), [{"width": np.int64(2)}])
+    assert type(listed.settings[0]["width"]) is int
+
+
 @pytest.mark.parametrize(
     ("axes", "seeds", "message"),
     [
@@ -66,6 +78,7 @@ def test_samples_follow_their_distribution():
         (None, 0, "seeds must be at least 1"),
         (None, [1, 1], "differ"),
         (None, [-1], "whole number"),
+        (None, 2.5, "seeds must be a whole number or a list of them, got 2.5"),
     ],
 )
 def test_what_cannot_be_swept_is_told(axes, seeds, message):

@@ -3,6 +3,7 @@
 import math
 import tomllib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from populace.population import LogUniform, Uniform, sweep
 from populace.recipe import Options, Recipe, learner_class, learners, of_population, options, parse
 from populace.rl import DQN
 from populace.rl.exploration import ExponentialDecay, LinearDecay
+from populace.run import train
 from tests.conftest import SMALL
+from tests.learners import Quadratic
 
 # -- there and back ------------------------------------------------------------------------------------
 
@@ -196,6 +199,22 @@ def test_no_option_takes_what_it_is_not(key, value):
     with pytest.raises(UsageError) as refused:
         options({key: value})
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_numbers_of_numpy_are_taken():
+    found = options({"steps": np.int64(5), "seeds": np.arange(2), "checkpoint_every": np.float32(2)})
+    assert (found.steps, found.seeds, found.checkpoint_every) == (5, [0, 1], 2.0)
+    assert type(found.steps) is int
+
+
+@pytest.mark.parametrize(("given", "name"), [(1, "1"), (np.int64(3), "3"), ([8, "map"], ["8", "map"])])
+def test_a_strategy_may_be_a_number(given, name):
+    assert options({"strategy": given}).strategy == name
+
+
+def test_training_takes_a_population():
+    with pytest.raises(UsageError, match=r"takes a population, got Quadratic; make one with populace.sweep"):
+        train(Quadratic(), steps=5)
 
 
 def test_whole_numbers_are_taken_for_seconds():

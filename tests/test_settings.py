@@ -89,13 +89,15 @@ def test_lists_and_tuples_are_the_same(value):
     assert settings.replace(Thing(), "widths", value).widths == (7, 8)
 
 
-@pytest.mark.filterwarnings("ignore:A JAX array is being set as static")
+@pytest.mark.filterwarnings("error")
 def test_numbers_of_numpy_are_numbers():
     import numpy as np
 
     thing = Thing(rate=np.float32(0.25), count=np.int64(4))
     assert (type(thing.rate), type(thing.count)) == (float, int)
     assert (thing.rate, thing.count) == (0.25, 4)
+    thing = Thing(widths=(np.int64(7), np.int64(8)))
+    assert [type(width) for width in thing.widths] == [int, int]
 
 
 # -- ranges --------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -76,15 +77,19 @@ def options(values: Mapping[str, Any]) -> Options:
     for key in values:
         if key not in Options.model_fields:
             raise unknown("key", key, Options.model_fields, where=" in [run]")
+    values = {
+        key: v.tolist() if isinstance(v, np.ndarray) else settings.plain(v) for key, v in values.items()
+    }
+    if "strategy" in values:
+        named = values["strategy"]
+        each = isinstance(named, list | tuple)
+        values["strategy"] = [strategy.check(n) for n in named] if each else strategy.check(named)
     try:
-        found = Options(**values)
+        return Options(**values)
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
         raise UsageError(f"{key}: {first['msg'].lower()}, got {values[key]!r}") from None
-    for name in [found.strategy] if isinstance(found.strategy, str) else found.strategy:
-        strategy.check(name)
-    return found
 
 
 @dataclass(frozen=True)

@@ -266,10 +266,15 @@ def train(
             `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `keep`, `final_episodes`, `devices`.
 
     Raises:
-        UsageError: an unknown or impossible setting, or a folder that is there already.
+        UsageError: no population, an unknown or impossible setting, or a folder that is there already.
         RunError: the folder cannot be written.
 
     """
+    if not isinstance(population, Population):
+        raise UsageError(
+            f"train takes a population, got {type(population).__name__}; "
+            "make one with populace.sweep(learner, seeds=...)"
+        )
     if steps is not None:
         settings["steps"] = steps
     recipe = of_population(name, population, options(settings))

@@ -69,14 +69,27 @@ def setting(
         static: whether it is structure, where the default does not tell.
 
     """
-    metadata = {_KEY: Meaning(help, low, high, above, choices)}
+    # Equinox warns of NumPy's numbers in fields of structure before `__check_init__` sees them.
+    how: dict[str, Any] = {"metadata": {_KEY: Meaning(help, low, high, above, choices)}, "converter": plain}
     if isinstance(default, eqx.Module):
-        return eqx.field(default_factory=lambda: default, metadata=metadata)
+        return eqx.field(default_factory=lambda: default, **how)
     if static is None:
         static = default is not dataclasses.MISSING and not isinstance(default, float)
     if default is dataclasses.MISSING:
-        return eqx.field(static=static, metadata=metadata)
-    return eqx.field(default=default, static=static, metadata=metadata)
+        return eqx.field(static=static, **how)
+    return eqx.field(default=default, static=static, **how)
+
+
+def plain(value: Any) -> Any:
+    """Return NumPy's numbers, alone or in lists, as Python's; everything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(plain(v) for v in value) if type(value) in (list, tuple) else value
+
+
+def listed(value: Any) -> Any:
+    """Return an array as a list of Python's numbers; everything else as `plain` does."""
+    return value.tolist() if _is_array(value) else plain(value)
 
 
 class Settings(eqx.Module):
@@ -228,11 +241,10 @@ def _replace(module: S, path: list[str], value: Any, whole: str) -> S:
 def _coerce(field: Field, value: Any, path: str) -> Any:
     if field.nested:
         return _coerce_module(field, value, path)
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain(value)
     try:
-        plain = tuple(value) if isinstance(value, list) else value
-        value = _adapter(field.hint).validate_python(plain, strict=True)
+        frozen = tuple(value) if isinstance(value, list) else value
+        value = _adapter(field.hint).validate_python(frozen, strict=True)
     except ValidationError:
         raise UsageError(f"{path} must be {_article(field.type_name)}, got {value!r}") from None
     _check_range(field.meaning, value, path)

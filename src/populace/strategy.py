@@ -35,16 +35,19 @@ class Choice:
     """Seconds per step of the whole group, for every strategy that was timed."""
 
 
-def check(name: str) -> str:
+def check(name: str | int) -> str:
     """Return the name of a strategy if it is one: `auto`, `vmap`, `map`, or a number of members.
+
+    A number may be given as one; its name is its digits.
 
     Raises:
         UsageError: it is none of these.
 
     """
-    if name in NAMES or (name.isdecimal() and int(name) > 0):
-        return name
-    raise UsageError(f"strategy must be auto, vmap, map or a number of members at a time, got '{name}'")
+    text = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+    if isinstance(text, str) and (text in NAMES or (text.isdecimal() and int(text) > 0)):
+        return text
+    raise UsageError(f"strategy must be auto, vmap, map or a number of members at a time, got {name!r}")
 
 
 def choose(
