@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -77,9 +76,7 @@ def options(values: Mapping[str, Any]) -> Options:
     for key in values:
         if key not in Options.model_fields:
             raise unknown("key", key, Options.model_fields, where=" in [run]")
-    values = {
-        key: v.tolist() if isinstance(v, np.ndarray) else settings.plain(v) for key, v in values.items()
-    }
+    values = {key: settings.listed(value) for key, value in values.items()}
     if "strategy" in values:
         named = values["strategy"]
         each = isinstance(named, list | tuple)

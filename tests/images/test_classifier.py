@@ -90,6 +90,12 @@ def test_exhibits_and_logs_are_drawn():
     assert logs["activations/0-Conv2d"].shape == (64, 8, 8, 4)
 
 
+def test_no_pictures_get_no_classes():
+    learner = small().ready()
+    network = learner.init(jax.random.key(0)).network
+    assert learner.classify(network, np.zeros((0, 8, 8, 1))).shape == (0,)
+
+
 def test_the_networks_sizes():
     network = CNN(channels=(16, 32), kernel=5, hidden=(128,)).build((28, 28, 1), 10, key=jax.random.key(0))
     weights = sum(x.size for x in jax.tree.leaves(network) if eqx.is_array(x) and x.ndim)

@@ -106,3 +106,23 @@ def test_parameters_may_be_numbers_of_numpy():
     )
     assert len(search.fit(*blobs(60)).cv_results_["params"]) == 2
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_values_far_from_zero_are_learnt_as_well():
+    x, y = blobs(120)
+    model = PopulationClassifier(members=1, epochs=20).fit(x + 1.7e9, y)
+    assert model.score(x + 1.7e9, y) > 0.95
+    x, y = line()
+    model = PopulationRegressor(members=1, epochs=30).fit(x, y + 1e9)
+    assert model.score(x, y + 1e9) > 0.98
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_values_beyond_float32_are_refused():
+    x, y = blobs(30)
+    huge = np.where(np.arange(30)[:, None] == 26, 1e39, x)
+    model = PopulationClassifier(members=1, epochs=1)
+    with pytest.raises(ValueError, match=r"x is beyond float32's largest, .* in row 26"):
+        model.fit(huge, y)
+    with pytest.raises(ValueError, match=r"X is beyond float32's largest, .* in row 26"):
+        model.fit(x, y).predict(huge)

@@ -1,6 +1,7 @@
 """Supervised learners on problems with known answers, and the invariants they get from the engine."""
 
 import dataclasses
+import warnings
 
 import equinox as eqx
 import jax
@@ -241,7 +242,12 @@ def test_the_split_is_drawn_class_by_class_and_rows_do_not_meet():
 
 X, Y = blobs(30)
 WHOLE = Data.of_classes(X, Y, validation=0.0)
+HUGE = np.where(np.arange(30)[:, None] == 26, 1e39, X)
 HOLED = np.where(np.arange(30)[:, None] == 7, np.nan, X)
+
+
+def too_wide(inputs, outputs, key):
+    return eqx.nn.Linear(5, outputs, key=key)
 
 
 def too_narrow(inputs, outputs, key):
@@ -265,12 +271,18 @@ def too_narrow(inputs, outputs, key):
     (lambda: Data.of_classes(X, Y, validation=1.0), r"share in \[0, 1\)"),
     (lambda: Data.of_classes(X, Y, standardise="rows"), "standardise must be one of"),
     (lambda: Data.of_numbers(X, np.full(30, np.inf)), "y has NaN or infinity in row 0"),
+    (lambda: Data.of_classes(HUGE, Y), "x is beyond float32's largest, 3.4e\\+38, in row 26; rescale it"),
+    (lambda: Data.of_numbers(X, HUGE), "y is beyond float32's largest, 3.4e\\+38, in row 26"),
+    (lambda: sweep(classifier(plan=too_wide)), r"does not take examples of shape \(2,\): dot_general"),
+    (lambda: sweep(classifier(top=3)), "top must be below the number of classes, 3, got 3"),
+    (lambda: classifier().classify(None, HOLED), "x has NaN or infinity in row 7"),
     (lambda: sweep(Classifier()), "Classifier has no data"),
     (lambda: sweep(classifier(plan=too_narrow)), r"gives an output of shape \(2,\) .* needs \(3,\)"),
     (lambda: sweep(Classifier(WHOLE, patience=1)), "needs validation examples"),
     (lambda: classifier(batch=0), "batch must be >= 1"),
     (lambda: classifier().predict(None, X[:, :1]), r"expected \(2,\)"),
 ])  # fmt: skip
+@pytest.mark.filterwarnings("error")
 def test_bad_input_gets_one_clear_line(make, message):
     with pytest.raises(UsageError, match=message) as caught:
         make()
@@ -285,6 +297,64 @@ def test_exhibits_are_pictures():
             assert picture.image.ndim == 3
             assert picture.image.std() > 5
             assert "test part" in picture.caption
+
+
+def test_an_exhibit_names_the_part_that_stands_for_the_test_part():
+    for share, part in ((0.2, "validation"), (0.0, "training")):
+        classes = Data.of_classes(*blobs(30), validation=share)
+        numbers = Data.of_numbers(*line(30), validation=share)
+        for learner, data in ((classifier(), classes), (regressor(), numbers)):
+            learner = dataclasses.replace(learner, data=data)
+            network = learner.init(jax.random.key(0)).network
+            for picture in learner.exhibit(network, jax.random.key(0)).values():
+                assert f"{part} part" in picture.caption
+            assert f"{part} examples again" in learner.examined(1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_far_from_zero_are_centred_before_float32():
+    """The same data moved far away has the same inputs, targets and predictions, moved as far."""
+    x, y = line()
+    offset = np.array([1.7e9, 0])
+    moved_x, moved_y = x + offset, y + 1e9
+    near = Data.of_numbers(x, y, test=line(seed=1), validation=0.2)
+    test_x, test_y = line(seed=1)
+    far = Data.of_numbers(moved_x, moved_y, test=(test_x + offset, test_y + 1e9), validation=0.2)
+    np.testing.assert_allclose(far.inputs(far.x), near.inputs(near.x), atol=1e-5)
+    np.testing.assert_allclose(far.inputs(far.test_x), near.inputs(near.test_x), atol=1e-5)
+    for one, other in zip(far.examples("test"), (test_x + offset, (test_y + 1e9)[:, None])):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+    learner, moved = (dataclasses.replace(regressor(), data=data) for data in (near, far))
+    network = learner.init(jax.random.key(0)).network
+    expected = np.asarray(learner.predict(network, x), np.float64) + 1e9
+    np.testing.assert_allclose(moved.predict(network, moved_x), expected, rtol=0, atol=1e-3)
+    for judge in ("validation", "test"):
+        one, other = (
+            dataclasses.replace(i, judge=judge).evaluate(network, jax.random.key(0)) for i in (learner, moved)
+        )
+        for name in one:
+            assert float(one[name].value) == pytest.approx(float(other[name].value), rel=1e-3)
+
+
+def test_data_near_zero_is_kept_as_it_comes():
+    x, y = line()
+    data = Data.of_numbers(x, y)
+    np.testing.assert_array_equal(data.x, x.astype(np.float32))
+    np.testing.assert_array_equal(data.y[:, 0], y.astype(np.float32))
+    assert (data.origin, data.y_origin) == (0, 0)
+    pixels = np.full((5, 4, 4, 1), 200, np.uint8)
+    assert Data.of_classes(pixels, [0, 1, 0, 1, 0]).x.dtype == np.uint8
+
+
+def test_a_column_that_float32_cannot_carry_is_told_where_nothing_is_taken_off():
+    x, y = line()
+    with pytest.warns(UserWarning, match="column 1 of x does not survive float32.*; standardise it"):
+        Data.of_numbers(x + np.array([0, 1.7e9]), y, standardise="none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Data.of_numbers(x, y, standardise="none")
+        Data.of_numbers(np.full((20, 1), 0.3) + np.arange(20)[:, None] % 2 * 1e-17, np.arange(20))
+        Data.of_numbers(np.arange(20) + 2**40, np.arange(20))
 
 
 def test_data_of_another_learner_keeps_its_type():

@@ -68,14 +68,13 @@ class ImageClassifier(Classifier):
         del key
         from populace.images.gallery import samples
 
-        x, y, rows = self._data.part("validation")
-        pictures, labels = np.asarray(x)[rows[:_WATCHED]], np.asarray(y)[rows[:_WATCHED]]
+        pictures, labels = (a[:_WATCHED] for a in self._data.examples("validation"))
         probabilities = np.asarray(self.probabilities(state, pictures))
         shown: dict[str, Picture | np.ndarray] = {
             "predictions": samples(pictures, labels, probabilities, self._data.names)
         }
         if isinstance(state, Stack):
-            found = jax.vmap(state.activations)(self._data.inputs(jnp.asarray(pictures)))
+            found = jax.vmap(state.activations)(self._data.inputs(jnp.asarray(self._data.keep(pictures))))
             shown |= {f"activations/{name}": np.asarray(value) for name, value in found.items()}
         return shown
 
@@ -84,15 +83,15 @@ class ImageClassifier(Classifier):
         from populace.images import filters
         from populace.images.gallery import mistakes
 
-        x, y, rows = self._data.part("test")
-        pictures, labels = np.asarray(x)[rows], np.asarray(y)[rows]
+        pictures, labels = self._data.examples("test")
         probabilities = np.asarray(self.probabilities(state, pictures))
         return {
             **super().exhibit(state, key),
             "mistakes": mistakes(pictures, labels, probabilities, self._data.names),
             "filters": Picture(
                 filters.show(pictures[0], _FILTERS),
-                "What a convolution can do: a test picture before and after kernels that are known.",
+                f"What a convolution can do: a {self._data.called('test')} picture before and after kernels "
+                "that are known.",
             ),
         }
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from populace.errors import UsageError
 from populace.learner import Exhibit, Mean, Metrics
 from populace.settings import setting
 from populace.supervised import metrics
@@ -54,6 +55,15 @@ class Classifier(Supervised):
             found[f"top_{self.top}_accuracy"] = Mean(sums["top"], count)
         return found
 
+    def check(self) -> None:
+        """Raise a `UsageError` where the data does not fit the network, or has too few classes for top-k."""
+        super().check()
+        if self.top >= self._data.outputs:
+            raise UsageError(
+                f"top must be below the number of classes, {self._data.outputs}, got {self.top}: "
+                "every label is among as many"
+            )
+
     def probabilities(self, model: Any, x: Any) -> jax.Array:
         """Return the probability of each class for raw examples, (N, classes)."""
         return jax.nn.softmax(self.predict(model, x))
@@ -63,13 +73,12 @@ class Classifier(Supervised):
         return np.asarray(jnp.argmax(self.predict(model, x), -1))
 
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
-        """Return the confusion matrix and the calibration diagram, on the test part."""
+        """Return confusion matrix and calibration diagram, on the test part or what stands for it."""
         del key
         from populace.supervised import pictures
 
-        x, y, rows = self._data.part("test")
-        logits = self.predict(state, np.asarray(x)[rows])
-        labels, part = np.asarray(y)[rows], "test" if self._data.test_x is not None else "validation"
+        (x, labels), part = self._data.examples("test"), self._data.called("test")
+        logits = self.predict(state, x)
         return {
             "confusion": pictures.confusion(logits, labels, self._data.names, part),
             "calibration": pictures.calibration(logits, labels, part),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.errors import UsageError
+from populace.supervised import arrays
 from populace.supervised.arrays import check_features, check_labels, check_targets, moments, split
 
 Pair = tuple[Any, Any]
@@ -22,12 +23,15 @@ class Data(eqx.Module):
     final evaluation, and nothing is chosen by it.
 
     Attributes:
-        x: training and validation examples, (N, ...), uint8 or float32.
-        y: labels (N,) int32, or targets (N, K) float32.
+        x: training and validation examples, (N, ...), uint8 or float32, less `origin`.
+        y: labels (N,) int32, or targets (N, K) float32, less `y_origin`.
         train: rows to train on.
         validation: rows to choose by.
-        test_x: test examples, or None.
+        test_x: test examples as `x` has them, or None.
         test_y: what they are, or None.
+        origin: taken off examples in float64, before float32 would make close values equal that lie far
+            from zero; 0 where there are none of these.
+        y_origin: the same of targets.
         mean: taken off every example; over the training rows.
         deviation: every example is divided by it; over the training rows.
         y_mean: mean of the training targets, (K,), or 0 for classes.
@@ -43,6 +47,8 @@ class Data(eqx.Module):
     validation: Any
     test_x: Any
     test_y: Any
+    origin: Any
+    y_origin: Any
     mean: Any
     deviation: Any
     y_mean: Any
@@ -138,10 +144,13 @@ class Data(eqx.Module):
             x, y = np.concatenate([x, more_x]), np.concatenate([y, more_y])
         if not len(rows):
             raise UsageError(f"validation {validation:g} leaves no example to train on of {len(x)}")
-        mean, deviation = moments(x, rows, standardise)
-        y_mean, y_deviation = moments(y, rows, "feature" if labels is None else "none")
+        x, test_x, origin, mean, deviation = _standard("x", x, test_x, rows, standardise)
+        y_origin, y_mean, y_deviation = np.zeros((), np.float32), *moments(y, rows, "none")
+        if labels is None:
+            y, test_y, y_origin, y_mean, y_deviation = _standard("y", y, test_y, rows, "feature")
         return cls(
-            x, y, rows, held, test_x, test_y, mean, deviation, y_mean, y_deviation, outputs, names
+            x, y, rows, held, test_x, test_y, origin, y_origin, mean, deviation, y_mean, y_deviation,
+            outputs, names,
         )  # fmt: skip
 
     @property
@@ -149,8 +158,20 @@ class Data(eqx.Module):
         """Shape of one example."""
         return tuple(self.x.shape[1:])
 
+    def keep(self, x: Any) -> np.ndarray:
+        """Return raw examples as `x` has them.
+
+        Raises:
+            UsageError: examples of another shape, or a row with what they must not hold; says which row.
+
+        """
+        found = check_features("x", x, least=0)
+        if found.shape[1:] != self.shape:
+            raise UsageError(f"x has examples of shape {found.shape[1:]}; expected {self.shape}")
+        return arrays.kept(found, self.origin)
+
     def inputs(self, x: jax.Array) -> jax.Array:
-        """Return examples as the network sees them: float32, standardised."""
+        """Return examples of `x` as the network sees them: float32, standardised."""
         return (x.astype(jnp.float32) - self.mean) / self.deviation
 
     def part(self, which: str) -> tuple[Any, Any, Any]:
@@ -158,11 +179,37 @@ class Data(eqx.Module):
 
         Where there is no test part it is the validation part, where none of that either the training part.
         """
-        if which == "test" and self.test_x is not None:
+        name = self.called(which)
+        if name == "test":
             return self.test_x, self.test_y, np.arange(len(self.test_x), dtype=np.int32)
-        if which != "train" and len(self.validation):
-            return self.x, self.y, self.validation
-        return self.x, self.y, self.train
+        return self.x, self.y, self.validation if name == "validation" else self.train
+
+    def called(self, which: str) -> str:
+        """Return what a part really is: `training`, `validation`, or `test`; see `part`."""
+        if which == "test" and self.test_x is not None:
+            return "test"
+        return "validation" if which != "train" and len(self.validation) else "training"
+
+    def examples(self, which: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return (x, y) of a part as they were given: raw examples, and labels or targets."""
+        x, y, rows = (np.asarray(a) for a in self.part(which))
+        return restored(x[rows], self.origin), restored(y[rows], self.y_origin)
+
+
+def restored(values: Any, origin: Any) -> Any:
+    """Return values with their origin added again: in float64, where there is one."""
+    origin = np.asarray(origin, np.float64)
+    return np.asarray(values, np.float64) + origin if origin.any() else values
+
+
+def _standard(
+    name: str, x: np.ndarray, test: np.ndarray | None, rows: np.ndarray, how: str
+) -> tuple[Any, ...]:
+    """Return values and test values as they are kept, then origin, mean and deviation."""
+    origin = arrays.origin(x, rows, how)
+    arrays.warn_of_loss(name, x, origin, how)
+    x, test = arrays.kept(x, origin), None if test is None else arrays.kept(test, origin)
+    return x, test, origin, *moments(x, rows, how)
 
 
 def _pair(name: str, pair: Any, x: np.ndarray, check: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -171,4 +218,5 @@ def _pair(name: str, pair: Any, x: np.ndarray, check: Any) -> tuple[np.ndarray, 
     other = check_features(f"{name} x", pair[0])
     if other.shape[1:] != x.shape[1:]:
         raise UsageError(f"{name} x has examples of shape {other.shape[1:]}; those of x have {x.shape[1:]}")
-    return other.astype(x.dtype, copy=False), check(f"{name} y", pair[1], len(other))
+    other = other.astype(np.uint8, copy=False) if x.dtype == np.uint8 else other
+    return other, check(f"{name} y", pair[1], len(other))

@@ -24,11 +24,14 @@ from populace.nn import stack
 from populace.population import sweep
 from populace.settings import plain
 from populace.strategy import check as check_strategy
+from populace.supervised.arrays import check_features, kept
 from populace.supervised.classifier import Classifier
 from populace.supervised.data import Data
 from populace.supervised.networks import MLP, Network
 from populace.supervised.regressor import Regressor
 from populace.supervised.supervised import Supervised
+
+_PRECISE = (np.float64, np.float32)  # data is made float32 once it is centred
 
 
 class _Classifier(Classifier):
@@ -90,7 +93,7 @@ class _Estimator(BaseEstimator):
         # A member that stopped early stands `patience` epochs past its best.
         model = cohort.best.model if self.patience else cohort.program.snapshot(cohort.state())
         self.weights_ = [np.asarray(leaf)[:members] for leaf in jax.tree.leaves(model)]
-        self.mean_, self.deviation_ = data.mean, data.deviation
+        self.origin_, self.mean_, self.deviation_ = data.origin, data.mean, data.deviation
         self.outputs_, self.n_iter_ = data.outputs, steps
 
     def _whole(self, name: str) -> int:
@@ -105,7 +108,8 @@ class _Estimator(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """Return every member's outputs, (members, N, outputs)."""
         check_is_fitted(self)
-        X = np.asarray(validate_data(self, X, reset=False, dtype=np.float32))
+        X = np.asarray(validate_data(self, X, reset=False, dtype=_PRECISE))
+        X = kept(check_features("X", X), self.origin_)
         plan: Network = self.network or MLP()
         shape = (X.shape[1],)
         model = eqx.filter_eval_shape(lambda: plan.build(shape, self.outputs_, key=jax.random.key(0)))
@@ -121,7 +125,7 @@ class _Estimator(BaseEstimator):
 
 
 def _checked(estimator: Any, X: Any, y: Any, **how: Any) -> tuple[np.ndarray, np.ndarray]:
-    X, y = validate_data(estimator, X, y, dtype=np.float32, **how)
+    X, y = validate_data(estimator, X, y, dtype=_PRECISE, **how)
     return np.asarray(X), np.asarray(y)
 
 
@@ -183,7 +187,8 @@ class PopulationRegressor(RegressorMixin, _Estimator):
         X, y = _checked(self, X, y, multi_output=True, y_numeric=True)
         self.flat_ = np.ndim(y) == 1
         data = Data.of_numbers(X, y, validation=self.validation)
-        self.y_mean_, self.y_deviation_ = data.y_mean, data.y_deviation
+        self.y_mean_ = data.y_mean.astype(np.float64) + data.y_origin
+        self.y_deviation_ = data.y_deviation
         self._train(_Regressor, data)
         return self
 

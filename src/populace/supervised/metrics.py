@@ -63,9 +63,9 @@ def r2(squared_error: Array, targets: Array) -> jax.Array:
 
     Args:
         squared_error: summed over examples, shape (K,).
-        targets: shape (N, K); an output that is constant gives 0 as R2, or 1 where it is met exactly.
+        targets: shape (N, K); an output that is constant gives 0 as R2: there is nothing to explain.
 
     """
     spread = jnp.sum((targets - jnp.mean(targets, 0)) ** 2, axis=0)
     known = 1 - squared_error / jnp.where(spread > 0, spread, 1.0)
-    return jnp.mean(jnp.where(spread > 0, known, jnp.where(squared_error > 0, 0.0, 1.0)))
+    return jnp.mean(jnp.where(spread > 0, known, 0.0))

@@ -48,15 +48,14 @@ class Regressor(Supervised):
         }
 
     def finish(self, outputs: jax.Array) -> jax.Array:
-        """Return outputs in the units of y."""
+        """Return outputs in the units of the data's y."""
         return outputs * self._data.y_deviation + self._data.y_mean
 
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
-        """Return predictions against targets, on the test part."""
+        """Return predictions against targets, on the test part, or what stands for it."""
         del key
         from populace.supervised import pictures
 
-        x, y, rows = self._data.part("test")
-        predicted = np.asarray(self.predict(state, np.asarray(x)[rows]))
-        part = "test" if self._data.test_x is not None else "validation"
-        return {"predictions": pictures.predictions(predicted, np.asarray(y)[rows], part)}
+        (x, y), part = self._data.examples("test"), self._data.called("test")
+        predicted = np.asarray(self.predict(state, x))
+        return {"predictions": pictures.predictions(predicted, y, part)}

@@ -14,7 +14,7 @@ from populace.learner import Learner, Mean, Metrics
 from populace.nn import stack
 from populace.nn.buffer import trainable
 from populace.settings import setting
-from populace.supervised.data import Data
+from populace.supervised.data import Data, restored
 from populace.supervised.networks import MLP, Network
 from populace.supervised.optimiser import Adam, Constant, Optimiser, Schedule, descend
 
@@ -198,24 +198,25 @@ class Supervised(Learner):
     def examined(self, episodes: int) -> str:
         """Return in words which examples the final evaluation looks at."""
         del episodes
-        x, _, rows = self._data.part("test")
-        if self._data.test_x is not None:
-            return f"the {len(x):,} test examples"
-        part = "validation" if len(self._data.validation) else "training"
-        return f"the {len(rows):,} {part} examples again, since there is no test part"
+        part, (_, _, rows) = self._data.called("test"), self._data.part("test")
+        again = "" if part == "test" else " again, since there is no test part"
+        return f"the {len(rows):,} {part} examples{again}"
 
-    def predict(self, model: Any, x: Any) -> jax.Array:
-        """Return a network's outputs for raw examples (N, ...), in batches: logits, or numbers."""
+    def predict(self, model: Any, x: Any) -> jax.Array | np.ndarray:
+        """Return a network's outputs for raw examples (N, ...), in batches: logits, or numbers.
+
+        Raises:
+            UsageError: examples of another shape, or a row with NaN or infinity.
+
+        """
         data = self._data
-        x = np.asarray(x)
-        if x.shape[1:] != data.shape:
-            raise UsageError(f"x has examples of shape {x.shape[1:]}; expected {data.shape}")
+        x = data.keep(x)
         parts = np.array_split(x, max(1, -(-len(x) // self.evaluation_batch)))
         outputs = [stack.use(model, data.inputs(jnp.asarray(part))) for part in parts]
-        return self.finish(jnp.concatenate(outputs))
+        return restored(self.finish(jnp.concatenate(outputs)), data.y_origin)
 
     def finish(self, outputs: jax.Array) -> jax.Array:
-        """Return a network's outputs in the units of y; by default as they are."""
+        """Return a network's outputs in the units of the data's y; by default as they are."""
         return outputs
 
     def check(self) -> None:
@@ -227,7 +228,13 @@ class Supervised(Learner):
             raise UsageError("early stopping (patience) needs validation examples; the data has none")
         network = eqx.filter_eval_shape(lambda: self.build(jax.random.key(0)))
         example = jax.ShapeDtypeStruct((1, *data.shape), jnp.float32)
-        found = eqx.filter_eval_shape(stack.use, network, example)
+        try:
+            found = eqx.filter_eval_shape(stack.use, network, example)
+        except UsageError:
+            raise
+        except (TypeError, ValueError) as error:  # what JAX says of shapes names neither network nor data
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"the network does not take examples of shape {data.shape}: {reason}") from error
         shape = getattr(found, "shape", None)
         if shape != (1, data.outputs):
             got = f"an output of shape {shape[1:]}" if shape else f"a {type(found).__name__}"
