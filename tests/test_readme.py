@@ -79,3 +79,13 @@ def test_links_between_the_pages_lead_somewhere() -> None:
         if "://" not in link and not (page.parent / link).exists()
     ]
     assert not broken, broken
+
+
+def test_every_page_that_the_code_names_is_there() -> None:
+    files = (p for p in (ROOT / "src").rglob("*") if p.suffix in (".py", ".toml", ".cc", ".h"))
+    named = {
+        (path, page) for path in files for page in re.findall(r"docs/[\w/-]+\.md", path.read_text("utf-8"))
+    }
+    assert named
+    missing = [f"{path}: {page}" for path, page in sorted(named) if not (ROOT / page).is_file()]
+    assert not missing, missing

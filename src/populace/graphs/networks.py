@@ -96,7 +96,7 @@ class NodePlan(Settings):
     """A plan of a network over nodes; [`build`][populace.graphs.networks.NodePlan.build] makes one."""
 
     normalisation: str = setting(
-        "symmetric", choices=NORMALISATIONS, help="matrix of the graph; docs/algorithms/gcn.md names them"
+        "symmetric", choices=NORMALISATIONS, help="matrix of the graph; docs/graphs.md#matrices names them"
     )
     hidden: tuple[int, ...] = setting((16,), low=1, help="features of each hidden layer, per head")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
