@@ -13,6 +13,8 @@ from populace.analysis import draw
 from populace.analysis.gradient_flow import Flow, analytic_bound, scientific, through_depth, through_time
 from populace.analysis.spectrum import golub_kahan
 from populace.errors import UsageError
+from populace.nn.arcs import Arcs
+from populace.nn.graph_attention import GATConv
 
 
 class Linear(eqx.Module):
@@ -277,6 +279,36 @@ def test_picture_of_a_gradient_that_died():
     assert draw.flow(through_depth([Linear([[0.0]])] * 3, jnp.ones(1))).shape[2] == 3
 
 
+# -- links that only have a derivative in reverse --------------------------------------------------------
+
+
+@jax.custom_vjp
+def halved(x):
+    return 0.5 * x
+
+
+halved.defvjp(lambda x: (0.5 * x, None), lambda _, g: (0.5 * g,))
+
+
+def test_links_without_forward_mode_are_followed_in_reverse():
+    for flow in (through_depth([halved] * 3, jnp.ones(2)), through_time(halved, jnp.ones(2), steps=3)):
+        np.testing.assert_allclose(flow.log_values, np.log10(0.5) * np.array([[1, 1], [2, 2], [3, 3]]), 1e-6)
+
+
+def test_graph_attention_is_followed_through_depth():
+    arcs, _ = Arcs.of([0, 1, 2, 0, 1, 2], [1, 2, 0, 0, 1, 2], (3, 3))
+    convs = [GATConv(2, 2, key=jax.random.key(i)) for i in range(3)]
+    layers = [lambda x, conv=conv: conv(x, arcs) for conv in convs]
+    x = jax.random.normal(jax.random.key(9), (3, 2))
+    product, found = np.eye(6), through_depth(layers, x).log_values
+    for layer, values in zip(layers, found):
+        # Central differences: a derivative that shares no code with the one of the layer.
+        steps = 1e-2 * jnp.eye(6).reshape(6, 3, 2)
+        rows = [(layer(x + step) - layer(x - step)).ravel() / 2e-2 for step in steps]
+        product, x = np.stack(rows, axis=1) @ product, layer(x)
+        np.testing.assert_allclose(10.0 ** values[:3], np.linalg.svd(product)[1][:3], rtol=2e-2)
+
+
 # -- bad input -----------------------------------------------------------------------------------------
 
 
@@ -296,6 +328,8 @@ def test_picture_of_a_gradient_that_died():
         (lambda: through_time(jnp.add, jnp.ones(2), (jnp.ones(3), jnp.ones(4))), r"\[3, 4\] steps"),
         (lambda: through_time(jnp.sum, jnp.ones(2), steps=3), r"float32\[\], expected .* float32\[2\]"),
         (lambda: through_time(lambda s: 1e30 * s, jnp.ones(2), steps=3), "the last state holds NaN or inf"),
+        (lambda: through_depth([jnp.tanh, *[halved] * 2], jnp.ones(200)), "layer 1 .* pass method='exact'"),
+        (lambda: through_time(halved, jnp.ones(2), steps=3, method="iterative"), "the step can only be"),
         (lambda: analytic_bound([np.eye(2)], "sigmod"), "did you mean 'sigmoid'"),
         (lambda: analytic_bound([np.eye(2), np.ones((2, 2, 2))]), "weight 1 has shape"),
     ],

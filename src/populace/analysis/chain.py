@@ -52,7 +52,8 @@ class Depth:
     def push(self, v: Any, links: int) -> Any:
         """Return the scaled `J_links v`, by forward mode: O(links) layer calls."""
         for i in range(links):
-            v = _push(self.layers[i], self.states[i], v, jnp.asarray(10.0 ** -self.log_scales[i]))
+            factor = jnp.asarray(10.0 ** -self.log_scales[i])
+            v = _forward(f"layer {i}", _push, self.layers[i], self.states[i], v, factor)
         return v
 
     def pull(self, u: Any, links: int) -> Any:
@@ -63,7 +64,7 @@ class Depth:
 
     def dense(self, link: int) -> np.ndarray:
         """Return the Jacobian of one layer, shape (out, in)."""
-        return np.asarray(_dense(self.layers[link], self.states[link]), np.float64)
+        return _jacobian(_dense, self.layers[link], self.states[link])
 
 
 class Time:
@@ -88,7 +89,8 @@ class Time:
 
     def push(self, v: Any, links: int) -> Any:
         """Return the scaled `J_links v`, by forward mode: O(links) steps."""
-        return _push_steps(self.step, self.states, self.inputs, v, self._factors, jnp.asarray(links))
+        given = self.states, self.inputs, v, self._factors, jnp.asarray(links)
+        return _forward("the step", _push_steps, self.step, *given)
 
     def pull(self, u: Any, links: int) -> Any:
         """Return the scaled `J_links^T u`, by reverse mode: O(links) steps."""
@@ -96,7 +98,7 @@ class Time:
 
     def dense(self, link: int) -> np.ndarray:
         """Return the Jacobian of one step, shape (state, state)."""
-        return np.asarray(_dense_step(self.step, self.states, self.inputs, jnp.asarray(link)), np.float64)
+        return _jacobian(_dense_step, self.step, self.states, self.inputs, jnp.asarray(link))
 
     @property
     def _factors(self) -> Any:
@@ -126,9 +128,9 @@ _push, _pull = eqx.filter_jit(_jvp), eqx.filter_jit(_vjp)
 
 
 @eqx.filter_jit
-def _dense(link: Callable[[Any], Any], x: Any) -> Any:
+def _dense(jacobian: Any, link: Callable[[Any], Any], x: Any) -> Any:
     f, flat = _flat(link, x)
-    return jax.jacfwd(f)(flat)
+    return jacobian(f)(flat)
 
 
 @eqx.filter_jit
@@ -164,9 +166,38 @@ def _pull_steps(step: Any, states: Any, inputs: Any, u: Any, factors: Any, links
 
 
 @eqx.filter_jit
-def _dense_step(step: Any, states: Any, inputs: Any, t: Any) -> Any:
+def _dense_step(jacobian: Any, step: Any, states: Any, inputs: Any, t: Any) -> Any:
     f, flat = _flat(*_at(step, states, inputs, t))
-    return jax.jacfwd(f)(flat)
+    return jacobian(f)(flat)
+
+
+def _jacobian(dense: Callable[..., Any], *given: Any) -> np.ndarray:
+    """Return a dense Jacobian, by forward mode, or by reverse mode where a link has no other derivative."""
+    try:
+        found = dense(jax.jacfwd, *given)
+    except TypeError as error:
+        if not _is_reverse_only(error):
+            raise
+        found = dense(jax.jacrev, *given)
+    return np.asarray(found, np.float64)
+
+
+def _forward(what: str, push: Callable[..., Any], *given: Any) -> Any:
+    """Return a product by forward mode; raise a `UsageError` where a link has no such derivative."""
+    try:
+        return push(*given)
+    except TypeError as error:
+        if not _is_reverse_only(error):
+            raise
+        raise UsageError(
+            f"gradient flow: {what} can only be differentiated in reverse (jax.custom_vjp), and "
+            "method='iterative' needs forward mode too; pass method='exact'"
+        ) from None
+
+
+def _is_reverse_only(error: TypeError) -> bool:
+    """Return whether JAX says that a function has a `custom_vjp`, and so no forward mode."""
+    return "forward-mode autodiff (jvp) to a custom_vjp" in str(error)
 
 
 def _floats(x: Any, what: str) -> Any:

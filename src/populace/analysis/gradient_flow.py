@@ -115,7 +115,8 @@ def through_depth(
             `auto`: exact where no activation has more than 128 numbers.
 
     Raises:
-        UsageError: fewer than 3 layers, what is not floats, NaN or infinity, a bound of another length.
+        UsageError: fewer than 3 layers, what is not floats, NaN or infinity, a bound of another length;
+            iterative, and a layer that can only be differentiated in reverse.
 
     """
     if len(layers) < 3:
@@ -146,7 +147,8 @@ def through_time(
 
     Raises:
         UsageError: fewer than 3 steps, neither or both of inputs and steps, a step that changes the
-            state's shape, what is not floats, NaN or infinity, a bound of another length.
+            state's shape, what is not floats, NaN or infinity, a bound of another length;
+            iterative, and a step that can only be differentiated in reverse.
 
     """
     if (inputs is None) == (steps is None):
