@@ -12,6 +12,8 @@ from scipy import sparse
 
 from populace.errors import RunError, UsageError
 from populace.graphs import Graph, convert, karate
+from populace.graphs.node_classifier import NodeClassifier
+from populace.graphs.text_tables import table
 
 EDGES = [(0, 1), (1, 2), (3, 3)]
 MATRIX = np.array([[0, 2, 0], [2, 0, 0.5], [0, 0.5, 1]])
@@ -57,10 +59,12 @@ def test_text_is_read_with_any_separator(separator: str, header: bool, tmp_path:
         ("a,b\n0,1\n1,x\n", "has in line 3 '1,x', expected numbers"),
         ("0,1\n\n1,2,3\n", "has 3 columns in line 3, 2 in the others"),
         ("0,1\n1,\n", "has in line 2 '1,'"),
-        ("0,1\n1,2.5\n", "edge 2: nodes are whole numbers from 0, got 1, 2.5"),
-        ("0,1\n-1,2\n", "edge 2: .* got -1, 2"),
+        ("u,v\n0,1\n\n1,2.5\n", "target in line 4 of .*edges.csv' must be a whole number, got 2.5"),
+        ("# u,v\n0,1\n-1,2\n", "source in line 3 of .* is -1; nodes are numbered 0 to 2"),
+        ("0,1\n0,99999999999\n", "target in line 2 of .* is 99999999999; nodes are numbered 0 to 2147483646"),
+        ("0,1\n0,inf\n", "target in line 2 of .* must be a whole number, got inf"),
         ("0\n1\n", "has 1 columns in line 1, expected 2 or 3"),
-        ("0,1,1\n1,2,nan\n", "weight of arc 1 is nan"),
+        ("0,1,1\n\n1,2,nan\n", "weight in line 3 of .*edges.csv' is nan"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number(text: str, message: str, tmp_path: Path) -> None:
@@ -68,6 +72,37 @@ def test_a_bad_line_is_named_by_its_number(text: str, message: str, tmp_path: Pa
     path.write_text(text)
     with pytest.raises(UsageError, match=message):
         convert.from_csv(path)
+
+
+@pytest.mark.parametrize("nodes", [None, 6])
+@pytest.mark.parametrize("directed", [True, False])
+def test_an_edge_is_checked_as_it_was_given(nodes: int | None, directed: bool, tmp_path: Path) -> None:
+    beyond = 2**40 if nodes is None else 6
+    last = 2147483646 if nodes is None else 5
+    edges = [(0, 1), (1, 2), (0, beyond)]
+    with pytest.raises(UsageError, match=f"target of edge 2 is {beyond}; nodes are numbered 0 to {last}"):
+        convert.from_edges(edges, directed=directed, nodes=nodes)
+    with pytest.raises(UsageError, match="weight of edge 1 is nan"):
+        convert.from_edges(edges[:2], weight=[1.0, np.nan], directed=directed, nodes=nodes)
+    path = tmp_path / "edges.csv"
+    path.write_text("0 1\n\n1 2\n" + f"{beyond} 0\n")
+    with pytest.raises(UsageError, match=f"source in line 4 of .* is {beyond}; nodes .* 0 to {last}"):
+        convert.from_csv(path, directed=directed, nodes=nodes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"0","1"\n',
+        "# comment\n0,1\n",
+        "% of, all; sorts\n\n  # more\n0 1\n",
+        "# from, to\nfrom\tto\n'0'\t'1'\n",
+    ],
+)
+def test_comments_are_passed_over_and_quoted_numbers_are_numbers(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "edges.csv"
+    path.write_text(text)
+    assert arcs(convert.from_csv(path, directed=True)) == [(0, 1, 1.0)]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -78,12 +113,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_packed_text_and_gaps(tmp_path: Path) -> None:
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(b"1,\n,2\n"))
-    np.testing.assert_array_equal(convert.table(path, gaps=True), [[1, np.nan], [np.nan, 2]])
+    np.testing.assert_array_equal(table(path, gaps=True), [[1, np.nan], [np.nan, 2]])
     with pytest.raises(RunError, match="line 1"):
-        convert.table(path)
+        table(path)
     path.write_bytes(gzip.compress(b"1,2\n" * 1000)[:-12])
     with pytest.raises(RunError, match="cannot be read"):
-        convert.table(path)
+        table(path)
 
 
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "dia", "bsr", "dense"])
@@ -104,6 +139,47 @@ def test_entry_u_v_is_the_arc_from_u_to_v_everywhere() -> None:
     assert arcs(convert.from_coo([0], [1])) == [(0, 1, 1.0)]
     np.testing.assert_array_equal(convert.to_scipy(graph).toarray(), matrix)
     np.testing.assert_array_equal(nx.to_numpy_array(convert.to_networkx(graph)), matrix)
+
+
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_a_matrix_with_other_weights_back_is_directed(repeat: int) -> None:
+    matrix = np.array([[0, 2.0, 0], [3.0, 0, 1], [0, 1, 0]])
+    graph = convert.from_scipy(matrix)
+    assert graph.directed
+    np.testing.assert_array_equal(nx.to_numpy_array(convert.to_networkx(graph)), matrix)
+    ends = [[0, 1] * repeat, [1, 0] * repeat]
+    # Repeated arcs are the same set in both directions, whichever of them comes first.
+    assert convert.from_edge_index(ends, [1.0, 2.0] * repeat).directed
+    assert not convert.from_edge_index(ends, [1.0, 1.0, 2.0, 2.0][: 2 * repeat]).directed
+    assert not convert.from_edge_index([[0, 0, 1, 1], [1, 1, 0, 0]], [1.0, 2.0, 2.0, 1.0]).directed
+
+
+def test_a_matrix_of_half_precision_is_taken() -> None:
+    assert arcs(convert.from_scipy(MATRIX.astype(np.float16))) == arcs(convert.from_scipy(MATRIX))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: convert.from_scipy(MATRIX.astype(object)), "holds real numbers, got object; convert it"),
+        (lambda: convert.from_scipy([[0, 1], [1]]), "rows of an adjacency matrix are lists of different"),
+        (
+            lambda: convert.from_networkx([(0, 1)]),
+            "takes a graph of NetworkX, got list; pairs go to from_edges",
+        ),
+        (lambda: convert.from_edges([(0, 1), (1,)]), "edges are lists of different lengths"),
+        (lambda: convert.from_coo([[0], [1, 2]], [0, 1]), "arcs are lists of different lengths"),
+        (lambda: convert.from_edge_index([[0, 1], [1]]), "lists of different lengths"),
+        (lambda: convert.from_edges([(0, 1)], x=[[1], [1, 2]]), "features are lists of different lengths"),
+        (lambda: Graph.of([0], [1], x=[[1], [1, 2]]), "features are lists of different lengths"),
+        (lambda: Graph.of([0], [1], y=3), r"labels have shape \(\), expected a row for each node"),
+        (lambda: NodeClassifier.of(nx.path_graph(2)), "got Graph; convert it .* convert.from_networkx"),  # pyright: ignore
+    ],
+)
+def test_what_cannot_be_converted_is_one_clear_line(call: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
+        call()
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("matrix", [np.ones((2, 3)), np.ones(3), "text"])
@@ -140,6 +216,11 @@ def test_attributes_of_nodes_are_features_and_labels() -> None:
     assert (graph.y.tolist(), graph.names) == ([0, 1, 0], ("x", "y"))
     with pytest.raises(UsageError, match="node 0 has no attribute 'colour'"):
         convert.from_networkx(theirs, label="colour")
+    nx.set_node_attributes(theirs, {0: [1], 1: [1, 2], 2: [3]}, "ragged")
+    with pytest.raises(UsageError, match="attributes 'ragged' of the nodes are lists of different lengths"):
+        convert.from_networkx(theirs, features="ragged")
+    with pytest.raises(UsageError, match=r"'ragged' of the nodes does not name classes .unhashable"):
+        convert.from_networkx(theirs, label="ragged")
 
 
 class Tensor:

@@ -4,7 +4,7 @@ Everywhere an edge (u, v) is an arc with source u and target v, and entry [u, v]
 an undirected edge is two arcs. `parts` are the other arguments of `Graph.of`: nodes, x, y, train, names...
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import numpy as np
 from scipy import sparse
 
 from populace.errors import PopulaceError, UsageError
+from populace.graphs.checks import checked_weights, count_nodes
 from populace.graphs.graph import Graph
-from populace.graphs.text_tables import table
-from populace.nn.arcs import is_symmetric, repeated
+from populace.graphs.text_tables import numbered
+from populace.nn.arcs import checked_ends, is_symmetric, plain, repeated
 
 
 def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **parts: Any) -> Graph:
@@ -32,23 +33,12 @@ def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **part
         UsageError: pairs that are none, or what `Graph.of` does not take.
 
     """
-    pairs = np.asarray(edges)
+    pairs = plain("edges", edges)
     if pairs.size == 0:
         pairs = np.zeros((0, 2), np.int32)
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         raise UsageError(f"edges must be pairs of nodes, (E, 2), got {pairs.shape}; pass weights as weight=")
-    sources, targets = pairs.T
-    if not directed:
-        other = sources != targets
-        sources, targets = np.append(sources, targets[other]), np.append(targets, sources[other])
-        if weight is not None:
-            given = np.asarray(weight)
-            if given.shape != (len(pairs),):
-                raise UsageError(
-                    f"weights have shape {given.shape}, expected ({len(pairs)},), one for each edge"
-                )
-            weight = np.append(given, given[other])
-    return Graph.of(sources, targets, weight=weight, directed=directed, **parts)
+    return _from_pairs(pairs, weight, directed, "of edge {}".format, parts)
 
 
 def from_csv(path: str | Path, *, directed: bool = False, **parts: Any) -> Graph:
@@ -62,25 +52,27 @@ def from_csv(path: str | Path, *, directed: bool = False, **parts: Any) -> Graph
 
     """
     try:
-        values = table(path, columns=(2, 3))
-        edges = values[:, :2]
-        wrong = np.flatnonzero((edges != np.rint(edges)).any(axis=1) | (edges < 0).any(axis=1))
-        if wrong.size:
-            bad = ", ".join(f"{v:g}" for v in edges[wrong[0]])
-            raise UsageError(f"'{path}', edge {wrong[0] + 1}: nodes are whole numbers from 0, got {bad}")
+        values, lines = numbered(path, columns=(2, 3))
     except PopulaceError as error:
         raise UsageError(str(error).partition("; replace it, or")[0]) from None
     weight = values[:, 2] if values.shape[1] == 3 else None
     parts.setdefault("name", Path(path).stem)
-    return from_edges(edges.astype(np.int64), weight=weight, directed=directed, **parts)
+
+    def where(row: int) -> str:
+        return f"in line {lines[row]} of '{path}'"
+
+    return _from_pairs(values[:, :2], weight, directed, where, parts)
 
 
 def from_coo(
     sources: Any, targets: Any, weight: Any = None, *, directed: bool | None = None, **parts: Any
 ) -> Graph:
-    """Return the graph of arcs as they are; undirected, unless one says, if each has its reverse."""
+    """Return the graph of arcs as they are.
+
+    Unless one says, it is undirected if each arc has its reverse, of the same weight.
+    """
     graph = Graph.of(sources, targets, weight=weight, directed=directed is not False, **parts)
-    if directed is None and is_symmetric(graph.arcs):
+    if directed is None and is_symmetric(graph.arcs, graph.weight):
         return graph.undirected()
     return graph
 
@@ -89,19 +81,20 @@ def from_scipy(matrix: Any, *, directed: bool | None = None, **parts: Any) -> Gr
     """Return the graph of an adjacency matrix, SciPy sparse in any form, or dense.
 
     What is stored is an arc, and its value the weight; where all are 1 there are no weights. Of a dense
-    matrix all that is not 0 is stored.
+    matrix all that is not 0 is stored. It is undirected, unless one says, if the matrix is symmetric.
 
     Raises:
-        UsageError: a matrix that is not square, or holds NaN.
+        UsageError: a matrix that is not square, or holds NaN, or what is no number.
 
     """
-    try:
-        coo: Any = sparse.coo_array(matrix)
-    except (TypeError, ValueError):
-        raise UsageError(f"no adjacency matrix can be made of {type(matrix).__name__}") from None
+    given = matrix if sparse.issparse(matrix) else plain("rows of an adjacency matrix", matrix)
+    if given.dtype.kind not in "biuf":
+        raise UsageError(f"an adjacency matrix holds real numbers, got {given.dtype}; convert it to float")
+    # SciPy has no sparse matrices of half precision.
+    coo: Any = sparse.coo_array(given.astype(np.float32) if given.dtype == np.float16 else given)
     if coo.ndim != 2 or coo.shape[0] != coo.shape[1]:
         raise UsageError(f"an adjacency matrix must be square, got {coo.shape}")
-    weight = None if coo.data.dtype.kind in "biuf" and (coo.data == 1).all() else coo.data
+    weight = None if (coo.data == 1).all() else coo.data
     sources, targets = coo.coords
     return from_coo(sources, targets, weight, directed=directed, **{"nodes": coo.shape[0]} | parts)
 
@@ -121,20 +114,28 @@ def from_networkx(
         parts: what else is known; see `Graph.of`.
 
     Raises:
-        UsageError: a node has no such attribute.
+        UsageError: no graph of NetworkX; a node without such an attribute, or with one that does not do.
 
     """
+    if not isinstance(graph, nx.Graph):  # the other three kinds are too
+        got = type(graph).__name__
+        raise UsageError(f"from_networkx takes a graph of NetworkX, got {got}; pairs go to from_edges")
     number: dict[Hashable, int] = {node: i for i, node in enumerate(graph.nodes)}
     edges = [(number[u], number[v]) for u, v in graph.edges()]
     weights = [w for _, _, w in graph.edges(data=weight)]
     given = None if all(w is None for w in weights) else [1.0 if w is None else w for w in weights]
     if features is not None:
         names = [features] if isinstance(features, str) else list(features)
-        columns = [np.asarray(_attributes(graph, name)).reshape(len(number), -1) for name in names]
-        parts["x"] = np.concatenate(columns, axis=1)
+        columns = [plain(f"attributes '{name}' of the nodes", _attributes(graph, name)) for name in names]
+        parts["x"] = np.concatenate([c.reshape(len(c), -1 if c.size else 0) for c in columns], axis=1)
     if label is not None:
         values = _attributes(graph, label)
-        classes = sorted(set(values), key=lambda value: (str(type(value)), value))
+        try:
+            classes = sorted(set(values), key=lambda value: (str(type(value)), value))
+        except TypeError as error:
+            raise UsageError(
+                f"attribute '{label}' of the nodes does not name classes ({error}); make it numbers or texts"
+            ) from None
         parts["y"] = np.array([classes.index(value) for value in values], np.int32)
         parts.setdefault("names", tuple(map(str, classes)))
     parts = {"nodes": len(number), "name": graph.name or "graph"} | parts
@@ -224,7 +225,22 @@ def array(value: Any) -> np.ndarray:
     """Return an array, or a tensor of PyTorch, as NumPy's."""
     for step in ("detach", "cpu"):
         value = getattr(value, step)() if hasattr(value, step) else value
-    return np.asarray(value)
+    return plain("rows of an array", value)
+
+
+def _from_pairs(
+    pairs: np.ndarray, weight: Any, directed: bool, where: Callable[[int], str], parts: dict[str, Any]
+) -> Graph:
+    """Return the graph of edges (E, 2), checked before they are doubled: an error names the edge as given."""
+    nodes = count_nodes(parts.get("nodes"), parts.get("x"), parts.get("y"), pairs)
+    sources, targets = (checked_ends(*end, nodes, where) for end in zip(("source", "target"), pairs.T))
+    weight = checked_weights(weight, len(pairs), "edge", where)
+    if not directed:
+        other = sources != targets
+        sources, targets = np.append(sources, targets[other]), np.append(targets, sources[other])
+        weight = None if weight is None else np.append(weight, weight[other])
+    parts = parts | {"nodes": nodes}
+    return Graph.of(sources, targets, weight=weight, directed=directed, **parts)
 
 
 def _attributes(graph: Any, name: str) -> list[Any]:

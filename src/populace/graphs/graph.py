@@ -10,6 +10,7 @@ from scipy import sparse
 
 from populace.errors import UsageError, unknown
 from populace.graphs import normalisation
+from populace.graphs.checks import checked_weights, count_nodes
 from populace.graphs.features import SparseFeatures
 from populace.graphs.labels import check_rows, labels_of, numbers, parts_of
 from populace.nn.arcs import Arcs, is_symmetric, repeated
@@ -71,15 +72,13 @@ class Graph(eqx.Module):
             UsageError: what does not fit together, or must not be; says which arc or node.
 
         """
-        if nodes is None:
-            nodes = next((np.shape(part)[0] for part in (_shaped(x), y) if part is not None), None)
-        if nodes is None:
-            ends = [np.asarray(a) for a in (sources, targets)]
-            nodes = max((int(a.max()) + 1 for a in ends if a.size and a.dtype.kind in "iuf"), default=0)
+        nodes = count_nodes(nodes, x, y, sources, targets)
         arcs, places = Arcs.of(sources, targets, (nodes, nodes))
         if not directed:
             _check_reverse(arcs, places)
-        graph = cls(arcs, _weights(weight, places), None, None, None, None, None, (), name, directed)
+        values = checked_weights(weight, len(places))
+        values = None if values is None else values[places]
+        graph = cls(arcs, values, None, None, None, None, None, (), name, directed)
         return graph.with_features(x).with_labels(y, names).with_split(train, validation, test)
 
     @property
@@ -210,23 +209,6 @@ def read_only(tree: Any) -> Any:
     for leaf in jax.tree.leaves(tree):
         leaf.flags.writeable = False
     return tree
-
-
-def _shaped(x: Any) -> Any:
-    """Return what tells the shape of features."""
-    return np.broadcast_to(0, x.shape) if hasattr(x, "shape") else x
-
-
-def _weights(weight: Any, places: np.ndarray) -> np.ndarray | None:
-    if weight is None:
-        return None
-    values = numbers("weights", weight)
-    if values.shape != (len(places),):
-        raise UsageError(f"weights have shape {values.shape}, expected ({len(places)},), one for each arc")
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if wrong.size:
-        raise UsageError(f"weight of arc {wrong[0]} is {values[wrong[0]]}; weights are finite numbers")
-    return values[places].astype(np.float32)
 
 
 def _check_reverse(arcs: Arcs, places: np.ndarray) -> None:

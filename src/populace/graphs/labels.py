@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from populace.errors import UsageError
+from populace.nn.arcs import plain
 
 PARTS = ("train", "validation", "test")
 
@@ -46,7 +47,7 @@ def parts_of(parts: tuple[Any, ...], rows: int, y: Any, name: str, what: str = "
 
 def numbers(what: str, values: Any) -> np.ndarray:
     """Return values as an array; raise a `UsageError` if they are no numbers."""
-    array = np.asarray(values)
+    array = plain(what, values)
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{what} must be numbers, got {array.dtype}")
     return array

@@ -95,6 +95,11 @@ class NodeClassifier(Learner):
     @classmethod
     def of(cls, graph: Graph, **settings: Any) -> Self:
         """Return a learner of a graph of the user's own, which is normalised as the network asks."""
+        if not isinstance(graph, Graph):
+            raise UsageError(
+                f"NodeClassifier.of takes a Graph of populace.graphs, got {type(graph).__name__}; "
+                "convert it first, such as with convert.from_networkx"
+            )
         learner = cls(**settings)
         return dataclasses.replace(learner, graph=_named(graph.normalised(learner.network.normalisation)))
 

@@ -8,12 +8,16 @@ The matrix with a row for each target, a column for each source and an entry for
 the sparse features of a bag of words are arcs from words to documents.
 """
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import equinox as eqx
 import numpy as np
 
 from populace.errors import UsageError
+
+MOST_NODES = 2**31 - 1
+"""As many as int32 can number, with their count."""
 
 
 class Rows(eqx.Module):
@@ -66,7 +70,7 @@ class Arcs(eqx.Module):
 
         """
         ends = [
-            _checked(name, ids, count)
+            checked_ends(name, ids, count)
             for name, ids, count in (("source", sources, size[1]), ("target", targets, size[0]))
         ]
         if len(ends[0]) != len(ends[1]):
@@ -89,21 +93,41 @@ class Arcs(eqx.Module):
         return len(self.sources)
 
 
-def _checked(name: str, ids: Any, count: int) -> np.ndarray:
-    """Return node numbers as (E,) int32."""
-    values = np.asarray(ids)
+def checked_ends(
+    name: str, ids: Any, count: int, where: Callable[[int], str] = "of arc {}".format
+) -> np.ndarray:
+    """Return node numbers as (E,) int32; raise a `UsageError` for what is none.
+
+    Args:
+        name: which end it is, `source` or `target`.
+        ids: (E,) whole numbers below `count`.
+        count: number of nodes.
+        where: what to call the place of a wrong number in the message.
+
+    """
+    values = plain(f"{name}s of arcs", ids)
     if values.ndim != 1:
         raise UsageError(f"{name}s of arcs must have shape (E,), got {values.shape}")
     if values.size and not np.issubdtype(values.dtype, np.integer):
         whole = np.issubdtype(values.dtype, np.floating) and np.isfinite(values) & (values == np.rint(values))
         if not np.all(whole):
             bad = int(np.argmin(whole)) if np.ndim(whole) else 0
-            raise UsageError(f"{name} of arc {bad} must be a whole number, got {values[bad]!r}")
+            got = values[bad : bad + 1].tolist()[0]
+            raise UsageError(f"{name} {where(bad)} must be a whole number, got {got!r}")
+    count = min(count, MOST_NODES)
     wrong = np.flatnonzero((values < 0) | (values >= count))
     if wrong.size:
         bad = int(wrong[0])
-        raise UsageError(f"{name} of arc {bad} is {values[bad]}; nodes are numbered 0 to {count - 1}")
+        raise UsageError(f"{name} {where(bad)} is {int(values[bad])}; nodes are numbered 0 to {count - 1}")
     return values.astype(np.int32)
+
+
+def plain(what: str, values: Any) -> np.ndarray:
+    """Return values as an array; raise a `UsageError` where lists within them differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise UsageError(f"{what} are lists of different lengths; give each row as many numbers") from None
 
 
 def _offsets(sorted_ids: np.ndarray, count: int) -> np.ndarray:
@@ -116,10 +140,16 @@ def repeated(arcs: Arcs) -> np.ndarray:
     return np.concatenate([[False], (s[1:] == s[:-1]) & (t[1:] == t[:-1])])[: len(s)]
 
 
-def is_symmetric(arcs: Arcs) -> bool:
-    """Return whether every arc has its reverse, as often as itself."""
+def is_symmetric(arcs: Arcs, weight: Any = None) -> bool:
+    """Return whether every arc has its reverse, as often as itself and of the same weight, to rounding."""
     back = arcs.back
     # Sorted the other way round, and with ends exchanged, they must be the same arcs.
-    return np.array_equal(arcs.targets, arcs.sources[back.order]) and np.array_equal(
+    same = np.array_equal(arcs.targets, arcs.sources[back.order]) and np.array_equal(
         arcs.sources, back.columns
     )
+    if not same or weight is None:
+        return same
+    # Repeated arcs are compared in the order of their weights: which of them came first says nothing.
+    there = weight[np.lexsort((weight, arcs.sources, arcs.targets))]
+    again = weight[np.lexsort((weight, arcs.targets, arcs.sources))]
+    return np.allclose(there, again, rtol=1e-6, atol=0)
