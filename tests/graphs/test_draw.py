@@ -51,6 +51,15 @@ def test_a_convolution_is_three_graphs_side_by_side() -> None:
     thirds = np.array_split(found.image, 3, axis=1)
     inks = [int((third < 250).any(axis=2).sum()) for third in thirds]
     assert min(inks) > 0.4 * max(inks)
+    # Values that are not alike have a scale each: the second is not flattened by a third that is far larger.
+    far = [values, values, 1000 * values]
+    joint, apart = (draw.draw_convolution(karate(), *far, alike=alike) for alike in (True, False))
+    yellow = (253, 231, 37)
+    counts = [near(np.array_split(found.image, 3, axis=1)[1], yellow) for found in (joint, apart)]
+    assert counts[0] < counts[1]
+    named = draw.draw_convolution(karate(), *far, titles=("arcs", "own", "all"), caption="Steps")
+    assert named.caption == "Steps"
+    assert (named.image != joint.image).any()
 
 
 def test_a_large_graph_is_a_part_and_the_caption_says_so() -> None:

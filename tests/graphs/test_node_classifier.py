@@ -1,12 +1,14 @@
 """The node classifier: known answers, splits, protocols, its invariants, and what it refuses."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from populace.errors import UsageError
-from populace.graphs import explain
+from populace.graphs import convert, explain, first_layer
 from populace.graphs.early_stop import Watch
 from populace.graphs.features import SparseFeatures
 from populace.graphs.graph import Graph
@@ -139,6 +141,49 @@ def test_it_shows_pictures():
     shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
     assert set(shown) == {"confusion", "neighbours", "graph", "convolution"}
     assert all(picture.image.ndim == 3 and picture.caption for picture in shown.values())
+
+
+def test_the_confusion_matrix_names_the_part_that_was_judged():
+    graph = karate()
+    for part, name in (({"test": [5, 6, 7]}, "test"), ({}, "validation")):
+        learner = NodeClassifier.of(graph.with_split([0, 33], [1, 2], **part))
+        shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
+        assert shown["confusion"].caption.startswith(f"Confusion matrix on the {name} part")
+
+
+FIRST = [(p, {"gin": "feature 0", "appnp": ""}.get(p.kind, "arcs into the node")) for p in PLANS]
+FIRST += [(GAT(hidden=(), last_heads=3), "arcs into the node"), (APPNP(hidden=()), "arcs into the node")]
+
+
+@pytest.mark.parametrize(("plan", "first"), FIRST)
+def test_the_steps_drawn_are_those_of_the_first_layer(plan, first):
+    graph = dataclasses.replace(karate(), weight=None).normalised(plan.normalisation)
+    # A bias that is not zero, as after training.
+    network = jax.tree.map(lambda w: w + 0.1, plan.build(34, 5, key=jax.random.key(0)))
+    layer, x = network.layers[0], jnp.asarray(graph.x)
+    found = first_layer.steps(graph, network, x)
+    assert (found.titles[0] if found else "") == first
+    if not found:
+        return  # the first layer of APPNP's MLP does not listen to other nodes
+    before, middle, after = found.values
+    weight = () if plan.kind == "gat" else (graph.weight,)
+    np.testing.assert_allclose(after, layer(x, graph.arcs, *weight)[:, 0], rtol=1e-5)
+    if plan.kind == "gin":
+        np.testing.assert_array_equal(before, np.eye(34)[0])
+        around = convert.to_scipy(graph).toarray()[0]
+        np.testing.assert_allclose(middle, around + (1 + layer.eps) * np.eye(34)[0], rtol=1e-5)
+        return
+    np.testing.assert_array_equal(before, np.diff(graph.arcs.rows.offsets))
+    # A node that hears nobody else shows what is its own.
+    alone = convert.from_edges([] if plan.kind == "sage" else [(i, i) for i in range(34)], nodes=34).arcs
+    bias = 0 if plan.kind == "appnp" else layer(0 * x, alone)
+    np.testing.assert_allclose(middle, (layer(x, alone) - bias)[:, 0], atol=1e-5)
+
+
+def test_layers_without_aggregation_are_not_drawn():
+    learner = NodeClassifier.of(karate(), network=APPNP(hidden=(4,)))
+    shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    assert "convolution" not in shown
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,14 @@ def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption
 
 
 def draw_convolution(
-    graph: Graph, before: Any, linear: Any, after: Any, *, around: int | None = None
-) -> Picture:
+    graph: Graph, before: Any, linear: Any, after: Any, *, around: int | None = None,
+    titles: tuple[str, str, str] = ("before", "after the linear step", "after aggregation"),
+    alike: bool = True, caption: str = "",
+) -> Picture:  # fmt: skip
     """Return a graph three times: before a graph convolution, after its linear step, after its aggregation.
 
-    The second and third share one scale of colours, so that what aggregation evens out is seen.
+    The second and third share one scale of colours, so that what aggregation evens out is seen, unless they
+    are not alike.
 
     Args:
         graph: as for `draw`.
@@ -56,6 +59,9 @@ def draw_convolution(
         linear: (N,) a value of each node after the linear step, which no other node has a part in.
         after: (N,) the same value after aggregation over the arcs.
         around: as for `draw`.
+        titles: of the three, for layers whose steps are others.
+        alike: whether the second and the third are values of one kind.
+        caption: what the picture shows.
 
     Raises:
         UsageError: another number of values than nodes, or a node that is not there.
@@ -69,14 +75,15 @@ def draw_convolution(
     places = _layout(graph, chosen)
     part, _ = within(graph.arcs, chosen)
     drawn, axes = figure(15.5, 5.2, ncols=3)
-    limits = [_limits(panels[0]), *[_limits(np.concatenate(panels[1:]))] * 2]
-    titles = ("before", "after the linear step", "after aggregation")
+    limits = [_limits(shown) for shown in panels]
+    if alike:
+        limits[1:] = [_limits(np.concatenate(panels[1:]))] * 2
     for axis, shown, limit, title in zip(axes, panels, limits, titles):
         panel(axis, part, graph.directed, places, Colours(shown, _SCALE, *limit), chosen)
         axis.set_title(title, fontsize=11)
-    drawn.colorbar(axes[0].collections[-1], ax=axes[0], fraction=0.046)
-    drawn.colorbar(axes[2].collections[-1], ax=axes[1:], fraction=0.023)
-    return picture(drawn, ". ".join(filter(None, (f"A graph convolution on {graph.name}", note))))
+    for group in (axes[:1], axes[1:]) if alike else (axes[:1], axes[1:2], axes[2:]):
+        drawn.colorbar(group[-1].collections[-1], ax=group, fraction=0.046 / len(group))
+    return picture(drawn, ". ".join(filter(None, (caption or f"A graph convolution on {graph.name}", note))))
 
 
 def draw_neighbours(

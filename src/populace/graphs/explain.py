@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.graphs.draw import MOST, draw, draw_convolution, draw_neighbours
+from populace.graphs.first_layer import steps
 from populace.graphs.graph import Graph
 from populace.learner import Exhibit
 from populace.nn.graph_attention import GATConv, GATv2Conv
@@ -61,14 +62,15 @@ def importance(graph: Graph, network: Any, node: int) -> tuple[np.ndarray, str]:
 def exhibits(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[str, Exhibit]:
     """Return what the report shows of a trained node classifier."""
     part, y = np.asarray(model.part.value), np.asarray(graph.y)
-    judged = np.flatnonzero(part == 3)
-    judged = judged if len(judged) else np.flatnonzero(part == 2)
+    name, judged = "test", np.flatnonzero(part == 3)
+    if not len(judged):
+        name, judged = "validation", np.flatnonzero(part == 2)
     said = probabilities.argmax(1)
     names = graph.names or tuple(str(i) for i in range(graph.classes))
     shown: dict[str, Exhibit] = {}
     if len(judged):
         logits = np.log(np.maximum(probabilities[judged], 1e-30))
-        shown["confusion"] = pictures.confusion(jnp.asarray(logits), y[judged], names, "test")
+        shown["confusion"] = pictures.confusion(jnp.asarray(logits), y[judged], names, name)
         # The node explained: the surest of the mistakes, else the least sure; what a reader asks about first.
         wrong = judged[said[judged] != y[judged]]
         sure = probabilities[wrong if len(wrong) else judged].max(1)
@@ -84,21 +86,12 @@ def exhibits(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[str, E
             graph, probabilities[np.arange(len(y)), np.maximum(y, 0)],
             caption=f"Probability of each node's true class; right for {right.sum()} of {len(y)} nodes",
         )  # fmt: skip
-        shown["convolution"] = _convolution(graph, model.network)
+        if (taken := steps(graph, model.network, _features(graph))) is not None:
+            shown["convolution"] = draw_convolution(
+                graph, *taken.values, titles=taken.titles, alike=taken.alike,
+                caption=f"What the first layer does on {graph.name}, by the first of its outputs",
+            )  # fmt: skip
     return shown
-
-
-def _convolution(graph: Graph, network: Any) -> Exhibit:
-    """Return what the first layer does to a feature, where there is a linear step and an aggregation."""
-    from populace.nn.aggregate import aggregate
-
-    x = _features(graph)
-    layer = network.layers[0]
-    weight = next(w for w in jax.tree.leaves(layer) if getattr(w, "ndim", 0) == 2)
-    linear = (x @ weight)[:, 0]
-    after = aggregate(graph.arcs, linear[:, None], "sum", graph.weight)[:, 0]
-    degree = np.diff(graph.arcs.rows.offsets)
-    return draw_convolution(graph, degree, np.asarray(linear), np.asarray(after))
 
 
 def _features(graph: Graph) -> Any:
