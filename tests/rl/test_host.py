@@ -12,7 +12,7 @@ import pytest
 from populace import callbacks
 from populace.errors import RunError, UsageError
 from populace.population import sweep
-from populace.rl import DQN, environments, hosted
+from populace.rl import A2C, DQN, PPO, Tabular, environments, hosted
 from tests import harness
 from tests.rl.host_learner import Wanderer
 
@@ -156,6 +156,31 @@ def test_discrete_spaces_are_counted_from_zero():
     assert set(found["observation"].ravel().tolist()) == {0, 1, 2, 3}
     previous = np.concatenate([found["start"][None], found["observation"][:-1]])
     np.testing.assert_array_equal(found["observation"], (previous + found["action"]) % 4)
+
+
+@pytest.mark.parametrize("kind", [Tabular, DQN, PPO, A2C])
+def test_a_policy_takes_and_gives_what_the_environment_counts(kind):
+    learner = kind(env=f"{OWN}:Rooms(max_episode_steps=50, workers=1)")
+    model = learner.snapshot(learner.init(jax.random.key(0)))
+    if kind is Tabular:
+        model = jax.tree.map(lambda q: q.at[:].set(np.eye(2)[[0, 1, 1, 0]]), model)
+    policy, inside = learner.policy(model), learner.policy_inside(model)
+    seen = np.arange(10, 14)
+    np.testing.assert_array_equal(policy(seen), inside(seen - 10) - 1)
+    assert [int(policy(int(s))) for s in seen] == policy(seen).tolist()
+    if kind is Tabular:
+        assert policy(seen).tolist() == [-1, 0, 0, -1]
+    for stranger in (0, 14, [10, 9], 10.5):
+        with pytest.raises(UsageError, match="a whole number from 10 to 13, got"):
+            policy(stranger)
+
+
+def test_a_policy_refuses_an_observation_of_another_shape():
+    learner = DQN(env="CartPole-v1")
+    policy = learner.policy(learner.snapshot(learner.init(jax.random.key(0))))
+    assert policy(np.zeros((3, 4))).shape == (3,)
+    with pytest.raises(UsageError, match=r"has shape \(4,\).*got shape \(5,\)"):
+        policy(np.zeros(5))
 
 
 def test_what_a_task_says_of_itself():

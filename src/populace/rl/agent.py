@@ -13,6 +13,7 @@ from populace import settings
 from populace.errors import UsageError
 from populace.learner import Examination, Exhibit, Learner, Mean, Metrics, Video
 from populace.rl import environments, outside
+from populace.rl.observing import observed
 from populace.settings import setting
 
 
@@ -95,7 +96,16 @@ class Agent(Learner):
         return total, length
 
     def policy(self, state: Any) -> Callable[[Any], np.ndarray]:
-        """Return the greedy policy as a function of one observation, or of a batch of them."""
+        """Return the greedy policy as a function of one observation, or of a batch of them.
+
+        Observations are as the environment gives them, actions as it takes them. What cannot be one of its
+        observations raises a `UsageError`.
+        """
+        task, act = environments.make(self.env), self.policy_inside(state)
+        return lambda observation: act(observed(task, observation)) + task.action_start
+
+    def policy_inside(self, state: Any) -> Callable[[Any], np.ndarray]:
+        """Return the greedy policy as the program has it: discrete observations and actions count from 0."""
         rank = len(self.task.observation_shape)
 
         @eqx.filter_jit
@@ -116,7 +126,7 @@ class Agent(Learner):
             return {}
 
         def gymnasium(state: Any, episodes: int, seed: int) -> np.ndarray:
-            return outside.play(self.env, self.policy(state), episodes, seed)
+            return outside.play(self.env, self.policy_inside(state), episodes, seed)
 
         return {"gymnasium": gymnasium}
 
@@ -125,7 +135,7 @@ class Agent(Learner):
         if not outside.filmed(self.env):
             return {}
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-        frames, fps, total = outside.film(self.env, self.policy(state), seed)
+        frames, fps, total = outside.film(self.env, self.policy_inside(state), seed)
         return {"episode": Video(frames, fps, f"one greedy episode, return {total:g}")}
 
 

@@ -38,6 +38,9 @@ class Task:
         observation_high: the highest.
         horizon: steps after which an episode is truncated.
         origin: `native` (inside the program) or `host`.
+        observation_start: what the environment itself counts discrete observations from; inside, all are
+            counted from 0.
+        action_start: likewise of discrete actions.
 
     """
 
@@ -53,6 +56,8 @@ class Task:
     observation_high: np.ndarray
     horizon: int
     origin: str = "native"
+    observation_start: Any = 0
+    action_start: int = 0
 
     @property
     def action_shape(self) -> tuple[int, ...]:

@@ -107,6 +107,7 @@ def _task(name: str, crew: Crew, facts: Facts) -> Task:
         name=name, environment=HostEnvironment(pool), parameters=None, actions=actions, box=box,
         states=states, observation_shape=shape, observation_dtype=dtype, observation_low=low,
         observation_high=high, horizon=facts.limit, origin="host",
+        observation_start=making.start(seen), action_start=0 if box else making.start(action),
     )  # fmt: skip
 
 

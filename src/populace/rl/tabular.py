@@ -151,12 +151,9 @@ class Tabular(Agent):
             observation = self._cut.index(observation)
         return jnp.argmax(self.rule.values(basis, model, basis.see(observation)))
 
-    def policy(self, state: Any) -> Callable[[Any], np.ndarray]:
-        """Return the greedy policy as a function of one observation, or of a batch of them.
-
-        With `bins`, observations are those of the environment itself.
-        """
-        act = super().policy(state)
+    def policy_inside(self, state: Any) -> Callable[[Any], np.ndarray]:
+        """Return the greedy policy as the program has it; with `bins` too, of observations not yet cut."""
+        act = super().policy_inside(state)
         return (lambda observation: act(self._cut.index(np.asarray(observation)))) if self.bins else act
 
     def snapshot(self, state: State) -> Any:

@@ -66,15 +66,19 @@ def taken(space: Any) -> Callable[[Any], Any]:
     not a number, as a policy that diverged gives it, becomes 0 first.
     """
     if hasattr(space, "n"):
-        start = int(space.start)
-        return lambda action: int(action) + start
+        first = start(space)
+        return lambda action: int(action) + first
     low, high, dtype = space.low, space.high, space.dtype
     return lambda action: np.clip(np.nan_to_num(action), low, high).astype(dtype)
 
 
 def seen(space: Any) -> Callable[[Any], Any]:
     """Return what turns an observation of this space into what agents see: numbers counted from 0."""
-    start = getattr(space, "start", None)
-    if start is None or not np.any(start):
-        return lambda observation: observation
-    return lambda observation: observation - start
+    first = start(space)
+    return (lambda observation: observation - first) if np.any(first) else lambda observation: observation
+
+
+def start(space: Any) -> Any:
+    """Return what a space counts from: 0 where it counts nothing, an array where it has several parts."""
+    first = getattr(space, "start", 0)
+    return first if np.ndim(first) else int(first)
