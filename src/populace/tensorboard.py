@@ -1,7 +1,8 @@
 """TensorBoard: event files of a run, one TensorBoard run per setting, written while it trains.
 
 Each setting shows the interquartile mean of its members with the bounds of its interval, its
-members' own curves, its settings as hparams, and histograms of its weights at checkpoints.
+members' own curves, its settings as hparams, the graph of its model, and histograms of its weights at
+checkpoints.
 """
 
 import time
@@ -17,6 +18,7 @@ import numpy as np
 from populace.engine import Engine, Evaluation, Window
 from populace.keys import root_key
 from populace.learner import Learner, Picture
+from populace.model_graph import model_graph
 from populace.population import Population
 from populace.program import EXHIBIT
 from populace.statistics import bootstrap_interval, interquartile_mean
@@ -57,7 +59,21 @@ class TensorBoard:
         self._writers = {setting: self._open(setting) for setting in self._shown}
 
     def on_start(self, population: Population, step: int) -> None:
-        """Everything about the start was written when the files were opened."""
+        """Write the graph of each setting's model; a run that resumes has it already."""
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+
+        if self._purge is not None:
+            return
+        for cohort in self._engine.cohorts:
+            models = cohort.program.snapshot(cohort.state())
+            drawn = set()
+            for slot, member in enumerate(cohort.group.members):
+                if member.setting in drawn or member.setting not in self._writers:
+                    continue
+                drawn.add(member.setting)
+                model = cohort.program.signature.whole_model(cohort.program.take(models, slot))
+                event = Event(graph_def=model_graph(model).SerializeToString())
+                self._writers[member.setting].file_writer.add_event(event)
 
     def on_window(self, window: Window) -> None:
         """Write training curves: the interquartile mean of each setting, once in a while.

@@ -13,6 +13,7 @@ from populace.nn.arcs import Arcs
 from populace.nn.buffer import Buffer
 from populace.nn.graph_conv import GINConv, GraphConv
 from populace.nn.normalisation import BatchNorm
+from populace.nn.outline import INPUT, Step, chained
 from populace.settings import Settings, setting
 
 READOUTS = ("sum", "mean", "max", "attention")
@@ -36,6 +37,20 @@ class GraphNetwork(eqx.Module):
     gates: tuple[Dense, ...]
     rate: Buffer
     readout: str = eqx.field(static=True)
+
+    def wiring(self) -> list[Step]:
+        """Return the layers one after the other, and beside the input and each of them its readout's head."""
+        steps: list[Step] = []
+        heard = INPUT
+        for i, head in enumerate(self.heads):
+            if self.gates:
+                steps.append((f"gates/{i}", self.gates[i], (heard,)))
+            gate = (f"gates/{i}",) if self.gates else ()
+            steps.append((f"heads/{i}", head, (heard, *gate)))
+            if i < len(self.layers):
+                steps.append((f"layers/{i}", self.layers[i], (heard,)))
+                heard = f"layers/{i}"
+        return steps
 
     def __call__(self, batch: Batch) -> jax.Array:
         """Return (B, outputs) as it is in use."""
@@ -82,6 +97,11 @@ class GINLayer(eqx.Module):
         self.conv = GINConv(Dense(inputs, outputs, bias=False, key=first), learn_eps=True)
         self.second = Dense(outputs, outputs, bias=False, key=second)
         self.inner, self.outer = BatchNorm(outputs), BatchNorm(outputs)
+
+    def wiring(self) -> list[Step]:
+        """Return the parts in the order in which they are applied, which is not that of the fields."""
+        parts = [("conv", self.conv), ("inner", self.inner), ("0", jax.nn.relu), ("second", self.second)]
+        return chained([*parts, ("outer", self.outer), ("1", jax.nn.relu)])
 
     def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GINLayer"]:
         """Return (P, outputs) and the layer."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from populace.errors import UsageError
 from populace.nn.attention import attention, check_mask
+from populace.nn.outline import Step
 
 
 class MultiHeadAttention(eqx.Module):
@@ -90,6 +91,13 @@ class MultiHeadAttention(eqx.Module):
         self.output_projection = _projection(inside, output_width or width, bias, o_key)
         self.attend = attend
         self.heads = heads
+
+    def wiring(self) -> list[Step]:
+        """Return the parts: three projections side by side, what a head does, and the fourth projection."""
+        inside = ("query_projection", "key_projection", "value_projection")
+        steps: list[Step] = [(name, getattr(self, name), ()) for name in inside]
+        steps.append(("attend", self.attend or attention, inside))
+        return [*steps, ("output_projection", self.output_projection, ("attend",))]
 
     def __call__(
         self,

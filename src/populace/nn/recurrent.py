@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from populace.errors import UsageError
 from populace.nn.cells import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, State
+from populace.nn.outline import Step, chained
 from populace.nn.recurrence import recur
 
 
@@ -75,6 +76,11 @@ class Recurrent(eqx.Module):
             tuple(self.cell(between if layer else inputs, hidden, key=k, **options) for k in row)
             for layer, row in enumerate(keys)
         )
+
+    def wiring(self) -> list[Step]:
+        """Return the cells: layers one after the other, directions of a layer side by side."""
+        names = ("forward", "backward")
+        return chained((str(i), dict(zip(names, row))) for i, row in enumerate(self.cells))
 
     def __call__(
         self,

@@ -13,6 +13,7 @@ from jax import lax
 
 from populace.errors import UsageError
 from populace.nn.conv import Conv1d
+from populace.nn.outline import Step, chained
 from populace.nn.window import check_input
 
 
@@ -129,6 +130,12 @@ class WaveNet(eqx.Module):
         )
         self.mix = Conv1d(skip, skip, 1, key=mix)
         self.leave = Conv1d(skip, out_channels, 1, key=leave)
+
+    def wiring(self) -> list[Step]:
+        """Return the parts: blocks one after the other, and all of them are read."""
+        names = [f"blocks/{i}" for i in range(len(self.blocks))]
+        steps = chained([("enter", self.enter), *zip(names, self.blocks)])
+        return [*steps, ("mix", self.mix, tuple(names)), ("leave", self.leave, ("mix",))]
 
     @property
     def receptive_field(self) -> int:

@@ -7,6 +7,7 @@ the density as squashing would need, and bounds of 0.01 or of 100 are learned al
 not bounded on both sides keeps the environment's own units.
 """
 
+import itertools
 import math
 from itertools import pairwise
 from typing import Any
@@ -16,10 +17,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from populace.nn.outline import Step, chained
 from populace.rl.environments import Task
 
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "elu": jax.nn.elu, "silu": jax.nn.silu}
 _LOG_2_PI = math.log(2 * math.pi)
+
+
+class Affine(eqx.Module):
+    """`W h + b`: one layer of a `Network`, as its `wiring` has it."""
+
+    weight: jax.Array
+    bias: jax.Array
 
 
 class Network(eqx.Module):
@@ -49,6 +58,13 @@ class Network(eqx.Module):
         self.weights = [g * orthogonal(k, o, i) for g, k, (i, o) in zip(gains, keys, pairwise(sizes))]
         self.biases = [jnp.zeros(n) for n in sizes[1:]]
         self.activation = activation
+
+    def wiring(self) -> list[Step]:
+        """Return the layers: weights and biases belong together, and the activation stands between them."""
+        pairs = [Affine(W, b) for W, b in zip(self.weights, self.biases)]
+        activations = [ACTIVATIONS[self.activation]] * (len(pairs) - 1)
+        layers = [*itertools.chain(*zip(pairs, activations)), pairs[-1]]
+        return chained((str(i), layer) for i, layer in enumerate(layers))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (..., inputs) to (..., outputs)."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from populace.learner import Mean, Metrics
+from populace.nn.outline import Step, chained
 from populace.rl.advantages import generalised_advantages
 from populace.rl.agent import Agent
 from populace.rl.interaction import Acting
@@ -29,6 +30,12 @@ class Model(eqx.Module):
     policy: Policy
     critic: Network | None
     observations: Moments | None
+
+    def wiring(self) -> list[Step]:
+        """Return the parts: policy and critic side by side, both of normalised observations."""
+        steps = chained([("observations", self.observations)])
+        heard = tuple(name for name, _, _ in steps)
+        return [*steps, ("policy", self.policy, heard), ("critic", self.critic, heard)]
 
 
 class State(eqx.Module):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from populace.errors import UsageError
 from populace.nn import Conv2d
+from populace.nn.outline import Step, chained
 from populace.rl.environments import Task
 
 _KERNEL = 3
@@ -124,6 +125,13 @@ class QNetwork(eqx.Module):
         own = jax.vmap(lambda k: jax.random.fold_in(k, 1))(keys[shared:])
         self.value = stack((*sizes[shared:], max(outputs, 1)), own) if dueling else []
         self.states, self.actions, self.outputs = task.states, task.actions, outputs
+
+    def wiring(self) -> list[Step]:
+        """Return the layers: both streams part behind the trunk."""
+        steps = chained([("convolution", self.convolution), ("trunk", self.trunk or None)])
+        heard = (steps[-1][0],) if steps else ()
+        streams = {"advantage": self.advantage, "value": self.value}
+        return [*steps, *((name, layers, heard) for name, layers in streams.items() if layers)]
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """Map an observation to (A,), or to (A, outputs) where there are several; a key adds noise."""
