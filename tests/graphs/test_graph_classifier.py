@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from populace.errors import UsageError
+from populace.graphs import graph_classifier
 from populace.graphs.graph import Graph
 from populace.graphs.graph_classifier import GraphClassifier
 from populace.graphs.graph_networks import GraphGCN, GraphGIN, symmetric
@@ -43,6 +44,34 @@ def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
         state = learner.turn(learner.init(jax.random.key(0)), jax.random.key(1))
         order = np.asarray(state.order)
         assert sorted(order[order >= 0]) == np.flatnonzero(trains).tolist()
+
+
+def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
+    data = shapes().with_split([*range(10), *range(20, 30)], [10, 30, 11], [12, 13, 32, 33, 34, 35, 39])
+    learner = GraphClassifier(data=data, protocol="split", batch=8, network=GraphGIN(layers=2, hidden=8))
+    population = sweep(learner, seeds=2)
+    for member in population.members:
+        own = population.learner_of(0).for_seed(member.seed)
+        for part in ("train", "validation", "test"):
+            assert np.flatnonzero(own._part(part)).tolist() == sorted(getattr(data, part).tolist())
+        state = own.turn(own.init(jax.random.key(0)), jax.random.key(1))
+        order = np.asarray(state.order)
+        assert sorted(order[order >= 0]) == sorted(data.train.tolist())
+        assert own.examined(1) == "the 7 test graphs"
+    engine = harness.trained(population, 90, "map", window=30)
+    cohort = engine.cohorts[0]
+    network = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(network, 1, 0)
+    assert np.asarray(found["accuracy"].weight).tolist() == [7.0] * 2
+    assert np.asarray(found["accuracy"].value).min() > 0.9
+    # A part that is too large for one batch is evaluated in pieces, to the same sums.
+    monkeypatch.setattr(graph_classifier, "AT_A_TIME", 3)
+    pieces, whole = (one.ready().examiner(1) for one in (learner, own))
+    assert [one.rooms[1].graphs for one in (pieces, whole)] == [3, 7]
+    found, expected = (one.evaluate(state.network, jax.random.key(0)) for one in (pieces, whole))
+    for name, mean in expected.items():
+        np.testing.assert_allclose(found[name].total, mean.total, rtol=1e-5)
+        assert found[name].weight == mean.weight == 7
 
 
 @pytest.mark.parametrize("readout", ["sum", "mean", "max", "attention"])
@@ -112,6 +141,9 @@ def test_the_best_epoch_is_one_and_the_same_for_all_folds(tmp_path):
 def test_what_does_not_fit_is_named():
     with pytest.raises(UsageError, match="batch 64 is larger than the 20 graphs to train on"):
         GraphClassifier(data=shapes(), folds=4, batch=64).ready().check()
+    for data, part in ((shapes(), "train"), (shapes().with_split([0, 20], test=[1, 21]), "validation")):
+        with pytest.raises(UsageError, match=f"has no {part} graphs; give it all three parts"):
+            GraphClassifier(data=data, protocol="split").ready()
     targets = GraphSet.of([shapes().graph(0)] * 3, [0.5, 1.0, 1.5])
     with pytest.raises(UsageError, match="has targets, not classes"):
         GraphClassifier(data=targets).check()

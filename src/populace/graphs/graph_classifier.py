@@ -1,4 +1,4 @@
-"""GraphClassifier: the class of each of many graphs; every seed is tested on a fold of its own."""
+"""GraphClassifier: the class of each of many graphs, in folds that seeds take turns at, or by a split."""
 
 import dataclasses
 from functools import lru_cache
@@ -13,13 +13,17 @@ from populace.errors import UsageError
 from populace.graphs.batch import Room
 from populace.graphs.graph_networks import GraphGIN, GraphPlan
 from populace.graphs.graph_set import GraphSet
-from populace.graphs.splits import fold_of
+from populace.graphs.labels import PARTS
+from populace.graphs.splits import fold_of, part_of
 from populace.graphs.tudataset import tudataset
 from populace.learner import Learner, Mean, Metrics
 from populace.nn.buffer import trainable
 from populace.settings import setting
 from populace.supervised import metrics
 from populace.supervised.optimiser import Adam, Optimiser, Schedule, Staircase, descend
+
+AT_A_TIME = 256
+"""Graphs of a set's own split that are evaluated at once: its parts may be too large for one batch."""
 
 
 class State(eqx.Module):
@@ -32,10 +36,10 @@ class State(eqx.Module):
 
 
 class GraphClassifier(Learner):
-    """Classifies graphs by the softmax of a network's outputs, trained on cross-entropy, in k folds.
+    """Classifies graphs by the softmax of a network's outputs, trained on cross-entropy.
 
-    The fold a member is tested on is its seed modulo `folds`: ten seeds are ten folds, twenty are two rounds.
-    A step is a batch; every epoch goes through the training graphs in a fresh random order.
+    A step is a batch; every epoch goes through the training graphs in a fresh random order. In folds, the one
+    a member is tested on is its seed modulo `folds`: ten seeds are ten folds, twenty are two rounds.
 
     Protocols:
 
@@ -44,6 +48,8 @@ class GraphClassifier(Learner):
     - `gin`: nine of ten folds are trained on, and the tested fold is evaluated all along. The paper's number
       is the highest mean over folds at one epoch, which
       [`best_epoch`][populace.graphs.protocols.best_epoch] finds. Nothing is held out: it is optimistic.
+    - `split`: the set's own parts, the same for every seed: `train`, `validation` to choose the epoch by, and
+      `test`, which is looked at once, at the end.
     """
 
     score: ClassVar[str] = "accuracy"
@@ -56,13 +62,16 @@ class GraphClassifier(Learner):
     fold: float = 0.0
     """The fold that is tested: a number of its own for each member, and no setting."""
     fold_of: Any = None
-    """(G,) int32, the fold each graph is tested in; made by `ready`."""
+    """(G,) int32, the fold each graph is tested in, or the number of its part; made by `ready`."""
     fold_sizes: tuple[int, ...] = eqx.field(default=(), static=True)
     rooms: tuple[Room, ...] = eqx.field(default=(), static=True)
-    """What a training batch, and what a fold, fits into."""
+    """What a training batch, and what is evaluated at a time, fits into."""
 
     dataset: str = setting("MUTAG", help="name of a TUDataset; docs/data.md says where from")
-    protocol: str = setting("nested", choices=("nested", "gin"), help="what the tested fold is used for")
+    protocol: str = setting(
+        "nested", choices=("nested", "gin", "split"),
+        help="what the tested fold is used for; split takes the set's own parts instead",
+    )  # fmt: skip
     folds: int = setting(10, low=3, help="parts that the graphs are divided into, class by class")
     network: GraphPlan = setting(GraphGIN(), help="the network")
     batch: int = setting(32, low=1, help="graphs per step")
@@ -78,15 +87,23 @@ class GraphClassifier(Learner):
         data = _load(self.dataset) if self.data is None else self.data
         if data.classes and not data.names:  # the number of classes must be a constant of the program
             data = dataclasses.replace(data, names=tuple(map(str, range(data.classes))))
-        fold_of = (
-            _folds(data.y.tobytes(), str(data.y.dtype), self.folds) if data.classes else np.zeros(1, int)
-        )
-        sizes = tuple(np.bincount(fold_of, minlength=self.folds).tolist())
-        rooms = tuple(data.room(min(count, data.graphs)) for count in (self.batch, max(sizes)))
+        if self.protocol == "split":
+            fold_of = part_of(data)
+            sizes = tuple(np.bincount(fold_of[fold_of >= 0], minlength=len(PARTS)).tolist())
+            most = min(max(sizes[1:]), AT_A_TIME)
+        else:
+            fold_of = (
+                _folds(data.y.tobytes(), str(data.y.dtype), self.folds) if data.classes else np.zeros(1, int)
+            )
+            sizes = tuple(np.bincount(fold_of, minlength=self.folds).tolist())
+            most = max(sizes)
+        rooms = tuple(data.room(min(count, data.graphs)) for count in (self.batch, most))
         return dataclasses.replace(self, data=data, fold_of=fold_of, fold_sizes=sizes, rooms=rooms)
 
     def for_seed(self, seed: int) -> Self:
-        """Return the learner that tests the fold of a seed."""
+        """Return the learner that tests the fold of a seed; a set's own split is the same for all."""
+        if self.protocol == "split":
+            return self
         return dataclasses.replace(self, fold=float(seed % self.folds))
 
     def check(self) -> None:
@@ -158,24 +175,34 @@ class GraphClassifier(Learner):
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Return accuracy and loss on the graphs that are held out; at the end, on the tested fold."""
         del key
-        data, most = self._data, self._most(training=False)
+        data, most, size = self._data, self._most(training=False), self.rooms[1].graphs
         wanted = self._part("test" if self.judge == "test" or self.protocol == "gin" else "validation")
         chosen = jnp.argsort(~wanted, stable=True)[:most]
-        batch = data.batch(jnp.where(wanted[chosen], chosen, -1), self.rooms[1])
-        outputs, real = state(batch), batch.present.astype(jnp.float32)
-        count = jnp.sum(real)
-        hits = jnp.sum(metrics.correct(outputs, batch.y) * real)
-        loss = jnp.sum(metrics.cross_entropy(outputs, batch.y) * real)
+        chosen = jnp.where(wanted[chosen], chosen, -1)
+
+        def judged(graphs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+            batch = data.batch(graphs, self.rooms[1])
+            outputs, real = state(batch), batch.present.astype(jnp.float32)
+            hits = jnp.sum(metrics.correct(outputs, batch.y) * real)
+            return hits, jnp.sum(metrics.cross_entropy(outputs, batch.y) * real), jnp.sum(real)
+
+        if most <= size:
+            hits, loss, count = judged(chosen)
+        else:
+            pieces = jnp.pad(chosen, (0, -most % size), constant_values=-1).reshape(-1, size)
+            hits, loss, count = (jnp.sum(part) for part in jax.lax.map(judged, pieces))
         return {"accuracy": Mean(hits, count), "loss": Mean(loss, count)}
 
     def examiner(self, episodes: int) -> Self:
-        """Return the learner whose `evaluate` judges by the tested fold."""
+        """Return the learner whose `evaluate` judges by the tested fold, or the test graphs."""
         del episodes
         return dataclasses.replace(self, judge="test")
 
     def examined(self, episodes: int) -> str:
         """Return in words which graphs the final evaluation looks at."""
         del episodes
+        if self.protocol == "split":
+            return f"the {self.fold_sizes[2]:,} test graphs"
         fold = f"each member's tested fold of {self.folds}"
         return fold if self.protocol == "nested" else f"{fold}, by which its epoch was chosen too"
 
@@ -190,6 +217,8 @@ class GraphClassifier(Learner):
     def _part(self, which: str) -> jax.Array:
         """Return of each graph whether it is in a part, (G,) bool."""
         fold_of = jnp.asarray(self.fold_of)
+        if self.protocol == "split":
+            return fold_of == PARTS.index(which)
         tested = jnp.asarray(self.fold).astype(jnp.int32)
         chooses = (tested - 1) % self.folds
         if which == "test":
@@ -200,8 +229,10 @@ class GraphClassifier(Learner):
         return rest & (fold_of != chooses) if self.protocol == "nested" else rest
 
     def _most(self, training: bool) -> int:
-        """Return how many graphs the largest training part has, or the largest fold."""
+        """Return how many graphs the largest training part has, or the largest part to evaluate."""
         sizes = np.asarray(self.fold_sizes)
+        if self.protocol == "split":
+            return int(sizes[0] if training else sizes[1:].max())
         if not training:
             return int(sizes.max())
         held = sizes + np.roll(sizes, 1) if self.protocol == "nested" else sizes

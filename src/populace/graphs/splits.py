@@ -6,7 +6,7 @@ import numpy as np
 
 from populace.errors import UsageError
 from populace.graphs.graph import Graph
-from populace.graphs.labels import is_known
+from populace.graphs.labels import PARTS, is_known
 
 
 def public(graph: Graph, train: int, test: Any, validation: int = 500) -> Graph:
@@ -111,6 +111,25 @@ def fold_of(labels: np.ndarray, folds: int = 10, seed: int = 0) -> np.ndarray:
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for fold, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
         found[test] = fold
+    return found
+
+
+def part_of(data: Any) -> np.ndarray:
+    """Return which of a set's own parts each graph is in, (G,) int32: its place in `PARTS`, -1 for none.
+
+    Raises:
+        UsageError: the set has no split, or one with an empty part.
+
+    """
+    found = np.full(data.graphs, -1, np.int32)
+    for number, part in enumerate(PARTS):
+        graphs = getattr(data, part)
+        if graphs is None or not len(graphs):
+            raise UsageError(
+                f"{data.name} has no {part} graphs; give it all three parts with "
+                "with_split(train, validation, test), or set protocol = nested"
+            )
+        found[graphs] = number
     return found
 
 
