@@ -11,7 +11,7 @@ from populace.errors import UsageError
 LARGEST = float(np.finfo(np.float32).max)
 COARSE = 1e-3
 """Float32's steps, in deviations of a column, from which on too little of the column is left."""
-CONSTANT = 1e-12
+CONSTANT = 1e-14
 """Deviation, in sizes of the values, below which a column is constant but for float64's rounding."""
 
 
