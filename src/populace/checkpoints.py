@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.engine import Cohort, Engine
-from populace.errors import RunError
+from populace.errors import RunError, UsageError
 
 LAYOUT = 1
 
@@ -90,17 +90,26 @@ class Checkpoints:
             engine: of the same population, not yet trained.
             say: is told of every checkpoint that was passed over, and why.
 
+        Raises:
+            UsageError: the newest sound one is of another learner.
+
         """
         for step in reversed(self.steps()):
             try:
                 arrays, info = self._read(step)
-                for c, cohort in enumerate(engine.cohorts):
-                    _load(cohort, c, arrays)
             except Exception as error:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
                 reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
                 say(f"checkpoint {step} is damaged ({reason}); trying the one before")
                 continue
+            try:
+                for c, cohort in enumerate(engine.cohorts):
+                    _load(cohort, c, arrays)
+            except (KeyError, ValueError) as error:  # it is whole, so it is the learner that does not fit
+                raise UsageError(
+                    f"checkpoint {step} of '{self.folder.parent}' does not fit the learner ({error}): "
+                    "the run was trained by another; give Run.load the learner of the run"
+                ) from error
             engine.step = info["step"]
             engine.training_seconds = info["training_seconds"]
             return info

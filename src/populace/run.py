@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from populace import callbacks, records, results
+from populace import callbacks, identity, records, results
 from populace.engine import Engine, Listener
 from populace.errors import RunError, UsageError
 from populace.folder import prepare
@@ -84,7 +84,7 @@ class Run:
             learner: the learner with its data, where the recipe alone cannot make it.
 
         Raises:
-            UsageError: it is not a run folder.
+            UsageError: it is not a run folder, or the learner is not the one it was trained by.
 
         """
         folder = Path(path)
@@ -92,7 +92,12 @@ class Run:
             raise UsageError(f"no run at '{folder}': there is no such folder")
         if not (folder / "recipe.toml").is_file():
             raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml")
-        return cls(folder, learner)
+        run = cls(folder, learner)
+        if learner is not None:
+            given = run.recipe.learner  # a recipe that cannot be read is told first
+            identity.check_settings(folder, run.recipe_text(), given)
+            identity.check_data(folder, given)
+        return run
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -148,6 +153,7 @@ class Run:
 
         """
         if not self.finished:
+            identity.check_data(self.path, self.recipe.learner)
             Session(self.path, self.recipe, self.population, say).go(listeners, stop, resume=True)
             self.__dict__.pop("engine", None)
         return self
@@ -219,15 +225,18 @@ class Run:
 
         Raises:
             RunError: there is no checkpoint to read.
+            UsageError: the learner is not the one that the run was trained by.
 
         """
         from populace.checkpoints import Checkpoints
 
+        identity.check_data(self.path, self.recipe.learner)
         engine = engine_of(self.recipe, self.population, quiet)
         store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
         try:
             if store.restore(engine, quiet) is None:
-                raise RunError(f"'{self.path}' has no checkpoint yet; `populace resume {self.path}`")
+                have = "has no checkpoint that can be read" if store.steps() else "has no checkpoint yet"
+                raise RunError(f"'{self.path}' {have}; `populace resume {self.path}`")
         finally:
             store.close()
         return engine

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from populace import callbacks, environment, results
+from populace import callbacks, environment, identity, results
 from populace.checkpoints import Checkpoints
 from populace.engine import Engine, Evaluation, Listener, Window
 from populace.errors import RunError
@@ -170,6 +170,7 @@ class Session:
         recipe = self.recipe.drawn()
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
         write(self.folder / "environment.json", json.dumps(environment.describe(), indent=1))
+        identity.keep(self.folder, self.recipe.learner)
         write(self.folder / "recipe.toml", recipe.text())
 
     def _finish(self, done: bool) -> None:
