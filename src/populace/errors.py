@@ -20,8 +20,11 @@ class RunError(PopulaceError, RuntimeError):
     """What was asked for was sound and failed all the same: a full disk, a damaged file. Exit code 1."""
 
 
+_MANY = 40  # names; of more, a message lists the nearest
+
+
 def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owner: str = "") -> UsageError:
-    """Return the error for an unknown name, with the nearest known one, or all of them if few.
+    """Return the error for an unknown name, with the nearest known one, or several of them.
 
     Args:
         what: kind of thing that was named, such as `"recipe"`.
@@ -38,6 +41,9 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owne
     near = near or get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     if near:
         advice = f"did you mean '{owner}{near[0]}'?"
+    elif len(choices) > _MANY:
+        nearest = get_close_matches(name.lower(), choices, n=5, cutoff=0.0)
+        advice = f"the nearest of {len(choices)}: " + ", ".join(owner + c for c in nearest)
     elif choices:
         advice = "known: " + ", ".join(owner + c for c in choices)
     else:

@@ -32,6 +32,7 @@ class Meaning:
     high: float | None = None
     above: float | None = None
     choices: tuple[Any, ...] | None = None
+    advice: str = ""
 
     def range(self) -> str:
         """Return the range in words, such as `[0, 1]` or `> 0`; empty if there is none."""
@@ -54,6 +55,7 @@ def setting(
     high: float | None = None,
     above: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    advice: str = "",
     static: bool | None = None,
 ) -> Any:
     """Declare a field of a [`Settings`][populace.settings.Settings] module.
@@ -66,11 +68,13 @@ def setting(
         high: largest value allowed.
         above: value that must be exceeded.
         choices: the only values allowed.
+        advice: what to do, for whoever gives a value of another type.
         static: whether it is structure, where the default does not tell.
 
     """
     # Equinox warns of NumPy's numbers in fields of structure before `__check_init__` sees them.
     how: dict[str, Any] = {"metadata": {_KEY: Meaning(help, low, high, above, choices)}, "converter": plain}
+    metadata = {_KEY: Meaning(help, low, high, above, choices, advice)}
     if isinstance(default, eqx.Module):
         return eqx.field(default_factory=lambda: default, **how)
     if static is None:
@@ -246,7 +250,8 @@ def _coerce(field: Field, value: Any, path: str) -> Any:
         frozen = tuple(value) if isinstance(value, list) else value
         value = _adapter(field.hint).validate_python(frozen, strict=True)
     except ValidationError:
-        raise UsageError(f"{path} must be {_article(field.type_name)}, got {value!r}") from None
+        advice = f"; {field.meaning.advice}" if field.meaning.advice else ""
+        raise UsageError(f"{path} must be {_article(field.type_name)}, got {value!r}{advice}") from None
     _check_range(field.meaning, value, path)
     return value
 

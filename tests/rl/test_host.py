@@ -215,6 +215,11 @@ def test_no_two_histories_have_one_mark():
     ("name", "message"),
     [
         ("gymnasium:CartPol-v1", "did you mean 'CartPole-v1'"),
+        (
+            "gymnasium:Zzzz-v9",
+            "unknown environment 'Zzzz-v9' of Gymnasium; the nearest of [0-9]+:( [^ ]*,?){5}$",
+        ),
+        ("CliffWalking-v1", "Gymnasium has it: did you mean 'gymnasium:CliffWalking-v1'"),
         ("gymnasium:Blackjack-v1", "observations must be one array, got Tuple"),
         (f"{OWN}:Dictionary(max_episode_steps=5)", "observations must be one array, got Dict"),
         (
@@ -241,6 +246,24 @@ def test_what_cannot_be_is_told_in_one_line(name, message):
     with pytest.raises(UsageError, match=message) as refused:
         environments.make(name)
     assert "\n" not in str(refused.value)
+
+
+def test_what_this_process_alone_has_registered_is_to_be_named_by_its_module():
+    gymnasium.register("HereOnly-v0", lambda: None)
+    try:
+        with pytest.raises(
+            UsageError, match=r"in this process alone.*gymnasium:MODULE:HereOnly-v0.*MODULE:Class"
+        ):
+            environments.make("gymnasium:HereOnly-v0")
+    finally:
+        del gymnasium.registry["HereOnly-v0"]
+
+
+@pytest.mark.parametrize("kind", [DQN, Tabular])
+@pytest.mark.parametrize("setting", ["env", "held_out"])
+def test_a_class_instead_of_a_name_is_told_how_to_name_it(kind, setting):
+    with pytest.raises(UsageError, match=f"{setting} must be a str, got <class.*'module:Class'"):
+        kind(**{setting: gymnasium.Env})
 
 
 def test_a_class_in_the_current_folder_is_found(tmp_path, monkeypatch):

@@ -33,6 +33,23 @@ class Misshapen(Sound):
         return spaces.Box(-np.ones(3), np.ones(3), (3,))
 
 
+class Dictionary(Sound):
+    def get_obs(self, state, params=None, key=None):
+        return {"sign": state.sign}
+
+
+class Branching(Sound):
+    """Asks in Python what is known only inside the program."""
+
+    def reward(self, state, action):
+        return 1.0 if action == 1 else 0.0
+
+
+class Wanting(Sound):
+    def __init__(self, size):
+        super().__init__()
+
+
 class Steered(Unpaid):
     """Continuous actions, one of them without bounds."""
 
@@ -51,6 +68,9 @@ def test_a_sound_one_is_taken():
         ("Steered", "gave a reward of nan after 3 random steps of copy 0"),
         ("Endless", "gave an observation of inf after 2 random steps of copy 0"),
         ("Misshapen", r"an observation has shape \(2,\), its space says \(3,\)"),
+        ("Dictionary", "observations must be one array, got dict"),
+        ("Branching", "cannot be played: TracerBoolConversionError: Attempted boolean conversion"),
+        ("Wanting", "cannot be played: TypeError: .*'size'"),
     ],
 )
 def test_what_no_agent_can_learn_from_is_told(name, message):

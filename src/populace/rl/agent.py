@@ -13,6 +13,7 @@ from populace import settings
 from populace.errors import UsageError
 from populace.learner import Examination, Exhibit, Learner, Mean, Metrics, Video
 from populace.rl import environments, outside
+from populace.rl import names as naming
 from populace.rl.observing import observed
 from populace.settings import setting
 
@@ -25,10 +26,15 @@ class Agent(Learner):
     controls: ClassVar[tuple[str, ...]] = ("discrete",)
     """Kinds of action it can learn: `discrete`, `continuous`."""
 
-    env: str = setting("CartPole-v1", help="environment, a name of `populace list environments`")
+    env: str = setting(
+        "CartPole-v1", help="environment, a name of `populace list environments`", advice=naming.ADVICE
+    )
     envs: int = setting(4, low=1, help="copies of the environment that one member acts in")
     evaluation_episodes: int = setting(16, low=1, help="greedy episodes per evaluation")
-    held_out: str = setting("", help="environment to evaluate in besides, never trained in; empty: none")
+    held_out: str = setting(
+        "", help="environment to evaluate in besides, never trained in; empty: none",
+        advice=naming.ADVICE,
+    )  # fmt: skip
 
     @abstractmethod
     def act(self, model: Any, observation: jax.Array) -> jax.Array:

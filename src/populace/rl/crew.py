@@ -160,7 +160,15 @@ class Crew:
             self._fresh.discard(number)
 
     def _refused(self, answer: dict[str, Any]) -> UsageError:
+        import gymnasium
+
         why = answer["refused"]
+        if answer["known"] and self.spec.identifier in gymnasium.registry:
+            return UsageError(
+                f"environment '{self.name}' is registered in this process alone, and environments run in "
+                "processes of their own, which import them by name; name the module that registers it, "
+                f"gymnasium:MODULE:{self.spec.identifier}, or the class, MODULE:Class"
+            )
         if why.startswith("NamespaceNotFound"):
             return UsageError(
                 f"environment '{self.name}' is not known to Gymnasium; where another package registers it, "

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from populace.errors import UsageError, unknown
+from populace.errors import PopulaceError, UsageError, unknown
 from populace.rl import names as naming
 from populace.rl.worlds import WORLDS
 
@@ -134,6 +134,12 @@ def make(name: str) -> Task:
         return _native(asked, getattr(import_module(module), cls))
     if asked.identifier in gymnax.registered_envs:
         return _native(asked, lambda **given: gymnax.make(asked.identifier, **given)[0])
+    import gymnasium
+
+    if asked.identifier in gymnasium.registry:
+        raise UsageError(
+            f"unknown environment '{asked.identifier}'; Gymnasium has it: did you mean 'gymnasium:{name}'?"
+        )
     raise unknown("environment", asked.identifier, names())
 
 
@@ -148,8 +154,16 @@ def _own(asked: naming.Name) -> Task:
     if isinstance(found, type) and issubclass(found, environment.Environment):
         from populace.rl.rehearsal import rehearse
 
-        task = _native(asked, found)
-        rehearse(task)
+        try:
+            task = _native(asked, found)
+            rehearse(task)
+        except PopulaceError:
+            raise
+        except Exception as error:  # a class of the user's may raise anything while it is traced
+            line = (str(error).strip().splitlines() or ["it gives no reason"])[0]
+            raise UsageError(
+                f"environment '{asked.whole}' cannot be played: {type(error).__name__}: {line}"
+            ) from error
         return task
     return _host(asked)
 

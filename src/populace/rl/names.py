@@ -6,6 +6,9 @@ from typing import Any
 
 from populace.errors import UsageError
 
+ADVICE = "an environment of your own is named by the class that makes it, 'module:Class'"
+"""For whoever gives a class, a function or an environment instead of a name."""
+
 
 @dataclass(frozen=True)
 class Name:

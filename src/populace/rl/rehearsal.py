@@ -23,11 +23,15 @@ def rehearse(task: Task) -> None:
     """Play `STEPS` random steps in `COPIES` copies, episodes following one another.
 
     Raises:
-        UsageError: an observation has not the shape that its space says, or an observation or a reward is not
-            finite: which, at which step of which copy.
+        UsageError: an observation is no array or has not the shape that its space says, or an observation or
+            a reward is not finite: which, at which step of which copy.
 
     """
     shapes = jax.eval_shape(lambda key: task.reset(key, COPIES)[0], jax.random.key(0))
+    if not hasattr(shapes, "shape"):
+        raise UsageError(
+            f"environment '{task.name}': observations must be one array, got {type(shapes).__name__}"
+        )
     if shapes.shape[1:] != task.observation_shape:
         raise UsageError(
             f"environment '{task.name}': an observation has shape {shapes.shape[1:]}, its space says "
