@@ -22,7 +22,7 @@ from tests.learners import Quadratic
 
 shares = st.floats(0, 1)
 explorations = st.builds(LinearDecay, shares, shares, st.floats(1e-6, 1e9)) | st.builds(
-    ExponentialDecay, shares, shares, st.floats(1e-6, 1), st.sampled_from(["episode", "frame"])
+    ExponentialDecay, shares, st.just(0.0), st.floats(1e-6, 1), st.sampled_from(["episode", "frame"])
 )
 agents = st.builds(
     DQN,

@@ -11,6 +11,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from populace.errors import UsageError
 from populace.settings import Settings, setting
 
 
@@ -21,6 +22,9 @@ class Exploration(Settings):
     """
 
     counts_visits: ClassVar[bool] = False
+
+    def check(self) -> None:
+        """Raise a `UsageError` for settings that are sound each but not together."""
 
     @abstractmethod
     def probabilities(
@@ -64,6 +68,14 @@ def greedy(values: jax.Array) -> jax.Array:
     """Return the greedy policy (A,): all probability on the highest value, shared evenly by ties."""
     best = (values == jnp.max(values)).astype(jnp.float32)
     return best / jnp.sum(best)
+
+
+def _ordered(kind: str, lower: tuple[str, float], upper: tuple[str, float]) -> None:
+    if lower[1] > upper[1]:
+        raise UsageError(
+            f"exploration '{kind}': {lower[0]} {lower[1]:g} is more than {upper[0]} {upper[1]:g}; "
+            f"{lower[0]} must be at most {upper[0]}"
+        )
 
 
 def decayed(start: jax.Array | float, end: jax.Array | float, decay: jax.Array | float, k: jax.Array):
@@ -130,6 +142,10 @@ class ExponentialDecay(EpsilonGreedy):
     decay: float = setting(0.99, above=0, high=1, help="factor per episode or per frame")
     per: str = setting("episode", choices=("episode", "frame"), help="what one decay goes with")
 
+    def check(self) -> None:
+        """Raise a `UsageError` if it would end above where it starts."""
+        _ordered(self.kind, ("end", self.end), ("start", self.start))
+
     def epsilon(self, frames: jax.Array, episodes: jax.Array) -> jax.Array:
         """Return epsilon after so many frames and finished episodes."""
         return decayed(self.start, self.end, self.decay, episodes if self.per == "episode" else frames)
@@ -148,6 +164,10 @@ class Sinusoidal(EpsilonGreedy):
     high: float = setting(0.5, low=0, high=1, help="epsilon at the beginning of every period")
     period: float = setting(1_000.0, above=0, help="frames or episodes from crest to crest")
     per: str = setting("frame", choices=("episode", "frame"), help="what the period is counted in")
+
+    def check(self) -> None:
+        """Raise a `UsageError` if its low lies above its high."""
+        _ordered(self.kind, ("low", self.low), ("high", self.high))
 
     def epsilon(self, frames: jax.Array, episodes: jax.Array) -> jax.Array:
         """Return epsilon after so many frames and finished episodes."""
@@ -169,6 +189,10 @@ class Boltzmann(Exploration):
     decay: float = setting(1.0, above=0, high=1, help="factor per episode or per frame; 1 keeps it constant")
     end: float = setting(0.01, above=0, help="temperature never falls below this")
     per: str = setting("episode", choices=("episode", "frame"), help="what one decay goes with")
+
+    def check(self) -> None:
+        """Raise a `UsageError` if it would end above where it starts."""
+        _ordered(self.kind, ("end", self.end), ("temperature", self.temperature))
 
     def probabilities(
         self, values: jax.Array, counts: jax.Array | None, frames: jax.Array, episodes: jax.Array

@@ -97,6 +97,7 @@ class QLearner(Agent):
                 f"warmup {self.warmup} is more than replay_capacity {self.replay_capacity:g}; "
                 "the first of those frames would be forgotten before the first update"
             )
+        self.exploration.check()
         if self.exploration.counts_visits:
             raise UsageError(
                 f"exploration '{self.exploration.kind}' needs the visits of each state, which a network "

@@ -15,6 +15,7 @@ import numpy as np
 from populace.errors import UsageError
 from populace.learner import Exhibit, Mean, Metrics
 from populace.rl import enumeration, environments, table_pictures
+from populace.rl import names as naming
 from populace.rl.agent import Agent
 from populace.rl.aggregation import Bins, aggregate
 from populace.rl.environments import Task
@@ -58,7 +59,9 @@ class Tabular(Agent):
 
     kind: ClassVar[str] = "tabular"
 
-    env: str = setting("FrozenLake-misc", help="environment, a name of `populace list environments`")
+    env: str = setting(
+        "FrozenLake-misc", help="environment, a name of `populace list environments`", advice=naming.ADVICE
+    )
     envs: int = setting(1, low=1, help="copies of the environment that one member acts in")
     rule: Rule = setting(QLearning(), help="update rule")
     features: Features = setting(Table(), help="what the values are a function of")
@@ -107,6 +110,7 @@ class Tabular(Agent):
             raise UsageError("bins_low and bins_high need bins, the number of bins of each number")
         basis = self.basis
         self.rule.check(basis)
+        self.exploration.check()
         if self.exploration.counts_visits and not isinstance(basis, Indexed):
             raise UsageError(
                 f"exploration '{self.exploration.kind}' counts visits of states; it needs features 'table'"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from populace.errors import UsageError
+from populace.rl import Bandit
 from populace.rl.bandits import (
     UCB1,
     BoltzmannRule,
@@ -15,7 +16,7 @@ from populace.rl.bandits import (
     GradientRule,
     Thompson,
 )
-from populace.rl.exploration import Boltzmann, LinearDecay, draw
+from populace.rl.exploration import Boltzmann, ExponentialDecay, LinearDecay, draw
 
 ARMS, PULLS = 4, 300
 RNG = np.random.default_rng(5)
@@ -182,3 +183,9 @@ def test_draws_of_a_policy_are_those_of_the_gradient_rule():
     state = learned(GradientRule())
     key = jax.random.key(8)
     assert GradientRule().choose(key, state, jnp.int32(0)) == draw(key, jax.nn.softmax(state.preferences))
+
+
+def test_a_schedule_that_decays_upward_is_refused():
+    rule = EpsilonGreedyRule(exploration=ExponentialDecay(start=0.1, end=0.5))
+    with pytest.raises(UsageError, match=r"end 0.5 is more than start 0.1"):
+        Bandit(rule=rule).check()

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from populace.rl.bandits.arms import Arms
 from populace.rl.bandits.rule import Rule
 from populace.rl.exploration import Exploration
 from populace.settings import setting
@@ -40,6 +41,11 @@ class ActionValues(Rule):
     @abstractmethod
     def policy(self) -> Exploration:
         """What turns estimates into a choice; every pull is a frame and an episode."""
+
+    def check(self, arms: Arms) -> None:
+        """Raise a `UsageError` if the settings of the policy do not fit each other."""
+        super().check(arms)
+        self.policy.check()
 
     def init(self, arms: int) -> Estimates:
         """Return the initial value for each arm, and no pulls."""
