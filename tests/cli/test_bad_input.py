@@ -56,6 +56,24 @@ SETTINGS = {
     "continuous actions": (["--set", "env=Pendulum-v1"], ["Pendulum-v1", "continuous"]),
     "empty sweep": (["--sweep", "discount="], ["discount", "empty"]),
     "empty sweep, as a list": (["--sweep", "discount=[]"], ["discount", "empty"]),
+    "an empty value among others": (["--sweep", "discount=0.9,,0.99"], ["empty", "'0.9,,0.99'"]),
+    "an empty value at the end": (["--sweep", "discount=0.9,"], ["empty", "'0.9,'"]),
+    "epsilon that decays upward": (
+        ["--set", "exploration.start=0.1", "--set", "exploration.end=0.5"],
+        ["'exponential'", "end 0.5", "start 0.1"],
+    ),
+    "swept epsilon that decays upward": (
+        ["--sweep", "exploration.end=0.1,1.0", "--set", "exploration.start=0.5"],
+        ["end 1", "start 0.5"],
+    ),
+    "a wave upside down": (
+        ["--set", "exploration={kind='sinusoidal', low=0.9, high=0.1}"],
+        ["'sinusoidal'", "low 0.9", "high 0.1"],
+    ),
+    "temperature that falls upward": (
+        ["--set", "exploration={kind='boltzmann', temperature=0.1, end=0.2}"],
+        ["end 0.2", "temperature 0.1"],
+    ),
     "range without samples": (
         ["--sweep", "learning_rate={log_uniform = [1e-4, 1e-2]}"],
         ["learning_rate", "samples"],
@@ -226,8 +244,14 @@ def test_an_unknown_recipe_is_refused_with_the_nearest(cli):
     assert "'cartpole'" in line
 
 
-def test_a_recipe_file_that_is_missing_is_refused(cli, tmp_path):
-    assert "none.toml" in cli("run", tmp_path / "none.toml").refused(2)
+@pytest.mark.parametrize("command", ["run", "show"])
+def test_a_recipe_file_that_is_missing_is_refused(cli, tmp_path, command):
+    assert "none.toml" in cli(command, tmp_path / "none.toml").refused(2)
+
+
+def test_what_show_does_not_know_is_listed_once(cli):
+    line = cli("show", "zzzzzzzz").refused(2)
+    assert line.count("fit-kernel") == 1
 
 
 def test_a_folder_is_no_recipe(cli, tmp_path):

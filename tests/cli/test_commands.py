@@ -109,6 +109,14 @@ def test_show_a_recipe_tells_who_trains_and_how(cli, name):
         assert path in found.out
 
 
+def test_show_a_recipe_file_tells_the_same_as_of_its_name(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(recipes.text("cartpole"))
+    by_file, by_name = (cli("show", name).out.splitlines() for name in ("mine.toml", "cartpole"))
+    assert by_file[0].startswith("mine.toml: ")
+    assert by_file[2:-1] == by_name[2:-1]
+
+
 def test_show_a_learner_tells_every_setting_with_type_default_range_and_meaning(cli):
     from populace.rl import DQN
     from populace.settings import describe, variants
@@ -296,6 +304,20 @@ def test_an_evaluation_is_printed_as_a_table_and_changes_nothing(cli, finished):
     for word in ("2 episodes per member, native", "learning_rate 0.001", "interquartile mean"):
         assert word in found.out
     assert outcome_of(finished) == before
+
+
+def test_an_evaluation_cuts_no_name_in_a_narrow_terminal(capsys, monkeypatch):
+    from populace.cli.inform import evaluation
+
+    monkeypatch.setenv("COLUMNS", "80")
+    values = {"exploration.decay": 0.995, "exploration.start": 0.5, "learning_rate": 0.001}
+    summary = {"iqm": [123.4, 120.1, 130.2], "diverged": 0}
+    entry = {"setting": 0, "values": values, "members": [0, 1], "summary": summary}
+    evaluation({"episodes": 2, "backend": "native", "seed": 1, "settings": [entry]})
+    said = capsys.readouterr().out
+    assert "…" not in said
+    for name in (*values, "interquartile", "120.1 to 130.2"):
+        assert name in said
 
 
 # -- report --------------------------------------------------------------------------------------------

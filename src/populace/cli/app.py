@@ -108,7 +108,12 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A recipe or a learner.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE", help="A recipe, a recipe file, or a learner.", show_default=False
+        ),
+    ],
 ) -> None:
     """Say what a recipe or learner is, with every setting: type, default, range, meaning."""
     from populace.cli.inform import describe

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from populace import recipes
@@ -49,10 +50,10 @@ def describe(name: str) -> None:
     from populace.words import words
 
     console = Console()
-    if name in recipes.names():
-        recipe = parse(recipes.text(name), name)
+    if name in recipes.names() or Path(name).is_file() or name.endswith(".toml"):
+        recipe = parse(recipes.read(name), name)
         population = recipe.population()
-        console.print(f"[bold]{name}[/]: {recipe.about}\n")
+        console.print(f"[bold]{escape(name)}[/]: {recipe.about}\n")
         settings, seeds, per_step = (
             len(population.settings),
             len(population.seeds),
@@ -71,7 +72,9 @@ def describe(name: str) -> None:
         console.print(f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
         return
     if name not in learners():
-        raise unknown("recipe or learner", name, [*recipes.names(), *learners()])
+        raise unknown(
+            "recipe or learner", name, {*recipes.names(), *learners()}, where=" (nor a file of that name)"
+        )
     cls = learner_class(name)
     console.print(f"[bold]{name}[/]: {inspect.getdoc(cls)}\n", highlight=False)
     _settings(console, cls, None)
@@ -154,26 +157,25 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
 
 def evaluation(found: dict[str, Any]) -> None:
     """Print a fresh evaluation as a table."""
-    table = Table(title=f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}")
-    for heading in (
-        "setting",
-        "values",
-        "seeds",
-        "diverged",
-        "interquartile mean",
-        "95 % interval",
-    ):
-        table.add_column(heading)
     order = sorted(found["settings"], key=lambda s: -(s["summary"]["iqm"][0] or -1e300))
-    for entry in order:
-        value, low, high = entry["summary"]["iqm"]
-        values = ", ".join(
+    shown = {
+        entry["setting"]: ", ".join(
             f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in entry["values"].items()
         )
+        for entry in order
+    }
+    title = f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}"
+    table = Table(title=title, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    # Lines may end between the names of settings, not within one.
+    longest = max((len(word) for values in shown.values() for word in values.split()), default=0)
+    for heading in ("setting", "values", "seeds", "diverged", "interquartile mean", "95 % interval"):
+        table.add_column(heading, overflow="fold", min_width=longest if heading == "values" else None)
+    for entry in order:
+        value, low, high = entry["summary"]["iqm"]
         number = "-" if value is None else f"{value:.4g}"
         bounds = "-" if value is None else f"{low:.4g} to {high:.4g}"
-        count = str(len(entry["members"]))
-        table.add_row(str(entry["setting"]), values, count, str(entry["summary"]["diverged"]), number, bounds)
+        counts = str(len(entry["members"])), str(entry["summary"]["diverged"])
+        table.add_row(str(entry["setting"]), shown[entry["setting"]], *counts, number, bounds)
     Console().print(table)
 
 

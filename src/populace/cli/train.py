@@ -24,16 +24,7 @@ def start(
 
     if chosen["seeds"] is not None and chosen["seeds"] < 1:
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")
-    file = Path(name)
-    is_file = file.is_file()
-    # A folder may have the name of a recipe; a run of it often has.
-    if not is_file and (file.suffix == ".toml" or (file.exists() and name not in recipes.names())):
-        raise UsageError(f"no recipe file '{name}'")
-    try:
-        text = file.read_text(encoding="utf-8") if is_file else recipes.text(name)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name} is not TOML: it is not text ({error.reason})") from None
-    recipe = values.changed(parse(text, name), set_, sweep, chosen)
+    recipe = values.changed(parse(recipes.read(name), name), set_, sweep, chosen)
     setup()
     with progress(quiet, recipe.options.steps) as display:
         _go(

@@ -19,11 +19,19 @@ def value(text: str) -> Any:
 
 
 def values(text: str) -> Any:
-    """Read `a,b,c` as a list, or a whole TOML value such as `{log_uniform = [1e-4, 1e-2]}`."""
+    """Read `a,b,c` as a list, or a whole TOML value such as `{log_uniform = [1e-4, 1e-2]}`.
+
+    Raises:
+        UsageError: nothing stands between two commas, or before or behind them all.
+
+    """
     whole = value(text)
     if isinstance(whole, dict | list):
         return whole
-    return [value(part.strip()) for part in text.split(",") if part.strip()]
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts) and any(parts):
+        raise UsageError(f"a swept value is empty in '{text}'; write them as A,B,C")
+    return [value(part) for part in parts if part]
 
 
 def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]) -> Recipe:
