@@ -73,8 +73,8 @@ def setting(
 
     """
     # Equinox warns of NumPy's numbers in fields of structure before `__check_init__` sees them.
-    how: dict[str, Any] = {"metadata": {_KEY: Meaning(help, low, high, above, choices)}, "converter": plain}
     metadata = {_KEY: Meaning(help, low, high, above, choices, advice)}
+    how: dict[str, Any] = {"metadata": metadata, "converter": plain}
     if isinstance(default, eqx.Module):
         return eqx.field(default_factory=lambda: default, **how)
     if static is None:
