@@ -14,6 +14,7 @@ from populace.analysis import compiled, cost, draw
 from populace.analysis.compiled import Counts, Program
 from populace.analysis.cost import Cost, Profile
 from populace.analysis.fit import exponent, slope
+from populace.analysis.graph_subjects import arcs_of
 from populace.analysis.subjects import ALIASES, names, subject
 from populace.analysis.units import quantity
 from populace.errors import UsageError
@@ -240,6 +241,26 @@ def test_every_subject_does_the_work_that_is_documented(name):
         return
     p = slope(np.log(sizes), np.log([c.flops for c in counts])).value
     assert p == pytest.approx(one.order, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["embedding", "gcn", "graphsage", "gin", "sgc", "gat", "gatv2"])
+def test_weights_are_among_what_a_gradient_is_taken_by(name):
+    layer, inputs = subject(name).build(16, key=jax.random.key(0))
+    arrays = jax.tree.leaves(eqx.filter(layer, eqx.is_inexact_array))
+    assert sum(a.size for a in arrays) >= 64 * 64
+    _, slopes = cost._gradient(layer, inputs, jnp.ones((16, 64)))
+    found = jax.tree.leaves(slopes[0])
+    assert len(found) == len(arrays)
+    assert all(np.any(np.asarray(slope) != 0) for slope in found)
+
+
+def test_every_node_hears_from_eight_others():
+    arcs = arcs_of(20)
+    matrix = np.zeros((20, 20), int)
+    np.add.at(matrix, (np.asarray(arcs.targets), np.asarray(arcs.sources)), 1)
+    assert (matrix.sum(1) == 8).all()
+    assert matrix.max() == 1
+    assert not np.diagonal(matrix).any()
 
 
 def test_other_names_lead_to_subjects():

@@ -1,7 +1,7 @@
 """What can be profiled by name: each layer with the size that varies and its documented big-O.
 
 Layers are imported when they are built, so that the list comes at once. All take one example of
-float32: 16 channels in convolutions, 64 features in sequences.
+float32: 16 channels in convolutions, 64 features in sequences and of nodes.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from populace.errors import unknown
 
 Built = tuple[Any, tuple[Any, ...]]
 
-CHANNELS, FEATURES, RANK = 16, 64, 16
+CHANNELS, FEATURES, RANK, WORDS = 16, 64, 16, 4096
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,25 @@ def _batch_norm(n: int, *, key: jax.Array) -> Built:
     from populace.nn.normalisation import BatchNorm
 
     return BatchNorm(CHANNELS), (_draw(key, n, n, CHANNELS),)
+
+
+def _group_norm(n: int, *, key: jax.Array) -> Built:
+    from equinox.nn import GroupNorm
+
+    return GroupNorm(4, CHANNELS), (_draw(key, CHANNELS, n, n),)
+
+
+def _embedding(n: int, *, key: jax.Array) -> Built:
+    from equinox import filter_vmap
+    from equinox.nn import Embedding
+
+    return filter_vmap(Embedding(WORDS, FEATURES, key=key)), (jax.random.randint(key, (n,), 0, WORDS),)
+
+
+def _dropout(n: int, *, key: jax.Array) -> Built:
+    from populace.nn.dropout import Dropout
+
+    return lambda x, key: Dropout(0.5).learn(x, key=key)[0], (_draw(key, n), key)
 
 
 def _convolution(spatial: int, kernel: int, n: int, *, key: jax.Array) -> Built:
@@ -156,6 +175,12 @@ def _queries(n: int, key: jax.Array) -> tuple[jax.Array, ...]:
     return tuple(_draw(k, n, FEATURES) for k in jax.random.split(key, 3))
 
 
+def _graph(kind: str, n: int, *, key: jax.Array) -> Built:
+    from populace.analysis.graph_subjects import build
+
+    return build(kind, FEATURES, n, key=key)
+
+
 def _wavenet(n: int, *, key: jax.Array) -> Built:
     from populace.nn.wavenet import WaveNet
 
@@ -173,11 +198,17 @@ _WIDE = (64, 128, 256, 512, 1024)
 _SHORT = (256, 512, 1024, 2048, 4096)
 _LENGTHS = (512, 1024, 2048, 4096, 8192)
 _LONG = (1024, 2048, 4096, 8192, 16384)
+_ON_ARCS = "k = 8 arcs into each node, d = 64 features"
 
 _ALL = (
     Subject("linear", "width", "n²", 2, "n²", (512, 1024, 2048, 4096, 8192), _linear),
     Subject("layer-norm", "width", "n", 1, "n", (2**16, 2**18, 2**20, 2**22, 2**24), _layer_norm),
     Subject("batch-norm", "side", "n² c", 2, "n² c", _WIDE, _batch_norm, "c = 16 channels, in use"),
+    Subject("group-norm", "side", "n² c", 2, "n² c", _WIDE, _group_norm, "c = 16 channels in 4 groups"),
+    Subject("dropout", "width", "n", 1, "n", (2**14, 2**16, 2**18, 2**20, 2**22), _dropout,
+            "in training, rate 0.5"),
+    Subject("embedding", "length", "n d", 1, "n d + v d", _LONG, _embedding,
+            "d = 64 features of each of v = 4,096 words"),
     Subject("conv1d", "length", "n k c²", 1, "n k c", (1024, 4096, 16384, 65536, 262144),
             partial(_convolution, 1, 5), "c = 16 channels, k = 5"),
     Subject("conv2d", "side", "n² k² c²", 2, "n² k² c", _SIDES,
@@ -220,6 +251,19 @@ _ALL = (
             "L = 10 blocks, c = 32 channels"),
     Subject("autoregressive", "length", "n k d²", 1, "n k d", _LONG, _autoregressive,
             "d = 64 features, window k = 8"),
+    Subject("gcn", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gcn"), _ON_ARCS),
+    Subject("graphsage", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "graphsage"),
+            f"{_ON_ARCS}, mean of neighbours"),
+    Subject("gin", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gin"),
+            f"{_ON_ARCS}, MLP of one hidden layer"),
+    Subject("sgc", "nodes", "n (h k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "sgc"),
+            f"{_ON_ARCS}, h = 2 hops"),
+    Subject("appnp", "nodes", "n t k d", 1, "n (k + d)", _LONG, partial(_graph, "appnp"),
+            f"{_ON_ARCS}, t = 10 steps of spreading"),
+    Subject("gat", "nodes", "n (k d + d²)", 1, "n (k h + d)", _LONG, partial(_graph, "gat"),
+            f"{_ON_ARCS}, h = 4 heads"),
+    Subject("gatv2", "nodes", "n (k d + d²)", 1, "n k d", _LONG, partial(_graph, "gatv2"),
+            f"{_ON_ARCS}, 4 heads"),
 )  # fmt: skip
 
 SUBJECTS = {one.name: one for one in _ALL}
@@ -227,6 +271,6 @@ SUBJECTS = {one.name: one for one in _ALL}
 
 ALIASES = {
     "dense": "linear", "pooling": "max-pool", "rnn": "elman", "softmax-attention": "attention",
-    "layernorm": "layer-norm",
+    "layernorm": "layer-norm", "groupnorm": "group-norm", "graph-conv": "gcn", "sage": "graphsage",
 }  # fmt: skip
 """Other names that people look for."""
