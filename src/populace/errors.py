@@ -20,7 +20,7 @@ class RunError(PopulaceError, RuntimeError):
     """What was asked for was sound and failed all the same: a full disk, a damaged file. Exit code 1."""
 
 
-_MANY = 40  # names; of more, a message lists the nearest
+_MANY = 50  # names; of more, a message lists the nearest
 
 
 def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owner: str = "") -> UsageError:
