@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from populace.nn.outline import Node, outline
+from populace.outline import Node, outline
 
 
 def model_graph(model: Any) -> Any:

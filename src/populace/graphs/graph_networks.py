@@ -13,7 +13,7 @@ from populace.nn.arcs import Arcs
 from populace.nn.buffer import Buffer
 from populace.nn.graph_conv import GINConv, GraphConv
 from populace.nn.normalisation import BatchNorm
-from populace.nn.outline import INPUT, Step, chained
+from populace.outline import INPUT, Step, chained
 from populace.settings import Settings, setting
 
 READOUTS = ("sum", "mean", "max", "attention")

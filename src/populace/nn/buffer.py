@@ -1,6 +1,6 @@
 """Arrays that a module holds and gradient descent leaves alone: running means, dropout rates."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -9,6 +9,7 @@ import jax
 class Buffer(eqx.Module):
     """An array inside a module that is no weight: it is saved with the model, and never descended on."""
 
+    is_weight: ClassVar[bool] = False
     value: jax.Array
 
 

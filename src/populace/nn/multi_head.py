@@ -12,7 +12,7 @@ import numpy as np
 
 from populace.errors import UsageError
 from populace.nn.attention import attention, check_mask
-from populace.nn.outline import Step
+from populace.outline import Step
 
 
 class MultiHeadAttention(eqx.Module):

@@ -10,8 +10,8 @@ from jax.core import Tracer
 
 from populace.errors import UsageError
 from populace.nn.cells import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, State
-from populace.nn.outline import Step, chained
 from populace.nn.recurrence import recur
+from populace.outline import Step, chained
 
 
 class Recurrent(eqx.Module):

@@ -13,8 +13,8 @@ from jax import lax
 
 from populace.errors import UsageError
 from populace.nn.conv import Conv1d
-from populace.nn.outline import Step, chained
 from populace.nn.window import check_input
+from populace.outline import Step, chained
 
 
 class Memory(NamedTuple):

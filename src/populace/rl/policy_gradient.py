@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from populace.learner import Mean, Metrics
-from populace.nn.outline import Step, chained
+from populace.outline import Step, chained
 from populace.rl.advantages import generalised_advantages
 from populace.rl.agent import Agent
 from populace.rl.interaction import Acting

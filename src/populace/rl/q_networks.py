@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from populace.errors import UsageError
 from populace.nn import Conv2d
-from populace.nn.outline import Step, chained
+from populace.outline import Step, chained
 from populace.rl.environments import Task
 
 _KERNEL = 3

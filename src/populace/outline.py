@@ -14,8 +14,6 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from populace.nn.buffer import Buffer
-
 Step = tuple[str, Any, tuple[str, ...]]
 """Name, part, and the names of the parts that it hears from."""
 INPUT = "<input>"
@@ -66,7 +64,7 @@ def _walk(nodes: dict[str, Node], name: str, part: Any, heard: tuple[str, ...]) 
         for field, value in named.items():
             own.take(field, value)
         return own.add(nodes, name, heard)
-    if _is_array(part) or isinstance(part, Buffer):
+    if _is_array(part) or _is_buffer(part):
         own = _Own("Array" if _is_array(part) else "Buffer")
         own.take("value", part)
         return own.add(nodes, name, heard)
@@ -144,7 +142,7 @@ class _Own:
         self.arrays: dict[str, str] = {}
 
     def take(self, name: str, value: Any, elsewhere: Iterable[int] = ()) -> None:
-        if isinstance(value, Buffer):
+        if _is_buffer(value):
             if isinstance(value.value, jax.Array) and value.value.ndim == 0:
                 self.settings[name] = value.value.item()
             else:
@@ -187,16 +185,21 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
+def _is_buffer(value: Any) -> bool:
+    """Return whether a module says of itself that what it holds is no weight; see `populace.nn.buffer`."""
+    return isinstance(value, eqx.Module) and not getattr(type(value), "is_weight", True)
+
+
 def _is_layer(value: Any) -> bool:
     if isinstance(value, eqx.Module):
-        return not isinstance(value, Buffer)
+        return not _is_buffer(value)
     return isinstance(value, Callable) and not _is_array(value)
 
 
 def _has_layers(value: Any) -> bool:
     """Return whether a field holds layers: a module, or a collection with modules or functions in it."""
     if isinstance(value, eqx.Module):
-        return not isinstance(value, Buffer)
+        return not _is_buffer(value)
     if isinstance(value, list | tuple | dict):
         entries = value.values() if isinstance(value, dict) else value
         return any(_is_layer(v) or _has_layers(v) for v in entries)
