@@ -12,6 +12,7 @@ from populace.errors import UsageError, unknown
 from populace.rl import DQN
 from populace.rl.exploration import Exploration, ExponentialDecay, LinearDecay
 from populace.settings import Settings, setting
+from populace.values import Meaning
 
 
 class Shape(Settings):
@@ -165,7 +166,7 @@ def test_nothing_that_is_not_finite_is_accepted_even_without_a_range(value):
     ],
 )  # fmt: skip
 def test_a_range_in_words(bounds, words):
-    assert settings.Meaning("", **bounds).range() == words
+    assert Meaning("", **bounds).range() == words
 
 
 # -- names and kinds -----------------------------------------------------------------------------------

@@ -11,26 +11,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from populace import analysis, images, nn, report, rl, supervised
+    from populace import analysis, graphs, images, nn, report, rl, supervised
     from populace.errors import PopulaceError, RunError, UsageError
     from populace.learner import Learner, Mean, Picture, Video
     from populace.placement import setup
     from populace.population import LogUniform, Population, Uniform, sweep
-    from populace.run import Run, Trained, train
+    from populace.run import Run, train
     from populace.settings import setting
+    from populace.trained import Trained
 
 _HOME = {
     "Learner": "learner", "Mean": "learner", "Picture": "learner", "Video": "learner",
     "LogUniform": "population", "Population": "population", "Uniform": "population",
     "sweep": "population", "PopulaceError": "errors", "RunError": "errors", "UsageError": "errors",
-    "Run": "run", "Trained": "run", "train": "run", "setting": "settings", "setup": "placement",
+    "Run": "run", "Trained": "trained", "train": "run", "setting": "settings", "setup": "placement",
 }  # fmt: skip
-_ROOMS = ("analysis", "images", "nn", "report", "rl", "statistics", "supervised")
+_ROOMS = ("analysis", "graphs", "images", "nn", "report", "rl", "statistics", "supervised")
 
 __all__ = [
     "Learner", "LogUniform", "Mean", "Picture", "PopulaceError", "Population", "Run", "RunError",
-    "Trained", "Uniform", "UsageError", "Video", "analysis", "images", "nn", "report", "rl", "setting",
-    "setup", "supervised", "sweep", "train",
+    "Trained", "Uniform", "UsageError", "Video", "analysis", "graphs", "images", "nn", "report", "rl",
+    "setting", "setup", "supervised", "sweep", "train",
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from populace import settings
 from populace.errors import UsageError
 from populace.learner import Learner
+from populace.values import listed, plain
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,9 @@ def sweep(
             no seeds, or a range without `samples`.
 
     """
-    samples, seed = settings.plain(samples), settings.plain(seed)
+    samples, seed = plain(samples), plain(seed)
     if isinstance(axes, Mapping):
-        axes = {path: settings.listed(values) for path, values in axes.items()}
+        axes = {path: listed(values) for path, values in axes.items()}
         _check_axes(axes, samples)
         chosen = list(_grid(axes) if samples is None else _draw(axes, samples, seed))
     elif axes is None:
@@ -180,7 +181,7 @@ def sweep(
         if not axes:
             raise UsageError("the list of settings is empty; give at least one")
         chosen = [dict(setting) for setting in axes]
-    chosen = [{path: settings.plain(value) for path, value in setting.items()} for setting in chosen]
+    chosen = [{path: plain(value) for path, value in setting.items()} for setting in chosen]
     population = Population(learner, tuple(chosen), _seeds(seeds), seed)
     for index in range(len(chosen)):
         population.plain_learner_of(index).check()
@@ -188,7 +189,7 @@ def sweep(
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    seeds = settings.listed(seeds)
+    seeds = listed(seeds)
     if not isinstance(seeds, int | Sequence):
         raise UsageError(f"seeds must be a whole number or a list of them, got {seeds!r}")
     found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)

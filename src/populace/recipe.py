@@ -15,6 +15,7 @@ from populace import settings, strategy
 from populace.errors import UsageError, unknown
 from populace.learner import Learner
 from populace.population import LogUniform, Population, Uniform, sweep
+from populace.values import listed
 
 _RANGES = {"uniform": Uniform, "log_uniform": LogUniform}
 
@@ -76,7 +77,7 @@ def options(values: Mapping[str, Any]) -> Options:
     for key in values:
         if key not in Options.model_fields:
             raise unknown("key", key, Options.model_fields, where=" in [run]")
-    values = {key: settings.listed(value) for key, value in values.items()}
+    values = {key: listed(value) for key, value in values.items()}
     if "strategy" in values:
         named = values["strategy"]
         each = isinstance(named, list | tuple)

@@ -6,12 +6,10 @@ run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pyarrow as pa
 
@@ -19,53 +17,11 @@ from populace import callbacks, identity, records, results
 from populace.engine import Engine, Listener
 from populace.errors import RunError, UsageError
 from populace.folder import prepare
-from populace.keys import root_key
-from populace.learner import Exhibit, Learner
-from populace.population import Member, Population
-from populace.program import EXHIBIT
+from populace.learner import Learner
+from populace.population import Population
 from populace.recipe import Recipe, of_population, options, parse
 from populace.session import Say, Session, engine_of, quiet
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One trained member: its best model, and the learner it was trained by."""
-
-    member: Member
-    setting: dict[str, Any]
-    learner: Learner
-    model: Any
-
-    @property
-    def policy(self) -> Callable[[Any], np.ndarray]:
-        """The greedy policy: one observation, or a batch of them, to actions.
-
-        Raises:
-            UsageError: the learner does not act.
-
-        """
-        make = getattr(self.learner, "policy", None)
-        if make is None:
-            raise UsageError(f"{type(self.learner).__name__} does not act, it has no policy")
-        return make(self.model)
-
-    def examine(self, backend: str, episodes: int, seed: int = 0) -> np.ndarray:
-        """Return the score of each of so many episodes, played outside the program.
-
-        Raises:
-            UsageError: the learner knows no such backend.
-
-        """
-        ways = self.learner.examinations()
-        if backend not in ways:
-            known = ", ".join(["native", *ways])
-            raise UsageError(f"backend must be one of {known}, got '{backend}'")
-        return ways[backend](self.model, episodes, seed)
-
-    def exhibits(self) -> dict[str, Exhibit]:
-        """Return pictures and films of this member."""
-        key = jax.random.fold_in(root_key(self.member.seed), EXHIBIT)
-        return self.learner.exhibit(self.model, key)
+from populace.trained import Trained
 
 
 class Run:
@@ -74,6 +30,7 @@ class Run:
     def __init__(self, path: Path, learner: Learner | None = None) -> None:
         self.path = path
         self._learner = learner
+        self._checked = False
 
     @classmethod
     def load(cls, path: str | Path, learner: Learner | None = None) -> "Run":
@@ -96,7 +53,7 @@ class Run:
         if learner is not None:
             given = run.recipe.learner  # a recipe that cannot be read is told first
             identity.check_settings(folder, run.recipe_text(), given)
-            identity.check_data(folder, given)
+            run._check_data()
         return run
 
     @cached_property
@@ -153,7 +110,7 @@ class Run:
 
         """
         if not self.finished:
-            identity.check_data(self.path, self.recipe.learner)
+            self._check_data()
             Session(self.path, self.recipe, self.population, say).go(listeners, stop, resume=True)
             self.__dict__.pop("engine", None)
         return self
@@ -230,7 +187,7 @@ class Run:
         """
         from populace.checkpoints import Checkpoints
 
-        identity.check_data(self.path, self.recipe.learner)
+        self._check_data()
         engine = engine_of(self.recipe, self.population, quiet)
         store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
         try:
@@ -240,6 +197,12 @@ class Run:
         finally:
             store.close()
         return engine
+
+    def _check_data(self) -> None:
+        """Raise a `UsageError` if the learner's data are not the run's; once, for they may be many."""
+        if not self._checked:
+            identity.check_data(self.path, self.recipe.learner)
+            self._checked = True
 
     def _json(self, name: str, advice: str) -> dict[str, Any]:
         try:

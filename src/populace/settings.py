@@ -6,45 +6,18 @@ type is structure (`eqx.field(static=True)`), and a sweep over it splits the pop
 """
 
 import dataclasses
-import math
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
-import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from populace.errors import UsageError, unknown
+from populace.values import Meaning, checked, is_array, plain, type_name
 
 _KEY = "populace"
 S = TypeVar("S", bound="Settings")
-
-
-@dataclasses.dataclass(frozen=True)
-class Meaning:
-    """What a setting means and which values it takes; all bounds are optional."""
-
-    help: str
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    choices: tuple[Any, ...] | None = None
-    advice: str = ""
-
-    def range(self) -> str:
-        """Return the range in words, such as `[0, 1]` or `> 0`; empty if there is none."""
-        if self.choices is not None:
-            return " | ".join(map(str, self.choices))
-        if self.high is not None:
-            if self.above is not None:
-                return f"({self.above:g}, {self.high:g}]"
-            return f"[{self.low:g}, {self.high:g}]" if self.low is not None else f"<= {self.high:g}"
-        if self.above is not None:
-            return f"> {self.above:g}"
-        return f">= {self.low:g}" if self.low is not None else ""
 
 
 def setting(
@@ -84,18 +57,6 @@ def setting(
     return eqx.field(default=default, static=static, **how)
 
 
-def plain(value: Any) -> Any:
-    """Return NumPy's numbers, alone or in lists, as Python's; everything else as it is."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return type(value)(plain(v) for v in value) if type(value) in (list, tuple) else value
-
-
-def listed(value: Any) -> Any:
-    """Return an array as a list of Python's numbers; everything else as `plain` does."""
-    return value.tolist() if _is_array(value) else plain(value)
-
-
 class Settings(eqx.Module):
     """A module whose fields are settings, checked when it is made.
 
@@ -112,7 +73,7 @@ class Settings(eqx.Module):
     def __check_init__(self) -> None:
         """Check every field that declares a meaning."""
         for field in _fields(type(self)):
-            if not _is_array(value := getattr(self, field.name)):
+            if not is_array(value := getattr(self, field.name)):
                 clean = _coerce(field, value, field.name)
                 object.__setattr__(self, field.name, clean)
 
@@ -129,7 +90,7 @@ class Field:
     @property
     def type_name(self) -> str:
         """The type in words, such as `float` or `list of int`."""
-        return _type_name(self.hint)
+        return type_name(self.hint)
 
     @property
     def nested(self) -> bool:
@@ -245,15 +206,7 @@ def _replace(module: S, path: list[str], value: Any, whole: str) -> S:
 def _coerce(field: Field, value: Any, path: str) -> Any:
     if field.nested:
         return _coerce_module(field, value, path)
-    value = plain(value)
-    try:
-        frozen = tuple(value) if isinstance(value, list) else value
-        value = _adapter(field.hint).validate_python(frozen, strict=True)
-    except ValidationError:
-        advice = f"; {field.meaning.advice}" if field.meaning.advice else ""
-        raise UsageError(f"{path} must be {_article(field.type_name)}, got {value!r}{advice}") from None
-    _check_range(field.meaning, value, path)
-    return value
+    return checked(value, field.hint, field.meaning, path)
 
 
 def _coerce_module(field: Field, value: Any, path: str) -> Any:
@@ -269,41 +222,3 @@ def _coerce_module(field: Field, value: Any, path: str) -> Any:
     if not isinstance(kind, str) or kind not in kinds:
         raise unknown("kind", str(kind), kinds, where=f" of {path}")
     return from_dict(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, path)
-
-
-def _check_range(meaning: Meaning, value: Any, path: str) -> None:
-    if meaning.choices is not None and value not in meaning.choices:
-        raise UsageError(f"{path} must be one of {meaning.range()}, got {value!r}")
-    for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            continue
-        inside = (
-            math.isfinite(number)
-            and (meaning.low is None or number >= meaning.low)
-            and (meaning.high is None or number <= meaning.high)
-            and (meaning.above is None or number > meaning.above)
-        )
-        if not inside:
-            expected = f"in {r}" if (r := meaning.range())[:1] in "[(" and r else r or "finite"
-            raise UsageError(f"{path} must be {expected}, got {number!r}")
-
-
-@cache
-def _adapter(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint)
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and not isinstance(value, np.generic)
-
-
-def _type_name(hint: Any) -> str:
-    if typing.get_origin(hint) is tuple:
-        return f"list of {_type_name(typing.get_args(hint)[0])}"
-    if isinstance(hint, types.UnionType):
-        return " or ".join("none" if a is type(None) else _type_name(a) for a in typing.get_args(hint))
-    return getattr(hint, "__name__", str(hint))
-
-
-def _article(noun: str) -> str:
-    return ("an " if noun[0] in "aeiou" else "a ") + noun

@@ -22,7 +22,6 @@ from populace.engine import Engine
 from populace.errors import UsageError
 from populace.nn import stack
 from populace.population import sweep
-from populace.settings import plain
 from populace.strategy import check as check_strategy
 from populace.supervised.arrays import check_features, kept
 from populace.supervised.classifier import Classifier
@@ -30,6 +29,7 @@ from populace.supervised.data import Data
 from populace.supervised.networks import MLP, Network
 from populace.supervised.regressor import Regressor
 from populace.supervised.supervised import Supervised
+from populace.values import plain
 
 _PRECISE = (np.float64, np.float32)  # data is made float32 once it is centred
 
