@@ -43,6 +43,11 @@ assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
     "docs/algorithms/planning.md": "assert abs(plan.values[0] - 0.542) < 5e-4",
     "docs/layers/graphs.md": "assert abs(float(share.sum()) - 34 * 4) < 1e-3",
     "docs/algorithms/node-classification.md": "assert run.results()['best']['fresh']['n'] == 4",
+    "docs/algorithms/graph-classification.md": """
+said = best.learner.predict(best.model)
+assert said.shape == (30, 1)
+assert np.sqrt(np.mean((said[:, 0] - 10 * sizes) ** 2)) < 0.7 * 10 * sizes.std(), said[:, 0] - 10 * sizes
+""",
     "docs/layers/decomposed.md": "assert len(mesh.devices) == 4",
     "docs/layers/building-blocks.md": "assert y.shape == (3,)",
     "docs/statistics.md": """

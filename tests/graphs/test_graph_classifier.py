@@ -1,16 +1,23 @@
 """The graph classifier: a known answer, folds, padding that changes nothing, its invariants."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from populace.errors import UsageError
-from populace.graphs import graph_classifier
+from populace.graphs import graph_learner
 from populace.graphs.graph import Graph
-from populace.graphs.graph_classifier import GraphClassifier
+from populace.graphs.graph_classifier import (
+    GraphClassifier,
+    GraphRegressor,
+    MultiLabelGraphClassifier,
+)
 from populace.graphs.graph_networks import GraphGCN, GraphGIN, symmetric
 from populace.graphs.graph_set import GraphSet
+from populace.graphs.ogb import score
 from populace.graphs.protocols import best_epoch
 from populace.population import sweep
 from populace.run import train
@@ -35,7 +42,7 @@ def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
     for member in population.members:
         learner = population.learner_of(0).for_seed(member.seed)
         tested, chooses, trains = (np.asarray(learner._part(p)) for p in ("test", "validation", "train"))
-        assert (learner.fold_of[tested] == member.seed % 4).all()
+        assert (learner.division.place[tested] == member.seed % 4).all()
         assert tested.sum() == 10
         assert not (tested & trains).any()
         if protocol == "nested":
@@ -65,13 +72,73 @@ def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
     assert np.asarray(found["accuracy"].weight).tolist() == [7.0] * 2
     assert np.asarray(found["accuracy"].value).min() > 0.9
     # A part that is too large for one batch is evaluated in pieces, to the same sums.
-    monkeypatch.setattr(graph_classifier, "AT_A_TIME", 3)
+    monkeypatch.setattr(graph_learner, "AT_A_TIME", 3)
     pieces, whole = (one.ready().examiner(1) for one in (learner, own))
     assert [one.rooms[1].graphs for one in (pieces, whole)] == [3, 7]
     found, expected = (one.evaluate(state.network, jax.random.key(0)) for one in (pieces, whole))
     for name, mean in expected.items():
         np.testing.assert_allclose(found[name].total, mean.total, rtol=1e-5)
         assert found[name].weight == mean.weight == 7
+
+
+def test_properties_of_shapes_are_told_with_gaps():
+    data = shapes()
+    star, large = data.y == 1, np.diff(data.node_offsets) >= 7
+    y = np.stack([star, large, np.full(40, np.nan)], 1).astype(np.float32)
+    y[::7, 0] = y[3::5, 1] = np.nan
+    # No two graphs alike: rounding would decide on ties.
+    x = 1 + 0.1 * np.random.default_rng(0).normal(size=data.x.shape).astype(np.float32)
+    marked = dataclasses.replace(data, x=x, y=y)
+    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden=8), **SMALL)
+    engine = harness.trained(sweep(learner, seeds=4), 240, "map", window=80)
+    cohort = engine.cohorts[0]
+    networks = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(networks, 1, 0)
+    assert np.asarray(found["rocauc"].weight).tolist() == [2.0] * 4  # of the third nothing is known
+    assert np.median(np.asarray(found["rocauc"].value)) > 0.9
+    # What a program says of its fold is what scikit-learn says of the predictions.
+    for slot in range(4):
+        member = cohort.program.learner_of(slot)
+        said = member.predict(jax.tree.map(lambda a, slot=slot: a[slot], networks))
+        rows = np.asarray(member._part("test"))
+        for name in ("rocauc", "ap"):
+            wanted = score(name, y[rows], said[rows])
+            np.testing.assert_allclose(found[name].value[slot], wanted, rtol=1e-5)
+
+
+def test_the_number_of_nodes_is_learned_in_its_units():
+    data = shapes()
+    y = 100 + 10.0 * np.diff(data.node_offsets)[:, None].astype(np.float32)
+    y = np.concatenate([y, np.where(np.arange(40)[:, None] % 3, -y, np.nan)], 1)
+    counted = dataclasses.replace(data, y=y)
+    learner = GraphRegressor(data=counted, network=GraphGIN(layers=1, hidden=8, dropout=0.0), **SMALL)
+    assert learner.better == "lower"
+    engine = harness.trained(sweep(learner, {"learning_rate": [0.05]}, seeds=4), 300, "map", window=50)
+    cohort = engine.cohorts[0]
+    networks = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(networks, 1, 0)
+    spread = 10 * np.std(np.diff(data.node_offsets))
+    assert np.median(np.asarray(found["rmse"].value)) < 0.35 * spread
+    member = cohort.program.learner_of(1)
+    said = member.predict(jax.tree.map(lambda a: a[1], networks))
+    rows = np.asarray(member._part("test"))
+    np.testing.assert_allclose(found["rmse"].value[1], score("rmse", y[rows], said[rows]), rtol=1e-4)
+    trained_on = y[np.asarray(member._part("train"))]
+    np.testing.assert_allclose(member.objective.mean, np.nanmean(trained_on, 0), rtol=1e-5)
+
+
+def test_predictions_of_other_graphs():
+    data = shapes()
+    learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden=4), **SMALL).ready()
+    network = learner.init(jax.random.key(0)).network
+    said = learner.predict(network)
+    assert said.shape == (40, 2)
+    np.testing.assert_allclose(said.sum(1), 1, rtol=1e-5)
+    some = GraphSet.of([data.graph(i) for i in (3, 33)], [0, 0])
+    np.testing.assert_allclose(learner.predict(network, some), said[[3, 33]], rtol=1e-5)
+    wide = GraphSet.of([data.graph(3).with_features(np.ones((8, 2), np.float32))], [0])
+    with pytest.raises(UsageError, match="graphs has 2 features a node, the network takes 1"):
+        learner.predict(network, wide)
 
 
 @pytest.mark.parametrize("readout", ["sum", "mean", "max", "attention"])
@@ -122,6 +189,15 @@ def test_invariants(tmp_path):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [GraphRegressor, MultiLabelGraphClassifier])
+def test_invariants_of_targets(kind, tmp_path):
+    data = shapes()
+    y = np.stack([data.y == 1, np.diff(data.node_offsets) >= 7], 1).astype(np.float32)
+    learner = kind(data=dataclasses.replace(data, y=y), network=GraphGIN(layers=1, hidden=4), **SMALL)
+    harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
+
+
 def test_the_best_epoch_is_one_and_the_same_for_all_folds(tmp_path):
     learner = GraphClassifier(data=shapes(), protocol="gin", network=GraphGIN(layers=1, hidden=4), **SMALL)
     run = train(sweep(learner, seeds=4), 12, out=tmp_path / "run", evaluate_every=4, strategy="map")
@@ -147,6 +223,17 @@ def test_what_does_not_fit_is_named():
     targets = GraphSet.of([shapes().graph(0)] * 3, [0.5, 1.0, 1.5])
     with pytest.raises(UsageError, match="has targets, not classes"):
         GraphClassifier(data=targets).check()
+    with pytest.raises(UsageError, match="shapes has classes, not targets"):
+        GraphRegressor(data=shapes()).check()
+    with pytest.raises(UsageError, match=r"label 0 of graph 0 of graphs is 0\.5"):
+        MultiLabelGraphClassifier(data=targets).check()
+    with pytest.raises(UsageError, match="cannot draw 10 folds of 3 examples"):
+        GraphRegressor(data=targets).ready()
+    alike = dataclasses.replace(shapes(), y=np.ones((40, 2), np.float32))
+    with pytest.raises(UsageError, match="fold 0 of shapes has no property with a yes and a no"):
+        MultiLabelGraphClassifier(data=alike).ready()
+    with pytest.raises(UsageError, match="label of graph 1 is infinite"):
+        GraphSet.of([shapes().graph(0)] * 2, [0.5, np.inf])
 
 
 def shapes() -> GraphSet:

@@ -14,7 +14,8 @@ from populace.graphs.features import SparseFeatures
 from populace.graphs.graph import Graph
 from populace.graphs.karate import karate
 from populace.graphs.networks import APPNP, GAT, GCN, GIN, SAGE, SGC, drop
-from populace.graphs.node_classifier import NodeClassifier
+from populace.graphs.node_classifier import MultiLabelNodeClassifier, NodeClassifier, NodeRegressor
+from populace.graphs.ogb import score
 from populace.population import sweep
 from tests import harness
 
@@ -41,6 +42,55 @@ def test_invariants(tmp_path):
     plan = GCN(hidden=(8,))
     learner = NodeClassifier(network=plan, stop="patience", patience=6)
     harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
+def test_invariants_of_targets(kind, tmp_path):
+    learner = kind.of(targets(), network=GCN(hidden=(4,)), stop="patience", patience=6)
+    harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "bar"), [(MultiLabelNodeClassifier, "rocauc", 0.95), (NodeRegressor, "rmse", 0.2)]
+)
+def test_targets_with_gaps_are_learned_and_scored(kind, metric, bar):
+    graph = targets()
+    learner = kind.of(graph, network=GCN(hidden=(8,), dropout=0.0), learning_rate=0.03, l2=0.0)
+    engine = harness.trained(sweep(learner, seeds=3), 150, window=50)
+    cohort = engine.cohorts[0]
+    models = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(models, 1, 0)[metric].value
+    for slot in range(3):
+        model = cohort.program.signature.whole_model(cohort.program.take(models, slot))
+        said = learner.predict(model)
+        np.testing.assert_allclose(
+            found[slot], score(metric, graph.y[graph.test], said[graph.test]), rtol=1e-4
+        )
+    assert found.max() < bar if learner.better == "lower" else found.min() > bar
+
+
+@pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
+def test_splits_of_targets_are_drawn_from_what_is_known(kind):
+    graph = targets()
+    y = graph.y.copy()
+    y[[2, 9]] = np.nan
+    graph = graph.with_split(None).with_labels(y)
+    learner = kind.of(graph, split="random", train_nodes=5, validation_nodes=3, test_nodes=0)
+    parts = np.asarray(harness.trained(sweep(learner, seeds=3), 1).cohorts[0].carry.state.model.part.value)[
+        :3
+    ]
+    assert (parts[:, [2, 9]] == 0).all()
+    assert [[np.sum(part == i) for i in (1, 2, 3)] for part in parts] == [[5, 3, 4]] * 3
+    with pytest.raises(UsageError, match="cliques has targets, not classes; set split = random"):
+        kind.of(graph, split="per-class").check()
+
+
+def test_numbers_of_nodes_are_shown_against_their_targets():
+    learner = NodeRegressor.of(targets())
+    shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    assert set(shown) == {"predictions"}
+    assert "test" in shown["predictions"].caption
 
 
 def test_sparse_and_dense_features_train_alike():
@@ -206,11 +256,31 @@ def test_what_does_not_fit_is_named(change, words):
         (lambda: cliques().with_split(None).with_labels(None), "has no classes of nodes"),
         (lambda: cliques().with_split(None), "has no split; give it one with with_split"),
         (lambda: cliques().with_split([0, 7]).with_labels(np.zeros(14, int)), "has only one class"),
+        (lambda: targets(), "has no classes of nodes; .* for numbers NodeRegressor"),
     ],
 )
 def test_a_graph_that_does_not_do_is_refused(graph, words):
     with pytest.raises(UsageError, match=words):
         NodeClassifier.of(graph()).check()
+
+
+def test_targets_that_do_not_do_are_refused():
+    with pytest.raises(UsageError, match="cliques has no targets of nodes; give it floats"):
+        NodeRegressor.of(cliques()).check()
+    with pytest.raises(UsageError, match="cliques has no labels of yes or no; give it floats"):
+        MultiLabelNodeClassifier.of(cliques()).check()
+    y = targets().y.copy()
+    y[1:13] = 1
+    with pytest.raises(UsageError, match="part 'test' of cliques has no property with a yes and a no"):
+        MultiLabelNodeClassifier.of(targets().with_labels(y)).check()
+
+
+def targets() -> Graph:
+    """The cliques, with two numbers of each node that are 0 or 1; some are not known."""
+    graph = cliques()
+    y = np.stack([graph.y, 1 - graph.y], 1).astype(np.float32)
+    y[3, 0] = y[9, 1] = np.nan
+    return graph.with_labels(y)
 
 
 def cliques() -> Graph:

@@ -11,7 +11,13 @@ import pytest
 from populace.errors import RunError, UsageError
 from populace.graphs import Graph, GraphSet, ogb
 from populace.graphs.convert import to_scipy
+from populace.graphs.graph_classifier import GraphRegressor
+from populace.graphs.graph_learner import GraphLearner
+from populace.graphs.node_classifier import MultiLabelNodeClassifier
 from populace.graphs.ogb import score
+from populace.population import sweep
+from populace.recipe import parse
+from populace.run import run_recipe, train
 
 
 @pytest.fixture
@@ -86,6 +92,125 @@ def test_a_graph_set_keeps_gaps_in_its_labels(given: Path) -> None:
     np.testing.assert_array_equal(graphs.graph(1).x, [[7, 8], [9, 10]])
     assert not graphs.graph(0).directed
     assert [p.tolist() for p in (graphs.train, graphs.validation, graphs.test)] == [[0, 1], [], [2]]
+
+
+def test_categories_of_atoms_get_a_column_each_where_asked(given: Path) -> None:
+    features = "5,0\n7,1\n5,1\n118,0\n5,0\n7,0\n"
+    write(given / "ogbg_molpcba", **GRAPHS | {"raw__node_feat": features})
+    graphs = ogb("ogbg-molpcba", one_hot=True).data
+    wanted = [
+        [1, 0, 0, 1, 0],
+        [0, 1, 0, 0, 1],
+        [1, 0, 0, 0, 1],
+        [0, 0, 1, 1, 0],
+        [1, 0, 0, 1, 0],
+        [0, 1, 0, 1, 0],
+    ]
+    np.testing.assert_array_equal(graphs.x, wanted)
+    assert graphs.x.dtype == np.uint8
+    write(given / "ogbn_arxiv", **NODES)  # measurements stay
+    np.testing.assert_array_equal(ogb("ogbn-arxiv", one_hot=True).data.x, ogb("ogbn-arxiv").data.x)
+
+
+# -- trained by name, and judged by the benchmark's score ----------------------------------------------
+
+
+def molecules(label: Callable[[int, int, int], str]) -> dict[str, str]:
+    """Sixty chains and rings of 4 to 8 atoms of two kinds, and what is told of each."""
+    draws = np.random.default_rng(0)
+    atoms, edges, counts, labels = [], [], [], []
+    for g in range(60):
+        ring, n = g % 2, 4 + g % 5
+        kinds = draws.integers(0, 2, n)
+        atoms += [f"{6 + k},{draws.integers(0, 4)}" for k in kinds]
+        edges.append([f"{i},{(i + 1) % n}" for i in range(n if ring else n - 1)])
+        counts.append(n)
+        labels.append(label(ring, int(kinds.sum()), g))
+    files = {
+        "raw__edge": "\n".join(e for some in edges for e in some),
+        "raw__num_node_list": "\n".join(map(str, counts)),
+        "raw__num_edge_list": "\n".join(str(len(some)) for some in edges),
+        "raw__node_feat": "\n".join(atoms),
+        "raw__graph_label": "\n".join(labels),
+    }
+    parts = {"train": range(36), "valid": range(36, 48), "test": range(48, 60)}
+    files |= {f"split__scaffold__{name}": "\n".join(map(str, rows)) for name, rows in parts.items()}
+    return {name: text + "\n" for name, text in files.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "label", "bar"),
+    [
+        (
+            "ogbg-molpcba", "multi-label-graph-classifier",
+            lambda ring, hetero, g: f"{ring},{'' if g % 3 == 0 else int(hetero > 2)}", 0.7,
+        ),
+        ("ogbg-molesol", "graph-regressor", lambda ring, hetero, g: str(3 * ring - 0.5 * hetero), 1.2),
+    ],
+)  # fmt: skip
+def test_a_set_of_graphs_is_trained_by_its_name_and_scored_alike(
+    name: str, kind: str, label: Callable[[int, int, int], str], bar: float, given: Path
+) -> None:
+    write(given / name.replace("-", "_"), **molecules(label))
+    benchmark = ogb(name)
+    metric = f'metric = "{benchmark.metric}"' if "multi" in kind else ""
+    text = f'''
+        name = "molecules"
+        [run]
+        steps = 300
+        evaluate_every = 60
+        seeds = 2
+        strategy = "map"
+        [learner]
+        kind = "{kind}"
+        dataset = "{name}"
+        protocol = "split"
+        batch = 12
+        learning_rate = 0.03
+        {metric}
+        network = {{ kind = "gin", layers = 2, hidden = 8, dropout = 0.1 }}
+    '''
+    run = run_recipe(parse(text, "test"), given / "run")
+    best = run.results()["best"]
+    assert run.results()["score"]["name"] == benchmark.metric
+    member = run.best()
+    assert isinstance(member.learner, GraphLearner)
+    mine = next(m for m in run.results()["members"] if m["member"] == best["member"])["fresh"]["score"]
+    assert mine == pytest.approx(benchmark.score(member.learner.predict(member.model), "test"), rel=1e-4)
+    assert mine < bar if benchmark.metric == "rmse" else mine > bar
+
+
+def test_a_set_of_nodes_is_trained_by_its_name_and_scored_alike(given: Path) -> None:
+    draws = np.random.default_rng(1)
+    n, group = 60, np.arange(60) % 2
+    ends = draws.integers(0, n, (600, 2))
+    ends = ends[(group[ends[:, 0]] == group[ends[:, 1]]) & (ends[:, 0] != ends[:, 1])]
+    features = [f"{group[a] + 0.5 * draws.normal():.3f},{draws.normal():.3f}" for a, _ in ends]
+    labels = [f"{g},{1 - g if i % 4 else ''}" for i, g in enumerate(group)]
+    parts = {"train": range(20), "valid": range(20, 40), "test": range(40, 60)}
+    files = {
+        "raw__edge": "\n".join(f"{a},{b}" for a, b in ends), "raw__num_node_list": f"{n}",
+        "raw__num_edge_list": f"{len(ends)}", "raw__edge_feat": "\n".join(features),
+        "raw__node_label": "\n".join(labels),
+        **{f"split__species__{name}": "\n".join(map(str, rows)) for name, rows in parts.items()},
+    }  # fmt: skip
+    write(given / "ogbn_proteins", **{name: text + "\n" for name, text in files.items()})
+    learner = MultiLabelNodeClassifier(dataset="ogbn-proteins", learning_rate=0.03)
+    run = train(sweep(learner, seeds=2), 60, evaluate_every=20, out=given / "run", strategy="map")
+    best = run.best()
+    mine = [m["fresh"]["score"] for m in run.results()["members"]][run.results()["best"]["member"]]
+    wanted = ogb("ogbn-proteins").score(best.learner.predict(best.model), "test")  # pyright: ignore
+    assert mine == pytest.approx(wanted, rel=1e-4)
+    assert mine > 0.9
+
+
+def test_a_name_is_given_to_the_learner_it_is_for(given: Path) -> None:
+    write(given / "ogbn_arxiv", **NODES)
+    write(given / "ogbg_molpcba", **GRAPHS)
+    with pytest.raises(UsageError, match="ogbn-arxiv is one graph; give its name to a learner of nodes"):
+        GraphRegressor(dataset="ogbn-arxiv").ready()
+    with pytest.raises(UsageError, match="ogbg-molpcba is many graphs; give its name to a learner of graphs"):
+        MultiLabelNodeClassifier(dataset="ogbg-molpcba").ready()
 
 
 def refused(load: Callable[[], Any]) -> str:

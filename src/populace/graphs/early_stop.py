@@ -17,7 +17,7 @@ class Watch(eqx.Module):
 
     Attributes:
         best_loss: lowest so far.
-        best_accuracy: highest so far.
+        best_score: highest so far.
         waited: epochs since either was reached.
         losses: the last ones, oldest first; only for `window`.
         stopped_at: epoch at which the member stopped, or -1.
@@ -25,7 +25,7 @@ class Watch(eqx.Module):
     """
 
     best_loss: jax.Array
-    best_accuracy: jax.Array
+    best_score: jax.Array
     waited: jax.Array
     losses: jax.Array
     stopped_at: jax.Array
@@ -35,27 +35,25 @@ class Watch(eqx.Module):
         """Return what is known before the first epoch."""
         return cls(
             best_loss=jnp.float32(jnp.inf),
-            best_accuracy=jnp.float32(-jnp.inf),
+            best_score=jnp.float32(-jnp.inf),
             waited=jnp.int32(0),
             losses=jnp.full(patience if rule == "window" else 1, jnp.inf, jnp.float32),
             stopped_at=jnp.int32(-1),
         )
 
-    def after(
-        self, epoch: jax.Array, loss: jax.Array, accuracy: jax.Array, rule: str, patience: int
-    ) -> "Watch":
+    def after(self, epoch: jax.Array, loss: jax.Array, score: jax.Array, rule: str, patience: int) -> "Watch":
         """Return what is known after an epoch, the count of which begins with 1."""
         losses, waited = self.losses, self.waited
         if rule == "window":
             stop = (epoch > patience) & (loss > jnp.mean(losses))
             losses = jnp.concatenate([losses[1:], loss[None]])
         else:
-            reached = (loss <= self.best_loss) | (accuracy >= self.best_accuracy)
+            reached = (loss <= self.best_loss) | (score >= self.best_score)
             waited = jnp.where(reached, 0, waited + 1)
             stop = waited >= patience
         return Watch(
             best_loss=jnp.minimum(loss, self.best_loss),
-            best_accuracy=jnp.maximum(accuracy, self.best_accuracy),
+            best_score=jnp.maximum(score, self.best_score),
             waited=waited,
             losses=losses,
             stopped_at=jnp.where(stop, epoch, self.stopped_at),

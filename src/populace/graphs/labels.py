@@ -15,7 +15,10 @@ def labels_of(y: Any, rows: int, names: tuple[str, ...], what: str = "node") -> 
     y = numbers("labels", y)
     check_rows("labels", y.shape, rows, 1 if y.ndim == 1 else 2, what)
     if y.ndim > 1 or y.dtype.kind == "f":
-        return y.astype(np.float32).reshape(rows, -1)
+        if np.isinf(y := y.astype(np.float32).reshape(rows, -1)).any():
+            row = int(np.isinf(y).any(axis=1).argmax())
+            raise UsageError(f"label of {what} {row} is infinite; a target is a number, or NaN")
+        return y
     wrong = (y < -1) | (y >= len(names)) if names else y < -1
     if wrong.any():
         upper = f" to {len(names) - 1}, as many as names," if names else ""

@@ -27,7 +27,7 @@ def fixed(graph: Graph) -> jax.Array:
 
 @dataclass(frozen=True)
 class DrawnSplit:
-    """A split that every member draws for itself, from the nodes whose class is known.
+    """A split that every member draws for itself, from the nodes of which something is known.
 
     Args:
         per_class: whether `train` counts the nodes of each class, and not those of all together.
@@ -43,14 +43,17 @@ class DrawnSplit:
     test: int
 
     def check(self, graph: Graph) -> None:
-        """Raise a `UsageError` if the graph has too few nodes whose class is known."""
+        """Raise a `UsageError` if the graph has too few nodes of which something is known."""
         known = graph.y[is_known(graph.y)]
-        counts = np.bincount(known, minlength=graph.classes)
-        if self.per_class and counts.min() < self.train:
-            raise UsageError(
-                f"class {counts.argmin()} of {graph.name} has {counts.min()} nodes, "
-                f"fewer than train_nodes {self.train}"
-            )
+        if self.per_class:
+            if not graph.classes:
+                raise UsageError(f"{graph.name} has targets, not classes; set split = random")
+            counts = np.bincount(known, minlength=graph.classes)
+            if counts.min() < self.train:
+                raise UsageError(
+                    f"class {counts.argmin()} of {graph.name} has {counts.min()} nodes, "
+                    f"fewer than train_nodes {self.train}"
+                )
         needed = self._training(graph) + self.validation + self.test
         if needed > len(known):
             raise UsageError(
@@ -62,15 +65,16 @@ class DrawnSplit:
         """Return a split, coded as `fixed` does."""
         order = jax.random.permutation(key, graph.nodes)
         y = jnp.asarray(graph.y)[order]
+        known = y >= 0 if y.ndim == 1 else jnp.any(jnp.isfinite(y), axis=1)
         first = jnp.zeros(graph.nodes, bool)
         if self.per_class:
             own = jax.nn.one_hot(y, graph.classes, dtype=jnp.int32)
             rank = jnp.sum((jnp.cumsum(own, 0) - 1) * own, -1)  # how many of its class come before
             first = (y >= 0) & (rank < self.train)
         # Those that train come first, those without a label last; else the order is the drawn one.
-        order = order[jnp.argsort(jnp.where(first, 0, jnp.where(y >= 0, 1, 2)), stable=True)]
+        order = order[jnp.argsort(jnp.where(first, 0, jnp.where(known, 1, 2)), stable=True)]
         held = (train := self._training(graph)) + self.validation
-        end = held + self.test if self.test else jnp.sum(y >= 0)
+        end = held + self.test if self.test else jnp.sum(known)
         place = jnp.arange(graph.nodes)
         part = jnp.select([place < train, place < held, place < end], [1, 2, 3], 0)
         return jnp.zeros(graph.nodes, jnp.int8).at[order].set(part.astype(jnp.int8))

@@ -1,261 +1,113 @@
-"""NodeClassifier: the class of each node of a graph, from few nodes whose class is known."""
+"""What is learned of the nodes of a graph: a class, several times yes or no, or numbers."""
 
-import dataclasses
-from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from populace.errors import UsageError
-from populace.graphs.data import GRAPHS, graph_named
-from populace.graphs.early_stop import RULES, Watch
 from populace.graphs.graph import Graph
 from populace.graphs.labels import PARTS
-from populace.graphs.member_split import DrawnSplit, fixed, nodes_in
-from populace.graphs.networks import GCN, NodePlan
-from populace.learner import Exhibit, Learner, Mean, Metrics
-from populace.nn.buffer import Buffer, trainable
+from populace.graphs.member_split import nodes_in
+from populace.graphs.node_learner import NodeLearner
+from populace.graphs.objective import RANKINGS, Classes, Labels, Numbers, check_yes_or_no
+from populace.learner import Exhibit
 from populace.settings import setting
-from populace.supervised import metrics
-from populace.supervised.optimiser import Adam, Constant, Optimiser, Schedule, descend
+from populace.supervised import pictures
 
 
-class Model(eqx.Module):
-    """A network, and which part each node is in: 1 to train on, 2 to choose by, 3 to judge by, 0 none."""
-
-    network: Any
-    part: Buffer
-
-
-class State(eqx.Module):
-    """A model while it trains.
-
-    Attributes:
-        model: network and split.
-        memory: what the optimiser remembers.
-        count: epochs trained.
-        watch: whether and when the member stopped early.
-
-    """
-
-    model: Model
-    memory: Any
-    count: jax.Array
-    watch: Watch
-
-
-class NodeClassifier(Learner):
+class NodeClassifier(NodeLearner):
     """Classifies nodes by the softmax of a graph network's outputs, trained on cross-entropy.
 
-    One step is one epoch over the whole graph: `loss = mean over training nodes of -log softmax(f(x))_y +
-    l2 / 2 |W|^2`. Score: accuracy on the validation nodes; the final evaluation is on the test nodes.
-
-    Protocols: with `run.evaluate_every` at its steps the last epoch counts (fixed epochs); with fewer, the
-    best of the evaluations by validation accuracy. `stop` ends a member's training early: `window` when its
-    validation loss rises above the mean of the last `patience` ones (Kipf and Welling 2017), `patience` when
-    neither its validation loss nor its accuracy was the best for so many epochs (Velickovic et al. 2018).
+    `loss = mean over training nodes of -log softmax(f(x))_y + l2 / 2 |W|^2`. How splits, the protocols and
+    early stopping go is said in [`NodeLearner`][populace.graphs.node_learner.NodeLearner].
     """
 
     score: ClassVar[str] = "accuracy"
-    better: ClassVar[Any] = "higher"
-    unit: ClassVar[str] = "epochs"
-    trial: ClassVar[str] = ""
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
 
-    graph: Graph | None = None
-    judge: str = eqx.field(default="validation", static=True)
-
-    dataset: str = setting("karate", help="karate, cora, citeseer, pubmed, or another Planetoid set's name")
-    split: str = setting(
-        "public", choices=("public", "random", "per-class"),
-        help="the data set's own, or drawn by each seed: so many training nodes in all, or of each class",
-    )  # fmt: skip
-    train_nodes: int = setting(140, low=1, help="training nodes of a random split, in all or of each class")
-    validation_nodes: int = setting(500, low=0, help="validation nodes of a random split")
-    test_nodes: int = setting(1000, low=0, help="test nodes of a random split; 0 for all that are left")
-    normalise_features: bool = setting(True, help="divide a node's features by their sum")
-    network: NodePlan = setting(GCN(), help="the network")
-    learning_rate: float = setting(0.01, above=0, help="step size")
-    optimiser: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
-    schedule: Schedule = setting(Constant(), help="factor on the learning rate over the epochs")
-    l2: float = setting(5e-4, low=0, help="penalty on squared weights, inside the loss")
-    l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalised")
-    stop: str = setting("never", choices=RULES, help="rule of early stopping")
-    patience: int = setting(10, low=1, help="epochs that `stop` looks back")
-
-    def ready(self) -> Self:
-        """Return the learner with its graph, loaded and normalised once for all members."""
-        if self.graph is not None:
-            return self
-        graph = _load(self.dataset, self.normalise_features, self.network.normalisation)
-        return dataclasses.replace(self, graph=graph)
-
-    @classmethod
-    def of(cls, graph: Graph, **settings: Any) -> Self:
-        """Return a learner of a graph of the user's own, which is normalised as the network asks."""
-        if not isinstance(graph, Graph):
-            raise UsageError(
-                f"NodeClassifier.of takes a Graph of populace.graphs, got {type(graph).__name__}; "
-                "convert it first, such as with convert.from_networkx"
-            )
-        learner = cls(**settings)
-        return dataclasses.replace(learner, graph=_named(graph.normalised(learner.network.normalisation)))
-
-    def check(self) -> None:
-        """Raise a `UsageError` where graph, labels and split do not fit, once the graph is there."""
-        if self.judge not in PARTS:
-            raise UsageError(f"judge must be {', '.join(PARTS)}, got {self.judge!r}")
-        if self.graph is None:
-            return
-        graph = self.graph
-        if graph.x is None:
-            raise UsageError(f"{graph.name} has no features; give it some, such as numpy.eye(nodes)")
+    def check_labels(self, graph: Graph) -> None:
+        """Raise a `UsageError` if there are no classes, or only one."""
         if graph.y is None or graph.y.ndim > 1:
             raise UsageError(
-                f"{graph.name} has no classes of nodes; NodeClassifier needs y (N,), whole numbers"
+                f"{graph.name} has no classes of nodes; NodeClassifier needs y (N,), whole numbers: for "
+                "yes or no take MultiLabelNodeClassifier, for numbers NodeRegressor"
             )
         if graph.classes < 2:
             raise UsageError(f"{graph.name} has only one class; a classification needs two or more")
-        if self.split == "public":
-            if graph.train is None:
-                raise UsageError(
-                    f"{graph.name} has no split; give it one with with_split, or set split = random"
-                )
-            if graph.validation is None and self.stop != "never":
-                raise UsageError(f"stop = {self.stop} needs validation nodes; {graph.name} has none")
-        else:
-            self._drawn.check(graph)
 
-    # -- training ----------------------------------------------------------------------------------
+    def objective(self, part: jax.Array) -> Classes:
+        """Return cross-entropy and accuracy."""
+        del part
+        return Classes(self._graph.classes)
 
-    def init(self, key: jax.Array) -> State:
-        """Return fresh weights, and the member's split."""
-        graph = self._graph
-        network_key, split_key = jax.random.split(key)
-        network = self.network.build(graph.x.shape[1], graph.classes, key=network_key)
-        part = fixed(graph) if self.split == "public" else self._drawn.draw(graph, split_key)
-        return State(
-            model=Model(network, Buffer(part)),
-            memory=self.optimiser.rule().init(eqx.filter(network, trainable(network))),
-            count=jnp.int32(0),
-            watch=Watch.start(self.stop, self.patience),
-        )
-
-    def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        """Train for one epoch; a member that has stopped stays as it is."""
-        if self.stop == "never":
-            return self._epoch(state, key)
-        shapes = jax.eval_shape(lambda: self._epoch(state, key)[1])
-        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        # Under map this is a branch: what has stopped costs nothing any more.
-        return jax.lax.cond(
-            state.watch.stopped_at < 0, lambda: self._epoch(state, key), lambda: (state, nothing)
-        )
-
-    def _epoch(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        network, part = state.model.network, state.model.part.value
-        weights, rest = eqx.partition(network, trainable(network))
-
-        def loss_of(weights: Any) -> Any:
-            outputs = self._outputs(eqx.combine(weights, rest), key)
-            loss, hits = self._judged(outputs, part, 1)
-            return loss.value + self._penalty(weights), (loss, hits)
-
-        (_, (loss, hits)), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
-        moved, memory = descend(
-            weights, gradient, state.memory, optimiser=self.optimiser, weight_decay=0.0, clip=0.0,
-            rate=self.learning_rate * self.schedule.factor(state.count),
-        )  # fmt: skip
-        network = eqx.combine(moved, rest)
-        found = {"loss": loss, "training_accuracy": hits}
-        state = eqx.tree_at(
-            lambda s: (s.model.network, s.memory, s.count), state, (network, memory, state.count + 1)
-        )
-        if self.stop != "never":
-            loss, hits = self._judged(self._outputs(network, None), part, 2)
-            found |= {"validation_loss": loss, "validation_accuracy": hits}
-            watch = state.watch.after(state.count, loss.value, hits.value, self.stop, self.patience)
-            state = eqx.tree_at(lambda s: s.watch, state, watch)
-        return state, found
-
-    def snapshot(self, state: State) -> Model:
-        """Return network and split."""
-        return state.model
-
-    def evaluate(self, state: Model, key: jax.Array) -> Metrics:
-        """Return accuracy and loss on the validation nodes; in the final evaluation, on the test nodes."""
-        del key
-        outputs = self._outputs(state.network, None)
-        loss, hits = self._judged(outputs, state.part.value, PARTS.index(self.judge) + 1)
-        return {"accuracy": hits, "loss": loss}
-
-    def examiner(self, episodes: int) -> Self:
-        """Return the learner whose `evaluate` judges by the test nodes."""
-        del episodes
-        return dataclasses.replace(self, judge="test")
-
-    def examined(self, episodes: int) -> str:
-        """Return in words which nodes the final evaluation looks at."""
-        del episodes
-        if self.split == "public":
-            return f"the {len(nodes_in(self._graph, 'test')):,} test nodes"
-        return f"{self.test_nodes:,} test nodes drawn by each seed" if self.test_nodes else "all other nodes"
-
-    # -- in use ------------------------------------------------------------------------------------
-
-    def predict(self, model: Model) -> np.ndarray:
-        """Return the probability of each class for every node, (N, classes)."""
-        return np.asarray(jax.nn.softmax(self._outputs(model.network, None)))
-
-    def exhibit(self, state: Model, key: jax.Array) -> dict[str, Exhibit]:
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return the graph as the network sees it, a node explained, and the confusion matrix."""
         del key
         from populace.graphs import explain
 
         return explain.exhibits(self._graph, state, self.predict(state))
 
-    # -- pieces ------------------------------------------------------------------------------------
+
+class MultiLabelNodeClassifier(NodeLearner):
+    """Says yes or no of several properties of nodes, by sigmoids trained on cross-entropy.
+
+    What is known of a node is a row of 0, 1 and NaN, where NaN is in no sum. Evaluated are ROC-AUC and
+    average precision, each the mean over the properties of which a yes and a no are in the part; `metric`
+    says by which of them an epoch and a setting are chosen.
+    """
+
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    metric: str = setting("rocauc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
 
     @property
-    def _graph(self) -> Graph:
-        if self.graph is None:
-            raise UsageError("NodeClassifier has no graph; make it with NodeClassifier.of(graph, ...)")
-        return self.graph
+    def score(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The metric that counts."""
+        return self.metric
 
-    @property
-    def _drawn(self) -> DrawnSplit:
-        sizes = self.train_nodes, self.validation_nodes, self.test_nodes
-        return DrawnSplit(self.split == "per-class", *sizes)
+    def check_labels(self, graph: Graph) -> None:
+        """Raise a `UsageError` if what is known is not yes or no, or nothing can be ranked."""
+        check_yes_or_no(graph.y, graph.name, "node")
+        Labels.check(graph.y, graph.name)
+        for part in PARTS[1:] if self.split == "public" else ():
+            if len(nodes := nodes_in(graph, part)):
+                Labels.check(graph.y[nodes], f"part '{part}' of {graph.name}")
 
-    def _outputs(self, network: Any, key: jax.Array | None) -> jax.Array:
-        graph = self._graph
-        x = jnp.asarray(graph.x) if isinstance(graph.x, np.ndarray) else graph.x
-        return network(x, graph.arcs, graph.weight, key=key)
-
-    def _judged(self, outputs: jax.Array, part: jax.Array, which: int) -> tuple[Mean, Mean]:
-        """Return loss and accuracy over the nodes of a part."""
-        y = jnp.maximum(jnp.asarray(self._graph.y), 0)
-        weight = (part == which).astype(outputs.dtype)
-        count = jnp.sum(weight)
-        loss = jnp.sum(metrics.cross_entropy(outputs, y) * weight)
-        return Mean(loss, count), Mean(jnp.sum(metrics.correct(outputs, y) * weight), count)
-
-    def _penalty(self, weights: Any) -> jax.Array:
-        layers = weights.layers[:1] if self.l2_layers == "first" else weights.layers
-        matrices = [w for w in jax.tree.leaves(layers) if w is not None and w.ndim > 1]
-        return self.l2 / 2 * sum((jnp.sum(w**2) for w in matrices), start=jnp.zeros(()))
+    def objective(self, part: jax.Array) -> Labels:
+        """Return cross-entropy and rankings."""
+        del part
+        return Labels(self._graph.y.shape[1])
 
 
-@lru_cache(maxsize=8)
-def _load(dataset: str, normalise_features: bool, normalisation: str) -> Graph:
-    return _named(graph_named(dataset, normalise_features).normalised(normalisation))
+class NodeRegressor(NodeLearner):
+    """Predicts numbers for nodes, trained on the squared error of the standardised numbers.
 
+    What is known of a node is a row of numbers, NaN for one that is in no sum. They are standardised by mean
+    and deviation of the member's own training nodes. Score: the root of the mean squared error in the units
+    of y, the mean over the numbers; lower is better.
+    """
 
-def _named(graph: Graph) -> Graph:
-    """Return the graph with names of its classes, so that their number is a constant of the program."""
-    return graph if graph.names else dataclasses.replace(graph, names=tuple(map(str, range(graph.classes))))
+    score: ClassVar[str] = "rmse"
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
 
+    def check_labels(self, graph: Graph) -> None:
+        """Raise a `UsageError` if there are no numbers."""
+        if graph.y is None or graph.y.ndim != 2:
+            raise UsageError(f"{graph.name} has no targets of nodes; give it floats (N,) or (N, K)")
 
-__all__ = ["GRAPHS", "Model", "NodeClassifier"]
+    def objective(self, part: jax.Array) -> Numbers:
+        """Return the squared error on the scale of the training nodes."""
+        return Numbers.of(jnp.asarray(self._graph.y), (part == 1).astype(jnp.float32))
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return predictions against targets, on the test nodes, or else the validation nodes."""
+        del key
+        part, y = np.asarray(state.part.value), np.asarray(self._graph.y)
+        for number, name in ((3, "test"), (2, "validation")):
+            judged = np.flatnonzero((part == number) & np.isfinite(y).all(axis=1))
+            if len(judged):
+                said = self.predict(state)[judged]
+                return {"predictions": pictures.predictions(said, y[judged], name)}
+        return {}

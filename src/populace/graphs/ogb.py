@@ -10,6 +10,7 @@ from populace.datasets import damaged, places
 from populace.errors import RunError, UsageError, unknown
 from populace.graphs.graph import Graph
 from populace.graphs.graph_set import GraphSet
+from populace.graphs.graph_set import one_hot as categories
 from populace.graphs.text_tables import table
 
 METRICS = ("accuracy", "rocauc", "ap", "rmse")
@@ -64,18 +65,20 @@ class Benchmark:
         return score(self.metric, self.data.y[rows], np.asarray(outputs)[rows])
 
 
-def ogb(name: str, *, split: str | None = None) -> Benchmark:
+def ogb(name: str, *, split: str | None = None, one_hot: bool = False) -> Benchmark:
     """Return a data set of the Open Graph Benchmark that somebody has downloaded.
 
     Its folder (`ogbn_arxiv`, or `ogbn-arxiv`, with `raw/` and `split/` inside) lies in `$POPULACE_DATA`, or
     `$POPULACE_DATA` names it, or it is in the cache. Nothing is downloaded. Read are `ogbn-arxiv`,
     `-products` and `-proteins`, `ogbg-ppa` and `ogbg-mol*`. Where nodes have no features they are the mean of
-    the features of the arcs into them, if arcs have features. Categories of atoms stay whole numbers, one
-    column each; features of arcs are not read otherwise.
+    the features of the arcs into them, if arcs have features; features of arcs are not read otherwise.
 
     Args:
         name: as the benchmark calls it.
         split: the folder below `split/`, by default the one the benchmark scores by.
+        one_hot: of molecules, the features of an atom are categories, whole numbers in a column each; whether
+            to give each category that is in the set a column of its own instead. A product with a matrix is
+            then the sum of an embedding for each category, which the benchmark's own examples begin with.
 
     Raises:
         UsageError: a name that is not known.
@@ -106,6 +109,9 @@ def ogb(name: str, *, split: str | None = None) -> Benchmark:
         raise damaged(folder / "raw" / "num-node-list.csv.gz", f"has {len(counts[0])} graphs, expected 1")
     sources, targets = _edges(folder, nodes, arcs)
     features = _features(folder, int(nodes[-1]), targets, sources, known.both_ways)
+    if one_hot and features is not None and name.startswith("ogbg-mol"):
+        columns = (np.unique(column, return_inverse=True)[1] for column in features.T)
+        features = np.concatenate([categories(column) for column in columns], axis=1)
     if known.both_ways:
         sources, targets = np.append(sources, targets), np.append(targets, sources)
     what = "graph" if many else "node"

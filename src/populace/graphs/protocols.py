@@ -40,7 +40,7 @@ def best_epoch(run: Run, setting: int = 0) -> BestEpoch:
         setting: index of the setting.
 
     Raises:
-        UsageError: the run has no evaluations of that setting.
+        UsageError: the run has no evaluations of that setting, or no accuracies.
 
     Source: K. Xu, W. Hu, J. Leskovec, S. Jegelka (2019), How Powerful are Graph Neural Networks?
 
@@ -49,6 +49,8 @@ def best_epoch(run: Run, setting: int = 0) -> BestEpoch:
     rows = [i for i, s in enumerate(table["setting"]) if s == setting]
     if not rows:
         raise UsageError(f"'{run.path}' has no evaluations of setting {setting}")
+    if "accuracy" not in table:
+        raise UsageError(f"'{run.path}' has no accuracies to choose an epoch by; its learner has no classes")
     steps = np.asarray(table["step"])[rows]
     values = np.asarray([table["accuracy"][i] for i in rows], np.float64)
     epochs = np.unique(steps)

@@ -85,18 +85,25 @@ def fold_of(labels: np.ndarray, folds: int = 10, seed: int = 0) -> np.ndarray:
     """Return in which fold each example is tested, (G,) int32, every class spread evenly.
 
     They are the folds of scikit-learn's `StratifiedKFold(folds, shuffle=True, random_state=seed)`, by which
-    graph classification is compared.
+    graph classification is compared; for targets (G, K) those of its `KFold` with the same arguments.
 
     Raises:
-        UsageError: a class has fewer examples than there are folds.
+        UsageError: there are fewer examples, or fewer of a class, than folds.
 
     Source: K. Xu, W. Hu, J. Leskovec, S. Jegelka (2019), How Powerful are Graph Neural Networks?,
     arXiv:1810.00826.
 
     """
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     labels = np.asarray(labels)
+    found = np.full(len(labels), -1, np.int32)
+    if labels.ndim == 2:
+        if not 2 <= folds <= len(labels):
+            raise UsageError(f"cannot draw {folds} folds of {len(labels)} examples")
+        for fold, (_, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(labels)):
+            found[test] = fold
+        return found
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UsageError(
             f"folds are drawn by class; expected whole numbers (G,), got {labels.dtype} {labels.shape}"
@@ -107,7 +114,6 @@ def fold_of(labels: np.ndarray, folds: int = 10, seed: int = 0) -> np.ndarray:
             f"class {classes[counts.argmin()]} has {counts.min()} examples" if len(counts) else "no examples"
         )
         raise UsageError(f"cannot draw {folds} folds; {few}, and there must be from 2 to that many folds")
-    found = np.full(len(labels), -1, np.int32)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for fold, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
         found[test] = fold
