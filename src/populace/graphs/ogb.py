@@ -30,7 +30,8 @@ _MOLECULES = {
     **dict.fromkeys(("molesol", "molfreesolv", "mollipo"), "rmse"),
     **dict.fromkeys(("molpcba", "molmuv"), "ap"),
     **dict.fromkeys(
-        ("molhiv", "molbace", "molbbbp", "molclintox", "molsider", "moltox21", "moltoxcast"), "rocauc"
+        ("molhiv", "molbace", "molbbbp", "molclintox", "molsider", "moltox21", "moltoxcast", "molchembl"),
+        "rocauc",
     ),
 }
 _SETS = {
