@@ -82,13 +82,11 @@ def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
 
 
 def test_properties_of_shapes_are_told_with_gaps():
-    data = shapes()
+    data = uneven()
     star, large = data.y == 1, np.diff(data.node_offsets) >= 7
     y = np.stack([star, large, np.full(40, np.nan)], 1).astype(np.float32)
     y[::7, 0] = y[3::5, 1] = np.nan
-    # No two graphs alike: rounding would decide on ties.
-    x = 1 + 0.1 * np.random.default_rng(0).normal(size=data.x.shape).astype(np.float32)
-    marked = dataclasses.replace(data, x=x, y=y)
+    marked = dataclasses.replace(data, y=y)
     learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden=8), **SMALL)
     engine = harness.trained(sweep(learner, seeds=4), 240, "map", window=80)
     cohort = engine.cohorts[0]
@@ -192,7 +190,7 @@ def test_invariants(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [GraphRegressor, MultiLabelGraphClassifier])
 def test_invariants_of_targets(kind, tmp_path):
-    data = shapes()
+    data = uneven()
     y = np.stack([data.y == 1, np.diff(data.node_offsets) >= 7], 1).astype(np.float32)
     learner = kind(data=dataclasses.replace(data, y=y), network=GraphGIN(layers=1, hidden=4), **SMALL)
     harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
@@ -234,6 +232,13 @@ def test_what_does_not_fit_is_named():
         MultiLabelGraphClassifier(data=alike).ready()
     with pytest.raises(UsageError, match="label of graph 1 is infinite"):
         GraphSet.of([shapes().graph(0)] * 2, [0.5, np.inf])
+
+
+def uneven() -> GraphSet:
+    """The shapes, no two of them alike: where graphs are, rounding decides on ties and on small gradients."""
+    data = shapes()
+    x = 1 + 0.1 * np.random.default_rng(0).normal(size=data.x.shape).astype(np.float32)
+    return dataclasses.replace(data, x=x)
 
 
 def shapes() -> GraphSet:

@@ -47,7 +47,8 @@ def test_invariants(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
 def test_invariants_of_targets(kind, tmp_path):
-    learner = kind.of(targets(), network=GCN(hidden=(4,)), stop="patience", patience=6)
+    graph = targets().with_split([0, 1, 12, 13], [2, 4, 10, 11], [5, 6, 7, 8])
+    learner = kind.of(graph, network=GCN(hidden=(4,)), stop="patience", patience=6)
     harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
 
 
