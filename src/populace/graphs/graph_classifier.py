@@ -8,8 +8,7 @@ import numpy as np
 from populace.errors import UsageError
 from populace.graphs.graph_learner import GraphLearner
 from populace.graphs.graph_set import GraphSet
-from populace.graphs.objective import RANKINGS, Classes, Labels, Numbers, check_yes_or_no
-from populace.settings import setting
+from populace.graphs.objective import Classes, Labels, Numbers, Ranked, check_yes_or_no
 
 
 class GraphClassifier(GraphLearner):
@@ -36,22 +35,13 @@ class GraphClassifier(GraphLearner):
         return Classes(self._data.classes)
 
 
-class MultiLabelGraphClassifier(GraphLearner):
+class MultiLabelGraphClassifier(Ranked, GraphLearner):
     """Says yes or no of several properties of graphs, by sigmoids trained on cross-entropy.
 
     What is known of a graph is a row of 0, 1 and NaN, where NaN is in no sum. Folds are drawn at random.
     Evaluated are ROC-AUC and average precision, each the mean over the properties of which a yes and a no
     are in the part; `metric` says by which of them an epoch and a setting are chosen.
     """
-
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
-
-    metric: str = setting("rocauc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
-
-    @property
-    def score(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The metric that counts."""
-        return self.metric
 
     def check_labels(self, data: GraphSet) -> None:
         """Raise a `UsageError` if what is known is not yes or no."""

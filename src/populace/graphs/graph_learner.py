@@ -15,6 +15,7 @@ from populace.graphs.batch import Room
 from populace.graphs.division import PROTOCOLS, Division
 from populace.graphs.graph_networks import GraphGIN, GraphPlan
 from populace.graphs.graph_set import GraphSet
+from populace.graphs.labels import named
 from populace.graphs.objective import Objective
 from populace.graphs.ogb import ogb
 from populace.graphs.tudataset import tudataset
@@ -24,7 +25,7 @@ from populace.settings import setting
 from populace.supervised.optimiser import Adam, Optimiser, Schedule, Staircase, descend
 
 AT_A_TIME = 256
-"""Graphs of a set's own split that are evaluated at once: its parts may be too large for one batch."""
+"""Graphs that are evaluated at once: a part may be too large for one batch."""
 
 
 class State(eqx.Module):
@@ -82,9 +83,7 @@ class GraphLearner(Learner):
         """Return the learner with its graphs, loaded and divided once for all members."""
         if self.rooms:
             return self
-        data = _load(self.dataset) if self.data is None else self.data
-        if data.classes and not data.names:  # the number of classes must be a constant of the program
-            data = dataclasses.replace(data, names=tuple(map(str, range(data.classes))))
+        data = named(_load(self.dataset) if self.data is None else self.data)
         self.check_labels(data)
         division = Division.of(data, self.protocol, self.folds)
         for name, graphs in division.judged():

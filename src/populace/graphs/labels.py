@@ -1,5 +1,6 @@
 """Labels, and the parts that nodes or graphs are divided into: checked, with what is wrong named."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,11 @@ def labels_of(y: Any, rows: int, names: tuple[str, ...], what: str = "node") -> 
         row = int(wrong.argmax())
         raise UsageError(f"label of {what} {row} is {y[row]}; classes go from 0{upper} and -1 is none")
     return y.astype(np.int32)
+
+
+def named(data: Any) -> Any:
+    """Return a graph, or a set, with names of its classes: their number must be a constant of the program."""
+    return data if data.names else dataclasses.replace(data, names=tuple(map(str, range(data.classes))))
 
 
 def is_known(y: np.ndarray) -> np.ndarray:

@@ -11,9 +11,8 @@ from populace.graphs.graph import Graph
 from populace.graphs.labels import PARTS
 from populace.graphs.member_split import nodes_in
 from populace.graphs.node_learner import NodeLearner
-from populace.graphs.objective import RANKINGS, Classes, Labels, Numbers, check_yes_or_no
+from populace.graphs.objective import Classes, Labels, Numbers, Ranked, check_yes_or_no
 from populace.learner import Exhibit
-from populace.settings import setting
 from populace.supervised import pictures
 
 
@@ -50,22 +49,13 @@ class NodeClassifier(NodeLearner):
         return explain.exhibits(self._graph, state, self.predict(state))
 
 
-class MultiLabelNodeClassifier(NodeLearner):
+class MultiLabelNodeClassifier(Ranked, NodeLearner):
     """Says yes or no of several properties of nodes, by sigmoids trained on cross-entropy.
 
     What is known of a node is a row of 0, 1 and NaN, where NaN is in no sum. Evaluated are ROC-AUC and
     average precision, each the mean over the properties of which a yes and a no are in the part; `metric`
     says by which of them an epoch and a setting are chosen.
     """
-
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
-
-    metric: str = setting("rocauc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
-
-    @property
-    def score(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The metric that counts."""
-        return self.metric
 
     def check_labels(self, graph: Graph) -> None:
         """Raise a `UsageError` if what is known is not yes or no, or nothing can be ranked."""

@@ -14,7 +14,7 @@ from populace.errors import UsageError
 from populace.graphs.data import graph_named
 from populace.graphs.early_stop import RULES, Watch
 from populace.graphs.graph import Graph
-from populace.graphs.labels import PARTS
+from populace.graphs.labels import PARTS, named
 from populace.graphs.member_split import DrawnSplit, fixed, nodes_in
 from populace.graphs.networks import GCN, NodePlan
 from populace.graphs.objective import Objective
@@ -100,7 +100,7 @@ class NodeLearner(Learner):
                 "convert it first, such as with convert.from_networkx"
             )
         learner = cls(**settings)
-        return dataclasses.replace(learner, graph=_named(graph.normalised(learner.network.normalisation)))
+        return dataclasses.replace(learner, graph=named(graph.normalised(learner.network.normalisation)))
 
     def check(self) -> None:
         """Raise a `UsageError` where graph, labels and split do not fit, once the graph is there."""
@@ -246,9 +246,4 @@ class NodeLearner(Learner):
 
 @lru_cache(maxsize=8)
 def _load(dataset: str, normalise_features: bool, normalisation: str) -> Graph:
-    return _named(graph_named(dataset, normalise_features).normalised(normalisation))
-
-
-def _named(graph: Graph) -> Graph:
-    """Return the graph with names of its classes, so that their number is a constant of the program."""
-    return graph if graph.names else dataclasses.replace(graph, names=tuple(map(str, range(graph.classes))))
+    return named(graph_named(dataset, normalise_features).normalised(normalisation))

@@ -4,14 +4,15 @@ Each takes outputs (n, K), what is true of as many nodes or graphs, and a weight
 that count and 0 for the others.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from populace.errors import UsageError
-from populace.learner import Mean, Metrics
+from populace.learner import Learner, Mean, Metrics
+from populace.settings import setting
 from populace.supervised import metrics, ranking
 
 RANKINGS = ("rocauc", "ap")
@@ -158,6 +159,16 @@ class Numbers(NamedTuple):
     def finish(self, outputs: jax.Array) -> jax.Array:
         """Return outputs in the units of y."""
         return outputs * self.deviation + self.mean
+
+
+class Ranked(Learner):
+    """What learners with the objective `Labels` share: a choice of the score."""
+
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    metric: str = setting("rocauc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
+
+    score: ClassVar[Any] = property(lambda self: self.metric, doc="The metric that counts.")
 
 
 def check_yes_or_no(y: Any, name: str, what: str) -> None:
