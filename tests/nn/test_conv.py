@@ -11,12 +11,12 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from populace.errors import UsageError
-from populace.nn import lowering
+from populace.nn import lowering, native
 from populace.nn.conv import Conv, Conv1d, Conv2d, Conv3d, convolve
 from populace.nn.window import Window
 from tests.nn.harness import check_layer
 
-LOWERINGS = ("auto", "patches", "taps", "xla")
+LOWERINGS = ("auto", "patches", "taps", "xla") + (() if native.missing() else ("native",))
 
 # (sizes, kernel, in, out) and options: strides, dilations, groups, paddings, even kernels, in 1 to 3 axes
 CASES: list[tuple[Any, Any, int, int, dict[str, Any]]] = [

@@ -4,48 +4,18 @@
 // one member is shared by all.
 #include <string>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
+#include "arrays.h"
 #include "kernels.h"
 #include "parallel.h"
 #include "xla/ffi/api/ffi.h"
 
-namespace ffi = xla::ffi;
-
 namespace populace {
 namespace {
 
-using Any = ffi::AnyBuffer;
-using Out = ffi::Result<ffi::AnyBuffer>;
 using Index = ffi::Buffer<ffi::S32>;
 
 constexpr int64_t kBeyondCaches = 32 << 20;  // bytes
 constexpr int64_t kShort = 128;              // bytes of a row, below which members are taken together
-
-template <class T>
-const Kernels<T>& kernels() {
-  static const Kernels<T> best = [] {
-#ifdef POPULACE_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kernels_avx2<T>();
-#endif
-    return kernels_baseline<T>();
-  }();
-  return best;
-}
-
-int64_t size(const Any& a, int axis) { return a.dimensions()[axis]; }
-
-int64_t per_member(const Any& a) { return size(a, 0) ? int64_t(a.element_count()) / size(a, 0) : 0; }
-
-// From one member to the next: nothing where all share one.
-int64_t stride(const Any& a) { return size(a, 0) == 1 ? 0 : per_member(a); }
-
-template <class T>
-T* data(const Any& a) {
-  return static_cast<T*>(a.untyped_data());
-}
 
 template <class T>
 T* data_if_any(const Any& a) {
@@ -62,25 +32,6 @@ ffi::Error check(const Index& offsets, const Index& columns, const Index& order,
   for (int64_t p = 0; p < int64_t(order.element_count()); ++p) good &= uint32_t(r[p]) < uint64_t(arcs);
   if (good) return ffi::Error::Success();
   return ffi::Error::InvalidArgument("arcs lead outside of their graph; make them with Arcs.of");
-}
-
-// XLA takes large results fresh from the system, which hands them out page by page as they are written: 20,000
-// interruptions for 80 MB, longer than the sum itself. Ask for pages of 2 MB instead.
-void ask_for_large_pages(const Any& out) {
-#ifdef MADV_HUGEPAGE
-  constexpr uintptr_t kPage = 2 << 20;
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(out.untyped_data()) + kPage - 1) / kPage * kPage;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(out.untyped_data()) + out.size_bytes()) / kPage * kPage;
-  // A hint: where it is refused, pages are small.
-  if (end > begin + kPage) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#endif
-}
-
-template <class F>
-ffi::Error by_type(const Any& a, const F& compute) {
-  if (a.element_type() == ffi::F32) return compute(float());
-  if (a.element_type() == ffi::F64) return compute(double());
-  return ffi::Error::InvalidArgument("populace's kernels take float32 and float64");
 }
 
 Rows rows_of(const Index& offsets, const Index& columns, const Index& order) {
@@ -219,4 +170,6 @@ POPULACE_CALL(populace_attend_back, AttendBackCall,
 }  // namespace populace
 
 // What native.py expects the calls above to be; counted up whenever one of them changes.
-extern "C" int populace_native_version() { return 2; }
+extern "C" int populace_native_version() { return 3; }
+
+extern "C" int populace_native_wide() { return populace::wide(); }

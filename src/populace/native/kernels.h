@@ -120,6 +120,33 @@ struct AttendBack {
   int64_t x_stride, s_stride, arc_stride;
 };
 
+// One example of a convolution, for places p and channels o of the result
+//   y[to[p] + o] = sum over r of x[at[p] + row[r]] weight[r, o]
+// where a row is a tap and a channel of x. The weight lies in blocks of two vectors of channels, (blocks, rows,
+// 2 lanes); a last block of at most one vector is (rows, lanes). Beyond the channels it is 0.
+template <class T>
+struct Convolve {
+  const T* x;
+  const T* weight;
+  T* y;
+  const int64_t* at;
+  const int64_t* to;
+  const int64_t* row;
+  int64_t rows, channels;
+};
+
+// One example of a weight's gradient, added to what is there: weight[r, o] += sum over p of
+// x[at[p] + row[r]] y[p, o]. Channels fill whole vectors; a place of y is y_step numbers behind the one before.
+template <class T>
+struct Correlate {
+  const T* x;
+  const T* y;
+  T* weight;
+  const int64_t* at;
+  const int64_t* row;
+  int64_t places, channels, y_step;
+};
+
 // One implementation of all of them: each call computes some members, some rows and some features.
 template <class T>
 struct Kernels {
@@ -130,6 +157,8 @@ struct Kernels {
   void (*attend)(const Attend<T>&, Range members, Range rows);
   void (*inner)(const Inner<T>&, Range members, Range rows);
   void (*attend_back)(const AttendBack<T>&, Range members, Range rows);
+  void (*convolve)(const Convolve<T>&, Range places);
+  void (*correlate)(const Correlate<T>&, Range rows);
 };
 
 template <class T>

@@ -20,6 +20,7 @@ Arrays have two axes in front: members with a kernel of their own, and examples 
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -28,7 +29,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType
 
-from populace.nn.lowering import INPUT, KERNEL, OUTPUT, Geometry, by_products, by_xla
+from populace.errors import UsageError
+from populace.nn.lowering import INPUT, KERNEL, OUTPUT, Geometry, by_kernel, by_products, by_xla, kernel_pays
+from populace.nn.native import DTYPES, missing
 
 _KINDS = (INPUT, KERNEL, OUTPUT)
 
@@ -45,6 +48,18 @@ def transposed_convolution(kernel: jax.Array, y: jax.Array, geometry: Geometry) 
     return _bind(kernel[None], y[None, None], wanted=INPUT, geometry=geometry)[0, 0]
 
 
+def flops_of_kernel(a: Any, b: Any, *, wanted: str, geometry: Geometry) -> float:
+    """Return the FLOPs of the native kernel, which XLA cannot count; 0 if it does not serve.
+
+    `2 members batch places K (Cin / groups) Cout`, K the taps, whichever of the three is wanted.
+    """
+    if jax.default_backend() != "cpu" or not _kernel_serves(a.dtype, wanted, geometry):
+        return 0.0
+    window, sizes, ins, outs, groups, _ = geometry
+    examples = math.prod((b if wanted == INPUT else a).shape[:2])
+    return 2.0 * examples * math.prod((*window.outputs(sizes), *window.size, ins // groups, outs))
+
+
 def _bind(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
     if AxisType.Manual in jax.sharding.get_abstract_mesh().axis_types:
         # In shard_map: where only one of the two varies over the mesh, the other has to be told so, for its
@@ -54,12 +69,28 @@ def _bind(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
 
 
 def _program(a: jax.Array, b: jax.Array, *, wanted: str, geometry: Geometry) -> jax.Array:
-    """Compute it as CPUs like it."""
+    """Compute it by JAX's operations, as CPUs like them."""
     return (by_xla if geometry.lowering == "xla" else by_products)(a, b, wanted, geometry)
+
+
+def _on_cpu(a: jax.Array, b: jax.Array, *, wanted: str, geometry: Geometry) -> jax.Array:
+    """Compute it as CPUs like it."""
+    if geometry.lowering == "native" and a.dtype.name not in DTYPES:
+        raise UsageError(f"lowering 'native' computes float32 and float64, got {a.dtype}; use 'auto'")
+    serves = _kernel_serves(a.dtype, wanted, geometry)
+    return (by_kernel if serves else _program)(a, b, wanted=wanted, geometry=geometry)
+
+
+def _kernel_serves(dtype: Any, wanted: str, geometry: Geometry) -> bool:
+    if dtype.name not in DTYPES or missing():
+        return False
+    return geometry.lowering == "native" or (geometry.lowering == "auto" and kernel_pays(wanted, geometry))
 
 
 def _elsewhere(a: jax.Array, b: jax.Array, *, wanted: str, geometry: Geometry) -> jax.Array:
     """Compute it as accelerators like it."""
+    if geometry.lowering == "native":
+        raise UsageError("lowering 'native' computes on CPU only; use 'auto'")
     return (by_xla if geometry.lowering in ("auto", "xla") else by_products)(a, b, wanted, geometry)
 
 
@@ -142,4 +173,4 @@ correlation_p.def_abstract_eval(_abstract)
 ad.defbilinear(correlation_p, functools.partial(_transpose, 0), functools.partial(_transpose, 1))
 batching.primitive_batchers[correlation_p] = _batch
 mlir.register_lowering(correlation_p, mlir.lower_fun(_elsewhere, multiple_results=False))
-mlir.register_lowering(correlation_p, mlir.lower_fun(_program, multiple_results=False), platform="cpu")
+mlir.register_lowering(correlation_p, mlir.lower_fun(_on_cpu, multiple_results=False), platform="cpu")

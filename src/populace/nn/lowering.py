@@ -23,14 +23,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from populace.errors import unknown
 from populace.nn.moves import gather, picks, puts, spread
+from populace.nn.native import check_backend, wide
 from populace.nn.window import Window
 
 INPUT, KERNEL, OUTPUT = "input", "kernel", "output"
-NAMES = ("auto", "patches", "taps", "xla")
+NAMES = ("auto", "native", "patches", "taps", "xla")
 
 
 class Geometry(NamedTuple):
@@ -53,6 +55,8 @@ def check_lowering(layer: str, lowering: str) -> str:
     """
     if lowering not in NAMES:
         raise unknown("lowering", lowering, NAMES, where=f" of {layer}")
+    if lowering == "native":
+        check_backend(lowering)
     return lowering
 
 
@@ -80,6 +84,34 @@ def by_xla(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.A
         return jax.linear_transpose(lambda kernel: convolution(a, kernel), like)(b)[0]
 
     return member(a[0], b[0])[None] if len(a) == 1 else jax.vmap(member)(a, b)
+
+
+def by_kernel(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:
+    """Return the third of input, kernel and output from the two others, in this order, by native code."""
+    window, sizes, ins, outs, groups, _ = geometry
+    front = b.shape[:2] if wanted == INPUT else a.shape[:2]
+    shapes = {
+        INPUT: (*front, *sizes, ins),
+        KERNEL: (front[0], *window.size, ins // groups, outs),
+        OUTPUT: (*front, *window.outputs(sizes), outs),
+    }
+    call = jax.ffi.ffi_call("populace_correlation", jax.ShapeDtypeStruct(shapes[wanted], a.dtype))
+    return call(
+        a, b, wanted=wanted, groups=np.int64(groups), stride=np.asarray(window.stride, np.int64),
+        dilation=np.asarray(window.dilation, np.int64),
+        before=np.asarray([low for low, _ in window.pads(sizes)], np.int64),
+    )  # fmt: skip
+
+
+def kernel_pays(wanted: str, geometry: Geometry) -> bool:
+    """Return whether the native kernel is quicker than matrix products.
+
+    It computes vectors of 8 channels of what it sums over taps: too few of them, and most of a vector is
+    wasted, where products make the taps columns too. For the gradient by the kernel they can do so on both
+    sides.
+    """
+    channels = geometry.in_channels if wanted == INPUT else geometry.out_channels
+    return wide() and channels // geometry.groups >= (6 if wanted == KERNEL else 3)
 
 
 def by_products(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:

@@ -13,9 +13,11 @@ import jax
 
 from populace.errors import UsageError, unknown
 
-VERSION = 2  # of the calls, as native/calls.cc counts them
-CALLS = ("sum", "products", "maximum", "chosen", "attend", "attend_back")
+VERSION = 3  # of the calls, as native/calls.cc counts them
+CALLS = ("sum", "products", "maximum", "chosen", "attend", "attend_back", "correlation")
 BACKENDS = ("auto", "xla", "native")
+DTYPES = ("float32", "float64")
+"""What the kernels compute with."""
 NAME = "_native.so"
 ADVICE = "install a C++ compiler, then populace again: pip install --force-reinstall --no-deps populace"
 
@@ -24,6 +26,12 @@ ADVICE = "install a C++ compiler, then populace again: pip install --force-reins
 def missing() -> str:
     """Return why the kernels cannot be used; empty if they can."""
     return _load(candidates())
+
+
+@cache
+def wide() -> bool:
+    """Return whether the kernels run on vectors of 32 bytes; where they do not, some are slower than XLA."""
+    return not missing() and bool(ctypes.CDLL(str(_first(candidates()))).populace_native_wide())
 
 
 def check_backend(backend: str) -> str:
@@ -45,9 +53,13 @@ def candidates() -> list[Path]:
     return [Path(__file__).with_name(NAME), Path(sysconfig.get_path("platlib"), "populace", "nn", NAME)]
 
 
+def _first(places: list[Path]) -> Path | None:
+    return next((p for p in places if p.is_file()), None)
+
+
 def _load(places: list[Path]) -> str:
     """Register the first library that exists; return why it cannot be, or nothing."""
-    path = next((p for p in places if p.is_file()), None)
+    path = _first(places)
     if path is None:
         return "no native kernels were built"
     try:

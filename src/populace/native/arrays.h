@@ -1,0 +1,69 @@
+// The arrays that XLA hands over, and which kernels this processor runs.
+#pragma once
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include "kernels.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace populace {
+
+namespace ffi = xla::ffi;
+
+using Any = ffi::AnyBuffer;
+using Out = ffi::Result<ffi::AnyBuffer>;
+
+// Whether this processor has the vectors of 32 bytes that the kernels are written in.
+inline bool wide() {
+#ifdef POPULACE_AVX2
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+  return false;
+#endif
+}
+
+template <class T>
+const Kernels<T>& kernels() {
+  static const Kernels<T> best = [] {
+#ifdef POPULACE_AVX2
+    if (wide()) return kernels_avx2<T>();
+#endif
+    return kernels_baseline<T>();
+  }();
+  return best;
+}
+
+inline int64_t size(const Any& a, int axis) { return a.dimensions()[axis]; }
+
+inline int64_t per_member(const Any& a) { return size(a, 0) ? int64_t(a.element_count()) / size(a, 0) : 0; }
+
+// From one member to the next: nothing where all share one.
+inline int64_t stride(const Any& a) { return size(a, 0) == 1 ? 0 : per_member(a); }
+
+template <class T>
+T* data(const Any& a) {
+  return static_cast<T*>(a.untyped_data());
+}
+
+template <class F>
+ffi::Error by_type(const Any& a, const F& compute) {
+  if (a.element_type() == ffi::F32) return compute(float());
+  if (a.element_type() == ffi::F64) return compute(double());
+  return ffi::Error::InvalidArgument("populace's kernels take float32 and float64");
+}
+
+// XLA takes large results fresh from the system, which hands them out page by page as they are written: 20,000
+// interruptions for 80 MB, longer than the sum itself. Ask for pages of 2 MB instead.
+inline void ask_for_large_pages(const Any& out) {
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t kPage = 2 << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(out.untyped_data()) + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(out.untyped_data()) + out.size_bytes()) / kPage * kPage;
+  // A hint: where it is refused, pages are small.
+  if (end > begin + kPage) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
+}  // namespace populace

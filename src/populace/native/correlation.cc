@@ -1,0 +1,263 @@
+// Convolution, its gradient by the input and its gradient by the kernel, over any number of axes.
+//
+// An example is padded, one at a time and so in the cache; then every place of the result sums products of what
+// its taps see. With a stride, the gradient by the input falls into as many phases as there are steps between two
+// places: entries of one phase are reached by the same taps. Each number is a sum in an order that the shapes
+// alone decide, so that it is the same for any number of threads, and of members beside it.
+#include <memory>
+
+#include "arrays.h"
+#include "kernels.h"
+#include "padded.h"
+#include "parallel.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace populace {
+namespace {
+
+using Attribute = ffi::Span<const int64_t>;
+
+constexpr int64_t kTasks = 8;          // at least so many, where the work allows it
+constexpr int64_t kPartial = 4 << 20;  // bytes of partial sums of one member's kernel gradient
+
+int64_t product(const Numbers& numbers) {
+  int64_t all = 1;
+  for (int64_t n : numbers) all *= n;
+  return all;
+}
+
+int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+int64_t floor_of(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
+
+// (members, batch, sizes..., ins), (members, taps..., ins / groups, outs), (members, batch, places..., outs)
+struct Shape {
+  int64_t members, batch, ins, outs, groups;
+  Numbers sizes, taps, places, stride, dilation, before;
+
+  size_t axes() const { return sizes.size(); }
+  int64_t group_ins() const { return ins / groups; }
+  int64_t group_outs() const { return outs / groups; }
+  double work() const {
+    return double(members * batch) * double(product(places)) * double(product(taps) * group_ins() * outs);
+  }
+};
+
+Numbers inner(const Any& a, size_t skip) {
+  const auto all = a.dimensions();
+  return Numbers(all.begin() + skip, all.end() - (skip == 1 ? 2 : 1));
+}
+
+// The input as the taps see it from the places.
+Padded padded_input(const Shape& s) {
+  Numbers behind(s.axes());
+  for (size_t a = 0; a < s.axes(); ++a) {
+    const int64_t last = (s.places[a] - 1) * s.stride[a] + (s.taps[a] - 1) * s.dilation[a] - s.before[a];
+    behind[a] = std::max<int64_t>(0, last - (s.sizes[a] - 1));
+  }
+  return Padded(s.sizes, s.before, behind, s.ins);
+}
+
+// Where in the padded input the places begin, and, from there, what their taps and channels see.
+std::pair<Numbers, Numbers> seen(const Shape& s, const Padded& input) {
+  std::vector<Numbers> at, row;
+  for (size_t a = 0; a < s.axes(); ++a) {
+    at.push_back(steps(s.places[a], s.stride[a] * input.step[a]));
+    row.push_back(steps(s.taps[a], s.dilation[a] * input.step[a]));
+  }
+  row.push_back(steps(s.group_ins(), 1));
+  return {sums(at), sums(row)};
+}
+
+// A convolution's places that are reached by the same taps.
+struct Phase {
+  Numbers at, to, row;  // as in Convolve
+  Numbers weight;       // where in the kernel each row stands
+};
+
+std::vector<Phase> phases_of_output(const Shape& s, const Padded& input) {
+  auto [at, row] = seen(s, input);
+  return {{at, steps(int64_t(at.size()), s.outs), row, steps(int64_t(row.size()), s.outs)}};
+}
+
+// The output's gradient as the entries of the input see it.
+Padded padded_output(const Shape& s) {
+  Numbers before(s.axes()), behind(s.axes());
+  for (size_t a = 0; a < s.axes(); ++a) {
+    const int64_t first = floor_of(s.before[a] - (s.taps[a] - 1) * s.dilation[a], s.stride[a]);
+    const int64_t last = floor_of(s.sizes[a] - 1 + s.before[a], s.stride[a]);
+    before[a] = std::max<int64_t>(0, -first);
+    behind[a] = std::max<int64_t>(0, last - (s.places[a] - 1));
+  }
+  return Padded(s.places, before, behind, s.outs);
+}
+
+// x[i] = sum over the taps k and places p with p stride + k dilation = i + before. With i + before = phase + t
+// stride these are the taps whose k dilation leaves the phase, when divided by the stride.
+std::vector<Phase> phases_of_input(const Shape& s, const Padded& output) {
+  const Numbers entry = strides(s.sizes, s.ins), tap = strides(s.taps, s.group_ins() * s.outs);
+  std::vector<Phase> found;
+  for (int64_t number = 0; number < product(s.stride); ++number) {
+    std::vector<Numbers> at, to, row, weight;
+    int64_t rest = number;
+    for (size_t a = 0; a < s.axes(); ++a) {
+      const int64_t phase = rest % s.stride[a];
+      rest /= s.stride[a];
+      const int64_t first = -floor_of(phase - s.before[a], s.stride[a]);  // the least t with i >= 0
+      const int64_t end = floor_of(s.sizes[a] - 1 + s.before[a] - phase, s.stride[a]) + 1;
+      const int64_t count = std::max<int64_t>(0, end - first);
+      at.push_back(steps(count, output.step[a], (first + output.low[a]) * output.step[a]));
+      to.push_back(steps(count, s.stride[a] * entry[a], (phase - s.before[a] + first * s.stride[a]) * entry[a]));
+      Numbers rows, weights;
+      for (int64_t k = 0; k < s.taps[a]; ++k) {
+        const int64_t places = phase - k * s.dilation[a];
+        if (places % s.stride[a]) continue;
+        rows.push_back(places / s.stride[a] * output.step[a]);
+        weights.push_back(k * tap[a]);
+      }
+      row.push_back(rows);
+      weight.push_back(weights);
+    }
+    row.push_back(steps(s.group_outs(), 1));
+    weight.push_back(steps(s.group_outs(), 1));
+    found.push_back({sums(at), sums(to), sums(row), sums(weight)});
+  }
+  return found;
+}
+
+// Write a kernel as Convolve wants it: column c of row r stands at weight[row[r] + c column].
+template <class T>
+void pack(const T* weight, const Numbers& row, int64_t columns, int64_t column, T* to) {
+  constexpr int64_t L = 32 / sizeof(T);
+  for (int64_t c = 0; c < columns; c += 2 * L) {
+    const int64_t left = std::min(2 * L, columns - c), width = left > L ? 2 * L : L;
+    for (int64_t r : row)
+      for (int64_t k = 0; k < width; ++k) *to++ = k < left ? weight[r + (c + k) * column] : T(0);
+  }
+}
+
+// The convolution of `from` with the kernel, or its adjoint.
+template <class T>
+void convolve(ffi::ThreadPool& pool, const Shape& s, const Padded& from, const std::vector<Phase>& phases, bool adjoint,
+              const T* x, const T* kernel, T* y) {
+  const int64_t columns = adjoint ? s.group_ins() : s.group_outs(), column = adjoint ? s.outs : 1;
+  const int64_t from_channels = adjoint ? s.group_outs() : s.group_ins();
+  const int64_t to_count = adjoint ? product(s.sizes) * s.ins : product(s.places) * s.outs;
+  const int64_t from_count = product(from.sizes) * from.channels;
+  const int64_t kernel_count = product(s.taps) * s.group_ins() * s.outs;
+  const int64_t width = rounded_up(columns, 32 / sizeof(T));
+  Numbers begins{0};  // of each group's and phase's packed kernel
+  for (int64_t g = 0; g < s.groups; ++g)
+    for (const Phase& phase : phases) begins.push_back(begins.back() + int64_t(phase.row.size()) * width);
+  std::unique_ptr<T[]> packed(new T[s.members * begins.back()]);
+  share_out(pool, s.members, double(s.members * kernel_count), [&](int64_t m) {
+    size_t k = 0;
+    for (int64_t g = 0; g < s.groups; ++g)
+      for (const Phase& phase : phases)
+        pack(kernel + m * kernel_count + g * s.group_outs(), phase.row.empty() ? Numbers{} : phase.weight, columns,
+             column, packed.get() + m * begins.back() + begins[k++]);
+  });
+  const int64_t examples = s.members * s.batch, parts = examples < kTasks ? (kTasks + examples - 1) / examples : 1;
+  share_out(pool, examples * parts, s.work(), [&](int64_t task) {
+    const int64_t example = task / parts, part = task % parts;
+    const T* source = from.of(x + example * from_count);
+    const T* weights = packed.get() + example / s.batch * begins.back();
+    size_t k = 0;
+    for (int64_t g = 0; g < s.groups; ++g)
+      for (const Phase& phase : phases) {
+        const int64_t places = int64_t(phase.at.size());
+        const Convolve<T> one{source + g * from_channels, weights + begins[k++], y + example * to_count + g * columns,
+                              phase.at.data(), phase.to.data(), phase.row.data(), int64_t(phase.row.size()), columns};
+        kernels<T>().convolve(one, {places * part / parts, places * (part + 1) / parts});
+      }
+  });
+}
+
+// The gradient by the kernel: sums over some examples each, then their sum.
+template <class T>
+void correlate(ffi::ThreadPool& pool, const Shape& s, const T* x, const T* y, T* kernel) {
+  const Padded input = padded_input(s);
+  const auto [at, row] = seen(s, input);
+  const int64_t rows = int64_t(row.size()), places = int64_t(at.size()), outs = s.group_outs();
+  const int64_t width = rounded_up(outs, 32 / sizeof(T)), group = rows * width, whole = s.groups * group;
+  const int64_t fit = std::max<int64_t>(1, kPartial / (whole * int64_t(sizeof(T))));
+  const int64_t parts = std::max<int64_t>(1, std::min({s.batch, fit, kTasks})), cuts = (kTasks + parts - 1) / parts;
+  std::unique_ptr<T[]> partial(new T[s.members * parts * whole]);
+  share_out(pool, s.members * parts * cuts, s.work(), [&](int64_t task) {
+    const int64_t cut = task % cuts, part = task / cuts % parts, m = task / cuts / parts;
+    const Range mine{rows * cut / cuts, rows * (cut + 1) / cuts};
+    T* sum = partial.get() + (m * parts + part) * whole;
+    for (int64_t g = 0; g < s.groups; ++g)
+      std::fill(sum + g * group + mine.begin * width, sum + g * group + mine.end * width, T(0));
+    for (int64_t b = s.batch * part / parts; b < s.batch * (part + 1) / parts; ++b) {
+      const T* source = input.of(x + (m * s.batch + b) * product(s.sizes) * s.ins);
+      const T* of = y + (m * s.batch + b) * places * s.outs;
+      for (int64_t g = 0; g < s.groups; ++g) {
+        const T* own = of + g * outs;
+        int64_t step = s.outs;
+        if (width != outs) {  // a vector would reach beyond the channels
+          T* copy = scratch<T>(1, places * width);
+          for (int64_t p = 0; p < places; ++p)
+            for (int64_t o = 0; o < width; ++o) copy[p * width + o] = o < outs ? own[p * step + o] : T(0);
+          own = copy, step = width;
+        }
+        kernels<T>().correlate(
+            {source + g * s.group_ins(), own, sum + g * group, at.data(), row.data(), places, width, step}, mine);
+      }
+    }
+  });
+  share_out(pool, s.members, double(s.members * parts * whole), [&](int64_t m) {
+    const T* from = partial.get() + m * parts * whole;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t g = 0; g < s.groups; ++g) {
+        T* to = kernel + (m * rows + r) * s.outs + g * outs;
+        for (int64_t o = 0; o < outs; ++o) {
+          const T* one = from + g * group + r * width + o;
+          T total = *one;
+          for (int64_t part = 1; part < parts; ++part) total += one[part * whole];
+          to[o] = total;
+        }
+      }
+  });
+}
+
+ffi::Error CorrelationCall(ffi::ThreadPool pool, Any a, Any b, Out result, std::string_view wanted, Attribute stride,
+                           Attribute dilation, Attribute before, int64_t groups) {
+  const bool by_input = wanted == "input", by_kernel = wanted == "kernel";
+  const Any &x = by_input ? *result : a, &kernel = by_kernel ? *result : by_input ? a : b;
+  const Any& y = by_input || by_kernel ? b : *result;
+  if (!result->element_count()) return ffi::Error::Success();
+  const Shape s{size(x, 0), size(x, 1), x.dimensions().back(), y.dimensions().back(), groups,
+                inner(x, 2), inner(kernel, 1), inner(y, 2), Numbers(stride.begin(), stride.end()),
+                Numbers(dilation.begin(), dilation.end()), Numbers(before.begin(), before.end())};
+  ask_for_large_pages(*result);
+  return by_type(a, [&](auto zero) {
+    using T = decltype(zero);
+    if (by_kernel) {
+      correlate<T>(pool, s, data<T>(x), data<T>(y), data<T>(kernel));
+    } else if (by_input) {
+      const Padded from = padded_output(s);
+      convolve<T>(pool, s, from, phases_of_input(s, from), true, data<T>(y), data<T>(kernel), data<T>(x));
+    } else {
+      const Padded from = padded_input(s);
+      convolve<T>(pool, s, from, phases_of_output(s, from), false, data<T>(x), data<T>(kernel), data<T>(y));
+    }
+    return ffi::Error::Success();
+  });
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(populace_correlation, CorrelationCall,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Any>()
+                                  .Arg<Any>()
+                                  .Ret<Any>()
+                                  .Attr<std::string_view>("wanted")
+                                  .Attr<Attribute>("stride")
+                                  .Attr<Attribute>("dilation")
+                                  .Attr<Attribute>("before")
+                                  .Attr<int64_t>("groups"));
+
+}  // namespace populace
