@@ -18,6 +18,8 @@ from tests.nn.harness import check_layer
 
 LOWERINGS = ("auto", "patches", "taps", "xla") + (() if native.missing() else ("native",))
 
+WIDE = pytest.mark.skipif(not native.wide(), reason="no native kernels for this processor")
+
 # (sizes, kernel, in, out) and options: strides, dilations, groups, paddings, even kernels, in 1 to 3 axes
 CASES: list[tuple[Any, Any, int, int, dict[str, Any]]] = [
     ((9,), (3,), 2, 3, {}),
@@ -217,10 +219,12 @@ def training_step(name: str = "auto") -> Any:
     return members.trace(jnp.stack([layer.weight, layer.weight]), draw(2, 6, 6, 3))
 
 
-def test_no_convolution_and_no_scatter_on_cpu() -> None:
+@pytest.mark.parametrize("wide", [False, pytest.param(True, marks=WIDE)])
+def test_no_convolution_and_no_scatter_on_cpu(wide: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """XLA's convolution is slow in loops on CPU, and grouped under `vmap`; so are gathers by index."""
+    monkeypatch.setattr(lowering, "wide", lambda: wide)
     program = training_step().lower(lowering_platforms=("cpu",)).as_text()
-    assert "dot_general" in program
+    assert ("populace_correlation" if wide else "dot_general") in program
     for slow in ("stablehlo.convolution", "gather", "scatter", "while"):
         assert slow not in program
     assert "stablehlo.convolution" in training_step("xla").lower(lowering_platforms=("cpu",)).as_text()

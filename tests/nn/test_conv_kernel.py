@@ -177,6 +177,7 @@ def step_of(ins: int, outs: int, name: str = "auto", dtype: Any = jnp.float32) -
     )
 
 
+@pytest.mark.skipif(not native.wide(), reason="products are quicker on this processor")
 def test_auto_takes_it_where_it_pays() -> None:
     assert step_of(16, 32).count("populace_correlation") == 3  # forward, by the input, by the kernel
     assert "dot_general" not in step_of(16, 32)

@@ -8,8 +8,8 @@
 
 #include "arrays.h"
 #include "kernels.h"
-#include "padded.h"
 #include "parallel.h"
+#include "taps.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace populace {
@@ -20,109 +20,11 @@ using Attribute = ffi::Span<const int64_t>;
 constexpr int64_t kTasks = 8;          // at least so many, where the work allows it
 constexpr int64_t kPartial = 4 << 20;  // bytes of partial sums of one member's kernel gradient
 
-int64_t product(const Numbers& numbers) {
-  int64_t all = 1;
-  for (int64_t n : numbers) all *= n;
-  return all;
-}
-
 int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
-int64_t floor_of(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
-
-// (members, batch, sizes..., ins), (members, taps..., ins / groups, outs), (members, batch, places..., outs)
-struct Shape {
-  int64_t members, batch, ins, outs, groups;
-  Numbers sizes, taps, places, stride, dilation, before;
-
-  size_t axes() const { return sizes.size(); }
-  int64_t group_ins() const { return ins / groups; }
-  int64_t group_outs() const { return outs / groups; }
-  double work() const {
-    return double(members * batch) * double(product(places)) * double(product(taps) * group_ins() * outs);
-  }
-};
 
 Numbers inner(const Any& a, size_t skip) {
   const auto all = a.dimensions();
   return Numbers(all.begin() + skip, all.end() - (skip == 1 ? 2 : 1));
-}
-
-// The input as the taps see it from the places.
-Padded padded_input(const Shape& s) {
-  Numbers behind(s.axes());
-  for (size_t a = 0; a < s.axes(); ++a) {
-    const int64_t last = (s.places[a] - 1) * s.stride[a] + (s.taps[a] - 1) * s.dilation[a] - s.before[a];
-    behind[a] = std::max<int64_t>(0, last - (s.sizes[a] - 1));
-  }
-  return Padded(s.sizes, s.before, behind, s.ins);
-}
-
-// Where in the padded input the places begin, and, from there, what their taps and channels see.
-std::pair<Numbers, Numbers> seen(const Shape& s, const Padded& input) {
-  std::vector<Numbers> at, row;
-  for (size_t a = 0; a < s.axes(); ++a) {
-    at.push_back(steps(s.places[a], s.stride[a] * input.step[a]));
-    row.push_back(steps(s.taps[a], s.dilation[a] * input.step[a]));
-  }
-  row.push_back(steps(s.group_ins(), 1));
-  return {sums(at), sums(row)};
-}
-
-// A convolution's places that are reached by the same taps.
-struct Phase {
-  Numbers at, to, row;  // as in Convolve
-  Numbers weight;       // where in the kernel each row stands
-};
-
-std::vector<Phase> phases_of_output(const Shape& s, const Padded& input) {
-  auto [at, row] = seen(s, input);
-  return {{at, steps(int64_t(at.size()), s.outs), row, steps(int64_t(row.size()), s.outs)}};
-}
-
-// The output's gradient as the entries of the input see it.
-Padded padded_output(const Shape& s) {
-  Numbers before(s.axes()), behind(s.axes());
-  for (size_t a = 0; a < s.axes(); ++a) {
-    const int64_t first = floor_of(s.before[a] - (s.taps[a] - 1) * s.dilation[a], s.stride[a]);
-    const int64_t last = floor_of(s.sizes[a] - 1 + s.before[a], s.stride[a]);
-    before[a] = std::max<int64_t>(0, -first);
-    behind[a] = std::max<int64_t>(0, last - (s.places[a] - 1));
-  }
-  return Padded(s.places, before, behind, s.outs);
-}
-
-// x[i] = sum over the taps k and places p with p stride + k dilation = i + before. With i + before = phase + t
-// stride these are the taps whose k dilation leaves the phase, when divided by the stride.
-std::vector<Phase> phases_of_input(const Shape& s, const Padded& output) {
-  const Numbers entry = strides(s.sizes, s.ins), tap = strides(s.taps, s.group_ins() * s.outs);
-  std::vector<Phase> found;
-  for (int64_t number = 0; number < product(s.stride); ++number) {
-    std::vector<Numbers> at, to, row, weight;
-    int64_t rest = number;
-    for (size_t a = 0; a < s.axes(); ++a) {
-      const int64_t phase = rest % s.stride[a];
-      rest /= s.stride[a];
-      const int64_t first = -floor_of(phase - s.before[a], s.stride[a]);  // the least t with i >= 0
-      const int64_t end = floor_of(s.sizes[a] - 1 + s.before[a] - phase, s.stride[a]) + 1;
-      const int64_t count = std::max<int64_t>(0, end - first);
-      at.push_back(steps(count, output.step[a], (first + output.low[a]) * output.step[a]));
-      to.push_back(steps(count, s.stride[a] * entry[a], (phase - s.before[a] + first * s.stride[a]) * entry[a]));
-      Numbers rows, weights;
-      for (int64_t k = 0; k < s.taps[a]; ++k) {
-        const int64_t places = phase - k * s.dilation[a];
-        if (places % s.stride[a]) continue;
-        rows.push_back(places / s.stride[a] * output.step[a]);
-        weights.push_back(k * tap[a]);
-      }
-      row.push_back(rows);
-      weight.push_back(weights);
-    }
-    row.push_back(steps(s.group_outs(), 1));
-    weight.push_back(steps(s.group_outs(), 1));
-    found.push_back({sums(at), sums(to), sums(row), sums(weight)});
-  }
-  return found;
 }
 
 // Write a kernel as Convolve wants it: column c of row r stands at weight[row[r] + c column].
@@ -154,7 +56,7 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const Padded& from, const s
     size_t k = 0;
     for (int64_t g = 0; g < s.groups; ++g)
       for (const Phase& phase : phases)
-        pack(kernel + m * kernel_count + g * s.group_outs(), phase.row.empty() ? Numbers{} : phase.weight, columns,
+        pack(kernel + m * kernel_count + g * s.group_outs(), phase.weight, columns,
              column, packed.get() + m * begins.back() + begins[k++]);
   });
   const int64_t examples = s.members * s.batch, parts = examples < kTasks ? (kTasks + examples - 1) / examples : 1;

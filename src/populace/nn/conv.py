@@ -44,8 +44,9 @@ def convolve(
         groups: into how many groups the channels are divided.
         padding: `"valid"`, `"same"`, `"causal"`, a number, or an entry per axis: a number or a pair
             (before, after); see [`Window.of`][populace.nn.window.Window.of].
-        lowering: `"patches"` or `"taps"` (matrix products), `"xla"` (XLA's operation), or `"auto"`: on CPU
-            the matrix products that compute and move least, elsewhere `"xla"`. All agree to rounding.
+        lowering: `"native"` (the compiled kernel, on CPU), `"patches"` or `"taps"` (matrix products), `"xla"`
+            (XLA's operation), or `"auto"`: on CPU the kernel where it is there and pays, else the matrix
+            products that compute and move least; elsewhere `"xla"`. All agree to rounding.
         layer: whose call it is, for errors.
 
     Returns:

@@ -1,8 +1,9 @@
-"""How a convolution and its gradients become programs: matrix products on CPU, else XLA's convolution.
+"""How a convolution and its gradients become programs: a native kernel or matrix products on CPU, else XLA's.
 
-Along every spatial axis a kernel's taps are either gathered before one matrix product (each place collects
-the entries that it sees: "patches") or spread after it (each entry is multiplied by all taps, and what comes
-out is shifted and added: "taps"):
+The native kernel (`native/correlation.cc`) sums what the taps see where it lies. Products move it first: along
+every spatial axis a kernel's taps are either gathered before one matrix product (each place collects the
+entries that it sees: "patches") or spread after it (each entry is multiplied by all taps, and what comes out
+is shifted and added: "taps"):
 
     gather    p[i, (k, c)] = x[i stride + k dilation - before, c]
     product   z[i, (k', o)] = sum_(k, c) p[i, (k, c)] w[(k, c), (k', o)]
@@ -56,7 +57,7 @@ def check_lowering(layer: str, lowering: str) -> str:
     if lowering not in NAMES:
         raise unknown("lowering", lowering, NAMES, where=f" of {layer}")
     if lowering == "native":
-        check_backend(lowering)
+        check_backend(lowering, f"lowering of {layer}:")
     return lowering
 
 

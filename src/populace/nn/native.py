@@ -34,17 +34,17 @@ def wide() -> bool:
     return not missing() and bool(ctypes.CDLL(str(_first(candidates()))).populace_native_wide())
 
 
-def check_backend(backend: str) -> str:
-    """Return the name of a backend if it is one that can be used here.
+def check_backend(backend: str, what: str = "backend") -> str:
+    """Return the name of a backend if it is one that can be used here; `what` is its name in errors.
 
     Raises:
         UsageError: an unknown name, or `"native"` without the kernels.
 
     """
     if backend not in BACKENDS:
-        raise unknown("backend", backend, BACKENDS)
+        raise unknown(what, backend, BACKENDS)
     if backend == "native" and missing():
-        raise UsageError(f"backend 'native' is not here: {missing()}; use 'auto', or {ADVICE}")
+        raise UsageError(f"{what} 'native' is not here: {missing()}; use 'auto', or {ADVICE}")
     return backend
 
 
