@@ -1,6 +1,6 @@
 """How a convolution and its gradients become programs: a native kernel or matrix products on CPU, else XLA's.
 
-The native kernel (`native/correlation.cc`) sums what the taps see where it lies. Products move it first: along
+The native kernel (`native/correlation.cc`) sums what the taps see where it lies. Products move it: along
 every spatial axis a kernel's taps are either gathered before one matrix product (each place collects the
 entries that it sees: "patches") or spread after it (each entry is multiplied by all taps, and what comes out
 is shifted and added: "taps"):
