@@ -100,7 +100,8 @@ def diagnose(as_json: bool) -> None:
         missing.append("an NVIDIA GPU is here, JAX does not see it; pip install 'jax[cuda13]'")
     if reason := native.missing():
         missing.append(
-            f"native kernels: graphs are computed by XLA, slower on CPU; {reason}; {native.ADVICE}"
+            "native kernels: graphs and convolutions are computed by XLA, slower on CPU; "
+            f"{reason}; {native.ADVICE}"
         )
     found = environment.describe()
     found |= {"cache": str(cache), "cache_mb": round(size / 1e6, 1), "missing": missing}
