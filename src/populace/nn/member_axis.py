@@ -16,10 +16,9 @@ from jax.interpreters import batching, mlir
 from jax.sharding import AxisType
 
 from populace.errors import UsageError
-from populace.nn.native import missing
+from populace.nn.native import DTYPES, missing
 
 Program = Callable[..., Sequence[jax.Array]]
-KERNEL_DTYPES = (jnp.float32, jnp.float64)
 
 
 def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: Program) -> Primitive:
@@ -51,7 +50,7 @@ def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: 
         return by_xla(*operands, **params)
 
     def on_cpu(*operands: Any, backend: str, **params: Any) -> Any:
-        fits = operands[-1].dtype in KERNEL_DTYPES and not missing()
+        fits = operands[-1].dtype.name in DTYPES and not missing()
         if backend == "native" and not fits:
             raise UsageError(f"backend 'native' computes float32 and float64, got {operands[-1].dtype}")
         return (by_kernel if backend != "xla" and fits else by_xla)(*operands, **params)
