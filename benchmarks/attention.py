@@ -28,10 +28,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from populace.nn.attention import attention
-from populace.nn.feature_maps import RandomFeatures
-from populace.nn.linear_attention import linear_attention
-from populace.nn.low_rank import ProjectedAttention, rank_errors
+from populace.nn.attention.dot_product import attention
+from populace.nn.attention.feature_maps import RandomFeatures
+from populace.nn.attention.linear import linear_attention
+from populace.nn.attention.low_rank import ProjectedAttention, rank_errors
 
 WIDTH = 64
 SHORTEST = 16

@@ -26,7 +26,7 @@ MEMBERS = (1, 4, 16, 64, 256, 1024)
 def worker(members: int, frames: int, strategy: str) -> None:
     """Time the bare compiled loop of so many members; prints one JSON line."""
     import populace as pop
-    from populace.engine import Engine
+    from populace.engine.training_loop import Engine
 
     pop.setup()
     learner = pop.rl.DQN(double=False, warmup=1000)
@@ -41,7 +41,7 @@ def worker(members: int, frames: int, strategy: str) -> None:
 def watched(members: int, steps: int) -> None:
     """Time a whole run's training with logs and checkpoints, against the bare loop; one JSON line."""
     import populace as pop
-    from populace.engine import Engine
+    from populace.engine.training_loop import Engine
 
     pop.setup()
     population = pop.sweep(pop.rl.DQN(double=False), seeds=members)

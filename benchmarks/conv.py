@@ -63,7 +63,7 @@ def program(spec: str, lowering: str, looped: bool) -> tuple[Callable[..., Any],
     import numpy as np
     from jax import lax
 
-    from populace.nn.conv import convolve
+    from populace.nn.conv.convolution import convolve
 
     batch, sizes, kernel, stride, ins, outs = spec.split(",")
     sizes, draws = tuple(map(int, sizes.split("x"))), np.random.default_rng(0)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from populace.drawing import figure
-from populace.report.curves import grid, score_grid, setting_curve
-from populace.report.digits import setting
+from populace.report.charts.curves import grid, score_grid, setting_curve
+from populace.report.number_format import setting
 from populace.report.runs import Reading
-from populace.run import Run
+from populace.runs.figures import figure
+from populace.runs.run import Run
 
 COLOURS = ("#0b6e75", "#b4521e", "#5a4fa0", "#3f7d2f", "#a3285e", "#7a6a12", "#2b5fa8", "#7d3c3c", "#444444")
 

@@ -24,7 +24,7 @@ CALLS = 15
 
 def standard() -> dict[str, np.ndarray]:
     """Return the standard case as arrays in rows (CSR)."""
-    from populace.nn.arcs import Arcs
+    from populace.nn.graph.edges import Arcs
 
     draws = np.random.default_rng(0)
     u, v = draws.integers(0, 20_000, (2, 40_000))
@@ -52,8 +52,8 @@ def worker(backend: str, calls: int) -> dict[str, float]:
     import jax.numpy as jnp
     from scipy import sparse
 
-    from populace.nn.aggregate import aggregate
-    from populace.nn.arcs import Arcs
+    from populace.nn.graph.aggregate import aggregate
+    from populace.nn.graph.edges import Arcs
 
     arrays = standard()
     arcs, _ = Arcs.of(arrays["sources"], arrays["targets"], (20_000, 20_000))

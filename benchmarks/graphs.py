@@ -37,9 +37,9 @@ def node_worker(kind: str, seeds: int, epochs: int) -> dict[str, float]:
     import jax
 
     import populace as pop
-    from populace.engine import Engine
-    from populace.recipe import parse
+    from populace.engine.training_loop import Engine
     from populace.recipes import text
+    from populace.runs.recipe import parse
 
     pop.setup()
     recipe = parse(text(f"cora-{kind}"), kind)
@@ -60,8 +60,8 @@ def node_worker(kind: str, seeds: int, epochs: int) -> dict[str, float]:
 def mutag_worker(epochs: int) -> dict[str, float]:
     """Return the seconds of training ten folds of MUTAG."""
     import populace as pop
-    from populace.engine import Engine
-    from populace.graphs.graph_classifier import GraphClassifier
+    from populace.engine.training_loop import Engine
+    from populace.graphs.learners.graph_classifier import GraphClassifier
 
     pop.setup()
     population = pop.sweep(GraphClassifier(protocol="gin"), seeds=10)
@@ -76,8 +76,8 @@ def memory_worker(count: int) -> dict[str, float]:
     import jax
     import jax.numpy as jnp
 
-    from populace.nn.arcs import Arcs
-    from populace.nn.graph_attention import GATConv
+    from populace.nn.graph.edges import Arcs
+    from populace.nn.graph.graph_attention import GATConv
 
     draws = np.random.default_rng(0)
     nodes = 10_000
@@ -165,7 +165,7 @@ def memory_table(plot: Path | None) -> str:
     for count, found in zip(ARCS, rounds):
         lines.append(f"| {count:,} | {found['planned']:.1f} | {found['peak']:.1f} |")
     if plot:
-        from populace.drawing import figure
+        from populace.runs.figures import figure
 
         drawn, axis = figure(6, 3.4)
         for name, label in (("peak", "rise of the process's peak"), ("planned", "planned by the program")):

@@ -31,8 +31,8 @@ def settings(envs: int) -> dict[str, Any]:
 def worker(members: int, processes: int, frames: int) -> None:
     """Time the loop of so many members, 0 processes for the compiled environment; one JSON line."""
     import populace as pop
-    from populace.engine import Engine
-    from populace.rl import environments
+    from populace.engine.training_loop import Engine
+    from populace.rl.environments import registry
 
     pop.setup()
     envs = processes or 4
@@ -44,7 +44,7 @@ def worker(members: int, processes: int, frames: int) -> None:
     seconds = loop_seconds(engine.cohorts[0], done, steps)
     result = {"frames_per_second": members * steps * per_step / seconds, "seconds": seconds}
     if processes:
-        pool = environments.make(name).environment.pool
+        pool = registry.make(name).environment.pool
         result |= {"replayed": pool.replayed, "at_most": processes / pool.facts.seconds}
     print(json.dumps(result))
 

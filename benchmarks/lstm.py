@@ -31,8 +31,8 @@ def worker(members: int, strategy: str) -> dict:
     from jax.sharding import PartitionSpec
 
     import populace as pop
-    from populace.nn.recurrent import LSTM
-    from populace.placement import AXIS, place
+    from populace.engine.placement import AXIS, place
+    from populace.nn.recurrent.layers import LSTM
 
     pop.setup()
     placement = place(members)

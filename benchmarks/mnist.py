@@ -27,9 +27,9 @@ GOAL, EPOCHS = 0.99, 10
 def worker(seeds: int) -> dict:
     """Return the seconds until the mean over seeds is at 99 %, and until every one is."""
     import populace as pop
-    from populace.engine import Engine
-    from populace.images.classifier import ImageClassifier
-    from populace.images.networks import CNN
+    from populace.engine.training_loop import Engine
+    from populace.images.classification.classifier import ImageClassifier
+    from populace.images.classification.networks import CNN
 
     pop.setup()
     plan = CNN(channels=(16, 32), kernel=5, hidden=(128,), dropout=0.3)

@@ -30,8 +30,8 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
     import optax
 
     import populace as pop
-    from populace.engine import Engine
-    from populace.images.networks import CNN
+    from populace.engine.training_loop import Engine
+    from populace.images.classification.networks import CNN
 
     pop.setup()
 

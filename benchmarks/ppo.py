@@ -26,7 +26,7 @@ FRAMES_PER_STEP = 8 * 128
 def worker(members: int, frames: int) -> None:
     """Time the bare compiled loop of so many members; prints one JSON line."""
     import populace as pop
-    from populace.engine import Engine
+    from populace.engine.training_loop import Engine
 
     pop.setup()
     learner = pop.rl.PPO(

@@ -25,10 +25,10 @@ import jax
 import numpy as np
 
 import populace as pop
-from populace.engine import Engine
-from populace.population import Population
-from populace.recipe import Recipe, parse
-from populace.run import Run, run_recipe
+from populace.core.population import Population
+from populace.engine.training_loop import Engine
+from populace.runs.recipe import Recipe, parse
+from populace.runs.run import Run, run_recipe
 from populace.statistics import probability_of_improvement, summarise
 
 NAMES = ("plain", "double", "dueling", "prioritised", "n-step", "c51", "quantile", "noisy", "rainbow")

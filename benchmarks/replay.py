@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 
 import populace as pop
-from populace.engine import Engine
-from populace.rl.interaction import Transition
-from populace.rl.prioritised import PrioritisedReplay
-from populace.rl.replay import Replay
+from populace.engine.training_loop import Engine
+from populace.rl.buffers.prioritised import PrioritisedReplay
+from populace.rl.buffers.replay import Replay
+from populace.rl.environments.stepping import Transition
 
 RAW = argparse.RawDescriptionHelpFormatter
 CAPACITY, BATCH, ENVS = 20_000, 64, 4

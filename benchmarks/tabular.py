@@ -41,9 +41,9 @@ def plain(frames: int) -> float:
 def populace(rule: str, dynamics: str, members: int, frames: int) -> float:
     """Return transitions per second of a population, all members together, compiled and warm."""
     import populace as pop
-    from populace import settings
-    from populace.engine import Engine
-    from populace.rl.tabular import Tabular
+    from populace.core import settings
+    from populace.engine.training_loop import Engine
+    from populace.rl.tabular.learner import Tabular
 
     pop.setup()
     given = {"rule": rule, "dynamics": dynamics, "exploration": {"kind": "constant", "value": 0.1}}

@@ -99,8 +99,8 @@ class Outcome:
 
 def call(*words: object) -> int:
     """Run the command line in this process; return its exit code."""
-    from populace import placement
     from populace.cli.app import main
+    from populace.engine import placement
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["populace", *map(str, words)])
@@ -170,9 +170,9 @@ def finished_copy(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run stopped twice: its checkpoints are of steps 100 and 200. Read only."""
-    from populace.recipe import parse
-    from populace.run import Run, run_recipe
-    from populace.session import Stopped
+    from populace.runs.recipe import parse
+    from populace.runs.run import Run, run_recipe
+    from populace.runs.training import Stopped
 
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     reached = Reached(100)
@@ -224,7 +224,7 @@ def arrays(folder: Path, step: int | None = None) -> dict[str, list]:
 
 def outcome_of(folder: Path) -> dict[str, Any]:
     """Return what must be equal, bit for bit, in two runs of the same recipe."""
-    from populace.run import Run
+    from populace.runs.run import Run
 
     run = Run.load(folder)
     results = run.results()

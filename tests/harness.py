@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from populace.checkpoints import Checkpoints
-from populace.engine import Engine, Evaluation, Window
-from populace.learner import Learner
-from populace.population import Population, sweep
-from populace.recipe import Options, of_population
-from populace.run import Run, run_recipe
-from populace.session import Stopped, engine_of
+from populace.core.learner import Learner
+from populace.core.population import Population, sweep
+from populace.engine.training_loop import Engine, Evaluation, Window
+from populace.runs.checkpoints import Checkpoints
+from populace.runs.recipe import Options, of_population
+from populace.runs.run import Run, run_recipe
+from populace.runs.training import Stopped, engine_of
 from tests.conftest import arrays
 
 WINDOWS = (1, 7, 1000)

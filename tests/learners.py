@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from populace.learner import Learner, Mean, Metrics
-from populace.settings import setting
+from populace.core.learner import Learner, Mean, Metrics
+from populace.core.settings import setting
 
 
 class Quadratic(Learner):

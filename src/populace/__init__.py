@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from populace import analysis, graphs, images, nn, report, rl, supervised
-    from populace.errors import PopulaceError, RunError, UsageError
-    from populace.learner import Learner, Mean, Picture, Video
-    from populace.placement import setup
-    from populace.population import LogUniform, Population, Uniform, sweep
-    from populace.run import Run, train
-    from populace.settings import setting
-    from populace.trained import Trained
+    from populace.core.errors import PopulaceError, RunError, UsageError
+    from populace.core.learner import Learner, Mean
+    from populace.core.media import Picture, Video
+    from populace.core.population import LogUniform, Population, Uniform, sweep
+    from populace.core.settings import setting
+    from populace.engine.placement import setup
+    from populace.runs.run import Run, train
+    from populace.runs.trained_member import Trained
 
 _HOME = {
-    "Learner": "learner", "Mean": "learner", "Picture": "learner", "Video": "learner",
-    "LogUniform": "population", "Population": "population", "Uniform": "population",
-    "sweep": "population", "PopulaceError": "errors", "RunError": "errors", "UsageError": "errors",
-    "Run": "run", "Trained": "trained", "train": "run", "setting": "settings", "setup": "placement",
+    "Learner": "core.learner", "Mean": "core.learner", "Picture": "core.media", "Video": "core.media",
+    "LogUniform": "core.population", "Population": "core.population", "Uniform": "core.population",
+    "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
+    "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member", "train": "runs.run",
+    "setting": "core.settings", "setup": "engine.placement",
 }  # fmt: skip
 _ROOMS = ("analysis", "graphs", "images", "nn", "report", "rl", "statistics", "supervised")
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from populace.analysis import compiled, cost, draw
+from populace.analysis import compiled, cost, plots
 from populace.analysis.compiled import Counts, Program
 from populace.analysis.cost import Cost, Profile
 from populace.analysis.fit import exponent, slope
-from populace.analysis.graph_subjects import arcs_of
-from populace.analysis.subjects import ALIASES, names, subject
+from populace.analysis.graph_profile_cases import arcs_of
+from populace.analysis.profile_cases import ALIASES, names, subject
 from populace.analysis.units import quantity
-from populace.errors import UsageError
-from populace.nn.conv import convolve
+from populace.core.errors import UsageError
+from populace.nn.conv.convolution import convolve
 
 
 class Square(eqx.Module):
@@ -235,7 +235,7 @@ def test_no_repeats_are_refused():
 
 def test_pictures_of_one_and_of_many():
     found = _synthetic([1e-3 * 4.0**i for i in range(4)])
-    for image in (draw.costs([found], {"synthetic": 2}), draw.costs([found] * 9)):
+    for image in (plots.costs([found], {"synthetic": 2}), plots.costs([found] * 9)):
         assert image.dtype == np.uint8
         assert image.ndim == 3
         assert 0.01 < (image < 250).any(-1).mean() < 0.5

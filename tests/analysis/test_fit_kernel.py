@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from populace.analysis.fit_kernel import FitKernel
-from populace.errors import UsageError
-from populace.learner import Picture
-from populace.population import sweep
+from populace.core.errors import UsageError
+from populace.core.media import Picture
+from populace.core.population import sweep
 from tests import harness
 
 EDGE = np.asarray([-1.0, 0.0, 1.0])

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from populace.analysis import draw
+from populace.analysis import plots
 from populace.analysis.gradient_flow import Flow, analytic_bound, scientific, through_depth, through_time
 from populace.analysis.spectrum import golub_kahan
-from populace.errors import UsageError
-from populace.nn.arcs import Arcs
-from populace.nn.graph_attention import GATConv
+from populace.core.errors import UsageError
+from populace.nn.graph.edges import Arcs
+from populace.nn.graph.graph_attention import GATConv
 
 
 class Linear(eqx.Module):
@@ -268,7 +268,7 @@ def test_scientific(log10, text):
 @pytest.mark.parametrize("method", ["exact", "iterative"])
 def test_picture(method):
     flow = through_depth(_chain(0.5, 4, 5), jnp.ones(4), method=method, bound=np.zeros(5))
-    image = draw.flow(flow, title="orthogonal")
+    image = plots.flow(flow, title="orthogonal")
     assert image.dtype == np.uint8
     assert image.ndim == 3
     assert image.shape[2] == 3
@@ -276,7 +276,7 @@ def test_picture(method):
 
 
 def test_picture_of_a_gradient_that_died():
-    assert draw.flow(through_depth([Linear([[0.0]])] * 3, jnp.ones(1))).shape[2] == 3
+    assert plots.flow(through_depth([Linear([[0.0]])] * 3, jnp.ones(1))).shape[2] == 3
 
 
 # -- links that only have a derivative in reverse --------------------------------------------------------

@@ -169,14 +169,14 @@ RECIPES = {
     ),
     "unknown learner": (lambda text: text.replace('"dqn"', '"dqm"'), ["'dqm'", "'dqn'"]),
     "learner of no module": (lambda text: text.replace('"dqn"', '"no.where:DQN"'), ["no.where"]),
-    "learner of no class": (lambda text: text.replace('"dqn"', '"populace.rl.dqn:DQM"'), ["DQM"]),
+    "learner of no class": (lambda text: text.replace('"dqn"', '"populace.rl.agents.dqn:DQM"'), ["DQM"]),
     "learner without a module": (lambda text: text.replace('"dqn"', '":DQN"'), [":DQN"]),
     "not a Learner": (
         lambda text: text.replace('"dqn"', '"json:JSONDecoder"'),
         ["json:JSONDecoder", "not a Learner"],
     ),
     "a Learner that is abstract": (
-        lambda text: text.replace('"dqn"', '"populace.learner:Learner"'),
+        lambda text: text.replace('"dqn"', '"populace.core.learner:Learner"'),
         ["Learner"],
     ),
     "a function": (lambda text: text.replace('"dqn"', '"json:dumps"'), ["not a Learner"]),

@@ -96,8 +96,8 @@ def test_list_lists_recipes_unless_told(cli):
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_show_a_recipe_tells_who_trains_and_how(cli, name):
-    from populace.recipe import parse
-    from populace.settings import describe
+    from populace.core.settings import describe
+    from populace.runs.recipe import parse
 
     recipe = parse(recipes.text(name), name)
     found = cli("show", name)
@@ -118,8 +118,8 @@ def test_show_a_recipe_file_tells_the_same_as_of_its_name(cli, tmp_path, monkeyp
 
 
 def test_show_a_learner_tells_every_setting_with_type_default_range_and_meaning(cli):
+    from populace.core.settings import describe, variants
     from populace.rl import DQN
-    from populace.settings import describe, variants
 
     found = cli("show", "dqn")
     assert found.code == 0
@@ -213,7 +213,7 @@ def test_json_of_a_finished_resume_is_its_results(cli, finished_copy):
 
 
 def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
-    from populace.run import Run
+    from populace.runs.run import Run
 
     out = tmp_path / "run"
     words = [
@@ -232,7 +232,7 @@ def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
 
 
 def test_setting_what_is_swept_ends_that_sweep(cli, small, tmp_path):
-    from populace.run import Run
+    from populace.runs.run import Run
 
     out = tmp_path / "run"
     words = ["--set", "learning_rate=5e-4", "--steps", 40, "--seeds", 1, "--no-report", "--quiet"]
@@ -307,7 +307,7 @@ def test_an_evaluation_is_printed_as_a_table_and_changes_nothing(cli, finished):
 
 
 def test_an_evaluation_cuts_no_name_in_a_narrow_terminal(capsys, monkeypatch):
-    from populace.cli.inform import evaluation
+    from populace.cli.info import evaluation
 
     monkeypatch.setenv("COLUMNS", "80")
     values = {"exploration.decay": 0.995, "exploration.start": 0.5, "learning_rate": 0.001}
@@ -350,22 +350,22 @@ def test_report_of_several_runs_has_a_place_of_its_own(cli, finished, finished_c
 
 
 def test_an_interrupted_command_says_so_in_one_line(cli, monkeypatch):
-    from populace.cli import inform
+    from populace.cli import info
 
     def interrupt(what: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inform, "listing", interrupt)
+    monkeypatch.setattr(info, "listing", interrupt)
     assert cli("list").code == 130
 
 
 def test_a_fault_of_ours_is_one_line_with_a_way_to_see_more(cli, monkeypatch):
-    from populace.cli import inform
+    from populace.cli import info
 
     def fail(what: str) -> None:
         raise ZeroDivisionError("first line\nsecond line")
 
-    monkeypatch.setattr(inform, "listing", fail)
+    monkeypatch.setattr(info, "listing", fail)
     found = cli("list")
     assert found.code == 1
     assert found.err == "populace: ZeroDivisionError: first line (POPULACE_DEBUG=1 shows where)\n"

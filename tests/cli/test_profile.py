@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from populace.analysis import cost
-from populace.analysis.subjects import names
+from populace.analysis.profile_cases import names
 from tests.conftest import Outcome, call
 
 SIZES = "8,16,32,64"

@@ -8,9 +8,12 @@ import pytest
 from fake_run import FakeRun, fake_run
 
 from populace import report
-from populace.errors import UsageError
-from populace.report import compare, curves, digits, evaluation, summary, sweep, training
+from populace.core.errors import UsageError
+from populace.report import number_format
+from populace.report.charts import curves
 from populace.report.runs import Reading
+from populace.report.sections import compare, evaluation, sweep, training
+from populace.report.text import summary
 from populace.statistics import Interval
 
 ONE_AXIS = {"learning_rate": [1e-3, 1e-2]}
@@ -35,7 +38,7 @@ def reading(path: Path, **more) -> Reading:
     ],
 )
 def test_numbers_have_sensible_digits(value, written):
-    assert digits.number(value) == written
+    assert number_format.number(value) == written
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_numbers_have_sensible_digits(value, written):
     ],
 )
 def test_the_digits_of_an_interval_follow_its_width(found, written):
-    assert digits.interval(found) == written
+    assert number_format.interval(found) == written
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,7 @@ def test_the_digits_of_an_interval_follow_its_width(found, written):
     [(0.42, "0.42 s"), (134.2, "2 min 14 s"), (3_900, "1 h 05 min"), (None, "–")],
 )
 def test_durations(seconds, written):
-    assert digits.duration(seconds) == written
+    assert number_format.duration(seconds) == written
 
 
 def test_the_sentence_names_setting_score_interval_seeds_episodes_place_and_losses(tmp_path):
@@ -73,7 +76,7 @@ def test_the_sentence_names_setting_score_interval_seeds_episodes_place_and_loss
 
 def test_the_sentence_believes_outside_then_fresh_then_what_there_is(tmp_path):
     run = reading(tmp_path, outside=False)
-    assert digits.value_of(run.believed(run.winner)) in summary.answer(run)
+    assert number_format.value_of(run.believed(run.winner)) in summary.answer(run)
     assert run.measured == "fresh"
     assert "Gymnasium" not in summary.answer(run)
     run = reading(tmp_path, outside=False, fresh=False)

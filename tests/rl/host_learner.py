@@ -6,10 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from populace.learner import Metrics
-from populace.rl.agent import Agent
-from populace.rl.interaction import Acting
-from populace.settings import setting
+from populace.core.learner import Metrics
+from populace.core.settings import setting
+from populace.rl.agents.agent import Agent
+from populace.rl.environments.stepping import Acting
 
 
 class State(eqx.Module):

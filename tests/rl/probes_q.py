@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnax.environments import spaces
 
-from populace.population import sweep
+from populace.core.population import sweep
 from populace.rl import ExponentialDecay
 from tests import harness
 from tests.rl import probes

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from populace.rl.mdp import MDP
+from populace.rl.planning.mdp import MDP
 
 
 def random_mdp(seed: int, states: int = 6, actions: int = 3, discount: float = 0.9) -> MDP:

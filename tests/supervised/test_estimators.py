@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 from populace.supervised import Data
 from populace.supervised.estimators import PopulationClassifier, PopulationRegressor
 from tests.supervised.problems import blobs, line

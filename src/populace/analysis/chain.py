@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 
 
 class Chain(Protocol):

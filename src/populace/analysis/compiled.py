@@ -15,7 +15,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from populace.nn.correlation import correlation_p, flops_of_kernel
+from populace.nn.conv.correlation import correlation_p, flops_of_kernel
 
 _SHORTEST = 2e-3
 """Seconds that one timing lasts at least: the program is called as often as that takes."""

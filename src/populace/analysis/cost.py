@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from populace.analysis.compiled import Counts, Program, memory_here
 from populace.analysis.fit import exponent
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 from populace.statistics import Interval
 
 Build = Callable[..., tuple[Any, tuple[Any, ...]]]

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from populace.drawing import figure, picture
-from populace.errors import UsageError
-from populace.learner import Exhibit, Learner, Mean, Metrics
-from populace.nn.conv import convolve
-from populace.nn.decomposed import gradient_decomposed
-from populace.settings import setting
+from populace.core.errors import UsageError
+from populace.core.learner import Learner, Mean, Metrics
+from populace.core.media import Exhibit
+from populace.core.settings import setting
+from populace.nn.conv.convolution import convolve
+from populace.nn.parallel.decomposed import gradient_decomposed
+from populace.runs.figures import figure, picture
 
 _TRUE, _FOUND, _PATH = "#94a3b8", "#0f766e", "#ea580c"
 

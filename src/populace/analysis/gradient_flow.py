@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from populace.analysis import spectrum
 from populace.analysis.chain import Chain, Depth, Time
 from populace.analysis.fit import slope
-from populace.errors import UsageError, unknown
+from populace.core.errors import UsageError, unknown
 from populace.statistics import Interval
 
 Method = Literal["auto", "exact", "iterative"]

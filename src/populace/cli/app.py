@@ -1,6 +1,5 @@
 """The commands. JAX and all that needs it are imported inside them: help must come at once."""
 
-import json
 import os
 import sys
 import warnings
@@ -10,7 +9,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from populace.errors import PopulaceError, UsageError
+from populace.cli.output import fail
+from populace.core.errors import PopulaceError
 
 app = typer.Typer(
     name="populace",
@@ -87,7 +87,7 @@ def report(
 ) -> None:  # fmt: skip
     """Write the report of a run, or one that compares several."""
     from populace import report as room
-    from populace.run import Run
+    from populace.runs.run import Run
 
     runs = [Run.load(folder) for folder in folders]
     for one in runs:
@@ -101,7 +101,7 @@ def list_(
     what: Annotated[str, typer.Argument(help="recipes, learners or environments.")] = "recipes",
 ) -> None:
     """List recipes, learners or environments."""
-    from populace.cli.inform import listing
+    from populace.cli.info import listing
 
     listing(what)
 
@@ -116,7 +116,7 @@ def show(
     ],
 ) -> None:
     """Say what a recipe or learner is, with every setting: type, default, range, meaning."""
-    from populace.cli.inform import describe
+    from populace.cli.info import describe
 
     describe(name)
 
@@ -142,7 +142,7 @@ def profile(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what populace found here: backend, devices, versions, cache, and what is missing."""
-    from populace.cli.inform import diagnose
+    from populace.cli.info import diagnose
 
     diagnose(as_json)
 
@@ -190,27 +190,3 @@ def _misused(error: Any) -> NoReturn:
         sys.exit(error.exit_code)
     text = " ".join(error.format_message().split()).rstrip(".")
     fail(text[:1].lower() + text[1:], error.exit_code)
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """Print one line on standard error and leave."""
-    print(f"populace: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def print_json(value: Any) -> None:
-    """Print JSON on standard output."""
-    print(json.dumps(value, indent=1))
-
-
-def assignment(text: str, option: str) -> tuple[str, str]:
-    """Split KEY=VALUE.
-
-    Raises:
-        UsageError: there is no `=`, or nothing before it.
-
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"{option} needs KEY=VALUE, got '{text}'")
-    return key.strip(), value.strip()

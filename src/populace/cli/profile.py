@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from populace.analysis.subjects import SUBJECTS, Subject, subject
+from populace.analysis.profile_cases import SUBJECTS, Subject, subject
 from populace.analysis.units import quantity
-from populace.cli.app import fail, print_json
-from populace.errors import RunError, UsageError
-from populace.folder import write
+from populace.cli.output import fail, print_json
+from populace.core.errors import RunError, UsageError
+from populace.core.files import write
 
 _RESULT = "profile.json"
 _TOGETHER = 7  # layers that one picture can tell apart
@@ -36,13 +36,13 @@ def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: 
     wanted = list({one.name: one for one in named}.values())
     chosen = _sizes(sizes)
     folder = _folder(out)
-    from populace import environment
-    from populace.placement import setup
+    from populace.engine.placement import setup
+    from populace.runs import provenance
 
     setup()
     console = Console(quiet=as_json)
     found: dict[str, Any] = {}
-    result = environment.describe() | {"repeats": repeats}
+    result = provenance.describe() | {"repeats": repeats}
 
     def keep() -> None:
         result["layers"] = [_entry(one, found[one.name]) for one in wanted if one.name in found]
@@ -82,12 +82,12 @@ def _measure(
 def _draw(path: Path, subjects: Sequence[Subject], found: dict[str, Any]) -> None:
     import imageio.v3 as iio
 
-    from populace.analysis import draw
+    from populace.analysis import plots
 
     drawn = [one for one in subjects if found[one.name].sizes]
     if drawn:
         words = {one.size for one in drawn}
-        image = draw.costs(
+        image = plots.costs(
             [found[one.name] for one in drawn],
             {one.name: one.order for one in drawn},
             size=words.pop() if len(words) == 1 else "size",

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from populace.engine import Evaluation, Window
+from populace.engine.training_loop import Evaluation, Window
 from populace.statistics import bootstrap_interval
 
 _PLAIN_SECONDS = 5.0
@@ -77,7 +77,7 @@ class Progress:
         self.close()
         if self.silent:
             return
-        from populace.cli.inform import outcome
+        from populace.cli.info import outcome
 
         outcome(self.console, folder, results)
 

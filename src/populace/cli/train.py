@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from populace.cli import values
-from populace.cli.app import print_json
+from populace.cli import assignments
+from populace.cli.output import print_json
 from populace.cli.progress import Progress, progress
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 
 
 def start(
@@ -18,13 +18,13 @@ def start(
 ) -> None:  # fmt: skip
     """Run a recipe from its start."""
     from populace import recipes
-    from populace.placement import setup
-    from populace.recipe import parse
-    from populace.run import run_recipe
+    from populace.engine.placement import setup
+    from populace.runs.recipe import parse
+    from populace.runs.run import run_recipe
 
     if chosen["seeds"] is not None and chosen["seeds"] < 1:
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")
-    recipe = values.changed(parse(recipes.read(name), name), set_, sweep, chosen)
+    recipe = assignments.changed(parse(recipes.read(name), name), set_, sweep, chosen)
     setup()
     with progress(quiet, recipe.options.steps) as display:
         _go(
@@ -37,8 +37,8 @@ def start(
 
 def go_on(folder: Path, *, as_json: bool, quiet: bool, report: bool) -> None:
     """Resume a run."""
-    from populace.placement import setup
-    from populace.run import Run
+    from populace.engine.placement import setup
+    from populace.runs.run import Run
 
     run = Run.load(folder)
     setup()
@@ -54,8 +54,8 @@ def go_on(folder: Path, *, as_json: bool, quiet: bool, report: bool) -> None:
 
 def measure(folder: Path, episodes: int, backend: str, seed: int, as_json: bool) -> None:
     """Evaluate trained members again."""
-    from populace.placement import setup
-    from populace.run import Run
+    from populace.engine.placement import setup
+    from populace.runs.run import Run
 
     run = Run.load(folder)
     setup()
@@ -63,14 +63,14 @@ def measure(folder: Path, episodes: int, backend: str, seed: int, as_json: bool)
     if as_json:
         print_json(found)
         return
-    from populace.cli.inform import evaluation
+    from populace.cli.info import evaluation
 
     evaluation(found)
 
 
 def _go(train: Callable[..., Any], display: Progress, *, as_json: bool, report: bool) -> None:
     """Train with the signals caught, then show what came out."""
-    from populace.session import Stopped
+    from populace.runs.training import Stopped
 
     caught: list[int] = []
 

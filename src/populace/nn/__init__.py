@@ -1,19 +1,13 @@
 """Layers: pure Equinox modules on one example, channels last; they know nothing of training."""
 
-from populace.nn.attention import attention
-from populace.nn.autoregressive import AutoregressiveWindow
-from populace.nn.buffer import Buffer, trainable
-from populace.nn.conv import Conv, Conv1d, Conv2d, Conv3d, convolve
-from populace.nn.decomposed import convolve_decomposed, gradient_decomposed
-from populace.nn.dropout import Dropout
-from populace.nn.feature_maps import EluFeatures, FeatureMap, RandomFeatures, ReluFeatures
-from populace.nn.halo import Exchange, Part, decompose, exchange
-from populace.nn.linear_attention import LinearAttention, LinearState, linear_attention
-from populace.nn.low_rank import ProjectedAttention, low_rank_attention, rank_errors
-from populace.nn.masked import MaskedConv, MaskedConv1d, MaskedConv2d
-from populace.nn.multi_head import MultiHeadAttention
-from populace.nn.normalisation import BatchNorm
-from populace.nn.pooling import (
+from populace.nn.attention.dot_product import attention
+from populace.nn.attention.feature_maps import EluFeatures, FeatureMap, RandomFeatures, ReluFeatures
+from populace.nn.attention.linear import LinearAttention, LinearState, linear_attention
+from populace.nn.attention.low_rank import ProjectedAttention, low_rank_attention, rank_errors
+from populace.nn.attention.multi_head import MultiHeadAttention
+from populace.nn.conv.convolution import Conv, Conv1d, Conv2d, Conv3d, convolve
+from populace.nn.conv.masked import MaskedConv, MaskedConv1d, MaskedConv2d
+from populace.nn.conv.pooling import (
     AveragePool1d,
     AveragePool2d,
     AveragePool3d,
@@ -25,16 +19,22 @@ from populace.nn.pooling import (
     global_max_pool,
     max_pool,
 )
-from populace.nn.recurrent import GRU, LSTM, Elman, LinearRecurrence, Recurrent
-from populace.nn.stack import Stack
-from populace.nn.transposed import (
+from populace.nn.conv.transposed import (
     ConvTranspose,
     ConvTranspose1d,
     ConvTranspose2d,
     ConvTranspose3d,
     convolve_transposed,
 )
-from populace.nn.wavenet import WaveNet
+from populace.nn.conv.wavenet import WaveNet
+from populace.nn.modules.batch_norm import BatchNorm
+from populace.nn.modules.dropout import Dropout
+from populace.nn.modules.sequential import Stack
+from populace.nn.parallel.decomposed import convolve_decomposed, gradient_decomposed
+from populace.nn.parallel.halo import Exchange, Part, decompose, exchange
+from populace.nn.primitives.buffer import Buffer, trainable
+from populace.nn.recurrent.autoregressive import AutoregressiveWindow
+from populace.nn.recurrent.layers import GRU, LSTM, Elman, LinearRecurrence, Recurrent
 
 __all__ = [
     "GRU", "LSTM", "AutoregressiveWindow", "AveragePool1d", "AveragePool2d", "AveragePool3d", "BatchNorm",

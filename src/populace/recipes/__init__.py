@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from populace.errors import UsageError, unknown
+from populace.core.errors import UsageError, unknown
 
 
 def names() -> list[str]:

@@ -8,14 +8,16 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from populace.errors import UsageError
-from populace.folder import write as write_whole
-from populace.report import compare, digits, evaluation, generalisation, summary, sweep, tables, training
-from populace.report.charts import Chart
+from populace.core.errors import UsageError
+from populace.core.files import write as write_whole
+from populace.report import number_format
+from populace.report.charts.chart import Chart
 from populace.report.media import exhibits
 from populace.report.runs import Reading, RunLike
+from populace.report.sections import compare, evaluation, generalization, sweep, training
+from populace.report.text import summary, tables
 
-_HERE = Path(__file__).parent
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
@@ -42,7 +44,7 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
 def render(template: str, content: dict[str, Any]) -> str:
     """Fill a template; everything put into it is escaped, chart data included."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
@@ -58,7 +60,7 @@ def render(template: str, content: dict[str, Any]) -> str:
 
 
 def _asset(name: str) -> Markup:
-    return Markup((_HERE / name).read_text(encoding="utf-8"))
+    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def one(reading: Reading) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "profile": evaluation.profile(reading),
         "improvement": evaluation.improvement_chart(reading),
     }
-    elsewhere = generalisation.section(reading)
+    elsewhere = generalization.section(reading)
     if elsewhere:
         charts |= {"generalisation": elsewhere["curves"], "gaps": elsewhere["gaps"]}
     results = reading.results
@@ -104,7 +106,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "replay": f"populace run {reading.folder}/recipe.toml",
         "resume": f"populace resume {reading.folder}",
         "version": results.get("populace") or "",
-        "started": digits.moment(reading.environment.get("started")),
+        "started": number_format.moment(reading.environment.get("started")),
     }
 
 
@@ -116,12 +118,12 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
     per_step = reading.results.get("units_per_step") or 1
     return tables.pairs(
         [
-            ("settings", digits.whole(len(reading.settings))),
-            ("members", digits.whole(len(reading.members))),
-            ("steps", digits.whole(steps)),
-            (f"{reading.unit} a member", digits.whole((steps or 0) * per_step)),
-            ("duration", digits.duration(timing.get("wall_s"))),
-            (f"{reading.unit} a second", digits.rough(speed) if speed else None),
+            ("settings", number_format.whole(len(reading.settings))),
+            ("members", number_format.whole(len(reading.members))),
+            ("steps", number_format.whole(steps)),
+            (f"{reading.unit} a member", number_format.whole((steps or 0) * per_step)),
+            ("duration", number_format.duration(timing.get("wall_s"))),
+            (f"{reading.unit} a second", number_format.rough(speed) if speed else None),
         ]
     )
 
@@ -133,11 +135,11 @@ def timing(reading: Reading) -> list[tuple[str, str]]:
     speed = timing.get("units_per_s")
     return tables.pairs(
         [
-            ("started", digits.moment(reading.environment.get("started"))),
-            ("wall time", digits.duration(timing.get("wall_s"))),
-            ("inside the training program", digits.duration(timing.get("train_s"))),
-            ("throughput", f"{digits.rough(speed)} {reading.unit}/s" if speed else None),
-            ("resumed", digits.count(resumed, "time") if resumed else "never"),
+            ("started", number_format.moment(reading.environment.get("started"))),
+            ("wall time", number_format.duration(timing.get("wall_s"))),
+            ("inside the training program", number_format.duration(timing.get("train_s"))),
+            ("throughput", f"{number_format.rough(speed)} {reading.unit}/s" if speed else None),
+            ("resumed", number_format.count(resumed, "time") if resumed else "never"),
             ("learner", reading.results.get("learner")),
         ]
     )

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from populace.errors import PopulaceError
-from populace.learner import Exhibit, Picture, Video
+from populace.core.errors import PopulaceError
+from populace.core.media import Exhibit, Picture, Video
 from populace.report.page import write
 from populace.report.runs import RunLike
 

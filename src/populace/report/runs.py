@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from populace.report import digits
+from populace.report import number_format
 from populace.statistics import Interval
 
 
@@ -180,13 +180,13 @@ class Reading:
         """Name a setting by its values, or by the run where nothing was swept."""
         values = entry.get("values") or {}
         names = {} if full else self.short_names
-        parts = [f"{names.get(path, path)} {digits.setting(v)}" for path, v in values.items()]
+        parts = [f"{names.get(path, path)} {number_format.setting(v)}" for path, v in values.items()]
         return ", ".join(parts) or self.name
 
     def compact(self, entry: dict[str, Any]) -> str:
         """Name a setting by its values alone, for rows below a heading of `axes_line`."""
         values = entry.get("values") or {}
-        return " · ".join(digits.setting(value) for value in values.values()) or self.name
+        return " · ".join(number_format.setting(value) for value in values.values()) or self.name
 
     @property
     def axes_line(self) -> str:

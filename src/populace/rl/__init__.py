@@ -7,12 +7,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from populace.rl.a2c import A2C
-    from populace.rl.averaging import AveragedDQN
-    from populace.rl.bandit import Bandit
-    from populace.rl.deep_sarsa import DeepSARSA
-    from populace.rl.dqn import DQN
-    from populace.rl.exploration import (
+    from populace.rl.agents.a2c import A2C
+    from populace.rl.agents.averaged_dqn import AveragedDQN
+    from populace.rl.agents.deep_sarsa import DeepSARSA
+    from populace.rl.agents.dqn import DQN
+    from populace.rl.agents.ppo import PPO
+    from populace.rl.agents.reinforce import Reinforce
+    from populace.rl.bandits.bandit import Bandit
+    from populace.rl.exploration.strategies import (
         UCB,
         Boltzmann,
         ConstantEpsilon,
@@ -21,17 +23,16 @@ if TYPE_CHECKING:
         LinearDecay,
         Sinusoidal,
     )
-    from populace.rl.mdp import MDP
-    from populace.rl.ppo import PPO
-    from populace.rl.reinforce import Reinforce
-    from populace.rl.tabular import Tabular
+    from populace.rl.planning.mdp import MDP
+    from populace.rl.tabular.learner import Tabular
 
 _HOME = {
-    "A2C": "a2c", "AveragedDQN": "averaging", "Bandit": "bandit", "Boltzmann": "exploration",
-    "ConstantEpsilon": "exploration", "DQN": "dqn", "DeepSARSA": "deep_sarsa",
-    "Exploration": "exploration", "ExponentialDecay": "exploration", "LinearDecay": "exploration",
-    "MDP": "mdp", "PPO": "ppo", "Reinforce": "reinforce", "Sinusoidal": "exploration",
-    "Tabular": "tabular", "UCB": "exploration",
+    "A2C": "agents.a2c", "AveragedDQN": "agents.averaged_dqn", "Bandit": "bandits.bandit",
+    "Boltzmann": "exploration.strategies", "ConstantEpsilon": "exploration.strategies",
+    "DQN": "agents.dqn", "DeepSARSA": "agents.deep_sarsa", "Exploration": "exploration.strategies",
+    "ExponentialDecay": "exploration.strategies", "LinearDecay": "exploration.strategies",
+    "MDP": "planning.mdp", "PPO": "agents.ppo", "Reinforce": "agents.reinforce",
+    "Sinusoidal": "exploration.strategies", "Tabular": "tabular.learner", "UCB": "exploration.strategies",
 }  # fmt: skip
 
 __all__ = [

@@ -1,9 +1,6 @@
 """Supervised learning: a classifier and a regressor over any network and any arrays."""
 
-from populace.supervised.classifier import Classifier
-from populace.supervised.data import Data
-from populace.supervised.networks import MLP, Network
-from populace.supervised.optimiser import (
+from populace.optim.optimisers import (
     SGD,
     AdaGrad,
     Adam,
@@ -16,6 +13,9 @@ from populace.supervised.optimiser import (
     Schedule,
     Staircase,
 )
+from populace.supervised.classifier import Classifier
+from populace.supervised.data import Data
+from populace.supervised.networks import MLP, Network
 from populace.supervised.regressor import Regressor
 
 __all__ = [

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.errors import UsageError
-from populace.learner import Exhibit, Mean, Metrics
-from populace.settings import setting
-from populace.supervised import metrics
-from populace.supervised.supervised import Supervised
+from populace.core.errors import UsageError
+from populace.core.learner import Mean, Metrics
+from populace.core.media import Exhibit
+from populace.core.settings import setting
+from populace.metrics import classification
+from populace.supervised.learner import Supervised
 
 
 class Classifier(Supervised):
@@ -31,16 +32,16 @@ class Classifier(Supervised):
 
     def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
         """Return the cross-entropy of each example, nats."""
-        return metrics.cross_entropy(outputs, y, self.label_smoothing)
+        return classification.cross_entropy(outputs, y, self.label_smoothing)
 
     def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums of hits, of hits among the best k, and of the calibration's bins."""
         sums = {
-            "accuracy": jnp.sum(metrics.correct(outputs, y) * weight),
-            "calibration": metrics.calibration_sums(outputs, y, weight),
+            "accuracy": jnp.sum(classification.correct(outputs, y) * weight),
+            "calibration": classification.calibration_sums(outputs, y, weight),
         }
         if self.top:
-            sums["top"] = jnp.sum(metrics.in_top(outputs, y, self.top) * weight)
+            sums["top"] = jnp.sum(classification.in_top(outputs, y, self.top) * weight)
         return sums
 
     def conclude(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
@@ -49,7 +50,7 @@ class Classifier(Supervised):
         count = sums["count"]
         found = {
             "accuracy": Mean(sums["accuracy"], count),
-            "calibration_error": Mean(metrics.calibration_error(sums["calibration"])),
+            "calibration_error": Mean(classification.calibration_error(sums["calibration"])),
         }
         if self.top:
             found[f"top_{self.top}_accuracy"] = Mean(sums["top"], count)
@@ -75,14 +76,14 @@ class Classifier(Supervised):
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return confusion matrix and calibration diagram, on the test part or what stands for it."""
         del key
-        from populace.supervised import pictures
+        from populace.supervised import plots
 
         (x, labels), part = self._data.examples("test"), self._data.called("test")
         logits = self.predict(state, x)
         return {
-            "confusion": pictures.confusion(logits, labels, self._data.names, part),
-            "calibration": pictures.calibration(logits, labels, part),
+            "confusion": plots.confusion(logits, labels, self._data.names, part),
+            "calibration": plots.calibration(logits, labels, part),
         }
 
     def _training(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
-        return {"accuracy": jnp.sum(metrics.correct(outputs, y) * weight)}
+        return {"accuracy": jnp.sum(classification.correct(outputs, y) * weight)}

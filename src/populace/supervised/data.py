@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.errors import UsageError
-from populace.supervised import arrays
-from populace.supervised.arrays import check_features, check_labels, check_targets, moments, split
+from populace.core.errors import UsageError
+from populace.data import arrays
+from populace.data.arrays import check_features, check_labels, check_targets, moments
+from populace.data.splits import hold_out
 
 Pair = tuple[Any, Any]
 STANDARDISE = ("none", "all", "feature", "channel")
@@ -18,8 +19,8 @@ STANDARDISE = ("none", "all", "feature", "channel")
 class Data(eqx.Module):
     """Examples in three parts: to train on, to choose by (validation), and to judge by (test).
 
-    Make one with [`of_classes`][populace.supervised.data.Data.of_classes] or
-    [`of_numbers`][populace.supervised.data.Data.of_numbers]. The test part is looked at once, by the
+    Make one with [`of_classes`][populace.supervised.Data.of_classes] or
+    [`of_numbers`][populace.supervised.Data.of_numbers]. The test part is looked at once, by the
     final evaluation, and nothing is chosen by it.
 
     Attributes:
@@ -136,7 +137,7 @@ class Data(eqx.Module):
                 raise UsageError(
                     f"validation must be a share in [0, 1), or examples and labels, got {validation}"
                 )
-            rows, held = split(labels, len(x), float(validation), seed)
+            rows, held = hold_out(labels, len(x), float(validation), seed)
         else:
             more_x, more_y = _pair("validation", validation, x, check)
             rows = np.arange(len(x), dtype=np.int32)

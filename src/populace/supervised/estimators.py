@@ -18,18 +18,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from populace.engine import Engine
-from populace.errors import UsageError
-from populace.nn import stack
-from populace.population import sweep
-from populace.strategy import check as check_strategy
-from populace.supervised.arrays import check_features, kept
+from populace.core.errors import UsageError
+from populace.core.population import sweep
+from populace.core.values import plain
+from populace.data.arrays import check_features, kept
+from populace.engine.strategy import check as check_strategy
+from populace.engine.training_loop import Engine
+from populace.nn.modules import sequential
 from populace.supervised.classifier import Classifier
 from populace.supervised.data import Data
+from populace.supervised.learner import Supervised
 from populace.supervised.networks import MLP, Network
 from populace.supervised.regressor import Regressor
-from populace.supervised.supervised import Supervised
-from populace.values import plain
 
 _PRECISE = (np.float64, np.float32)  # data is made float32 once it is centred
 
@@ -120,7 +120,7 @@ class _Estimator(BaseEstimator):
             weights = [jnp.asarray(w, jnp.float64) for w in self.weights_]
             stacked = jax.tree.unflatten(jax.tree.structure(arrays), weights)
             inputs = (jnp.asarray(X, jnp.float64) - self.mean_) / self.deviation_
-            every = jax.vmap(lambda arrays: stack.use(eqx.combine(arrays, rest), inputs))
+            every = jax.vmap(lambda arrays: sequential.use(eqx.combine(arrays, rest), inputs))
             return np.asarray(every(stacked))
 
 

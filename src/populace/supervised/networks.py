@@ -9,10 +9,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from populace.nn.dropout import Dropout
-from populace.nn.normalisation import BatchNorm
-from populace.nn.stack import Stack
-from populace.settings import Settings, setting
+from populace.core.settings import Settings, setting
+from populace.nn.modules.batch_norm import BatchNorm
+from populace.nn.modules.dropout import Dropout
+from populace.nn.modules.sequential import Stack
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu, "leaky_relu": jax.nn.leaky_relu, "elu": jax.nn.elu, "gelu": jax.nn.gelu,
@@ -22,7 +22,7 @@ NORMS = ("none", "batch", "layer")
 
 
 class Network(Settings):
-    """A plan of a network; [`build`][populace.supervised.networks.Network.build] makes one."""
+    """A plan of a network; [`build`][populace.supervised.Network.build] makes one."""
 
     @abstractmethod
     def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Any:

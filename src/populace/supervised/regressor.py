@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from populace.learner import Exhibit, Mean, Metrics
-from populace.settings import setting
-from populace.supervised import metrics
-from populace.supervised.supervised import Supervised
+from populace.core.learner import Mean, Metrics
+from populace.core.media import Exhibit
+from populace.core.settings import setting
+from populace.metrics import regression
+from populace.supervised.learner import Supervised
 
 LOSSES = {"mse": optax.squared_error, "mae": lambda f, y: jnp.abs(f - y), "huber": optax.huber_loss}
 
@@ -42,7 +43,7 @@ class Regressor(Supervised):
         """Return R2, and in the units of y the mean absolute and the root mean squared error."""
         count = sums["count"]
         return {
-            "r2": Mean(metrics.r2(sums["squared"], y)),
+            "r2": Mean(regression.r2(sums["squared"], y)),
             "mae": Mean(jnp.mean(sums["absolute"]), count),
             "rmse": Mean(jnp.sqrt(jnp.mean(sums["squared"]) / count)),
         }
@@ -54,8 +55,8 @@ class Regressor(Supervised):
     def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return predictions against targets, on the test part, or what stands for it."""
         del key
-        from populace.supervised import pictures
+        from populace.supervised import plots
 
         (x, y), part = self._data.examples("test"), self._data.called("test")
         predicted = np.asarray(self.predict(state, x))
-        return {"predictions": pictures.predictions(predicted, y, part)}
+        return {"predictions": plots.predictions(predicted, y, part)}

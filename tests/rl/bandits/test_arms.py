@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 from populace.rl.bandits.arms import Bernoulli, Gaussian
 from populace.rl.bandits.change import RandomWalk, Stationary
 

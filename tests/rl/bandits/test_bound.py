@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 from populace.rl.bandits.bound import kl_bernoulli, kl_gaussian, lai_robbins, ucb1_bound
 
 

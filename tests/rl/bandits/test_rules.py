@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 from populace.rl import Bandit
 from populace.rl.bandits import (
     UCB1,
@@ -16,7 +16,7 @@ from populace.rl.bandits import (
     GradientRule,
     Thompson,
 )
-from populace.rl.exploration import Boltzmann, ExponentialDecay, LinearDecay, draw
+from populace.rl.exploration.strategies import Boltzmann, ExponentialDecay, LinearDecay, draw
 
 ARMS, PULLS = 4, 300
 RNG = np.random.default_rng(5)

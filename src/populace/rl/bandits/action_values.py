@@ -9,10 +9,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from populace.core.settings import setting
 from populace.rl.bandits.arms import Arms
 from populace.rl.bandits.rule import Rule
-from populace.rl.exploration import Exploration
-from populace.settings import setting
+from populace.rl.exploration.strategies import Exploration
 
 
 class Estimates(eqx.Module):

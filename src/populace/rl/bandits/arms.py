@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
+from populace.core.settings import Settings, setting
 from populace.rl.bandits.bound import lai_robbins
 from populace.rl.bandits.change import Change, Stationary
-from populace.settings import Settings, setting
 
 
 class Arms(Settings):

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from populace.core.settings import setting
 from populace.rl.bandits.action_values import ActionValues
-from populace.rl.exploration import Boltzmann
-from populace.settings import setting
+from populace.rl.exploration.strategies import Boltzmann
 
 
 class BoltzmannRule(ActionValues):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
 
 
 def lai_robbins(means: ArrayLike, *, noise: float | None = None) -> float:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import jax
 
-from populace.settings import Settings, setting
+from populace.core.settings import Settings, setting
 
 
 class Change(Settings):

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from populace.core.settings import setting
 from populace.rl.bandits.action_values import ActionValues
-from populace.rl.exploration import ConstantEpsilon, EpsilonGreedy
-from populace.settings import setting
+from populace.rl.exploration.strategies import ConstantEpsilon, EpsilonGreedy
 
 
 class EpsilonGreedyRule(ActionValues):

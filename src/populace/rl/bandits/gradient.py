@@ -6,9 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from populace.core.settings import setting
 from populace.rl.bandits.rule import Rule
-from populace.rl.exploration import draw
-from populace.settings import setting
+from populace.rl.exploration.strategies import draw
 
 
 class Preferences(eqx.Module):

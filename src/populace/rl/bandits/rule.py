@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 
+from populace.core.settings import Settings
 from populace.rl.bandits.arms import Arms
-from populace.settings import Settings
 
 
 class Rule(Settings):

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from populace.errors import UsageError
+from populace.core.errors import UsageError
+from populace.core.settings import setting
 from populace.rl.bandits.arms import Arms
 from populace.rl.bandits.rule import Rule
-from populace.settings import setting
 
 
 class Sums(eqx.Module):

@@ -3,9 +3,9 @@
 import math
 from typing import ClassVar
 
+from populace.core.settings import setting
 from populace.rl.bandits.action_values import ActionValues
-from populace.rl.exploration import UCB
-from populace.settings import setting
+from populace.rl.exploration.strategies import UCB
 
 
 class UCB1(ActionValues):

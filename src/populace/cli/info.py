@@ -1,0 +1,231 @@
+"""The commands that only inform: list, show, doctor; and how outcomes are printed."""
+
+import importlib.util
+import inspect
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from populace import recipes
+from populace.core.errors import unknown
+
+KINDS = ("recipes", "learners", "environments")
+
+
+def listing(what: str) -> None:
+    """Print the names of what there is."""
+    console = Console()
+    if what not in KINDS:
+        raise unknown("kind of thing", what, KINDS)
+    if what == "environments":
+        from populace.rl.environments import registry
+
+        for name in registry.names():
+            console.print(name, highlight=False)
+        return
+    if what == "recipes":
+        import tomllib
+
+        rows = [(n, tomllib.loads(recipes.text(n)).get("about", "")) for n in recipes.names()]
+    else:
+        from populace.runs.recipe import learner_class, learners
+
+        rows = [(n, _summary(learner_class(n))) for n in sorted(learners())]
+    table = Table.grid(padding=(0, 3))
+    for name, about in rows:
+        table.add_row(f"[bold]{name}[/]", about)
+    console.print(table)
+    trains = "; populace run NAME trains it" if what == "recipes" else ""
+    console.print(f"\n[dim]populace show NAME says more{trains}[/]")
+
+
+def describe(name: str) -> None:
+    """Print what a recipe or learner is, with all its settings."""
+    from populace.core.formatting import words
+    from populace.runs.recipe import learner_class, learners, parse
+
+    console = Console()
+    if name in recipes.names() or Path(name).is_file() or name.endswith(".toml"):
+        recipe = parse(recipes.read(name), name)
+        population = recipe.population()
+        console.print(f"[bold]{escape(name)}[/]: {recipe.about}\n")
+        settings, seeds, per_step = (
+            len(population.settings),
+            len(population.seeds),
+            recipe.learner.units_per_step,
+        )
+        each = f" of {per_step} {recipe.learner.unit}" if per_step != 1 else ""
+        console.print(
+            f"{len(population)} members: {settings} setting{'s' * (settings != 1)} with "
+            f"{seeds} seed{'s' * (seeds != 1)} each, {recipe.options.steps:,} steps{each}\n"
+        )
+        for path, values in population.axes.items():
+            console.print(f"  swept  {path}: {', '.join(map(words, values))}")
+        console.print()
+        _settings(console, type(recipe.learner), recipe.learner)
+        _options(console, recipe.options)
+        console.print(f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
+        return
+    if name not in learners():
+        raise unknown(
+            "recipe or learner", name, {*recipes.names(), *learners()}, where=" (nor a file of that name)"
+        )
+    cls = learner_class(name)
+    console.print(f"[bold]{name}[/]: {inspect.getdoc(cls)}\n", highlight=False)
+    _settings(console, cls, None)
+
+
+def diagnose(as_json: bool) -> None:
+    """Print what was found here."""
+    import jax
+
+    from populace.core.files import cache_dir
+    from populace.engine.placement import setup
+    from populace.nn.primitives import native
+    from populace.runs import provenance
+
+    setup()
+    cache = cache_dir()
+    size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.exists() else 0
+    missing = []
+    if importlib.util.find_spec("pygame") is None:
+        missing.append("pygame: no films of classic-control agents; pip install 'gymnasium[classic-control]'")
+    if importlib.util.find_spec("tensorboard") is None:
+        missing.append("tensorboard: logs are written all the same; pip install tensorboard to read them")
+    if jax.default_backend() == "cpu" and shutil.which("nvidia-smi"):
+        missing.append("an NVIDIA GPU is here, JAX does not see it; pip install 'jax[cuda13]'")
+    if reason := native.missing():
+        missing.append(
+            "native kernels: graphs and convolutions are computed by XLA, slower on CPU; "
+            f"{reason}; {native.ADVICE}"
+        )
+    found = provenance.describe()
+    found |= {"cache": str(cache), "cache_mb": round(size / 1e6, 1), "missing": missing}
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    console = Console()
+    table = Table.grid(padding=(0, 3))
+    for key in ("populace", "python", "platform", "cpu", "cores", "backend"):
+        table.add_row(f"[bold]{key}[/]", str(found[key]))
+    table.add_row("[bold]devices[/]", "\n".join(found["devices"]))
+    table.add_row("[bold]packages[/]", "\n".join(f"{k} {v}" for k, v in found["packages"].items()))
+    table.add_row("[bold]cache[/]", f"{cache} ({found['cache_mb']} MB; safe to delete)")
+    table.add_row("[bold]missing[/]", "\n".join(missing) or "nothing")
+    console.print(table, highlight=False)
+
+
+def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
+    """Print what a run came to."""
+    best, score = results["best"], results["score"]["name"]
+    setting = results["settings"][best["setting"]]
+    values = ", ".join(
+        f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in setting["values"].items()
+    )
+    console.print(f"\n[bold]best setting[/]  {values or 'the only one'}", highlight=False)
+    seeds = len(setting["members"])
+    rows = {"chosen on": "selection", "measured on": "fresh", "outside": "outside"}
+    for label, key in rows.items():
+        summary = best[key]
+        if summary is None or summary["iqm"][0] is None:
+            continue
+        if key == "outside":
+            member = results["members"][best["member"]]["outside"]
+            label = f"in {member['backend']}" if member else label
+        value, low, high = summary["iqm"]
+        sure = f"({low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
+        sure = sure if seeds > 1 else "(one seed: no interval)"
+        if key == "fresh" and results.get("examined"):
+            sure += f"; on {results['examined']}"
+        console.print(f"  {label:<15} {score} {value:.4g} {sure}", highlight=False)
+    diverged = sum(m["diverged_at"] is not None for m in results["members"])
+    if diverged:
+        console.print(f"  {diverged} of {len(results['members'])} members diverged, scored as worst")
+    timing = results["timing"]
+    console.print(
+        f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s",
+        highlight=False,
+    )
+    page = folder / "report.html"
+    console.print(f"\nrun     {folder}", highlight=False, soft_wrap=True)
+    if page.is_file():
+        console.print(f"report  {page}", highlight=False, soft_wrap=True)
+
+
+def evaluation(found: dict[str, Any]) -> None:
+    """Print a fresh evaluation as a table."""
+    order = sorted(found["settings"], key=lambda s: -(s["summary"]["iqm"][0] or -1e300))
+    shown = {
+        entry["setting"]: ", ".join(
+            f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in entry["values"].items()
+        )
+        for entry in order
+    }
+    title = f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}"
+    table = Table(title=title, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    # Lines may end between the names of settings, not within one.
+    longest = max((len(word) for values in shown.values() for word in values.split()), default=0)
+    for heading in ("setting", "values", "seeds", "diverged", "interquartile mean", "95 % interval"):
+        table.add_column(heading, overflow="fold", min_width=longest if heading == "values" else None)
+    for entry in order:
+        value, low, high = entry["summary"]["iqm"]
+        number = "-" if value is None else f"{value:.4g}"
+        bounds = "-" if value is None else f"{low:.4g} to {high:.4g}"
+        counts = str(len(entry["members"])), str(entry["summary"]["diverged"])
+        table.add_row(str(entry["setting"]), shown[entry["setting"]], *counts, number, bounds)
+    Console().print(table)
+
+
+def _settings(console: Console, cls: type, learner: Any) -> None:
+    from populace.core import settings
+    from populace.core.formatting import words
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("setting", "type", "value" if learner else "default", "range", "meaning"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("setting", "run."))
+    for path, field, value in _walk(settings, cls, learner):
+        if field.nested:
+            kinds = " | ".join(settings.variants(field.hint))
+            table.add_row(path, "kind", getattr(value, "kind", ""), kinds, field.meaning.help)
+            continue
+        traced = "" if field.type_name == "float" else " [dim]*[/]"
+        shown = words(value)
+        table.add_row(
+            path,
+            field.type_name + traced,
+            shown,
+            field.meaning.range().replace("[", r"\["),
+            field.meaning.help,
+        )
+    console.print(table, highlight=False)
+    console.print("\n[dim]* structure: members that differ in it are compiled as programs of their own[/]\n")
+
+
+def _walk(settings: Any, cls: type, learner: Any, prefix: str = "") -> list[Any]:
+    rows = []
+    for field in settings.describe(cls):
+        value = field.default if learner is None else getattr(learner, field.name)
+        rows.append((prefix + field.name, field, value))
+        if field.nested:
+            rows += _walk(settings, type(value), value, f"{prefix}{field.name}.")
+    return rows
+
+
+def _options(console: Console, options: Any) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("run.", "value", "meaning"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("setting", "run."))
+    for name, field in type(options).model_fields.items():
+        meaning = (field.description or "").replace("[", r"\[")
+        table.add_row(name, str(getattr(options, name)), meaning)
+    console.print(table, highlight=False)
+    console.print()
+
+
+def _summary(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").splitlines()[0]

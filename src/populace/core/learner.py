@@ -1,0 +1,166 @@
+"""Learner: one way to train one network or agent, as four pure functions.
+
+Whoever writes a learner writes it for one member. That a hundred of them train at once, resume
+exactly, and are frozen when they diverge, is the engine's business.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.media import Exhibit, Picture
+from populace.core.settings import Settings
+
+
+class Mean(eqx.Module):
+    """A metric as a sum and a weight, so that it adds up over steps, members, devices and hosts.
+
+    `value = total / weight`. Episodes that did not end carry no weight, so "return of the episodes
+    that ended" is an honest mean and not one padded with zeros.
+    """
+
+    total: jax.Array
+    weight: jax.Array
+
+    def __init__(self, total: Any, weight: Any = 1.0) -> None:
+        self.total = jnp.asarray(total, jnp.float32)
+        self.weight = jnp.asarray(weight, jnp.float32)
+
+    def __add__(self, other: "Mean") -> "Mean":
+        return Mean(self.total + other.total, self.weight + other.weight)
+
+    @property
+    def value(self) -> jax.Array:
+        """Total over weight; NaN where nothing was measured."""
+        return self.total / self.weight
+
+
+Metrics = Mapping[str, Mean]
+
+
+Examination = Callable[[Any, int, int], np.ndarray]
+
+
+class Learner(Settings):
+    """What trains: an immutable module of settings, and pure functions of a state and a key.
+
+    `float` fields are hyperparameters: traced, and free to differ between members of one program.
+    `int`, `str` and `bool` fields are structure. Arrays are data, shared by all members.
+    The state is any pytree; what is not an array in it must not change from step to step.
+    """
+
+    unit: ClassVar[str] = "steps"
+    """What work is counted in, in the plural: `steps`, `frames`, `samples`."""
+    score: ClassVar[str] = "score"
+    """Name of the evaluation metric that ranks members."""
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    """Which end of the score is the good one."""
+
+    trial: ClassVar[str] = "episodes"
+    """What the final evaluation is told how many of to make; empty where its size is given."""
+
+    @property
+    def units_per_step(self) -> int:
+        """How many units one step works through."""
+        return 1
+
+    @property
+    def period(self) -> int:
+        """How many steps lie between two calls of `turn`, such as those of an epoch; 0 for no calls."""
+        return 0
+
+    @property
+    def solved(self) -> float | None:
+        """The score that counts as solved in the field, if there is one."""
+        return None
+
+    @abstractmethod
+    def init(self, key: jax.Array) -> Any:
+        """Return the state before the first step."""
+
+    @abstractmethod
+    def step(self, state: Any, key: jax.Array) -> tuple[Any, Metrics]:
+        """Return the state after one iteration, and its metrics.
+
+        The step draws its own batch, or acts in its own environments; `key` is fresh every time.
+        """
+
+    def turn(self, state: Any, key: jax.Array) -> Any:
+        """Return the state after what is due before steps 0, `period`, 2 `period`, and so on.
+
+        What is dear and seldom belongs here (a fresh order of the samples, a look at the validation
+        set): `step` would compute it in every iteration, since all members go through both branches
+        of a condition on their own state.
+        """
+        del key
+        return state
+
+    @abstractmethod
+    def evaluate(self, state: Any, key: jax.Array) -> Metrics:
+        """Return metrics on held-out data, or of greedy episodes; must read only the snapshot."""
+
+    def snapshot(self, state: Any) -> Any:
+        """Return the part of the state that is the model, with everything else left out (None).
+
+        It is what the best evaluation keeps, what must stay finite, and all that `evaluate` and
+        `exhibit` read. By default the whole state.
+        """
+        return state
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return pictures and films of one trained member, made on the host. By default none."""
+        del state, key
+        return {}
+
+    def examiner(self, episodes: int) -> Self:
+        """Return the learner whose `evaluate` measures as thoroughly as `episodes` asks."""
+        del episodes
+        return self
+
+    def examined(self, episodes: int) -> str:
+        """Return in words what `examiner(episodes)` measures on."""
+        return f"{episodes:,} fresh {self.trial}"
+
+    def logs(self, state: Any, key: jax.Array) -> dict[str, "Picture | np.ndarray"]:
+        """Return what TensorBoard shows of one member at checkpoints: pictures, and arrays as histograms.
+
+        `state` is a snapshot. Weights are shown without being asked for.
+        """
+        del state, key
+        return {}
+
+    def examinations(self) -> dict[str, Examination]:
+        """Return ways to examine a snapshot outside the program, on the host, by name.
+
+        Each takes (snapshot, episodes, seed) and returns one score per episode.
+        """
+        return {}
+
+    def ready(self) -> Self:
+        """Return the learner with what it learns from in place; by default as it is.
+
+        A learner that is made from settings alone (the name of a data set) loads here, and not when
+        it is made: whoever only reads a recipe need not have its data. Every call must return the same
+        arrays, which members then share.
+        """
+        return self
+
+    def for_seed(self, seed: int) -> Self:
+        """Return the learner as it is for the members of a seed; by default as it is.
+
+        What a seed decides besides randomness, such as the fold of a cross-validation, is a `float` field
+        that is no setting: members then differ in it, and still share one program.
+        """
+        del seed
+        return self
+
+    def check(self) -> None:
+        """Raise a `UsageError` for settings that are sound each but not together.
+
+        Called when a population is made, and again once the learner is `ready`.
+        """

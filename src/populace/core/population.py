@@ -1,0 +1,260 @@
+"""Population: many learners of one structure as one pytree with a member axis.
+
+    sweep(learner, {"learning_rate": [1e-3, 3e-4], "exploration.decay": [0.95, 0.995]}, seeds=8)
+
+Only the leaves that differ carry the member axis. Values that change structure (a width, another
+environment) split the population into groups, one program each.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core import settings
+from populace.core.errors import UsageError
+from populace.core.learner import Learner
+from populace.core.values import listed, plain
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Values drawn evenly from [low, high]."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise UsageError(f"a uniform range needs low < high, got {self.low:g} to {self.high:g}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return one value."""
+        return float(rng.uniform(self.low, self.high))
+
+
+@dataclass(frozen=True)
+class LogUniform(Uniform):
+    """Values whose logarithm is drawn evenly: each decade is as likely as the next."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low <= 0:
+            raise UsageError(f"a log-uniform range needs low > 0, got {self.low:g}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return one value."""
+        return float(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+
+
+Setting = dict[str, Any]
+Axes = Mapping[str, Sequence[Any] | Uniform]
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who a member is: its index in the population, its setting's index, and its seed."""
+
+    index: int
+    setting: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Members of one structure: `learner` has a leading member axis on the leaves `varied` marks."""
+
+    learner: Learner
+    varied: Any
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Population:
+    """Settings times seeds of one learner; made by [`sweep`][populace.core.population.sweep].
+
+    Attributes:
+        learner: the learner all members share but for their settings.
+        settings: one dictionary of dotted path to value per setting.
+        seeds: the seeds each setting is trained with.
+        seed: root of all randomness; member keys are `fold_in(key(seed), seeds[i])`, so that every
+            setting meets the same seeds, and a member alone is the member in its population.
+
+    """
+
+    learner: Learner
+    settings: tuple[Setting, ...]
+    seeds: tuple[int, ...]
+    seed: int = 0
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """All members, setting by setting."""
+        pairs = itertools.product(range(len(self.settings)), self.seeds)
+        return tuple(Member(i, s, seed) for i, (s, seed) in enumerate(pairs))
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """What differs: path to its distinct values, in the order they first come."""
+        found: dict[str, list[Any]] = {}
+        for setting in self.settings:
+            for path, value in setting.items():
+                seen = found.setdefault(path, [])
+                if value not in seen:
+                    seen.append(value)
+        return found
+
+    def plain_learner_of(self, setting: int) -> Learner:
+        """Return the learner with one setting's values in place, not yet `ready`."""
+        learner = self.learner
+        for path, value in self.settings[setting].items():
+            learner = settings.replace(learner, path, value)
+        return learner
+
+    def learner_of(self, setting: int) -> Learner:
+        """Return the learner with one setting's values in place, ready, as it would be by itself."""
+        plain = self.plain_learner_of(setting)
+        learner = plain.ready()
+        if learner is not plain:
+            learner.check()
+        return learner
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The members by structure, each group stacked for one program."""
+        by_structure: dict[Any, list[tuple[Learner, Member]]] = {}
+        learners = [self.learner_of(i) for i in range(len(self.settings))]
+        for member in self.members:
+            learner = learners[member.setting].for_seed(member.seed)
+            key = (jax.tree.structure(learner), tuple(_shape(x) for x in jax.tree.leaves(learner)))
+            by_structure.setdefault(key, []).append((learner, member))
+        return tuple(_stack(pairs) for pairs in by_structure.values())
+
+    def only(self, member: Member) -> "Population":
+        """Return the population of that one member: it trains to the same end by itself."""
+        chosen = (self.settings[member.setting],)
+        return Population(self.learner, chosen, (member.seed,), self.seed)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+def sweep(
+    learner: Learner,
+    axes: Axes | Sequence[Setting] | None = None,
+    *,
+    seeds: int | Sequence[int] = 1,
+    samples: int | None = None,
+    seed: int = 0,
+) -> Population:
+    """Return the population of a learner's settings and seeds.
+
+    Args:
+        learner: settings that are not swept stay as they are here.
+        axes: dotted path to values: their grid; or a list of settings, taken as they come. A value
+            may be [`Uniform`][populace.core.population.Uniform] or
+            [`LogUniform`][populace.core.population.LogUniform], which needs `samples`.
+        seeds: how many seeds (0 to n - 1) for each setting, or which.
+        samples: draw so many settings at random instead of the whole grid; lists are drawn from
+            evenly.
+        seed: root of all randomness, of the samples too.
+
+    Raises:
+        UsageError: an unknown path, a value of the wrong type or outside its range, an empty axis,
+            no seeds, or a range without `samples`.
+
+    """
+    samples, seed = plain(samples), plain(seed)
+    if isinstance(axes, Mapping):
+        axes = {path: listed(values) for path, values in axes.items()}
+        _check_axes(axes, samples)
+        chosen = list(_grid(axes) if samples is None else _draw(axes, samples, seed))
+    elif axes is None:
+        chosen = [{}]
+    else:
+        if not axes:
+            raise UsageError("the list of settings is empty; give at least one")
+        chosen = [dict(setting) for setting in axes]
+    chosen = [{path: plain(value) for path, value in setting.items()} for setting in chosen]
+    population = Population(learner, tuple(chosen), _seeds(seeds), seed)
+    for index in range(len(chosen)):
+        population.plain_learner_of(index).check()
+    return population
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    seeds = listed(seeds)
+    if not isinstance(seeds, int | Sequence):
+        raise UsageError(f"seeds must be a whole number or a list of them, got {seeds!r}")
+    found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not found:
+        raise UsageError(f"seeds must be at least 1, got {seeds!r}")
+    if len(set(found)) < len(found):
+        raise UsageError(f"seeds must differ from one another, got {list(found)}")
+    if any(isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < 2**31 for s in found):
+        raise UsageError(f"a seed must be a whole number from 0 to 2147483647, got {list(found)}")
+    return found
+
+
+def _check_axes(axes: Axes, samples: int | None) -> None:
+    for path, values in axes.items():
+        if isinstance(values, Uniform):
+            if samples is None:
+                raise UsageError(f"the range of '{path}' has no grid; say how many `samples` to draw")
+        elif isinstance(values, str) or not isinstance(values, Sequence):
+            raise UsageError(f"the sweep of '{path}' must be a list of values, got {values!r}")
+        elif not values:
+            raise UsageError(f"the sweep of '{path}' is empty; give at least one value")
+    if samples is not None and samples < 1:
+        raise UsageError(f"samples must be at least 1, got {samples}")
+
+
+def _grid(axes: Axes) -> Iterator[Setting]:
+    lists = [list(values) for values in axes.values()]  # pyright: ignore[reportArgumentType]
+    for values in itertools.product(*lists):
+        yield dict(zip(axes, values))
+
+
+def _draw(axes: Axes, samples: int, seed: int) -> Iterator[Setting]:
+    rng = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield {
+            path: v.draw(rng) if isinstance(v, Uniform) else v[int(rng.integers(len(v)))]
+            for path, v in axes.items()
+        }
+
+
+def _shape(leaf: Any) -> Any:
+    if isinstance(leaf, float):
+        return "hyperparameter"
+    return (leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else leaf
+
+
+def _stack(pairs: list[tuple[Learner, Member]]) -> Group:
+    """Stack the leaves that differ; hyperparameters become float32 arrays either way.
+
+    They are never constants of the program: XLA folds constants, which rounds differently, and a
+    member would not be bit-identical to itself in another population.
+    """
+    learners = [learner for learner, _ in pairs]
+    structure = jax.tree.structure(learners[0])
+    columns = list(zip(*(jax.tree.leaves(learner) for learner in learners)))
+    leaves, varied = [], []
+    for column in columns:
+        first = column[0]
+        same = all(x is first or (isinstance(x, float) and x == first) for x in column)
+        varied.append(not same)
+        if isinstance(first, float):
+            leaves.append(jnp.asarray(first if same else column, jnp.float32))
+        else:
+            # Data may be NumPy's: whoever makes a learner need not have started JAX.
+            first = jnp.asarray(first) if isinstance(first, np.ndarray) else first
+            leaves.append(first if same else jnp.stack([jnp.asarray(x) for x in column]))
+    members = tuple(member for _, member in pairs)
+    return Group(structure.unflatten(leaves), structure.unflatten(varied), members)

@@ -1,0 +1,78 @@
+"""Signature: what one learner's state, model and metrics look like, found without computing anything."""
+
+from functools import cached_property
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from populace.core.errors import UsageError
+from populace.core.learner import Learner, Mean
+from populace.core.random import root_key
+
+
+class Signature:
+    """Shapes of a learner's state, and the parts of state and model that are not arrays.
+
+    Programs carry arrays only; `whole_state` and `whole_model` put the other parts back.
+
+    Args:
+        learner: any one member; all members of a group have the same signature.
+
+    Raises:
+        UsageError: `step` changes the structure, a shape or a type of the state, or returns a
+            metric that is not a `Mean`.
+
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        like = root_key(0)
+        self._state = eqx.filter_eval_shape(lambda k: learner.init(k), like)
+        if learner.period:
+            self._check_state(
+                "turn", eqx.filter_eval_shape(lambda s, k: learner.turn(s, k), self._state, like)
+            )
+        after, metrics = eqx.filter_eval_shape(lambda s, k: learner.step(s, k), self._state, like)
+        self._check_state("step", after)
+        self._check_metrics(metrics)
+        self.metrics = sorted(metrics)
+
+    def whole_state(self, arrays: Any) -> Any:
+        """Return a state with its parts that are not arrays put back."""
+        return eqx.combine(arrays, self._state_rest)
+
+    def whole_model(self, arrays: Any) -> Any:
+        """Return a snapshot with its parts that are not arrays put back."""
+        return eqx.combine(arrays, self._model_rest)
+
+    @cached_property
+    def _state_rest(self) -> Any:
+        return eqx.filter(self._state, _is_shape, inverse=True)
+
+    @cached_property
+    def _model_rest(self) -> Any:
+        model = eqx.filter_eval_shape(lambda s: self.learner.snapshot(s), self._state)
+        return eqx.filter(model, _is_shape, inverse=True)
+
+    def _check_metrics(self, metrics: Any) -> None:
+        for metric, value in metrics.items():
+            if not isinstance(value, Mean):
+                name = type(self.learner).__name__
+                raise UsageError(f"{name}.step: metric '{metric}' must be a Mean(total, weight)")
+
+    def _check_state(self, function: str, after: Any) -> None:
+        name = type(self.learner).__name__
+        old, new = (jax.tree_util.tree_flatten_with_path(tree) for tree in (self._state, after))
+        if old[1] != new[1]:
+            raise UsageError(f"{name}.{function} returns a state of another structure than {name}.init")
+        for (path, a), (_, b) in zip(old[0], new[0]):
+            if _is_shape(a) and (a.shape, a.dtype) != (b.shape, b.dtype):
+                raise UsageError(
+                    f"{name}.{function}: state{jax.tree_util.keystr(path)} must stay "
+                    f"{a.dtype}{list(a.shape)}, became {b.dtype}{list(b.shape)}"
+                )
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)

@@ -1,0 +1,107 @@
+"""Values: which plain values a setting takes, and what they and their types are called in words."""
+
+import math
+import types
+import typing
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from populace.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a setting means and which values it takes; all bounds are optional."""
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[Any, ...] | None = None
+    advice: str = ""
+
+    def range(self) -> str:
+        """Return the range in words, such as `[0, 1]` or `> 0`; empty if there is none."""
+        if self.choices is not None:
+            return " | ".join(map(str, self.choices))
+        if self.high is not None:
+            if self.above is not None:
+                return f"({self.above:g}, {self.high:g}]"
+            return f"[{self.low:g}, {self.high:g}]" if self.low is not None else f"<= {self.high:g}"
+        if self.above is not None:
+            return f"> {self.above:g}"
+        return f">= {self.low:g}" if self.low is not None else ""
+
+
+def checked(value: Any, hint: Any, meaning: Meaning, path: str) -> Any:
+    """Return the value of a setting as it is kept: Python's numbers, lists as tuples.
+
+    Raises:
+        UsageError: another type than the hint says, or outside the range.
+
+    """
+    value = plain(value)
+    try:
+        frozen = tuple(value) if isinstance(value, list) else value
+        value = _adapter(hint).validate_python(frozen, strict=True)
+    except ValidationError:
+        advice = f"; {meaning.advice}" if meaning.advice else ""
+        raise UsageError(f"{path} must be {_article(type_name(hint))}, got {value!r}{advice}") from None
+    _check_range(meaning, value, path)
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return NumPy's numbers, alone or in lists, as Python's; everything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(plain(v) for v in value) if type(value) in (list, tuple) else value
+
+
+def listed(value: Any) -> Any:
+    """Return an array as a list of Python's numbers; everything else as `plain` does."""
+    return value.tolist() if is_array(value) else plain(value)
+
+
+def is_array(value: Any) -> bool:
+    """Say whether a value is an array: a leaf of a population, not a number of a recipe."""
+    return hasattr(value, "shape") and not isinstance(value, np.generic)
+
+
+def type_name(hint: Any) -> str:
+    """Return a type hint in words, such as `float`, `list of int` or `int or none`."""
+    if typing.get_origin(hint) is tuple:
+        return f"list of {type_name(typing.get_args(hint)[0])}"
+    if isinstance(hint, types.UnionType):
+        return " or ".join("none" if a is type(None) else type_name(a) for a in typing.get_args(hint))
+    return getattr(hint, "__name__", str(hint))
+
+
+def _check_range(meaning: Meaning, value: Any, path: str) -> None:
+    if meaning.choices is not None and value not in meaning.choices:
+        raise UsageError(f"{path} must be one of {meaning.range()}, got {value!r}")
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        inside = (
+            math.isfinite(number)
+            and (meaning.low is None or number >= meaning.low)
+            and (meaning.high is None or number <= meaning.high)
+            and (meaning.above is None or number > meaning.above)
+        )
+        if not inside:
+            expected = f"in {r}" if (r := meaning.range())[:1] in "[(" and r else r or "finite"
+            raise UsageError(f"{path} must be {expected}, got {number!r}")
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
+def _article(noun: str) -> str:
+    return ("an " if noun[0] in "aeiou" else "a ") + noun

@@ -1,0 +1,148 @@
+"""Checks on the arrays of supervised learning, each with the row that is wrong."""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import UsageError
+
+LARGEST = float(np.finfo(np.float32).max)
+COARSE = 1e-3
+"""Float32's steps, in deviations of a column, from which on too little of the column is left."""
+CONSTANT = 1e-14
+"""Deviation, in sizes of the values, below which a column is constant but for float64's rounding."""
+
+
+def check_features(name: str, x: Any, least: int = 1) -> np.ndarray:
+    """Return examples as an array of numbers with the examples in front, in the precision they came in.
+
+    Raises:
+        UsageError: no numbers, too few examples, or a row with NaN, infinity, or more than float32 holds.
+
+    """
+    found = _numeric(name, x)
+    if found.ndim < 1 or found.shape[0] < least:
+        raise UsageError(f"{name} has shape {found.shape}; expected at least one example")
+    if found.dtype.kind == "f":
+        rows = found.reshape(found.shape[0], math.prod(found.shape[1:]))
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            raise UsageError(f"{name} has NaN or infinity in row {int(np.argmin(finite))}; remove or fill it")
+        small = (np.abs(rows) <= LARGEST).all(axis=1)
+        if not small.all():
+            row = int(np.argmin(small))
+            raise UsageError(f"{name} is beyond float32's largest, {LARGEST:.2g}, in row {row}; rescale it")
+    return found
+
+
+def check_labels(name: str, y: Any, examples: int, classes: int | None = None) -> np.ndarray:
+    """Return class labels 0, 1, 2, ... as int32, shape (N,).
+
+    Raises:
+        UsageError: another number of them than examples, not whole, or out of range.
+
+    """
+    found = _numeric(name, y)
+    _same_length(name, found, examples)
+    if found.ndim != 1:
+        raise UsageError(f"{name} has shape {found.shape}; expected ({examples},), one label per example")
+    whole = found.astype(np.int64)
+    if (whole != found).any():
+        row = int(np.argmax(whole != found))
+        raise UsageError(f"{name}[{row}] is {found[row]}; a class label is a whole number from 0")
+    bad = (whole < 0) | (whole >= classes) if classes else whole < 0
+    if bad.any():
+        row = int(np.argmax(bad))
+        upper = f" to {classes - 1}" if classes else ""
+        raise UsageError(f"{name}[{row}] is {whole[row]}; class labels go from 0{upper}")
+    return whole.astype(np.int32)
+
+
+def check_targets(name: str, y: Any, examples: int, outputs: int | None = None) -> np.ndarray:
+    """Return targets of a regression, shape (N, K), in the precision they came in.
+
+    Raises:
+        UsageError: another number of them than examples, or a row with NaN or infinity.
+
+    """
+    found = check_features(name, y)
+    _same_length(name, found, examples)
+    found = found.reshape(examples, -1)
+    found = found.astype(np.float32) if found.dtype == np.uint8 else found
+    if outputs is not None and found.shape[1] != outputs:
+        raise UsageError(f"{name} has {found.shape[1]} columns; expected {outputs}")
+    return found
+
+
+def moments(x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation over the rows: of everything, or per feature or channel."""
+    if how == "none":
+        return np.zeros((), np.float32), np.ones((), np.float32)
+    mean, deviation = _exact_moments(x[rows], how)
+    return mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32)
+
+
+def origin(x: np.ndarray, rows: np.ndarray, how: str) -> np.ndarray:
+    """Return what is to be taken off in float64, as float32 would not tell the values from one another.
+
+    It is zero but where the values lie far from zero and close together, such as seconds since 1970. It is
+    exact in float32, so that whoever adds it again gets the values back.
+    """
+    if how == "none" or x.dtype == np.uint8:
+        return np.zeros((), np.float32)
+    mean, deviation = _exact_moments(x[rows], how)
+    far = _varies(mean, deviation) & (np.spacing(np.abs(mean).astype(np.float32)) > COARSE * deviation)
+    return np.where(far, mean, 0).astype(np.float32) if far.any() else np.zeros((), np.float32)
+
+
+def kept(x: np.ndarray, origin: Any) -> np.ndarray:
+    """Return values as they are computed with, float32 (or uint8) and less their origin."""
+    if x.dtype == np.uint8:
+        return x
+    origin = np.asarray(origin)
+    return (x - origin.astype(np.float64) if origin.any() else x).astype(np.float32, copy=False)
+
+
+def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None:
+    """Warn of the column that float32 leaves least of, if there is one it leaves too little of."""
+    if x.dtype in (np.uint8, np.float16, np.float32):
+        return
+    exact = x - origin.astype(np.float64)
+    mean, deviation = _exact_moments(exact, "feature" if how == "none" else how)
+    error = np.abs(exact - kept(x, origin)).max(axis=0)
+    lost = np.where(_varies(mean + origin, deviation), error / np.where(deviation > 0, deviation, 1), 0)
+    if lost.max(initial=0) > COARSE:
+        column = ", ".join(map(str, np.unravel_index(np.argmax(lost), np.atleast_1d(lost).shape)))
+        advice = "standardise it, or take off its mean" if how == "none" else "take off more of its mean"
+        warnings.warn(
+            f"column {column} of {name} does not survive float32: its values are too close together for "
+            f"how far they are from zero; {advice}",
+            stacklevel=5,
+        )
+
+
+def _exact_moments(x: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    axes = {"all": None, "feature": 0, "channel": tuple(range(x.ndim - 1))}[how]
+    return x.mean(axis=axes, dtype=np.float64), x.std(axis=axes, dtype=np.float64)
+
+
+def _varies(mean: Any, deviation: Any) -> Any:
+    return deviation > CONSTANT * np.abs(mean)
+
+
+def _numeric(name: str, x: Any) -> np.ndarray:
+    try:
+        found = np.asarray(x)
+    except ValueError:
+        raise UsageError(f"{name} must be one array; its rows differ in length") from None
+    if found.dtype.kind not in "fiub":
+        raise UsageError(f"{name} must hold numbers, got {found.dtype}")
+    return found
+
+
+def _same_length(name: str, found: np.ndarray, examples: int) -> None:
+    if found.ndim < 1 or found.shape[0] != examples:
+        count = found.shape[0] if found.ndim else 0
+        raise UsageError(f"{name} has {count} rows; expected {examples}, one per example")

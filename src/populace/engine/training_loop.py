@@ -1,0 +1,290 @@
+"""Engine: the host loop that feeds compiled windows of steps to the devices.
+
+It dispatches the next window before it looks at the last one's metrics, so the devices never wait
+for the host. Between windows it evaluates, keeps the best models, and sets diverged members aside.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.core.learner import Mean
+from populace.core.population import Group, Population
+from populace.engine.placement import place
+from populace.engine.program import EVALUATION, Best, Carry, Program
+from populace.engine.strategy import Choice, choose
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a stretch of training gave: one entry per member of the population in each column."""
+
+    step: int
+    metrics: Columns
+    diverged_at: np.ndarray
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a periodic evaluation gave, per member; NaN for members that have diverged."""
+
+    step: int
+    metrics: Columns
+    diverged_at: np.ndarray
+
+
+class Listener(Protocol):
+    """Whoever wants to hear of a run; nothing it does can change the run."""
+
+    def on_start(self, population: Population, step: int) -> None:
+        """Hear who is about to train, and from which step."""
+
+    def on_window(self, window: Window) -> None:
+        """Hear of a finished window."""
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Hear of an evaluation."""
+
+
+@dataclass
+class Cohort:
+    """A group while it trains: its program, its carry, and the best models so far."""
+
+    program: Program
+    choice: Choice
+    carry: Carry
+    best: Best
+    frozen: dict[int, Any] = field(default_factory=dict)
+    """State of each diverged slot as it was when it diverged; its place in the carry runs on."""
+
+    @property
+    def group(self) -> Group:
+        """The members."""
+        return self.program.group
+
+    def state(self) -> Any:
+        """Return all members' states, the diverged ones as they were when they diverged."""
+        state = self.carry.state
+        for slot, entry in self.frozen.items():
+            state = self.program.put(state, slot, entry)
+        self.carry = self.carry._replace(state=state)
+        return state
+
+    def set_aside(self) -> None:
+        """Take the states of members that just diverged out of the carry, and let their batch go on."""
+        waiting = np.asarray(self.carry.waiting)
+        for slot in np.flatnonzero(waiting).tolist():
+            self.frozen[slot] = self.program.take(self.carry.state, slot)
+        clear = jax.device_put(np.zeros_like(waiting), self.program.placement.by_member)
+        self.carry = self.carry._replace(waiting=clear)
+
+
+@dataclass
+class _Pending:
+    """A dispatched window: what each cohort will have summed, and how far each slot will be."""
+
+    end: int
+    sums: list[dict[str, Mean]]
+    steps: list[jax.Array]
+    diverged_at: list[jax.Array]
+
+
+class Engine:
+    """Trains a population from where it stands; knows nothing of files.
+
+    Args:
+        population: who trains.
+        strategy: `auto`, `vmap`, `map`, or a number of members at a time; or one for each group.
+        devices: use at most so many devices; 0 means all.
+        say: is told what a person may want to know, a line each.
+        keep: which model of each member is kept: `best`, by its evaluations, or `last`.
+
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        strategy: str | Sequence[str] = "auto",
+        devices: int = 0,
+        say: Callable[[str], None] = lambda line: None,
+        keep: Literal["best", "last"] = "best",
+    ) -> None:
+        self._keep_last = keep == "last"
+        self.population, self.step, self.training_seconds = population, 0, 0.0
+        self._since = time.perf_counter()
+        self.listeners: list[Listener] = []
+        self.cohorts: list[Cohort] = []
+        count = len(population.groups)
+        names = [strategy] * count if isinstance(strategy, str) else list(strategy)
+        if len(names) != count:
+            raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
+        for name, group in zip(names, population.groups):
+            placement = place(len(group.members), devices, alike=name == "map")
+            choice, program = choose(name, group, population.seed, placement, say)
+            carry = program.begin()
+            cohort = Cohort(program, choice, carry, _no_best(program, carry))
+            cohort.set_aside()
+            self.cohorts.append(cohort)
+
+    def train(
+        self,
+        steps: int,
+        *,
+        window: int,
+        evaluate_every: int,
+        wants_pause: Callable[[], bool] = lambda: False,
+        pause: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """Train until `steps` are completed; return whether it got there.
+
+        Args:
+            steps: iterations in all, those already completed included.
+            window: iterations between looks at the metrics.
+            evaluate_every: iterations between evaluations, 0 for none; the last step is evaluated
+                in any case.
+            wants_pause: asked after each window; yes settles the devices and calls `pause`.
+            pause: called when no window is under way and states and step agree, after every
+                evaluation too; returns whether to go on.
+
+        """
+        for listener in self.listeners:
+            listener.on_start(self.population, self.step)
+        pending: _Pending | None = None
+        self._since = time.perf_counter()
+        for end in self._ends(steps, window, evaluate_every):
+            following = self._dispatch(end)
+            if pending is not None and self._finish(pending):
+                self._catch_up(following)  # it was dispatched to batches that had halted
+            pending = following
+            due = end == steps or (evaluate_every > 0 and end % evaluate_every == 0)
+            if due or wants_pause():
+                self._finish(pending)
+                pending = None
+                if due:
+                    self.evaluate()
+                if not pause() and end < steps:
+                    return False
+                self._since = time.perf_counter()
+        return True
+
+    def evaluate(self) -> None:
+        """Evaluate all members, keep the best models (or the last), and tell the listeners."""
+        collected = []
+        for cohort in self.cohorts:
+            program = cohort.program
+            model = program.snapshot(cohort.state())
+            metrics = program.evaluate(model, EVALUATION, self.step)
+            value = metrics[program.learner.score].value
+            sign = 1.0 if program.learner.better == "higher" else -1.0
+            sound = jnp.isfinite(value) & (cohort.carry.diverged_at < 0)
+            score = jnp.where(sound, sign * value, -jnp.inf)
+            step = jnp.full(score.shape, self.step, jnp.int32)
+            cohort.best = program.keep(cohort.best, model, score, step, self._keep_last)
+            collected.append(metrics)
+        diverged_at = self.diverged_at()
+        columns = {
+            name: np.where(diverged_at < 0, values, np.nan)
+            for name, values in self.columns(collected).items()
+        }
+        for listener in self.listeners:
+            listener.on_evaluation(Evaluation(self.step, columns, diverged_at))
+
+    def diverged_at(self) -> np.ndarray:
+        """Return per member the step after which it was not finite any more, or -1."""
+        return self.gather([c.carry.diverged_at for c in self.cohorts])
+
+    def gather(self, per_cohort: list[Any]) -> np.ndarray:
+        """Put per-slot arrays of the cohorts together in the order of the population's members."""
+        parts = [np.asarray(x) for x in per_cohort]
+        out = np.zeros((len(self.population), *parts[0].shape[1:]), parts[0].dtype)
+        for cohort, part in zip(self.cohorts, parts):
+            members = cohort.group.members
+            out[[m.index for m in members]] = part[: len(members)]
+        return out
+
+    def find(self, member: int) -> tuple[Cohort, int]:
+        """Return the cohort and slot of a member."""
+        for cohort in self.cohorts:
+            for slot, m in enumerate(cohort.group.members):
+                if m.index == member:
+                    return cohort, slot
+        raise IndexError(f"no member {member} among {len(self.population)}")
+
+    # -- windows -----------------------------------------------------------------------------------
+
+    def _ends(self, steps: int, window: int, evaluate_every: int) -> Iterator[int]:
+        """Yield where windows end: at multiples of `window` and of `evaluate_every`, and at the end."""
+        at = self.step
+        while at < steps:
+            following = [steps, (at // window + 1) * window]
+            if evaluate_every:
+                following.append((at // evaluate_every + 1) * evaluate_every)
+            at = min(following)
+            yield at
+
+    def _dispatch(self, end: int) -> _Pending:
+        pending = _Pending(end, [], [], [])
+        for cohort in self.cohorts:
+            cohort.carry, sums = cohort.program.advance(cohort.carry, end)
+            pending.sums.append(sums)
+            # Copies: the next dispatch consumes the carry before the host has looked at these.
+            pending.steps.append(jnp.copy(cohort.carry.step))
+            pending.diverged_at.append(jnp.copy(cohort.carry.diverged_at))
+        return pending
+
+    def _finish(self, pending: _Pending) -> bool:
+        """Wait for a window, tell the listeners, and return whether a batch had halted in it."""
+        halted = min(int(np.min(steps)) for steps in pending.steps) < pending.end
+        if halted:
+            self._catch_up(pending)
+        columns, diverged_at = self.columns(pending.sums), self.gather(pending.diverged_at)
+        diverged_at = np.where(diverged_at > pending.end, -1, diverged_at)
+        now = time.perf_counter()
+        seconds, self._since = now - self._since, now
+        self.step, self.training_seconds = pending.end, self.training_seconds + seconds
+        for listener in self.listeners:
+            listener.on_window(Window(pending.end, columns, diverged_at, seconds))
+        return halted
+
+    def _catch_up(self, pending: _Pending) -> None:
+        """Set diverged members aside and bring their batches to the end of a window."""
+        for i, cohort in enumerate(self.cohorts):
+            while int(np.min(cohort.carry.step)) < pending.end:
+                cohort.set_aside()
+                cohort.carry, more = cohort.program.advance(cohort.carry, pending.end)
+                pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
+            pending.steps[i] = jnp.copy(cohort.carry.step)
+            pending.diverged_at[i] = jnp.copy(cohort.carry.diverged_at)
+
+    def columns(self, per_cohort: list[dict[str, Mean]]) -> Columns:
+        """Put the cohorts' metrics together: one value per member; NaN where nothing was measured."""
+        names = sorted({name for metrics in per_cohort for name in metrics})
+        columns = {}
+        for name in names:
+            nothing = [np.full(c.program.slots, np.nan, np.float32) for c in self.cohorts]
+            values = [_value(m[name]) if name in m else n for m, n in zip(per_cohort, nothing)]
+            columns[name] = self.gather(values)
+        return columns
+
+
+def _value(mean: Mean) -> np.ndarray:
+    weight = np.asarray(mean.weight)
+    total = np.asarray(mean.total)
+    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight != 0)
+
+
+def _no_best(program: Program, carry: Carry) -> Best:
+    """Return the models before any evaluation, which any finite score replaces."""
+    sharding = program.placement.by_member
+    score = jax.device_put(np.full(program.slots, -np.inf, np.float32), sharding)
+    step = jax.device_put(np.zeros(program.slots, np.int32), sharding)
+    return Best(program.snapshot(carry.state), score, step)

@@ -1,0 +1,251 @@
+"""Graphs from, and to, what others keep them in: edge lists, text, matrices, NetworkX, PyTorch Geometric.
+
+Everywhere an edge (u, v) is an arc with source u and target v, and entry [u, v] of an adjacency matrix;
+an undirected edge is two arcs. `parts` are the other arguments of `Graph.of`: nodes, x, y, train, names...
+"""
+
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from scipy import sparse
+
+from populace.core.errors import PopulaceError, UsageError
+from populace.data.tables import numbered
+from populace.graphs.data.checks import checked_weights, count_nodes
+from populace.graphs.data.graph import Graph
+from populace.nn.graph.edges import checked_ends, is_symmetric, plain, repeated
+
+
+def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **parts: Any) -> Graph:
+    """Return the graph of a list of edges.
+
+    Args:
+        edges: (E, 2) whole numbers. Unless directed each becomes two arcs (a self-loop one), and an edge
+            that is listed both ways is there twice: `Graph.without_duplicates` merges them.
+        weight: (E,) of the edges.
+        directed: whether an edge goes only from its first node to its second.
+        parts: what else is known; see `Graph.of`.
+
+    Raises:
+        UsageError: pairs that are none, or what `Graph.of` does not take.
+
+    """
+    pairs = plain("edges", edges)
+    if pairs.size == 0:
+        pairs = np.zeros((0, 2), np.int32)
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise UsageError(f"edges must be pairs of nodes, (E, 2), got {pairs.shape}; pass weights as weight=")
+    return _from_pairs(pairs, weight, directed, "of edge {}".format, parts)
+
+
+def from_csv(path: str | Path, *, directed: bool = False, **parts: Any) -> Graph:
+    """Return the graph of a text file with an edge in each line: two nodes, and a weight or not.
+
+    The separator is a comma, a semicolon, a tab, or spaces; a first line without numbers is a header.
+    See `from_edges` for what an edge becomes.
+
+    Raises:
+        UsageError: a line that is no edge, with its number; or no such file.
+
+    """
+    try:
+        values, lines = numbered(path, columns=(2, 3))
+    except PopulaceError as error:
+        raise UsageError(str(error).partition("; replace it, or")[0]) from None
+    weight = values[:, 2] if values.shape[1] == 3 else None
+    parts.setdefault("name", Path(path).stem)
+
+    def where(row: int) -> str:
+        return f"in line {lines[row]} of '{path}'"
+
+    return _from_pairs(values[:, :2], weight, directed, where, parts)
+
+
+def from_coo(
+    sources: Any, targets: Any, weight: Any = None, *, directed: bool | None = None, **parts: Any
+) -> Graph:
+    """Return the graph of arcs as they are.
+
+    Unless one says, it is undirected if each arc has its reverse, of the same weight.
+    """
+    graph = Graph.of(sources, targets, weight=weight, directed=directed is not False, **parts)
+    if directed is None and is_symmetric(graph.arcs, graph.weight):
+        return graph.undirected()
+    return graph
+
+
+def from_scipy(matrix: Any, *, directed: bool | None = None, **parts: Any) -> Graph:
+    """Return the graph of an adjacency matrix, SciPy sparse in any form, or dense.
+
+    What is stored is an arc, and its value the weight; where all are 1 there are no weights. Of a dense
+    matrix all that is not 0 is stored. It is undirected, unless one says, if the matrix is symmetric.
+
+    Raises:
+        UsageError: a matrix that is not square, or holds NaN, or what is no number.
+
+    """
+    given = matrix if sparse.issparse(matrix) else plain("rows of an adjacency matrix", matrix)
+    if given.dtype.kind not in "biuf":
+        raise UsageError(f"an adjacency matrix holds real numbers, got {given.dtype}; convert it to float")
+    # SciPy has no sparse matrices of half precision.
+    coo: Any = sparse.coo_array(given.astype(np.float32) if given.dtype == np.float16 else given)
+    if coo.ndim != 2 or coo.shape[0] != coo.shape[1]:
+        raise UsageError(f"an adjacency matrix must be square, got {coo.shape}")
+    weight = None if (coo.data == 1).all() else coo.data
+    sources, targets = coo.coords
+    return from_coo(sources, targets, weight, directed=directed, **{"nodes": coo.shape[0]} | parts)
+
+
+def from_networkx(
+    graph: Any, *, features: Any = None, label: str | None = None, weight: str = "weight", **parts: Any
+) -> Graph:
+    """Return the graph of NetworkX's Graph, DiGraph, MultiGraph or MultiDiGraph.
+
+    Node i is the i-th of `graph.nodes`, whatever it is called there. Parallel edges stay.
+
+    Args:
+        graph: NetworkX's.
+        features: names of the node attributes, each a number or a vector, that make up the features.
+        label: name of the node attribute that is the class; the classes are its values in sorted order.
+        weight: name of the edge attribute that is the weight; an edge without it weighs 1.
+        parts: what else is known; see `Graph.of`.
+
+    Raises:
+        UsageError: no graph of NetworkX; a node without such an attribute, or with one that does not do.
+
+    """
+    if not isinstance(graph, nx.Graph):  # the other three kinds are too
+        got = type(graph).__name__
+        raise UsageError(f"from_networkx takes a graph of NetworkX, got {got}; pairs go to from_edges")
+    number: dict[Hashable, int] = {node: i for i, node in enumerate(graph.nodes)}
+    edges = [(number[u], number[v]) for u, v in graph.edges()]
+    weights = [w for _, _, w in graph.edges(data=weight)]
+    given = None if all(w is None for w in weights) else [1.0 if w is None else w for w in weights]
+    if features is not None:
+        names = [features] if isinstance(features, str) else list(features)
+        columns = [plain(f"attributes '{name}' of the nodes", _attributes(graph, name)) for name in names]
+        parts["x"] = np.concatenate([c.reshape(len(c), -1 if c.size else 0) for c in columns], axis=1)
+    if label is not None:
+        values = _attributes(graph, label)
+        try:
+            classes = sorted(set(values), key=lambda value: (str(type(value)), value))
+        except TypeError as error:
+            raise UsageError(
+                f"attribute '{label}' of the nodes does not name classes ({error}); make it numbers or texts"
+            ) from None
+        parts["y"] = np.array([classes.index(value) for value in values], np.int32)
+        parts.setdefault("names", tuple(map(str, classes)))
+    parts = {"nodes": len(number), "name": graph.name or "graph"} | parts
+    return from_edges(edges, weight=given, directed=graph.is_directed(), **parts)
+
+
+def from_edge_index(
+    edge_index: Any, weight: Any = None, *, directed: bool | None = None, **parts: Any
+) -> Graph:
+    """Return the graph of PyTorch Geometric's layout: (2, E), sources over targets, an edge both ways."""
+    ends = array(edge_index)
+    if ends.ndim != 2 or ends.shape[0] != 2:
+        raise UsageError(f"edge_index must have shape (2, E), got {ends.shape}")
+    return from_coo(ends[0], ends[1], weight, directed=directed, **parts)
+
+
+def from_data(data: Any, **parts: Any) -> Graph:
+    """Return the graph of an object with `edge_index`, like `torch_geometric.data.Data`.
+
+    Of what it has are taken `edge_weight` (or `edge_attr` with one value for each edge), `x`, `y`,
+    `num_nodes`, `train_mask`, `val_mask` and `test_mask`.
+
+    Raises:
+        UsageError: it has no `edge_index`, or masks of several splits.
+
+    """
+    if getattr(data, "edge_index", None) is None:
+        raise UsageError(f"{type(data).__name__} has no edge_index; expected PyTorch Geometric's layout")
+    found: dict[str, Any] = {
+        ours: array(value)
+        for theirs, ours in (
+            ("edge_weight", "weight"), ("x", "x"), ("y", "y"), ("train_mask", "train"),
+            ("val_mask", "validation"), ("test_mask", "test"),
+        )
+        if (value := getattr(data, theirs, None)) is not None
+    }  # fmt: skip
+    attributes = getattr(data, "edge_attr", None)
+    if (
+        "weight" not in found
+        and attributes is not None
+        and array(attributes).size == array(data.edge_index).shape[1]
+    ):
+        found["weight"] = array(attributes).reshape(-1)
+    if "y" in found and found["y"].ndim == 2 and found["y"].shape[1] == 1:
+        found["y"] = found["y"][:, 0]
+    for part in ("train", "validation", "test"):
+        if part in found and found[part].ndim > 1:
+            raise UsageError(f"{part} masks are of {found[part].shape[1]} splits; pass {part}= one of them")
+    if (count := getattr(data, "num_nodes", None)) is not None:
+        found["nodes"] = int(count)
+    return from_edge_index(data.edge_index, **found | parts)
+
+
+def to_scipy(graph: Graph) -> sparse.csr_array:
+    """Return the adjacency matrix: entry [u, v] is the weight of the arc from u to v."""
+    weight = np.ones(graph.arcs.count, np.float32) if graph.weight is None else graph.weight
+    ends = (np.asarray(graph.arcs.sources), np.asarray(graph.arcs.targets))
+    return sparse.coo_array((weight, ends), shape=(graph.nodes, graph.nodes)).tocsr()
+
+
+def to_networkx(graph: Graph) -> Any:
+    """Return NetworkX's Graph or DiGraph, or their Multi- forms where arcs are repeated.
+
+    Edges have the attribute `weight` if the graph has weights, nodes `y` if it has classes.
+    """
+    kinds = {False: {False: nx.Graph, True: nx.MultiGraph}, True: {False: nx.DiGraph, True: nx.MultiDiGraph}}
+    made = kinds[graph.directed][bool(repeated(graph.arcs).any())](name=graph.name)
+    made.add_nodes_from(range(graph.nodes))
+    sources, targets = graph.arcs.sources, graph.arcs.targets
+    shown = np.ones(len(sources), bool) if graph.directed else sources <= targets
+    pairs = zip(sources[shown].tolist(), targets[shown].tolist())
+    if graph.weight is None:
+        made.add_edges_from(pairs)
+    else:
+        made.add_weighted_edges_from((u, v, w) for (u, v), w in zip(pairs, graph.weight[shown].tolist()))
+    if graph.classes:
+        nx.set_node_attributes(made, dict(enumerate(graph.y.tolist())), "y")
+    return made
+
+
+def to_edge_index(graph: Graph) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return PyTorch Geometric's layout: (2, E) int64, sources over targets, and the weights or None."""
+    return np.stack([graph.arcs.sources, graph.arcs.targets]).astype(np.int64), graph.weight
+
+
+def array(value: Any) -> np.ndarray:
+    """Return an array, or a tensor of PyTorch, as NumPy's."""
+    for step in ("detach", "cpu"):
+        value = getattr(value, step)() if hasattr(value, step) else value
+    return plain("rows of an array", value)
+
+
+def _from_pairs(
+    pairs: np.ndarray, weight: Any, directed: bool, where: Callable[[int], str], parts: dict[str, Any]
+) -> Graph:
+    """Return the graph of edges (E, 2), checked before they are doubled: an error names the edge as given."""
+    nodes = count_nodes(parts.get("nodes"), parts.get("x"), parts.get("y"), pairs)
+    sources, targets = (checked_ends(*end, nodes, where) for end in zip(("source", "target"), pairs.T))
+    weight = checked_weights(weight, len(pairs), "edge", where)
+    if not directed:
+        other = sources != targets
+        sources, targets = np.append(sources, targets[other]), np.append(targets, sources[other])
+        weight = None if weight is None else np.append(weight, weight[other])
+    parts = parts | {"nodes": nodes}
+    return Graph.of(sources, targets, weight=weight, directed=directed, **parts)
+
+
+def _attributes(graph: Any, name: str) -> list[Any]:
+    """Return an attribute of all nodes, in their order."""
+    found = dict(graph.nodes(data=name))
+    if (missing := next((node for node, value in found.items() if value is None), None)) is not None:
+        raise UsageError(f"node {missing!r} has no attribute '{name}'")
+    return list(found.values())

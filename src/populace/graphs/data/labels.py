@@ -1,0 +1,93 @@
+"""Labels, and the parts that nodes or graphs are divided into: checked, with what is wrong named."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.nn.graph.edges import plain
+
+PARTS = ("train", "validation", "test")
+
+
+def labels_of(y: Any, rows: int, names: tuple[str, ...], what: str = "node") -> np.ndarray:
+    """Return classes (rows,) int32, or targets (rows, K) float32, of nodes, or of what else is labelled."""
+    y = numbers("labels", y)
+    check_rows("labels", y.shape, rows, 1 if y.ndim == 1 else 2, what)
+    if y.ndim > 1 or y.dtype.kind == "f":
+        if np.isinf(y := y.astype(np.float32).reshape(rows, -1)).any():
+            row = int(np.isinf(y).any(axis=1).argmax())
+            raise UsageError(f"label of {what} {row} is infinite; a target is a number, or NaN")
+        return y
+    wrong = (y < -1) | (y >= len(names)) if names else y < -1
+    if wrong.any():
+        upper = f" to {len(names) - 1}, as many as names," if names else ""
+        row = int(wrong.argmax())
+        raise UsageError(f"label of {what} {row} is {y[row]}; classes go from 0{upper} and -1 is none")
+    return y.astype(np.int32)
+
+
+def named(data: Any) -> Any:
+    """Return a graph, or a set, with names of its classes: their number must be a constant of the program."""
+    return data if data.names else dataclasses.replace(data, names=tuple(map(str, range(data.classes))))
+
+
+def is_known(y: np.ndarray) -> np.ndarray:
+    """Return of which rows the class, or any target, is known."""
+    return np.asarray(y >= 0 if y.ndim == 1 else np.isfinite(y).any(axis=1))
+
+
+def parts_of(parts: tuple[Any, ...], rows: int, y: Any, name: str, what: str = "node") -> dict[str, Any]:
+    """Return the numbers of the nodes, or of what else is divided, in each part; see `Graph.with_split`."""
+    taken = np.full(rows, -1, np.int8)
+    found: dict[str, Any] = dict.fromkeys(PARTS)
+    for number, (part, given) in enumerate(zip(PARTS, parts)):
+        if given is None:
+            continue
+        found[part] = _part(part, given, taken, number, what)
+        known = np.zeros(rows, bool) if y is None else is_known(y)
+        if len(unlabelled := found[part][~known[found[part]]]):
+            raise UsageError(f"{part} {what} {unlabelled[0]} has no label; leave it out, or give labels")
+    if found["train"] is not None and not len(found["train"]):
+        raise UsageError(f"train of {name} is empty; there must be at least one {what} to train on")
+    return found
+
+
+def numbers(what: str, values: Any) -> np.ndarray:
+    """Return values as an array; raise a `UsageError` if they are no numbers."""
+    array = plain(what, values)
+    if array.dtype.kind not in "biuf":
+        raise UsageError(f"{what} must be numbers, got {array.dtype}")
+    return array
+
+
+def check_rows(what: str, shape: tuple[int, ...], rows: int, ndim: int, each: str = "node") -> None:
+    """Raise a `UsageError` unless there is a row for each of so many nodes, or of what else has rows."""
+    if len(shape) != ndim or shape[0] != rows:
+        expected = f"({rows}, F)" if ndim == 2 else f"({rows},)"
+        raise UsageError(f"{what} have shape {shape}, expected {expected}: a row for each of {rows} {each}s")
+
+
+def _part(part: str, given: Any, taken: np.ndarray, number: int, what: str) -> np.ndarray:
+    """Return the numbers in a part, and note them as taken."""
+    nodes = np.asarray(given)
+    if nodes.dtype == bool:
+        if nodes.shape != taken.shape:
+            raise UsageError(f"mask of {part} has shape {nodes.shape}, expected {taken.shape}")
+        nodes = np.flatnonzero(nodes)
+    if nodes.ndim != 1 or (nodes.size and nodes.dtype.kind not in "iu"):
+        raise UsageError(
+            f"{part} must be whole numbers of {what}s (n,), or a mask, got {nodes.dtype} {nodes.shape}"
+        )
+    wrong = nodes[(nodes < 0) | (nodes >= len(taken))]
+    if wrong.size:
+        raise UsageError(f"{part} has {what} {wrong[0]}; {what}s are numbered 0 to {len(taken) - 1}")
+    nodes = nodes.astype(np.int32)
+    if (both := nodes[taken[nodes] >= 0]).size:
+        other = PARTS[taken[both[0]]]
+        raise UsageError(f"{what} {both[0]} is in {other} and in {part}; parts have none in common")
+    taken[nodes] = number
+    if nodes.size and (counts := np.bincount(nodes)).max() > 1:
+        raise UsageError(f"{what} {counts.argmax()} is in {part} {counts.max()} times; give each once")
+    return nodes

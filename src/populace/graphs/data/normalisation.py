@@ -1,0 +1,39 @@
+"""Weights of arcs, and self-loops, by a named normalisation."""
+
+import numpy as np
+
+from populace.core.errors import UsageError, unknown
+from populace.nn.graph.edges import Arcs
+
+NORMALISATIONS = ("none", "self-loops", "mean", "mean-self-loops", "symmetric", "symmetric-no-loops")
+
+
+def _power(sums: np.ndarray, exponent: float) -> np.ndarray:
+    """Return powers of sums, 0 where the sum is 0."""
+    return np.where(sums == 0, 0.0, np.where(sums == 0, 1.0, sums) ** exponent)
+
+
+def adds_self_loops(how: str) -> bool:
+    """Return whether a normalisation adds the self-loops that are missing."""
+    if how not in NORMALISATIONS:
+        raise unknown("normalisation", how, NORMALISATIONS)
+    return how not in ("none", "mean", "symmetric-no-loops")
+
+
+def weights(arcs: Arcs, weight: np.ndarray | None, nodes: int, how: str) -> np.ndarray | None:
+    """Return the weights (E,) of arcs by a normalisation; see `Graph.normalised`."""
+    if how in ("none", "self-loops"):
+        return weight
+    s, t = arcs.sources, arcs.targets
+    weight = np.ones(len(s)) if weight is None else weight.astype(np.float64)
+    rows, columns = (np.bincount(ends, weight, minlength=nodes) for ends in (t, s))
+    if how.startswith("mean"):
+        weight = weight * _power(rows, -1)[t]
+    else:
+        negative = (rows < 0) | (columns < 0)
+        if negative.any():
+            raise UsageError(
+                f"weights of node {negative.argmax()} sum to less than 0; '{how}' takes a root of the sum"
+            )
+        weight = weight * _power(rows, -0.5)[t] * _power(columns, -0.5)[s]
+    return weight.astype(np.float32)

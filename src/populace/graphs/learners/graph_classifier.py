@@ -1,0 +1,79 @@
+"""What is learned of whole graphs: a class, several times yes or no, or numbers."""
+
+from typing import ClassVar, Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.graphs.data.graph_set import GraphSet
+from populace.graphs.learners.graph_learner import GraphLearner
+from populace.graphs.learners.objective import Classes, Labels, Numbers, Ranked, check_yes_or_no
+
+
+class GraphClassifier(GraphLearner):
+    """Classifies graphs by the softmax of a network's outputs, trained on cross-entropy.
+
+    Folds are drawn class by class. How a step, an epoch and the protocols go is said in
+    [`GraphLearner`][populace.graphs.learners.graph_learner.GraphLearner].
+    """
+
+    score: ClassVar[str] = "accuracy"
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    def check_labels(self, data: GraphSet) -> None:
+        """Raise a `UsageError` if there are no classes."""
+        if not data.classes:
+            raise UsageError(
+                f"{data.name} has targets, not classes; GraphClassifier needs classes: for yes or no take "
+                "MultiLabelGraphClassifier, for numbers GraphRegressor"
+            )
+
+    @property
+    def objective(self) -> Classes:
+        """Cross-entropy and accuracy."""
+        return Classes(self._data.classes)
+
+
+class MultiLabelGraphClassifier(Ranked, GraphLearner):
+    """Says yes or no of several properties of graphs, by sigmoids trained on cross-entropy.
+
+    What is known of a graph is a row of 0, 1 and NaN, where NaN is in no sum. Folds are drawn at random.
+    Evaluated are ROC-AUC and average precision, each the mean over the properties of which a yes and a no
+    are in the part; `metric` says by which of them an epoch and a setting are chosen.
+    """
+
+    def check_labels(self, data: GraphSet) -> None:
+        """Raise a `UsageError` if what is known is not yes or no."""
+        check_yes_or_no(data.y, data.name, "graph")
+
+    def check_part(self, y: np.ndarray, called: str) -> None:
+        """Raise a `UsageError` where no property has both a yes and a no."""
+        Labels.check(y, called)
+
+    @property
+    def objective(self) -> Labels:
+        """Cross-entropy and rankings."""
+        return Labels(self._data.y.shape[1])
+
+
+class GraphRegressor(GraphLearner):
+    """Predicts numbers for graphs, trained on the squared error of the standardised numbers.
+
+    What is known of a graph is a row of numbers, NaN for one that is in no sum. They are standardised by mean
+    and deviation of the member's own training graphs; folds are drawn at random. Score: the root of the mean
+    squared error in the units of y, the mean over the numbers; lower is better.
+    """
+
+    score: ClassVar[str] = "rmse"
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+
+    def check_labels(self, data: GraphSet) -> None:
+        """Raise a `UsageError` if there are no numbers."""
+        if data.classes:
+            raise UsageError(f"{data.name} has classes, not targets; give it floats (G,) or (G, K)")
+
+    @property
+    def objective(self) -> Numbers:
+        """Squared error on the scale of the training graphs."""
+        return Numbers.of(jnp.asarray(self._data.y), self._part("train").astype(jnp.float32))

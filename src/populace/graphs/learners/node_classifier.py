@@ -1,0 +1,103 @@
+"""What is learned of the nodes of a graph: a class, several times yes or no, or numbers."""
+
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.core.media import Exhibit
+from populace.graphs.data.graph import Graph
+from populace.graphs.data.labels import PARTS
+from populace.graphs.learners.node_learner import NodeLearner
+from populace.graphs.learners.objective import Classes, Labels, Numbers, Ranked, check_yes_or_no
+from populace.graphs.splits.member_split import nodes_in
+from populace.supervised import plots
+
+
+class NodeClassifier(NodeLearner):
+    """Classifies nodes by the softmax of a graph network's outputs, trained on cross-entropy.
+
+    `loss = mean over training nodes of -log softmax(f(x))_y + l2 / 2 |W|^2`. How splits, the protocols and
+    early stopping go is said in [`NodeLearner`][populace.graphs.learners.node_learner.NodeLearner].
+    """
+
+    score: ClassVar[str] = "accuracy"
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    def check_labels(self, graph: Graph) -> None:
+        """Raise a `UsageError` if there are no classes, or only one."""
+        if graph.y is None or graph.y.ndim > 1:
+            raise UsageError(
+                f"{graph.name} has no classes of nodes; NodeClassifier needs y (N,), whole numbers: for "
+                "yes or no take MultiLabelNodeClassifier, for numbers NodeRegressor"
+            )
+        if graph.classes < 2:
+            raise UsageError(f"{graph.name} has only one class; a classification needs two or more")
+
+    def objective(self, part: jax.Array) -> Classes:
+        """Return cross-entropy and accuracy."""
+        del part
+        return Classes(self._graph.classes)
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return the graph as the network sees it, a node explained, and the confusion matrix."""
+        del key
+        from populace.graphs.plots import explain
+
+        return explain.exhibits(self._graph, state, self.predict(state))
+
+
+class MultiLabelNodeClassifier(Ranked, NodeLearner):
+    """Says yes or no of several properties of nodes, by sigmoids trained on cross-entropy.
+
+    What is known of a node is a row of 0, 1 and NaN, where NaN is in no sum. Evaluated are ROC-AUC and
+    average precision, each the mean over the properties of which a yes and a no are in the part; `metric`
+    says by which of them an epoch and a setting are chosen.
+    """
+
+    def check_labels(self, graph: Graph) -> None:
+        """Raise a `UsageError` if what is known is not yes or no, or nothing can be ranked."""
+        check_yes_or_no(graph.y, graph.name, "node")
+        Labels.check(graph.y, graph.name)
+        for part in PARTS[1:] if self.split == "public" else ():
+            if len(nodes := nodes_in(graph, part)):
+                Labels.check(graph.y[nodes], f"part '{part}' of {graph.name}")
+
+    def objective(self, part: jax.Array) -> Labels:
+        """Return cross-entropy and rankings."""
+        del part
+        return Labels(self._graph.y.shape[1])
+
+
+class NodeRegressor(NodeLearner):
+    """Predicts numbers for nodes, trained on the squared error of the standardised numbers.
+
+    What is known of a node is a row of numbers, NaN for one that is in no sum. They are standardised by mean
+    and deviation of the member's own training nodes. Score: the root of the mean squared error in the units
+    of y, the mean over the numbers; lower is better.
+    """
+
+    score: ClassVar[str] = "rmse"
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+
+    def check_labels(self, graph: Graph) -> None:
+        """Raise a `UsageError` if there are no numbers."""
+        if graph.y is None or graph.y.ndim != 2:
+            raise UsageError(f"{graph.name} has no targets of nodes; give it floats (N,) or (N, K)")
+
+    def objective(self, part: jax.Array) -> Numbers:
+        """Return the squared error on the scale of the training nodes."""
+        return Numbers.of(jnp.asarray(self._graph.y), (part == 1).astype(jnp.float32))
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return predictions against targets, on the test nodes, or else the validation nodes."""
+        del key
+        part, y = np.asarray(state.part.value), np.asarray(self._graph.y)
+        for number, name in ((3, "test"), (2, "validation")):
+            judged = np.flatnonzero((part == number) & np.isfinite(y).all(axis=1))
+            if len(judged):
+                said = self.predict(state)[judged]
+                return {"predictions": plots.predictions(said, y[judged], name)}
+        return {}

@@ -1,0 +1,189 @@
+"""Objectives: what outputs are trained on and judged by, for classes, for yes or no, and for numbers.
+
+Each takes outputs (n, K), what is true of as many nodes or graphs, and a weight (n,) that is 1 for those
+that count and 0 for the others.
+"""
+
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.core.learner import Learner, Mean, Metrics
+from populace.core.settings import setting
+from populace.metrics import classification, ranking
+
+RANKINGS = ("rocauc", "ap")
+
+
+class Objective(Protocol):
+    """What a network is trained on and judged by."""
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network has, K."""
+        ...
+
+    def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
+        """Return what is minimised."""
+        ...
+
+    def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return what is told of a batch in training beside the loss."""
+        ...
+
+    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return the scores of a whole part, and its loss."""
+        ...
+
+    def finish(self, outputs: jax.Array) -> jax.Array:
+        """Return what is predicted: probabilities, or numbers in the units of y."""
+        ...
+
+
+class Classes(NamedTuple):
+    """One of K classes, y (n,) int32, -1 for none: `loss = -log softmax(f)_y`; judged by accuracy."""
+
+    outputs: int
+
+    def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
+        """Return the cross-entropy, nats."""
+        return Mean(
+            jnp.sum(classification.cross_entropy(outputs, jnp.maximum(y, 0)) * weight), jnp.sum(weight)
+        )
+
+    def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return the accuracy."""
+        return {"training_accuracy": self._accuracy(outputs, y, weight)}
+
+    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return accuracy and loss."""
+        return {"accuracy": self._accuracy(outputs, y, weight), "loss": self.loss(outputs, y, weight)}
+
+    def finish(self, outputs: jax.Array) -> jax.Array:
+        """Return the probability of each class."""
+        return jax.nn.softmax(outputs)
+
+    def _accuracy(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
+        return Mean(jnp.sum(classification.correct(outputs, y) * weight), jnp.sum(weight))
+
+
+class Labels(NamedTuple):
+    """K times yes or no, y (n, K) with NaN where it is not known.
+
+    `loss = -log sigmoid(f)` for a yes and `-log sigmoid(-f)` for a no, the mean over all that are known;
+    judged by ROC-AUC and average precision, the mean over the columns with a yes and a no.
+    """
+
+    outputs: int
+
+    def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
+        """Return the cross-entropy, nats."""
+        known = _known(y, weight)
+        each = jax.nn.softplus(jnp.where(y > 0.5, -outputs, outputs))
+        return Mean(jnp.sum(jnp.where(known, each, 0.0)), jnp.sum(known))
+
+    def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return nothing: of a batch, few columns have a ranking."""
+        del outputs, y, weight
+        return {}
+
+    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return both rankings and the loss."""
+        known = _known(y, weight)
+        found = {"loss": self.loss(outputs, y, weight)}
+        for name, of in zip(RANKINGS, (ranking.roc_auc, ranking.average_precision)):
+            values, defined = of(outputs, y, known)
+            found[name] = Mean(jnp.sum(jnp.where(defined, values, 0.0)), jnp.sum(defined))
+        return found
+
+    def finish(self, outputs: jax.Array) -> jax.Array:
+        """Return the probability of each yes."""
+        return jax.nn.sigmoid(outputs)
+
+    @staticmethod
+    def check(y: np.ndarray, called: str) -> None:
+        """Raise a `UsageError` unless in (n, K) some column has a yes and a no: else nothing is ranked."""
+        if not ((y == 1).any(axis=0) & (y == 0).any(axis=0)).any():
+            raise UsageError(f"{called} has no property with a yes and a no; it cannot be ranked")
+
+
+class Numbers(NamedTuple):
+    """K numbers, y (n, K) with NaN where one is not known.
+
+    `loss = (f - (y - mean) / deviation)^2`, mean and deviation over what is trained on; judged by the root
+    of the mean squared error and the mean absolute error, in the units of y, the mean over the columns.
+    """
+
+    mean: jax.Array
+    deviation: jax.Array
+
+    @classmethod
+    def of(cls, y: jax.Array, weight: jax.Array) -> "Numbers":
+        """Return the objective whose scale is that of the rows that count."""
+        known = _known(y, weight)
+        count = jnp.maximum(jnp.sum(known, 0), 1)
+        mean = jnp.sum(jnp.where(known, y, 0.0), 0) / count
+        variance = jnp.sum(jnp.where(known, (y - mean) ** 2, 0.0), 0) / count
+        return cls(mean, jnp.where(variance > 0, jnp.sqrt(variance), 1.0))
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers."""
+        return len(self.mean)
+
+    def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
+        """Return the mean squared error of the standardised numbers."""
+        known = _known(y, weight)
+        error = jnp.where(known, outputs - (jnp.where(known, y, 0.0) - self.mean) / self.deviation, 0.0)
+        return Mean(jnp.sum(error**2), jnp.sum(known))
+
+    def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return nothing."""
+        del outputs, y, weight
+        return {}
+
+    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+        """Return root mean squared error, mean absolute error and loss."""
+        known = _known(y, weight)
+        error = jnp.where(known, self.finish(outputs) - y, 0.0)
+        count = jnp.sum(known, 0)
+        columns = jnp.sum(count > 0)
+        squared, absolute = (jnp.sum(e, 0) / jnp.maximum(count, 1) for e in (error**2, jnp.abs(error)))
+        return {
+            "rmse": Mean(jnp.sum(jnp.sqrt(squared)), columns),
+            "mae": Mean(jnp.sum(absolute), columns),
+            "loss": self.loss(outputs, y, weight),
+        }
+
+    def finish(self, outputs: jax.Array) -> jax.Array:
+        """Return outputs in the units of y."""
+        return outputs * self.deviation + self.mean
+
+
+class Ranked(Learner):
+    """What learners with the objective `Labels` share: a choice of the score."""
+
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    metric: str = setting("rocauc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
+
+    score: ClassVar[Any] = property(lambda self: self.metric, doc="The metric that counts.")
+
+
+def check_yes_or_no(y: Any, name: str, what: str) -> None:
+    """Raise a `UsageError` unless what is known of each row is 0, 1, or NaN for not known."""
+    if y is None or y.ndim != 2:
+        raise UsageError(f"{name} has no labels of yes or no; give it floats ({what}s, K): 0, 1, or NaN")
+    wrong = ~((y == 0) | (y == 1) | np.isnan(y))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise UsageError(
+            f"label {column} of {what} {row} of {name} is {y[row, column]:g}; expected 0, 1 or NaN"
+        )
+
+
+def _known(y: jax.Array, weight: jax.Array) -> jax.Array:
+    return jnp.isfinite(y) & (weight > 0)[:, None]

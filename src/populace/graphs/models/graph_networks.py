@@ -1,0 +1,203 @@
+"""Networks that say something of whole graphs, as settings: layers over nodes, and a readout."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from populace.core.outline import INPUT, Step, chained
+from populace.core.settings import Settings, setting
+from populace.graphs.data.batch import Batch
+from populace.graphs.models.node_networks import Dense, drop
+from populace.nn.graph.edges import Arcs
+from populace.nn.graph.graph_conv import GINConv, GraphConv
+from populace.nn.modules.batch_norm import BatchNorm
+from populace.nn.primitives.buffer import Buffer
+
+READOUTS = ("sum", "mean", "max", "attention")
+
+
+class GraphNetwork(eqx.Module):
+    """`y = sum_l W_l drop(readout(h_l)) + b_l` over the input and the output of every layer (Xu et al. 2019).
+
+    Attributes:
+        layers: over nodes.
+        heads: one for the input and for every layer.
+        gates: what `attention` weighs the nodes by, one for each head; empty for other readouts.
+        rate: share of a readout that is dropped in training.
+        readout: how nodes become a graph: `sum`, `mean`, `max`, or `attention`, a mean weighted by a softmax
+            over the graph's nodes of `g . h` (Li et al. 2016, arXiv:1511.05493).
+
+    """
+
+    layers: tuple[Any, ...]
+    heads: tuple[Dense, ...]
+    gates: tuple[Dense, ...]
+    rate: Buffer
+    readout: str = eqx.field(static=True)
+
+    def wiring(self) -> list[Step]:
+        """Return the layers one after the other, and beside the input and each of them its readout's head."""
+        steps: list[Step] = []
+        heard = INPUT
+        for i, head in enumerate(self.heads):
+            if self.gates:
+                steps.append((f"gates/{i}", self.gates[i], (heard,)))
+            gate = (f"gates/{i}",) if self.gates else ()
+            steps.append((f"heads/{i}", head, (heard, *gate)))
+            if i < len(self.layers):
+                steps.append((f"layers/{i}", self.layers[i], (heard,)))
+                heard = f"layers/{i}"
+        return steps
+
+    def __call__(self, batch: Batch) -> jax.Array:
+        """Return (B, outputs) as it is in use."""
+        return self._run(batch, None)[0]
+
+    def learn(self, batch: Batch, key: jax.Array) -> tuple[jax.Array, "GraphNetwork"]:
+        """Return (B, outputs) as it is in training, and the network with its running statistics moved."""
+        return self._run(batch, key)
+
+    def _run(self, batch: Batch, key: jax.Array | None) -> tuple[jax.Array, "GraphNetwork"]:
+        h, layers = batch.x, []
+        y = self._head(0, batch, h, key)
+        for i, layer in enumerate(self.layers):
+            h, layer = layer(h, batch, training=key is not None)
+            layers.append(layer)
+            y = y + self._head(i + 1, batch, h, key)
+        return y, eqx.tree_at(lambda n: n.layers, self, tuple(layers))
+
+    def _head(self, i: int, batch: Batch, h: jax.Array, key: jax.Array | None) -> jax.Array:
+        if self.readout == "attention":
+            score = self.gates[i](h)[:, 0]
+            member = batch.graph[None] == jnp.arange(len(batch.sizes))[:, None]
+            # Finite where no node is: a row of an empty place must have a gradient of zero, and no NaN.
+            share = jax.nn.softmax(jnp.where(member, score, -1e30), axis=1)
+            graphs = jnp.where(member, share, 0.0) @ h
+        else:
+            graphs = batch.readout(h, self.readout)
+        if key is not None:
+            graphs = drop(graphs, self.rate.value, jax.random.fold_in(key, i))
+        return self.heads[i](graphs)
+
+
+class GINLayer(eqx.Module):
+    """`h <- relu(norm(MLP((1 + eps) h + sum_j h_j)))`, with a normalisation inside of the MLP too."""
+
+    conv: GINConv
+    second: Dense
+    inner: BatchNorm
+    outer: BatchNorm
+
+    def __init__(self, inputs: int, outputs: int, *, key: jax.Array) -> None:
+        first, second = jax.random.split(key)
+        # Batch normalisation takes any bias off again: its gradient would be nothing but rounding.
+        self.conv = GINConv(Dense(inputs, outputs, bias=False, key=first), learn_eps=True)
+        self.second = Dense(outputs, outputs, bias=False, key=second)
+        self.inner, self.outer = BatchNorm(outputs), BatchNorm(outputs)
+
+    def wiring(self) -> list[Step]:
+        """Return the parts in the order in which they are applied, which is not that of the fields."""
+        parts = [("conv", self.conv), ("inner", self.inner), ("0", jax.nn.relu), ("second", self.second)]
+        return chained([*parts, ("outer", self.outer), ("1", jax.nn.relu)])
+
+    def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GINLayer"]:
+        """Return (P, outputs) and the layer."""
+        h = self.conv(h, batch.arcs)
+        h, inner = normalised(self.inner, h, batch.node_mask, training)
+        h = self.second(jax.nn.relu(h))
+        h, outer = normalised(self.outer, h, batch.node_mask, training)
+        layer = eqx.tree_at(lambda n: (n.inner, n.outer), self, (inner, outer))
+        return jax.nn.relu(h), layer
+
+
+class GCNLayer(eqx.Module):
+    """`h <- relu(norm(A h W))` with the symmetric normalisation of each batch, self-loops included."""
+
+    conv: GraphConv
+    norm: BatchNorm
+
+    def __init__(self, inputs: int, outputs: int, *, key: jax.Array) -> None:
+        self.conv, self.norm = GraphConv(inputs, outputs, bias=False, key=key), BatchNorm(outputs)
+
+    def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GCNLayer"]:
+        """Return (P, outputs) and the layer."""
+        scale, weight = symmetric(batch.arcs)
+        # The self-loop of a node is its own features over its degree: no arc has to be added.
+        linear = h @ self.conv.weight
+        around = eqx.tree_at(lambda c: c.weight, self.conv, jnp.eye(linear.shape[1]))(
+            linear, batch.arcs, weight
+        )
+        h, norm = normalised(self.norm, around + linear * scale[:, None] ** 2, batch.node_mask, training)
+        return jax.nn.relu(h), eqx.tree_at(lambda n: n.norm, self, norm)
+
+
+def symmetric(arcs: Arcs) -> tuple[jax.Array, jax.Array]:
+    """Return `1 / sqrt(d_i)` of each node and what each arc weighs, d being degrees with self-loops."""
+    degree = jnp.diff(jnp.asarray(arcs.rows.offsets)) + 1
+    scale = degree.astype(jnp.float32) ** -0.5
+    return scale, scale[arcs.sources] * scale[arcs.targets]
+
+
+def normalised(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -> tuple[jax.Array, BatchNorm]:
+    """Return batch normalisation over the nodes (P, F) that are no padding, and the module moved."""
+    if not training:
+        return norm(x), norm
+    real = mask.astype(x.dtype)[:, None]
+    count = jnp.maximum(real.sum(), 1.0)
+    mean = jnp.sum(x * real, 0) / count
+    variance = jnp.sum((x - mean) ** 2 * real, 0) / count
+    y = (x - mean) / jnp.sqrt(variance + norm.eps) * norm.scale + norm.shift
+    moved = tuple(
+        Buffer(old.value + norm.rate * (jax.lax.stop_gradient(new) - old.value))
+        for old, new in ((norm.mean, mean), (norm.variance, variance))
+    )
+    return y, eqx.tree_at(lambda n: (n.mean, n.variance), norm, moved)
+
+
+class GraphPlan(Settings):
+    """A plan of a network over whole graphs."""
+
+    layers: int = setting(4, low=1, help="layers over nodes")
+    hidden: int = setting(32, low=1, help="features of a node in each of them")
+    readout: str = setting("sum", choices=READOUTS, help="how nodes become a graph")
+    dropout: float = setting(0.5, low=0, high=0.99, help="share of a readout dropped in training")
+
+    def build(self, inputs: int, outputs: int, *, key: jax.Array) -> GraphNetwork:
+        """Return a network from batches with nodes of (inputs,) to (B, outputs)."""
+        keys = jax.random.split(key, 3)
+        sizes = [inputs, *[self.hidden] * self.layers]
+        layers = [
+            self.layer(a, self.hidden, jax.random.fold_in(keys[0], i)) for i, a in enumerate(sizes[:-1])
+        ]
+        heads = [Dense(a, outputs, key=jax.random.fold_in(keys[1], i)) for i, a in enumerate(sizes)]
+        gates = [Dense(a, 1, key=jax.random.fold_in(keys[2], i)) for i, a in enumerate(sizes)]
+        rate = Buffer(jnp.asarray(self.dropout, jnp.float32))
+        gated = tuple(gates) if self.readout == "attention" else ()
+        return GraphNetwork(tuple(layers), tuple(heads), gated, rate, self.readout)
+
+    @abstractmethod
+    def layer(self, inputs: int, outputs: int, key: jax.Array) -> Any:
+        """Return one layer."""
+
+
+class GraphGIN(GraphPlan):
+    """Graph isomorphism network (Xu et al. 2019)."""
+
+    kind: ClassVar[str] = "gin"
+
+    def layer(self, inputs: int, outputs: int, key: jax.Array) -> GINLayer:
+        """Return one layer."""
+        return GINLayer(inputs, outputs, key=key)
+
+
+class GraphGCN(GraphPlan):
+    """Graph convolutional network with the same readouts (Kipf and Welling 2017)."""
+
+    kind: ClassVar[str] = "gcn"
+
+    def layer(self, inputs: int, outputs: int, key: jax.Array) -> GCNLayer:
+        """Return one layer."""
+        return GCNLayer(inputs, outputs, key=key)

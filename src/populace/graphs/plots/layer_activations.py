@@ -1,0 +1,74 @@
+"""What the first layer of a network does to the nodes of a graph, in the steps that it really takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from populace.graphs.data.graph import Graph
+from populace.graphs.models.node_networks import Predict
+from populace.nn.graph.graph_attention import GATConv, GATv2Conv
+from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, dense
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Three values of each node: before the layer, on the way, and the first of its outputs.
+
+    Args:
+        titles: what each of the three is.
+        values: (N,) each.
+        alike: whether the second and the third are the same quantity, for one scale of colours.
+
+    """
+
+    titles: tuple[str, str, str]
+    values: tuple[np.ndarray, np.ndarray, np.ndarray]
+    alike: bool = True
+
+
+def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
+    """Return the steps of a network's first layer, or None where it does not listen to other nodes.
+
+    Args:
+        graph: normalised as the network asks.
+        network: a `NodeNetwork`.
+        x: the features, as the network takes them.
+
+    """
+    layer = network.layers[0]
+    if isinstance(layer, GINConv):
+        return _gathered(graph, layer, x)
+    if isinstance(layer, GATConv | GATv2Conv):
+        wide = x @ (layer.weight if isinstance(layer, GATConv) else layer.from_weight)
+        # The first output is that of the first head, or the mean over heads of the first of each.
+        middle = wide[:, 0]
+        if layer.join == "mean":
+            middle = wide[:, :: len(layer.bias)].mean(1)
+        output = layer(x, graph.arcs)
+        title, last = "after the linear step", "after attention: the layer's output"
+    elif isinstance(layer, GraphConv | SAGEConv | Predict):
+        output = layer(x, graph.arcs, graph.weight)
+        if isinstance(layer, GraphConv):
+            middle = (x @ layer.weight)[:, 0]
+            title, last = "after the linear step", "after aggregation: the layer's output"
+        elif isinstance(layer, SAGEConv):
+            middle = (x @ layer.own)[:, 0]
+            title, last = "the node's own part", "with its neighbours' part: the layer's output"
+        else:
+            middle = layer.dense(x)[:, 0]
+            title, last = "after the linear step", "after spreading: the layer's output"
+    else:
+        return None
+    degree = np.diff(graph.arcs.rows.offsets)
+    return Steps(("arcs into the node", title, last), (degree, np.asarray(middle), np.asarray(output[:, 0])))
+
+
+def _gathered(graph: Graph, layer: GINConv, x: Any) -> Steps:
+    """Return the steps of a layer that aggregates first: of the feature that the nodes have most of."""
+    features = np.asarray(dense(x))
+    feature = int(np.abs(features).sum(0).argmax())
+    gathered = np.asarray(layer.gather(x, graph.arcs, graph.weight))[:, feature]
+    output = np.asarray(layer(x, graph.arcs, graph.weight))[:, 0]
+    titles = f"feature {feature}", f"feature {feature} after aggregation", "after the MLP: the layer's output"
+    return Steps(titles, (features[:, feature], gathered, output), alike=False)

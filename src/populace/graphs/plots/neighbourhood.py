@@ -1,0 +1,61 @@
+"""Which nodes of a large graph are drawn: those nearest to one."""
+
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.graphs.data.graph import Graph
+from populace.nn.graph.edges import Arcs
+
+
+def sample(graph: Graph, around: int | None, most: int) -> tuple[np.ndarray, str]:
+    """Return the nodes to draw, and what to say of those that are not."""
+    if around is None and graph.nodes <= most:
+        return np.arange(graph.nodes), ""
+    degrees = np.bincount(graph.arcs.sources, minlength=graph.nodes) + np.diff(graph.arcs.rows.offsets)
+    node = int(degrees.argmax()) if around is None else checked_node(graph, around)
+    chosen, _ = ego(graph, node, graph.nodes, most, None)
+    return chosen, f"Drawn are {len(chosen)} of its {graph.nodes:,} nodes, those nearest to node {node}"
+
+
+def ego(
+    graph: Graph, node: int, hops: int, most: int, importance: np.ndarray | None
+) -> tuple[np.ndarray, int]:
+    """Return up to so many nodes that are so few arcs away, and how many more there are.
+
+    With importance they are those that reach the node along arcs, else direction does not matter.
+    """
+    distance = np.full(graph.nodes, -1)
+    rank = np.zeros(graph.nodes)
+    distance[node] = 0
+    sources, targets = graph.arcs.sources, graph.arcs.targets
+    for hop in range(1, hops + 1):
+        inward = (distance[targets] == hop - 1) & (distance[sources] < 0)
+        outward = (distance[sources] == hop - 1) & (distance[targets] < 0)
+        if importance is not None:
+            np.maximum.at(rank, sources[inward], importance[inward])
+            outward[:] = False
+        found = np.union1d(sources[inward], targets[outward])
+        if not len(found):
+            break
+        distance[found] = hop
+        if importance is None and (distance >= 0).sum() >= most:
+            break
+    there = np.flatnonzero(distance >= 0)
+    order = there[np.lexsort((there, -rank[there], distance[there]))]
+    return np.sort(order[:most]), len(order) - min(len(order), most)
+
+
+def within(arcs: Arcs, chosen: np.ndarray) -> tuple[Arcs, np.ndarray]:
+    """Return the arcs between chosen nodes, numbered anew, and which of all arcs they are."""
+    number = np.full(arcs.size[0], -1, np.int32)
+    number[chosen] = np.arange(len(chosen))
+    kept = np.flatnonzero((number[arcs.sources] >= 0) & (number[arcs.targets] >= 0))
+    part, order = Arcs.of(number[arcs.sources[kept]], number[arcs.targets[kept]], (len(chosen), len(chosen)))
+    return part, kept[order]
+
+
+def checked_node(graph: Graph, node: int) -> int:
+    """Return the number of a node; raise a `UsageError` if there is none of that number."""
+    if not 0 <= node < graph.nodes:
+        raise UsageError(f"there is no node {node}; nodes are numbered 0 to {graph.nodes - 1}")
+    return int(node)

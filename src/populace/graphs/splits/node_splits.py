@@ -1,0 +1,105 @@
+"""Splits of the nodes of a graph: which are trained on, chosen by, and judged by."""
+
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.data.splits import first_of_each_class
+from populace.graphs.data.graph import Graph
+from populace.graphs.data.labels import is_known
+
+
+def public(graph: Graph, train: int, test: Any, validation: int = 500) -> Graph:
+    """Return the graph split as the Planetoid sets are published.
+
+    The first `train` nodes are trained on, the next `validation` chosen by, and `test` are listed. Of the
+    sets themselves [`planetoid`][populace.graphs.planetoid] returns them split like this.
+
+    Raises:
+        UsageError: there are not so many nodes before the test nodes.
+
+    Source: Z. Yang, W. W. Cohen, R. Salakhutdinov (2016), Revisiting Semi-Supervised Learning with Graph
+    Embeddings, arXiv:1603.08861.
+
+    """
+    test = np.asarray(test)
+    free = int(test.min()) if test.size else graph.nodes
+    if train + validation > free:
+        raise UsageError(
+            f"{graph.name} has {free} nodes before its first test node, fewer than {train} to train on and "
+            f"{validation} to choose by; ask for fewer"
+        )
+    return graph.with_split(np.arange(train), np.arange(train, train + validation), test)
+
+
+def random_split(
+    graph: Graph, train: int = 140, validation: int = 500, test: int | None = 1000, seed: int = 0
+) -> Graph:
+    """Return the graph with parts drawn at random from the nodes whose label is known.
+
+    Args:
+        graph: with labels.
+        train: how many to train on.
+        validation: how many to choose by.
+        test: how many to judge by; None takes all that are left.
+        seed: of the drawing; the same seed draws the same nodes on every machine.
+
+    Raises:
+        UsageError: the graph has no labels, or fewer labelled nodes than that.
+
+    """
+    nodes = np.random.default_rng(seed).permutation(_labelled(graph))
+    return _divided(graph, nodes[:train], nodes[train:], train, validation, test)
+
+
+def per_class_split(
+    graph: Graph, per_class: int = 20, validation: int = 500, test: int | None = 1000, seed: int = 0
+) -> Graph:
+    """Return the graph with the same number of training nodes of every class; the rest as `random_split`.
+
+    Raises:
+        UsageError: the graph has no classes, or one with fewer nodes than that, or too few are left.
+
+    Source: O. Shchur, M. Mumme, A. Bojchevski, S. Günnemann (2018), Pitfalls of Graph Neural Network
+    Evaluation, arXiv:1811.05868.
+
+    """
+    nodes = np.random.default_rng(seed).permutation(_labelled(graph))
+    if not graph.classes:
+        raise UsageError(f"{graph.name} has targets, not classes; use random_split")
+    labels = graph.y[nodes]
+    counts = np.bincount(labels, minlength=graph.classes)
+    if counts.min() < per_class:
+        few = int(counts.argmin())
+        called = f" ({graph.names[few]})" if graph.names else ""
+        raise UsageError(
+            f"class {few}{called} of {graph.name} has {counts[few]} nodes, fewer than {per_class}"
+        )
+    chosen = first_of_each_class(labels, np.full(graph.classes, per_class))
+    return _divided(graph, nodes[chosen], nodes[~chosen], per_class * graph.classes, validation, test)
+
+
+def _labelled(graph: Graph) -> np.ndarray:
+    """Return the nodes whose label is known."""
+    if graph.y is None:
+        raise UsageError(f"{graph.name} has no labels to split by; give it some with with_labels")
+    return np.flatnonzero(is_known(graph.y)).astype(np.int32)
+
+
+def _divided(
+    graph: Graph, chosen: np.ndarray, rest: np.ndarray, train: int, validation: int, test: int | None
+) -> Graph:
+    """Return the graph with the chosen nodes to train on and the others from the rest."""
+    for part, count in (("train", train), ("validation", validation), ("test", test or 0)):
+        if count < 0:
+            raise UsageError(f"{part} must be a number of nodes, got {count}")
+    needed = train + validation + (test or 0)
+    if needed > (there := len(chosen) + len(rest)):
+        raise UsageError(
+            f"{graph.name} has {there} labelled nodes, fewer than "
+            f"{train} + {validation} + {test or 0} = {needed}; ask for fewer"
+        )
+    held = rest[:validation]
+    judged = rest[validation:] if test is None else rest[validation : validation + test]
+    return graph.with_split(np.sort(chosen), np.sort(held), np.sort(judged))

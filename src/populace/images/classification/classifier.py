@@ -1,0 +1,121 @@
+"""ImageClassifier: a classifier of a data set that is known by its name, with augmentation."""
+
+import dataclasses
+from functools import lru_cache
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.media import Exhibit, Picture
+from populace.core.settings import setting
+from populace.images.classification.networks import CNN
+from populace.images.datasets.cifar import cifar
+from populace.images.datasets.registry import digits, mnist
+from populace.nn.modules.sequential import Stack
+from populace.supervised.classifier import Classifier
+from populace.supervised.data import Data
+from populace.supervised.networks import Network
+
+_WATCHED = 64  # pictures that TensorBoard's histograms of activations are of
+_FILTERS = ("sobel", "shift", "gaussian", "sharpen")
+DATASETS = {"digits": digits, "mnist": mnist, "cifar": cifar}
+
+
+class ImageClassifier(Classifier):
+    """Classifies pictures of a data set, trained on cross-entropy; see `Classifier`.
+
+    A share `validation` of the training pictures is held out, drawn class by class with seed
+    `split_seed`; members are compared on it, and judged at the end on the data set's own test
+    pictures. Training pictures may be shifted and mirrored at random.
+    """
+
+    dataset: str = setting("digits", choices=tuple(DATASETS), help="data set; docs/data.md says where from")
+    validation: float = setting(
+        0.1, low=0, high=0.9, static=True, help="share of the training pictures to choose by"
+    )
+    split_seed: int = setting(0, low=0, help="seed that draws the validation pictures")
+    shift: int = setting(0, low=0, help="training pictures move by up to so many pixels each way")
+    mirror: bool = setting(False, help="half of the training pictures are mirrored, left to right")
+    network: Network = setting(CNN(), help="the network, where no `plan` is given in Python")
+
+    def ready(self) -> Self:
+        """Return the learner with its data set, loaded once for all members."""
+        if self.data is not None:
+            return self
+        return dataclasses.replace(self, data=_load(self.dataset, self.validation, self.split_seed))
+
+    def check(self) -> None:
+        """Raise a `UsageError` where network and data do not fit together, once the data is there."""
+        if self.data is not None:
+            super().check()
+
+    def augment(self, x: jax.Array, key: jax.Array) -> jax.Array:
+        """Return pictures (N, H, W, C), each mirrored and shifted at random; what moves in is zero."""
+        mirror_key, shift_key = jax.random.split(key)
+        if self.mirror:
+            turned = jax.random.bernoulli(mirror_key, 0.5, (x.shape[0], 1, 1, 1))
+            x = jnp.where(turned, x[:, :, ::-1], x)
+        if self.shift:
+            by = jax.random.randint(shift_key, (2, x.shape[0]), -self.shift, self.shift + 1)
+            x = _shifted(x, by[0], self.shift, axis=1)
+            x = _shifted(x, by[1], self.shift, axis=2)
+        return x
+
+    def logs(self, state: Any, key: jax.Array) -> dict[str, Picture | np.ndarray]:
+        """Return activations of every layer on some validation pictures, and what is said of those."""
+        del key
+        from populace.images.classification.gallery import samples
+
+        pictures, labels = (a[:_WATCHED] for a in self._data.examples("validation"))
+        probabilities = np.asarray(self.probabilities(state, pictures))
+        shown: dict[str, Picture | np.ndarray] = {
+            "predictions": samples(pictures, labels, probabilities, self._data.names)
+        }
+        if isinstance(state, Stack):
+            found = jax.vmap(state.activations)(self._data.inputs(jnp.asarray(self._data.keep(pictures))))
+            shown |= {f"activations/{name}": np.asarray(value) for name, value in found.items()}
+        return shown
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return confusion matrix, calibration, the pictures it was surest about and wrong, and filters."""
+        from populace.images.classification.gallery import mistakes
+        from populace.images.filters import filter
+
+        pictures, labels = self._data.examples("test")
+        probabilities = np.asarray(self.probabilities(state, pictures))
+        return {
+            **super().exhibit(state, key),
+            "mistakes": mistakes(pictures, labels, probabilities, self._data.names),
+            "filters": Picture(
+                filter.show(pictures[0], _FILTERS),
+                f"What a convolution can do: a {self._data.called('test')} picture before and after kernels "
+                "that are known.",
+            ),
+        }
+
+
+def _shifted(x: jax.Array, by: jax.Array, most: int, axis: int) -> jax.Array:
+    """Shift each picture along an axis: a sum over the few possible shifts, since gathers are slow."""
+    width = [(0, 0)] * x.ndim
+    width[axis] = (most, most)
+    padded, out = jnp.pad(x, width), jnp.zeros_like(x)
+    for shift in range(-most, most + 1):
+        moved = jax.lax.slice_in_dim(padded, most - shift, most - shift + x.shape[axis], axis=axis)
+        out += moved * (by == shift).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    return out
+
+
+@lru_cache(maxsize=8)
+def _load(dataset: str, validation: float, seed: int) -> Data:
+    images = DATASETS[dataset]()
+    return Data.of_classes(
+        images.train_images,
+        images.train_labels,
+        test=(images.test_images, images.test_labels),
+        validation=validation,
+        standardise="channel",
+        names=images.classes,
+        seed=seed,
+    )

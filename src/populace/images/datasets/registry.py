@@ -1,0 +1,135 @@
+"""The data sets of pictures: digits inside scikit-learn, MNIST, CIFAR-10.
+
+`digits()` needs nothing. `mnist()` and `cifar()` are found on disk or downloaded once: docs/data.md.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from populace.data.download import Remote, damaged, fetch
+from populace.images.datasets import idx
+from populace.images.datasets.cifar import cifar
+from populace.images.datasets.labelled import Images, wrong_label
+
+__all__ = ["cifar", "digits", "mnist"]
+
+_DIGITS = tuple("0123456789")
+_DIGITS_TRAIN = 1437  # four fifths of 1,797
+
+
+@cache
+def digits() -> Images:
+    """Return the 1,797 handwritten digits of 8 x 8 grey values that scikit-learn carries inside.
+
+    The first 1,437 are for training, the last 360 for test, in the order of the file: neighbours look
+    as if written by the same hand, and shuffling first would put that hand into both. The values 0
+    to 16 are spread over 0 to 255.
+
+    Source: E. Alpaydin, C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI.
+    """
+    values, labels = _digits_table()
+    images = np.rint(values.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
+    labels = labels.astype(np.int32)
+    cut = _DIGITS_TRAIN
+    return Images("digits", images[:cut], labels[:cut], images[cut:], labels[cut:], _DIGITS)
+
+
+def _digits_table() -> tuple[np.ndarray, np.ndarray]:
+    """Return values (1797, 64) and labels, from the file itself: scikit-learn takes seconds to import."""
+    package = find_spec("sklearn")
+    if package and package.origin:
+        path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+        if path.is_file():
+            table = np.loadtxt(path, np.uint8, delimiter=",")
+            return table[:, :-1], table[:, -1]
+    from sklearn.datasets import load_digits  # the same, wherever it keeps the file
+
+    values, labels = load_digits(return_X_y=True)
+    return np.asarray(values), np.asarray(labels)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file of MNIST: its shape, and the md5 of it as downloaded (packed) and of what is inside."""
+
+    name: str
+    shape: tuple[int, ...]
+    packed: str
+    content: str
+
+
+_MNIST = (
+    _Part(
+        "train-images-idx3-ubyte", (60000, 28, 28),
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb",
+    ),
+    _Part(
+        "train-labels-idx1-ubyte", (60000,),
+        "d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624",
+    ),
+    _Part(
+        "t10k-images-idx3-ubyte", (10000, 28, 28),
+        "9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea",
+    ),
+    _Part(
+        "t10k-labels-idx1-ubyte", (10000,),
+        "ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637",
+    ),
+)  # fmt: skip
+_MNIST_MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+
+
+def mnist() -> Images:
+    """Return MNIST: 60,000 and 10,000 handwritten digits of 28 x 28 grey values.
+
+    The four idx files, packed (`.gz`) or plain, lie in `$POPULACE_DATA/mnist`, in `$POPULACE_DATA`, or
+    in the cache; what is missing is downloaded.
+
+    Raises:
+        RunError: a file is missing and cannot be downloaded, or is damaged, or is not MNIST's.
+
+    Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner (1998), Gradient-based learning applied to
+    document recognition.
+
+    """
+    remotes = [
+        Remote(
+            f"{part.name}.gz",
+            tuple(f"{mirror}{part.name}.gz" for mirror in _MNIST_MIRRORS),
+            f"md5:{part.packed}",
+            aliases=(part.name, part.name.replace("-idx", ".idx")),
+        )
+        for part in _MNIST
+    ]
+    return _read_mnist(fetch("mnist", remotes))
+
+
+@cache
+def _read_mnist(paths: tuple[Path, ...]) -> Images:
+    train_images, train_labels, test_images, test_labels = map(_read_part, _MNIST, paths)
+    return Images(
+        "mnist",
+        train_images[..., None], train_labels.astype(np.int32),
+        test_images[..., None], test_labels.astype(np.int32),
+        _DIGITS,
+    )  # fmt: skip
+
+
+def _read_part(part: _Part, path: Path) -> np.ndarray:
+    """Read one file, and make sure that it is the one: other data sets use the same four names."""
+    values = idx.read(path, part.shape)
+    if values.ndim == 1 and (wrong := wrong_label(values, len(_DIGITS))):
+        raise damaged(path, f"is damaged: {wrong}")
+    digest = hashlib.md5(idx.header(part.shape), usedforsecurity=False)
+    digest.update(values.data)
+    if (found := digest.hexdigest()) != part.content:
+        raise damaged(path, f"is not MNIST's: unpacked it has md5 {found}, expected {part.content}")
+    return values

@@ -1,0 +1,58 @@
+"""Metrics of predicted classes: cross-entropy, accuracy, top-k, confusion matrix, calibration.
+
+Everything here takes whole arrays, N examples in front, and weights that count or leave out an
+example. Sums come apart from their quotients, so that a large set can be gone through in batches.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array | np.ndarray
+BINS = 15
+
+
+def cross_entropy(logits: Array, labels: Array, smoothing: Array | float = 0.0) -> jax.Array:
+    """Return per example `-sum_c q_c log softmax(logits)_c`, shape (N,), in nats.
+
+    q is one at the label, softened: `(1 - smoothing) onehot + smoothing / C` (Szegedy et al. 2016).
+    """
+    log_probabilities = jax.nn.log_softmax(logits)
+    # A product with one-hot labels, not a gather: its gradient would be a scatter, slow on CPU.
+    target = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    target = (1 - smoothing) * target + smoothing / logits.shape[-1]
+    return -jnp.sum(target * log_probabilities, axis=-1)
+
+
+def correct(logits: Array, labels: Array) -> jax.Array:
+    """Return per example whether the label has the highest logit, as 0 or 1."""
+    return (jnp.argmax(logits, -1) == labels).astype(jnp.float32)
+
+
+def in_top(logits: Array, labels: Array, k: int) -> jax.Array:
+    """Return per example whether fewer than k classes have a higher logit than the label."""
+    own = jnp.sum(logits * jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype), -1, keepdims=True)
+    return (jnp.sum(logits > own, axis=-1) < k).astype(jnp.float32)
+
+
+def confusion_matrix(predicted: Array, labels: Array, classes: int) -> jax.Array:
+    """Return counts (classes, classes): row is the true class, column the predicted one."""
+    true, said = (jax.nn.one_hot(x, classes) for x in (labels, predicted))
+    return jnp.round(true.T @ said).astype(jnp.int32)
+
+
+def calibration_sums(logits: Array, labels: Array, weight: Array) -> jax.Array:
+    """Return (BINS, 3): per bin of confidence the weight, the summed confidence, the summed hits."""
+    confidence = jnp.max(jax.nn.softmax(logits), axis=-1)
+    which = jnp.clip((confidence * BINS).astype(jnp.int32), 0, BINS - 1)
+    member = jax.nn.one_hot(which, BINS) * weight[:, None]
+    columns = jnp.stack([jnp.ones_like(confidence), confidence, correct(logits, labels)], -1)
+    return member.T @ columns
+
+
+def calibration_error(sums: Array) -> jax.Array:
+    """Return the expected calibration error `sum_b n_b / N |hits_b / n_b - confidence_b / n_b|`.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks"; 15 bins of equal width.
+    """
+    return jnp.sum(jnp.abs(sums[:, 2] - sums[:, 1])) / jnp.sum(sums[:, 0])

@@ -1,0 +1,20 @@
+"""Metrics of predicted numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array | np.ndarray
+
+
+def r2(squared_error: Array, targets: Array) -> jax.Array:
+    """Return `1 - sum (y - f)^2 / sum (y - mean y)^2`, averaged over the outputs (the last axis).
+
+    Args:
+        squared_error: summed over examples, shape (K,).
+        targets: shape (N, K); an output that is constant gives 0 as R2: there is nothing to explain.
+
+    """
+    spread = jnp.sum((targets - jnp.mean(targets, 0)) ** 2, axis=0)
+    known = 1 - squared_error / jnp.where(spread > 0, spread, 1.0)
+    return jnp.mean(jnp.where(spread > 0, known, 0.0))

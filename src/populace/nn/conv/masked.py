@@ -1,0 +1,133 @@
+"""Masked convolution: every output sees only what comes before it in raster order, colour by colour.
+
+Van den Oord et al. 2016, "Pixel recurrent neural networks" (PixelCNN).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from populace.core.errors import UsageError, unknown
+from populace.nn.conv.convolution import convolve
+from populace.nn.conv.lowering import check_lowering
+from populace.nn.conv.window import Window, check_channels
+
+MASKS = ("A", "B")
+
+
+class MaskedConv(eqx.Module):
+    """Convolution whose output at a position depends only on positions before it, in raster order.
+
+    `y[i, o] = bias[o] + sum_k sum_c x[i + k, c] weight[k, c, o] mask[k, c, o]`, k counted from the middle of
+    the kernel. The mask is 1 where k comes before the middle. In the middle it is 1 where the colour of c
+    comes before that of o (mask A, for the first layer, which must not see what it predicts), or is the
+    same (mask B, for all others). Channels are in equal blocks of neighbours, one per colour, red first.
+
+    Rows behind the middle would be masked altogether and are left out: the weight has only
+    `kernel_size // 2 + 1` of them. Outputs lie as inputs, (*spatial, out_channels). Cost `O(places * K / 2 *
+    Cin * Cout)`.
+
+    Weight and bias start uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, `fan_in` the inputs that an output
+    sees on average.
+
+    Args:
+        spatial: number of spatial axes.
+        in_channels: Cin, a multiple of `colours`.
+        out_channels: Cout, a multiple of `colours`.
+        kernel_size: taps, odd, for all axes or one number each.
+        mask: `"A"` or `"B"`.
+        colours: parts of a pixel that are predicted one after the other: 3 for RGB, 1 for grey.
+        lowering: as in [`convolve`][populace.nn.convolve].
+        key: randomness of the start.
+
+    Raises:
+        UsageError: an even kernel, an unknown mask, channels not divisible by `colours`, or an input that is
+            not (*spatial, Cin).
+
+    References:
+        Van den Oord et al. 2016, "Pixel recurrent neural networks", section 3.4.
+
+    """
+
+    weight: jax.Array
+    bias: jax.Array
+    kernel_size: tuple[int, ...] = eqx.field(static=True)
+    mask: str = eqx.field(static=True)
+    colours: int = eqx.field(static=True)
+    lowering: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        spatial: int,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int],
+        mask: str,
+        colours: int = 1,
+        lowering: str = "auto",
+        *,
+        key: jax.Array,
+    ) -> None:
+        name = type(self).__name__
+        check_channels(name, in_channels, out_channels, 1)
+        if mask not in MASKS:
+            raise unknown("mask", mask, MASKS, where=f" of {name}")
+        if colours < 1 or in_channels % colours or out_channels % colours:
+            raise UsageError(
+                f"{name}: {in_channels} input and {out_channels} output channels are not divisible by "
+                f"{colours} colours"
+            )
+        self.kernel_size = Window.of(name, spatial, kernel_size).size
+        if not all(k % 2 for k in self.kernel_size):
+            raise UsageError(f"{name}: kernel size must be odd, to have a middle, got {self.kernel_size}")
+        self.mask, self.colours = mask, colours
+        self.lowering = check_lowering(name, lowering)
+        first, *others = self.kernel_size
+        shape = (first // 2 + 1, *others, in_channels, out_channels)
+        seen = visible(shape, mask, colours)
+        bound = 1 / math.sqrt(max(1.0, seen.sum() / out_channels))
+        weight_key, bias_key = jax.random.split(key)
+        self.weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
+        self.bias = jax.random.uniform(bias_key, (out_channels,), minval=-bound, maxval=bound)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (*spatial, Cin) to (*spatial, Cout)."""
+        first, *others = (k // 2 for k in self.kernel_size)
+        return convolve(
+            x,
+            self.weight * visible(self.weight.shape, self.mask, self.colours),
+            self.bias,
+            padding=[(first, 0), *((k, k) for k in others)],
+            lowering=self.lowering,
+            layer=type(self).__name__,
+        )
+
+
+class MaskedConv1d(MaskedConv):
+    """[`MaskedConv`][populace.nn.MaskedConv] over (length, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(1, *arguments, **options)
+
+
+class MaskedConv2d(MaskedConv):
+    """[`MaskedConv`][populace.nn.MaskedConv] over (height, width, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(2, *arguments, **options)
+
+
+def visible(shape: tuple[int, ...], mask: str, colours: int) -> np.ndarray:
+    """Return the mask of a weight (*kernel, Cin, Cout) that has no rows behind its middle."""
+    *kernel, inputs, outputs = shape
+    middle = (kernel[0] - 1, *(k // 2 for k in kernel[1:]))
+    before = np.arange(math.prod(kernel)) < np.ravel_multi_index(middle, kernel)
+    seen = np.broadcast_to(before.reshape(*kernel, 1, 1), shape).astype(np.float32)
+    source = np.arange(inputs)[:, None] * colours // inputs
+    target = np.arange(outputs) * colours // outputs
+    seen[middle] = source < target if mask == "A" else source <= target
+    return seen

@@ -1,0 +1,204 @@
+"""Pooling: each place of a window keeps the largest or the mean of what it sees, channel by channel.
+
+The window is taken apart axis by axis, since the largest of a box is the largest of the largest of its rows,
+and along an axis into shifted slices, one per tap. XLA's own `reduce_window` is not used: its gradient is
+slow on CPU, and slower still inside a loop.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from populace.core.errors import UsageError
+from populace.nn.conv.shifts import picks
+from populace.nn.conv.window import Padding, Window, check_input
+
+Size = int | Sequence[int]
+
+
+def max_pool(x: jax.Array, size: Size, stride: Size | None = None, padding: Padding = "valid") -> jax.Array:
+    """Return the largest entry of every window: `y[i, c] = max_k x[i * stride + k, c]`.
+
+    Padding never wins. Where entries tie, one of them has the gradient: the first, rows before columns.
+
+    Args:
+        x: (*spatial, C), one example.
+        size: of the window, for all axes or one number each.
+        stride: step between windows; by default `size`, so that they tile.
+        padding: as in [`convolve`][populace.nn.convolve], below `size` on every side.
+
+    Returns:
+        (*places, C), with `floor((n + before + after - size) / stride) + 1` places along an axis of n
+        entries. Cost `O(n * sum(size) * C)`, n the entries of x.
+
+    Raises:
+        UsageError: shapes, numbers or names that do not fit.
+
+    """
+    return _largest_of(x, _window("max_pool", x.ndim - 1, size, stride, padding))
+
+
+def average_pool(
+    x: jax.Array, size: Size, stride: Size | None = None, padding: Padding = "valid"
+) -> jax.Array:
+    """Return the mean of every window: `y[i, c] = mean_k x[i * stride + k, c]`.
+
+    The mean is over the entries that a window really sees: padding is not counted. Arguments, shapes,
+    cost and errors are those of [`max_pool`][populace.nn.max_pool].
+    """
+    return _mean_of(x, _window("average_pool", x.ndim - 1, size, stride, padding))
+
+
+def global_max_pool(x: jax.Array) -> jax.Array:
+    """Return the largest entry of every channel: (*spatial, C) to (C,)."""
+    check_input("global_max_pool", x.shape, max(1, x.ndim - 1))
+    return jnp.max(x, axis=range(x.ndim - 1))
+
+
+def global_average_pool(x: jax.Array) -> jax.Array:
+    """Return the mean of every channel: (*spatial, C) to (C,)."""
+    check_input("global_average_pool", x.shape, max(1, x.ndim - 1))
+    return jnp.mean(x, axis=range(x.ndim - 1))
+
+
+class MaxPool(eqx.Module):
+    """[`max_pool`][populace.nn.max_pool] as a layer over `spatial` axes.
+
+    Args:
+        spatial: number of spatial axes.
+        size: of the window, for all axes or one number each.
+        stride: step between windows; by default `size`.
+        padding: as in [`convolve`][populace.nn.convolve], below `size` on every side.
+
+    Raises:
+        UsageError: numbers that do not fit together, or an input that is not (*spatial, C).
+
+    """
+
+    window: Window = eqx.field(static=True)
+
+    def __init__(
+        self, spatial: int, size: Size, stride: Size | None = None, padding: Padding = "valid"
+    ) -> None:
+        self.window = _window(type(self).__name__, spatial, size, stride, padding)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (*spatial, C) to (*places, C)."""
+        return _largest_of(x, self.window)
+
+
+class MaxPool1d(MaxPool):
+    """[`MaxPool`][populace.nn.conv.pooling.MaxPool] over (length, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(1, *arguments, **options)
+
+
+class MaxPool2d(MaxPool):
+    """[`MaxPool`][populace.nn.conv.pooling.MaxPool] over (height, width, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(2, *arguments, **options)
+
+
+class MaxPool3d(MaxPool):
+    """[`MaxPool`][populace.nn.conv.pooling.MaxPool] over (depth, height, width, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(3, *arguments, **options)
+
+
+class AveragePool(eqx.Module):
+    """[`average_pool`][populace.nn.average_pool] as a layer over `spatial` axes.
+
+    Arguments and errors are those of [`MaxPool`][populace.nn.conv.pooling.MaxPool].
+    """
+
+    window: Window = eqx.field(static=True)
+
+    def __init__(
+        self, spatial: int, size: Size, stride: Size | None = None, padding: Padding = "valid"
+    ) -> None:
+        self.window = _window(type(self).__name__, spatial, size, stride, padding)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (*spatial, C) to (*places, C)."""
+        return _mean_of(x, self.window)
+
+
+class AveragePool1d(AveragePool):
+    """[`AveragePool`][populace.nn.conv.pooling.AveragePool] over (length, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(1, *arguments, **options)
+
+
+class AveragePool2d(AveragePool):
+    """[`AveragePool`][populace.nn.conv.pooling.AveragePool] over (height, width, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(2, *arguments, **options)
+
+
+class AveragePool3d(AveragePool):
+    """[`AveragePool`][populace.nn.conv.pooling.AveragePool] over (depth, height, width, channels)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(3, *arguments, **options)
+
+
+def _window(layer: str, spatial: int, size: Size, stride: Size | None, padding: Padding) -> Window:
+    return Window.of(layer, spatial, size, size if stride is None else stride, 1, padding)
+
+
+def _largest_of(x: jax.Array, window: Window) -> jax.Array:
+    lowest = -jnp.inf if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.iinfo(x.dtype).min
+    return _pool(x, window, lowest, _largest)
+
+
+def _mean_of(x: jax.Array, window: Window) -> jax.Array:
+    total = _pool(x, window, 0, _total)
+    if window.padding == "valid":
+        return total / math.prod(window.size)
+    return total / _pool(jnp.ones((*x.shape[:-1], 1), total.dtype), window, 0, _total)
+
+
+def _pool(
+    x: jax.Array, window: Window, filling: Any, reduce: Callable[[list[jax.Array]], jax.Array]
+) -> jax.Array:
+    check_input(window.layer, x.shape, len(window.size))
+    pads = window.pads(x.shape[:-1])
+    if any(side >= k for pair, k in zip(pads, window.size) for side in pair):
+        raise UsageError(f"{window.layer}: padding must be below the window {window.size}, got {pads}")
+    for axis, move in enumerate(picks(window, x.shape[:-1])):
+        padded = move.pad(x, axis, filling)
+        x = reduce([move.take(padded, axis, tap) for tap in range(window.size[axis])])
+    return x
+
+
+def _total(entries: list[jax.Array]) -> jax.Array:
+    return functools.reduce(operator.add, entries)
+
+
+@jax.custom_jvp
+def _largest(entries: list[jax.Array]) -> jax.Array:
+    return functools.reduce(jnp.maximum, entries)
+
+
+@_largest.defjvp
+def _(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    """Let the first that is the largest pass its tangent on: JAX's maximum would halve it among two."""
+    (entries,), (moved,) = primals, tangents
+    largest = _largest(entries)
+    found, tangent = jnp.zeros(largest.shape, bool), jnp.zeros(largest.shape, moved[0].dtype)
+    for entry, change in zip(entries, moved):
+        wins = (entry == largest) & ~found
+        found |= wins
+        tangent += jnp.where(wins, change, 0)
+    return largest, tangent

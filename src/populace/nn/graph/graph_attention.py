@@ -1,0 +1,154 @@
+"""Graph attention: each node weighs what it hears by a softmax over the arcs into it.
+
+A node that is to hear itself needs a self-loop: `populace.graphs.Graph.with_self_loops` gives each one.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from populace.core.errors import UsageError
+from populace.nn.graph.aggregate import aggregate, at_sources, at_targets, attend, softmax_over_arcs
+from populace.nn.graph.edges import Arcs
+from populace.nn.graph.graph_conv import check_features, check_sizes, glorot
+from populace.nn.modules.dropout import dropped
+
+
+class GATConv(eqx.Module):
+    """Attention with H heads, whose scores are a sum of one term for each end.
+
+        z_i = W x_i                                                  (N, H, F)
+        e_ij = LeakyReLU(a_to . z_i + a_from . z_j)                  for each arc from j to i, each head
+        y_i = join_h sum_(j into i) softmax_j(e_ij) z_j + b
+
+    Heads are concatenated, or averaged. The memory is `O(E H + N H F)`: nothing of size (N, N) or (E, H, F)
+    is made. The cost is `O(N Cin H F + E H F)`.
+
+    Args:
+        inputs: Cin.
+        outputs: F, per head.
+        heads: H.
+        join: `concatenate` gives (N, H F), `mean` (N, F).
+        slope: of the LeakyReLU where its input is negative.
+        key: of the initial weights, as Glorot and Bengio 2010 have them.
+
+    Raises:
+        UsageError: sizes below 1, an unknown `join`; an input of another width.
+
+    Source: Velickovic et al. 2018, "Graph Attention Networks".
+
+    """
+
+    weight: jax.Array
+    source: jax.Array
+    target: jax.Array
+    bias: jax.Array
+    join: str = eqx.field(static=True)
+    slope: float = eqx.field(static=True)
+
+    def __init__(
+        self, inputs: int, outputs: int, heads: int = 1, *, join: str = "concatenate", slope: float = 0.2,
+        key: jax.Array,
+    ) -> None:  # fmt: skip
+        _check("GATConv", inputs, outputs, heads, join)
+        keys = jax.random.split(key, 3)
+        self.weight = glorot(keys[0], inputs, heads * outputs)
+        self.source, self.target = (glorot(k, heads, outputs) for k in keys[1:])
+        self.bias = jnp.zeros(heads * outputs if join == "concatenate" else outputs)
+        self.join, self.slope = join, slope
+
+    def __call__(
+        self, x: Any, arcs: Arcs, *, rate: float | jax.Array = 0.0, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Return (N, H F) or (N, F).
+
+        Args:
+            x: features (N, Cin), or what knows `x @ weight`.
+            arcs: the graph's.
+            rate: share of the attention that is dropped in training.
+            key: decides which; None in use.
+
+        """
+        z, source, target = self._scores(x, arcs)
+        y = attend(arcs, source, target, z, slope=self.slope, rate=rate, key=key)
+        return _joined(y, self.join) + self.bias
+
+    def attention(self, x: Any, arcs: Arcs) -> jax.Array:
+        """Return how much each arc's target takes in of its source, (E, H): 1 in all."""
+        _, source, target = self._scores(x, arcs)
+        score = jax.nn.leaky_relu(at_sources(arcs, source) + at_targets(arcs, target), self.slope)
+        return softmax_over_arcs(arcs, score)
+
+    def _scores(self, x: Any, arcs: Arcs) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return z (N, H, F) and the scores of nodes as sources and as targets, (N, H)."""
+        check_features("GATConv", x, arcs, self.weight.shape[0])
+        z = (x @ self.weight).reshape(x.shape[0], *self.source.shape)
+        return z, jnp.sum(z * self.source, -1), jnp.sum(z * self.target, -1)
+
+
+class GATv2Conv(eqx.Module):
+    """Attention whose scores see both ends at once, so that each node may rank its sources its own way.
+
+        e_ij = a . LeakyReLU(W_to x_i + W_from x_j)
+        y_i = join_h sum_(j into i) softmax_j(e_ij) W_from x_j + b
+
+    Cost and memory are `O(E H F)`: unlike GAT's, the score does not fall apart into a term of each end.
+
+    Args: as [`GATConv`][populace.nn.graph.graph_attention.GATConv].
+
+    Raises:
+        UsageError: as GATConv.
+
+    Source: Brody, Alon and Yahav 2022, "How Attentive are Graph Attention Networks?".
+
+    """
+
+    from_weight: jax.Array
+    to_weight: jax.Array
+    score: jax.Array
+    bias: jax.Array
+    join: str = eqx.field(static=True)
+    slope: float = eqx.field(static=True)
+
+    def __init__(
+        self, inputs: int, outputs: int, heads: int = 1, *, join: str = "concatenate", slope: float = 0.2,
+        key: jax.Array,
+    ) -> None:  # fmt: skip
+        _check("GATv2Conv", inputs, outputs, heads, join)
+        keys = jax.random.split(key, 3)
+        self.from_weight, self.to_weight = (glorot(k, inputs, heads * outputs) for k in keys[:2])
+        self.score = glorot(keys[2], heads, outputs)
+        self.bias = jnp.zeros(heads * outputs if join == "concatenate" else outputs)
+        self.join, self.slope = join, slope
+
+    def __call__(
+        self, x: Any, arcs: Arcs, *, rate: float | jax.Array = 0.0, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Return (N, H F) or (N, F); see [`GATConv`][populace.nn.graph.graph_attention.GATConv]."""
+        z, score = self._scores(x, arcs)
+        share = softmax_over_arcs(arcs, score)
+        share = share if key is None else dropped(share, rate, key)
+        return _joined(aggregate(arcs, z, "sum", share), self.join) + self.bias
+
+    def attention(self, x: Any, arcs: Arcs) -> jax.Array:
+        """Return how much of each arc's source its target takes in, (E, H)."""
+        return softmax_over_arcs(arcs, self._scores(x, arcs)[1])
+
+    def _scores(self, x: Any, arcs: Arcs) -> tuple[jax.Array, jax.Array]:
+        check_features("GATv2Conv", x, arcs, self.from_weight.shape[0])
+        shape = (x.shape[0], *self.score.shape)
+        z, own = (x @ self.from_weight).reshape(shape), (x @ self.to_weight).reshape(shape)
+        both = jax.nn.leaky_relu(at_sources(arcs, z) + at_targets(arcs, own), self.slope)
+        return z, jnp.sum(both * self.score, -1)
+
+
+def _check(layer: str, inputs: int, outputs: int, heads: int, join: str) -> None:
+    check_sizes(layer, inputs=inputs, outputs=outputs, heads=heads)
+    if join not in ("concatenate", "mean"):
+        raise UsageError(f"{layer}: join must be concatenate or mean, got {join!r}")
+
+
+def _joined(y: jax.Array, join: str) -> jax.Array:
+    return y.reshape(y.shape[0], -1) if join == "concatenate" else y.mean(1)

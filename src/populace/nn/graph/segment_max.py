@@ -1,0 +1,60 @@
+"""The largest of what arrives over the arcs into each target, feature by feature."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.interpreters import ad
+
+from populace.nn.graph.edges import Arcs
+from populace.nn.graph.member_axis import primitive, tie
+from populace.nn.graph.segment_sum import INDICES, indices, sparse_p
+
+
+def _shapes(*operands: Any) -> list[Any]:
+    shape = (operands[2].size - 1, *operands[-1].shape[2:])
+    return [(shape, None), (shape, jnp.int32)]
+
+
+def _by_xla(*operands: Any) -> list[jax.Array]:
+    columns, targets, offsets, *_, x = operands
+    count, arcs = len(offsets) - 1, len(columns)
+    messages = jnp.swapaxes(x, 0, 1)[columns]
+    best = jax.ops.segment_max(messages, targets, count, indices_are_sorted=True)
+    mine = (messages == best[targets]) | jnp.isnan(messages)
+    place = jnp.where(mine, jnp.arange(arcs, dtype=jnp.int32)[:, None, None, None], arcs)
+    chosen = jax.ops.segment_min(place, targets, count, indices_are_sorted=True)
+    some = (jnp.diff(offsets) > 0)[:, None, None, None]
+    return [jnp.where(some, best, 0).swapaxes(0, 1), jnp.where(some, chosen, -1).swapaxes(0, 1)]
+
+
+def _by_kernel(*operands: Any) -> list[jax.Array]:
+    columns, _, offsets, *_, x = operands
+    shape = (x.shape[0], len(offsets) - 1, *x.shape[2:])
+    results = [jax.ShapeDtypeStruct(shape, dtype) for dtype in (x.dtype, jnp.int32)]
+    return list(jax.ffi.ffi_call("populace_maximum", results)(offsets, columns, x))
+
+
+maximum_p = primitive("arc_maximum", INDICES, _shapes, _by_xla, _by_kernel)
+"""graph, x (members, nodes, H, F) -> the largest, and the first arc that has it: (members, targets, H, F).
+
+A target without arcs has 0 and -1.
+"""
+
+
+def maximum(arcs: Arcs, x: jax.Array, backend: str) -> jax.Array:
+    """Return (members, targets, H, F) of x (members, sources, H, F); the first of equal ones counts."""
+    return maximum_p.bind(*indices(arcs), *tie(x), backend=backend)[0]
+
+
+def _jvp(primals: Any, tangents: Any, *, backend: str) -> Any:
+    """Return what the chosen arcs carry; where x changes a little, these remain the same."""
+    y, chosen = maximum_p.bind(*primals, backend=backend)
+    nothing = [ad.Zero(jax.typeof(a).to_tangent_aval()) for a in (y, chosen)]
+    if type(tangents[-1]) is ad.Zero:
+        return [y, chosen], nothing
+    form: Any = {"form": "chosen", "wanted": "target", "backend": backend}
+    return [y, chosen], [sparse_p.bind(*primals[:-1], chosen, tangents[-1], **form)[0], nothing[1]]
+
+
+ad.primitive_jvps[maximum_p] = _jvp

@@ -1,0 +1,75 @@
+"""Batch normalisation, channels last, with running statistics of each member's own."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from populace.core.errors import UsageError
+from populace.nn.modules.sequential import AXIS
+from populace.nn.primitives.buffer import Buffer
+
+
+class BatchNorm(eqx.Module):
+    """`y = (x - mean) / sqrt(var + eps) * scale + shift`, per channel, the last axis of x.
+
+    In training, mean and variance are those of the batch, over all positions of all its examples;
+    they move the running ones, `r <- r + rate (batch - r)`. In use, the running ones stand in.
+
+    Layer, group and RMS normalisation need no batch, and are Equinox's.
+
+    Args:
+        channels: size of the last axis.
+        rate: how far the running statistics move toward those of a batch.
+        eps: added to the variance.
+
+    Raises:
+        UsageError: an input whose last axis has another size, or a rate outside (0, 1].
+
+    Source: Ioffe and Szegedy 2015, "Batch Normalization: Accelerating Deep Network Training by
+    Reducing Internal Covariate Shift".
+
+    """
+
+    scale: jax.Array
+    shift: jax.Array
+    mean: Buffer
+    variance: Buffer
+    rate: float = eqx.field(static=True)
+    eps: float = eqx.field(static=True)
+
+    def __init__(self, channels: int, *, rate: float = 0.1, eps: float = 1e-5) -> None:
+        if channels < 1:
+            raise UsageError(f"BatchNorm: channels must be at least 1, got {channels}")
+        if not 0 < rate <= 1:
+            raise UsageError(f"BatchNorm: rate must be in (0, 1], got {rate}")
+        self.scale, self.shift = jnp.ones(channels), jnp.zeros(channels)
+        self.mean, self.variance = Buffer(jnp.zeros(channels)), Buffer(jnp.ones(channels))
+        self.rate, self.eps = rate, eps
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise (..., channels) with the running statistics."""
+        self._check(x)
+        return self._normalise(x, self.mean.value, self.variance.value)
+
+    def learn(self, x: jax.Array, *, key: jax.Array) -> tuple[jax.Array, "BatchNorm"]:
+        """Normalise one example (..., channels) with the batch's statistics, and move the running ones."""
+        del key
+        self._check(x)
+        positions = tuple(range(x.ndim - 1))
+        mean = jax.lax.pmean(jnp.mean(x, positions), AXIS)
+        # Second pass rather than E[x^2] - E[x]^2, which cancels in float32.
+        variance = jax.lax.pmean(jnp.mean((x - mean) ** 2, positions), AXIS)
+        moved = [
+            Buffer(old.value + self.rate * (jax.lax.stop_gradient(new) - old.value))
+            for old, new in ((self.mean, mean), (self.variance, variance))
+        ]
+        after = eqx.tree_at(lambda n: (n.mean, n.variance), self, tuple(moved))
+        return self._normalise(x, mean, variance), after
+
+    def _normalise(self, x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+        return (x - mean) * (jax.lax.rsqrt(variance + self.eps) * self.scale) + self.shift
+
+    def _check(self, x: jax.Array) -> None:
+        channels = self.scale.shape[0]
+        if x.ndim < 1 or x.shape[-1] != channels:
+            raise UsageError(f"BatchNorm: input has shape {x.shape}, expected (..., {channels})")

@@ -1,0 +1,54 @@
+"""Dropout, with a rate that may differ between the members of one program."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from populace.core.errors import UsageError
+from populace.nn.primitives.buffer import Buffer
+from populace.nn.primitives.hashing import kept, seed_pair
+
+
+class Dropout(eqx.Module):
+    """In training `y_i = x_i b_i / (1 - p)` with `b_i ~ Bernoulli(1 - p)`; in use `y = x`.
+
+    Equinox has dropout too; this one keeps its rate as a buffer, so that it can be a hyperparameter
+    that is swept, and no weight.
+
+    Args:
+        rate: p, the probability of dropping a number, in [0, 1); a float or a traced scalar.
+
+    Raises:
+        UsageError: a rate outside [0, 1).
+
+    Source: Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
+
+    """
+
+    rate: Buffer
+
+    def __init__(self, rate: float | jax.Array) -> None:
+        if isinstance(rate, int | float) and not 0 <= rate < 1:
+            raise UsageError(f"Dropout: rate must be in [0, 1), got {rate}")
+        self.rate = Buffer(jnp.asarray(rate, jnp.float32))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return x as it is."""
+        return x
+
+    def learn(self, x: jax.Array, *, key: jax.Array) -> tuple[jax.Array, "Dropout"]:
+        """Return x with some numbers dropped and the others scaled up; any shape."""
+        keep = 1 - self.rate.value.astype(x.dtype)
+        kept = jax.random.uniform(key, x.shape, x.dtype) < keep
+        return jnp.where(kept, x / keep, 0), self
+
+
+def dropped(x: jax.Array, rate: jax.Array | float, key: jax.Array) -> jax.Array:
+    """Return x with each number dropped with probability `rate`, and the others times `1 / (1 - rate)`.
+
+    Which are dropped is decided by counter-based bits
+    ([`kept`][populace.nn.primitives.hashing.kept]): for large arrays in small
+    networks, where drawing by JAX's generator takes longer than all the rest.
+    """
+    mask = kept(seed_pair(key), x.size, rate).reshape(x.shape)
+    return jnp.where(mask, x / (1 - jnp.asarray(rate, x.dtype)), 0)

@@ -1,0 +1,235 @@
+"""Halo: which input rows each part of a decomposed convolution needs, who owns them, how they travel."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from populace.core.errors import UsageError
+from populace.nn.conv.window import Padding, Window
+
+Range = tuple[int, int]
+Ints = int | Sequence[int]
+
+
+class Part(NamedTuple):
+    """What one worker does along the axis that is cut; ranges are [start, stop), in rows.
+
+    Attributes:
+        outputs: outputs that it computes.
+        reads: input rows that they need.
+        padding: how many rows of zeros they need before those, and behind.
+        owns: input rows that lie with it before anything is exchanged.
+
+    """
+
+    outputs: Range
+    reads: Range
+    padding: Range
+    owns: Range
+
+    @property
+    def halo(self) -> Range:
+        """How many rows it needs that others own: before its own, and behind."""
+        (start, stop), (first, last) = self.reads, self.owns
+        return max(0, min(stop, first) - start), max(0, stop - max(start, last))
+
+    @property
+    def length(self) -> int:
+        """How many rows it computes with, padding included."""
+        return sum(self.padding) + self.reads[1] - self.reads[0]
+
+
+class Message(NamedTuple):
+    """Rows that travel over one distance: part p gets the input rows `needs[p]` from part p + distance."""
+
+    distance: int
+    needs: dict[int, Range]
+
+    @property
+    def rows(self) -> int:
+        """Length of the longest."""
+        return max(stop - start for start, stop in self.needs.values())
+
+
+class Exchange(NamedTuple):
+    """What workers have to hand each other before they can compute.
+
+    Attributes:
+        halo: bytes of all halos, the least that has to change hands.
+        sent: bytes that a mesh sends: all messages over one distance are as long as the longest.
+        messages: number of those messages.
+        distance: how many neighbours away the farthest goes.
+
+    """
+
+    halo: int
+    sent: int
+    messages: int
+    distance: int
+
+
+def decompose(
+    sizes: Sequence[int], kernel: Ints, parts: int, *, axis: int = 0, stride: Ints = 1, dilation: Ints = 1,
+    padding: Padding = "valid",
+) -> tuple[Part, ...]:  # fmt: skip
+    """Cut one axis of a convolution's outputs, and of its input, into parts.
+
+    Output j reads the rows `j stride - low + dilation (0, ..., kernel - 1)`. So the outputs [a, b) read
+    the rows [a stride - low, (b - 1) stride - low + dilation (kernel - 1) + 1); those outside of the
+    input are padding. Outputs and input rows are shared out evenly: the first parts have one more
+    where the parts do not divide them.
+
+    Args:
+        sizes: spatial shape of the input.
+        kernel: taps, for all axes or one number each.
+        parts: number of workers.
+        axis: spatial axis that is cut.
+        stride: step between places, for all axes or one number each.
+        dilation: step between taps, for all axes or one number each.
+        padding: zeros around the input, as of [`Window.of`][populace.nn.conv.window.Window.of].
+
+    Raises:
+        UsageError: less than one part, more parts than outputs, no such axis, or a geometry that
+            cannot be.
+
+    """
+    return cut(Window.of("decompose", len(sizes), kernel, stride, dilation, padding), sizes, parts, axis)
+
+
+def cut(window: Window, sizes: Sequence[int], parts: int, axis: int) -> tuple[Part, ...]:
+    """Return what [`decompose`][populace.nn.decompose] does, of a window that is made already."""
+    if not 0 <= axis < len(sizes):
+        raise UsageError(f"{window.layer}: axis must be in [0, {len(sizes) - 1}], got {axis}")
+    outputs = window.outputs(sizes)[axis]
+    if not isinstance(parts, int | np.integer) or not 1 <= parts <= outputs:
+        raise UsageError(
+            f"{window.layer}: got {parts} parts, expected 1 to {outputs}, the outputs along axis {axis}"
+        )
+    size, stride, span = sizes[axis], window.stride[axis], window.span[axis]
+    low = window.pads(sizes)[axis][0]
+
+    def part(outputs: Range, owns: Range) -> Part:
+        first = outputs[0] * stride - low
+        length = (outputs[1] - outputs[0] - 1) * stride + span
+        start = min(max(first, 0), size)
+        stop = max(start, min(first + length, size))
+        before = min(max(start - first, 0), length)
+        return Part(outputs, (start, stop), (before, length - before - (stop - start)), owns)
+
+    return tuple(map(part, shares(outputs, parts), shares(size, parts)))
+
+
+def exchange(
+    shape: Sequence[int], kernel: Ints, parts: int, *, axis: int = 0, stride: Ints = 1, dilation: Ints = 1,
+    padding: Padding = "valid", dtype: Any = jnp.float32,
+) -> Exchange:  # fmt: skip
+    """Return the volume exchanged for one input of shape (*spatial, channels).
+
+    With stride 1 every cut between two parts costs `dilation (kernel - 1)` rows, however large the
+    input is, as long as no part is shorter than that.
+
+    Raises:
+        UsageError: as of [`decompose`][populace.nn.decompose].
+
+    """
+    *sizes, channels = shape
+    window = Window.of("exchange", len(sizes), kernel, stride, dilation, padding)
+    found = cut(window, sizes, parts, axis)
+    row = math.prod(sizes) // sizes[axis] * channels * jnp.dtype(dtype).itemsize
+    away = [message for message in messages(found) if message.distance]
+    return Exchange(
+        halo=sum(sum(part.halo) for part in found) * row,
+        sent=sum(message.rows * len(message.needs) for message in away) * row,
+        messages=sum(len(message.needs) for message in away),
+        distance=max((abs(message.distance) for message in away), default=0),
+    )
+
+
+def messages(parts: Sequence[Part]) -> list[Message]:
+    """Return what every part needs of every other, by distance; at distance 0, of itself."""
+    found: dict[int, dict[int, Range]] = {}
+    for receiver, part in enumerate(parts):
+        for sender, other in enumerate(parts):
+            start, stop = max(part.reads[0], other.owns[0]), min(part.reads[1], other.owns[1])
+            if start < stop:
+                found.setdefault(sender - receiver, {})[receiver] = (start, stop)
+    return [Message(distance, found[distance]) for distance in sorted(found)]
+
+
+def shares(total: int, parts: int) -> list[Range]:
+    """Return [start, stop) of consecutive shares; the first are one larger where needed."""
+    few, extra = divmod(total, parts)
+    starts = [p * few + min(p, extra) for p in range(parts + 1)]
+    return list(pairwise(starts))
+
+
+def blocks(x: jax.Array, parts: int) -> jax.Array:
+    """Return the shares of the rows of x one behind the other, each made as long as the longest."""
+    few, extra = divmod(len(x), parts)
+    if not extra:
+        return x
+    long = extra * (few + 1)
+    short = x[long:].reshape(parts - extra, few, *x.shape[1:])
+    short = jnp.pad(short, ((0, 0), (0, 1), *[(0, 0)] * (x.ndim - 1)))
+    return jnp.concatenate([x[:long], short.reshape(-1, *x.shape[1:])])
+
+
+def joined(x: jax.Array, total: int, parts: int) -> jax.Array:
+    """Return the rows whose `blocks` these are; there are `total` of them."""
+    few, extra = divmod(total, parts)
+    if not extra:
+        return x
+    long = extra * (few + 1)
+    short = x[long:].reshape(parts - extra, few + 1, *x.shape[1:])[:, :few]
+    return jnp.concatenate([x[:long], short.reshape(-1, *x.shape[1:])])
+
+
+def receive(block: jax.Array, parts: Sequence[Part], over: str) -> jax.Array:
+    """Return the rows that this device's part reads, padding included; inside `jax.shard_map`.
+
+    All devices run one program, so where a message begins is looked up by the device's number, and
+    all messages over one distance are equally long: rows beyond what a part asked for are dropped.
+
+    Args:
+        block: the rows that it owns, as of `blocks`.
+        parts: all parts, one per device along the axis `over` of the mesh.
+        over: that axis.
+
+    """
+    here = lax.axis_index(over)
+    sent = messages(parts)
+    room = max((message.rows for message in sent), default=0)  # a slice that ran over would be shifted
+    length = max(part.length for part in parts)
+    block = _longer(block, room)
+    window = _longer(jnp.zeros((length, *block.shape[1:]), block.dtype), room)
+    for message in sent:
+        first, wanted, place = np.zeros((3, len(parts)), np.int32)
+        for receiver, (start, stop) in message.needs.items():
+            sender = receiver + message.distance
+            first[sender] = start - parts[sender].owns[0]
+            wanted[receiver] = stop - start
+            place[receiver] = parts[receiver].padding[0] + start - parts[receiver].reads[0]
+        piece = lax.dynamic_slice_in_dim(block, jnp.asarray(first)[here], message.rows)
+        if message.distance:
+            ways = [(receiver + message.distance, receiver) for receiver in message.needs]
+            piece = lax.ppermute(piece, over, ways)
+        begin = jnp.asarray(place)[here]
+        piece = choose(jnp.arange(message.rows) < jnp.asarray(wanted)[here], piece, 0)
+        piece += lax.dynamic_slice_in_dim(window, begin, message.rows)
+        window = lax.dynamic_update_slice_in_dim(window, piece, begin, 0)
+    return window[:length]
+
+
+def choose(these: jax.Array, rows: Any, others: Any) -> jax.Array:
+    """Return the rows where `these` is true, and others elsewhere."""
+    return jnp.where(these.reshape(-1, *[1] * (rows.ndim - 1)), rows, others)
+
+
+def _longer(x: jax.Array, rows: int) -> jax.Array:
+    return jnp.pad(x, ((0, rows), *[(0, 0)] * (x.ndim - 1)))

@@ -1,0 +1,78 @@
+"""The compiled kernels of `populace.nn`: found, checked and made known to XLA when they are first asked for.
+
+They are built while populace is installed, where there is a C++ compiler. Without them, or with some that do
+not fit this Python code or this jaxlib, everything is computed by XLA's own operations; `missing` says why.
+"""
+
+import ctypes
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+import jax
+
+from populace.core.errors import UsageError, unknown
+
+VERSION = 3  # of the calls, as native/calls.cc counts them
+CALLS = ("sum", "products", "maximum", "chosen", "attend", "attend_back", "correlation")
+BACKENDS = ("auto", "xla", "native")
+DTYPES = ("float32", "float64")
+"""What the kernels compute with."""
+NAME = "_native.so"
+ADVICE = "install a C++ compiler, then populace again: pip install --force-reinstall --no-deps populace"
+
+
+@cache
+def missing() -> str:
+    """Return why the kernels cannot be used; empty if they can."""
+    return _load(candidates())
+
+
+@cache
+def wide() -> bool:
+    """Return whether the kernels run on vectors of 32 bytes; where they do not, some are slower than XLA."""
+    return not missing() and bool(ctypes.CDLL(str(_first(candidates()))).populace_native_wide())
+
+
+def check_backend(backend: str, what: str = "backend") -> str:
+    """Return the name of a backend if it is one that can be used here; `what` is its name in errors.
+
+    Raises:
+        UsageError: an unknown name, or `"native"` without the kernels.
+
+    """
+    if backend not in BACKENDS:
+        raise unknown(what, backend, BACKENDS)
+    if backend == "native" and missing():
+        raise UsageError(f"{what} 'native' is not here: {missing()}; use 'auto', or {ADVICE}")
+    return backend
+
+
+def candidates() -> list[Path]:
+    """Return where the library may be: beside this file, or where an editable install has put it."""
+    return [
+        Path(__file__).with_name(NAME),
+        Path(sysconfig.get_path("platlib"), "populace", "nn", "primitives", NAME),
+    ]
+
+
+def _first(places: list[Path]) -> Path | None:
+    return next((p for p in places if p.is_file()), None)
+
+
+def _load(places: list[Path]) -> str:
+    """Register the first library that exists; return why it cannot be, or nothing."""
+    path = _first(places)
+    if path is None:
+        return "no native kernels were built"
+    try:
+        library = ctypes.CDLL(str(path))
+        found = library.populace_native_version()
+        if found != VERSION:
+            return f"the native kernels are of version {found}, expected {VERSION}"
+        for name in CALLS:
+            call = jax.ffi.pycapsule(getattr(library, f"populace_{name}"))
+            jax.ffi.register_ffi_target(f"populace_{name}", call, platform="cpu")
+    except Exception as error:  # a damaged file, another system's, or an XLA that wants other calls
+        return f"the native kernels cannot be loaded: {str(error).splitlines()[0]}"
+    return ""

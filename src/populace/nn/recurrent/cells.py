@@ -1,0 +1,214 @@
+"""Cells: one time step of a recurrent network, and its derivative, written out.
+
+A cell splits its step in what depends on the past and what does not:
+
+    u_t = x_t W_u                   input product, known for all steps at once
+    r_t = h_{t-1} W_h               recurrent product, the only product inside the loop
+    a_t = join(u_t, r_t) + b_h      what drives the gates; join is the sum, except in the GRU
+    s_t = step(s_{t-1}, a_t)        elementwise; s_t = (h_t, ...) is the state
+
+`step` also returns the slopes: the elementwise factors of its derivative, which `push` applies,
+
+    ds_t = push(slopes_t, ds_{t-1}, da_t),
+
+so that what a gradient keeps of a step is as little as the formulas need.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.nn import initializers, sigmoid
+
+from populace.nn.primitives.matmul import product
+
+State = tuple[jax.Array, ...]
+Slopes = tuple[jax.Array, ...]
+
+
+class Cell(eqx.Module):
+    """What the four cells share: weights for G gates of H units, side by side.
+
+    Input weights start uniform (Glorot and Bengio 2010) and recurrent weights orthogonal (Saxe et
+    al. 2014), each gate's block by itself; biases start at zero.
+
+    Attributes:
+        W_u: (F, G H) from the input.
+        W_h: (H, G H) from the hidden state.
+        b_h: (G H,), in the GRU (4 H,).
+
+    """
+
+    W_u: jax.Array
+    W_h: jax.Array
+    b_h: jax.Array
+
+    gates: ClassVar[int] = 1
+    arrays: ClassVar[int] = 1
+    """How many arrays of (H,) the state has; the first is the hidden state."""
+
+    def __init__(self, inputs: int, hidden: int, *, key: jax.Array) -> None:
+        input_keys, hidden_keys = jax.random.split(key, (2, self.gates))
+        self.W_u = _blocks(initializers.glorot_uniform(), (inputs, hidden), input_keys)
+        self.W_h = _blocks(initializers.orthogonal(), (hidden, hidden), hidden_keys)
+        self.b_h = self.join(nothing := jnp.zeros(self.gates * hidden), nothing)
+
+    def output(self, h: jax.Array) -> jax.Array:
+        """Return what the layer shows of hidden states (..., H)."""
+        return h
+
+    @staticmethod
+    def join(u: jax.Array, r: jax.Array) -> jax.Array:
+        """Return what drives the gates, a linear function of the two products."""
+        return u + r
+
+    @staticmethod
+    @abstractmethod
+    def step(state: State, a: jax.Array) -> tuple[State, Slopes]:
+        """Return the next state and the slopes of the step."""
+
+    @staticmethod
+    @abstractmethod
+    def push(slopes: Slopes, dstate: State, da: jax.Array) -> State:
+        """Return the change of the next state, linear in those of the state and of `a`.
+
+        It multiplies by the slopes as they are: anything computed from them here would be kept for
+        every step as well.
+        """
+
+
+class LinearCell(Cell):
+    """`u = x W_u + b_h; h' = h W_h + u; y = h' W_o^T + b_o`.
+
+    Attributes:
+        W_o: (O, H), started like the input weights.
+        b_o: (O,).
+
+    """
+
+    W_o: jax.Array
+    b_o: jax.Array
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, *, key: jax.Array) -> None:
+        key, output_key = jax.random.split(key)
+        super().__init__(inputs, hidden, key=key)
+        self.W_o = initializers.glorot_uniform()(output_key, (outputs, hidden))
+        self.b_o = jnp.zeros(outputs)
+
+    def output(self, h: jax.Array) -> jax.Array:
+        """Return y = h W_o^T + b_o."""
+        return product(h, self.W_o.T) + self.b_o
+
+    @staticmethod
+    def step(state: State, a: jax.Array) -> tuple[State, Slopes]:
+        """Return h' = a, whose slope is one."""
+        return (a,), ()
+
+    @staticmethod
+    def push(slopes: Slopes, dstate: State, da: jax.Array) -> State:
+        """Return dh' = da."""
+        return (da,)
+
+
+class ElmanCell(Cell):
+    """`h' = tanh(x W_u + b_h + h W_h)` (Elman 1990)."""
+
+    @staticmethod
+    def step(state: State, a: jax.Array) -> tuple[State, Slopes]:
+        """Return h' = tanh(a) and dh'/da = 1 - h'^2."""
+        h = jnp.tanh(a)
+        return (h,), (1 - h * h,)
+
+    @staticmethod
+    def push(slopes: Slopes, dstate: State, da: jax.Array) -> State:
+        """Return dh' = (1 - h'^2) da."""
+        return (slopes[0] * da,)
+
+
+class LSTMCell(Cell):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000).
+
+    The four blocks of the weights are, in this order:
+
+        i = sigmoid(a_i)        input gate
+        f = sigmoid(a_f)        forget gate, whose bias starts at one (Jozefowicz et al. 2015)
+        g = tanh(a_g)           candidate
+        o = sigmoid(a_o)        output gate
+        c' = f c + i g          cell
+        h' = o tanh(c')         hidden state
+    """
+
+    gates = 4
+    arrays = 2
+
+    def __init__(self, inputs: int, hidden: int, *, key: jax.Array) -> None:
+        super().__init__(inputs, hidden, key=key)
+        self.b_h = self.b_h.at[hidden : 2 * hidden].set(1.0)
+
+    @staticmethod
+    def step(state: State, a: jax.Array) -> tuple[State, Slopes]:
+        """Return (h', c'), and dc'/da_i, dc'/da_f, dc'/da_g, dc'/dc, dh'/da_o, dh'/dc'."""
+        a_i, a_f, a_g, a_o = jnp.split(a, 4)
+        i, f, g, o = sigmoid(a_i), sigmoid(a_f), jnp.tanh(a_g), sigmoid(a_o)
+        c = f * state[1] + i * g
+        t = jnp.tanh(c)
+        into_cell = (g * i * (1 - i), state[1] * f * (1 - f), i * (1 - g * g))
+        return (o * t, c), (*into_cell, f, t * o * (1 - o), o * (1 - t * t))
+
+    @staticmethod
+    def push(slopes: Slopes, dstate: State, da: jax.Array) -> State:
+        """Return dc' by the gates and the cell before, and dh' by the output gate and dc'."""
+        by_i, by_f, by_g, by_c, h_by_o, h_by_c = slopes
+        da_i, da_f, da_g, da_o = jnp.split(da, 4)
+        dc = by_i * da_i + by_f * da_f + by_g * da_g + by_c * dstate[1]
+        return (h_by_o * da_o + h_by_c * dc, dc)
+
+
+class GRUCell(Cell):
+    """Gated recurrent unit (Cho et al. 2014), reset after the product, as in cuDNN and PyTorch.
+
+    The three blocks of the weights are, in this order:
+
+        r = sigmoid(u_r + h W_hr)               reset gate
+        z = sigmoid(u_z + h W_hz)               update gate
+        n = tanh(u_n + r (h W_hn + b_n))        candidate
+        h' = (1 - z) n + z h
+
+    Cho et al. reset h before the product, `n = tanh(u_n + (r h) W_hn)`; that would need a second
+    product inside the loop, one after the other.
+
+    b_h has a fourth block, b_n.
+    """
+
+    gates = 3
+
+    @staticmethod
+    def join(u: jax.Array, r: jax.Array) -> jax.Array:
+        """Return (u_r + r_r, u_z + r_z, u_n, r_n): the reset keeps the two parts of n apart."""
+        edge = u.shape[-1] // 3 * 2
+        return jnp.concatenate([u[..., :edge] + r[..., :edge], u[..., edge:], r[..., edge:]], axis=-1)
+
+    @staticmethod
+    def step(state: State, a: jax.Array) -> tuple[State, Slopes]:
+        """Return (h',), and dh' by a_r, a_z, u_n, r_n and h."""
+        (h,) = state
+        a_r, a_z, u_n, r_n = jnp.split(a, 4)
+        r, z = sigmoid(a_r), sigmoid(a_z)
+        n = jnp.tanh(u_n + r * r_n)
+        by_n = (1 - z) * (1 - n * n)
+        slopes = (by_n * r_n * r * (1 - r), (h - n) * z * (1 - z), by_n, by_n * r, z)
+        return (n + z * (h - n),), slopes
+
+    @staticmethod
+    def push(slopes: Slopes, dstate: State, da: jax.Array) -> State:
+        """Return dh' by the reset gate, the update gate, both parts of n, and h directly."""
+        by_r, by_z, by_u, by_p, by_h = slopes
+        da_r, da_z, du_n, dr_n = jnp.split(da, 4)
+        return (by_r * da_r + by_z * da_z + by_u * du_n + by_p * dr_n + by_h * dstate[0],)
+
+
+def _blocks(initializer: Any, shape: tuple[int, int], keys: jax.Array) -> jax.Array:
+    """Return one block of weights per key, side by side."""
+    return jnp.concatenate(list(jax.vmap(lambda k: initializer(k, shape))(keys)), axis=1)

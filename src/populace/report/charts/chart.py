@@ -1,0 +1,186 @@
+"""A chart as data: Plotly traces whose colours are names, resolved in the page by its theme."""
+
+import html
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from populace.report import number_format
+from populace.report.charts.curves import Curve
+from populace.statistics import Floats, Interval
+
+Trace = dict[str, Any]
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+@dataclass
+class Chart:
+    """One figure: what Plotly draws, and what the page says around it.
+
+    `alt` is what a screen reader hears. `legend` holds `{label, color, traces}` entries, each a
+    button that shows and hides its traces. `narrow` holds layout changes for a phone, `min_width`
+    the pixels below which the chart scrolls inside its box instead of shrinking.
+    """
+
+    id: str
+    alt: str
+    traces: list[Trace]
+    layout: dict[str, Any]
+    title: str = ""
+    caption: str = ""
+    height: int = 380
+    min_width: int = 0
+    legend: list[dict[str, Any]] = field(default_factory=list)
+    narrow: dict[str, Any] = field(default_factory=dict)
+
+    def spec(self) -> dict[str, Any]:
+        """Return what the page's script needs."""
+        return {
+            "traces": self.traces,
+            "layout": self.layout,
+            "height": self.height,
+            "legend": self.legend,
+            "narrow": self.narrow,
+        }
+
+
+def dash_of(colour: str) -> str:
+    """Return the dash that goes with a colour: lines must differ without colours too."""
+    return DASHES[int(colour[1:]) % len(DASHES)] if colour[1:].isdigit() else "solid"
+
+
+def text(label: object) -> str:
+    """Make a label inert: Plotly reads a few HTML tags in every text, links among them."""
+    return html.escape(str(label), quote=False)
+
+
+def shorten(label: str, length: int) -> str:
+    """Cut a label that would push the chart off the page."""
+    return label if len(label) <= length else label[: length - 1] + "…"
+
+
+def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the look that all charts share, with the axes given."""
+    axis = {
+        "gridcolor": "grid",
+        "linecolor": "line",
+        "zerolinecolor": "grid",
+        "zeroline": False,
+        "automargin": True,
+        "tickfont": {"color": "muted"},
+        "exponentformat": "power",
+        "minexponent": 5,
+    }
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "ink"},
+        "margin": {"l": 48, "r": 14, "t": 12, "b": 40},
+        "showlegend": False,
+        "hovermode": "closest",
+        "hoverlabel": {
+            "bgcolor": "panel",
+            "bordercolor": "line",
+            "font": {"color": "ink"},
+            "align": "left",
+            "namelength": -1,
+        },
+        "xaxis": _titled(axis | x),
+        "yaxis": _titled(axis | y),
+        **more,
+    }
+
+
+def _titled(axis: dict[str, Any]) -> dict[str, Any]:
+    title = axis.pop("title", "")
+    if title:
+        axis["title"] = {"text": text(title), "font": {"color": "muted"}, "standoff": 10}
+    return axis
+
+
+def curve_traces(curve: Curve, name: str, colour: str, *, dash: str = "solid", unit: str = "") -> list[Trace]:
+    """Return a band and the line over it."""
+    hover = [
+        f"{text(name)}<br>{text(number_format.whole(u))} {text(unit)}<br><b>{_interval(v, low, high)}</b>"
+        for u, v, low, high in zip(curve.units, curve.value, curve.low, curve.high)
+    ]
+    there = np.isfinite(curve.low)
+    edge = np.concatenate([curve.units[there], curve.units[there][::-1]])
+    band = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": numbers(edge),
+        "y": numbers(np.concatenate([curve.high[there], curve.low[there][::-1]])),
+        "fill": "toself",
+        "fillcolor": f"{colour}/0.16",
+        "line": {"width": 0, "color": f"{colour}/0"},
+        "hoverinfo": "skip",
+    }
+    line = {
+        "type": "scatter",
+        "mode": "lines" if there.sum() > 1 else "markers",
+        "x": numbers(curve.units),
+        "y": numbers(curve.value),
+        "line": {"color": colour, "width": 2.2, "dash": dash},
+        "marker": {"color": colour, "size": 8},
+        "hovertext": hover,
+        "hoverinfo": "text",
+    }
+    return [band, line]
+
+
+def bundle(lines: Iterable[tuple[Floats, Floats]], colour: str) -> Trace:
+    """Return many thin lines as one trace with gaps: hundreds of traces would be slow."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for xs, ys in lines:
+        x += [*numbers(xs), None]
+        y += [*numbers(ys), None]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "line": {"color": colour, "width": 1},
+        "hoverinfo": "skip",
+        "connectgaps": False,
+    }
+
+
+def mark(value: float, label: str, *, axis: str = "y") -> dict[str, Any]:
+    """Return the layout of a dotted line across the chart, with its label."""
+    other = "x" if axis == "y" else "y"
+    ends = {f"{other}ref": "paper", f"{axis}ref": axis, f"{other}0": 0, f"{other}1": 1}
+    ends |= {f"{axis}0": value, f"{axis}1": value}
+    place = {f"{other}ref": "paper", other: 1, f"{axis}ref": axis, axis: value}
+    if axis == "y":
+        place[other] = 0
+    anchor = {"xanchor": "left", "yanchor": "bottom"} if axis == "y" else {"yanchor": "bottom"}
+    note = {"text": text(label), "showarrow": False, "font": {"color": "muted", "size": 11}}
+    return {
+        "shapes": [
+            {
+                "type": "line",
+                **ends,
+                "layer": "below",
+                "line": {"color": "muted", "width": 1, "dash": "dot"},
+            }
+        ],
+        "annotations": [note | place | anchor],
+    }
+
+
+# Units are counts: 20k reads better than 2 times a power of ten.
+COUNTS = {"exponentformat": "SI", "minexponent": 3, "rangemode": "tozero"}
+
+
+def numbers(values: Iterable[float]) -> list[float | None]:
+    """Return numbers for JSON: six significant digits, None where there is none."""
+    return [float(f"{v:.6g}") if v is not None and math.isfinite(v) else None for v in values]
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return number_format.interval(Interval(float(value), float(low), float(high)))

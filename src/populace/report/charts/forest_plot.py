@@ -1,0 +1,93 @@
+"""Dots with their intervals, a named row each: how settings and runs are ranked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from populace.report import number_format
+from populace.report.charts.chart import Chart, layout, numbers, shorten, text
+from populace.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One row of a dot-and-interval chart."""
+
+    label: str
+    found: Interval
+    colour: str = "c0"
+    full: str = ""
+
+
+def dots(id: str, rows: Sequence[Dot], *, x: str, alt: str, heading: str = "", caption: str = "") -> Chart:
+    """Return dots with their intervals, one row each below the heading, the first row on top."""
+    places = list(range(len(rows)))
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": numbers([row.found.value for row in rows]),
+        "y": places,
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": numbers([row.found.high - row.found.value for row in rows]),
+            "arrayminus": numbers([row.found.value - row.found.low for row in rows]),
+            "color": "muted",
+            "thickness": 1.6,
+            "width": 0,
+        },
+        "marker": {
+            "color": [row.colour for row in rows],
+            "size": 10,
+            "line": {"color": "panel", "width": 1.5},
+        },
+        "hovertext": [
+            f"{text(row.full or row.label)}<br><b>{number_format.interval(row.found)}</b>" for row in rows
+        ],
+        "hoverinfo": "text",
+    }
+    names = [row.label for row in rows]
+    drawn = layout({"title": x}, rows_axis(places, names))
+    height = 64 + 27 * max(len(rows), 2) + headed(drawn, heading)
+    return Chart(
+        id,
+        alt,
+        [trace],
+        drawn,
+        caption=caption,
+        height=height,
+        narrow=narrow_rows(names),
+    )
+
+
+def headed(drawn: dict[str, Any], heading: str) -> int:
+    """Write a heading over the names of the rows; return the height that it takes."""
+    if not heading:
+        return 0
+    drawn["title"] = {
+        "text": text(shorten(heading, 52)),
+        "font": {"size": 12, "color": "muted"},
+        **{"x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 4, "t": 4}},
+        **{"y": 1, "yref": "container", "yanchor": "top"},
+    }
+    drawn["margin"]["t"] += 18
+    return 18
+
+
+def narrow_rows(names: Sequence[str]) -> dict[str, Any]:
+    """Return the changes that fit rows on a phone."""
+    return {
+        "yaxis.ticktext": [text(shorten(name, 20)) for name in names],
+        "yaxis.tickfont.size": 11,
+    }
+
+
+def rows_axis(places: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
+    """Return a vertical axis with one named row per place, read from top to bottom."""
+    return {
+        "tickvals": list(places),
+        "ticktext": [text(shorten(name, 40)) for name in names],
+        "range": [max(places, default=0) + 0.6, -0.6],
+        "tickfont": {"color": "ink", "size": 12},
+        "ticks": "",
+    }

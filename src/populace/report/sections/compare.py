@@ -1,0 +1,228 @@
+"""Several runs side by side: whose best setting is the better, and what else differed."""
+
+import itertools
+import math
+from typing import Any
+
+from populace.report import number_format
+from populace.report.charts.chart import COUNTS, Chart, curve_traces, dash_of, layout, shorten, text
+from populace.report.charts.curves import score_grid, setting_curve
+from populace.report.charts.forest_plot import Dot, dots
+from populace.report.charts.heatmap import heat_axes, heat_map
+from populace.report.runs import MEASUREMENTS, Reading, interval_of
+from populace.report.sections.evaluation import improvement, profile_chart
+from populace.report.text.differences import differences, environment, recipe
+from populace.report.text.tables import Cell, Column, Row, Table
+from populace.statistics import Interval
+
+WORDS = {"outside": "measured outside", "fresh": "measured afresh", "selection": "chosen on"}
+
+
+class Comparison:
+    """Runs with distinct names, and the one measurement that all their winners have."""
+
+    def __init__(self, readings: list[Reading]) -> None:
+        self.readings = readings
+        self.names = _names(readings)
+        self.scores = sorted({reading.score for reading in readings})
+        self.lower = readings[0].lower
+        alike = {(r.score, r.lower) for r in readings}
+        self.comparable = len(alike) == 1
+        self.measured = next(
+            (k for k in MEASUREMENTS if all(self._found(r, k) for r in readings if r.winner)),
+            "fresh",
+        )
+
+    def _found(self, reading: Reading, kind: str) -> Interval | None:
+        return interval_of((reading.winner or {}).get(kind))
+
+    def found(self, index: int) -> Interval | None:
+        """Return the interquartile mean of a run's best setting."""
+        return self._found(self.readings[index], self.measured)
+
+    def members(self, index: int) -> list[float]:
+        """Return the scores of the members of a run's best setting."""
+        scores = ((self.readings[index].winner or {}).get(self.measured) or {}).get("scores") or []
+        return [] if any(s is None for s in scores) else [float(s) for s in scores]
+
+    def ranked(self) -> list[int]:
+        """Return the runs that have a score, from the best to the worst."""
+        scored = [
+            (found.value if self.lower else -found.value, i)
+            for i in range(len(self.readings))
+            if (found := self.found(i)) is not None
+        ]
+        return [i for _, i in sorted(scored)] if self.comparable else [i for _, i in scored]
+
+    def colour(self, index: int) -> str:
+        """Return a run's colour."""
+        return f"c{index}" if index < 7 else "muted"
+
+
+def several(readings: list[Reading]) -> dict[str, Any]:
+    """Return everything the comparison page shows."""
+    found = Comparison(readings)
+    charts: dict[str, Chart | None] = {
+        "curves": curves(found),
+        "leaderboard": leaderboard(found),
+        "profile": profiles(found),
+        "matrix": matrix(found),
+    }
+    return {
+        "title": f"{len(readings)} runs compared",
+        "about": " · ".join(found.names),
+        "answer": answer(found),
+        "charts": charts,
+        "score": " / ".join(found.scores),
+        "better": "lower" if found.lower else "higher",
+        "measured": WORDS[found.measured],
+        "runs_table": runs_table(found),
+        "environments": differences("environment-table", found.names, map(environment, readings)),
+        "recipes": differences("recipe-table", found.names, map(recipe, readings)),
+        "stopped": [n for n, r in zip(found.names, readings) if r.results["status"] == "stopped"],
+        "version": readings[0].results.get("populace") or "",
+        "started": "",
+    }
+
+
+def answer(found: Comparison) -> str:
+    """Return the comparison in one or two sentences."""
+    if not found.comparable:
+        names = " and ".join(found.scores)
+        return (
+            f"These runs measure different things ({names}), so none is the better: "
+            "they only stand side by side."
+        )
+    order = found.ranked()
+    score = found.readings[0].score
+    if not order:
+        return f"None of the {len(found.names)} runs has a {score} to compare."
+    best = order[0]
+    extreme = "lowest" if found.lower else "highest"
+    text = (
+        f"Of {len(found.names)} runs, “{found.names[best]}” reaches the {extreme} "
+        f"interquartile mean {score}: {number_format.interval(found.found(best))}"
+    )
+    if len(order) == 1:
+        return f"{text}; no other run has one."
+    second = order[1]
+    chance = improvement(found.members(best), found.members(second), lower=found.lower)
+    text += f", before “{found.names[second]}” with {number_format.interval(found.found(second))}. "
+    told = "are told apart" if chance.low > 0.5 else "are not told apart"
+    many = min(len(found.members(best)), len(found.members(second)))
+    seeds = f" (on {number_format.count(many, 'seed')})" if many < 10 else ""
+    return (
+        f"{text}A member of the first beats one of the second with probability "
+        f"{number_format.interval(chance)}: the two {told}{seeds}."
+    )
+
+
+def curves(found: Comparison) -> Chart | None:
+    """Overlay the learning curves of the runs' best settings."""
+    traces, legend = [], []
+    for index, (reading, name) in enumerate(zip(found.readings, found.names)):
+        grid = score_grid(reading)
+        if grid is None or reading.winner is None:
+            continue
+        colour = found.colour(index)
+        curve, dash = setting_curve(grid, reading.winner), dash_of(colour)
+        drawn = curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
+        label = {"label": shorten(name, 60), "color": colour, "dash": dash}
+        legend.append(label | {"traces": [len(traces), len(traces) + 1]})
+        traces += drawn
+    if not traces:
+        return None
+    units = " / ".join(dict.fromkeys(reading.unit for reading in found.readings))
+    axes = layout({"title": units, **COUNTS}, {"title": " / ".join(found.scores)})
+    alt = "Learning curves: the best setting of each run, interquartile mean and 95 % interval."
+    return Chart("curves", alt, traces, axes, height=420, legend=legend)
+
+
+def leaderboard(found: Comparison) -> Chart | None:
+    """Draw the runs' best settings with their intervals."""
+    rows = [
+        Dot(found.names[i], interval, found.colour(i))
+        for i in found.ranked()
+        if (interval := found.found(i)) is not None
+    ]
+    if not rows or not found.comparable:
+        return None
+    title = f"interquartile mean {found.scores[0]}"
+    return dots("leaderboard", rows, x=title, alt=f"Runs ranked; the first is {rows[0].label}.")
+
+
+def profiles(found: Comparison) -> Chart | None:
+    """Draw the performance profiles of the runs' best settings."""
+    if not found.comparable:
+        return None
+    named = [(found.names[i], found.members(i), found.colour(i)) for i in found.ranked()[:6]]
+    return profile_chart(named, score=found.scores[0], lower=found.lower)
+
+
+def matrix(found: Comparison) -> Chart | None:
+    """Draw the probability that the run of the row improves on the run of the column."""
+    order = [i for i in found.ranked() if found.members(i)]
+    if not found.comparable or len(order) < 2:
+        return None
+    chance = {
+        (a, b): improvement(found.members(a), found.members(b), lower=found.lower)
+        for a, b in itertools.permutations(order, 2)
+    }
+    z = [[chance[a, b].value if a != b else math.nan for b in order] for a in order]
+    labels = [[f"{p.value:.2f}" if (p := chance.get((a, b))) else "" for b in order] for a in order]
+    hover = [
+        [
+            f"{text(found.names[a])} over {text(found.names[b])}<br><b>{number_format.interval(p)}</b>"
+            if (p := chance.get((a, b)))
+            else ""
+            for b in order
+        ]
+        for a in order
+    ]
+    names = [shorten(found.names[i], 22) for i in order]
+    trace, notes = heat_map(z, labels, hover, bounds=(0.0, 1.0))
+    drawn = heat_axes(("improves on", names), ("", names), notes)
+    drawn["yaxis"]["range"] = [len(order) - 0.5, -0.5]
+    alt = "Matrix: the probability that the row's run does better than the column's."
+    height, width = 130 + 52 * len(order), 110 + 60 * len(order)
+    short = [text(shorten(name, 9)) for name in names]
+    narrow = {"xaxis.ticktext": short, "yaxis.ticktext": short, "xaxis.tickangle": 0}
+    return Chart("matrix", alt, [trace], drawn, height=height, min_width=width, narrow=narrow)
+
+
+def runs_table(found: Comparison) -> Table:
+    """List the runs with their best settings."""
+    columns = [Column("run"), Column("best setting"), Column("seeds", numeric=True)]
+    columns += [
+        Column(WORDS[found.measured], numeric=True, score=True),
+        Column("diverged", numeric=True),
+    ]
+    columns += [Column("wall time", numeric=True), Column("status")]
+    table = Table("runs-table", "Every run and its best setting", columns)
+    order = found.ranked()
+    for i in order + [i for i in range(len(found.names)) if i not in order]:
+        reading, interval = found.readings[i], found.found(i)
+        diverged = sum(m.get("diverged_at") is not None for m in reading.members)
+        wall = (reading.results.get("timing") or {}).get("wall_s")
+        seeds = len(reading.winner["members"]) if reading.winner else 0
+        label = reading.label(reading.winner) if reading.winner else number_format.MISSING
+        cells = [
+            Cell(found.names[i], found.names[i], found.colour(i)),
+            Cell(label if reading.axes else "the only one", label),
+            Cell(number_format.whole(seeds), seeds),
+            Cell(number_format.interval(interval), interval.value if interval else None),
+            Cell(f"{number_format.whole(diverged)} of {number_format.whole(len(reading.members))}", diverged),
+            Cell(number_format.duration(wall), wall),
+            Cell(str(reading.results["status"]), str(reading.results["status"])),
+        ]
+        table.rows.append(Row(cells, chosen=bool(order) and i == order[0]))
+    return table
+
+
+def _names(readings: list[Reading]) -> list[str]:
+    names = [reading.name for reading in readings]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({r.path.name})" for name, r in zip(names, readings)]
+    if len(set(names)) < len(names):
+        names = [f"{name} #{i}" for i, name in enumerate(names, start=1)]
+    return names

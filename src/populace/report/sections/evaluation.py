@@ -1,0 +1,207 @@
+"""The final evaluation: settings ranked, chosen and measured, profiles, who improves on whom."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from populace.report import number_format
+from populace.report.charts.chart import Chart, dash_of, layout, mark, numbers, shorten, text
+from populace.report.charts.forest_plot import Dot, dots, headed, narrow_rows, rows_axis
+from populace.report.runs import Reading, interval_of
+from populace.statistics import Floats, Interval, performance_profile, probability_of_improvement
+
+ROWS = 20
+
+
+def leaderboard(reading: Reading) -> Chart | None:
+    """Draw the settings with their intervals, best first, as many as fit a screen."""
+    scored = [entry for entry in reading.ranked if reading.believed(entry)][:ROWS]
+    rows = []
+    for entry in scored:
+        found = reading.believed(entry)
+        if found is not None:
+            rows.append(_dot(reading, entry, found))
+    if not rows:
+        return None
+    more = len(reading.settings) - len(rows)
+    return dots(
+        "leaderboard",
+        rows,
+        x=f"interquartile mean {reading.score}",
+        heading=reading.axes_line,
+        alt=f"Settings ranked by {reading.score}; the first is {rows[0].full}.",
+        caption=f"The best {len(rows)} settings; the other {number_format.whole(more)} stand in the table."
+        if more
+        else "",
+    )
+
+
+def chosen_and_measured(reading: Reading) -> Chart | None:
+    """Draw for the leading settings what they were chosen on beside what was measured afresh."""
+    kinds = {
+        "selection": ("chosen on", "circle-open", "muted", -0.2),
+        "fresh": ("fresh", "circle", "c0", 0.0),
+        "outside": ("outside", "diamond", "c1", 0.2),
+    }
+    entries = reading.shown
+    traces, legend = [], []
+    for kind, (name, symbol, colour, shift) in kinds.items():
+        found = [(place, interval_of(entry.get(kind))) for place, entry in enumerate(entries)]
+        known = [(place, f) for place, f in found if f is not None]
+        if not known:
+            continue
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": numbers([f.value for _, f in known]),
+                "y": [place + shift for place, _ in known],
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": numbers([f.high - f.value for _, f in known]),
+                    "arrayminus": numbers([f.value - f.low for _, f in known]),
+                    "color": f"{colour}/0.6",
+                    "thickness": 1.6,
+                    "width": 0,
+                },
+                "marker": {
+                    "color": colour,
+                    "symbol": symbol,
+                    "size": 9,
+                    "line": {"color": colour, "width": 2},
+                },
+                "hovertext": [
+                    f"{text(reading.label(entries[p]))}<br>{name} <b>{number_format.interval(f)}</b>"
+                    for p, f in known
+                ],
+                "hoverinfo": "text",
+            }
+        )
+        legend.append({"label": name, "color": colour, "symbol": symbol, "traces": [len(traces) - 1]})
+    if len(traces) < 2:
+        return None
+    names = [reading.compact(entry) for entry in entries]
+    score = {"title": f"interquartile mean {reading.score}"}
+    drawn = layout(score, rows_axis(list(range(len(entries))), names))
+    return Chart(
+        "chosen",
+        f"What the leading settings were chosen on beside their {reading.score} measured afresh.",
+        traces,
+        drawn,
+        height=80 + 42 * max(len(entries), 2) + headed(drawn, reading.axes_line),
+        legend=legend,
+        narrow=narrow_rows(names),
+    )
+
+
+def _dot(reading: Reading, entry: dict[str, Any], found: Interval) -> Dot:
+    return Dot(reading.compact(entry), found, reading.colour(entry), reading.label(entry))
+
+
+def profile(reading: Reading) -> Chart | None:
+    """Draw which fraction of members does better than each score, for the leading settings."""
+    named = [(reading.label(e), reading.scores(e), reading.colour(e)) for e in reading.shown[:4]]
+    return profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.solved)
+
+
+def profile_chart(
+    named: Sequence[tuple[str, Sequence[float], str]],
+    *,
+    score: str,
+    lower: bool,
+    solved: float | None = None,
+) -> Chart | None:
+    """Draw performance profiles of `(name, scores, colour)`; None where all scores are alike."""
+    named = [row for row in named if row[1]]
+    every = [s for _, scores, _ in named for s in scores]
+    if not every or min(every) == max(every):
+        return None
+    margin = 0.02 * (max(every) - min(every))
+    ends = min(every) - margin, max(every) + margin
+    # A profile only steps at the scores themselves: drawn there, it is exact.
+    levels = np.unique([*ends, *every]) if len(every) <= 240 else np.linspace(*ends, 240)
+    sign, side = (-1.0, "below") if lower else (1.0, "above")
+    traces, legend = [], []
+    for name, scores, colour in reversed(named):
+        share, low, high = performance_profile(sign * np.asarray(scores), sign * levels)
+        stairs, top = _stairs(levels, high, lower)
+        bottom = _stairs(levels, low, lower)[1]
+        band = {
+            "type": "scatter", "mode": "lines", "x": numbers([*stairs, *stairs[::-1]]),
+            "y": numbers([*top, *bottom[::-1]]), "fill": "toself",
+            "fillcolor": f"{colour}/0.09", "line": {"width": 0, "color": f"{colour}/0"},
+            "hoverinfo": "skip",
+        }  # fmt: skip
+        dash = dash_of(colour)
+        line = {
+            "type": "scatter", "mode": "lines", "x": numbers(levels), "y": numbers(share),
+            "line": {"color": colour, "width": 2.2, "dash": dash, "shape": "vh" if lower else "hv"},
+            "hovertext": [
+                f"{text(name)}<br>{100 * s:.0f} % {side} {number_format.number(t)}"
+                for s, t in zip(share, levels)
+            ],
+            "hoverinfo": "text",
+        }  # fmt: skip
+        places = [len(traces), len(traces) + 1] if len(scores) > 1 else [len(traces)]
+        legend.insert(0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places})
+        traces += [band, line] if len(scores) > 1 else [line]
+    drawn = layout(
+        {"title": score},
+        {"title": f"members {side} it", "range": [-0.03, 1.05], "tickformat": ".0%"},
+    )
+    if solved is not None and levels[0] <= solved <= levels[-1]:
+        drawn |= mark(solved, "solved", axis="x")
+        drawn["margin"]["t"] = 26
+    alt = f"Performance profiles: the fraction of members whose {score} is {side} each value."
+    return Chart("profile", alt, traces, drawn, height=360, legend=legend)
+
+
+def _stairs(x: Floats, y: Floats, lower: bool) -> tuple[Floats, Floats]:
+    """Return the corners of a step function: Plotly's own steps do not close around a band."""
+    corners = np.repeat(x, 2)[1:-1]
+    return corners, np.repeat(y[1:] if lower else y[:-1], 2)
+
+
+def improvements(reading: Reading) -> list[tuple[dict[str, Any], Interval]]:
+    """Return how likely the winner improves on each other setting, in the order of their rank."""
+    winner = reading.winner
+    if winner is None:
+        return []
+    own = reading.scores(winner)
+    return [
+        (entry, improvement(own, reading.scores(entry), lower=reading.lower))
+        for entry in reading.ranked
+        if entry is not winner and own and reading.scores(entry)
+    ]
+
+
+def improvement(x: Sequence[float], y: Sequence[float], *, lower: bool) -> Interval:
+    """Return how likely a member of X does better than one of Y, whichever way is better."""
+    sign = -1.0 if lower else 1.0
+    return probability_of_improvement(sign * np.asarray(x), sign * np.asarray(y))
+
+
+def improvement_chart(reading: Reading) -> Chart | None:
+    """Draw the probability that the winner improves on each other setting."""
+    found = improvements(reading)
+    if not found:
+        return None
+    rows = [_dot(reading, entry, chance) for entry, chance in found[:ROWS]]
+    sure = sum(p.low > 0.5 for _, p in found)
+    more = f" The first {ROWS} are drawn." if len(found) > ROWS else ""
+    chart = dots(
+        "improvement",
+        rows,
+        x="probability to improve",
+        heading=reading.axes_line,
+        alt="Probability that a member of the winner beats one of each other setting.",
+        caption=f"Half is a coin flip. The interval lies above it for {sure} of "
+        f"{number_format.count(len(found), 'other setting')}: those the winner is told apart from.{more}",
+    )
+    chart.layout["xaxis"] |= {"range": [-0.03, 1.03], "tickformat": ".0%"}
+    chart.layout |= mark(0.5, "coin flip", axis="x")
+    # The label of the line needs the height that the heading takes on the other side.
+    chart.layout["margin"]["t"] = 30
+    return chart

@@ -1,0 +1,110 @@
+"""What happened in training: learning curves of the settings, other metrics of the best one."""
+
+import numpy as np
+
+from populace.report import number_format
+from populace.report.charts.chart import (
+    COUNTS,
+    Chart,
+    bundle,
+    curve_traces,
+    dash_of,
+    layout,
+    mark,
+    numbers,
+    shorten,
+    text,
+)
+from populace.report.charts.curves import Grid, grid, metrics_of, score_grid, setting_curve
+from populace.report.runs import Reading
+
+SEEDS = 40  # more thin lines than this are a grey area
+
+
+def learning_curves(reading: Reading) -> Chart | None:
+    """Draw the score of each setting over training; None where no evaluation was recorded."""
+    found = score_grid(reading)
+    if found is None:
+        return None
+    traces, legend = [], []
+    others = [e for e in reading.ranked if not any(e is shown for shown in reading.shown)]
+    if others:
+        curves = [setting_curve(found, entry, band=False) for entry in others]
+        traces.append(bundle(((c.units, c.value) for c in curves), "faint"))
+        label = number_format.count(len(others), "other setting")
+        legend.append({"label": label, "color": "faint", "traces": [0]})
+    # The winner is drawn last, over all others.
+    for entry in reversed(reading.shown):
+        name, colour = reading.label(entry), reading.colour(entry)
+        curve, dash = setting_curve(found, entry), dash_of(colour)
+        drawn = curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
+        places = [len(traces), len(traces) + 1]
+        legend.insert(0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places})
+        traces += drawn
+    axes = layout({"title": reading.unit, **COUNTS}, {"title": reading.score})
+    if reading.solved is not None:
+        axes |= mark(reading.solved, f"solved at {number_format.number(reading.solved)}")
+    return Chart(
+        "curves",
+        f"Learning curves: interquartile mean {reading.score} over {reading.unit}, "
+        "a line per setting with its 95 % interval as a band.",
+        traces,
+        axes,
+        height=420,
+        legend=legend,
+    )
+
+
+def diagnostics(reading: Reading) -> list[Chart]:
+    """Draw each metric of the training table for the members of the best setting."""
+    entry = reading.winner or (reading.ranked[0] if reading.ranked else None)
+    if entry is None:
+        return []
+    charts = []
+    for metric in metrics_of(reading.train):
+        found = grid(reading.train, metric)
+        if found is None or not np.isfinite(found.rows(entry["members"])).any():
+            continue
+        charts.append(_diagnostic(reading, metric, found.thinned(200), entry["members"]))
+    return charts
+
+
+def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) -> Chart:
+    rows = found.rows(members)
+    name = metric.replace("_", " ")
+    several = np.isfinite(rows).any(axis=0)
+    middle = np.full(rows.shape[1], np.nan)
+    middle[several] = np.nanmedian(rows[:, several], axis=0)
+    traces = []
+    if len(rows) > 1:
+        traces.append(bundle(((found.units, row) for row in rows[:SEEDS]), "muted/0.4"))
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "lines" if several.sum() > 1 else "markers",
+            "x": numbers(found.units),
+            "y": numbers(middle),
+            "line": {"color": "c0", "width": 2},
+            "marker": {"color": "c0"},
+            "hovertext": [
+                f"{text(name)} {number_format.number(v)}<br>{number_format.whole(u)} {text(reading.unit)}"
+                for u, v in zip(found.units, middle)
+            ],
+            "hoverinfo": "text",
+        }
+    )
+    finite = rows[np.isfinite(rows)]
+    spans = finite.min() > 0 and np.percentile(finite, 99) > 100 * np.percentile(finite, 1)
+    axis = {"type": "log", "dtick": 1} if spans else {"nticks": 5}
+    drawn = layout({"nticks": 4, **COUNTS}, axis)
+    drawn["margin"] = {"l": 44, "r": 10, "t": 8, "b": 28}
+    scale = ", on a logarithmic scale" if spans else ""
+    return Chart(
+        f"metric-{metrics_of(reading.train).index(metric)}",
+        f"{name} over {reading.unit}, a thin line per seed and their median{scale}.",
+        traces,
+        drawn,
+        title=name,
+        caption="logarithmic scale" if spans else "",
+        height=190,
+    )

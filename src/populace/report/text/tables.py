@@ -1,0 +1,138 @@
+"""Tables as data: cells with the text that is read and the value that sorts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from populace.report import number_format
+from populace.report.runs import Reading, interval_of, score_of
+
+KINDS = {"selection": "chosen on", "fresh": "fresh", "outside": "outside"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `numeric` aligns it, `score` keeps diverged members last however it is sorted."""
+
+    title: str
+    numeric: bool = False
+    score: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is read, and the key that sorts: a number, a text, or None where there is nothing."""
+
+    text: str
+    key: float | str | None = None
+    colour: str = ""
+
+
+@dataclass
+class Row:
+    """Cells, and whether the row is a diverged member or the chosen setting."""
+
+    cells: list[Cell]
+    diverged: bool = False
+    chosen: bool = False
+
+
+@dataclass
+class Table:
+    """A table with its caption; `searchable` asks for a filter box."""
+
+    id: str
+    caption: str
+    columns: list[Column]
+    rows: list[Row] = field(default_factory=list)
+    searchable: bool = False
+
+
+def settings_table(reading: Reading) -> Table:
+    """List every setting by rank, with each of its numbers."""
+    kinds = _measured(reading)
+    columns = [Column("rank", numeric=True), *_axes(reading), Column("members", numeric=True)]
+    columns.append(Column("diverged", numeric=True))
+    columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
+    table = Table("settings-table", "Every setting, its interquartile mean and interval", columns)
+    for rank, entry in enumerate(reading.ranked, start=1):
+        cells = [Cell(str(rank), rank, reading.colour(entry))]
+        cells += _values(reading, entry)
+        cells.append(_count(len(entry["members"])))
+        cells.append(_count(int(entry.get("diverged") or 0)))
+        for kind in kinds:
+            found = interval_of(entry.get(kind))
+            cells.append(Cell(number_format.interval(found), found.value if found else None))
+        table.rows.append(Row(cells, chosen=entry is reading.winner))
+    return table
+
+
+def members_table(reading: Reading) -> Table:
+    """List every member with its setting, its seed, its scores, and where it diverged."""
+    kinds = [k for k in KINDS if any(score_of(m, k) is not None for m in reading.members)]
+    columns = [Column("member", numeric=True), *_axes(reading), Column("seed", numeric=True)]
+    columns.append(Column("state", hint="whether it stayed finite, and if not until which step"))
+    titles = {"fresh": "fresh", "outside": "outside"}
+    last = reading.results.get("keep") == "last"
+    titles["selection"] = "last seen" if last else "best seen"
+    hints = {
+        "selection": "its last evaluation" if last else "its best evaluation during training: partly luck"
+    }
+    columns += [Column(titles[kind], numeric=True, score=True, hint=hints.get(kind, "")) for kind in kinds]
+    columns.append(Column("at step", numeric=True, hint="when that evaluation was"))
+    by_setting = {entry["setting"]: entry for entry in reading.settings}
+    table = Table("members-table", "Every member", columns, searchable=True)
+    for member in reading.members:
+        at = member.get("diverged_at")
+        entry = by_setting[member["setting"]]
+        cells = [Cell(str(member["member"]), member["member"]), *_values(reading, entry)]
+        cells.append(Cell(str(member["seed"]), member["seed"]))
+        cells.append(
+            Cell("finite", -1.0) if at is None else Cell(f"diverged at {number_format.whole(at)}", at)
+        )
+        for kind in kinds:
+            score = score_of(member, kind)
+            cells.append(Cell(number_format.number(score), score))
+        step = (member.get("selection") or {}).get("step")
+        cells.append(Cell(number_format.whole(step), step))
+        table.rows.append(Row(cells, diverged=at is not None, chosen=entry is reading.winner))
+    return table
+
+
+def pairs(values: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+    """Turn facts into text for a list of terms, leaving out those that are not known."""
+    return [(name, _plain(value)) for name, value in values if value not in (None, "", [], {})]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return number_format.number(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _measured(reading: Reading) -> list[str]:
+    return [k for k in KINDS if any(interval_of(e.get(k)) for e in reading.settings)]
+
+
+def _axes(reading: Reading) -> list[Column]:
+    numeric = {path: all(map(_is_number, values)) for path, values in reading.axes.items()}
+    return [Column(reading.short_names[p], numeric=numeric[p], hint=p) for p in reading.axes]
+
+
+def _values(reading: Reading, entry: dict[str, Any]) -> list[Cell]:
+    values: Sequence[Any] = [(entry.get("values") or {}).get(path) for path in reading.axes]
+    return [
+        Cell(number_format.setting(v), float(v) if _is_number(v) else number_format.setting(v))
+        for v in values
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _count(amount: int) -> Cell:
+    return Cell(number_format.whole(amount), amount)

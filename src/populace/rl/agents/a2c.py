@@ -1,0 +1,61 @@
+"""A2C: advantage actor-critic, the synchronous form of Mnih et al. 2016.
+
+"Asynchronous Methods for Deep Reinforcement Learning". Copies of the environment side by side take the place
+of asynchronous workers, and one update is made of what all of them saw.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from populace.core.learner import Mean, Metrics
+from populace.core.settings import setting
+from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
+from populace.rl.targets.advantages import standardised
+
+
+class A2C(PolicyGradient):
+    r"""Advantage actor-critic for discrete and continuous actions: one gradient step per short rollout.
+
+        A_t = sum_k (discount gae_lambda)^k delta_{t+k},  delta_t = r_t + discount V(s_{t+1}) - V(s_t)
+        loss = mean(-A log pi(a|s)) + value_coefficient mean((V(s) - (A + V_old(s)))^2) / 2 - entropy mean(H)
+
+    With `gae_lambda` 1 the advantages are those of the paper: the rewards to the end of the rollout, and the
+    value of what follows.
+    """
+
+    rollout: int = setting(8, low=1, help="steps of each environment per iteration")
+    learning_rate: float = setting(7e-4, above=0, help="step size of RMSProp")
+    gae_lambda: float = setting(1.0, low=0, high=1, help="weight of longer sums of rewards in the advantage")
+    value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
+    normalise_advantages: bool = setting(False, help="standardise the advantages of a rollout")
+
+    @property
+    def rule(self) -> optax.GradientTransformation:
+        """RMSProp, as in the paper."""
+        return optax.scale_by_rms(decay=0.99, eps=1e-5)
+
+    def learn(
+        self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
+    ) -> tuple[Model, tuple[Any, ...], Metrics]:
+        """Take one gradient step."""
+        del key
+        value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
+        target = advantage + value
+        if self.normalise_advantages:
+            advantage = standardised(advantage)
+
+        def loss(networks: Any) -> tuple[jax.Array, Metrics]:
+            policy, critic = networks
+            distribution = policy(rollout.observation)
+            surprise = -jnp.mean(advantage * distribution.log_probability(rollout.action))
+            entropy = jnp.mean(distribution.entropy())
+            value_loss = 0.5 * jnp.mean((values(critic, rollout.observation) - target) ** 2)
+            total = surprise + self.value_coefficient * value_loss - self.entropy * entropy
+            return total, {"entropy": Mean(entropy), "value_loss": Mean(value_loss)}
+
+        networks, optimisers, metrics = self.improve(loss, (model.policy, model.critic), optimisers, rate)
+        policy, critic = networks
+        return Model(policy, critic, model.observations), optimisers, metrics

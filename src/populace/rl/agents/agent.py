@@ -1,0 +1,160 @@
+"""Agent: what every learner that acts in an environment shares: how it is judged and shown."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core import settings
+from populace.core.errors import UsageError
+from populace.core.learner import Examination, Learner, Mean, Metrics
+from populace.core.media import Exhibit, Video
+from populace.core.settings import setting
+from populace.rl.environments import gymnasium_evaluation, registry
+from populace.rl.environments import names as naming
+from populace.rl.environments.observations import observed
+from populace.rl.task import Task
+
+
+class Agent(Learner):
+    """A learner that acts: `act` is its greedy policy, everything else follows from it."""
+
+    unit: ClassVar[str] = "frames"
+    score: ClassVar[str] = "return"
+    controls: ClassVar[tuple[str, ...]] = ("discrete",)
+    """Kinds of action it can learn: `discrete`, `continuous`."""
+
+    env: str = setting(
+        "CartPole-v1", help="environment, a name of `populace list environments`", advice=naming.ADVICE
+    )
+    envs: int = setting(4, low=1, help="copies of the environment that one member acts in")
+    evaluation_episodes: int = setting(16, low=1, help="greedy episodes per evaluation")
+    held_out: str = setting(
+        "", help="environment to evaluate in besides, never trained in; empty: none",
+        advice=naming.ADVICE,
+    )  # fmt: skip
+
+    @abstractmethod
+    def act(self, model: Any, observation: jax.Array) -> jax.Array:
+        """Return the greedy action for one observation."""
+
+    @property
+    def task(self) -> Task:
+        """The environment."""
+        return registry.make(self.env)
+
+    @property
+    def solved(self) -> float | None:
+        """The return Gymnasium calls solved, where it names one."""
+        return gymnasium_evaluation.solved(self.env)
+
+    def check(self) -> None:
+        """Raise a `UsageError` if there is no such environment, or its actions are not the agent's kind."""
+        task = registry.make(self.env)
+        kind = "continuous" if task.box else "discrete"
+        if kind not in self.controls:
+            raise UsageError(
+                f"environment '{self.env}' has {kind} actions; {type(self).__name__} needs "
+                f"{' or '.join(self.controls)} ones{_ADVICE.get(kind, '')}"
+            )
+        if self.held_out:
+            _alike(task, registry.make(self.held_out))
+
+    def examiner(self, episodes: int) -> Self:
+        """Return the agent that is judged by so many episodes."""
+        return settings.replace(self, "evaluation_episodes", episodes)
+
+    def evaluate(self, state: Any, key: jax.Array) -> Metrics:
+        """Play greedy episodes, each to its end: mean `return` and `length`, and `held_out_return`."""
+        total, length = self.episodes(self.task, state, key)
+        weight = jnp.float32(self.evaluation_episodes)
+        metrics = {"return": Mean(total.sum(), weight), "length": Mean(length.sum(), weight)}
+        if self.held_out:
+            elsewhere = registry.make(self.held_out)
+            total, _ = self.episodes(elsewhere, state, jax.random.fold_in(key, 1))
+            metrics["held_out_return"] = Mean(total.sum(), weight)
+        return metrics
+
+    def episodes(self, task: Task, state: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the returns and lengths of `evaluation_episodes` greedy episodes, side by side."""
+        copies = self.evaluation_episodes
+        reset_key, step_key = jax.random.split(key)
+        observation, world = task.reset(reset_key, copies)
+
+        def going(loop: Any) -> jax.Array:
+            return ~jnp.all(loop[3]) & (loop[0] < task.horizon)
+
+        def step(loop: Any) -> Any:
+            t, observation, world, over, total, length = loop
+            action = jax.vmap(self.act, (None, 0))(state, observation)
+            observation, world, reward, terminated, truncated, _ = task.step(
+                jax.random.fold_in(step_key, t), world, action
+            )
+            total = total + jnp.where(over, 0.0, reward)
+            length = length + ~over
+            return t + 1, observation, world, over | terminated | truncated, total, length
+
+        nothing = jnp.zeros(copies)
+        start = (jnp.int32(0), observation, world, nothing > 0, nothing, nothing)
+        *_, total, length = jax.lax.while_loop(going, step, start)
+        return total, length
+
+    def policy(self, state: Any) -> Callable[[Any], np.ndarray]:
+        """Return the greedy policy as a function of one observation, or of a batch of them.
+
+        Observations are as the environment gives them, actions as it takes them. What cannot be one of its
+        observations raises a `UsageError`.
+        """
+        task, act = registry.make(self.env), self.policy_inside(state)
+        return lambda observation: act(observed(task, observation)) + task.action_start
+
+    def policy_inside(self, state: Any) -> Callable[[Any], np.ndarray]:
+        """Return the greedy policy as the program has it: discrete observations and actions count from 0."""
+        rank = len(self.task.observation_shape)
+
+        @eqx.filter_jit
+        def act(state: Any, batch: Any) -> jax.Array:
+            return jax.vmap(self.act, (None, 0))(state, batch)
+
+        def policy(observation: Any) -> np.ndarray:
+            seen = np.asarray(observation)
+            single = seen.ndim == rank
+            actions = np.asarray(act(state, seen[None] if single else seen))
+            return actions[0] if single else actions
+
+        return policy
+
+    def examinations(self) -> dict[str, Examination]:
+        """Return `gymnasium`, where it has this environment."""
+        if not gymnasium_evaluation.known(self.env):
+            return {}
+
+        def gymnasium(state: Any, episodes: int, seed: int) -> np.ndarray:
+            return gymnasium_evaluation.play(self.env, self.policy_inside(state), episodes, seed)
+
+        return {"gymnasium": gymnasium}
+
+    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+        """Return a film of one greedy episode, drawn by the environment's own renderer."""
+        if not gymnasium_evaluation.filmed(self.env):
+            return {}
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        frames, fps, total = gymnasium_evaluation.film(self.env, self.policy_inside(state), seed)
+        return {"episode": Video(frames, fps, f"one greedy episode, return {total:g}")}
+
+
+_ADVICE = {"continuous": " (ppo, a2c and reinforce take both kinds)"}
+
+
+def _alike(task: Task, other: registry.Task) -> None:
+    """Raise a `UsageError` if a policy for one cannot act in the other."""
+    for what in ("observation_shape", "actions", "action_shape"):
+        ours, theirs = getattr(task, what), getattr(other, what)
+        if ours != theirs:
+            raise UsageError(
+                f"held_out '{other.name}' does not fit '{task.name}': {what} is {theirs}, not {ours}"
+            )

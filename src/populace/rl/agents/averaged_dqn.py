@@ -1,0 +1,100 @@
+"""Parallel learners whose networks are averaged now and then, against one learner on all the experience.
+
+Averaging parameters between rounds of local learning is by McDonald, Hall & Mann 2010 ("Distributed training
+strategies for the structured perceptron"); with networks it is federated averaging (McMahan et al. 2017).
+Here the networks are action values and each learner gathers its part of the experience itself.
+"""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from populace.core.errors import UsageError
+from populace.core.learner import Mean, Metrics
+from populace.core.settings import setting
+from populace.rl.agents.dqn import DQN
+from populace.rl.agents.off_policy import State
+from populace.rl.environments.stepping import Acting
+from populace.rl.networks.q_networks import QNetwork
+
+_SHARED_OUT = ("envs", "batch", "replay_storage", "warmup")
+
+
+class Part(DQN):
+    """One of k learners: its schedules go by what all of them have seen together, as far as it can tell."""
+
+    learners: int = setting(1, low=1, help="learners that gather experience at the same time")
+
+    def clock(self, acting: Acting) -> tuple[jax.Array, jax.Array]:
+        """Return k times the frames and episodes of this learner."""
+        return acting.frames * self.learners, acting.episodes * self.learners
+
+
+class AveragedDQN(DQN):
+    r"""k DQN learners, each on its own part of the experience, averaged every `average_every` iterations.
+
+        theta_i = 1/k sum_j theta_j,  theta_target_i = 1/k sum_j theta_target_j     for i = 1..k
+
+    The settings are those of all learners together: `envs`, `batch`, `replay_storage`, `replay_capacity` and
+    `warmup` are shared out evenly. So whatever k, as many frames are seen and as many transitions learned
+    from, and k = 1 is [`DQN`][populace.rl.DQN], one learner on all of it. They start from one network.
+    Optimisers keep their own moments. The policy that is judged is that of the average.
+    """
+
+    learners: int = setting(4, low=1, help="k, learners that share the experience out")
+    average_every: int = setting(100, low=1, help="iterations between two averagings")
+
+    @property
+    def part(self) -> Part:
+        """One of the k learners, with its share of everything."""
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(DQN)}  # pyright: ignore
+        shares = {name: given[name] // self.learners for name in _SHARED_OUT}
+        shares["replay_capacity"] = self.replay_capacity / self.learners
+        return Part(**(given | shares), learners=self.learners)
+
+    def check(self) -> None:
+        """Raise a `UsageError` for settings that do not fit each other, or cannot be shared out evenly."""
+        super().check()
+        for name in _SHARED_OUT:
+            if (whole := getattr(self, name)) % self.learners:
+                raise UsageError(
+                    f"{name} {whole} cannot be shared out evenly among {self.learners} learners; "
+                    f"take a multiple of {self.learners}"
+                )
+        self.part.check()
+
+    def init(self, key: jax.Array) -> State:
+        """Return k learners, stacked, with one network and worlds of their own."""
+        whole = jax.vmap(self.part.init)(self._keys(key))
+        network = jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), whole.network)
+        return eqx.tree_at(lambda s: (s.network, s.target), whole, (network, network))
+
+    def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
+        """Take one iteration of every learner, and average them if it is time."""
+        state, metrics = jax.vmap(self.part.step)(state, self._keys(key))
+        if self.learners > 1:
+            iteration = state.acting.frames[0] // self.part.units_per_step
+            due = iteration % self.average_every == 0
+            models = (state.network, state.target)
+            mixed = jax.tree.map(lambda x: jnp.where(due, jnp.mean(x, 0, keepdims=True), x), models)
+            state = eqx.tree_at(lambda s: (s.network, s.target), state, mixed)
+        summed: Any = jax.tree.map(lambda x: jnp.sum(x, axis=0), metrics)
+        return state, dict(summed) | {"apart": Mean(spread(state.network))}
+
+    def snapshot(self, state: State) -> QNetwork:
+        """Return the average network."""
+        return jax.tree.map(lambda x: jnp.mean(x, axis=0), state.network)
+
+    def _keys(self, key: jax.Array) -> jax.Array:
+        """Return a key for each learner; one learner alone has the key itself, as DQN has."""
+        return key[None] if self.learners == 1 else jax.random.split(key, self.learners)
+
+
+def spread(networks: QNetwork) -> jax.Array:
+    """Return how far stacked networks lie apart: the root mean square distance of a weight from its mean."""
+    leaves = jax.tree.leaves(networks)
+    squares = sum(jnp.sum(jnp.var(x, axis=0)) for x in leaves)
+    return jnp.sqrt(squares / sum(x[0].size for x in leaves))

@@ -1,0 +1,112 @@
+"""PPO: proximal policy optimisation with a clipped objective (Schulman et al. 2017).
+
+"Proximal Policy Optimization Algorithms". The details follow the reference implementation where the paper is
+silent (Huang et al. 2022, "The 37 Implementation Details of Proximal Policy Optimization").
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from populace.core.errors import UsageError
+from populace.core.learner import Mean, Metrics
+from populace.core.settings import setting
+from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
+from populace.rl.buffers.permutation import shuffled
+from populace.rl.targets.advantages import standardised
+
+
+class PPO(PolicyGradient):
+    r"""Proximal policy optimisation for discrete and continuous actions.
+
+        A = generalised advantage estimates;  target = A + V_old(s);  ratio = pi(a|s) / pi_old(a|s)
+        loss = -mean(min(ratio A, clip(ratio, 1 - clip, 1 + clip) A))
+               + value_coefficient mean((V(s) - target)^2) / 2 - entropy mean(H)
+
+    A rollout is gone through `epochs` times, every time in a fresh order and in `minibatches` equal parts.
+    """
+
+    learning_rate: float = setting(3e-4, above=0, help="step size of Adam")
+    gae_lambda: float = setting(0.95, low=0, high=1, help="weight of longer sums of rewards in the advantage")
+    clip: float = setting(0.2, above=0, help="how far the ratio of probabilities may usefully leave 1")
+    clip_value: float = setting(0.0, low=0, help="how far values may usefully move per rollout; 0: any way")
+    value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
+    target_kl: float = setting(
+        0.0, low=0, help="a rollout is left once the policy moved 1.5 times this far, in nats; 0: never"
+    )
+    epochs: int = setting(4, low=1, help="times that a rollout is gone through")
+    minibatches: int = setting(4, low=1, help="gradient steps per epoch")
+    normalise_advantages: bool = setting(True, help="standardise the advantages of a minibatch")
+
+    def check(self) -> None:
+        """Raise a `UsageError` where minibatches cannot be of one size."""
+        super().check()
+        if self.units_per_step % self.minibatches:
+            raise UsageError(
+                f"{self.envs} envs times a rollout of {self.rollout} are {self.units_per_step} frames, "
+                f"which cannot be split in {self.minibatches} equal minibatches"
+            )
+
+    def learn(
+        self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
+    ) -> tuple[Model, tuple[Any, ...], Metrics]:
+        """Go through the rollout `epochs` times."""
+        assert model.critic is not None
+        value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
+        frames = (rollout.observation, rollout.action, rollout.log_probability, value, advantage)
+        frames = jax.tree.map(lambda x: x.reshape(self.units_per_step, *x.shape[2:]), frames)
+
+        def update(carry: Any, batch: Any) -> Any:
+            networks, optimisers, going = carry
+            changed, moved, metrics = self.improve(
+                lambda networks: self.loss(networks, *batch), networks, optimisers, rate
+            )
+            going = going & ((metrics["kl"].total <= 1.5 * self.target_kl) | (self.target_kl == 0))
+            kept = jax.tree.map(
+                lambda new, old: jnp.where(going, new, old), (changed, moved), (networks, optimisers)
+            )
+            metrics = jax.tree.map(lambda x: jnp.where(going, x, 0.0), metrics)
+            return (*kept, going), metrics
+
+        def epoch(carry: Any, key: jax.Array) -> Any:
+            order = shuffled(key, self.units_per_step).reshape(self.minibatches, -1)
+            return jax.lax.scan(update, carry, jax.tree.map(lambda x: x[order], frames))
+
+        start = ((model.policy, model.critic), optimisers, jnp.bool(True))
+        (networks, optimisers, _), metrics = jax.lax.scan(epoch, start, jax.random.split(key, self.epochs))
+        policy, critic = networks
+        return Model(policy, critic, model.observations), optimisers, jax.tree.map(jnp.sum, metrics)
+
+    def loss(
+        self,
+        networks: Any,
+        observation: jax.Array,
+        action: jax.Array,
+        log_probability: jax.Array,
+        old_value: jax.Array,
+        advantage: jax.Array,
+    ) -> tuple[jax.Array, dict[str, Mean]]:
+        """Return the loss of a minibatch and what is told about it; arrays are (frames, ...)."""
+        policy, critic = networks
+        distribution = policy(observation)
+        log_ratio = distribution.log_probability(action) - log_probability
+        ratio = jnp.exp(log_ratio)
+        gain = standardised(advantage) if self.normalise_advantages else advantage
+        clipped = jnp.clip(ratio, 1 - self.clip, 1 + self.clip)
+        surrogate = jnp.mean(jnp.minimum(ratio * gain, clipped * gain))
+        entropy = jnp.mean(distribution.entropy())
+
+        value, target = values(critic, observation), advantage + old_value
+        bound = jnp.where(self.clip_value > 0, self.clip_value, jnp.inf)
+        near = old_value + jnp.clip(value - old_value, -bound, bound)
+        value_loss = 0.5 * jnp.mean(jnp.maximum((value - target) ** 2, (near - target) ** 2))
+
+        total = -surrogate + self.value_coefficient * value_loss - self.entropy * entropy
+        # (ratio - 1) - log ratio: positive, and of less variance than -log ratio (Schulman 2020)
+        kl = jnp.mean(ratio - 1 - log_ratio)
+        outside = jnp.mean(jnp.abs(ratio - 1) > self.clip)
+        return total, {
+            "entropy": Mean(entropy), "value_loss": Mean(value_loss),
+            "kl": Mean(kl), "clipped": Mean(outside),
+        }  # fmt: skip

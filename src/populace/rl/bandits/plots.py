@@ -1,0 +1,84 @@
+"""Pictures of regret: curves with intervals, beside the lower bound."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.core.formatting import words
+from populace.runs.figures import figure, picture
+from populace.statistics import bootstrap_interval
+
+__all__ = ["curves", "picture", "regret"]
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
+_POINTS = 60
+
+Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def regret(found: Curves, slope: float | None = None, *, title: str = "") -> Any:
+    """Draw mean regret over pulls on a logarithmic axis, each curve with its 95 % interval.
+
+    Args:
+        found: by name, pulls made (T,) and the regret after them, (members, T).
+        slope: `C` of the lower bound `C log t`, drawn dashed; None for no bound.
+        title: above the picture.
+
+    Returns:
+        a Matplotlib figure, for `picture`.
+
+    """
+    drawn, axes = figure(8, 4.8)
+    last = max(pulls[-1] for pulls, _ in found.values())
+    for i, (name, (pulls, regrets)) in enumerate(found.items()):
+        kept = _spread(len(pulls))
+        at = pulls[kept]
+        intervals = [bootstrap_interval(regrets[:, k], np.mean, resamples=500) for k in kept]
+        colour = _COLOURS[i % len(_COLOURS)]
+        axes.plot(at, [x.value for x in intervals], color=colour, lw=1.8, label=name)
+        axes.fill_between(
+            at, [x.low for x in intervals], [x.high for x in intervals], color=colour, alpha=0.2, lw=0
+        )
+    if slope is not None:
+        at = np.geomspace(1, last, 200)
+        label = f"lower bound as t grows, {slope:.3g} log t"
+        axes.plot(at, slope * np.log(at), color="black", lw=1.4, ls="--", label=label)
+    first = min(last / 10, *(pulls[0] for pulls, _ in found.values()))
+    axes.set(
+        xscale="log", xlim=(first, last), xlabel="pulls", ylabel="regret, mean over members", title=title
+    )
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#e3e6e8", lw=0.8)
+    axes.legend(frameon=False, fontsize=9)
+    return drawn
+
+
+def curves(run: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the regret of each setting of a run of bandits, as `regret` draws it.
+
+    Raises:
+        UsageError: the run has no regret to draw.
+
+    """
+    table = run.metrics("evaluation")
+    if not table.num_rows or "regret_so_far" not in table.column_names:
+        raise UsageError(
+            f"'{run.path}' holds no regret of bandits, which its evaluations would have measured"
+        )
+    column = {n: table[n].to_numpy() for n in ("units", "member", "setting", "regret_so_far")}
+    found = {}
+    for index, values in enumerate(run.population.settings):
+        mine = column["setting"] == index
+        order = np.lexsort((column["units"][mine], column["member"][mine]))
+        pulls, count = np.unique(column["units"][mine], return_counts=True)
+        regrets = column["regret_so_far"][mine][order].reshape(count[0], len(pulls))
+        name = ", ".join(map(words, values.values())) or f"setting {index}"
+        found[name] = (pulls, regrets.astype(np.float64))
+    return found
+
+
+def _spread(count: int) -> np.ndarray:
+    """Return at most so many positions, evenly spread on a logarithmic axis."""
+    return np.unique(np.geomspace(1, count, min(count, _POINTS)).round().astype(int)) - 1

@@ -1,0 +1,68 @@
+"""Names of environments with arguments, written as a call: `GridRobot-v0(width=5, height=5)`."""
+
+import ast
+from dataclasses import dataclass, field
+from typing import Any
+
+from populace.core.errors import UsageError
+
+ADVICE = "an environment of your own is named by the class that makes it, 'module:Class'"
+"""For whoever gives a class, a function or an environment instead of a name."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name taken apart.
+
+    Attributes:
+        whole: as it was written.
+        source: what stands before a colon that is no part of a path: `gymnasium`, or empty.
+        identifier: the environment's id, or `module:Class`.
+        arguments: what it is made with.
+
+    """
+
+    whole: str
+    source: str
+    identifier: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> bool:
+        """Whether it is the import path of a class, `module:Class`."""
+        return ":" in self.identifier
+
+
+def parse(text: str) -> Name:
+    """Take a name apart.
+
+    Raises:
+        UsageError: the arguments are not `key=value` with plain values.
+
+    """
+    bare, bracket, inside = text.partition("(")
+    bare = bare.strip()
+    source, _, rest = bare.partition(":")
+    if source != "gymnasium":
+        source, rest = "", bare
+    return Name(text, source, rest, _arguments(text, inside) if bracket else {})
+
+
+def _arguments(text: str, inside: str) -> dict[str, Any]:
+    wrong = UsageError(
+        f"environment '{text}': arguments are written like Name(width=5, slippery=False), with plain values"
+    )
+    try:
+        call = ast.parse("f(" + inside, mode="eval").body
+    except SyntaxError:
+        raise wrong from None
+    if (
+        not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name))
+        or call.args
+        or any(k.arg is None for k in call.keywords)
+    ):
+        raise wrong
+    try:
+        return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except ValueError:
+        raise wrong from None

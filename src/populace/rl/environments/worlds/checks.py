@@ -1,0 +1,61 @@
+"""Checks of what a world is made with: each raises one line that a person can act on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import UsageError, unknown
+
+
+def choice(world: str, name: str, value: Any, known: Sequence[str]) -> str:
+    """Return a word that must be one of a few."""
+    if value not in known:
+        raise unknown(name, str(value), known, where=f" of {world}")
+    return value
+
+
+def whole(world: str, name: str, value: Any, low: int) -> int:
+    """Return a whole number that must not be below `low`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise UsageError(f"{world}: {name} must be a whole number of at least {low}, got {value!r}")
+    return int(value)
+
+
+def real(world: str, name: str, value: Any) -> float:
+    """Return a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        raise UsageError(f"{world}: {name} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def interval(world: str, name: str, value: Any, *, above: float, high: float) -> tuple[float, float]:
+    """Return a range `(low, high)` that must lie in `(above, high]`, and may be a single point."""
+    try:
+        low, top = (float(bound) for bound in value)
+    except (TypeError, ValueError):
+        low, top = 1.0, 0.0
+    if not above < low <= top <= high:
+        raise UsageError(
+            f"{world}: {name} must be a pair (low, high) with {above:g} < low <= high <= {high:g}, "
+            f"got {value!r}"
+        )
+    return low, top
+
+
+def cell(world: str, name: str, value: Any, width: int, height: int) -> tuple[int, int]:
+    """Return a cell `(column, row)` that must lie on a grid."""
+    try:
+        column, row = value
+    except (TypeError, ValueError):
+        column = row = None
+    inside = all(
+        isinstance(at, int | np.integer) and not isinstance(at, bool) and 0 <= at < size
+        for at, size in ((column, width), (row, height))
+    )
+    if not inside:
+        raise UsageError(
+            f"{world}: {name} must be (column, row) on a grid of {width} x {height} cells, counted from 0, "
+            f"got {value!r}"
+        )
+    return int(value[0]), int(value[1])

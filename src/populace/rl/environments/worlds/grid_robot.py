@@ -1,0 +1,182 @@
+"""Grid robot: it turns and drives over a grid of cells, around obstacles, to a target."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from gymnax.environments import environment
+
+from populace.core.errors import UsageError
+from populace.rl.environments.worlds import checks
+from populace.rl.environments.worlds.world import NumberedWorld
+
+HEADINGS = ("north", "east", "south", "west")
+# What a step forward adds to (column, row), by heading; rows are counted from the top.
+AHEAD = ((0, -1), (1, 0), (0, 1), (-1, 0))
+Cell = tuple[int, int]
+
+
+@struct.dataclass
+class State(environment.EnvState):
+    """The robot's column and row, its heading (0 to 3: north, east, south, west), and its moves."""
+
+    column: jax.Array
+    row: jax.Array
+    heading: jax.Array
+    time: Any
+
+
+@struct.dataclass
+class Params(environment.EnvParams):
+    """The clock."""
+
+    max_steps_in_episode: int = 100
+
+
+class GridRobot(NumberedWorld):
+    """Actions: 0 turns left, 1 turns right, 2 drives one cell forward. The task ends on the target.
+
+    Reward of a move, the first line that fits:
+
+        +1     onto the target; ends
+        -0.5   forward into a wall or an obstacle; the robot stays where it is
+        -0.1   anything else
+
+    The state is `4 (row * width + column) + heading`, `4 * width * height` in all, of which those in
+    an obstacle never occur. An episode is truncated after 100 moves, or `4 * width * height` if that is more.
+    """
+
+    actions = ("turn left", "turn right", "forward")
+
+    def __init__(
+        self,
+        width: int = 3,
+        height: int = 3,
+        obstacles: Sequence[Cell] = (),
+        source: Cell | str = (0, 0),
+        target: Cell | None = None,
+        heading: str = "east",
+        observation: str = "one-hot",
+    ) -> None:
+        """Make the world; cells are `(column, row)`, counted from 0 at the top left.
+
+        Args:
+            width: columns.
+            height: rows.
+            obstacles: cells that cannot be entered.
+            source: the first cell, or `"drawn"`: a cell from which the target can be reached, and a
+                heading, evenly.
+            target: the cell to reach; the one at the bottom right if None.
+            heading: where the robot looks at first: `north`, `east`, `south` or `west`.
+            observation: `"one-hot"` or `"index"` (the state).
+
+        Raises:
+            UsageError: cells off the grid or on an obstacle, a source that is the target, a target that
+                cannot be reached, or an unknown heading or observation.
+
+        """
+        super().__init__(observation)
+        self.width = checks.whole(self.name, "width", width, 1)
+        self.height = checks.whole(self.name, "height", height, 1)
+        if not isinstance(obstacles, list | tuple):
+            raise UsageError(
+                f"{self.name}: obstacles must be a list of cells (column, row), got {obstacles!r}"
+            )
+        self.obstacles = tuple(self._cell("an obstacle", cell) for cell in obstacles)
+        self.target = self._cell("target", (self.width - 1, self.height - 1) if target is None else target)
+        self.heading = HEADINGS.index(checks.choice(self.name, "heading", heading, HEADINGS))
+        if self.target in self.obstacles:
+            raise UsageError(f"{self.name}: the target {self.target} is an obstacle")
+        reachable = self._reachable()
+        if not reachable:
+            raise UsageError(f"{self.name}: the target {self.target} cannot be reached from any cell")
+        if source == "drawn":
+            self.sources = reachable
+        else:
+            self.sources = (self._cell('source (or "drawn")', source),)
+            self._check_source(self.sources[0], reachable)
+        self.drawn = source == "drawn"
+
+    def _cell(self, name: str, value: Any) -> Cell:
+        return checks.cell(self.name, name, value, self.width, self.height)
+
+    def _check_source(self, source: Cell, reachable: Sequence[Cell]) -> None:
+        if source in self.obstacles:
+            raise UsageError(f"{self.name}: the source {source} is an obstacle")
+        if source == self.target:
+            raise UsageError(f"{self.name}: source and target are the same cell, {source}")
+        if source not in reachable:
+            raise UsageError(
+                f"{self.name}: the target {self.target} cannot be reached from the source {source}"
+            )
+
+    def _reachable(self) -> tuple[Cell, ...]:
+        """Return the cells from which the target can be reached, itself left out, row by row."""
+        found, border = {self.target}, deque([self.target])
+        while border:
+            column, row = border.popleft()
+            for right, down in AHEAD:
+                cell = (column + right, row + down)
+                inside = 0 <= cell[0] < self.width and 0 <= cell[1] < self.height
+                if inside and cell not in self.obstacles and cell not in found:
+                    found.add(cell)
+                    border.append(cell)
+        return tuple(sorted(found - {self.target}, key=lambda cell: (cell[1], cell[0])))
+
+    @property
+    def default_params(self) -> Params:
+        """The parameters unless others are given."""
+        return Params(max_steps_in_episode=max(100, self.places))
+
+    @property
+    def places(self) -> int:
+        """Cells times headings."""
+        return 4 * self.width * self.height
+
+    def place(self, state: State) -> jax.Array:
+        """Return `4 (row * width + column) + heading`."""
+        return 4 * (state.row * self.width + state.column) + state.heading
+
+    def reset_env(self, key: jax.Array, params: Any) -> tuple[jax.Array, State]:
+        """Place the robot on its source."""
+        (column, row), heading = self.sources[0], self.heading
+        if self.drawn:
+            drawn = jax.random.randint(key, (), 0, 4 * len(self.sources))
+            # A sum over a one-hot choice, because a gather is slow inside a loop on CPU.
+            chosen = jax.nn.one_hot(drawn // 4, len(self.sources), dtype=jnp.int32)
+            column, row = chosen @ np.asarray(self.sources, np.int32)
+            heading = drawn % 4
+        state = State(
+            column=jnp.int32(column), row=jnp.int32(row), heading=jnp.int32(heading), time=jnp.int32(0)
+        )
+        return self.get_obs(state), state
+
+    def step_env(
+        self, key: jax.Array, state: State, action: Any, params: Any
+    ) -> tuple[jax.Array, State, jax.Array, jax.Array, dict[str, Any]]:
+        """Turn or drive."""
+        turn = jnp.where(action == 0, -1, jnp.where(action == 1, 1, 0))
+        forward = action == 2
+        right = jnp.where(state.heading == 1, 1, 0) - jnp.where(state.heading == 3, 1, 0)
+        down = jnp.where(state.heading == 2, 1, 0) - jnp.where(state.heading == 0, 1, 0)
+        column, row = state.column + right * forward, state.row + down * forward
+        blocked = (column < 0) | (column >= self.width) | (row < 0) | (row >= self.height)
+        for x, y in self.obstacles:
+            blocked |= (column == x) & (row == y)
+        state = State(
+            column=jnp.where(blocked, state.column, column),
+            row=jnp.where(blocked, state.row, row),
+            heading=(state.heading + turn) % 4,
+            time=state.time + 1,
+        )
+        arrived = self.is_terminated(state, params)
+        reward = jnp.where(arrived, 1.0, jnp.where(blocked, -0.5, -0.1))
+        return self.get_obs(state), state, reward, arrived, {}
+
+    def is_terminated(self, state: State, params: Any) -> jax.Array:
+        """Return whether the robot is on the target."""
+        return (state.column == self.target[0]) & (state.row == self.target[1])

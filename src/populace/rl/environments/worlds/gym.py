@@ -1,0 +1,115 @@
+"""The worlds as `gymnasium.Env`. Importing this module registers them, under `populace/`.
+
+    import gymnasium
+    import populace.rl.environments.worlds.gym
+
+    env = gymnasium.make("populace/GridRobot-v0", width=5, render_mode="rgb_array")
+
+Gymnasium can also do the import:
+`gymnasium.make("populace.rl.environments.worlds.gym:populace/GridRobot-v0")`.
+"""
+
+from functools import partial
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.rl.environments import registry
+from populace.rl.environments.worlds import WORLDS
+
+
+class NativeEnv(gymnasium.Env[Any, Any]):
+    """A native environment, stepped from the host one action at a time.
+
+    Episodes are those of the compiled program: `reset(seed=s)` is the environment's own reset with the
+    first half of `jax.random.split(jax.random.key(s))`; each later reset and step splits off the next
+    key. What it costs is a call into the compiled program per step, so train in the program, and use
+    this to look, to compare, and for tools that expect Gymnasium.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012 (theirs)
+
+    def __init__(self, name: str, render_mode: str | None = None, **arguments: Any) -> None:
+        """Make the environment.
+
+        Args:
+            name: of a native environment, such as `LineWorld-v0`.
+            render_mode: None or `"rgb_array"`.
+            arguments: what the environment is made with.
+
+        Raises:
+            UsageError: no such environment, arguments that it does not take, or another render mode.
+
+        """
+        if render_mode not in (None, "rgb_array"):
+            raise UsageError(f"{name}: render_mode must be None or 'rgb_array', got {render_mode!r}")
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        self.task = registry.make(f"{name}({given})" if given else name)
+        self.render_mode = render_mode
+        self.metadata = self.metadata | {"render_fps": getattr(self.task.environment, "fps", 30)}
+        environment, parameters = self.task.environment, self.task.parameters
+        self.action_space = _space(environment.action_space(parameters))
+        self.observation_space = _space(environment.observation_space(parameters))
+        self._reset = jax.jit(partial(environment.reset, params=parameters))
+        self._step = jax.jit(self._stepped)
+        self._key: Any = None
+        self._state: Any = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; without a seed the random numbers go on from where they are."""
+        super().reset(seed=seed)
+        if seed is not None or self._key is None:
+            self._key = jax.random.key(int(self.np_random.integers(2**31)) if seed is None else seed)
+        key, self._key = jax.random.split(self._key)
+        observation, self._state = self._reset(key)
+        return self._seen(observation), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one step."""
+        if self._state is None:
+            raise UsageError(f"{self.task.name}: reset() has to come before the first step()")
+        key, self._key = jax.random.split(self._key)
+        observation, self._state, reward, terminated, truncated = self._step(key, self._state, action)
+        return self._seen(observation), float(reward), bool(terminated), bool(truncated), {}
+
+    def render(self) -> np.ndarray | None:
+        """Return the picture of the current state, (height, width, 3) uint8; None without a render mode."""
+        from populace.rl.environments.worlds.draw import draw
+
+        if self.render_mode is None:
+            return None
+        if self._state is None:
+            raise UsageError(f"{self.task.name}: reset() has to come before the first render()")
+        return draw(self.task.environment, jax.device_get(self._state), self.task.parameters)
+
+    def _stepped(self, key: Any, state: Any, action: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Return what a native step gives, before its restart: Gymnasium's caller restarts by itself."""
+        environment, parameters = self.task.environment, self.task.parameters
+        # The environment's own step splits its key into one for the step and one for the restart.
+        step_key, _ = jax.random.split(key)
+        observation, state, reward, terminated, _ = environment.step_env(step_key, state, action, parameters)
+        return observation, state, reward, terminated, environment.is_truncated(state, parameters)
+
+    def _seen(self, observation: Any) -> Any:
+        seen = np.asarray(observation, self.observation_space.dtype)
+        return seen[()] if isinstance(self.observation_space, gymnasium.spaces.Discrete) else seen
+
+
+def _space(space: Any) -> gymnasium.Space[Any]:
+    from gymnax.environments.spaces import gymnax_space_to_gym_space
+
+    return gymnax_space_to_gym_space(space)
+
+
+for _name in WORLDS:
+    if f"populace/{_name}" not in gymnasium.registry:
+        gymnasium.register(
+            f"populace/{_name}",
+            entry_point="populace.rl.environments.worlds.gym:NativeEnv",
+            kwargs={"name": _name},
+        )

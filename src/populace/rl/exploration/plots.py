@@ -1,0 +1,49 @@
+"""Pictures of exploration: schedules of epsilon over time, and policies over the values of actions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from populace.rl.exploration.strategies import EpsilonGreedy, Exploration
+from populace.runs.figures import figure
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
+
+
+def draw(
+    schedules: Mapping[str, EpsilonGreedy],
+    policies: Mapping[str, Exploration],
+    *,
+    frames: int,
+    per_episode: int = 1,
+) -> Any:
+    """Draw epsilon over frames, and the probability of the first of two actions over its lead.
+
+    Args:
+        schedules: by name.
+        policies: by name, drawn at frame 0; those that count visits take both actions as taken 10 times.
+        frames: how far to draw the schedules.
+        per_episode: frames of an episode, for schedules that count episodes.
+
+    Returns:
+        a Matplotlib figure, for `populace.runs.figures.picture`.
+
+    """
+    drawn, (left, right) = figure(11, 4, ncols=2)
+    at = np.unique(np.linspace(0, frames, 600).astype(int))
+    for i, (name, schedule) in enumerate(schedules.items()):
+        epsilon = schedule.epsilon(jnp.asarray(at), jnp.asarray(at // per_episode))
+        left.plot(at, np.asarray(epsilon), color=_COLOURS[i % len(_COLOURS)], label=name)
+    left.set(xlabel="frames", ylabel="epsilon", ylim=(0, None), title="Schedules")
+
+    lead, start, counts = np.linspace(-2, 2, 401), jnp.int32(0), jnp.full(2, 10.0)
+    for i, (name, policy) in enumerate(policies.items()):
+        first = [policy.probabilities(jnp.array([x, 0.0]), counts, start, start)[0] for x in lead]
+        right.plot(lead, np.asarray(first), color=_COLOURS[i % len(_COLOURS)], label=name)
+    right.set(xlabel="Q(s, 0) - Q(s, 1)", ylabel="probability of action 0", ylim=(0, 1), title="Policies")
+    for axes in (left, right):
+        axes.grid(color="#e3e6e8", lw=0.8)
+        axes.legend(frameon=False, fontsize=9)
+    return drawn

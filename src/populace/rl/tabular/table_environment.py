@@ -1,0 +1,123 @@
+"""Tabulated: a tabular environment inside the program, stepped by looking up what follows.
+
+Equal in distribution to the environment itself, of which it has every outcome with its probability,
+and many times as fast: a step is one random number and a few look-ups, and the random numbers of a
+whole rollout are drawn at once.
+"""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.rl.planning.transition_table import Outcomes
+from populace.rl.task import Task
+
+Draws = tuple[jax.Array, ...]
+
+
+class Place(eqx.Module):
+    """State of the environments: where each is, and the steps of its episode so far."""
+
+    state: jax.Array
+    time: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tabulated(Task):
+    """A task that looks up its steps in a table of outcomes; otherwise the task it was made of.
+
+    An outcome is drawn by inverting the cumulative probabilities: the k-th where
+    `c_{k-1} <= u < c_k`, for u uniform in [0, 1).
+    """
+
+    cumulative: np.ndarray = dataclasses.field(kw_only=True)  # (S A, K - 1)
+    state: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
+    reward: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
+    ends: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
+    first: np.ndarray = dataclasses.field(kw_only=True)  # states an episode may begin in
+    first_cumulative: np.ndarray = dataclasses.field(kw_only=True)  # all but the last
+
+    def draws(self, key: jax.Array, shape: tuple[int, ...]) -> Draws:
+        """Return the random numbers that steps need, arrays of `shape`; none where nothing is random."""
+        parts = (self.cumulative.shape[-1], len(self.first_cumulative))
+        keys = jax.random.split(key, len(parts))
+        return tuple(jax.random.uniform(k, shape) for k, needed in zip(keys, parts) if needed)
+
+    def reset(self, key: jax.Array, copies: int) -> tuple[jax.Array, Any]:
+        """Return observations (copies,) and states of freshly started episodes."""
+        state = self._first(self.draws(key, (copies,)), copies)
+        return state, Place(state, jnp.zeros(copies, jnp.int32))
+
+    def step(self, key: jax.Array | Draws, state: Place, action: jax.Array) -> tuple[Any, ...]:
+        """Step every copy once; a copy whose episode ended starts the next.
+
+        Args:
+            key: a random key, or what `draws` made of one for this step, (copies,) each.
+            state: of the environments.
+            action: (copies,).
+
+        Returns:
+            as `Task.step`.
+
+        """
+        copies = action.shape[0]
+        draws = key if isinstance(key, tuple) else self.draws(key, (copies,))
+        row = state.state * self.actions + action
+        outcome = row
+        if self.cumulative.shape[-1]:
+            reached = draws[0][:, None] >= jnp.asarray(self.cumulative)[row]
+            outcome = row * (self.cumulative.shape[-1] + 1) + reached.sum(axis=-1, dtype=jnp.int32)
+        after = jnp.asarray(self.state)[outcome]
+        terminated = jnp.asarray(self.ends)[outcome]
+        time = state.time + 1
+        truncated = ~terminated & (time >= self.horizon)
+        over = terminated | truncated
+        following = jnp.where(over, self._first(draws, copies), after)
+        place = Place(following, jnp.where(over, 0, time))
+        info = {"final_observation": after, "terminated": terminated, "truncated": truncated}
+        return following, place, jnp.asarray(self.reward)[outcome], terminated, truncated, info
+
+    def _first(self, draws: Draws, copies: int) -> jax.Array:
+        if not len(self.first_cumulative):
+            return jnp.full(copies, self.first[0], jnp.int32)
+        reached = draws[-1][:, None] >= jnp.asarray(self.first_cumulative)
+        return jnp.asarray(self.first)[reached.sum(axis=-1)]
+
+
+def tabulate(task: Task, table: Outcomes) -> Tabulated:
+    """Return the task that steps by its table.
+
+    Raises:
+        UsageError: it is not known how first states are drawn.
+
+    """
+    if table.start is None:
+        raise UsageError(
+            f"environment '{task.name}' cannot be stepped by its table: how its first state is drawn is not "
+            "known; take dynamics=environment"
+        )
+    states, actions, outcomes = table.state.shape
+    first = np.flatnonzero(table.start)
+    same: dict[str, Any] = {f.name: getattr(task, f.name) for f in dataclasses.fields(Task)}
+    same["origin"] = "native"
+    return Tabulated(
+        **same,
+        cumulative=_cumulative(table.probability).reshape(states * actions, outcomes - 1),
+        state=table.state.ravel().astype(np.int32),
+        reward=table.reward.ravel().astype(np.float32),
+        ends=table.ends.ravel(),
+        first=first.astype(np.int32),
+        first_cumulative=_cumulative(table.start[first]),
+    )
+
+
+def _cumulative(probability: np.ndarray) -> np.ndarray:
+    """Return the bounds between outcomes; those behind the last possible one are never reached."""
+    bounds = probability.cumsum(axis=-1)
+    possible = np.flip(np.flip(probability, -1).cumsum(axis=-1), -1)[..., 1:] > 0
+    return np.where(possible, bounds[..., :-1], 2.0).astype(np.float32)

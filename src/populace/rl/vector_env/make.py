@@ -1,0 +1,136 @@
+"""Host: tasks whose environments are of Gymnasium's kind and run in processes beside the program."""
+
+import atexit
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.engine.placement import cores
+from populace.rl.task import Task
+from populace.rl.vector_env.callback import HostEnvironment
+from populace.rl.vector_env.episode_cache import Pool
+from populace.rl.vector_env.process import making, messages
+from populace.rl.vector_env.process.making import Spec
+from populace.rl.vector_env.process.probing import Facts
+from populace.rl.vector_env.worker_pool import Crew
+
+_TIMEOUT = 60.0
+
+
+def task(name: str, identifier: str, arguments: dict[str, Any]) -> Task:
+    """Return the task of an environment of Gymnasium's kind.
+
+    Args:
+        name: as it was written: an id behind `gymnasium:`, or the path of a class.
+        identifier: the id, or `module:Class`.
+        arguments: what the environment is made with; `workers` (processes, by default one per core),
+            `timeout` (seconds that a reset or step may take, by default 60) and `max_episode_steps` are not
+            handed on.
+
+    Raises:
+        UsageError: it is unknown, not installed, cannot be played, gives NaN, has no time limit, or has
+            actions or observations that agents cannot take.
+
+    """
+    spec = spec_of(name, identifier, arguments)
+    workers = _number(name, "workers", arguments.get("workers", cores()), int)
+    crew = Crew(name, spec, workers, _number(name, "timeout", arguments.get("timeout", _TIMEOUT), float))
+    try:
+        return _task(name, crew, crew.probe())
+    except BaseException:
+        crew.close()
+        raise
+
+
+def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
+    """Return how an environment is made, from the parts of its name.
+
+    Raises:
+        UsageError: `max_episode_steps` is no positive whole number, or there is no such class.
+
+    """
+    registered = name.lstrip().startswith("gymnasium:")
+    if not registered:
+        imported(identifier)
+    limit = arguments.get("max_episode_steps")
+    if limit is not None:
+        limit = _number(name, "max_episode_steps", limit, int)
+    own = ("workers", "timeout", "max_episode_steps")
+    return Spec(registered, identifier, {k: v for k, v in arguments.items() if k not in own}, limit)
+
+
+def imported(path: str) -> Any:
+    """Return the class that `module:Class` names; the current folder is searched too.
+
+    Raises:
+        UsageError: it cannot be imported.
+
+    """
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        return making.imported(path)
+    except Exception as error:  # a module may raise anything while it is imported
+        raise UsageError(f"cannot import environment '{path}': {type(error).__name__}: {error}") from error
+
+
+def _task(name: str, crew: Crew, facts: Facts) -> Task:
+    action, seen = facts.action_space, facts.observation_space
+    kind, box = type(action).__name__, None
+    if kind == "Box" and np.issubdtype(action.dtype, np.floating):
+        box = (np.asarray(action.low, np.float32), np.asarray(action.high, np.float32))
+    elif kind != "Discrete":
+        raise UsageError(f"environment '{name}': actions must be Discrete or one Box of floats, got {action}")
+    if type(seen).__name__ not in ("Box", "Discrete", "MultiBinary", "MultiDiscrete"):
+        raise UsageError(
+            f"environment '{name}': observations must be one array, got {type(seen).__name__}; Gymnasium's "
+            "FlattenObservation wrapper makes one of them, in a class of yours"
+        )
+    if facts.nan:
+        raise UsageError(f"environment '{name}': {facts.nan} is NaN, with seed 1 and random actions")
+    if facts.limit is None:
+        raise UsageError(
+            f"environment '{name}' has no time limit, which agents need; "
+            f"write one: {name.partition('(')[0]}(max_episode_steps=1000)"
+        )
+    actions = 0 if box else int(action.n)
+    states = int(seen.n) if type(seen).__name__ == "Discrete" else 0
+    shape, dtype = tuple(seen.shape or ()), _narrow(seen.dtype)
+    low, high = _bounds(seen)
+    stored = ("f4", box[0].shape) if box else (np.min_scalar_type(actions - 1).str, ())
+    pool = Pool(crew, messages.record((dtype.str, shape), stored), facts)
+    atexit.register(pool.close)
+    return Task(
+        name=name, environment=HostEnvironment(pool), parameters=None, actions=actions, box=box,
+        states=states, observation_shape=shape, observation_dtype=dtype, observation_low=low,
+        observation_high=high, horizon=facts.limit, origin="host",
+        observation_start=making.start(seen), action_start=0 if box else making.start(action),
+    )  # fmt: skip
+
+
+def _bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and highest value of each part of an observation, counted from 0 where discrete."""
+    count = getattr(space, "nvec", getattr(space, "n", None))
+    if type(space).__name__ == "Box":
+        return np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
+    high = 1 if type(space).__name__ == "MultiBinary" else np.asarray(count) - 1
+    high = np.broadcast_to(np.asarray(high, np.float32), tuple(space.shape or ()))
+    return np.zeros_like(high), high
+
+
+def _narrow(dtype: Any) -> np.dtype:
+    """Return the type that observations have inside the program: 32 bits at most."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        return np.dtype(np.float32)
+    return np.dtype(f"{dtype.kind}4") if dtype.itemsize == 8 else dtype
+
+
+def _number(name: str, argument: str, value: Any, kind: type) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | kind) or not value > 0:
+        what = "a whole number above 0" if kind is int else "a number above 0"
+        raise UsageError(f"environment '{name}': {argument} must be {what}, got {value!r}")
+    return value

@@ -1,0 +1,105 @@
+"""Identity: whether a learner that a run is opened with is the one that the run was trained by.
+
+A recipe holds settings and no data. So a run folder also keeps a digest of the learner's arrays: with other
+data the run would go on without a word, and its numbers would be those of neither.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core import settings
+from populace.core.errors import RunError, UsageError
+from populace.core.files import write
+from populace.core.learner import Learner
+
+FILE = "data.json"
+_SHOWN = 4
+
+
+def digest(learner: Learner) -> str:
+    """Return a SHA-256 over the type, shape and content of the learner's arrays; empty if it has none."""
+    found, count = hashlib.sha256(), 0
+    for leaf in jax.tree.leaves(learner):
+        if not hasattr(leaf, "shape"):
+            continue  # a setting
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        array = np.ascontiguousarray(leaf)
+        found.update(f"{array.dtype.name}{np.shape(leaf)}".encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
+        count += 1
+    return found.hexdigest() if count else ""
+
+
+def keep(folder: Path, learner: Learner) -> None:
+    """Write the digest into a run folder, where the learner has data of its own."""
+    if known := digest(learner):
+        write(folder / FILE, json.dumps({"sha256": known}, indent=1))
+
+
+def check_data(folder: Path, learner: Learner) -> None:
+    """Raise a `UsageError` if a run was trained on other data; folders without a digest tell nothing."""
+    try:
+        text = (folder / FILE).read_text()
+    except FileNotFoundError:
+        return
+    try:
+        known = json.loads(text)["sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise RunError(
+            f"'{folder / FILE}' is damaged; remove it to go on without a check of the data"
+        ) from None
+    mine = digest(learner)
+    if mine and mine != known:
+        raise UsageError(
+            f"the learner's data are not those that '{folder}' was trained on; "
+            "give Run.load the learner with the run's own data"
+        )
+
+
+def check_settings(folder: Path, recipe: str, learner: Learner) -> None:
+    """Raise a `UsageError` if a learner differs from the one in the text of a run's recipe, and say in what.
+
+    Settings that the recipe does not know, as an older version wrote it, count as their defaults.
+    """
+    table = tomllib.loads(recipe).get("learner", {})
+    kind, own = str(table.get("kind", "")), type(learner)
+    if ":" in kind and kind.rpartition(":")[2] != own.__qualname__:
+        raise UsageError(
+            f"'{folder}' was trained by a {kind.rpartition(':')[2]}, not a {own.__qualname__}; "
+            "give Run.load the learner of the run"
+        )
+    theirs = dict(_flat({k: v for k, v in table.items() if k != "kind"}))
+    mine = dict(_flat(settings.to_dict(learner) | {"kind": None}))
+    defaults = {path: field.default for path, field, _ in settings.walk(learner)}
+    differing = []
+    for path in sorted({*theirs, *mine} - {"kind"}):
+        had = theirs[path] if path in theirs else _plain(defaults.get(path, mine.get(path)))
+        if had != mine.get(path):
+            differing.append(f"{path} is {mine.get(path)!r}, the run has {had!r}")
+    if differing:
+        more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        raise UsageError(
+            f"the learner differs from the recipe of '{folder}': {'; '.join(differing[:_SHOWN])}{more}; "
+            "give Run.load the learner of the run"
+        )
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,51 @@
+"""The folder of a run: made where it is safe to."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from populace.core.errors import RunError, UsageError
+
+
+def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
+    """Make the folder of a new run and prove that it can be written.
+
+    Raises:
+        UsageError: it exists and is not empty, or is a file, or is not a run and would be replaced.
+        RunError: it cannot be written.
+
+    """
+    folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if folder.is_file():
+        raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            if not overwrite:
+                raise UsageError(
+                    f"output folder '{folder}' exists; `populace resume {folder}` goes on with it, "
+                    "--overwrite replaces it, --out chooses another"
+                )
+            _clear(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
+    return folder
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder that holds a run, and nothing else: a mistyped path must cost nothing."""
+    ours = {
+        "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
+        "report.html", "media", "data.json",
+    }  # fmt: skip
+    left = (*(f".{name}." for name in ours), ".probe-")  # what a kill left half-written
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.startswith(left))
+    if strangers:
+        raise UsageError(f"'{folder}' holds '{strangers[0]}', which no run made; empty it yourself")
+    if not (folder / "recipe.toml").is_file():
+        raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml; empty it yourself")
+    shutil.rmtree(folder)

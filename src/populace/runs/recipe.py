@@ -1,0 +1,234 @@
+"""Recipe: everything that makes a run, as TOML; complete, it replays the run bit for bit."""
+
+import importlib
+import inspect
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from populace.core import settings
+from populace.core.errors import UsageError, unknown
+from populace.core.learner import Learner
+from populace.core.population import LogUniform, Population, Uniform, sweep
+from populace.core.values import listed
+from populace.engine import strategy
+
+_RANGES = {"uniform": Uniform, "log_uniform": LogUniform}
+
+
+class Options(BaseModel):
+    """How a run is run: the table `[run]` of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    steps: Annotated[int, Field(ge=1, description="iterations of each member")] = 10_000
+    seeds: Annotated[
+        Annotated[int, Field(ge=1)] | list[int],
+        Field(description="seeds per setting: how many, or which"),
+    ] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="root of all randomness")] = 0
+    samples: Annotated[
+        int | None,
+        Field(ge=1, description="draw so many settings from [sweep] instead of its grid"),
+    ] = None
+    strategy: Annotated[
+        str | list[str], Field(description="auto, vmap, map, or a number of members at a time")
+    ] = "auto"
+    devices: Annotated[int, Field(ge=0, description="devices to use; 0 means all")] = 0
+    log_every: Annotated[
+        int,
+        Field(ge=0, description="iterations per row of the training table; 0: a 200th of steps"),
+    ] = 0
+    evaluate_every: Annotated[
+        int, Field(ge=0, description="iterations between evaluations; 0: a 20th of steps")
+    ] = 0
+    checkpoint_every: Annotated[
+        float, Field(gt=0, description="seconds between checkpoints, at the least")
+    ] = 30.0
+    keep: Annotated[
+        Literal["best", "last"],
+        Field(description="model kept of each member: of its best evaluation, or of the last one"),
+    ] = "best"
+    checkpoints_kept: Annotated[int, Field(ge=1, description="newest checkpoints kept")] = 3
+    final_episodes: Annotated[int, Field(ge=1, description="fresh episodes per member after training")] = 200
+
+    @property
+    def window(self) -> int:
+        """Iterations between two looks at the metrics."""
+        return self.log_every or max(1, self.steps // 200)
+
+    @property
+    def evaluation_window(self) -> int:
+        """Iterations between two evaluations."""
+        return self.evaluate_every or max(1, self.steps // 20)
+
+
+def options(values: Mapping[str, Any]) -> Options:
+    """Return checked options.
+
+    Raises:
+        UsageError: an unknown key (with the nearest known one), a wrong type or value.
+
+    """
+    for key in values:
+        if key not in Options.model_fields:
+            raise unknown("key", key, Options.model_fields, where=" in [run]")
+    values = {key: listed(value) for key, value in values.items()}
+    if "strategy" in values:
+        named = values["strategy"]
+        each = isinstance(named, list | tuple)
+        values["strategy"] = [strategy.check(n) for n in named] if each else strategy.check(named)
+    try:
+        return Options(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        raise UsageError(f"{key}: {first['msg'].lower()}, got {values[key]!r}") from None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A learner, what is swept, and how it is run."""
+
+    name: str
+    learner: Learner
+    sweep: dict[str, Any] = field(default_factory=dict)
+    settings: list[dict[str, Any]] = field(default_factory=list)
+    options: Options = field(default_factory=Options)
+    about: str = ""
+
+    def population(self) -> Population:
+        """Return who is trained.
+
+        Raises:
+            UsageError: as [`sweep`][populace.core.population.sweep] does.
+
+        """
+        o = self.options
+        axes: Any = self.settings or {path: _axis(path, v) for path, v in self.sweep.items()}
+        return sweep(self.learner, axes or None, seeds=o.seeds, samples=o.samples, seed=o.seed)
+
+    def drawn(self) -> "Recipe":
+        """Return the recipe with settings drawn at random written out, one by one."""
+        if self.options.samples is None:
+            return self
+        listed = [dict(s) for s in self.population().settings]
+        options = self.options.model_copy(update={"samples": None})
+        return replace(self, sweep={}, settings=listed, options=options)
+
+    def text(self) -> str:
+        """Return the complete recipe as TOML: every setting, also those at their defaults."""
+        tables: dict[str, Any] = {"name": self.name, "about": self.about}
+        tables["run"] = {k: v for k, v in self.options.model_dump().items() if v is not None}
+        kind = f"{type(self.learner).__module__}:{type(self.learner).__qualname__}"
+        tables["learner"] = {"kind": kind} | settings.to_dict(self.learner)
+        if self.sweep:
+            tables["sweep"] = self.sweep
+        if self.settings:
+            tables["settings"] = [{k: _plain(v) for k, v in s.items()} for s in self.settings]
+        return tomli_w.dumps(tables)
+
+
+def of_population(name: str, population: Population, chosen: Options, about: str = "") -> Recipe:
+    """Return the recipe of a population made in Python: its settings one by one."""
+    seeds = list(population.seeds)
+    changed = chosen.model_copy(update={"seeds": seeds, "seed": population.seed, "samples": None})
+    listed = [dict(s) for s in population.settings if s]
+    return Recipe(name, population.learner, {}, listed, changed, about)
+
+
+def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        text: TOML.
+        source: where it is from, for messages.
+        given: the learner itself, where the recipe cannot make it: it holds data.
+
+    Raises:
+        UsageError: not TOML, an unknown key, table or learner, a wrong type or value.
+
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{source} is not TOML: {error}") from None
+    known = ("name", "about", "learner", "sweep", "settings", "run")
+    for key in tables:
+        if key not in known:
+            raise unknown("key", key, known, where=f" in {source}")
+    described = tables.get("learner")
+    if not isinstance(described, dict) or "kind" not in described:
+        raise UsageError(f'{source} needs a table [learner] with a `kind`, such as kind = "dqn"')
+    for table in ("sweep", "run"):
+        if not isinstance(tables.get(table, {}), dict):
+            raise UsageError(f"{source}: {table} must be a table, [{table}]")
+    listed = tables.get("settings", [])
+    if not (isinstance(listed, list) and all(isinstance(s, dict) for s in listed)):
+        raise UsageError(f"{source}: settings must be a list of tables, each under [[settings]]")
+    if listed and tables.get("sweep"):
+        raise UsageError(f"{source} has both [sweep] and [[settings]]; keep one of them")
+    learner = given
+    if learner is None:
+        cls = learner_class(str(described["kind"]))
+        learner = settings.from_dict(cls, {k: v for k, v in described.items() if k != "kind"})
+    return Recipe(
+        str(tables.get("name", "run")), learner, tables.get("sweep", {}),
+        listed, options(tables.get("run", {})), str(tables.get("about", "")),
+    )  # fmt: skip
+
+
+def learners() -> dict[str, str]:
+    """Return the short names of learners and their import paths."""
+    return {e.name: e.value for e in entry_points(group="populace.learners")}
+
+
+def learner_class(kind: str) -> type[Learner]:
+    """Return the learner of a short name or of an import path `package.module:Class`.
+
+    Raises:
+        UsageError: no such learner, or it is not a `Learner`.
+
+    """
+    path = learners().get(kind, kind)
+    if ":" not in path:
+        raise unknown("learner", kind, learners())
+    module, _, name = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module is named
+        script = " (it was defined in a script; put it in a module, or give it to Run.load)"
+        advice = script if module == "__main__" else ""
+        raise UsageError(f"cannot import learner '{kind}': {error}{advice}") from None
+    if not (isinstance(found, type) and issubclass(found, Learner)):
+        raise UsageError(f"'{kind}' is not a Learner; expected a subclass of populace.Learner")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise UsageError(f"'{kind}' is an abstract Learner: it does not define {missing}")
+    return found
+
+
+def _axis(path: str, values: Any) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    if len(values) != 1 or next(iter(values)) not in _RANGES:
+        raise UsageError(f"the sweep of '{path}' must be a list, or {{uniform = [low, high]}} or log_uniform")
+    name, bounds = next(iter(values.items()))
+    if not (isinstance(bounds, list) and len(bounds) == 2):
+        raise UsageError(f"the sweep of '{path}': {name} needs [low, high], got {bounds!r}")
+    if any(isinstance(b, bool) or not isinstance(b, int | float) for b in bounds):
+        raise UsageError(f"the sweep of '{path}': {name} needs two numbers, got {bounds!r}")
+    return _RANGES[name](float(bounds[0]), float(bounds[1]))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, settings.Settings):
+        return settings.to_dict(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,272 @@
+"""Run: a folder that says everything, and what can be asked of it.
+
+run = populace.train(populace.sweep(DQN(env="CartPole-v1"), {...}, seeds=8), steps=10_000)
+run.results()["best"], run.best().policy(observation), Run.load(path).resume()
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from populace.core.errors import RunError, UsageError
+from populace.core.learner import Learner
+from populace.core.population import Population
+from populace.engine import host_errors
+from populace.engine.training_loop import Engine, Listener
+from populace.runs import fingerprint, metric_tables, results
+from populace.runs.folder import prepare
+from populace.runs.recipe import Recipe, of_population, options, parse
+from populace.runs.trained_member import Trained
+from populace.runs.training import Say, Session, engine_of, quiet
+
+
+class Run:
+    """A run folder; [`load`][populace.runs.run.Run.load] opens one, `train` makes one."""
+
+    def __init__(self, path: Path, learner: Learner | None = None) -> None:
+        self.path = path
+        self._learner = learner
+        self._checked = False
+
+    @classmethod
+    def load(cls, path: str | Path, learner: Learner | None = None) -> "Run":
+        """Open a run folder.
+
+        Args:
+            path: the folder.
+            learner: the learner with its data, where the recipe alone cannot make it.
+
+        Raises:
+            UsageError: it is not a run folder, or the learner is not the one it was trained by.
+
+        """
+        folder = Path(path)
+        if not folder.exists():
+            raise UsageError(f"no run at '{folder}': there is no such folder")
+        if not (folder / "recipe.toml").is_file():
+            raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml")
+        run = cls(folder, learner)
+        if learner is not None:
+            given = run.recipe.learner  # a recipe that cannot be read is told first
+            fingerprint.check_settings(folder, run.recipe_text(), given)
+            run._check_data()
+        return run
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The complete recipe."""
+        return parse(self.recipe_text(), str(self.path / "recipe.toml"), self._learner)
+
+    def recipe_text(self) -> str:
+        """Return `recipe.toml` as it is."""
+        return (self.path / "recipe.toml").read_text()
+
+    def metrics(self, kind: str = "train") -> pa.Table:
+        """Return a metric table, `train` or `evaluation`: one row per member and window."""
+        if kind not in metric_tables.KINDS:
+            raise UsageError(f"metrics are train or evaluation, got '{kind}'")
+        return metric_tables.read(self.path / "metrics", kind)
+
+    def results(self) -> dict[str, Any]:
+        """Return `results.json`.
+
+        Raises:
+            RunError: the run has none yet, or it is damaged.
+
+        """
+        return self._json("results.json", f"the run has not ended; `populace resume {self.path}`")
+
+    def environment(self) -> dict[str, Any]:
+        """Return `environment.json`: versions, machine and devices.
+
+        Raises:
+            RunError: it is missing or damaged.
+
+        """
+        return self._json("environment.json", "the folder is incomplete")
+
+    @property
+    def finished(self) -> bool:
+        """Whether training got to its last step and was evaluated."""
+        return (self.path / "results.json").is_file() and self.results()["status"] == "finished"
+
+    def resume(
+        self,
+        *,
+        listeners: Sequence[Listener] = (),
+        say: Say = quiet,
+        stop: Callable[[], bool] | None = None,
+    ) -> "Run":
+        """Go on from the newest sound checkpoint; a finished run is left as it is.
+
+        Args:
+            listeners: told of every window and evaluation.
+            say: told in words what happens.
+            stop: asked between windows; yes ends the run with a checkpoint.
+
+        """
+        if not self.finished:
+            self._check_data()
+            Session(self.path, self.recipe, self.population, say).go(listeners, stop, resume=True)
+            self.__dict__.pop("engine", None)
+        return self
+
+    @property
+    def population(self) -> Population:
+        """Who was trained."""
+        return self.recipe.population()
+
+    def member(self, index: int) -> Trained:
+        """Return one member with its best model, from the newest sound checkpoint."""
+        engine = self.engine
+        cohort, slot = engine.find(index)
+        member = self.population.members[index]
+        model = cohort.program.signature.whole_model(cohort.program.take(cohort.best.model, slot))
+        values = self.population.settings[member.setting]
+        return Trained(member, values, cohort.program.learner_of(slot), model)
+
+    def best(self) -> Trained:
+        """Return the best member of the best setting, both chosen on training-time evaluations."""
+        return self.member(self.results()["best"]["member"])
+
+    @host_errors.told()
+    def evaluate(self, episodes: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
+        """Measure the kept models again, on fresh episodes.
+
+        Args:
+            episodes: per member.
+            backend: `native` measures every member inside the program; another, such as
+                `gymnasium`, the members of the best setting outside it.
+            seed: of the episodes; the run itself used 0.
+
+        Returns:
+            `backend`, `episodes`, and `settings`: for each one measured its `setting`, `values`,
+            `members` and `summary` (as in `results.json`).
+
+        Raises:
+            UsageError: the learner knows no such backend.
+
+        """
+        engine, population = self.engine, self.population
+        scores = results.collect(engine, self.metrics("evaluation"))
+        chosen = list(range(len(population.settings)))
+        if backend == "native":
+            found = results.examine(engine, scores, episodes, seed)[population.learner.score]
+        else:
+            best = results.choose(population, scores)
+            chosen = [best]
+            found = np.full(len(population), np.nan)
+            for member in population.members:
+                if member.setting == best and scores.diverged_at[member.index] < 0:
+                    start = 1_000_000 * (1000 * seed + member.seed)
+                    played = self.member(member.index).examine(backend, episodes, start % 2**31)
+                    found[member.index] = played.mean()
+        table = [
+            {
+                "setting": i,
+                "values": population.settings[i],
+                "members": [m.index for m in population.members if m.setting == i],
+                "summary": results.summary(population, scores, found, i),
+            }
+            for i in chosen
+        ]
+        return {"backend": backend, "episodes": episodes, "seed": seed, "settings": table}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine as the newest sound checkpoint left it.
+
+        Raises:
+            RunError: there is no checkpoint to read.
+            UsageError: the learner is not the one that the run was trained by.
+
+        """
+        from populace.runs.checkpoints import Checkpoints
+
+        self._check_data()
+        engine = engine_of(self.recipe, self.population, quiet)
+        store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
+        try:
+            if store.restore(engine, quiet) is None:
+                have = "has no checkpoint that can be read" if store.steps() else "has no checkpoint yet"
+                raise RunError(f"'{self.path}' {have}; `populace resume {self.path}`")
+        finally:
+            store.close()
+        return engine
+
+    def _check_data(self) -> None:
+        """Raise a `UsageError` if the learner's data are not the run's; once, for they may be many."""
+        if not self._checked:
+            fingerprint.check_data(self.path, self.recipe.learner)
+            self._checked = True
+
+    def _json(self, name: str, advice: str) -> dict[str, Any]:
+        try:
+            return json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            raise RunError(f"'{self.path}' has no {name}: {advice}") from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot read '{self.path / name}': {error}") from None
+
+
+def train(
+    population: Population,
+    steps: int | None = None,
+    *,
+    out: str | Path | None = None,
+    name: str = "run",
+    overwrite: bool = False,
+    listeners: Sequence[Listener] = (),
+    say: Say = quiet,
+    **settings: Any,
+) -> Run:
+    """Train a population and return its run.
+
+    Args:
+        population: made by [`sweep`][populace.core.population.sweep].
+        steps: iterations of each member.
+        out: run folder to make; by default a new one under `runs/`.
+        name: of the run.
+        overwrite: replace a run folder that is there.
+        listeners: told of every window and evaluation.
+        say: told in words what happens.
+        settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
+            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `keep`, `final_episodes`, `devices`.
+
+    Raises:
+        UsageError: no population, an unknown or impossible setting, or a folder that is there already.
+        RunError: the folder cannot be written.
+
+    """
+    if not isinstance(population, Population):
+        raise UsageError(
+            f"train takes a population, got {type(population).__name__}; "
+            "make one with populace.sweep(learner, seeds=...)"
+        )
+    if steps is not None:
+        settings["steps"] = steps
+    recipe = of_population(name, population, options(settings))
+    folder = prepare(out, name, overwrite)
+    Session(folder, recipe, population, say).go(listeners)
+    return Run(folder, population.learner)
+
+
+def run_recipe(
+    recipe: Recipe,
+    out: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    listeners: Sequence[Listener] = (),
+    say: Say = quiet,
+    stop: Callable[[], bool] | None = None,
+) -> Run:
+    """Run a recipe from its start; the same as [`train`][populace.runs.run.train] but for its source."""
+    population = recipe.population()
+    folder = prepare(out, recipe.name, overwrite)
+    Session(folder, recipe, population, say).go(listeners, stop)
+    return Run(folder, recipe.learner)

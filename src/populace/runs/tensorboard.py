@@ -1,0 +1,192 @@
+"""TensorBoard: event files of a run, one TensorBoard run per setting, written while it trains.
+
+Each setting shows the interquartile mean of its members with the bounds of its interval, its
+members' own curves, its settings as hparams, the graph of its model, and histograms of its weights at
+checkpoints.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from populace.core.formatting import words
+from populace.core.learner import Learner
+from populace.core.media import Picture
+from populace.core.population import Population
+from populace.core.random import root_key
+from populace.engine.program import EXHIBIT
+from populace.engine.training_loop import Engine, Evaluation, Window
+from populace.runs.model_graph import model_graph
+from populace.statistics import bootstrap_interval, interquartile_mean
+
+MEMBERS_SHOWN = 64
+SETTINGS_SHOWN = 64
+_RESAMPLES = 200
+_SECONDS_APART = 2.0
+
+
+class TensorBoard:
+    """Listens to an engine and writes what TensorBoard reads.
+
+    Args:
+        folder: of the event files.
+        engine: who is listened to.
+        start: step the run resumes from; later events of an interrupted run are purged.
+        say: is told when there is more than is drawn.
+
+    """
+
+    def __init__(self, folder: Path, engine: Engine, start: int, say: Callable[[str], None]) -> None:
+        self._engine, self._population = engine, engine.population
+        population = self._population
+        self._scale = population.learner.units_per_step
+        self._purge = start * self._scale + 1 if start else None
+        self._folder, self._written = folder, 0.0
+        self._shown = range(min(len(population.settings), SETTINGS_SHOWN))
+        if len(population.settings) > SETTINGS_SHOWN or len(population) > MEMBERS_SHOWN:
+            say(
+                f"TensorBoard shows the first {SETTINGS_SHOWN} settings and {MEMBERS_SHOWN} members; "
+                "the metric tables hold all"
+            )
+        self._members = defaultdict(list)
+        for member in population.members:
+            self._members[member.setting].append(member)
+        self._writers = {setting: self._open(setting) for setting in self._shown}
+
+    def on_start(self, population: Population, step: int) -> None:
+        """Write the graph of each setting's model; a run that resumes has it already."""
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+
+        if self._purge is not None:
+            return
+        for cohort in self._engine.cohorts:
+            models = cohort.program.snapshot(cohort.state())
+            drawn = set()
+            for slot, member in enumerate(cohort.group.members):
+                if member.setting in drawn or member.setting not in self._writers:
+                    continue
+                drawn.add(member.setting)
+                model = cohort.program.signature.whole_model(cohort.program.take(models, slot))
+                event = Event(graph_def=model_graph(model).SerializeToString())
+                self._writers[member.setting].file_writer.add_event(event)
+
+    def on_window(self, window: Window) -> None:
+        """Write training curves: the interquartile mean of each setting, once in a while.
+
+        TensorBoard draws a thousand points at the most, and its writer is slow: the metric tables
+        hold every window.
+        """
+        now = time.perf_counter()
+        if now - self._written > _SECONDS_APART:
+            self._written = now
+            self._means("train", window.step, window.metrics)
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Write evaluation curves, the score with its bounds and member by member."""
+        at, score = evaluation.step * self._scale, self._population.learner.score
+        others = {k: v for k, v in evaluation.metrics.items() if k != score}
+        self._means("evaluation", evaluation.step, others)
+        column = evaluation.metrics[score]
+        for setting, writer in self._writers.items():
+            members = self._members[setting]
+            values = column[[m.index for m in members]]
+            finite = values[np.isfinite(values)]
+            if not len(finite):
+                continue
+            interval = bootstrap_interval(finite, resamples=_RESAMPLES)
+            for bound in ("value", "low", "high"):
+                name = f"evaluation/{score}/{'iqm' if bound == 'value' else bound}"
+                writer.add_scalar(name, getattr(interval, bound), at)
+            for member, value in zip(members, values):
+                if member.index < MEMBERS_SHOWN and np.isfinite(value):
+                    writer.add_scalar(f"evaluation/{score}/seed-{member.seed}", float(value), at)
+
+    def histograms(self) -> None:
+        """Write histograms of every weight, over the members of each setting that are finite."""
+        for cohort in self._engine.cohorts:
+            models = eqx.filter(cohort.program.snapshot(cohort.state()), eqx.is_inexact_array)
+            alive = np.asarray(cohort.carry.diverged_at) < 0
+            for path, leaf in jax.tree_util.tree_leaves_with_path(models):
+                values, name = np.asarray(leaf), "weights/" + _tag(path)
+                for setting, writer in self._writers.items():
+                    slots = [
+                        slot
+                        for slot, m in enumerate(cohort.group.members)
+                        if m.setting == setting and alive[slot]
+                    ]
+                    if slots:
+                        step = self._engine.step * self._scale
+                        writer.add_histogram(name, values[slots].ravel(), step)
+
+    def logs(self) -> None:
+        """Write what the learner shows of the first sound member of each setting."""
+        if type(self._population.learner).logs is Learner.logs:
+            return
+        step = self._engine.step * self._scale
+        for setting, writer in self._writers.items():
+            for member in self._members[setting]:
+                cohort, slot = self._engine.find(member.index)
+                if int(cohort.carry.diverged_at[slot]) >= 0:
+                    continue
+                model = cohort.program.take(cohort.program.snapshot(cohort.state()), slot)
+                learner = self._population.learner_of(setting)
+                key = jax.random.fold_in(root_key(member.seed), EXHIBIT)
+                shown = learner.logs(cohort.program.signature.whole_model(model), key)
+                for name, value in shown.items():
+                    if isinstance(value, Picture):
+                        writer.add_image(name, value.image, step, dataformats="HWC")
+                    elif np.isfinite(value).all():
+                        writer.add_histogram(name, np.ravel(value), step)
+                break
+
+    def flush(self) -> None:
+        """Hand everything to the disk."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _open(self, setting: int) -> Any:
+        from tensorboardX import SummaryWriter
+        from tensorboardX.summary import hparams
+
+        folder = str(self._folder / f"setting-{setting:03d}")
+        writer = SummaryWriter(folder, purge_step=self._purge, max_queue=1000, flush_secs=20)
+        values = {path: _plain(v) for path, v in self._population.settings[setting].items()}
+        tag = f"evaluation/{self._population.learner.score}/iqm"
+        for summary in hparams(values, {tag: 0.0}):
+            writer.file_writer.add_summary(summary)  # pyright: ignore[reportOptionalMemberAccess]
+        return writer
+
+    def _means(self, kind: str, step: int, metrics: dict[str, np.ndarray]) -> None:
+        """Write interquartile means, all settings of a metric at a time: this runs in every window."""
+        shape = (len(self._population.settings), len(self._population.seeds))
+        for name, column in metrics.items():
+            table = column.reshape(shape)[: len(self._writers)]
+            whole = np.isfinite(table).all(axis=1)
+            means = np.full(len(table), np.nan)
+            if whole.any():
+                means[whole] = interquartile_mean(table[whole], axis=1)
+            for row in np.flatnonzero(~whole & np.isfinite(table).any(axis=1)):
+                means[row] = interquartile_mean(table[row][np.isfinite(table[row])])
+            for setting, writer in self._writers.items():
+                if np.isfinite(means[setting]):
+                    at = step * self._scale
+                    writer.add_scalar(f"{kind}/{name}/iqm", float(means[setting]), at)
+
+
+def _tag(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) else words(value)

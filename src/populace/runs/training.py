@@ -1,0 +1,234 @@
+"""Session: one sitting of training a run, from its start or from a checkpoint to its end."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import RunError
+from populace.core.files import write
+from populace.core.population import Population
+from populace.engine import host_errors
+from populace.engine.training_loop import Engine, Evaluation, Listener, Window
+from populace.runs import fingerprint, provenance, results
+from populace.runs.checkpoints import Checkpoints
+from populace.runs.metric_tables import Recorder, read
+from populace.runs.recipe import Recipe
+from populace.runs.tensorboard import TensorBoard
+
+Say = Callable[[str], None]
+
+# Checkpoints wait until the last one is this many times its own cost ago, whatever was asked: on a
+# slow disk they would otherwise eat the run.
+_SPARING = 40
+
+
+class Stopped(RunError):  # noqa: N818  it is no error, the run did as it was told
+    """The run ended before its last step because it was asked to; nothing is lost."""
+
+
+def quiet(line: str) -> None:
+    """Say nothing."""
+
+
+def engine_of(recipe: Recipe, population: Population, say: Say) -> Engine:
+    """Return the untrained engine of a recipe."""
+    o = recipe.options
+    return Engine(population, o.strategy, o.devices, say, o.keep)
+
+
+class Session:
+    """Trains one run folder; writes everything in it but the report and the media."""
+
+    def __init__(self, folder: Path, recipe: Recipe, population: Population, say: Say) -> None:
+        self.folder, self.recipe, self.population, self.say = folder, recipe, population, say
+        self._began = time.perf_counter()
+        self._known: set[int] = set()
+
+    @host_errors.told()
+    def go(
+        self,
+        listeners: Sequence[Listener] = (),
+        stop: Callable[[], bool] | None = None,
+        *,
+        resume: bool = False,
+    ) -> None:
+        """Train to the end, measure the outcome, and write it down.
+
+        Raises:
+            Stopped: `stop` said so; a checkpoint was made.
+            RunError: the disk failed; the last good checkpoint is intact.
+
+        """
+        stop = stop or (lambda: False)
+        options = self.recipe.options
+        self.engine = engine = engine_of(self.recipe, self.population, self.say)
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", options.checkpoints_kept)
+        info = (self.checkpoints.restore(engine, self.say) if resume else None) or {}
+        self._wall, self._resumed = info.get("wall_s", 0.0), info.get("resumed", -1) + 1
+        if resume and info:
+            self.say(f"resuming at step {engine.step} of {options.steps}")
+        elif resume:
+            self.say("no checkpoint yet: starting from the beginning")
+        self.checkpoints.drop_after(engine.step)
+        self._guard(self._write_head, resumed=bool(info))
+        self._guard(self._open)
+        engine.listeners = [self, self.board, *listeners]
+        self._known = {int(i) for i in np.flatnonzero(engine.diverged_at() >= 0)}
+        self._saved_at, self._saving = time.perf_counter(), 0.0
+        try:
+            done = self._guard(
+                engine.train,
+                options.steps,
+                window=options.window,
+                evaluate_every=options.evaluation_window,
+                wants_pause=lambda: stop() or self._due(),
+                pause=lambda: self._pause(stop()),
+            )
+            self._guard(self._save)
+            self.checkpoints.wait()
+            self._finish(done and not stop())
+            self._guard(self.board.close)
+        except BaseException:
+            # What failed is told; that closing fails for the same reason would hide it.
+            for close in (self.board.close, self.checkpoints.close):
+                with contextlib.suppress(Exception):
+                    close()
+            raise
+        self.checkpoints.close()
+        if not done or stop():
+            raise Stopped(
+                f"stopped at step {engine.step} of {options.steps}; "
+                f"go on with `populace resume {self.folder}`"
+            )
+
+    def _open(self) -> None:
+        members, learner = self.population.members, self.population.learner
+        self.recorder = Recorder(self.folder / "metrics", members, learner.units_per_step)
+        self.recorder.drop_after(self.engine.step)
+        self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.say)
+
+    def on_start(self, population: Population, step: int) -> None:
+        """Nothing is recorded of the start."""
+
+    def on_window(self, window: Window) -> None:
+        """Record a window, and name members that diverged in it."""
+        self.recorder.add("train", window.step, window.metrics)
+        for index in np.flatnonzero(window.diverged_at >= 0).tolist():
+            if index not in self._known:
+                self._known.add(index)
+                member = self.population.members[index]
+                values = self.population.settings[member.setting]
+                which = ", ".join(f"{k} {v}" for k, v in values.items())
+                self.say(
+                    f"member {index} (seed {member.seed}{', ' if which else ''}{which}) is not finite "
+                    f"since step {window.diverged_at[index]}: frozen, the others go on"
+                )
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Record an evaluation."""
+        self.recorder.add("evaluation", evaluation.step, evaluation.metrics)
+
+    def _due(self) -> bool:
+        wait = max(self.recipe.options.checkpoint_every, _SPARING * self._saving)
+        return time.perf_counter() - self._saved_at > wait
+
+    def _pause(self, stopping: bool) -> bool:
+        if stopping or self._due():
+            self._guard(self._save)
+        return not stopping
+
+    def _save(self) -> None:
+        """Write metrics, then the checkpoint: what a checkpoint knows of is on disk before it."""
+        start = time.perf_counter()
+        self.recorder.flush()
+        if not self.checkpoints.has(self.engine.step):
+            self.board.histograms()
+            self.board.logs()
+            self.board.flush()
+            info = {
+                "training_seconds": self.engine.training_seconds,
+                "wall_s": self._wall + time.perf_counter() - self._began,
+                "resumed": self._resumed,
+            }
+            self.checkpoints.save(self.engine, info)
+        self._saved_at = time.perf_counter()
+        self._saving = self._saved_at - start
+
+    def _write_head(self, resumed: bool) -> None:
+        """Write what is known before the first step; the strategy is settled from here on."""
+        if resumed:
+            return
+        chosen = [c.choice.strategy for c in self.engine.cohorts]
+        settled = chosen[0] if len(set(chosen)) == 1 else chosen
+        devices = max(len(c.program.placement.devices) for c in self.engine.cohorts)
+        update = {"strategy": settled, "devices": devices}
+        recipe = self.recipe.drawn()
+        recipe = replace(recipe, options=recipe.options.model_copy(update=update))
+        write(self.folder / "environment.json", json.dumps(provenance.describe(), indent=1))
+        fingerprint.keep(self.folder, self.recipe.learner)
+        write(self.folder / "recipe.toml", recipe.text())
+
+    def _finish(self, done: bool) -> None:
+        """Measure the outcome on fresh episodes where training got to its end; write results."""
+        options = self.recipe.options
+        scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
+        best = results.choose(self.population, scores)
+        examined = self.engine.cohorts[0].program.learner.examined(options.final_episodes)
+        if done:
+            self.say(f"measuring every member on {examined}")
+            scores.metrics = results.examine(self.engine, scores, options.final_episodes)
+            scores.fresh = scores.metrics.pop(self.population.learner.score)
+            results.examine_outside(self.engine, scores, best, options.final_episodes, self.say)
+        engine, wall = self.engine, self._wall + time.perf_counter() - self._began
+        units = engine.step * self.population.learner.units_per_step * len(self.population)
+        about: dict[str, Any] = {
+            "populace": provenance.version(),
+            "name": self.recipe.name,
+            "about": self.recipe.about,
+            "status": "finished" if done else "stopped",
+            "examined": examined,
+            "command": provenance.command(),
+            "learner": f"{type(self.recipe.learner).__module__}:{type(self.recipe.learner).__qualname__}",
+            "steps": engine.step,
+            "steps_total": options.steps,
+            "keep": options.keep,
+            "strategy": [
+                {
+                    "members": len(c.group.members),
+                    "strategy": c.choice.strategy,
+                    "width": c.program.width,
+                    "devices": len(c.program.placement.devices),
+                    "why": c.choice.why,
+                    "seconds_per_step": c.choice.seconds_per_step,
+                }
+                for c in engine.cohorts
+            ],
+            "timing": {
+                "wall_s": wall,
+                "train_s": engine.training_seconds,
+                "units_per_s": units / max(engine.training_seconds, 1e-9),
+                "resumed": self._resumed,
+            },
+        }
+        table = results.table(self.population, scores, best, options.final_episodes, about)
+        self._guard(write, self.folder / "results.json", json.dumps(table, indent=1))
+
+    def _guard(self, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Turn a failing disk into one line that says what is safe."""
+        try:
+            return act(*args, **kwargs)
+        except OSError as error:
+            good = max(self.checkpoints.settled(), default=None)
+            have = (
+                "there is no checkpoint yet" if good is None else f"the checkpoint of step {good} is intact"
+            )
+            raise RunError(
+                f"cannot write to '{self.folder}': {error.strerror or error}; {have}; "
+                f"make room, then `populace resume {self.folder}`"
+            ) from error

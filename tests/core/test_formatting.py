@@ -1,0 +1,24 @@
+"""What a swept value is called."""
+
+import pytest
+
+from populace.core.formatting import words
+from populace.rl.exploration.strategies import LinearDecay
+
+
+@pytest.mark.parametrize(
+    ("value", "called"),
+    [
+        (0.5, "0.5"),
+        (1e-4, "0.0001"),
+        (3, "3"),
+        (True, "True"),
+        ("mse", "mse"),
+        ({"kind": "linear", "end": 0.25}, "linear end 0.25"),
+        ({"kind": "a", "inner": {"kind": "b", "c": 1}}, "a inner b c 1"),
+        ({}, ""),
+        (LinearDecay(start=1.0, end=0.5, duration=10.0), "linear start 1 end 0.5 duration 10"),
+    ],
+)
+def test_words(value, called):
+    assert words(value) == called

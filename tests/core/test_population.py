@@ -1,0 +1,86 @@
+"""Sweeps: who is in a population."""
+
+import math
+
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.core.population import LogUniform, Uniform, sweep
+from populace.rl import DQN
+from tests.learners import Quadratic
+
+
+def test_a_grid_takes_every_combination_with_every_seed():
+    population = sweep(Quadratic(), {"learning_rate": [0.1, 0.2], "limit": [1.0, 2.0, 3.0]}, seeds=4)
+    assert len(population) == 24
+    pairs = {(s["learning_rate"], s["limit"]) for s in population.settings}
+    assert pairs == {(a, b) for a in (0.1, 0.2) for b in (1.0, 2.0, 3.0)}
+    assert [m.seed for m in population.members[:4]] == [0, 1, 2, 3]
+
+
+def test_a_dotted_path_reaches_a_nested_module():
+    population = sweep(DQN(), {"exploration.decay": [0.9, 0.95]})
+    assert population.learner_of(1).exploration.decay == 0.95
+    assert population.groups[0].learner.exploration.decay.shape == (2,)
+
+
+def test_axes_of_structure_become_groups():
+    population = sweep(Quadratic(), {"width": [2, 3, 2], "learning_rate": [0.1, 0.2]}, seeds=2)
+    assert [len(g.members) for g in population.groups] == [8, 4]
+    assert [g.learner.width for g in population.groups] == [2, 3]
+    indices = sorted(m.index for g in population.groups for m in g.members)
+    assert indices == list(range(12))
+
+
+def test_a_list_of_settings_is_taken_as_it_comes():
+    population = sweep(Quadratic(), [{"learning_rate": 0.1}, {"limit": 3.0}], seeds=[7])
+    assert population.settings == ({"learning_rate": 0.1}, {"limit": 3.0})
+    assert population.learner_of(1).learning_rate == Quadratic().learning_rate
+
+
+def test_samples_follow_their_distribution():
+    axes = {"learning_rate": LogUniform(1e-4, 1e-2), "limit": Uniform(1, 3), "width": [2, 3]}
+    drawn = sweep(Quadratic(), axes, samples=4000, seed=1).settings
+    logs = np.log10([s["learning_rate"] for s in drawn])
+    assert logs.min() >= -4
+    assert logs.max() <= -2
+    assert abs(logs.mean() + 3) < 4 * (2 / math.sqrt(12)) / math.sqrt(4000)
+    assert abs(np.mean([s["limit"] for s in drawn]) - 2) < 0.05
+    assert 0.45 < np.mean([s["width"] == 2 for s in drawn]) < 0.55
+    assert drawn == sweep(Quadratic(), axes, samples=4000, seed=1).settings
+    assert drawn != sweep(Quadratic(), axes, samples=4000, seed=2).settings
+
+
+def test_numbers_and_arrays_of_numpy_are_swept_as_plain_ones():
+    rates = np.logspace(-3, -1, 3)
+    plain = sweep(Quadratic(), {"learning_rate": rates.tolist(), "width": [1, 2]}, seeds=2)
+    numpy = sweep(Quadratic(), {"learning_rate": rates, "width": np.array([1, 2])}, seeds=np.int64(2))
+    assert numpy == plain
+    values = [value for setting in numpy.settings for value in setting.values()]
+    assert {type(value) for value in (*values, *numpy.seeds)} == {int, float}
+    assert sweep(Quadratic(), seeds=np.arange(2)).seeds == (0, 1)
+    listed = sweep(Quadratic(), [{"width": np.int64(2)}])
+    assert type(listed.settings[0]["width"]) is int
+
+
+@pytest.mark.parametrize(
+    ("axes", "seeds", "message"),
+    [
+        ({"learning_rate": []}, 1, "empty"),
+        ([], 1, "empty"),
+        ({"learning_rate": 0.1}, 1, "must be a list"),
+        ({"learning_rate": [0.1, -1.0]}, 1, "learning_rate must be > 0, got -1.0"),
+        ({"learning_rate": [math.nan]}, 1, "learning_rate must be > 0"),
+        ({"learning_rte": [0.1]}, 1, "did you mean 'learning_rate'"),
+        ({"width": [1.5]}, 1, "width must be an int"),
+        ({"limit": Uniform(1, 2)}, 1, "samples"),
+        (None, 0, "seeds must be at least 1"),
+        (None, [1, 1], "differ"),
+        (None, [-1], "whole number"),
+        (None, 2.5, "seeds must be a whole number or a list of them, got 2.5"),
+    ],
+)
+def test_what_cannot_be_swept_is_told(axes, seeds, message):
+    with pytest.raises(UsageError, match=message):
+        sweep(Quadratic(), axes, seeds=seeds)

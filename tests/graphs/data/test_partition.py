@@ -1,0 +1,83 @@
+"""A graph in parts equals the whole: forward and gradient, on 1, 2, 3 and 8 devices."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.graphs.data.graph import Graph
+from populace.graphs.data.partition import Partition
+from populace.graphs.datasets.karate import karate
+from tests.places import ROOT
+
+PROGRAM = """
+import sys
+import jax, jax.numpy as jnp, numpy as np
+parts = int(sys.argv[1])
+jax.config.update("jax_num_cpu_devices", parts)
+from populace.graphs.data.graph import Graph
+from populace.graphs.data.partition import Partition
+from populace.nn.graph.aggregate import aggregate
+
+for seed, (nodes, arcs) in enumerate([(40, 200), (9, 0), (23, 300), (64, 64)]):
+    draws = np.random.default_rng(seed)
+    s, t = draws.integers(0, nodes, (2, arcs))
+    if arcs == 300:
+        t[:250] = 4  # one node with most of the arcs
+    graph = Graph.of(s, t, nodes, weight=draws.normal(size=arcs).astype(np.float32))
+    cut = Partition.of(graph, parts)
+    x = jnp.asarray(draws.normal(size=(nodes, 5)), jnp.float32)
+    v = jnp.asarray(draws.normal(size=(nodes, 5)), jnp.float32)
+    whole = lambda x: aggregate(graph.arcs, x, "sum", jnp.asarray(graph.weight))
+    apart = lambda x: cut.joined(cut.aggregate(cut.divided(x), cut.mesh()))
+    np.testing.assert_allclose(cut.joined(cut.divided(x)), x)
+    np.testing.assert_allclose(jax.jit(apart)(x), whole(x), atol=1e-5)
+    two = lambda f: jax.jit(jax.grad(lambda x: jnp.vdot(jnp.tanh(f(jnp.tanh(f(x)))), v)))
+    np.testing.assert_allclose(two(apart)(x), two(whole)(x), atol=1e-4)
+print("equal")
+"""
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 8])
+def test_parts_on_devices_equal_the_whole(parts):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(parts)],
+        capture_output=True, text=True, check=False, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip().endswith("equal")
+
+
+def test_parts_are_balanced_and_every_node_is_in_one():
+    draws = np.random.default_rng(0)
+    graph = Graph.of(*draws.integers(0, 1000, (2, 20_000)), 1000)
+    cut = Partition.of(graph, 7)
+    nodes = np.sort(cut.place[cut.place < 1000])
+    assert np.array_equal(nodes, np.arange(1000))
+    arcs = (cut.weight > 0).sum(1)
+    assert arcs.sum() == 20_000
+    assert arcs.max() < 1.1 * arcs.mean()
+
+
+def test_the_volume_is_what_parts_need_of_each_other():
+    graph = karate()
+    cut = Partition.of(graph, 3)
+    bounds = [cut.place[p][cut.place[p] < 34] for p in range(3)]
+    expected = []
+    for own in bounds:
+        into = np.isin(graph.arcs.targets, own)
+        heard = np.unique(graph.arcs.sources[into])
+        expected.append(len(np.setdiff1d(heard, own)))
+    assert cut.volume.halo == tuple(expected)
+    assert cut.volume.sent == 3 * 2 * cut.send.shape[2]
+    assert cut.volume.bytes(16) == cut.volume.sent * 64
+    assert f"need {sum(expected)} rows of others" in str(cut.volume)
+
+
+def test_a_part_needs_a_node():
+    with pytest.raises(UsageError, match="karate has 34 nodes; it has 1 to 34 parts, got 35"):
+        Partition.of(karate(), 35)

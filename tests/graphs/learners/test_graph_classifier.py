@@ -1,0 +1,254 @@
+"""The graph classifier: a known answer, folds, padding that changes nothing, its invariants."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.core.population import sweep
+from populace.graphs.data.graph import Graph
+from populace.graphs.data.graph_set import GraphSet
+from populace.graphs.datasets.ogb import score
+from populace.graphs.learners import graph_learner
+from populace.graphs.learners.graph_classifier import (
+    GraphClassifier,
+    GraphRegressor,
+    MultiLabelGraphClassifier,
+)
+from populace.graphs.models.graph_networks import GraphGCN, GraphGIN, symmetric
+from populace.graphs.splits.protocols import best_epoch
+from populace.runs.run import train
+from tests import harness
+
+SMALL = {"folds": 4, "batch": 8}
+
+
+@pytest.mark.parametrize("plan", [GraphGIN(layers=2, hidden=8), GraphGCN(layers=2, hidden=8, readout="mean")])
+def test_rings_and_stars_are_told_apart(plan):
+    learner = GraphClassifier(data=shapes(), network=plan, **SMALL)
+    engine = harness.trained(sweep(learner, seeds=4), 90, "map", window=30)
+    cohort = engine.cohorts[0]
+    found = cohort.program.examine(cohort.program.snapshot(cohort.state()), 1, 0)
+    assert np.asarray(found["accuracy"].weight).tolist() == [10.0] * 4
+    assert np.median(np.asarray(found["accuracy"].value)) > 0.9
+
+
+@pytest.mark.parametrize("protocol", ["nested", "gin"])
+def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
+    population = sweep(GraphClassifier(data=shapes(), protocol=protocol, **SMALL), seeds=8)
+    for member in population.members:
+        learner = population.learner_of(0).for_seed(member.seed)
+        tested, chooses, trains = (np.asarray(learner._part(p)) for p in ("test", "validation", "train"))
+        assert (learner.division.place[tested] == member.seed % 4).all()
+        assert tested.sum() == 10
+        assert not (tested & trains).any()
+        if protocol == "nested":
+            assert not (chooses & (tested | trains)).any()
+        assert trains.sum() == (20 if protocol == "nested" else 30)
+        state = learner.turn(learner.init(jax.random.key(0)), jax.random.key(1))
+        order = np.asarray(state.order)
+        assert sorted(order[order >= 0]) == np.flatnonzero(trains).tolist()
+
+
+def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
+    data = shapes().with_split([*range(10), *range(20, 30)], [10, 30, 11], [12, 13, 32, 33, 34, 35, 39])
+    learner = GraphClassifier(data=data, protocol="split", batch=8, network=GraphGIN(layers=2, hidden=8))
+    population = sweep(learner, seeds=2)
+    for member in population.members:
+        own = population.learner_of(0).for_seed(member.seed)
+        for part in ("train", "validation", "test"):
+            assert np.flatnonzero(own._part(part)).tolist() == sorted(getattr(data, part).tolist())
+        state = own.turn(own.init(jax.random.key(0)), jax.random.key(1))
+        order = np.asarray(state.order)
+        assert sorted(order[order >= 0]) == sorted(data.train.tolist())
+        assert own.examined(1) == "the 7 test graphs"
+    engine = harness.trained(population, 90, "map", window=30)
+    cohort = engine.cohorts[0]
+    network = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(network, 1, 0)
+    assert np.asarray(found["accuracy"].weight).tolist() == [7.0] * 2
+    assert np.asarray(found["accuracy"].value).min() > 0.9
+    # A part that is too large for one batch is evaluated in pieces, to the same sums.
+    monkeypatch.setattr(graph_learner, "AT_A_TIME", 3)
+    pieces, whole = (one.ready().examiner(1) for one in (learner, own))
+    assert [one.rooms[1].graphs for one in (pieces, whole)] == [3, 7]
+    found, expected = (one.evaluate(state.network, jax.random.key(0)) for one in (pieces, whole))
+    for name, mean in expected.items():
+        np.testing.assert_allclose(found[name].total, mean.total, rtol=1e-5)
+        assert found[name].weight == mean.weight == 7
+
+
+def test_properties_of_shapes_are_told_with_gaps():
+    data = uneven()
+    star, large = data.y == 1, np.diff(data.node_offsets) >= 7
+    y = np.stack([star, large, np.full(40, np.nan)], 1).astype(np.float32)
+    y[::7, 0] = y[3::5, 1] = np.nan
+    marked = dataclasses.replace(data, y=y)
+    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden=8), **SMALL)
+    engine = harness.trained(sweep(learner, seeds=4), 240, "map", window=80)
+    cohort = engine.cohorts[0]
+    networks = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(networks, 1, 0)
+    assert np.asarray(found["rocauc"].weight).tolist() == [2.0] * 4  # of the third nothing is known
+    assert np.median(np.asarray(found["rocauc"].value)) > 0.9
+    # What a program says of its fold is what scikit-learn says of the predictions.
+    for slot in range(4):
+        member = cohort.program.learner_of(slot)
+        said = member.predict(jax.tree.map(lambda a, slot=slot: a[slot], networks))
+        rows = np.asarray(member._part("test"))
+        for name in ("rocauc", "ap"):
+            wanted = score(name, y[rows], said[rows])
+            np.testing.assert_allclose(found[name].value[slot], wanted, rtol=1e-5)
+
+
+def test_the_number_of_nodes_is_learned_in_its_units():
+    data = shapes()
+    y = 100 + 10.0 * np.diff(data.node_offsets)[:, None].astype(np.float32)
+    y = np.concatenate([y, np.where(np.arange(40)[:, None] % 3, -y, np.nan)], 1)
+    counted = dataclasses.replace(data, y=y)
+    learner = GraphRegressor(data=counted, network=GraphGIN(layers=1, hidden=8, dropout=0.0), **SMALL)
+    assert learner.better == "lower"
+    engine = harness.trained(sweep(learner, {"learning_rate": [0.05]}, seeds=4), 300, "map", window=50)
+    cohort = engine.cohorts[0]
+    networks = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(networks, 1, 0)
+    spread = 10 * np.std(np.diff(data.node_offsets))
+    assert np.median(np.asarray(found["rmse"].value)) < 0.35 * spread
+    member = cohort.program.learner_of(1)
+    said = member.predict(jax.tree.map(lambda a: a[1], networks))
+    rows = np.asarray(member._part("test"))
+    np.testing.assert_allclose(found["rmse"].value[1], score("rmse", y[rows], said[rows]), rtol=1e-4)
+    trained_on = y[np.asarray(member._part("train"))]
+    np.testing.assert_allclose(member.objective.mean, np.nanmean(trained_on, 0), rtol=1e-5)
+
+
+def test_predictions_of_other_graphs():
+    data = shapes()
+    learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden=4), **SMALL).ready()
+    network = learner.init(jax.random.key(0)).network
+    said = learner.predict(network)
+    assert said.shape == (40, 2)
+    np.testing.assert_allclose(said.sum(1), 1, rtol=1e-5)
+    some = GraphSet.of([data.graph(i) for i in (3, 33)], [0, 0])
+    np.testing.assert_allclose(learner.predict(network, some), said[[3, 33]], rtol=1e-5)
+    wide = GraphSet.of([data.graph(3).with_features(np.ones((8, 2), np.float32))], [0])
+    with pytest.raises(UsageError, match="graphs has 2 features a node, the network takes 1"):
+        learner.predict(network, wide)
+
+
+@pytest.mark.parametrize("readout", ["sum", "mean", "max", "attention"])
+@pytest.mark.parametrize("plan", [GraphGIN, GraphGCN])
+def test_what_is_beside_a_graph_in_its_batch_changes_nothing(plan, readout):
+    data = shapes()
+    network = plan(layers=2, hidden=8, readout=readout).build(data.x.shape[1], 2, key=jax.random.key(0))
+    alone = [network(data.batch(jnp.array([i]), data.room(1)))[0] for i in (3, 30)]
+    together = network(data.batch(jnp.array([3, -1, 30, 12]), data.room(4)))
+    np.testing.assert_allclose(together[0], alone[0], atol=1e-5)
+    np.testing.assert_allclose(together[2], alone[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("readout", ["sum", "attention"])
+def test_empty_places_have_no_part_in_gradients(readout):
+    data = shapes()
+    network = GraphGIN(layers=1, hidden=4, readout=readout).build(data.x.shape[1], 2, key=jax.random.key(0))
+
+    def loss(weight, graphs):
+        import equinox as eqx
+
+        changed = eqx.tree_at(lambda n: n.layers[0].second.weight, network, weight)
+        batch = data.batch(graphs, data.room(4))
+        outputs, _ = changed.learn(batch, jax.random.key(2))
+        return jnp.sum(jnp.where(batch.present[:, None], outputs, 0.0) ** 2)
+
+    gradient = jax.grad(loss)(network.layers[0].second.weight, jnp.array([3, 30, -1, -1]))
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() > 0
+
+
+def test_the_normalisation_of_a_batch_is_the_graphs_own():
+    graph = shapes().graph(25)
+    scale, weight = symmetric(graph.arcs)
+    expected = graph.normalised("symmetric")
+    dense = np.zeros((graph.nodes, graph.nodes))
+    np.add.at(dense, (graph.arcs.targets, graph.arcs.sources), np.asarray(weight))
+    dense[np.diag_indices(graph.nodes)] += np.asarray(scale) ** 2
+    wanted = np.zeros_like(dense)
+    np.add.at(wanted, (expected.arcs.targets, expected.arcs.sources), expected.weight)
+    np.testing.assert_allclose(dense, wanted, atol=1e-6)
+
+
+def test_invariants(tmp_path):
+    plan = GraphGIN(layers=1, hidden=4)
+    harness.check_learner(
+        GraphClassifier(data=shapes(), network=plan, **SMALL), {"learning_rate": [0.01, 0.003]}, 9, tmp_path
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [GraphRegressor, MultiLabelGraphClassifier])
+def test_invariants_of_targets(kind, tmp_path):
+    data = uneven()
+    y = np.stack([data.y == 1, np.diff(data.node_offsets) >= 7], 1).astype(np.float32)
+    learner = kind(data=dataclasses.replace(data, y=y), network=GraphGIN(layers=1, hidden=4), **SMALL)
+    harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
+
+
+def test_the_best_epoch_is_one_and_the_same_for_all_folds(tmp_path):
+    learner = GraphClassifier(data=shapes(), protocol="gin", network=GraphGIN(layers=1, hidden=4), **SMALL)
+    run = train(sweep(learner, seeds=4), 12, out=tmp_path / "run", evaluate_every=4, strategy="map")
+    found = best_epoch(run)
+    table = run.metrics("evaluation").to_pydict()
+    means = {
+        step: np.mean([a for s, a in zip(table["step"], table["accuracy"]) if s == step])
+        for step in set(table["step"])
+    }
+    assert found.mean == pytest.approx(max(means.values()))
+    assert means[found.step] == pytest.approx(found.mean)
+    assert len(found.accuracy) == 4
+    with pytest.raises(UsageError, match="has no evaluations of setting 3"):
+        best_epoch(run, 3)
+
+
+def test_what_does_not_fit_is_named():
+    with pytest.raises(UsageError, match="batch 64 is larger than the 20 graphs to train on"):
+        GraphClassifier(data=shapes(), folds=4, batch=64).ready().check()
+    for data, part in ((shapes(), "train"), (shapes().with_split([0, 20], test=[1, 21]), "validation")):
+        with pytest.raises(UsageError, match=f"has no {part} graphs; give it all three parts"):
+            GraphClassifier(data=data, protocol="split").ready()
+    targets = GraphSet.of([shapes().graph(0)] * 3, [0.5, 1.0, 1.5])
+    with pytest.raises(UsageError, match="has targets, not classes"):
+        GraphClassifier(data=targets).check()
+    with pytest.raises(UsageError, match="shapes has classes, not targets"):
+        GraphRegressor(data=shapes()).check()
+    with pytest.raises(UsageError, match=r"label 0 of graph 0 of graphs is 0\.5"):
+        MultiLabelGraphClassifier(data=targets).check()
+    with pytest.raises(UsageError, match="cannot draw 10 folds of 3 examples"):
+        GraphRegressor(data=targets).ready()
+    alike = dataclasses.replace(shapes(), y=np.ones((40, 2), np.float32))
+    with pytest.raises(UsageError, match="fold 0 of shapes has no property with a yes and a no"):
+        MultiLabelGraphClassifier(data=alike).ready()
+    with pytest.raises(UsageError, match="label of graph 1 is infinite"):
+        GraphSet.of([shapes().graph(0)] * 2, [0.5, np.inf])
+
+
+def uneven() -> GraphSet:
+    """The shapes, no two of them alike: where graphs are, rounding decides on ties and on small gradients."""
+    data = shapes()
+    x = 1 + 0.1 * np.random.default_rng(0).normal(size=data.x.shape).astype(np.float32)
+    return dataclasses.replace(data, x=x)
+
+
+def shapes() -> GraphSet:
+    """Twenty rings and twenty stars of five to nine nodes; nodes look all the same."""
+    graphs = []
+    for kind in ("ring", "star"):
+        for i in range(20):
+            n = 5 + i % 5
+            near = np.arange(n) if kind == "ring" else np.zeros(n - 1, int)
+            far = (np.arange(n) + 1) % n if kind == "ring" else np.arange(1, n)
+            s, t = np.concatenate([near, far]), np.concatenate([far, near])
+            graphs.append(Graph.of(s, t, n, x=np.ones((n, 1), np.float32), directed=False))
+    return GraphSet.of(graphs, np.repeat([0, 1], 20), name="shapes")

@@ -1,0 +1,295 @@
+"""The node classifier: known answers, splits, protocols, its invariants, and what it refuses."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.core.population import sweep
+from populace.graphs.data import convert
+from populace.graphs.data.features import SparseFeatures
+from populace.graphs.data.graph import Graph
+from populace.graphs.datasets.karate import karate
+from populace.graphs.datasets.ogb import score
+from populace.graphs.learners.early_stopping import Watch
+from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier, NodeClassifier, NodeRegressor
+from populace.graphs.models.node_networks import APPNP, GAT, GCN, GIN, SAGE, SGC, drop
+from populace.graphs.plots import explain, layer_activations
+from tests import harness
+
+PLANS = [
+    GCN(), SGC(), SAGE(), SAGE(how="max"), GIN(), APPNP(hidden=(16,)), GAT(hidden=(4,), heads=2),
+    GAT(hidden=(4,), heads=2, second=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: f"{p.kind}{'-max' * (getattr(p, 'how', '') == 'max')}")
+def test_two_cliques_are_told_apart(plan):
+    # Two cliques and one bridge, one labelled node in each: whoever listens to neighbours knows the rest.
+    graph = cliques()
+    population = sweep(NodeClassifier.of(graph, network=plan, learning_rate=0.03), seeds=3)
+    engine = harness.trained(population, 120, window=40)
+    cohort = engine.cohorts[0]
+    found = cohort.program.examine(cohort.program.snapshot(cohort.state()), 1, 0)
+    accuracy = np.asarray(found["accuracy"].value)[:3]
+    assert (np.asarray(found["accuracy"].weight)[:3] == 12).all()
+    assert np.median(accuracy) >= 0.9, accuracy
+
+
+def test_invariants(tmp_path):
+    plan = GCN(hidden=(8,))
+    learner = NodeClassifier(network=plan, stop="patience", patience=6)
+    harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
+def test_invariants_of_targets(kind, tmp_path):
+    graph = targets().with_split([0, 1, 12, 13], [2, 4, 10, 11], [5, 6, 7, 8])
+    learner = kind.of(graph, network=GCN(hidden=(4,)), stop="patience", patience=6)
+    harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "bar"), [(MultiLabelNodeClassifier, "rocauc", 0.95), (NodeRegressor, "rmse", 0.2)]
+)
+def test_targets_with_gaps_are_learned_and_scored(kind, metric, bar):
+    graph = targets()
+    learner = kind.of(graph, network=GCN(hidden=(8,), dropout=0.0), learning_rate=0.03, l2=0.0)
+    engine = harness.trained(sweep(learner, seeds=3), 150, window=50)
+    cohort = engine.cohorts[0]
+    models = cohort.program.snapshot(cohort.state())
+    found = cohort.program.examine(models, 1, 0)[metric].value
+    for slot in range(3):
+        model = cohort.program.signature.whole_model(cohort.program.take(models, slot))
+        said = learner.predict(model)
+        np.testing.assert_allclose(
+            found[slot], score(metric, graph.y[graph.test], said[graph.test]), rtol=1e-4
+        )
+    assert found.max() < bar if learner.better == "lower" else found.min() > bar
+
+
+@pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
+def test_splits_of_targets_are_drawn_from_what_is_known(kind):
+    graph = targets()
+    y = graph.y.copy()
+    y[[2, 9]] = np.nan
+    graph = graph.with_split(None).with_labels(y)
+    learner = kind.of(graph, split="random", train_nodes=5, validation_nodes=3, test_nodes=0)
+    parts = np.asarray(harness.trained(sweep(learner, seeds=3), 1).cohorts[0].carry.state.model.part.value)[
+        :3
+    ]
+    assert (parts[:, [2, 9]] == 0).all()
+    assert [[np.sum(part == i) for i in (1, 2, 3)] for part in parts] == [[5, 3, 4]] * 3
+    with pytest.raises(UsageError, match="cliques has targets, not classes; set split = random"):
+        kind.of(graph, split="per-class").check()
+
+
+def test_numbers_of_nodes_are_shown_against_their_targets():
+    learner = NodeRegressor.of(targets())
+    shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    assert set(shown) == {"predictions"}
+    assert "test" in shown["predictions"].caption
+
+
+def test_sparse_and_dense_features_train_alike():
+    draws = np.random.default_rng(0)
+    x = draws.uniform(0.5, 1, (14, 6)) * (draws.random((14, 6)) < 0.4)
+    import scipy.sparse
+
+    dense = cliques().with_features(x.astype(np.float32))
+    sparse = dense.with_features(scipy.sparse.csr_array(x))
+    assert isinstance(sparse.x, SparseFeatures)
+    ends = []
+    for graph in (dense, sparse):
+        learner = NodeClassifier.of(graph, network=GCN(dropout=0.0))
+        ends.append(harness.states(harness.trained(sweep(learner, seeds=2), 30)))
+    for member in ends[0]:
+        for a, b in zip(ends[0][member], ends[1][member]):
+            np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
+
+
+def test_dropout_of_sparse_features_touches_only_what_is_there():
+    import scipy.sparse
+
+    x = SparseFeatures.of(scipy.sparse.random_array((50, 40), density=0.2, rng=np.random.default_rng(0)))
+    thin = drop(x, jnp.float32(0.25), jax.random.key(0))
+    kept = np.asarray(thin.values) != 0
+    assert 0.65 < kept.mean() < 0.85
+    np.testing.assert_allclose(np.asarray(thin.values)[kept], x.values[kept] / 0.75, rtol=1e-6)
+
+
+@pytest.mark.parametrize("split", ["random", "per-class"])
+def test_every_seed_draws_a_split_of_its_own(split):
+    per = 4 if split == "per-class" else 8
+    learner = NodeClassifier(split=split, train_nodes=per, validation_nodes=6, test_nodes=0)
+    population = sweep(learner, seeds=4)
+    parts = np.asarray(harness.trained(population, 2).cohorts[0].carry.state.model.part.value)[:4]
+    graph = karate()
+    for part in parts:
+        assert [np.sum(part == i) for i in (1, 2, 3)] == [8, 6, 20]
+        if split == "per-class":
+            assert (np.bincount(graph.y[part == 1]) == 4).all()
+    assert not np.array_equal(parts[0], parts[1])
+
+
+def test_nodes_without_a_label_are_in_no_part():
+    graph = cliques()
+    y = graph.y.copy()
+    y[[3, 9]] = -1
+    graph = graph.with_split(None).with_labels(y)
+    learner = NodeClassifier.of(graph, split="random", train_nodes=4, validation_nodes=2, test_nodes=0)
+    parts = np.asarray(harness.trained(sweep(learner, seeds=5), 1).cohorts[0].carry.state.model.part.value)
+    assert (parts[:, [3, 9]] == 0).all()
+    assert (np.sum(parts == 3, axis=1) == 6).all()
+
+
+@pytest.mark.parametrize("stop", ["window", "patience"])
+def test_a_member_that_stopped_stays_as_it_is(stop):
+    # A learning rate that is far too large makes validation worse soon.
+    learner = NodeClassifier(learning_rate=1.0, stop=stop, patience=3)
+    population = sweep(learner, seeds=4)
+    early, late = (harness.trained(population, steps, "map").cohorts[0].carry.state for steps in (60, 80))
+    stopped = np.asarray(early.watch.stopped_at)[:4]
+    assert (stopped > 0).any()
+    for member in np.flatnonzero(stopped > 0):
+        assert int(early.count[member]) == stopped[member]
+        for a, b in zip(jax.tree.leaves(early), jax.tree.leaves(late)):
+            np.testing.assert_array_equal(a[member], b[member])
+
+
+def test_the_window_stops_where_kipf_and_welling_say():
+    watch = Watch.start("window", 3)
+    losses = [1.0, 0.9, 0.8, 0.7, 0.75, 0.95, 0.6]  # 0.95 is above the mean of 0.8, 0.7, 0.75
+    stops = []
+    for epoch, loss in enumerate(losses, 1):
+        watch = watch.after(jnp.int32(epoch), jnp.float32(loss), jnp.float32(0.5), "window", 3)
+        stops.append(int(watch.stopped_at))
+    assert stops[:5] == [-1] * 5
+    assert stops[5] == 6
+
+
+def test_what_mattered_to_a_node_is_what_it_can_hear():
+    # A path 0 - 1 - 2 - 3 - 4: two layers carry features over two arcs, no further.
+    s = [0, 1, 1, 2, 2, 3, 3, 4]
+    t = [1, 0, 2, 1, 3, 2, 4, 3]
+    graph = Graph.of(s, t, 5, x=np.eye(5, dtype=np.float32), y=[0, 0, 0, 1, 1], train=[0, 4], directed=False)
+    for plan in (GCN(), GAT(hidden=(4,), heads=2)):
+        learner = NodeClassifier.of(graph, network=plan)
+        network = learner.init(jax.random.key(1)).model.network
+        found = explain.influence(learner.graph, network, 0)
+        assert (found[:3] > 0).all()
+        np.testing.assert_array_equal(found[3:], 0)
+    share = explain.attention(learner.graph, network)
+    sums = np.bincount(learner.graph.arcs.targets, share)
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+
+
+def test_it_shows_pictures():
+    learner = NodeClassifier().ready()
+    shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    assert set(shown) == {"confusion", "neighbours", "graph", "convolution"}
+    assert all(picture.image.ndim == 3 and picture.caption for picture in shown.values())
+
+
+def test_the_confusion_matrix_names_the_part_that_was_judged():
+    graph = karate()
+    for part, name in (({"test": [5, 6, 7]}, "test"), ({}, "validation")):
+        learner = NodeClassifier.of(graph.with_split([0, 33], [1, 2], **part))
+        shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
+        assert shown["confusion"].caption.startswith(f"Confusion matrix on the {name} part")
+
+
+FIRST = [(p, {"gin": "feature 0", "appnp": ""}.get(p.kind, "arcs into the node")) for p in PLANS]
+FIRST += [(GAT(hidden=(), last_heads=3), "arcs into the node"), (APPNP(hidden=()), "arcs into the node")]
+
+
+@pytest.mark.parametrize(("plan", "first"), FIRST)
+def test_the_steps_drawn_are_those_of_the_first_layer(plan, first):
+    graph = dataclasses.replace(karate(), weight=None).normalised(plan.normalisation)
+    # A bias that is not zero, as after training.
+    network = jax.tree.map(lambda w: w + 0.1, plan.build(34, 5, key=jax.random.key(0)))
+    layer, x = network.layers[0], jnp.asarray(graph.x)
+    found = layer_activations.steps(graph, network, x)
+    assert (found.titles[0] if found else "") == first
+    if not found:
+        return  # the first layer of APPNP's MLP does not listen to other nodes
+    before, middle, after = found.values
+    weight = () if plan.kind == "gat" else (graph.weight,)
+    np.testing.assert_allclose(after, layer(x, graph.arcs, *weight)[:, 0], rtol=1e-5)
+    if plan.kind == "gin":
+        np.testing.assert_array_equal(before, np.eye(34)[0])
+        around = convert.to_scipy(graph).toarray()[0]
+        np.testing.assert_allclose(middle, around + (1 + layer.eps) * np.eye(34)[0], rtol=1e-5)
+        return
+    np.testing.assert_array_equal(before, np.diff(graph.arcs.rows.offsets))
+    # A node that hears nobody else shows what is its own.
+    alone = convert.from_edges([] if plan.kind == "sage" else [(i, i) for i in range(34)], nodes=34).arcs
+    bias = 0 if plan.kind == "appnp" else layer(0 * x, alone)
+    np.testing.assert_allclose(middle, (layer(x, alone) - bias)[:, 0], atol=1e-5)
+
+
+def test_layers_without_aggregation_are_not_drawn():
+    learner = NodeClassifier.of(karate(), network=APPNP(hidden=(4,)))
+    shown = learner.exhibit(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    assert "convolution" not in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"split": "random", "train_nodes": 300}, "karate has 34 labelled nodes, the split asks for 1800"),
+        ({"split": "per-class", "train_nodes": 20}, "class 0 of karate has 17 nodes, fewer than train_nodes"),
+        ({"network": GCN(normalisation="none"), "judge": "exam"}, "judge must be train, validation, test"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, words):
+    with pytest.raises(UsageError, match=words):
+        NodeClassifier(**change).ready().check()
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        (lambda: cliques().with_features(None), "has no features; give it some"),
+        (lambda: cliques().with_split(None).with_labels(None), "has no classes of nodes"),
+        (lambda: cliques().with_split(None), "has no split; give it one with with_split"),
+        (lambda: cliques().with_split([0, 7]).with_labels(np.zeros(14, int)), "has only one class"),
+        (lambda: targets(), "has no classes of nodes; .* for numbers NodeRegressor"),
+    ],
+)
+def test_a_graph_that_does_not_do_is_refused(graph, words):
+    with pytest.raises(UsageError, match=words):
+        NodeClassifier.of(graph()).check()
+
+
+def test_targets_that_do_not_do_are_refused():
+    with pytest.raises(UsageError, match="cliques has no targets of nodes; give it floats"):
+        NodeRegressor.of(cliques()).check()
+    with pytest.raises(UsageError, match="cliques has no labels of yes or no; give it floats"):
+        MultiLabelNodeClassifier.of(cliques()).check()
+    y = targets().y.copy()
+    y[1:13] = 1
+    with pytest.raises(UsageError, match="part 'test' of cliques has no property with a yes and a no"):
+        MultiLabelNodeClassifier.of(targets().with_labels(y)).check()
+
+
+def targets() -> Graph:
+    """The cliques, with two numbers of each node that are 0 or 1; some are not known."""
+    graph = cliques()
+    y = np.stack([graph.y, 1 - graph.y], 1).astype(np.float32)
+    y[3, 0] = y[9, 1] = np.nan
+    return graph.with_labels(y)
+
+
+def cliques() -> Graph:
+    """Two cliques of seven nodes and a bridge; node i of each is told by its own feature."""
+    pairs = [(i, j) for c in (0, 7) for i in range(c, c + 7) for j in range(c, c + 7) if i != j]
+    pairs += [(6, 7), (7, 6)]
+    s, t = np.transpose(pairs)
+    y = np.repeat([0, 1], 7)
+    x = np.eye(14, dtype=np.float32)
+    return Graph.of(s, t, x=x, y=y, train=[0, 13], test=range(1, 13), directed=False, name="cliques")

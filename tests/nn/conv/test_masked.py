@@ -1,0 +1,94 @@
+"""Masked convolution: what it computes, and that nothing sees what comes later."""
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.nn.conv.masked import MaskedConv, MaskedConv1d, MaskedConv2d
+from tests.nn.conv.test_convolution import draw
+from tests.nn.harness import check_layer
+
+
+def reference(layer: Any, x: np.ndarray) -> np.ndarray:
+    """Every visible input of every output, one by one."""
+    *sizes, ins = x.shape
+    outs = layer.weight.shape[-1]
+    half = [k // 2 for k in layer.kernel_size]
+    y = np.zeros((*sizes, outs)) + layer.bias
+    flat = lambda position: np.ravel_multi_index(position, sizes)  # noqa: E731
+    for i, j in itertools.product(itertools.product(*map(range, sizes)), repeat=2):
+        offset = [b - a + h for a, b, h in zip(i, j, half)]
+        if not all(0 <= o < k for o, k in zip(offset, layer.kernel_size)):
+            continue
+        for c, o in itertools.product(range(ins), range(outs)):
+            colours = c * layer.colours // ins, o * layer.colours // outs
+            here = colours[0] < colours[1] or (layer.mask == "B" and colours[0] == colours[1])
+            if flat(j) < flat(i) or (i == j and here):
+                y[i][o] += x[j][c] * layer.weight[(*offset, c, o)]
+    return y
+
+
+CASES = [((5, 4), (3, 3), 3, 6, "A", 3), ((4, 5), (3, 5), 6, 3, "B", 3), ((6,), 5, 1, 2, "A", 1)]
+
+
+@pytest.mark.parametrize(("sizes", "kernel", "ins", "outs", "mask", "colours"), CASES)
+def test_layer(sizes: Any, kernel: Any, ins: int, outs: int, mask: str, colours: int) -> None:
+    layer = MaskedConv(len(sizes), ins, outs, kernel, mask, colours, key=jax.random.key(0))
+    check_layer(layer, (draw(*sizes, ins),), reference)
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_stack_sees_only_what_comes_before(colours: int) -> None:
+    """A after the input, B after that: the Jacobian in (row, column, colour) order is lower triangular."""
+    first = MaskedConv2d(colours, 2 * colours, 3, "A", colours, key=jax.random.key(0))
+    second = MaskedConv2d(2 * colours, colours, 3, "B", colours, key=jax.random.key(1))
+    x = draw(4, 5, colours)
+    n = x.size
+    sees = np.asarray(jax.jit(jax.jacobian(lambda x: second(jnp.tanh(first(x)))))(x)).reshape(n, n)
+    assert not np.triu(sees).any(), "an output sees itself or what comes later"
+    before = np.diagonal(sees, -1)
+    if colours == 3:
+        assert before[np.arange(n - 1) % 3 != 2].all(), "a colour does not see the one before it"
+    assert sees[-1, : (4 * 5 - 2) * colours].any()
+
+
+def test_mask_b_sees_its_own_colour() -> None:
+    layer = MaskedConv1d(3, 3, 3, "B", 3, key=jax.random.key(0))
+    here = np.asarray(jax.jacobian(layer)(draw(4, 3)))[2, :, 2, :]
+    np.testing.assert_array_equal(here != 0, np.tril(np.ones((3, 3), bool)))
+
+
+def test_start() -> None:
+    """The fan-in counts what is seen: 4 of 9 taps, for one colour under mask A."""
+    layer = MaskedConv2d(16, 32, 3, "A", key=jax.random.key(0))
+    assert layer.weight.shape == (2, 3, 16, 32)
+    bound = 1 / np.sqrt(4 * 16)
+    assert 0.99 * bound < float(jnp.max(jnp.abs(layer.weight))) <= bound
+
+
+KEY = jax.random.key(0)
+REFUSED = {
+    "unknown mask 'C' of MaskedConv2d; known: A, B": lambda: MaskedConv2d(1, 1, 3, "C", key=KEY),
+    "MaskedConv2d: kernel size must be odd, to have a middle, got (3, 4)": lambda: MaskedConv2d(
+        1, 1, (3, 4), "A", key=KEY
+    ),
+    "MaskedConv2d: 3 input and 4 output channels are not divisible by 3 colours": lambda: MaskedConv2d(
+        3, 4, 3, "A", 3, key=KEY
+    ),
+    "MaskedConv2d: in_channels must be at least 1, got 0": lambda: MaskedConv2d(0, 4, 3, "A", key=KEY),
+    "MaskedConv2d: input has shape (5, 5, 1), expected (height, width, 3)": lambda: MaskedConv2d(
+        3, 3, 3, "A", 3, key=KEY
+    )(jnp.zeros((5, 5, 1))),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_bad_input(message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        REFUSED[message]()
+    assert str(refused.value) == message

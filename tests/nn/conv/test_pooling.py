@@ -1,0 +1,137 @@
+"""Pooling against loops over its formula."""
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.nn.conv.pooling import (
+    AveragePool,
+    AveragePool1d,
+    MaxPool,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    average_pool,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+)
+from tests.nn.conv.test_convolution import assert_close, draw, pads_of
+from tests.nn.harness import check_layer
+
+# sizes, window, options
+CASES: list[tuple[Any, Any, dict[str, Any]]] = [
+    ((6, 8), (2, 2), {}),  # tiles
+    ((7, 5), (2, 2), {}),  # what does not fill a window is left out
+    ((7, 6), (3, 2), {"stride": (2, 1), "padding": "same"}),
+    ((9,), (4,), {"stride": 3, "padding": [(2, 1)]}),
+    ((5,), (3,), {"stride": 1, "padding": "causal"}),
+    ((4, 5, 3), (2, 3, 1), {"stride": 2}),
+]
+
+
+def windows(x: np.ndarray, size: Any, stride: Any = None, padding: Any = "valid") -> np.ndarray:
+    """Every window as the last axis, NaN where there is padding, by loops."""
+    n = len(size)
+    stride = size if stride is None else (stride,) * n if isinstance(stride, int) else stride
+    pads = pads_of(x.shape, size, stride, (1,) * n, padding)
+    x = np.pad(np.asarray(x, np.float64), [*pads, (0, 0)], constant_values=np.nan)
+    places = [(m - k) // s + 1 for m, k, s in zip(x.shape, size, stride)]
+    seen = np.zeros((*places, x.shape[-1], int(np.prod(size))))
+    for place in itertools.product(*map(range, places)):
+        for i, taps in enumerate(itertools.product(*map(range, size))):
+            seen[(*place, slice(None), i)] = x[tuple(p * s + t for p, s, t in zip(place, stride, taps))]
+    return seen
+
+
+@pytest.mark.parametrize(("sizes", "size", "options"), CASES, ids=str)
+def test_layers(sizes: Any, size: Any, options: Any) -> None:
+    x = draw(*sizes, 2)
+    for layer, over in ((MaxPool, np.nanmax), (AveragePool, np.nanmean)):
+        check_layer(
+            layer(len(sizes), size, **options),
+            (x,),
+            lambda layer, x, over=over: over(windows(x, size, **options), axis=-1),
+        )
+
+
+def test_global() -> None:
+    x = draw(3, 4, 5)
+    check_layer(global_max_pool, (x,), lambda layer, x: x.max((0, 1)))
+    check_layer(global_average_pool, (x,), lambda layer, x: x.mean((0, 1)))
+
+
+def test_thin_layers() -> None:
+    x = draw(4, 6, 8, 2)
+    np.testing.assert_array_equal(MaxPool3d(2)(x), max_pool(x, 2))
+    np.testing.assert_array_equal(MaxPool2d(2, 1)(x[0]), max_pool(x[0], (2, 2), (1, 1)))
+    np.testing.assert_array_equal(MaxPool1d(3, 1, "same")(x[0, 0]), max_pool(x[0, 0], 3, 1, "same"))
+    np.testing.assert_array_equal(AveragePool1d(4)(x[0, 0]), average_pool(x[0, 0], 4))
+
+
+def test_one_of_those_that_tie_gets_the_gradient() -> None:
+    x = jnp.asarray([[1.0, 3.0, 0.0, 0.0], [3.0, 3.0, 0.0, 0.0]])[..., None]
+    gradient = jax.grad(lambda x: jnp.sum(max_pool(x, 2) * jnp.asarray([5.0, 7.0])[:, None]))(x)
+    np.testing.assert_array_equal(gradient[..., 0], [[0.0, 0.0, 7.0, 0.0], [5.0, 0.0, 0.0, 0.0]])
+
+
+def test_padding_never_wins_and_is_not_counted() -> None:
+    x = -jnp.ones((2, 1))
+    np.testing.assert_array_equal(max_pool(x, 2, 1, 1), -np.ones((3, 1)))
+    np.testing.assert_array_equal(average_pool(x, 2, 1, 1), -np.ones((3, 1)))
+
+
+def test_whole_numbers() -> None:
+    x = jnp.asarray([[-3], [-5], [2]], jnp.int32)
+    np.testing.assert_array_equal(max_pool(x, 2, 2, [(0, 1)]), [[-3], [2]])
+    np.testing.assert_array_equal(average_pool(x, 2, 1), [[-4.0], [-1.5]])
+
+
+def test_members_and_batches() -> None:
+    x = draw(2, 3, 4, 4, 2)
+    together = jax.jit(jax.vmap(jax.vmap(lambda x: max_pool(x, 2))))(x)
+    assert_close(together, jnp.stack([jnp.stack([max_pool(e, 2) for e in member]) for member in x]))
+
+
+def test_no_window_operations_on_cpu() -> None:
+    """Their gradient is slow on CPU; slices and pads are not."""
+    for pool in (max_pool, average_pool):
+        loss = jax.grad(lambda x, pool=pool: jnp.sum(pool(x, 3, 2, "same") ** 2))
+        program = jax.jit(loss).lower(draw(6, 6, 2)).as_text()
+        for slow in ("reduce_window", "select_and_scatter", "gather", '"stablehlo.scatter"'):
+            assert slow not in program
+
+
+REFUSED = {
+    "MaxPool2d: input has shape (4, 4), expected (height, width, channels)": lambda: MaxPool2d(2)(
+        jnp.zeros((4, 4))
+    ),
+    "MaxPool2d: input of spatial size (4, 1) is smaller than its kernel (2, 2)": lambda: MaxPool2d(2)(
+        jnp.zeros((4, 1, 3))
+    ),
+    "MaxPool2d: stride must be at least 1, got 0": lambda: MaxPool2d(2, 0),
+    "MaxPool1d: kernel size must be at least 1, got 0": lambda: MaxPool1d(0),
+    "MaxPool1d: padding must be below the window (2,), got ((2, 0),)": lambda: MaxPool1d(2, 1, [(2, 0)])(
+        jnp.zeros((4, 1))
+    ),
+    "average_pool: padding must be at least 0, got -1": lambda: average_pool(jnp.zeros((4, 1)), 2, 1, -1),
+    "unknown padding 'full' of max_pool; known: causal, same, valid": lambda: max_pool(
+        jnp.zeros((4, 1)), 2, 1, "full"
+    ),
+    "global_max_pool: input has shape (3,), expected (length, channels)": lambda: global_max_pool(
+        jnp.zeros(3)
+    ),
+    "max_pool: expected at least 1 spatial axis, got 0": lambda: max_pool(jnp.zeros(3), 2),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_bad_input(message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        REFUSED[message]()
+    assert str(refused.value) == message

@@ -1,0 +1,123 @@
+"""The library of kernels: found or not, sound or not, populace computes."""
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.nn.graph.aggregate import aggregate, attend
+from populace.nn.graph.edges import Arcs
+from populace.nn.primitives import native
+
+HERE = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch):
+    """A populace that was installed without a compiler."""
+    monkeypatch.setattr(native, "candidates", lambda: [Path("/nowhere/_native.so")])
+    native.missing.cache_clear()
+    yield
+    monkeypatch.undo()
+    native.missing.cache_clear()
+
+
+def test_without_kernels_xla_computes(without: None) -> None:
+    arcs, _ = Arcs.of(np.array([0, 1, 1]), np.array([1, 0, 2]), (3, 2))
+    x = jnp.asarray([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(aggregate(arcs, x), [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_allclose(
+        attend(arcs, x, jnp.ones((3, 2)), x[..., None])[..., 0], aggregate(arcs, x), rtol=1e-6
+    )
+    with pytest.raises(UsageError) as refused:
+        aggregate(arcs, x, backend="native")
+    assert str(refused.value) == (
+        f"backend 'native' is not here: no native kernels were built; use 'auto', or {native.ADVICE}"
+    )
+
+
+def test_doctor_says_what_is_missing(without: None, cli) -> None:
+    missing = cli("doctor", "--json").json["missing"]
+    (line,) = [line for line in missing if line.startswith("native kernels")]
+    assert "no native kernels were built" in line
+    assert "install a C++ compiler" in line
+
+
+@HERE
+def test_doctor_is_silent_about_kernels_that_are_there(cli) -> None:
+    assert not [line for line in cli("doctor", "--json").json["missing"] if "native" in line]
+
+
+def test_a_damaged_library_is_a_reason_not_a_crash(tmp_path: Path) -> None:
+    damaged = tmp_path / native.NAME
+    damaged.write_bytes(b"\x7fELF nothing")
+    assert native._load([damaged]).startswith("the native kernels cannot be loaded: ")
+
+
+@HERE
+def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = native.VERSION
+    monkeypatch.setattr(native, "VERSION", -1)
+    assert native._load(native.candidates()) == f"the native kernels are of version {built}, expected -1"
+
+
+def test_a_library_of_something_else_is_not_used() -> None:
+    other = Path(ctypes.__file__).parent  # some shared library that is no kernel of ours
+    library = next(Path(np.__file__).parent.rglob("_multiarray_umath*.so"), other)
+    assert "cannot be loaded" in native._load([library])
+
+
+def test_importing_populace_looks_for_no_library() -> None:
+    code = "import populace.nn.graph.aggregate as a; print(a.missing.cache_info().misses)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
+@HERE
+def test_any_number_of_threads_gives_the_same(tmp_path: Path) -> None:
+    """A process with one core and one device, and one with all: the same bits."""
+    file = tmp_path / "run.py"
+    file.write_text(PROGRAM)
+    found = []
+    for cores in ({0}, set(os.sched_getaffinity(0))):
+        done = subprocess.run(
+            [sys.executable, str(file), ",".join(map(str, cores))], capture_output=True, text=True, check=True
+        )
+        found.append(done.stdout)
+    assert found[0] == found[1]
+    assert len(found[0].split()) == 5
+
+
+@HERE
+def test_arcs_that_lead_elsewhere_are_refused() -> None:
+    arcs, _ = Arcs.of(np.array([0, 1]), np.array([1, 0]), (2, 2))
+    arcs.sources[:] = 7  # as no Arcs.of makes them
+    with pytest.raises(Exception, match="outside of their graph"):
+        np.asarray(aggregate(arcs, jnp.ones((2, 3)), backend="native"))
+
+
+PROGRAM = """
+import hashlib, os, sys
+os.sched_setaffinity(0, set(map(int, sys.argv[1].split(","))))
+import jax, jax.numpy as jnp, numpy as np
+from populace.nn.graph.aggregate import aggregate, attend
+from populace.nn.graph.edges import Arcs
+draws = np.random.default_rng(0)
+arcs, _ = Arcs.of(draws.integers(0, 500, 8000), draws.integers(0, 500, 8000), (500, 500))
+x = jnp.asarray(draws.normal(size=(500, 4, 50)), jnp.float32)
+w = jnp.asarray(draws.normal(size=8000), jnp.float32)
+
+def loss(x, w):
+    y = attend(arcs, x[..., 0], x[..., 1], x, rate=0.5, key=jax.random.key(0))
+    return jnp.sum(aggregate(arcs, x, "sum", w) ** 2) + jnp.sum(y**2)
+
+y = aggregate(arcs, x, "max"), aggregate(arcs, x, "sum", w), attend(arcs, x[..., 0], x[..., 1], x)
+for a in (*y, *jax.grad(loss, (0, 1))(x, w)):
+    print(hashlib.sha256(np.asarray(a).tobytes()).hexdigest())
+"""

@@ -1,0 +1,165 @@
+"""DQN on problems with known answers, and the invariants it gets from the engine."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.core.population import sweep
+from populace.engine.training_loop import Engine
+from populace.rl import DQN, LinearDecay
+from populace.rl.exploration.strategies import UCB
+from populace.rl.targets.c51 import Categorical
+from tests import harness
+from tests.rl import probes_q
+
+VARIANTS = [
+    {},
+    {"double": False, "loss": "mse"},
+    {"target_rate": 1.0, "target_every": 20, "updates": 2},
+    {"envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
+]
+values = partial(probes_q.values, DQN)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_learns_which_action_the_observation_asks_for(variant):
+    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **variant)
+    np.testing.assert_allclose(q[:, 0], [[-1, 1]] * 2, atol=0.15)
+    np.testing.assert_allclose(q[:, 1], [[1, -1]] * 2, atol=0.15)
+
+
+def test_a_constant_reward_is_its_own_value():
+    np.testing.assert_allclose(values("ProbeConstant-test", [[1, 0], [-1, 0]]), 1.0, atol=0.1)
+
+
+def test_a_delayed_reward_is_discounted_once():
+    q = values("ProbeDelayed-test", [[1, 0], [1, 1]])
+    np.testing.assert_allclose(q[:, 0], 0.5, atol=0.1)
+    np.testing.assert_allclose(q[:, 1], 1.0, atol=0.1)
+
+
+def test_the_value_depends_on_what_is_seen():
+    q = values("ProbeSeen-test", [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(q[:, 0], 1.0, atol=0.1)
+    np.testing.assert_allclose(q[:, 1], -1.0, atol=0.1)
+
+
+def test_the_value_depends_on_the_action():
+    np.testing.assert_allclose(values("ProbeChosen-test", [[1, 0]])[:, 0], [[-1, 1]] * 2, atol=0.1)
+
+
+def test_truncation_is_not_termination():
+    # Were the cut of the clock taken for an end, the values would lie below 1.75, not at 2.
+    q = values("ProbeEndless-test", [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(q, 2.0, atol=0.1)
+
+
+def test_it_keeps_every_invariant(tmp_path):
+    dqn = DQN(
+        hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, envs=2,
+    )  # fmt: skip
+    axes = {"learning_rate": [1e-2, 1e-3], "replay_capacity": [16.0, 64.0]}
+    harness.check_learner(dqn, axes, 60, tmp_path)
+
+
+def test_every_float_differs_between_members_of_one_program():
+    axes = {
+        "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "exploration.start": [1.0, 0.5],
+        "exploration.end": [0.1, 0.2], "exploration.decay": [0.9, 0.99], "target_rate": [0.1, 1.0],
+        "replay_capacity": [1500.0, 2000.0],
+    }  # fmt: skip
+    population = sweep(DQN(replay_storage=2000), axes)
+    assert len(population) == 128
+    assert len(population.groups) == 1
+
+
+def test_observations_in_bytes_are_learned_from_alike():
+    dqn = DQN(
+        env="Breakout-MinAtar", hidden=(16,), channels=2, batch=8, warmup=16, n_step=2,
+        replay_storage=64, replay_capacity=64.0, evaluation_episodes=1,
+    )  # fmt: skip
+    population = sweep(dqn, {"compact": [False, True]})
+    states = [cohort.carry.state for cohort in harness.trained(population, 20).cohorts]
+    harness.assert_identical(*([np.asarray(x) for x in jax.tree.leaves(s.network)] for s in states))
+    floats, compact = (s.replay.rows for s in states)
+    assert sum(x.nbytes for x in floats.values()) > 3.5 * sum(x.nbytes for x in compact.values())
+
+
+def networks(dqn, *steps):
+    """Return the weights of the network and the target after so many steps each, from one program."""
+    cohort = Engine(sweep(dqn), "vmap", 1).cohorts[0]
+    carry, found = cohort.carry, []
+    for end in steps:
+        carry, _ = cohort.program.advance(carry, end)
+        models = carry.state.network, carry.state.target
+        found.append([[np.array(x) for x in jax.tree.leaves(model)] for model in models])
+    return found
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_hard_target_update_copies_at_its_interval_only():
+    dqn = DQN(
+        hidden=(8,), batch=8, warmup=8, replay_storage=64, replay_capacity=64.0, envs=4,
+        target_rate=1.0, target_every=5,
+    )  # fmt: skip
+    steps = range(9, 21)
+    copied = [same(network, target) for network, target in networks(dqn, *steps)]
+    assert [step for step, equal in zip(steps, copied) if equal] == [10, 15, 20]
+
+
+def test_no_update_before_the_warm_up_is_over():
+    dqn = DQN(hidden=(8,), batch=8, warmup=40, replay_storage=64, replay_capacity=64.0, envs=4)
+    (start, _), (before, _), (after, _) = networks(dqn, 1, 9, 10)
+    assert same(start, before)
+    assert not same(before, after)
+
+
+def test_episodes_are_counted_where_they_end():
+    # Every episode of the probe has one step: 4 environments end 4 episodes per iteration.
+    dqn = DQN(
+        env="ProbeConstant-test",
+        hidden=(4,),
+        batch=4,
+        warmup=4,
+        replay_storage=64,
+        replay_capacity=64.0,
+    )
+    state = harness.trained(sweep(dqn), 10).cohorts[0].carry.state
+    assert int(state.acting.episodes[0]) == 40
+    assert int(state.acting.frames[0]) == 40
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
+        ({"learning_rate": float("nan")}, "learning_rate must be > 0, got nan"),
+        ({"env": "CartPole-v9"}, "did you mean 'CartPole-v1'"),
+        ({"env": "Pendulum-v1"}, "continuous"),
+        ({"replay_capacity": 30_000.0}, "more than replay_storage"),
+        ({"replay_capacity": 32.0, "warmup": 0}, "less than a batch"),
+        ({"warmup": 30_000}, "warmup 30000 is more than replay_capacity"),
+        ({"hidden": (64, 0)}, "hidden must be >= 1"),
+        ({"loss": "l1"}, "one of huber | mse"),
+        ({"exploration": UCB()}, "exploration 'ucb' needs the visits of each state"),
+        ({"distribution": Categorical(v_min=1.0, v_max=0.0)}, "distribution.v_min 1 must be below"),
+        ({"distribution": "c51", "loss": "mse"}, "'c51' has a loss of its own"),
+        ({"distribution": "c52"}, "did you mean 'c51'"),
+        ({"network": "conv"}, "network 'conv' needs observations of"),
+        ({"n_step": 0}, "n_step must be >= 1, got 0"),
+        ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
+        ({"priority_alpha": 50.0}, r"priority_alpha must be in \[0, 1\], got 50.0"),
+        ({"compact": True}, "compact needs observations from 0 to 255"),
+        ({"compact": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave compact out"),
+    ],
+)
+def test_what_cannot_be_is_told(settings, message):
+    with pytest.raises(UsageError, match=message.replace("|", r"\|")):
+        sweep(DQN(**settings))

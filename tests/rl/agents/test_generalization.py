@@ -1,0 +1,76 @@
+"""Held-out environments: evaluated beside the trained one, kept in the run, and told in its report."""
+
+import jax
+import numpy as np
+import pytest
+
+import populace as pop
+from populace import report
+from populace.core.errors import UsageError
+from populace.report.runs import Reading
+from populace.report.sections import generalization
+from populace.rl.agents.dqn import DQN
+
+DRY, SNOW = "Braking-v0(friction=(0.8, 0.8))", "Braking-v0(friction=(0.3, 0.3))"
+
+
+def agent(**more):
+    given = {"env": DRY, "held_out": SNOW, "warmup": 64, "replay_storage": 1_000, "replay_capacity": 1_000.0}
+    return DQN(**{**given, "hidden": (8,), "evaluation_episodes": 8, **more})
+
+
+class Late(DQN):
+    """Brakes as late as a dry road allows, whatever it has learned."""
+
+    def act(self, model, observation):
+        speed, distance = observation[0] * 20, observation[1] * 150
+        return jax.numpy.where(distance < speed**2 / (2 * 4) + 8, 2, 0)
+
+
+def test_a_policy_made_for_a_dry_road_loses_on_snow():
+    learner = Late(env=DRY, held_out=SNOW, evaluation_episodes=64)
+    metrics = learner.evaluate(None, jax.random.key(0))
+    assert float(metrics["return"].value) > -2.5
+    assert float(metrics["held_out_return"].value) < -8
+    assert float(metrics["held_out_return"].weight) == 64
+
+
+def test_holding_out_changes_no_training():
+    key = jax.random.key(3)
+    plain, judged = agent(held_out=""), agent()
+    states = [learner.init(key) for learner in (plain, judged)]
+    for t in range(3):
+        states = [each.step(s, jax.random.fold_in(key, t))[0] for each, s in zip((plain, judged), states)]
+    for a, b in zip(*map(jax.tree.leaves, states)):
+        assert np.array_equal(a, b)
+    assert "held_out_return" not in plain.evaluate(plain.snapshot(states[0]), key)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "message"),
+    [
+        ("LineWorld-v0", r"held_out 'LineWorld-v0' does not fit"),
+        ("Braking-v0(friction=(2, 3))", "friction must be a pair"),
+        ("Breaking-v0", "did you mean 'Braking-v0'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(held_out, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        agent(held_out=held_out).check()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_keeps_both_returns_and_its_report_tells_the_gap(tmp_path):
+    fits = pop.sweep(agent(), {"learning_rate": [1e-3, 1e-4]}, seeds=3)
+    run = pop.train(
+        fits, steps=60, out=tmp_path / "run", strategy="vmap", evaluate_every=10, final_episodes=10
+    )
+    assert "held_out_return" in run.metrics("evaluation").column_names
+    fresh = [member["fresh"] for member in run.results()["members"]]
+    assert all(np.isfinite(f["metrics"]["held_out_return"]) for f in fresh)
+    section = generalization.section(Reading.of(run))
+    assert len(section["table"].rows) == 2
+    assert "measured afresh" in section["sentence"]
+    page = report.write([run]).read_text(encoding="utf-8")
+    assert '<section id="generalisation">' in page
+    assert f"Trained in {DRY}; held out: {SNOW}." in page

@@ -1,0 +1,243 @@
+"""Every policy-gradient learner on problems with known answers, with discrete and with continuous actions."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.core.population import sweep
+from populace.rl.agents.a2c import A2C
+from populace.rl.agents.on_policy import PolicyGradient, values
+from populace.rl.agents.ppo import PPO
+from populace.rl.agents.reinforce import Reinforce
+from tests import harness
+from tests.rl import (
+    probes,  # noqa: F401  registers the probes
+    probes_policy,
+)
+
+LEARNERS: dict[str, tuple[type[PolicyGradient], dict, int]] = {
+    "ppo": (PPO, {"envs": 8, "rollout": 8, "learning_rate": 5e-3, "minibatches": 2}, 150),
+    "a2c": (A2C, {"envs": 16, "rollout": 4, "learning_rate": 3e-3}, 500),
+    "reinforce": (
+        Reinforce,
+        {"envs": 32, "rollout": 4, "learning_rate": 5e-3, "normalise_advantages": True},
+        300,
+    ),
+}
+PATIENCE = 3  # times the copies and twice the steps, where one agent learns three problems
+NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
+KINDS = ("", "Continuous")
+cases = pytest.mark.parametrize("kind", KINDS, ids=["discrete", "continuous"])
+learners = pytest.mark.parametrize("name", LEARNERS)
+
+
+def trained(name: str, env: str, observations, **settings):
+    """Return the values and greedy actions (members, observations) of a learner trained on a probe."""
+    cls, fixed, steps = LEARNERS[name]
+    shared = {"env": f"Probe{env}-test", "hidden": (16,), "discount": 0.5, "evaluation_episodes": 4}
+    settings = shared | fixed | settings
+    if env.startswith("All"):
+        settings |= {"envs": PATIENCE * settings["envs"], "hidden": (32,)}
+        steps = 2 * steps
+    learner = cls(**settings)
+    cohort = harness.trained(sweep(learner, seeds=2), steps).cohorts[0]
+    model = cohort.program.signature.whole_model(cohort.program.snapshot(cohort.state()))
+    seen = jnp.asarray(observations, jnp.float32)
+    each = jax.vmap(jax.vmap(learner.act, (None, 0)), (0, None))
+    critic = jax.vmap(lambda m: values(m.critic, learner._see(m, seen)))(model)
+    return np.asarray(critic), np.asarray(each(model, seen))
+
+
+@learners
+@cases
+def test_values_and_actions_are_the_known_ones(name, kind):
+    later, endless, matching = [[1, 0], [1, 1], [-1, 0], [-1, 1]], [[1, 0], [-1, 0]], [[1, 0], [-1, 0]]
+    parts = ((later, [0, 0]), (endless, [1, 0]), (matching, [0, 1]))
+    value, action = trained(name, "All" + kind, [seen + part for many, part in parts for seen in many])
+    # Were the discount forgotten, the first would be 1; were the cut of the clock taken for an end, the
+    # values of Endless would lie at 1.75 and below, not at 2.
+    np.testing.assert_allclose(value[:, :6], [[0.5, 1.0, -0.5, -1.0, 2.0, 2.0]] * 2, atol=0.1)
+    if kind:
+        np.testing.assert_allclose(action[:, 6:, 0], [[2.0, 0.0]] * 2, atol=0.25)
+    else:
+        np.testing.assert_array_equal(action[:, 6:], [[1, 0]] * 2)
+
+
+@pytest.mark.slow
+@learners
+@cases
+def test_values_depend_on_what_is_seen_and_on_the_discount(name, kind):
+    value, _ = trained(name, "Later" + kind, [[1, 0], [1, 1], [-1, 0], [-1, 1]])
+    np.testing.assert_allclose(value, [[0.5, 1.0, -0.5, -1.0]] * 2, atol=0.15)
+
+
+@pytest.mark.slow
+@learners
+@cases
+def test_truncation_is_not_termination(name, kind):
+    # Were the cut of the clock taken for an end, the values would lie at 1.75 and below, not at 2.
+    value, _ = trained(name, "Endless" + kind, [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(value, 2.0, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    "name", ["a2c", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ppo", "reinforce"))]
+)
+def test_the_action_depends_on_what_is_seen_where_all_is_normalised(name):
+    _, action = trained(name, "Matching", [[1, 0], [-1, 0]], **NORMALISED)
+    np.testing.assert_array_equal(action, [[1, 0]] * 2)
+
+
+@pytest.mark.slow
+@learners
+def test_the_best_continuous_action_depends_on_what_is_seen(name):
+    _, action = trained(name, "MatchingContinuous", [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(action[..., 0], [[2.0, 0.0]] * 2, atol=0.25)
+
+
+@pytest.mark.slow
+@learners
+@cases
+def test_a_constant_reward_is_its_own_value(name, kind):
+    value, _ = trained(name, "Constant" + kind, [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(value, 1.0, atol=0.1)
+
+
+@pytest.mark.slow
+@learners
+@cases
+def test_a_delayed_reward_is_discounted_once(name, kind):
+    value, _ = trained(name, "Delayed" + kind, [[1, 0], [1, 1]])
+    np.testing.assert_allclose(value, [[0.5, 1.0]] * 2, atol=0.1)
+
+
+@pytest.mark.slow
+@learners
+@cases
+def test_the_value_depends_on_what_is_seen(name, kind):
+    value, _ = trained(name, "Seen" + kind, [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(value, [[1.0, -1.0]] * 2, atol=0.15)
+
+
+@pytest.mark.slow
+@learners
+def test_the_better_action_is_chosen(name):
+    _, action = trained(name, "Chosen", [[1, 0], [-1, 0]])
+    np.testing.assert_array_equal(action, 1)
+
+
+@pytest.mark.slow
+@learners
+def test_the_best_continuous_action_is_found(name):
+    _, action = trained(name, "ChosenContinuous", [[1, 0], [-1, 0]])
+    np.testing.assert_allclose(action[..., 0], probes_policy.BEST, atol=0.2)
+
+
+@pytest.mark.slow
+@learners
+def test_an_action_never_leaves_the_box(name):
+    _, action = trained(name, "BeyondContinuous", [[1, 0], [-1, 0]])
+    assert np.all(action <= probes_policy.HIGH)
+    assert np.all(action > probes_policy.HIGH - 0.5)
+
+
+def test_the_policy_that_is_handed_out_normalises_what_it_sees():
+    learner = A2C(envs=4, rollout=16, hidden=(8,), normalise_observations=True)
+    state, step = learner.init(jax.random.key(0)), eqx.filter_jit(learner.step)
+    for i in range(3):
+        state, _ = step(state, jax.random.key(i))
+    model = learner.snapshot(state)
+    assert float(model.observations.count) == 3 * 64
+    observation = np.array([0.1, -0.5, 0.02, 0.7], np.float32)
+    z = (observation - np.asarray(model.observations.mean)) / np.sqrt(model.observations.variance + 1e-8)
+    logits = np.asarray(model.policy.network(jnp.asarray(z)))
+    assert learner.policy(model)(observation) == logits.argmax()
+    other = np.asarray(model.policy.network(jnp.asarray(observation)))
+    assert not np.allclose(logits, other)
+
+
+def test_the_step_size_falls_over_the_frames_it_is_told():
+    learner = PPO(learning_rate=0.1, anneal=1000.0)
+    rates = [float(learner.rate(jnp.int32(frames))) for frames in (0, 250, 1000, 5000)]
+    np.testing.assert_allclose(rates, [0.1, 0.075, 0.0, 0.0], atol=1e-7)
+    assert float(PPO(learning_rate=0.1).rate(jnp.int32(10**6))) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("norm", [0.0, 0.01])
+def test_gradients_are_shortened_to_the_norm_and_no_further(norm):
+    learner = A2C(max_gradient_norm=norm)
+    x = jnp.array([3.0, 4.0])
+    seen = {}
+
+    class Rule:
+        def update(self, gradient, state):
+            seen["g"] = gradient
+            return gradient, state
+
+    object.__setattr__(learner, "__class__", type("Plain", (A2C,), {"rule": Rule()}))
+    learner.improve(lambda parts: (jnp.sum(parts[0] ** 2) / 2, None), (x,), (None,), jnp.float32(0.1))
+    expected = np.array([3.0, 4.0]) * (norm / 5 if norm else 1.0)
+    np.testing.assert_allclose(seen["g"], expected, rtol=1e-5)
+
+
+# What a rollout carries on is the same for all three, and A2C's programs are compiled soonest.
+@pytest.mark.parametrize("cls", [A2C, *(pytest.param(c, marks=pytest.mark.slow) for c in (PPO, Reinforce))])
+def test_it_keeps_every_invariant(cls, tmp_path):
+    env = "Pendulum-v1" if cls is A2C else "CartPole-v1"
+    learner = cls(env=env, envs=2, rollout=16, hidden=(8,), evaluation_episodes=2, **NORMALISED)
+    harness.check_learner(learner, {"learning_rate": [1e-2, 1e-3]}, 20, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cls", "more"),
+    [
+        (PPO, {"gae_lambda": [0.9, 0.95], "clip": [0.1, 0.2], "clip_value": [0.0, 0.2],
+               "value_coefficient": [0.5, 1.0], "target_kl": [0.0, 0.01]}),
+        (A2C, {"gae_lambda": [0.9, 0.95], "value_coefficient": [0.5, 1.0]}),
+        (Reinforce, {}),
+    ],
+)  # fmt: skip
+def test_every_float_differs_between_members_of_one_program(cls, more):
+    axes = {
+        "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "entropy": [0.0, 0.01],
+        "max_gradient_norm": [0.0, 0.5], "anneal": [0.0, 1e4], "deviation": [0.5, 1.0],
+    } | more  # fmt: skip
+    (group,) = sweep(cls(envs=2, rollout=4, hidden=(4,)), axes, samples=6).groups
+    varied, shared = eqx.partition(group.learner, group.varied)
+
+    def one(varied: Any, key: jax.Array) -> Any:
+        learner = eqx.combine(varied, shared)
+        return learner.step(learner.init(key), key)[1]
+
+    # traced, not compiled: what a float may not be, a branch or a shape, fails there
+    metrics = jax.eval_shape(jax.vmap(one), varied, jax.random.split(jax.random.key(0), 6))
+    assert {leaf.shape for leaf in jax.tree.leaves(metrics)} == {(6,)}
+
+
+@pytest.mark.parametrize(
+    ("learner", "message"),
+    [
+        ({"env": "CartPole-v9"}, "did you mean 'CartPole-v1'"),
+        ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
+        ({"activation": "sine"}, r"activation must be one of tanh \| relu \| elu \| silu, got 'sine'"),
+        ({"minibatches": 3}, "8 envs times a rollout of 128 are 1024 frames, which cannot be split in 3"),
+        ({"clip": 0.0}, "clip must be > 0, got 0"),
+        ({"hidden": (64, 0)}, "hidden must be >= 1"),
+    ],
+)
+def test_what_cannot_be_is_told(learner, message):
+    with pytest.raises(UsageError, match=message):
+        sweep(PPO(**learner))
+
+
+def test_agents_for_discrete_actions_refuse_continuous_ones_and_these_take_both():
+    from populace.rl import DQN
+
+    with pytest.raises(UsageError, match=r"'Pendulum-v1' has continuous actions; DQN needs discrete ones"):
+        sweep(DQN(env="Pendulum-v1"))
+    sweep(PPO(env="Pendulum-v1"))

@@ -1,0 +1,131 @@
+"""State aggregation, native and in Gymnasium, against NumPy's own histogram binning."""
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from populace.core.errors import UsageError
+from populace.rl.environments import registry
+from populace.rl.environments.discretisation import Bins, aggregate, aggregated, cut
+
+
+def reference(x, counts, low, high):
+    """NumPy's digitize along each dimension, its index by ravel_multi_index."""
+    places = []
+    for d, count in enumerate(counts):
+        edges = np.linspace(low[d], high[d], count + 1)[1:-1]
+        places.append(np.digitize(x[:, d], edges))
+    return np.ravel_multi_index(places, counts)
+
+
+@pytest.mark.parametrize("counts", [(20, 20), (3, 7), (1, 4), (5,), (2, 3, 4)])
+def test_the_index_is_that_of_numpys_binning(counts):
+    rng = np.random.default_rng(0)
+    low = rng.uniform(-2, -1, len(counts)).astype(np.float32)
+    high = rng.uniform(1, 2, len(counts)).astype(np.float32)
+    x = rng.uniform(-3, 3, (20_000, len(counts))).astype(np.float32)
+    bins = Bins(counts, low, high)
+    wanted = reference(x, counts, low, high)
+    assert np.array_equal(bins.index(x), wanted)
+    assert (np.asarray(bins.index(jnp.asarray(x))) == wanted).mean() > 0.999, "rounding at the edges only"
+    assert len(np.unique(wanted)) == bins.states
+    assert np.array_equal(bins.index(bins.centres().astype(np.float32)), np.arange(bins.states))
+
+
+def test_what_lies_outside_falls_into_the_outermost_bin():
+    bins = cut("x", np.array([0.0, 0.0]), np.array([1.0, 1.0]), (4, 3), None, None)
+    far = np.array([[-1e9, -0.1], [np.inf, 0.5], [0.0, 1.0], [1.0, -np.inf], [0.999, 3e38]], np.float32)
+    assert bins.index(far).tolist() == [0, 10, 2, 9, 11]
+    assert bins.index(jnp.asarray(far)).tolist() == [0, 10, 2, 9, 11]
+
+
+def test_an_aggregated_task_plays_the_same_episodes():
+    task = registry.make("MountainCar-v0(max_steps_in_episode=12)")
+    binned = aggregate(task, (20, 20))
+    assert (binned.states, binned.observation_shape, binned.actions) == (400, (), 3)
+    assert (binned.observation_dtype, binned.horizon) == (np.int32, 12)
+    assert registry.make("MountainCar-v0(max_steps_in_episode=12)").states == 0, (
+        "the task itself is as it was"
+    )
+    key = jax.random.key(0)
+    observation, world = task.reset(key, 5)
+    index, binned_world = binned.reset(key, 5)
+    bounds = task.observation_low, task.observation_high
+    for t in range(30):
+        assert np.array_equal(index, reference(np.asarray(observation), (20, 20), *bounds))
+        assert index.dtype == jnp.int32
+        key, action = jax.random.fold_in(key, t), jnp.arange(5) % 3
+        observation, world, reward, terminated, truncated, info = task.step(key, world, action)
+        index, binned_world, *same, binned_info = binned.step(key, binned_world, action)
+        assert np.array_equal(np.stack(same), np.stack([reward, terminated, truncated]))
+        final = reference(np.asarray(info["final_observation"]), (20, 20), *bounds)
+        assert np.array_equal(binned_info["final_observation"], final)
+    assert t > 12, "a restart lay between"
+
+
+def test_gymnasium_gets_the_same_indices_and_its_checker_is_content():
+    env = aggregated(gymnasium.make("MountainCar-v0").unwrapped, 20)
+    assert isinstance(env, gymnasium.ObservationWrapper)
+    assert env.observation_space == gymnasium.spaces.Discrete(400)
+    plain = gymnasium.make("MountainCar-v0")
+    index, _ = env.reset(seed=5)
+    observation, _ = plain.reset(seed=5)
+    box = plain.observation_space
+    for action in [2] * 40 + [0] * 40:
+        assert index == reference(observation[None], (20, 20), box.low, box.high)[0]
+        assert env.observation_space.contains(index)
+        index, *_ = env.step(action)
+        observation, *_ = plain.step(action)
+
+
+@pytest.mark.filterwarnings("ignore:.*is different from the unwrapped version")
+@pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes")
+@pytest.mark.filterwarnings("error")
+def test_gymnasiums_checker_is_content():
+    check_env(aggregated(gymnasium.make("MountainCar-v0", render_mode="rgb_array").unwrapped, (6, 5)))
+
+
+def test_bounds_may_be_given_for_some_dimensions():
+    task = registry.make("CartPole-v1")
+    binned = aggregate(task, 3, low=[None, -2.0, None, -3.0], high=[None, 2.0, None, 3.0])
+    assert binned.states == 81
+    bins = binned.environment.bins
+    assert bins.low == pytest.approx([task.observation_low[0], -2, task.observation_low[2], -3])
+    everywhere = aggregate(task, 3, low=-1, high=1).environment.bins
+    assert everywhere.high.tolist() == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "CartPole-v1",
+            {"bins": 4},
+            r"'CartPole-v1': dimension 1 of the observation has no finite bounds \(-inf to inf\); give low",
+        ),
+        ("CartPole-v1", {"bins": 4, "low": -1.0}, r"dimension 1 .* \(-1 to inf\)"),
+        ("MountainCar-v0", {"bins": (4, 4, 4)}, "has 2 numbers in its observation, got bins for 3"),
+        ("MountainCar-v0", {"bins": (4, 0)}, r"at least 1 along each dimension, got \(4, 0\)"),
+        ("MountainCar-v0", {"bins": 10**5}, "10,000,000,000 bins in all are too many"),
+        ("MountainCar-v0", {"bins": 4, "high": (1.0,)}, "has 2 numbers in its observation, got 1 for high"),
+        ("MountainCar-v0", {"bins": 4, "low": 1.0}, "dimension 0 must begin below their end, got 1 to 0.6"),
+        ("LineWorld-v0(observation='index')", {"bins": 4}, "it has one of 10 states"),
+        ("Breakout-MinAtar", {"bins": 4}, r"it has an array of shape \(10, 10, 4\)"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(name, arguments, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        aggregate(registry.make(name), **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_gymnasiums_infinite_bounds_are_refused_too():
+    with pytest.raises(
+        UsageError, match=r"'CartPole-v1': dimension 1 of the observation has no finite bounds"
+    ):
+        aggregated(gymnasium.make("CartPole-v1"), 4)
+    with pytest.raises(UsageError, match=r"'FrozenLake-v1': bins need an observation of \(d,\) numbers"):
+        aggregated(gymnasium.make("FrozenLake-v1"), 4)

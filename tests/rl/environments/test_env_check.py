@@ -1,0 +1,79 @@
+"""A compiled environment of the user's is played before anything is trained in it."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnax.environments import spaces
+
+from populace.core.errors import UsageError
+from populace.rl import DQN
+from populace.rl.environments import registry
+from tests.rl.probes import Probe
+
+
+class Sound(Probe):
+    length = 5
+
+
+class Unpaid(Sound):
+    """The third step of an episode pays what is no number."""
+
+    def reward(self, state, action):
+        return jnp.where(state.time == 2, jnp.nan, 1.0)
+
+
+class Endless(Sound):
+    """What is seen grows beyond all bounds on the second step."""
+
+    def get_obs(self, state, params=None, key=None):
+        return jnp.array([state.sign, jnp.where(state.time == 2, jnp.inf, 0.0)], jnp.float32)
+
+
+class Misshapen(Sound):
+    def observation_space(self, params):
+        return spaces.Box(-np.ones(3), np.ones(3), (3,))
+
+
+class Dictionary(Sound):
+    def get_obs(self, state, params=None, key=None):
+        return {"sign": state.sign}
+
+
+class Branching(Sound):
+    """Asks in Python what is known only inside the program."""
+
+    def reward(self, state, action):
+        return 1.0 if action == 1 else 0.0
+
+
+class Wanting(Sound):
+    def __init__(self, size):
+        super().__init__()
+
+
+class Steered(Unpaid):
+    """Continuous actions, one of them without bounds."""
+
+    def action_space(self, params=None):
+        return spaces.Box(jnp.array([-1.0, -jnp.inf]), jnp.array([1.0, jnp.inf]), (2,))
+
+
+def test_a_sound_one_is_taken():
+    assert registry.make("tests.rl.environments.test_env_check:Sound").horizon == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Unpaid", "gave a reward of nan after 3 random steps of copy 0"),
+        ("Steered", "gave a reward of nan after 3 random steps of copy 0"),
+        ("Endless", "gave an observation of inf after 2 random steps of copy 0"),
+        ("Misshapen", r"an observation has shape \(2,\), its space says \(3,\)"),
+        ("Dictionary", "observations must be one array, got dict"),
+        ("Branching", "cannot be played: TracerBoolConversionError: Attempted boolean conversion"),
+        ("Wanting", "cannot be played: TypeError: .*'size'"),
+    ],
+)
+def test_what_no_agent_can_learn_from_is_told(name, message):
+    with pytest.raises(UsageError, match=f"'tests.rl.environments.test_env_check:{name}'.*{message}"):
+        DQN(env=f"tests.rl.environments.test_env_check:{name}").check()

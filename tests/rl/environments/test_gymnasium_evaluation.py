@@ -1,0 +1,87 @@
+"""Playing and filming in Gymnasium: the same policy, the same numbers as playing by hand."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+from populace.rl.environments import gymnasium_evaluation
+from populace.rl.environments.worlds import channels
+
+
+def leaning(observation):
+    """Push the way the pole leans: of one observation, or of a batch."""
+    return (np.asarray(observation)[..., 2] > 0).astype(np.int64)
+
+
+def by_hand(seed: int) -> float:
+    env, total, over = gymnasium.make("CartPole-v1"), 0.0, False
+    observation, _ = env.reset(seed=seed)
+    while not over:
+        observation, reward, terminated, truncated, _ = env.step(leaning(observation))
+        total, over = total + float(reward), terminated or truncated
+    return total
+
+
+def test_episodes_side_by_side_are_those_one_by_one():
+    np.testing.assert_array_equal(
+        gymnasium_evaluation.play("CartPole-v1", leaning, 5, seed=7), [by_hand(7 + i) for i in range(5)]
+    )
+
+
+def test_a_continuous_action_is_clipped_as_the_environment_asks():
+    def far(observation):
+        return np.full((len(observation), 1), 100.0, np.float32)
+
+    def most(observation):
+        return np.full((len(observation), 1), 2.0, np.float32)
+
+    found = [gymnasium_evaluation.play("Pendulum-v1", policy, 2, seed=0) for policy in (far, most)]
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_film_is_the_episode_that_its_return_is_of():
+    frames, fps, total = gymnasium_evaluation.film("CartPole-v1", leaning, seed=3)
+    pictures = list(frames)
+    assert total == by_hand(3)
+    assert len(pictures) == total + 1
+    assert fps == 50
+    assert pictures[0].dtype == np.uint8
+    assert pictures[0].shape == (400, 600, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "filmed", "solved"),
+    [
+        ("CartPole-v1", True, True, 475.0),
+        ("gymnasium:CartPole-v1", True, True, 475.0),
+        ("CartPole-v1(max_steps_in_episode=9)", False, False, None),
+        ("LineWorld-v0", False, True, None),
+        ("Catch-bsuite", False, False, None),
+    ],
+)
+def test_what_gymnasium_has(name, known, filmed, solved):
+    assert (
+        gymnasium_evaluation.known(name),
+        gymnasium_evaluation.filmed(name),
+        gymnasium_evaluation.solved(name),
+    ) == (known, filmed, solved)
+
+
+def test_a_board_is_drawn_a_colour_for_each_channel():
+    board = np.zeros((3, 4, 2))
+    board[1, 2, 1] = 1
+    picture = channels.draw(board)
+    assert picture.shape == (96, 128, 3)
+    middle = picture[16::32, 16::32]
+    assert len({tuple(c) for c in middle.reshape(-1, 3).tolist()}) == 2
+    assert (middle[1, 2] != middle[0, 0]).any()
+
+
+def test_a_game_of_minatar_is_filmed():
+    assert gymnasium_evaluation.filmed("Breakout-MinAtar")
+    assert not gymnasium_evaluation.known("Breakout-MinAtar")
+    frames, _, total = gymnasium_evaluation.film("Breakout-MinAtar", lambda seen: np.int64(0), seed=0)
+    pictures = list(frames)
+    assert total >= 0
+    assert pictures[0].shape == (320, 320, 3)
+    assert len(pictures) > 3

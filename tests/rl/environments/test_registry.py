@@ -1,0 +1,105 @@
+"""Environments by name, with arguments, and what a step of many copies gives."""
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.rl.environments import names, registry
+from populace.rl.environments.stepping import Acting
+from tests.rl import probes  # noqa: F401  registers the probes
+
+
+def test_a_name_is_taken_apart():
+    plain = names.parse("CartPole-v1")
+    assert (plain.source, plain.identifier, plain.arguments, plain.path) == ("", "CartPole-v1", {}, False)
+    called = names.parse("gymnasium:FrozenLake-v1(map_name='8x8', is_slippery=False)")
+    assert (called.source, called.identifier) == ("gymnasium", "FrozenLake-v1")
+    assert called.arguments == {"map_name": "8x8", "is_slippery": False}
+    own = names.parse("my.module:World(size=(2, 3))")
+    assert own.path
+    assert own.arguments == {"size": (2, 3)}
+    assert names.parse("gymnasium:my.module:World").identifier == "my.module:World"
+
+
+@pytest.mark.parametrize("text", ["A(3)", "A(b=c)", "A(b=1", "A(**{})", "A(b=f(1))", "A(b=1)(c=2)", "A(;)"])
+def test_arguments_that_are_no_plain_values_are_refused(text):
+    with pytest.raises(UsageError, match="arguments are written like"):
+        names.parse(text)
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1"])
+def test_a_task_has_the_spaces_of_gymnasium(name):
+    task, real = registry.make(name), gymnasium.make(name)
+    assert real.spec is not None
+    assert task.horizon == real.spec.max_episode_steps
+    space, action = real.observation_space, real.action_space
+    assert isinstance(space, gymnasium.spaces.Box)
+    assert task.observation_shape == space.shape
+    if isinstance(action, gymnasium.spaces.Discrete):
+        assert (task.actions, task.box, task.action_shape) == (action.n, None, ())
+    else:
+        assert isinstance(action, gymnasium.spaces.Box)
+        assert task.actions == 0
+        assert task.box is not None
+        np.testing.assert_allclose(task.box[0], action.low)
+        np.testing.assert_allclose(task.box[1], action.high)
+        assert task.action_shape == action.shape
+
+
+def test_a_task_whose_observation_is_a_number_says_how_many():
+    task = registry.make("FrozenLake-misc")
+    assert task.states == 16
+    assert task.observation_shape == ()
+    assert registry.make("CartPole-v1").states == 0
+
+
+def test_an_argument_may_be_a_parameter():
+    assert registry.make("CartPole-v1(max_steps_in_episode=20)").horizon == 20
+    assert registry.make("CartPole-v1").horizon == 500
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("CartPole-v9", "did you mean 'CartPole-v1'"),
+        ("CartPole-v1(max_steps=3)", "unknown argument 'max_steps' of environment"),
+        ("FrozenLake-misc(success_rate=1.5)", "cannot be made: success_rate must be between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_is_told(name, message):
+    with pytest.raises(UsageError, match=message):
+        registry.make(name)
+
+
+def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_last():
+    # The probe ends after two steps; what is seen before the restart says time 2, after it time 0.
+    task = registry.make("ProbeDelayed-test")
+    acting = Acting.start(task, jax.random.key(0), 3)
+    action = jnp.zeros(3, jnp.int32)
+    acting, first, over, metrics = acting.act(task, jax.random.key(1), action)
+    assert not over.any()
+    assert float(metrics["return"].weight) == 0
+    acting, second, over, metrics = acting.act(task, jax.random.key(2), action)
+    assert over.all()
+    assert second.terminated.all()
+    np.testing.assert_array_equal(first.next_observation, second.observation)
+    np.testing.assert_array_equal(second.next_observation[:, 1], 2)
+    np.testing.assert_array_equal(acting.observation[:, 1], 0)
+    assert float(metrics["return"].value) == 1.0
+    assert float(metrics["length"].value) == 2.0
+    assert (int(acting.frames), int(acting.episodes)) == (6, 3)
+    np.testing.assert_array_equal(acting.episode_return, 0)
+
+
+def test_a_truncated_step_is_not_terminated():
+    task = registry.make("ProbeEndless-test")
+    acting = Acting.start(task, jax.random.key(0), 2)
+    action = jnp.zeros(2, jnp.int32)
+    for t in range(2):
+        acting, *_ = acting.act(task, jax.random.key(t), action)
+    _, transition, over, _ = acting.act(task, jax.random.key(2), action)
+    assert over.all()
+    assert not transition.terminated.any()

@@ -1,0 +1,109 @@
+"""The Gymnasium faces: Gymnasium's own checker, and the same episodes as inside the program."""
+
+import warnings
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import populace.rl.environments.worlds.gym
+from populace.core.errors import UsageError
+from populace.rl.environments import registry
+from populace.rl.environments.worlds import WORLDS
+
+FACES = [(name, {}) for name in WORLDS] + [
+    ("LineWorld-v0", {"start": "drawn", "observation": "index"}),
+    ("GridRobot-v0", {"width": 4, "obstacles": ((1, 1),), "source": "drawn", "observation": "index"}),
+    ("RandomReward-v0", {"steps": 3, "observation": "index"}),
+    ("Braking-v0", {"friction": (0.2, 0.4), "max_steps_in_episode": 12}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), FACES)
+def test_gymnasium_has_nothing_to_say(name, arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = gymnasium.make(f"populace/{name}", render_mode="rgb_array", **arguments)
+        check_env(env.unwrapped)
+        env.close()
+
+
+@pytest.mark.parametrize(("name", "arguments"), FACES)
+def test_the_face_plays_the_episode_of_the_program(name, arguments):
+    seed = 7
+    env = gymnasium.make(f"populace/{name}", **arguments)
+    task = env.unwrapped.task
+    observation, _ = env.reset(seed=seed)
+    key, chain = jax.random.split(jax.random.key(seed))
+    seen, world = task.environment.reset(key, task.parameters)
+    assert np.array_equal(observation, seen)
+    actions = np.random.default_rng(0).integers(task.actions, size=60)
+    ends = 0
+    for action in actions:
+        key, chain = jax.random.split(chain)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        seen, world, native_reward, *native, info = task.environment.step(key, world, action, task.parameters)
+        assert np.array_equal(observation, info["final_observation"])
+        assert reward == pytest.approx(float(native_reward), abs=1e-6)
+        assert [terminated, truncated] == [bool(x) for x in native]
+        assert env.observation_space.contains(observation)
+        if terminated or truncated:
+            ends += 1
+            key, chain = jax.random.split(chain)
+            observation, _ = env.reset()
+            seen, world = task.environment.reset(key, task.parameters)
+            assert np.array_equal(observation, seen)
+    assert ends > 0 or name == "GridRobot-v0"
+
+
+def test_seeds_decide_and_no_seed_goes_on():
+    env = gymnasium.make("populace/LineWorld-v0", start="drawn")
+    first = [env.reset(seed=3)[0].argmax()] + [env.reset()[0].argmax() for _ in range(20)]
+    again = [env.reset(seed=3)[0].argmax()] + [env.reset()[0].argmax() for _ in range(20)]
+    assert first == again
+    assert len(set(first)) > 4
+    fresh = [gymnasium.make("populace/LineWorld-v0", start="drawn").reset()[0].argmax() for _ in range(12)]
+    assert len(set(fresh)) > 1, "without any seed, every environment must draw its own"
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_film_moves_and_its_frames_fit_together(name):
+    env = gymnasium.make(f"populace/{name}", render_mode="rgb_array")
+    env.reset(seed=0)
+    frames = [env.render()]
+    for _ in range(3):
+        env.step(1)
+        frames.append(env.render())
+    height, width, colours = frames[0].shape
+    assert (colours, frames[0].dtype) == (3, np.uint8)
+    assert (height % 2, width % 2) == (0, 0), "a film in yuv420p needs even sizes"
+    assert all(frame.shape == frames[0].shape for frame in frames)
+    assert not np.array_equal(frames[0], frames[1])
+    assert env.metadata["render_fps"] == registry.make(name).environment.fps
+
+
+def test_any_native_environment_has_a_face_but_only_ours_are_drawn():
+    face = populace.rl.environments.worlds.gym.NativeEnv("CartPole-v1", render_mode="rgb_array")
+    with pytest.raises(UsageError, match=r"reset\(\) has to come before the first step"):
+        face.step(0)
+    observation, _ = face.reset(seed=0)
+    assert face.observation_space.contains(observation)
+    with pytest.raises(UsageError, match="CartPole-v1 has no picture"):
+        face.render()
+
+
+def test_wrong_arguments_are_told_as_by_make():
+    with pytest.raises(UsageError, match="start must be a cell"):
+        gymnasium.make("populace/LineWorld-v0", start=9)
+    with pytest.raises(UsageError, match="render_mode must be None or 'rgb_array', got 'ansi'"):
+        populace.rl.environments.worlds.gym.NativeEnv("LineWorld-v0", render_mode="ansi")
+
+
+def test_a_policy_may_give_actions_of_any_integer_type():
+    env = gymnasium.make("populace/LineWorld-v0")
+    for action in (1, np.int64(1), np.int32(1), jnp.int32(1)):
+        env.reset(seed=0)
+        assert env.unwrapped.step(action)[1] == pytest.approx(0.1)

@@ -1,0 +1,90 @@
+"""Line world: rewards and ends counted by hand, and the best return by planning."""
+
+import jax
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.rl.environments import registry
+from tests.rl.environments.worlds.rollout import play
+
+
+def test_the_way_to_the_goal_pays_a_tenth_a_move_and_one_at_the_end():
+    observations, _, rewards, terminated, truncated = play("LineWorld-v0", [1] * 9)
+    assert rewards == pytest.approx([0.1] * 8 + [1.0])
+    assert terminated == [False] * 8 + [True]
+    assert not any(truncated)
+    assert np.array_equal(np.stack(observations), np.eye(10))
+    assert sum(rewards) == pytest.approx(1.8)
+
+
+def test_off_the_edge_costs_one_and_ends():
+    observations, _, rewards, terminated, _ = play("LineWorld-v0(start=1)", [1, 0, 0, 0])
+    assert rewards == pytest.approx([0.1, -0.1, -0.1, -1.0])
+    assert terminated == [False, False, False, True]
+    assert np.array_equal(observations[-1], np.eye(10)[0])
+
+
+def test_the_twentieth_move_costs_one_and_ends_unless_it_arrives():
+    _, _, rewards, terminated, truncated = play("LineWorld-v0(start=4)", [1, 0] * 10)
+    assert rewards == pytest.approx([0.1, -0.1] * 9 + [0.1, -1.0])
+    assert terminated == [False] * 19 + [True]
+    assert not any(truncated)
+    wander = [1, 0] * 6 + [1] * 8
+    _, _, rewards, terminated, _ = play("LineWorld-v0(start=1)", wander)
+    assert (len(wander), rewards[-1], terminated[-1]) == (20, 1.0, True)
+
+
+def test_a_clock_set_lower_truncates_and_does_not_terminate():
+    _, _, rewards, terminated, truncated = play("LineWorld-v0(max_steps_in_episode=3)", [1] * 3)
+    assert rewards == pytest.approx([0.1] * 3)
+    assert truncated == [False, False, True]
+    assert not any(terminated)
+
+
+@pytest.mark.parametrize("discount", [1.0, 0.9])
+def test_the_best_value_is_what_planning_says(discount):
+    """Backward induction over (cell, moves) on the world's own steps, against the closed form."""
+    task = registry.make('LineWorld-v0(observation="index")')
+    environment, parameters = task.environment, task.parameters
+    cls = type(environment.reset(jax.random.key(0), parameters)[1])
+    cells = np.repeat(np.arange(9), 2)
+    actions = np.tile([0, 1], 9)
+    best = np.zeros(10)
+    for made in reversed(range(20)):
+        states = cls(time=np.full(18, made), cell=cells, fallen=np.zeros(18, bool))
+        step = jax.vmap(environment.step_env, (None, 0, 0, None))
+        seen, _, reward, over, _ = step(jax.random.key(0), states, actions, parameters)
+        value = np.asarray(reward) + discount * np.where(over, 0.0, best[np.asarray(seen)])
+        value = value.reshape(9, 2)
+        best = np.append(value.max(1), 0.0)
+        if made <= 10 and discount < 1:  # enough moves are left to arrive from everywhere
+            assert (value.argmax(1) == 1).all()
+    left = 8 - np.arange(9)
+    steps = left if discount == 1 else (1 - discount**left) / (1 - discount)
+    assert best[:9] == pytest.approx(0.1 * steps + discount**left, abs=1e-5)
+
+
+def test_the_start_is_drawn_evenly_from_all_cells_but_the_goal():
+    task = registry.make('LineWorld-v0(start="drawn", observation="index")')
+    assert task.states == 10
+    observation, _ = task.reset(jax.random.key(1), 9_000)
+    counts = np.bincount(observation, minlength=10)
+    assert counts[9] == 0
+    assert np.abs(counts[:9] - 1000).max() < 5 * np.sqrt(1000 * 8 / 9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("start=9", 'start must be a cell from 0 to 8 or "drawn", got 9'),
+        ("start=-1", "start .* must be a whole number of at least 0, got -1"),
+        ('start="anywhere"', "got 'anywhere'"),
+        ('observation="onehot"', "unknown observation 'onehot'.*did you mean 'one-hot'"),
+        ("size=3", "unknown argument 'size'"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        registry.make(f"LineWorld-v0({arguments})")
+    assert "\n" not in str(caught.value)

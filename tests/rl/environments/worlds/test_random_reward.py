@@ -1,0 +1,51 @@
+"""Random-reward world: nothing to learn, and its mean and variance are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.rl.environments import registry
+from tests.rl.environments.worlds.rollout import play
+
+
+def test_it_ends_after_its_steps_and_shows_which_it_is_at():
+    observations, _, rewards, terminated, truncated = play("RandomReward-v0(steps=4)", [0, 1, 0, 1])
+    assert terminated == [False, False, False, True]
+    assert not any(truncated)
+    assert [o.argmax() for o in observations] == [0, 1, 2, 3, 3]
+    assert len(set(rewards)) == 4
+
+
+def test_the_action_changes_nothing():
+    assert play("RandomReward-v0", [0] * 10, 3)[2] == play("RandomReward-v0", [1] * 10, 3)[2]
+
+
+def test_rewards_have_the_mean_and_variance_that_the_documentation_says():
+    task = registry.make("RandomReward-v0(steps=5, low=1.0, high=4.0)")
+    copies = 4_000
+    _, world = task.reset(jax.random.key(0), copies)
+    total = jnp.zeros(copies)
+    for t in range(5):
+        key = jax.random.fold_in(jax.random.key(1), t)
+        _, world, reward, terminated, *_ = task.step(key, world, jnp.zeros(copies, jnp.int32))
+        assert ((reward >= 1) & (reward < 4)).all()
+        total += reward
+    assert terminated.all()
+    variance = 5 * 9 / 12
+    assert abs(float(total.mean()) - 12.5) < 5 * np.sqrt(variance / copies)
+    assert float(total.var()) == pytest.approx(variance, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("steps=0", "steps must be a whole number of at least 1, got 0"),
+        ("low=2", "low must be below high, got low 2 and high 1"),
+        ("high='much'", "high must be a finite number, got 'much'"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        registry.make(f"RandomReward-v0({arguments})")

@@ -1,0 +1,155 @@
+"""Enumeration against the environments themselves: every outcome, and no other."""
+
+import dataclasses
+from typing import Any
+
+import gymnax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnax.environments import spaces
+
+from populace.core.errors import UsageError
+from populace.rl.environments import registry
+from populace.rl.environments.discretisation import aggregate
+from populace.rl.planning import dynamic_programming, enumeration
+from tests.rl.probes import Probe
+
+LAKES = ["FrozenLake-misc", "FrozenLake-misc(map_name='8x8')", "FrozenLake-misc(is_slippery=False)"]
+
+
+class Secret(Probe):
+    """The observation is the time modulo 2, but the reward depends on the time itself: it hides something."""
+
+    length = 4
+
+    def reward(self, state: Any, action: Any) -> Any:
+        return state.sign * state.time
+
+    def reset_env(self, key: Any, params: Any) -> Any:
+        observation, state = super().reset_env(key, params)
+        return observation, state.replace(sign=jnp.float32(1))
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        state = state.replace(sign=state.sign + 1)
+        return super().step_env(key, state, action, params)
+
+    def get_obs(self, state: Any, params: Any = None, key: Any = None) -> Any:
+        return jnp.int32(state.time % 2)
+
+    def observation_space(self, params: Any) -> Any:
+        return spaces.Discrete(2)
+
+
+if "ProbeSecret-test" not in gymnax.registered_envs:
+    gymnax.register("ProbeSecret-test", Secret)
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_the_lake_of_gymnax_is_that_of_gymnasium(name):
+    ours = enumeration.mdp(name, 0.9)
+    twin = name.replace("FrozenLake-misc", "gymnasium:FrozenLake-v1")
+    theirs = enumeration.mdp(twin, 0.9)
+    if "8x8" not in name:  # Gymnasium gives the large lake 200 steps under the name FrozenLake8x8-v1 only
+        assert registry.make(name).horizon == registry.make(twin).horizon
+    np.testing.assert_allclose(ours.dense(), theirs.dense(), atol=1e-7)
+    np.testing.assert_allclose(ours.rewards, theirs.rewards, atol=1e-7)
+    np.testing.assert_array_equal(ours.terminal, theirs.terminal)
+    assert ours.start is not None
+    assert theirs.start is not None
+    np.testing.assert_array_equal(ours.start, theirs.start)
+
+
+def test_the_lake_is_what_the_environment_does():
+    task = registry.make("FrozenLake-misc(success_rate=0.6)")
+    mdp, draws = enumeration.outcomes(task).mdp(0.9), 4_000
+    _, world = task.environment.reset(jax.random.key(0), task.parameters)
+    keys = jax.random.split(jax.random.key(1), draws)
+    step = jax.jit(jax.vmap(task.environment.step_env, (0, None, None, None)))
+    for s in np.flatnonzero(~mdp.terminal):
+        for a in range(4):
+            seen, _, reward, over, _ = step(keys, world.replace(position=jnp.int32(s)), a, task.parameters)
+            share = np.bincount(np.asarray(seen), minlength=16) / draws
+            np.testing.assert_allclose(share, mdp.dense()[s, a], atol=0.04)  # 5 standard deviations
+            np.testing.assert_array_equal(np.asarray(over), mdp.terminal[np.asarray(seen)])
+            assert float(reward.mean()) == pytest.approx(mdp.rewards[s, a], abs=0.04)
+
+
+def test_known_values_of_the_slippery_lake():
+    # The optimum of the 4 x 4 lake without a time limit, found in every course, is 0.8235.
+    plan = dynamic_programming.value_iteration(enumeration.mdp("FrozenLake-misc", 0.9999))
+    assert plan.values[0] == pytest.approx(14 / 17, abs=0.01)
+
+
+def test_line_world_is_found_by_trying():
+    mdp = enumeration.mdp("LineWorld-v0(observation='index')", 1.0 - 1e-9)
+    plan = dynamic_programming.policy_iteration(mdp)
+    np.testing.assert_allclose(plan.values[:9], 1 + 0.1 * (8 - np.arange(9)), atol=1e-6)
+    assert plan.actions[:9].tolist() == [1] * 9
+    assert mdp.start is not None
+    assert mdp.start.argmax() == 0
+    assert mdp.terminal.tolist() == [False] * 9 + [True]
+    # Off the left edge the task ends without reaching a state of its own.
+    assert mdp.ending[0, 0] == 1.0
+    assert mdp.rewards[0, 0] == -1.0
+
+
+def test_the_robot_takes_the_way_that_a_search_finds():
+    # From the top left, looking east, to the bottom right of 3 x 3 cells: 2 ahead, a turn, 2 ahead.
+    mdp = enumeration.mdp("GridRobot-v0(observation='index')", 1.0 - 1e-9)
+    plan = dynamic_programming.policy_iteration(mdp)
+    assert mdp.start is not None
+    assert mdp.start @ plan.values == pytest.approx(1 - 4 * 0.1, abs=1e-6)
+
+
+def test_a_start_that_is_drawn_is_no_known_distribution():
+    table = enumeration.outcomes(registry.make("LineWorld-v0(observation='index', start='drawn')"))
+    assert table.start is None
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("CartPole-v1", "its observations must be one integer"),
+        ("LineWorld-v0", "its observations must be one integer"),
+        ("RandomReward-v0(observation='index')", "chance decides what follows state 0"),
+        ("ProbeSecret-test", "depends on something that is not seen"),
+        ("Pendulum-v1", "actions discrete"),
+    ],
+)
+def test_what_cannot_be_enumerated_is_told(name, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        enumeration.mdp(name, 0.9)
+    assert "\n" not in str(caught.value)
+
+
+CORRIDOR = "tests.rl.corridor:Corridor(max_episode_steps=50)"
+
+
+def test_a_class_of_ones_own_may_write_out_its_table():
+    # 3 cells to go, each 1 / 0.8 steps away.
+    mdp = enumeration.mdp(CORRIDOR, 1.0 - 1e-9)
+    plan = dynamic_programming.policy_iteration(mdp)
+    np.testing.assert_allclose(plan.values, [-3.75, -2.5, -1.25, 0.0], atol=1e-5)
+    assert mdp.start is not None
+    assert mdp.start.tolist() == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_the_table_of_a_class_is_taken_only_where_asked():
+    assert enumeration.by_rule(registry.make(CORRIDOR)) is None
+    with pytest.raises(UsageError, match="it has no table `P`, and no state can be set"):
+        enumeration.mdp("tests.rl.corridor:Cheaper(max_episode_steps=50)", 0.9)
+
+
+def test_bins_of_a_native_environment_are_no_mdp():
+    task = aggregate(registry.make("MountainCar-v0"), 5)
+    assert enumeration.by_rule(task) is None
+    with pytest.raises(UsageError, match="bins of a continuous observation are no exact MDP"):
+        enumeration.outcomes(task)
+
+
+def test_an_environment_on_the_host_needs_a_table():
+    task = dataclasses.replace(registry.make("FrozenLake-misc"), name="gymnasium:CartPole-v1", origin="host")
+    with pytest.raises(UsageError, match="it has no table `P`, and no state can be set"):
+        enumeration.outcomes(task)

@@ -1,0 +1,290 @@
+"""The pool as a function: the same questions get the same answers, whatever stands where and fails."""
+
+import logging
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+
+from populace.core.errors import RunError
+from populace.rl.vector_env.episode_cache import START, Pool, Query
+from populace.rl.vector_env.process import messages
+from populace.rl.vector_env.process.making import Spec
+from populace.rl.vector_env.process.probing import Facts
+from populace.rl.vector_env.slots import Slots
+from populace.rl.vector_env.worker_pool import Crew
+from tests.rl import host_envs
+
+HORIZON = 9
+
+
+def pool_of(cls: str = "Counting", count: int = 2, deterministic: bool = True, **arguments) -> Pool:
+    """Return a pool of one of the small environments, unprobed."""
+    arguments = {"length": 20} | arguments
+    crew = Crew(cls, Spec(False, f"tests.rl.host_envs:{cls}", arguments, HORIZON), count, 60.0)
+    facts = Facts(None, None, HORIZON, 1e-5, "", deterministic)
+    return Pool(crew, messages.record(("<f4", (3,)), ("|u1", ())), facts)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where each file stands for one fault to come."""
+    (tmp_path / "faults").mkdir()
+    return tmp_path / "faults"
+
+
+class Episodes:
+    """What a program carries of its episodes, in NumPy; the marks come from Python's own hash."""
+
+    def __init__(self, pool: Pool, tickets: list[int], rule: int = 0) -> None:
+        self.pool, self.rule, self.steps, n = pool, rule, 0, len(tickets)
+        found = pool.begin(np.asarray(tickets, np.uint32))
+        self.ticket, self.seen, self.t = found["next"].copy(), found["seen"].copy(), np.zeros(n, np.int32)
+        self.mark = self.ticket.astype(np.uint64) | np.uint64(START << 32)
+        self.history = np.zeros((n, HORIZON), np.uint8)
+        self.told: list[tuple] = [tuple(found["observation"][:, 1].tolist())]
+
+    def query(self) -> Query:
+        rows = np.arange(len(self.ticket))
+        self.history[rows, self.t] = (self.t + rows + self.rule) % 3
+        after = [
+            hash((int(ticket), *actions[: t + 1].tolist())) & (2**63 - 1)
+            for ticket, actions, t in zip(self.ticket, self.history, self.t)
+        ]
+        fresh = (self.ticket * np.uint32(7) + np.uint32(1)) & np.uint32(0x7FFFFFFF)
+        return Query(
+            self.ticket, self.t, self.mark, np.asarray(after, np.uint64), self.seen, fresh, self.history
+        )
+
+    def step(self, times: int = 1) -> "Episodes":
+        for _ in range(times):
+            query = self.query()
+            found = self.pool.step(query)
+            over = found["terminated"] | found["truncated"]
+            self.told.append(
+                (
+                    found["observation"].tolist(),
+                    found["final"][over].tolist(),
+                    found["reward"].tolist(),
+                    over.tolist(),
+                )
+            )
+            self.ticket = np.where(over, found["next"], self.ticket)
+            self.t = np.where(over, 0, self.t + 1)
+            begun = found["next"].astype(np.uint64) | np.uint64(START << 32)
+            self.mark, self.seen = np.where(over, begun, query.after), found["seen"].copy()
+        return self
+
+    def moved(self, pool: Pool) -> "Episodes":
+        """Return the same episodes, asked of another pool: what a resume is."""
+        other = object.__new__(Episodes)
+        other.__dict__.update(
+            self.__dict__ | {"pool": pool, "told": list(self.told), "history": self.history.copy()}
+        )
+        return other
+
+
+TICKETS = [3, 5, 7, 9, 11]
+
+
+@pytest.fixture
+def reference():
+    """30 steps of undisturbed episodes."""
+    pool = pool_of()
+    found = Episodes(pool, TICKETS).step(30)
+    assert pool.replayed == 0
+    assert len(pool.slots) == len(TICKETS)
+    pool.close()
+    return found.told
+
+
+def test_answers_are_those_of_the_environment_itself(reference):
+    for row, ticket in enumerate(TICKETS):
+        env = gymnasium.wrappers.TimeLimit(host_envs.Counting(length=20), HORIZON)
+        seed, t = ticket, 0
+        env.reset(seed=seed)
+        for observations, _, rewards, over in reference[1:]:
+            seen, reward, _, truncated, _ = env.step((t + row) % 3)
+            t += 1
+            if truncated:
+                seed, t = (seed * 7 + 1) & 0x7FFFFFFF, 0
+                seen, _ = env.reset(seed=seed)
+            assert (observations[row], rewards[row], over[row]) == (seen.tolist(), reward, truncated)
+
+
+def test_another_process_goes_on_in_the_very_same_episodes(reference):
+    first, second = pool_of(), pool_of(count=1)
+    half = Episodes(first, TICKETS).step(14)
+    first.close()
+    assert half.moved(second).step(16).told == reference
+    assert second.replayed == len(TICKETS)
+    second.close()
+
+
+def test_other_episodes_between_change_nothing(reference):
+    pool = pool_of()
+    ours = Episodes(pool, TICKETS)
+    for _ in range(3):
+        Episodes(pool, [1, 2, 3, 4, 5], rule=1).step(25)  # as many: they take the place of ours
+        ours.step(10)
+    assert ours.told == reference
+    assert 0 < pool.replayed <= 2 * len(TICKETS)
+    assert len(pool.slots) <= 3 * len(TICKETS)
+    pool.close()
+
+
+def test_equal_episodes_have_environments_of_their_own():
+    pool = pool_of()
+    twins = Episodes(pool, [3, 3, 3]).step(12)
+    alone = Episodes(pool, [3]).step(12)
+    assert [told[0][0] for told in twins.told[1:]] == [told[0][0] for told in alone.told[1:]]
+    assert pool.replayed == 0
+    pool.close()
+
+
+def test_a_repeated_question_is_answered_from_memory():
+    pool = pool_of()
+    episodes = Episodes(pool, TICKETS).step(5)
+    query = episodes.query()
+    first = pool.step(query)
+    for _ in range(30):
+        again = pool.step(query)
+        for field in ("observation", "reward", "terminated", "truncated", "seen"):
+            np.testing.assert_array_equal(again[field], first[field])
+    assert pool.replayed == 0
+    assert len(pool.slots) == len(TICKETS)
+    pool.close()
+
+
+def test_evaluations_reuse_the_slots_of_the_one_before():
+    pool = pool_of()
+    training = Episodes(pool, TICKETS)
+    sizes = []
+    for k in range(6):
+        training.step(4)
+        Episodes(pool, [100 + 10 * k + i for i in range(3)]).step(HORIZON)
+        sizes.append(len(pool.slots))
+    assert set(sizes) == {len(TICKETS) + 3}
+    assert pool.replayed == 0
+    pool.close()
+
+
+def test_what_was_given_up_makes_room_after_two_horizons():
+    slots = Slots(HORIZON)
+    slots.next_call()
+    given_up = slots.allocate(4, 4, reset=True)
+    for _ in range(2 * HORIZON):
+        slots.next_call()
+        assert set(slots.allocate(1, 7, reset=False)).isdisjoint(given_up)
+    slots.next_call()
+    assert slots.allocate(1, 7, reset=False)[0] in given_up
+
+
+@pytest.mark.parametrize("what", ["raise", "die"])
+def test_a_fault_that_does_not_come_back_changes_nothing(what, folder, reference, caplog):
+    pool = pool_of(what=what, at=4, trace=str(folder))
+    episodes = Episodes(pool, TICKETS).step(2)
+    (folder / "one").touch()
+    with caplog.at_level(logging.WARNING, "populace"):
+        assert episodes.step(28).told == reference
+    (line,) = caplog.messages
+    why = "ZeroDivisionError: the wheel came off" if what == "raise" else "its process ended with exit code 3"
+    slot, seed = int(line.split()[1]), int(line.partition("seed ")[2].partition(";")[0])
+    assert seed == TICKETS[slot]
+    assert line == (
+        f"environment {slot} of 'Counting' (process {slot % 2}): {why}, in step 4 of the episode with seed "
+        f"{seed}; restarted, and its episode replayed"
+    )
+    assert pool.incidents.counts == {"failure": 1}
+    pool.close()
+
+
+def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, reference, monkeypatch):
+    pool = pool_of(count=1, what="raise", at=4, trace=str(folder))
+    ours = Episodes(pool, TICKETS).step(2)
+    others = Episodes(pool, [2, 4]).step(2)
+    # The first row raises; while it is replayed, its process dies, and with it all that had gone well.
+    (folder / "1-raise").touch()
+    step = pool.crew.step
+
+    def and_then(slots, replays):
+        report = step(slots, replays)
+        if list(report.faults.values()) == ["ZeroDivisionError: the wheel came off"]:
+            (folder / "2-die").touch()
+        return report
+
+    monkeypatch.setattr(pool.crew, "step", and_then)
+    ours.step(3)
+    assert pool.incidents.counts["failure"] == 2
+    others.step(1)
+    assert ours.told[:4] == reference[:4]
+    after = [told[0][1:] for told in ours.told[4:]]
+    assert after == [told[0][1:] for told in reference[4:6]], "all but the row that was cut"
+    assert pool.incidents.counts["failure"] == 2
+    pool.close()
+
+
+def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
+    pool = pool_of(count=1, what="raise", at=4)
+    episodes = Episodes(pool, [3]).step(4)
+    before, (observations, final, reward, over) = episodes.told[-2], episodes.told[-1]
+    assert over == [True]
+    assert reward == [0.0]
+    assert final == before[0], "what is bootstrapped is what was seen before the fault"
+    assert int(episodes.ticket[0]) == 3 * 7 + 1
+    env = host_envs.Counting()
+    assert observations[0] == env.reset(seed=22)[0].tolist()
+    pool.close()
+
+
+def test_faults_without_end_end_the_run_with_one_line():
+    pool = pool_of(what="raise", at=4)
+    with pytest.raises(RunError, match="'Counting' fails again and again: 3 episodes in a row") as ended:
+        Episodes(pool, TICKETS).step(4)
+    assert "ZeroDivisionError: the wheel came off" in str(ended.value)
+    assert "populace resume" in str(ended.value)
+    assert "\n" not in str(ended.value)
+    pool.close()
+
+
+def test_a_seed_that_cannot_be_begun_with_is_passed_over(caplog):
+    pool = pool_of("Refusing")
+    with caplog.at_level(logging.WARNING, "populace"):
+        episodes = Episodes(pool, [4, 5])
+    assert episodes.ticket.tolist() == [5, 5]
+    assert "ValueError: even, in the reset with seed 4" in caplog.text
+    episodes.step(12)
+    assert all(ticket % 2 for ticket in episodes.ticket)
+    pool.close()
+
+
+@pytest.mark.parametrize(("what", "field"), [("nan-reward", "reward"), ("nan-observation", "observation")])
+def test_what_is_not_a_number_is_named(what, field, caplog):
+    pool = pool_of(what=what, at=2)
+    with caplog.at_level(logging.WARNING, "populace"):
+        Episodes(pool, [3]).step(3)
+    assert caplog.messages == [
+        f"environment 0 of 'Counting' (process 0): the {field} is NaN, in step 2 of the episode with seed 3"
+    ]
+    pool.close()
+
+
+def test_an_environment_that_is_not_deterministic_is_told_once(caplog):
+    first, second = pool_of("Drifting"), pool_of("Drifting")
+    with caplog.at_level(logging.WARNING, "populace"):
+        half = Episodes(first, TICKETS).step(3)
+        half.moved(second).step(2)
+    told = [m for m in caplog.messages if "not deterministic" in m]
+    assert len(told) == 1
+    assert second.incidents.counts["drift"] == len(TICKETS)
+    first.close()
+    second.close()
+
+
+def test_who_asks_a_closed_pool_is_told():
+    pool = pool_of()
+    episodes = Episodes(pool, [3])
+    pool.close()
+    with pytest.raises(RunError, match="closed"):
+        episodes.step()
