@@ -255,6 +255,6 @@ def _stack(pairs: list[tuple[Learner, Member]]) -> Group:
         else:
             # Data may be NumPy's: whoever makes a learner need not have started JAX.
             first = jnp.asarray(first) if isinstance(first, np.ndarray) else first
-            leaves.append(first if same else jnp.stack([jnp.asarray(x) for x in column]))
+            leaves.append(first if same else jnp.asarray(np.stack([np.asarray(x) for x in column])))
     members = tuple(member for _, member in pairs)
     return Group(structure.unflatten(leaves), structure.unflatten(varied), members)

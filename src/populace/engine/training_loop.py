@@ -16,8 +16,9 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Mean
 from populace.core.population import Group, Population
+from populace.engine.compiled import EVALUATION, Best, Carry
 from populace.engine.placement import place
-from populace.engine.program import EVALUATION, Best, Carry, Program
+from populace.engine.program import Program
 from populace.engine.strategy import Choice, choose
 
 Columns = dict[str, np.ndarray]
@@ -57,14 +58,46 @@ class Listener(Protocol):
 
 @dataclass
 class Cohort:
-    """A group while it trains: its program, its carry, and the best models so far."""
+    """A group while it trains: its program, its carry, and the best models so far.
+
+    Members are made when somebody first asks for them: a group that a checkpoint is loaded into never
+    makes any.
+    """
 
     program: Program
     choice: Choice
-    carry: Carry
-    best: Best
     frozen: dict[int, Any] = field(default_factory=dict)
     """State of each diverged slot as it was when it diverged; its place in the carry runs on."""
+    _carry: Carry | None = None
+    _best: Best | None = None
+
+    @property
+    def carry(self) -> Carry:
+        """What training carries from step to step."""
+        if self._carry is None:
+            self.carry = self.program.begin()
+            self.set_aside()
+        assert self._carry is not None
+        return self._carry
+
+    @carry.setter
+    def carry(self, carry: Carry) -> None:
+        self._carry = carry
+
+    @property
+    def best(self) -> Best:
+        """The best models so far; before any evaluation those that every finite score replaces."""
+        if self._best is None:
+            self._best = _no_best(self.program, self.carry)
+        return self._best
+
+    @best.setter
+    def best(self, best: Best) -> None:
+        self._best = best
+
+    def best_model(self, slot: int) -> Any:
+        """Return the best model of one member, on the host."""
+        return self.program.signature.whole_model(self.program.take(self.best.model, slot))
 
     @property
     def group(self) -> Group:
@@ -130,10 +163,7 @@ class Engine:
         for name, group in zip(names, population.groups):
             placement = place(len(group.members), devices, alike=name == "map")
             choice, program = choose(name, group, population.seed, placement, say)
-            carry = program.begin()
-            cohort = Cohort(program, choice, carry, _no_best(program, carry))
-            cohort.set_aside()
-            self.cohorts.append(cohort)
+            self.cohorts.append(Cohort(program, choice))
 
     def train(
         self,

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import RunError, UsageError
+from populace.engine.compiled import Best, Carry
 from populace.engine.training_loop import Cohort, Engine
 
 LAYOUT = 1
@@ -188,8 +189,9 @@ def _flat(cohort: Cohort, index: int) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
-    """Put saved arrays into a cohort; its present arrays say what shape and type they must have."""
+    """Put saved arrays into a cohort; its template says what shape and type they must have."""
     program = cohort.program
+    carry, model = program.template(), program.model_template()
     members = len(cohort.group.members)
     source = np.minimum(np.arange(program.slots), members - 1)
 
@@ -199,7 +201,7 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
         for i, leaf in enumerate(leaves):
             value = arrays[f"group{index}-{part}-{i:04d}"][source]
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-                value = jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(leaf))
+                value = jax.random.wrap_key_data(jnp.asarray(value), impl=program.key_types[leaf.dtype])
             if value.shape != leaf.shape or value.dtype != leaf.dtype:
                 raise ValueError(
                     f"{part} {i} is {value.dtype}{value.shape}, expected {leaf.dtype}{leaf.shape}"
@@ -207,10 +209,10 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
             found.append(jax.device_put(value, program.placement.by_member))
         return structure.unflatten(found)
 
-    carry = cohort.carry
-    diverged_at = fill("diverged_at", carry.diverged_at)
-    cohort.best = fill("best", cohort.best)
-    cohort.carry = carry._replace(
+    like = carry.diverged_at
+    diverged_at = fill("diverged_at", like)
+    cohort.best = fill("best", Best(model, jax.ShapeDtypeStruct(like.shape, jnp.float32), like))
+    cohort.carry = Carry(
         state=fill("state", carry.state),
         step=fill("step", carry.step),
         diverged_at=diverged_at,

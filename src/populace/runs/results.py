@@ -91,7 +91,7 @@ def examine_outside(
             continue
         learner = cohort.program.learner_of(slot)
         for backend, examination in learner.examinations().items():
-            model = cohort.program.signature.whole_model(cohort.program.take(cohort.best.model, slot))
+            model = cohort.best_model(slot)
             say(f"playing {episodes} episodes of member {member.index} in {backend}")
             seed = 1_000_000 * (member.seed + 1)  # far from every seed that training-time code uses
             scores.outside[member.index] = float(np.mean(examination(model, episodes, seed)))

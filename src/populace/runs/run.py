@@ -126,9 +126,8 @@ class Run:
         engine = self.engine
         cohort, slot = engine.find(index)
         member = self.population.members[index]
-        model = cohort.program.signature.whole_model(cohort.program.take(cohort.best.model, slot))
         values = self.population.settings[member.setting]
-        return Trained(member, values, cohort.program.learner_of(slot), model)
+        return Trained(member, values, cohort.program.learner_of(slot), cohort.best_model(slot))
 
     def best(self) -> Trained:
         """Return the best member of the best setting, both chosen on training-time evaluations."""

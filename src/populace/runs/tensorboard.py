@@ -20,7 +20,7 @@ from populace.core.learner import Learner
 from populace.core.media import Picture
 from populace.core.population import Population
 from populace.core.random import root_key
-from populace.engine.program import EXHIBIT
+from populace.engine.compiled import EXHIBIT
 from populace.engine.training_loop import Engine, Evaluation, Window
 from populace.runs.model_graph import model_graph
 from populace.statistics import bootstrap_interval, interquartile_mean

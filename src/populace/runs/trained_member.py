@@ -12,7 +12,7 @@ from populace.core.learner import Learner
 from populace.core.media import Exhibit
 from populace.core.population import Member
 from populace.core.random import root_key
-from populace.engine.program import EXHIBIT
+from populace.engine.compiled import EXHIBIT
 
 
 @dataclass(frozen=True)

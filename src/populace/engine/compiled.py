@@ -1,0 +1,308 @@
+"""Compiled: the functions of one structure of learners, traced and compiled once in a process.
+
+Every array that differs between members has a leading axis of slots, a share of them on each
+device, and each device works through its share in batches of `width` members: all at once (`vmap`),
+one after the other (`map`), or chunks between the two.
+
+What is compiled depends on the structure of the learner, the shapes of its arrays, the number of slots,
+the devices and the width, and on nothing else; hyperparameters, data and keys are arguments. So a second
+population of the same structure finds the programs of the first one here.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec
+
+from populace.core.learner import Learner, Mean
+from populace.core.signature import Signature
+from populace.engine.batching import in_turn, over_members
+from populace.engine.placement import AXIS, Placement
+
+# Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
+# step reaches (steps are below 2**31), so that nothing added there ever changes the training.
+INIT, EVALUATION, EXAMINATION, EXHIBIT, TURN = (2**32 - k for k in (1, 2, 3, 4, 5))
+
+# What runs once is not worth optimising: compiling `begin` would take longer than running it ever does.
+_QUICK = {"xla_backend_optimization_level": 0}
+
+_KEPT = 32
+_known: OrderedDict[Hashable, "Compiled"] = OrderedDict()
+
+
+def compiled_for(
+    learner: Learner, one: Learner, varied: Any, placement: Placement, width: int, slots: int
+) -> "Compiled":
+    """Return the compiled functions of a structure, from this process's memory where it has been met.
+
+    Args:
+        learner: the stacked learner of a group.
+        one: the learner of any one of its members.
+        varied: marks the leaves of `learner` that have a member axis.
+        placement: the devices.
+        width: members per batch.
+        slots: members, rounded up to whole batches on every device.
+
+    """
+    leaves, tree = jax.tree.flatten(learner)
+    shapes = tuple(_shape_of(x) for x in leaves)
+    marks = tuple(bool(x) for x in jax.tree.leaves(varied))
+    x64 = jax.config.read("jax_enable_x64")
+    key = (tree, shapes, marks, placement, width, slots, x64)
+    try:
+        found = _known.pop(key, None)
+    except TypeError:  # a part of the learner that cannot be compared: compiled each time
+        return Compiled(one, placement, width, slots)
+    if found is None:
+        found = Compiled(one, placement, width, slots)
+    _known[key] = found  # the latest use comes last
+    while len(_known) > _KEPT:
+        _known.popitem(last=False)
+    return found
+
+
+def forget() -> None:
+    """Drop all compiled functions of this process, as `jax.clear_caches()` drops JAX's."""
+    _known.clear()
+
+
+class Carry(NamedTuple):
+    """What training carries from step to step; each leaf has the slot axis in front.
+
+    Attributes:
+        state: the learner's state, arrays only.
+        step: iterations completed.
+        diverged_at: the step after which the model was not finite any more, or -1.
+        waiting: diverged and not yet set aside by the host; its batch halts until it is.
+
+    """
+
+    state: Any
+    step: jax.Array
+    diverged_at: jax.Array
+    waiting: jax.Array
+
+
+class Best(NamedTuple):
+    """The model with the best evaluation so far, its score (higher is better) and its step."""
+
+    model: Any
+    score: jax.Array
+    step: jax.Array
+
+
+class Compiled:
+    """The compiled functions of one structure; see `compiled_for`.
+
+    All take the same first three arguments: what varies between members (slots in front), what all
+    members share, and the keys of the members.
+
+    Attributes:
+        signature: shapes of the state, and what in it is no array.
+        period: steps between two calls of the learner's `turn`.
+        key_types: the generator of each type of random key that a state holds.
+
+    """
+
+    def __init__(self, learner: Learner, placement: Placement, width: int, slots: int) -> None:
+        self.signature, self.period = Signature(learner), learner.period
+        self.key_types: dict[Any, Any] = {}
+        self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
+        self._placement, self.width, self.slots = placement, width, slots
+        self._examine: dict[int, Any] = {}
+        self._compiled_begin: Any = None
+        self._compiled_advance: Any = None
+
+    def template(self, *members: Any) -> Carry:
+        """Return the shapes of what training carries, with nothing computed or compiled."""
+        return self._template(*members)
+
+    def begin(self, *members: Any) -> Carry:
+        """Return every member before its first step.
+
+        The programs that come next are compiled at the same time, on another core.
+        """
+        with ThreadPoolExecutor(1) as compiler:
+            advance = compiler.submit(partial(self._ready_to_advance, *members))
+            if self._compiled_begin is None:
+                self._compiled_begin = self._begin.lower(*members).compile(_QUICK)
+            begun = Carry(*self._compiled_begin(*members))
+            advance.result()
+        return begun
+
+    def advance(self, varied: Any, shared: Any, keys: Any, carry: Carry, end: int) -> Any:
+        """Train until `end` steps are completed, or until a batch halts on a diverged member."""
+        advance = self._ready_to_advance(varied, shared, keys)
+        return advance(varied, shared, keys, carry, np.int32(end))
+
+    def _ready_to_advance(self, *members: Any) -> Any:
+        if self._compiled_advance is None:
+            lowered = self._advance.lower(*members, self._template(*members), np.int32(0))
+            self._compiled_advance = lowered.compile()
+        return self._compiled_advance
+
+    def _template(self, *members: Any) -> Carry:
+        sharding = self._placement.by_member
+
+        def begin(*members: Any) -> Any:
+            carry = self._begin(*members)
+            for leaf in jax.tree.leaves(carry):
+                if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                    self.key_types[leaf.dtype] = jax.random.key_impl(leaf)
+            return carry
+
+        carry = jax.eval_shape(begin, *members)
+        return jax.tree.map(
+            lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), Carry(*carry)
+        )
+
+    def examine(self, episodes: int) -> Callable[..., dict[str, Mean]]:
+        """Return the function that evaluates models thoroughly, on episodes that nothing was chosen by."""
+        if episodes not in self._examine:
+
+            def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
+                key = jax.random.fold_in(jax.random.fold_in(key, EXAMINATION), salt)
+                return dict(learner.examiner(episodes).evaluate(self.signature.whole_model(model), key))
+
+            self._examine[episodes] = self._over_members(one, extra=1)
+        return self._examine[episodes]
+
+    @cached_property
+    def snapshot(self) -> Callable[..., Any]:
+        """(varied, shared, keys, state) -> the models of all members, arrays only."""
+
+        def one(learner: Learner, key: jax.Array, state: Any) -> Any:
+            del key
+            return eqx.filter(learner.snapshot(self.signature.whole_state(state)), eqx.is_array)
+
+        def call(varied: Any, shared: Any, keys: Any, state: Any) -> Any:
+            def member(varied: Any, key: Any, state: Any) -> Any:
+                return one(eqx.combine(varied, shared, self._fixed), key, state)
+
+            return jax.vmap(member)(varied, keys, state)
+
+        return jax.jit(call)
+
+    @cached_property
+    def evaluate(self) -> Callable[..., dict[str, Mean]]:
+        """(varied, shared, keys, models, salt, step) -> the metrics of all members."""
+
+        def one(learner: Learner, key: jax.Array, model: Any, salt: Any, step: Any) -> Any:
+            key = jax.random.fold_in(jax.random.fold_in(key, salt), step)
+            return dict(learner.evaluate(self.signature.whole_model(model), key))
+
+        return self._over_members(one, extra=2)
+
+    @cached_property
+    def _advance(self) -> Any:
+        spec, whole = PartitionSpec(AXIS), PartitionSpec()
+        program = jax.shard_map(
+            self._advance_share,
+            mesh=self._placement.mesh,
+            in_specs=(spec, whole, spec, spec, whole),
+            out_specs=spec,
+            check_vma=False,
+        )
+        return jax.jit(program, donate_argnums=3)
+
+    def _advance_share(self, varied: Any, shared: Any, keys: Any, carry: Carry, end: Any) -> Any:
+        sums = {n: Mean(*[jnp.zeros(keys.shape[0])] * 2) for n in self.signature.metrics}
+
+        def batch(read: Any, whole: Any) -> Any:
+            (own, key), (carry, sums) = read, whole
+            return self._advance_batch(own, shared, key, carry, sums, end)
+
+        return in_turn(batch, (varied, keys), (carry, sums), self.width)
+
+    def _advance_batch(self, varied: Any, shared: Any, keys: Any, carry: Carry, sums: Any, end: Any) -> Any:
+        """Step a batch in lockstep; the trip count is dynamic, so one program serves any length."""
+
+        def one(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
+            learner = eqx.combine(varied, shared, self._fixed)
+            state = self.signature.whole_state(state)
+            state, metrics = learner.step(state, jax.random.fold_in(key, t))
+            finite = _all_finite(learner.snapshot(state))
+            return eqx.filter(state, eqx.is_array), dict(metrics), finite
+
+        def turn(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
+            learner = eqx.combine(varied, shared, self._fixed)
+            key = jax.random.fold_in(jax.random.fold_in(key, TURN), t)
+            return eqx.filter(learner.turn(self.signature.whole_state(state), key), eqx.is_array)
+
+        alone, period = self.width == 1, self.period
+        every = one if alone else jax.vmap(one, (0, 0, 0, None))
+        every_turn = turn if alone else jax.vmap(turn, (0, 0, 0, None))
+        if alone:  # outside the loop: inside, large buffers would be copied in every step
+            varied, keys, carry, sums = jax.tree.map(lambda x: x[0], (varied, keys, carry, sums))
+
+        def going(loop: Any) -> Any:
+            (_, step, _, waiting), _ = loop
+            return (jnp.min(step) < end) & ~jnp.any(waiting)
+
+        def step(loop: Any) -> Any:
+            (state, step, diverged_at, _), sums = loop
+            t = jnp.min(step)  # one for the batch, so that a condition on it is a real branch
+            if period:
+                due = partial(every_turn, varied, keys)
+                state = lax.cond(t % period == 0, due, lambda state, t: state, state, t)
+            state, metrics, finite = every(varied, keys, state, t)
+            fresh = ~finite & (diverged_at < 0)
+            diverged_at = jnp.where(fresh, step + 1, diverged_at)
+            alive = diverged_at < 0
+            kept = jax.tree.map(lambda x: jnp.where(alive, x, 0.0), metrics)
+            sums = {name: sums[name] + kept[name] for name in sums}
+            return Carry(state, step + 1, diverged_at, fresh), sums
+
+        done = lax.while_loop(going, step, (carry, sums))
+        return jax.tree.map(lambda x: x[None], done) if alone else done
+
+    @cached_property
+    def _begin(self) -> Any:
+        def one(learner: Learner, key: jax.Array) -> Any:
+            state = learner.init(jax.random.fold_in(key, INIT))
+            finite = _all_finite(learner.snapshot(state))
+            return eqx.filter(state, eqx.is_array), jnp.int32(0), jnp.where(finite, -1, 0), ~finite
+
+        return self._over_members(one)
+
+    def _over_members(self, one: Callable[..., Any], extra: int = 0) -> Callable[..., Any]:
+        """Compile `one(learner, key, *stacked, *extra)` over all members, in batches."""
+
+        def share(varied: Any, shared: Any, keys: Any, *rest: Any) -> Any:
+            stacked, common = rest[: len(rest) - extra], rest[len(rest) - extra :]
+
+            def member(varied: Any, key: Any, *own: Any) -> Any:
+                return one(eqx.combine(varied, shared, self._fixed), key, *own, *common)
+
+            return over_members(member, self.width)(varied, keys, *stacked)
+
+        spec, whole = PartitionSpec(AXIS), PartitionSpec()
+
+        def call(varied: Any, shared: Any, keys: Any, *rest: Any) -> Any:
+            specs = (spec, whole, spec, *[spec] * (len(rest) - extra), *[whole] * extra)
+            mesh = self._placement.mesh
+            return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=spec, check_vma=False)(
+                varied, shared, keys, *rest
+            )
+
+        return jax.jit(call)
+
+
+def _all_finite(tree: Any) -> jax.Array:
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool(True)
+
+
+def _shape_of(leaf: Any) -> Any:
+    """Return what tells a leaf of a learner from others that would be compiled otherwise."""
+    if not eqx.is_array(leaf):
+        return leaf
+    return leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False))
