@@ -58,8 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # One width for every terminal: tables are compared as text.
     os.environ |= {"COLUMNS": "160", "TF_CPP_MIN_LOG_LEVEL": "3", "NO_COLOR": "1"}
     import populace
+    from tests.programs import Programs
 
     populace.setup(DEVICES)
+    config.pluginmanager.register(Programs(), "programs")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,6 +70,9 @@ def _memory() -> Iterator[None]:
     yield
     import jax
 
+    from populace.engine import compiled
+
+    compiled.forget()
     jax.clear_caches()
     gc.collect()
 

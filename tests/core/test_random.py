@@ -36,16 +36,43 @@ def test_it_is_in_use() -> None:
     assert jax.random.key_impl(root_key(0)) != jax.random.key_impl(jax.random.key(0))
 
 
+SEEDS = (0, 7, 2**31 - 1)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[list[dict[str, jax.Array]]]:
+    """All draws of all seeds, once with either generator, each in one program."""
+
+    @jax.jit
+    def draws(keys: jax.Array) -> list[dict[str, jax.Array]]:
+        return [{name: draw(key) for name, draw in DRAWS.items()} for key in keys]
+
+    found = []
+    for key in (root_key, jax.random.key):
+        data = np.stack([np.asarray(jax.random.key_data(key(seed))) for seed in SEEDS])
+        found.append(draws(jax.random.wrap_key_data(data, impl=jax.random.key_impl(key(0)))))
+    return found
+
+
 @pytest.mark.parametrize("draw", DRAWS)
-@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1])
-def test_same_bits(draw: str, seed: int) -> None:
-    ours, theirs = DRAWS[draw](root_key(seed)), DRAWS[draw](jax.random.key(seed))
-    np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_same_bits(drawn: list[list[dict[str, jax.Array]]], draw: str, seed: int) -> None:
+    ours, theirs = (np.asarray(one[SEEDS.index(seed)][draw]) for one in drawn)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("draw", ["split", "uniform", "permutation"])
-def test_same_bits_over_members_inside_a_program(draw: str) -> None:
-    def members(root: jax.Array) -> jax.Array:
-        return jax.jit(jax.vmap(DRAWS[draw]))(jax.random.split(root, 3))
+def test_same_bits_outside_a_program() -> None:
+    for draw in ("fold_in", "split", "bits 32"):
+        ours, theirs = DRAWS[draw](root_key(3)), DRAWS[draw](jax.random.key(3))
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
-    np.testing.assert_array_equal(np.asarray(members(root_key(1))), np.asarray(members(jax.random.key(1))))
+
+def test_same_bits_over_members_inside_a_program() -> None:
+    @jax.jit
+    def members(root: jax.Array) -> list[jax.Array]:
+        keys = jax.random.split(root, 3)
+        return [jax.vmap(DRAWS[draw])(keys) for draw in ("split", "uniform", "permutation")]
+
+    for ours, theirs in zip(members(root_key(1)), members(jax.random.key(1)), strict=True):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))

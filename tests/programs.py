@@ -1,0 +1,73 @@
+"""How many programs XLA compiles for each test file, and how many it may.
+
+Compiling is most of what the tests cost: a sixth of a second for each program. The run ends with what each
+file compiled, and fails if one exceeds its budget.
+"""
+
+import collections
+from typing import Any
+
+import pytest
+
+DEFAULT = 60
+BUDGET: dict[str, int] = {}
+"""Programs that a file may compile, by its path below `tests`, where it is more than `DEFAULT`."""
+SHOWN = 12
+
+_compiled = 0
+
+
+def _listen(event: str, duration: float, **_: Any) -> None:
+    global _compiled
+    _compiled += event == "/jax/core/compile/backend_compile_duration"
+
+
+def compiled() -> int:
+    """Return how many programs this process has compiled, or read from the cache, until now."""
+    return _compiled
+
+
+class Programs:
+    """Counts programs test by test, in the process that runs it, and adds them up by file in the first one."""
+
+    def __init__(self) -> None:
+        self.by_file: collections.Counter[str] = collections.Counter()
+        self._before = 0
+
+    def pytest_sessionstart(self) -> None:
+        import jax
+
+        jax.monitoring.register_event_duration_secs_listener(_listen)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
+        report = yield
+        report.user_properties.append(("programs", _compiled - self._before))
+        self._before = _compiled
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # Properties add up from one phase of a test to the next; what this phase compiled comes last.
+        count = [n for name, n in report.user_properties if name == "programs"][-1:]
+        self.by_file[report.location[0].replace("\\", "/").removeprefix("tests/")] += sum(count)
+
+    def excess(self) -> list[str]:
+        """Return a line for each file that compiled more than it may."""
+        return [
+            f"tests/{file} compiled {count} programs, {count - BUDGET.get(file, DEFAULT)} more than its budget"
+            for file, count in sorted(self.by_file.items())
+            if count > BUDGET.get(file, DEFAULT)
+        ]
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus == 0 and self.excess() and not hasattr(session.config, "workerinput"):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        total = sum(self.by_file.values())
+        terminalreporter.section(f"{total} programs compiled", sep="-")
+        for file, count in self.by_file.most_common(SHOWN):
+            if count:
+                terminalreporter.write_line(f"{count:5d}  tests/{file}")
+        for line in self.excess():
+            terminalreporter.write_line(f"{line} (tests/programs.py)", red=True)
