@@ -3,53 +3,41 @@
 // A tile of the result stays in registers, a few places by two vectors of channels, while what the taps see is
 // read where it lies: nothing is copied together first, and each number that is read is used a dozen times.
 
-// Some numbers, each times the same vectors of channels, summed up in registers.
-template <class T, int Many, int Vectors>
-struct Tile {
+template <class T, int Places, int Vectors>
+inline void places_tile(const Convolve<T>& s, const T* weight, int64_t first, int64_t count, int64_t channel,
+                        int64_t width) {
   using V = typename Vector<T>::value;
   using U = typename Vector<T>::anywhere;
-  static constexpr int L = kLanes<T>;
-  V total[Many][Vectors];
-  const T* from[Many];
-
-  // Number b comes from x + offset[first + b]; beyond `count` the last one again, and nobody reads what it makes.
-  inline Tile(const T* x, const int64_t* offset, int64_t first, int64_t count) {
+  constexpr int L = kLanes<T>;
+  V total[Places][Vectors];
+  const T* from[Places];
 #pragma GCC unroll 8
-    for (int b = 0; b < Many; ++b) {
-      from[b] = x + offset[first + (b < count ? b : count - 1)];
+  for (int b = 0; b < Places; ++b) {
+    from[b] = s.x + s.at[first + (b < count ? b : count - 1)];  // the last place again, where there are no more
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) total[b][v] = V{};
-    }
+    for (int v = 0; v < Vectors; ++v) total[b][v] = V{};
   }
-
-  inline void add(int64_t at, const T* channels) {
+  for (int64_t r = 0; r < s.rows; ++r) {
+    const int64_t offset = s.row[r];
     V w[Vectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) w[v] = *reinterpret_cast<const U*>(channels + v * L);
+    for (int v = 0; v < Vectors; ++v) w[v] = *reinterpret_cast<const U*>(weight + (r * Vectors + v) * L);
 #pragma GCC unroll 8
-    for (int b = 0; b < Many; ++b) {
-      const T value = from[b][at];
+    for (int b = 0; b < Places; ++b) {
+      const T value = from[b][offset];
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) total[b][v] += value * w[v];
     }
   }
-};
-
-template <class T, int Places, int Vectors>
-inline void places_tile(const Convolve<T>& s, const T* weight, int64_t first, int64_t count, int64_t channel,
-                        int64_t width) {
-  using Sums = Tile<T, Places, Vectors>;
-  Sums tile(s.x, s.at, first, count);
-  for (int64_t r = 0; r < s.rows; ++r) tile.add(s.row[r], weight + r * Vectors * Sums::L);
 #pragma GCC unroll 8
   for (int b = 0; b < Places; ++b) {
     if (b >= count) break;
     T* to = s.y + s.to[first + b] + channel;
-    if (width == Vectors * Sums::L) {
+    if (width == Vectors * L) {
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) *reinterpret_cast<typename Sums::U*>(to + v * Sums::L) = tile.total[b][v];
+      for (int v = 0; v < Vectors; ++v) *reinterpret_cast<U*>(to + v * L) = total[b][v];
     } else {
-      __builtin_memcpy(to, tile.total[b], width * sizeof(T));
+      __builtin_memcpy(to, total[b], width * sizeof(T));
     }
   }
 }
@@ -77,16 +65,36 @@ void convolve(const Convolve<T>& s, Range places) {
 
 template <class T, int Rows, int Vectors>
 inline void rows_tile(const Correlate<T>& s, Range places, int64_t first, int64_t count, int64_t channel) {
-  using Sums = Tile<T, Rows, Vectors>;
-  Sums tile(s.x, s.row, first, count);
+  using V = typename Vector<T>::value;
+  using U = typename Vector<T>::anywhere;
+  constexpr int L = kLanes<T>;
+  V total[Rows][Vectors];
+  const T* from[Rows];
+#pragma GCC unroll 8
+  for (int b = 0; b < Rows; ++b) {
+    from[b] = s.x + s.row[first + (b < count ? b : count - 1)];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) total[b][v] = V{};
+  }
   const T* y = s.y + places.begin * s.y_step + channel;
-  for (int64_t p = places.begin; p < places.end; ++p, y += s.y_step) tile.add(s.at[p], y);
+  for (int64_t p = places.begin; p < places.end; ++p, y += s.y_step) {
+    const int64_t at = s.at[p];
+    V g[Vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) g[v] = *reinterpret_cast<const U*>(y + v * L);
+#pragma GCC unroll 8
+    for (int b = 0; b < Rows; ++b) {
+      const T value = from[b][at];
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) total[b][v] += value * g[v];
+    }
+  }
 #pragma GCC unroll 8
   for (int b = 0; b < Rows; ++b) {
     if (b >= count) break;
-    auto* to = reinterpret_cast<typename Sums::U*>(s.weight + (first + b) * s.channels + channel);
+    U* to = reinterpret_cast<U*>(s.weight + (first + b) * s.channels + channel);
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) to[v] += tile.total[b][v];
+    for (int v = 0; v < Vectors; ++v) to[v] += total[b][v];
   }
 }
 
