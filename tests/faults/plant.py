@@ -156,6 +156,8 @@ def tested(tests: list[str], tree: Path) -> tuple[str, str]:
         return "seen", failed[1]
     if done.returncode == 0:
         return "NOT SEEN", ""
+    if done.returncode < 0:
+        return "broken fault", f"pytest was ended by signal {-done.returncode}"
     said = (done.stdout + done.stderr).strip().splitlines() or ["nothing was said"]
     return "broken fault", f"pytest left with {done.returncode}: {said[-1][:160]}"
 
