@@ -29,6 +29,7 @@ from populace.supervised import MLP
 from populace.tensorboard import TensorBoard
 from tests.graphs.test_graph_classifier import shapes
 from tests.graphs.test_node_classifier import cliques
+from tests.learners import Quadratic
 from tests.supervised.problems import classifier
 
 SEEDS, STEPS, EVERY = 3, 40, 10
@@ -85,6 +86,16 @@ def test_weights_are_histograms(run):
     last = events.Histograms(tags[0])[-1]
     assert last.step == STEPS * 32
     assert last.histogram_value.num > 0
+
+
+def test_members_that_diverged_are_in_no_histogram(tmp_path):
+    engine = Engine(sweep(Quadratic(), {"fuse": [3.0, 1e9]}), "vmap")
+    engine.train(5, window=5, evaluate_every=0)
+    board = TensorBoard(tmp_path, engine, 0, print)
+    board.histograms()
+    board.close()
+    assert read(tmp_path / "setting-000").Tags()["histograms"] == []
+    assert read(tmp_path / "setting-001").Tags()["histograms"] == ["weights/weights"]
 
 
 def nodes(folder: Path) -> dict:
