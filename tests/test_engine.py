@@ -190,6 +190,18 @@ def test_metrics_of_windows_add_up():
     assert [e.step for e in ears[0].evaluations] == [20]
 
 
+def test_metrics_of_a_member_end_where_it_diverged():
+    heard = []
+    for fuse, window in ((7.0, 5), (1e9, 1)):
+        engine, ear = Engine(sweep(Quadratic(fuse=fuse)), "map"), Ear()
+        engine.listeners.append(ear)
+        engine.train(15, window=window, evaluate_every=0)
+        heard.append([float(w.metrics["loss"][0]) for w in ear.windows])
+    broken, whole = heard
+    assert broken[:2] == [pytest.approx(np.mean(whole[:5]), rel=1e-5), pytest.approx(whole[5], rel=1e-5)]
+    assert np.isnan(broken[2])
+
+
 def test_the_last_model_is_kept_where_that_is_asked_for():
     population = sweep(Quadratic(), {"learning_rate": [0.1, 3.0]}, seeds=2)
     best, last = (Engine(population, "vmap", keep=keep) for keep in ("best", "last"))

@@ -64,6 +64,10 @@ def test_curves_are_those_of_the_metric_tables(run):
             scores = np.asarray(table["accuracy"])[rows]
             assert len(scores) == SEEDS
             assert event.value == pytest.approx(interquartile_mean(scores), rel=1e-6)
+        for event in events.Scalars("evaluation/loss/iqm"):
+            rows = (np.asarray(table["step"]) * 32 == event.step) & (np.asarray(table["setting"]) == setting)
+            losses = np.asarray(table["loss"])[rows]
+            assert event.value == pytest.approx(interquartile_mean(losses), rel=1e-6)
         low, high = (events.Scalars(f"evaluation/accuracy/{b}") for b in ("low", "high"))
         assert all(a.value <= m.value <= b.value for a, m, b in zip(low, mean, high))
         for seed in range(SEEDS):
