@@ -86,3 +86,23 @@ class Table(Learner):
 
     def evaluate(self, state: jax.Array, key: jax.Array) -> Metrics:
         return {"score": Mean(-jnp.abs(state - self.data.mean(0)).mean())}
+
+
+class Draws(Learner):
+    """Tells what it drew from every key that it was given; learns nothing, and scores alike for ever."""
+
+    @property
+    def period(self) -> int:
+        return 2
+
+    def init(self, key: jax.Array) -> dict[str, jax.Array]:
+        return {"init": jax.random.uniform(key), "turn": jnp.float32(0)}
+
+    def turn(self, state: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
+        return state | {"turn": jax.random.uniform(key)}
+
+    def step(self, state: dict[str, jax.Array], key: jax.Array) -> tuple[dict[str, jax.Array], Metrics]:
+        return state, {"step": Mean(jax.random.uniform(key)), "turn": Mean(state["turn"])}
+
+    def evaluate(self, state: dict[str, jax.Array], key: jax.Array) -> Metrics:
+        return {"score": Mean(1.0), "drawn": Mean(jax.random.uniform(key))}

@@ -28,7 +28,7 @@ def compiled() -> int:
 
 
 class Programs:
-    """Counts programs test by test, in the process that runs it, and adds them up by file in the first one."""
+    """Counts programs test by test where it runs, and adds them up by file in the first process."""
 
     def __init__(self) -> None:
         self.by_file: collections.Counter[str] = collections.Counter()
@@ -54,7 +54,7 @@ class Programs:
     def excess(self) -> list[str]:
         """Return a line for each file that compiled more than it may."""
         return [
-            f"tests/{file} compiled {count} programs, {count - BUDGET.get(file, DEFAULT)} more than its budget"
+            f"tests/{file} compiled {count} programs; its budget is {BUDGET.get(file, DEFAULT)}"
             for file, count in sorted(self.by_file.items())
             if count > BUDGET.get(file, DEFAULT)
         ]

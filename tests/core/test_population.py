@@ -33,6 +33,12 @@ def test_axes_of_structure_become_groups():
     assert indices == list(range(12))
 
 
+def test_one_member_is_the_population_of_its_setting_its_seed_and_the_root_seed():
+    population = sweep(Quadratic(), {"learning_rate": [0.1, 0.2]}, seeds=[4, 7], seed=3)
+    alone = population.only(population.members[3])
+    assert (alone.settings, alone.seeds, alone.seed) == (({"learning_rate": 0.2},), (7,), 3)
+
+
 def test_a_list_of_settings_is_taken_as_it_comes():
     population = sweep(Quadratic(), [{"learning_rate": 0.1}, {"limit": 3.0}], seeds=[7])
     assert population.settings == ({"learning_rate": 0.1}, {"limit": 3.0})

@@ -7,9 +7,11 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
+from populace.core.random import root_key
+from populace.engine.compiled import EVALUATION, EXAMINATION, INIT, TURN
 from populace.engine.training_loop import Engine, Evaluation, Window
 from tests import harness
-from tests.learners import Quadratic, Shifty, Table
+from tests.learners import Draws, Quadratic, Shifty, Table
 
 
 class Ear:
@@ -113,8 +115,9 @@ def test_each_member_is_flagged_at_its_own_step(strategy, window):
 @pytest.mark.parametrize("strategy", ["vmap", "map", "2"])
 def test_a_halt_loses_no_window_of_metrics(strategy):
     # A window is dispatched before the host has seen that the one before it halted. Where the engine
-    # pauses after each, it never is: the same numbers, bit for bit, must come of both.
-    population = sweep(Quadratic(), {"fuse": [1e9, 13.0, 14.0, 33.0]}, seeds=2)
+    # pauses after each, it never is: the same numbers, bit for bit, must come of both. Whoever diverges at 17
+    # has done so before the window that ends at 15 is told.
+    population = sweep(Quadratic(), {"fuse": [1e9, 13.0, 14.0, 17.0, 33.0]}, seeds=2)
     ears = []
     for pausing in (False, True):
         engine, ear = Engine(population, strategy), Ear()
@@ -129,6 +132,51 @@ def test_a_halt_loses_no_window_of_metrics(strategy):
         assert np.isfinite(ahead.metrics["loss"][:2]).all()
 
 
+@pytest.fixture(scope="module")
+def drawn() -> tuple[Engine, Ear]:
+    """Seven steps of a learner that tells what it draws, looked at one by one."""
+    engine, ear = Engine(sweep(Draws(), seeds=[0, 3], seed=5), "vmap"), Ear()
+    engine.listeners.append(ear)
+    engine.train(7, window=1, evaluate_every=3)
+    return engine, ear
+
+
+def test_every_key_is_of_its_member_its_purpose_and_its_step(drawn):
+    engine, ear = drawn
+
+    def draws(*path: int) -> list[float]:
+        found = []
+        for seed in (0, 3):
+            key = jax.random.fold_in(root_key(5), seed)
+            for number in path:
+                key = jax.random.fold_in(key, number)
+            found.append(float(jax.random.uniform(key)))
+        return found
+
+    np.testing.assert_array_equal(np.asarray(engine.cohorts[0].carry.state["init"])[:2], draws(INIT))
+    for t, window in enumerate(ear.windows):
+        np.testing.assert_array_equal(window.metrics["step"], draws(t))
+        np.testing.assert_array_equal(window.metrics["turn"], draws(TURN, t - t % 2))
+    assert [e.step for e in ear.evaluations] == [3, 6, 7]
+    for evaluation in ear.evaluations:
+        np.testing.assert_array_equal(evaluation.metrics["drawn"], draws(EVALUATION, evaluation.step))
+    examined = engine.cohorts[0].program.examine(engine.cohorts[0].best.model, 1, 11)
+    np.testing.assert_array_equal(np.asarray(examined["drawn"].value)[:2], draws(EXAMINATION, 11))
+
+
+def test_of_models_that_score_alike_the_first_is_kept(drawn):
+    engine, _ = drawn
+    assert np.asarray(engine.cohorts[0].best.step)[:2].tolist() == [3, 3]
+
+
+def test_windows_end_at_multiples_whatever_lies_between():
+    engine, ear = Engine(sweep(Draws()), "map"), Ear()
+    engine.listeners.append(ear)
+    engine.train(7, window=3, evaluate_every=2)
+    assert [w.step for w in ear.windows] == [2, 3, 4, 6, 7]
+    assert [e.step for e in ear.evaluations] == [2, 4, 6, 7]
+
+
 def test_metrics_of_windows_add_up():
     population, ears = sweep(Quadratic(), seeds=3), []
     for window in (5, 20):
@@ -140,6 +188,18 @@ def test_metrics_of_windows_add_up():
     np.testing.assert_allclose(fine, ears[1].windows[0].metrics["loss"], rtol=1e-5)
     assert [w.step for w in ears[0].windows] == [5, 10, 15, 20]
     assert [e.step for e in ears[0].evaluations] == [20]
+
+
+def test_metrics_of_a_member_end_where_it_diverged():
+    heard = []
+    for fuse, window in ((7.0, 5), (1e9, 1)):
+        engine, ear = Engine(sweep(Quadratic(fuse=fuse)), "map"), Ear()
+        engine.listeners.append(ear)
+        engine.train(15, window=window, evaluate_every=0)
+        heard.append([float(w.metrics["loss"][0]) for w in ear.windows])
+    broken, whole = heard
+    assert broken[:2] == [pytest.approx(np.mean(whole[:5]), rel=1e-5), pytest.approx(whole[5], rel=1e-5)]
+    assert np.isnan(broken[2])
 
 
 def test_the_last_model_is_kept_where_that_is_asked_for():

@@ -13,7 +13,7 @@ from populace.report import number_format
 from populace.report.charts import curves
 from populace.report.runs import Reading
 from populace.report.sections import compare, evaluation, sweep, training
-from populace.report.text import summary
+from populace.report.text import summary, tables
 from populace.statistics import Interval
 
 ONE_AXIS = {"learning_rate": [1e-3, 1e-2]}
@@ -82,6 +82,30 @@ def test_the_sentence_believes_outside_then_fresh_then_what_there_is(tmp_path):
     run = reading(tmp_path, outside=False, fresh=False)
     assert "not measured afresh" in summary.answer(run)
     assert "expect worse" in summary.bias(run)
+
+
+def test_the_sentence_quotes_what_was_played_outside_where_it_was(tmp_path):
+    run = reading(tmp_path)
+    played = Interval(*run.winner["outside"]["iqm"])
+    assert number_format.interval(played, word="95 % interval ") in summary.answer(run)
+    assert "in the real Gymnasium" in summary.answer(run)
+
+
+def test_settings_are_listed_by_rank_from_one(tmp_path):
+    run = reading(tmp_path, axes=ONE_AXIS, lower=True)
+    table = tables.settings_table(run)
+    assert [row.cells[0].text for row in table.rows] == ["1", "2"]
+    assert [row.cells[0].key for row in table.rows] == [1, 2]
+    assert [row.cells[1].key for row in table.rows] == [e["values"]["learning_rate"] for e in run.ranked]
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_a_worse_fresh_number_says_by_how_much_the_first_flatters(tmp_path, lower):
+    run = reading(tmp_path, lower=lower)
+    run.winner["selection"]["iqm"], run.winner["fresh"]["iqm"] = [100.0, 90.0, 110.0], [93.0, 80.0, 99.0]
+    worse = "Here it flatters by 7." in summary.bias(run)
+    assert worse is not lower
+    assert ("did not come out worse" in summary.bias(run)) is lower
 
 
 def test_one_seed_has_no_interval_and_says_so(tmp_path):

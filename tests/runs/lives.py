@@ -1,11 +1,11 @@
-"""The command line in processes that start at once: a server imports everything, and each life is a fork of it."""
+"""The command line in processes that start at once: forks of a server that has everything imported."""
 
 import multiprocessing
 import os
 import sys
 from multiprocessing.process import BaseProcess
 
-PRELOAD = ["tests.runs.lives", "populace.cli.app", "populace.cli.train", "populace.runs.run", "orbax.checkpoint"]
+PRELOAD = ["populace.cli.app", "populace.cli.train", "populace.runs.run", "orbax.checkpoint"]
 
 
 def command(*words: object) -> BaseProcess:

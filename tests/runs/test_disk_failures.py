@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import SMALL, Outcome, arrays, call, checkpoint_steps, outcome_of
@@ -118,11 +119,26 @@ def test_a_sound_checkpoint_is_not_called_damaged(stopped_copy):
     said: list[str] = []
     store = Checkpoints(stopped_copy / "checkpoints")
     try:
-        store.restore(engine, said.append)
+        info = store.restore(engine, said.append)
     finally:
         store.close()
     assert engine.step == 200
+    assert info is not None
+    assert engine.training_seconds == info["training_seconds"] > 0
+    for cohort in engine.cohorts:
+        assert (np.asarray(cohort.best.step) > 0).all(), "the best models so far belong to it"
+        assert np.isfinite(np.asarray(cohort.best.score)).all()
     assert said == []
+
+
+def test_checkpoints_are_in_the_order_of_their_steps(tmp_path):
+    from populace.runs.checkpoints import Checkpoints
+
+    for name in ("1000", "50", "200", "300.orbax-checkpoint-tmp"):
+        (tmp_path / name).mkdir()
+    store = Checkpoints.__new__(Checkpoints)
+    store.folder = tmp_path
+    assert store.steps() == [50, 200, 1000]
 
 
 @pytest.mark.parametrize("damage", [_truncate, _flip], ids=["cut in half", "one bit flipped"])
@@ -286,6 +302,10 @@ def test_a_run_that_ends_early_says_so_in_its_results(stopped):
     assert results["status"] == "stopped"
     assert results["steps"] == 200
     assert results["steps_total"] == 300
+    timing = results["timing"]
+    assert timing["resumed"] == 1
+    frames = 200 * results["units_per_step"] * len(results["members"])
+    assert timing["units_per_s"] * timing["train_s"] == pytest.approx(frames)
     assert not Run.load(stopped).finished
 
 

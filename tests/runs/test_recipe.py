@@ -238,6 +238,11 @@ def test_windows_are_at_least_one_step(steps):
     assert 1 <= chosen.evaluation_window <= steps
 
 
+def test_windows_are_a_share_of_the_steps():
+    chosen = Options(steps=10_000)
+    assert (chosen.window, chosen.evaluation_window) == (50, 500)
+
+
 def test_windows_may_be_chosen():
     chosen = Options(steps=1000, log_every=7, evaluate_every=9)
     assert (chosen.window, chosen.evaluation_window) == (7, 9)

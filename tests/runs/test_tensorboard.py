@@ -29,6 +29,7 @@ from populace.statistics import interquartile_mean
 from populace.supervised import MLP
 from tests.graphs.learners.test_graph_classifier import shapes
 from tests.graphs.learners.test_node_classifier import cliques
+from tests.learners import Quadratic
 from tests.supervised.problems import classifier
 
 SEEDS, STEPS, EVERY = 3, 40, 10
@@ -63,6 +64,10 @@ def test_curves_are_those_of_the_metric_tables(run):
             scores = np.asarray(table["accuracy"])[rows]
             assert len(scores) == SEEDS
             assert event.value == pytest.approx(interquartile_mean(scores), rel=1e-6)
+        for event in events.Scalars("evaluation/loss/iqm"):
+            rows = (np.asarray(table["step"]) * 32 == event.step) & (np.asarray(table["setting"]) == setting)
+            losses = np.asarray(table["loss"])[rows]
+            assert event.value == pytest.approx(interquartile_mean(losses), rel=1e-6)
         low, high = (events.Scalars(f"evaluation/accuracy/{b}") for b in ("low", "high"))
         assert all(a.value <= m.value <= b.value for a, m, b in zip(low, mean, high))
         for seed in range(SEEDS):
@@ -85,6 +90,16 @@ def test_weights_are_histograms(run):
     last = events.Histograms(tags[0])[-1]
     assert last.step == STEPS * 32
     assert last.histogram_value.num > 0
+
+
+def test_members_that_diverged_are_in_no_histogram(tmp_path):
+    engine = Engine(sweep(Quadratic(), {"fuse": [3.0, 1e9]}), "vmap")
+    engine.train(5, window=5, evaluate_every=0)
+    board = TensorBoard(tmp_path, engine, 0, print)
+    board.histograms()
+    board.close()
+    assert read(tmp_path / "setting-000").Tags()["histograms"] == []
+    assert read(tmp_path / "setting-001").Tags()["histograms"] == ["weights/weights"]
 
 
 def nodes(folder: Path) -> dict:

@@ -126,6 +126,18 @@ def test_early_stopping_stops_each_member_by_itself_and_for_good():
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+def test_a_member_stops_after_as_many_epochs_without_a_better_loss_as_it_is_patient():
+    learner = classifier(patience=2)
+    state = learner.init(jax.random.key(0))
+    loss = float(learner.evaluate(state.network, jax.random.key(0))["loss"].value)
+    state = learner.turn(state, jax.random.key(1))
+    assert (float(state.best_loss), int(state.patience)) == (pytest.approx(loss, rel=1e-5), 0)
+    for epoch, stopped_at in ((1, -1), (2, 14), (3, 14)):  # the network stays as it is: no loss is better
+        state = eqx.tree_at(lambda s: s.count, state, jnp.int32(7 * epoch))
+        state = learner.turn(state, jax.random.key(1))
+        assert (int(state.patience), int(state.stopped_at)) == (epoch, stopped_at)
+
+
 @pytest.mark.parametrize("size", [1, 7, 48, 1000])
 def test_evaluation_does_not_depend_on_its_batches(size):
     whole, parts = classifier(evaluation_batch=48, top=2), classifier(evaluation_batch=size, top=2)
@@ -242,6 +254,15 @@ def test_the_split_is_drawn_class_by_class_and_rows_do_not_meet():
     assert np.bincount(y[data.validation]).tolist() == [5, 5, 5, 5]
     np.testing.assert_allclose(np.asarray(data.inputs(jnp.asarray(data.x[data.train]))).mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(np.asarray(data.inputs(jnp.asarray(data.x[data.train]))).std(0), 1, atol=1e-5)
+
+
+def test_rows_of_a_regression_do_not_meet():
+    data = Data.of_numbers(*line(50), validation=0.3)
+    assert (len(data.train), len(data.validation)) == (35, 15)
+    assert sorted([*data.train.tolist(), *data.validation.tolist()]) == list(range(50))
+    train = np.asarray(data.inputs(jnp.asarray(data.x[data.train])))
+    np.testing.assert_allclose(train.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(train.std(0), 1, atol=1e-5)
 
 
 X, Y = blobs(30)

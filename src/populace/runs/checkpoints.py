@@ -211,7 +211,8 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
 
     like = carry.diverged_at
     diverged_at = fill("diverged_at", like)
-    cohort.best = fill("best", Best(model, jax.ShapeDtypeStruct(like.shape, jnp.float32), like))
+    score: Any = jax.ShapeDtypeStruct(like.shape, jnp.float32)
+    cohort.best = fill("best", Best(model, score, like))
     cohort.carry = Carry(
         state=fill("state", carry.state),
         step=fill("step", carry.step),

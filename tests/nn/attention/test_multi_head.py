@@ -124,6 +124,13 @@ def test_weights_are_glorot_and_biases_zero():
         assert not linear.bias.any()
 
 
+def test_no_two_projections_start_alike():
+    layer = MultiHeadAttention(8, 2, key=KEY)
+    names = ("query", "key", "value", "output")
+    weights = [getattr(layer, f"{name}_projection").weight for name in names]
+    assert len({np.asarray(weight).tobytes() for weight in weights}) == 4
+
+
 x, context, _ = draw(5, 7, (4, 4, 4))
 
 

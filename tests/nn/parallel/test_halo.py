@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.nn.parallel.halo import blocks, decompose, exchange, joined, messages
+from populace.nn.parallel.halo import blocks, decompose, exchange, joined, messages, shares
 
 
 @st.composite
@@ -90,6 +90,14 @@ def test_the_volume_is_a_halo_per_cut_however_large_the_input():
         assert volume == (7 * 8 * 10 * 3 * 4, 7 * 8 * 10 * 3 * 4, 14, 1)
     assert exchange((64, 3), 3, 1, padding="same") == (0, 0, 0, 0)
     assert exchange((64, 3), 4, 4, stride=4) == (0, 0, 0, 0)
+
+
+def test_the_first_shares_are_the_longer_ones_as_blocks_take_them():
+    assert shares(7, 3) == [(0, 3), (3, 5), (5, 7)]
+    assert shares(2, 3) == [(0, 1), (1, 2), (2, 2)]
+    x = jnp.arange(11.0)[:, None]
+    for block, (start, stop) in zip(blocks(x, 4)[:, 0].reshape(4, 3), shares(11, 4)):
+        np.testing.assert_array_equal(block[: stop - start], np.arange(start, stop))
 
 
 def test_blocks_are_as_long_as_the_longest_and_join_again():

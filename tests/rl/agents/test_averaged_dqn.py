@@ -50,6 +50,8 @@ def test_the_average_is_that_of_what_each_learned_alone():
     for mean, each in zip(jax.tree.leaves(together.network), jax.tree.leaves(apart.network)):
         assert not np.array_equal(each[0], each[1])
         np.testing.assert_allclose(mean[0], (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-6)
+    for mean, each in zip(jax.tree.leaves(together.target), jax.tree.leaves(apart.target)):
+        np.testing.assert_allclose(mean[1], (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-6)
     for a, b in zip(jax.tree.leaves(together.optimiser), jax.tree.leaves(apart.optimiser)):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 

@@ -59,10 +59,12 @@ def gone_within(pids: list[int], seconds: float) -> bool:
     return not any(map(alive, pids))
 
 
-def test_steps_are_those_of_the_environment_itself():
-    crew = crew_of("Counting")
+# Episodes of 5 steps end by themselves, those of 20 are cut after 9.
+@pytest.mark.parametrize(("length", "ends"), [(5, 10), (20, 5)])
+def test_steps_are_those_of_the_environment_itself(length, ends):
+    crew = crew_of("Counting", length=length)
     at = started(crew, [0, 1, 2, 3, 4])
-    plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(), 9) for _ in at]
+    plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(length), 9) for _ in at]
     seen = [env.reset(seed=100 + i)[0] for i, env in enumerate(plain)]
     np.testing.assert_array_equal(crew.records["observation"][at], seen)
     ended = 0
@@ -82,7 +84,7 @@ def test_steps_are_those_of_the_environment_itself():
                 seen, _ = env.reset(seed=1000 * t + i)
                 ended += 1
             np.testing.assert_array_equal(found["observation"][i], seen)
-    assert ended == 10
+    assert ended == ends
     crew.close()
 
 
