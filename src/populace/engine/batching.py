@@ -55,14 +55,14 @@ def in_turn(batch: Callable[[Any, Any], Any], read: Any, written: Any, width: in
     if members == width:
         return batch(read, written)
 
-    def turn(i: Any, written: Any) -> Any:
+    def next_batch(i: Any, written: Any) -> Any:
         here = partial(lax.dynamic_slice_in_dim, start_index=i * width, slice_size=width)
         made = batch(*jax.tree.map(here, (read, written)))
         put = partial(lax.dynamic_update_slice_in_dim, start_index=i * width, axis=0)
         return jax.tree.map(put, written, made)
 
     # The barrier hides the trip count: the compiler would unroll a loop of one and round differently.
-    return lax.fori_loop(0, lax.optimization_barrier(jnp.int32(members // width)), turn, written)
+    return lax.fori_loop(0, lax.optimization_barrier(jnp.int32(members // width)), next_batch, written)
 
 
 def _vectorised(one: Callable[..., Any], width: int) -> Callable[..., Any]:
