@@ -119,19 +119,19 @@ def summarise(
     diverged: ArrayLike | None = None,
     *,
     worst: float | None = None,
-    better: Literal["higher", "lower"] = "higher",
+    mode: Literal["max", "min"] = "max",
     seed: int = 0,
 ) -> Summary:
     """Summarise one score per member; one that diverged is never dropped, but scored as `worst`.
 
     A member diverged where the boolean mask `diverged` says so or its score is not finite. `worst`
     defaults to the worst finite score given, also if a diverged member has it: the lowest, or with
-    `better="lower"` the highest. If no score is finite and no `worst` is given, there is nothing to
+    `mode="min"` the highest. If no score is finite and no `worst` is given, there is nothing to
     score by: scores and intervals are NaN, which is None in `as_dict`.
 
     `scores` and `diverged` are `(members,)`; the intervals are those of `bootstrap_interval`.
     Raises ValueError for no scores, other shapes, a mask that is not boolean, a `worst` that is not
-    finite, and an unknown `better`.
+    finite, and an unknown `mode`.
     """
     given = np.asarray(scores, dtype=np.float64)
     if given.ndim != 1 or given.size == 0:
@@ -139,11 +139,11 @@ def summarise(
     mask = np.zeros(given.shape, dtype=bool) if diverged is None else np.asarray(diverged)
     if mask.dtype != np.bool_ or mask.shape != given.shape:
         raise ValueError(f"diverged must be {given.shape} bool, got {mask.shape} {mask.dtype}")
-    if better not in ("higher", "lower"):
-        raise ValueError(f"better must be 'higher' or 'lower', got {better!r}")
+    if mode not in ("max", "min"):
+        raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
     finite = np.isfinite(given)
     if worst is None:
-        pick = np.min if better == "higher" else np.max
+        pick = np.min if mode == "max" else np.max
         worst = float(pick(given[finite])) if finite.any() else math.nan
     elif not math.isfinite(worst):
         raise ValueError(f"worst must be finite, or None to take it from the scores, got {worst}")

@@ -24,7 +24,7 @@ def timed(monkeypatch, tmp_path):
     return widths
 
 
-def chosen(seeds: int, name: str = "auto") -> strategy.Choice:
+def chosen(seeds: int, name: str = "auto") -> strategy.BatchingChoice:
     group = sweep(Quadratic(), seeds=seeds).groups[0]
     return choose(name, group, 0, place(seeds, 1), lambda line: None)[0]
 

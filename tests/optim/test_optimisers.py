@@ -10,12 +10,14 @@ W = np.random.default_rng(0).normal(size=(3, 2))
 GRADIENTS = np.random.default_rng(1).normal(size=(4, 3, 2))
 
 
-def descended(rule: Optimiser, clip: float = 0.0) -> np.ndarray:
+def descended(rule: Optimiser, max_gradient_norm: float = 0.0) -> np.ndarray:
     """Return the weights after a step of 0.1 down each gradient."""
     found = jnp.asarray(W, jnp.float32)
     memory = rule.rule().init(found)
     for g in jnp.asarray(GRADIENTS, jnp.float32):
-        found, memory = descend(found, g, memory, optimiser=rule, rate=0.1, weight_decay=0.0, clip=clip)
+        found, memory = descend(
+            found, g, memory, optimizer=rule, rate=0.1, weight_decay=0.0, max_gradient_norm=max_gradient_norm
+        )
     return np.asarray(found)
 
 
@@ -46,8 +48,8 @@ def test_rmsprop():
 
 def test_only_gradients_beyond_the_norm_are_shortened():
     lengths = np.sqrt((GRADIENTS**2).sum((1, 2)))
-    clip = float(np.median(lengths))
-    assert lengths.min() < clip < lengths.max()
-    shorter = np.minimum(1, clip / lengths)[:, None, None] * GRADIENTS
-    np.testing.assert_allclose(descended(SGD(), clip), W - 0.1 * shorter.sum(0), atol=1e-5)
+    max_gradient_norm = float(np.median(lengths))
+    assert lengths.min() < max_gradient_norm < lengths.max()
+    shorter = np.minimum(1, max_gradient_norm / lengths)[:, None, None] * GRADIENTS
+    np.testing.assert_allclose(descended(SGD(), max_gradient_norm), W - 0.1 * shorter.sum(0), atol=1e-5)
     np.testing.assert_allclose(descended(SGD()), W - 0.1 * GRADIENTS.sum(0), atol=1e-5)

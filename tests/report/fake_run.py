@@ -72,7 +72,7 @@ def fake_run(
     for member, at in ended.items():
         curves[member, steps >= at] = np.nan
 
-    pick, better = (np.nanmin, "lower") if lower else (np.nanmax, "higher")
+    pick, mode = (np.nanmin, "min") if lower else (np.nanmax, "max")
     entries = []
     for m, (s, k) in enumerate(members):
         seen, dead = curves[m], m in ended
@@ -87,15 +87,15 @@ def fake_run(
                 "setting": s,
                 "seed": k,
                 "diverged_at": ended.get(m),
-                "selection": {"score": best, "step": when},
+                "validation": {"score": best, "step": when},
                 "last": {"score": last},
-                "fresh": {"score": true, "episodes": 200} if fresh else None,
-                "outside": {"score": real, "episodes": 200, "backend": "gymnasium"} if outside else None,
+                "test": {"score": true, "episodes": 200} if fresh else None,
+                "external": {"score": real, "episodes": 200, "backend": "gymnasium"} if outside else None,
             }
         )
     summaries = {
-        kind: _summaries(entries, kind, len(combinations), better) if there else None
-        for kind, there in (("selection", True), ("fresh", fresh), ("outside", outside))
+        kind: _summaries(entries, kind, len(combinations), mode) if there else None
+        for kind, there in (("validation", True), ("test", fresh), ("external", outside))
     }
     settings = [
         {
@@ -108,8 +108,8 @@ def fake_run(
         for s, values in enumerate(combinations)
     ]
     sign = 1 if lower else -1
-    scored = [e for e in settings if (e["selection"] or {}).get("iqm", [None])[0] is not None]
-    best = min(scored, key=lambda e: sign * e["selection"]["iqm"][0], default=None)
+    scored = [e for e in settings if (e["validation"] or {}).get("iqm", [None])[0] is not None]
+    best = min(scored, key=lambda e: sign * e["validation"]["iqm"][0], default=None)
     content = {
         "format": 1,
         "populace": "0.1.0",
@@ -122,7 +122,7 @@ def fake_run(
         "units_per_step": 4,
         "steps": int(steps[-1]),
         "steps_total": 20_000,
-        "score": {"name": "return", "better": better, "solved": solved},
+        "score": {"name": "return", "mode": mode, "score_threshold": solved},
         "axes": axes,
         "settings": settings,
         "members": entries,
@@ -131,7 +131,7 @@ def fake_run(
             "setting": best["setting"],
             "member": best["members"][0],
             "median_member": best["members"][-1],
-            **{kind: best[kind] for kind in ("selection", "fresh", "outside")},
+            **{kind: best[kind] for kind in ("validation", "test", "external")},
         },
         "strategy": [
             {
@@ -170,15 +170,15 @@ def _curve(rng: np.random.Generator, values: dict[str, Any], steps: np.ndarray, 
     return np.clip(rise + rng.normal(0, 5 + 0.05 * rise * (1 - rise / 520)), 5, 500)
 
 
-def _summaries(entries: list[dict[str, Any]], kind: str, settings: int, better: str) -> list[dict[str, Any]]:
+def _summaries(entries: list[dict[str, Any]], kind: str, settings: int, mode: str) -> list[dict[str, Any]]:
     scores = [math.nan if (s := e[kind]["score"]) is None else s for e in entries]
     finite = [s for s in scores if math.isfinite(s)]
-    worst = (min if better == "higher" else max)(finite) if finite else None
+    worst = (min if mode == "max" else max)(finite) if finite else None
     found = []
     for s in range(settings):
         rows = [m for m, e in enumerate(entries) if e["setting"] == s]
         dead = np.array([entries[m]["diverged_at"] is not None for m in rows])
-        summary = summarise([scores[m] for m in rows], dead, worst=worst, better=better)
+        summary = summarise([scores[m] for m in rows], dead, worst=worst, mode=better)
         found.append(summary.as_dict())
     return found
 

@@ -125,9 +125,9 @@ def test_a_sound_checkpoint_is_not_called_damaged(stopped_copy):
     assert engine.step == 200
     assert info is not None
     assert engine.training_seconds == info["training_seconds"] > 0
-    for cohort in engine.cohorts:
-        assert (np.asarray(cohort.best.step) > 0).all(), "the best models so far belong to it"
-        assert np.isfinite(np.asarray(cohort.best.score)).all()
+    for group_state in engine.group_states:
+        assert (np.asarray(group_state.best.step) > 0).all(), "the best models so far belong to it"
+        assert np.isfinite(np.asarray(group_state.best.score)).all()
     assert said == []
 
 

@@ -25,10 +25,10 @@ def population(request) -> Population:
 
 def scores(population: Population, better_less: list[float], **given: list[float]) -> Scores:
     """Return scores of which less is better, turned round where the learner wants them higher."""
-    sign = 1.0 if population.learner.better == "lower" else -1.0
+    sign = 1.0 if population.learner.mode == "min" else -1.0
     selection = sign * np.asarray(better_less)
     return Scores(
-        selection=selection,
+        validation=selection,
         selection_step=np.arange(6) * 10,
         last=selection,
         course=sign * np.asarray(given.get("course", better_less)),
@@ -45,8 +45,8 @@ def test_the_better_setting_is_chosen_and_of_equal_ones_the_sooner(population):
 
 def test_a_diverged_member_counts_as_the_worst_of_any_setting(population):
     found = scores(population, [NAN, 1, 2, 4, 9, 5], diverged_at=[7, -1, -1, -1, -1, -1])
-    summary = results.summary(population, found, found.selection, 0)
-    worst = 9.0 if population.learner.better == "lower" else -9.0
+    summary = results.summary(population, found, found.validation, 0)
+    worst = 9.0 if population.learner.mode == "min" else -9.0
     assert summary["diverged"] == 1
     assert summary["scores"][0] == worst
 
@@ -64,11 +64,11 @@ def test_evaluations_are_collected_member_by_member():
     population = sweep(Quadratic(), {"learning_rate": [0.1, 0.2]}, seeds=1)
     best = SimpleNamespace(score=np.array([-1.0, -np.inf]), step=np.array([20, 0]))
     engine = SimpleNamespace(
-        population=population, cohorts=[SimpleNamespace(best=best)],
+        population=population, group_states=[SimpleNamespace(best=best)],
         gather=lambda parts: parts[0], diverged_at=lambda: np.array([-1, 15]),
     )  # fmt: skip
     table = pa.table({"step": [10, 10, 20, 20, 30, 30], "loss": [4.0, 7.0, 1.0, None, 4.0, None]})
     found = results.collect(engine, table)
-    np.testing.assert_array_equal(found.selection, [1.0, NAN])
+    np.testing.assert_array_equal(found.validation, [1.0, NAN])
     np.testing.assert_array_equal(found.course, [3.0, 7.0])
     np.testing.assert_array_equal(found.last, [4.0, NAN])

@@ -18,7 +18,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu, "leaky_relu": jax.nn.leaky_relu, "elu": jax.nn.elu, "gelu": jax.nn.gelu,
     "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "arctan": jnp.arctan, "softplus": jax.nn.softplus,
 }  # fmt: skip
-NORMS = ("none", "batch", "layer")
+NORMS = ("none", "batch_size", "layer")
 
 
 class Network(Settings):
@@ -37,7 +37,7 @@ class MLP(Network):
     """
 
     kind: ClassVar[str] = "mlp"
-    hidden: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer; [] for none")
+    hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer; [] for none")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
     norm: str = setting("none", choices=NORMS, help="normalisation before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share of hidden units dropped in training")
@@ -46,13 +46,13 @@ class MLP(Network):
         """Return the network."""
         layers: list[Any] = [jnp.ravel]
         size = math.prod(inputs)
-        for i, units in enumerate(self.hidden):
+        for i, units in enumerate(self.hidden_sizes):
             # Batch normalisation takes any bias off again: its gradient would be nothing but rounding.
-            bias = self.norm != "batch"
+            bias = self.norm != "batch_size"
             layers.append(dense(size, units, bias=bias, key=jax.random.fold_in(key, i)))
             layers += [*norm_of(self.norm, units), ACTIVATIONS[self.activation], Dropout(self.dropout)]
             size = units
-        return Stack([*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden)))])
+        return Stack([*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden_sizes)))])
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eqx.nn.Linear:
@@ -65,6 +65,6 @@ def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eq
 
 def norm_of(name: str, channels: int) -> list[Any]:
     """Return the normalisation of that name over the last axis, or none."""
-    if name == "batch":
+    if name == "batch_size":
         return [BatchNorm(channels)]
     return [eqx.nn.LayerNorm(channels)] if name == "layer" else []

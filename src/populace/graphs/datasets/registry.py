@@ -9,12 +9,12 @@ from populace.graphs.datasets.planetoid import planetoid
 GRAPHS = ("karate", "cora", "citeseer", "pubmed")
 
 
-def graph_named(name: str, normalise_features: bool = True) -> Graph:
+def graph_named(name: str, normalize_features: bool = True) -> Graph:
     """Return the karate club, a graph in Planetoid's form, or one of OGB's; docs/data.md says where from.
 
     Args:
         name: one of `GRAPHS`, another set in Planetoid's form, or one of OGB's (`ogbn-...`).
-        normalise_features: divide the features of each node by their sum.
+        normalize_features: divide the features of each node by their sum.
 
     Raises:
         UsageError: no name, or a set of many graphs.
@@ -28,4 +28,4 @@ def graph_named(name: str, normalise_features: bool = True) -> Graph:
         if not isinstance(graph, Graph):
             raise UsageError(f"{name} is many graphs; give its name to a learner of graphs")
         return graph
-    return karate() if name == "karate" else planetoid(name, normalise_features=normalise_features)
+    return karate() if name == "karate" else planetoid(name, normalize_features=normalize_features)

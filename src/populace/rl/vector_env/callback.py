@@ -17,10 +17,10 @@ from jax.experimental.buffer_callback import buffer_callback
 
 from populace.core.errors import PopulaceError
 from populace.engine import host_errors
-from populace.rl.vector_env.episode_cache import START, Pool, Query
+from populace.rl.vector_env.episode_cache import START, Pool, StepRequest
 
 
-class World(eqx.Module):
+class EnvState(eqx.Module):
     """What is carried of one environment.
 
     Attributes:
@@ -32,9 +32,9 @@ class World(eqx.Module):
 
     """
 
-    ticket: jax.Array
+    seed: jax.Array
     t: jax.Array
-    mark: jax.Array
+    history_hash: jax.Array
     seen: jax.Array
     history: jax.Array
 
@@ -46,25 +46,25 @@ class HostEnvironment:
         self.pool = pool
         self._action, self._observation = pool.records["action"][0], pool.records["observation"][0]
 
-    def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, World]:
+    def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, EnvState]:
         """Start an episode whose seed is drawn from the key."""
         del params
         shapes = {"observation": self._observation, "seen": np.uint32(0), "next": np.uint32(0)}
-        found = _ask(self._begin, shapes, {"ticket": _draw(key)})
+        found = _ask(self._begin, shapes, {"seed": _draw(key)})
         history = jnp.zeros((self.pool.horizon, *self._action.shape), self._action.dtype)
-        return found["observation"], World(
+        return found["observation"], EnvState(
             found["next"], jnp.int32(0), _start(found["next"]), found["seen"], history
         )
 
-    def step(self, key: jax.Array, state: World, action: jax.Array, params: Any = None) -> tuple[Any, ...]:
+    def step(self, key: jax.Array, state: EnvState, action: jax.Array, params: Any = None) -> tuple[Any, ...]:
         """Take a step; an episode that ends is followed by the next, whose seed is drawn from the key."""
         del params
         action = action.astype(self._action.dtype)
         history = state.history.at[state.t].set(action)
-        after, fresh = _fold(state.mark, action), _draw(key)
+        after, fresh = _fold(state.history_hash, action), _draw(key)
         query = {
-            "ticket": state.ticket, "t": state.t, "mark": state.mark, "after": after,
-            "seen": state.seen, "fresh": fresh, "history": history,
+            "seed": state.seed, "t": state.t, "history_hash": state.history_hash, "after": after,
+            "seen": state.seen, "next_seed": fresh, "history": history,
         }  # fmt: skip
         shapes = {
             "observation": self._observation, "final": self._observation, "reward": np.float32(0),
@@ -72,10 +72,10 @@ class HostEnvironment:
         }  # fmt: skip
         found = _ask(self._step, shapes, query)
         over = found["terminated"] | found["truncated"]
-        world = World(
-            ticket=jnp.where(over, found["next"], state.ticket),
+        world = EnvState(
+            seed=jnp.where(over, found["next"], state.seed),
             t=jnp.where(over, 0, state.t + 1),
-            mark=jnp.where(over, _start(found["next"]), after),
+            history_hash=jnp.where(over, _start(found["next"]), after),
             seen=found["seen"],
             history=history,
         )
@@ -83,16 +83,19 @@ class HostEnvironment:
         return found["observation"], world, found["reward"], found["terminated"], found["truncated"], info
 
     def _begin(self, given: dict[str, np.ndarray]) -> np.ndarray:
-        return self.pool.begin(given["ticket"].reshape(-1))
+        return self.pool.begin(given["seed"].reshape(-1))
 
     def _step(self, given: dict[str, np.ndarray]) -> np.ndarray:
         rows = given["t"].size
-        whole = {k: v.reshape(rows) for k, v in given.items() if k not in ("mark", "after", "history")}
+        whole = {
+            k: v.reshape(rows) for k, v in given.items() if k not in ("history_hash", "after", "history")
+        }
         marks = {
-            k: np.ascontiguousarray(given[k]).reshape(rows, 2).view("<u8")[:, 0] for k in ("mark", "after")
+            k: np.ascontiguousarray(given[k]).reshape(rows, 2).view("<u8")[:, 0]
+            for k in ("history_hash", "after")
         }
         history = given["history"].reshape(rows, self.pool.horizon, *self._action.shape)
-        found = self.pool.step(Query(**whole, **marks, history=history))
+        found = self.pool.step(StepRequest(**whole, **marks, history=history))
         going = ~(found["terminated"] | found["truncated"])
         found["final"][going] = found["observation"][going]
         return found
@@ -103,12 +106,12 @@ def _draw(key: jax.Array) -> jax.Array:
     return jax.random.bits(key, (), jnp.uint32) >> 1
 
 
-def _start(ticket: jax.Array) -> jax.Array:
+def _start(seed: jax.Array) -> jax.Array:
     """Return the mark of an episode before its first action."""
-    return jnp.stack([ticket, jnp.full_like(ticket, START)], axis=-1)
+    return jnp.stack([seed, jnp.full_like(seed, START)], axis=-1)
 
 
-def _fold(mark: jax.Array, action: jax.Array) -> jax.Array:
+def _fold(history_hash: jax.Array, action: jax.Array) -> jax.Array:
     """Return the mark after one more action: each half is stirred with the action and the other half.
 
     The stirring is the last step of MurmurHash3 (Appleby 2011).
@@ -119,7 +122,7 @@ def _fold(mark: jax.Array, action: jax.Array) -> jax.Array:
         words = action.astype(jnp.uint32).reshape(-1)
     multipliers = np.random.default_rng(0).integers(0, 2**31, (2, words.size), np.uint32) * 2 + 1
     mixed = (multipliers * words).sum(-1, dtype=jnp.uint32)
-    x = mark * np.uint32(0x9E3779B1) + mark[::-1] + mixed + 1
+    x = history_hash * np.uint32(0x9E3779B1) + history_hash[::-1] + mixed + 1
     x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
     return x ^ (x >> 16)
@@ -133,7 +136,7 @@ def _ask(host: Callable[..., np.ndarray], like: dict[str, Any], given: dict[str,
         try:
             return host({name: np.asarray(x) for name, x in given.items()})
         except PopulaceError as error:
-            host_errors.remember(error)
+            host_errors.record(error)
             raise
 
     def in_place(context: Any, out: Any, given: Any) -> None:
@@ -143,7 +146,7 @@ def _ask(host: Callable[..., np.ndarray], like: dict[str, Any], given: dict[str,
             array[...] = found[name].reshape(array.shape)
 
     def copied(given: Any) -> Any:
-        front = given["ticket"].shape
+        front = given["seed"].shape
         found = answer(given)
         return {name: found[name].reshape(*front, *s.shape) for name, s in shapes.items()}
 

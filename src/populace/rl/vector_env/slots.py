@@ -40,13 +40,13 @@ class Slots:
         """
         standing, used, call = self._standing, self._used, self._call
         slots, others = [-1] * len(questions), []
-        for row, (mark, _, _) in enumerate(questions):
-            here = standing.get(mark)
+        for row, (history_hash, _, _) in enumerate(questions):
+            here = standing.get(history_hash)
             if here:
                 slots[row] = slot = here.pop()
                 used[slot] = call
                 if not here:
-                    del standing[mark]
+                    del standing[history_hash]
             else:
                 others.append(row)
         known, missing, shared = set(), [], set()
@@ -62,7 +62,7 @@ class Slots:
             slots[row] = slot
         return slots, set(missing), known
 
-    def stand(self, slot: int, mark: int, question: Question | None) -> None:
+    def stand(self, slot: int, history_hash: int, question: Question | None) -> None:
         """Note where a slot stands after this call, and what it answered."""
         old = self._questions[slot]
         if old is not None and self._answered.get(old) == slot:
@@ -73,11 +73,11 @@ class Slots:
         if slot in self._lost:
             self._marks[slot] = None
             return
-        self._marks[slot] = mark
-        if mark in self._standing:
-            self._standing[mark].append(slot)
+        self._marks[slot] = history_hash
+        if history_hash in self._standing:
+            self._standing[history_hash].append(slot)
         else:
-            self._standing[mark] = [slot]
+            self._standing[history_hash] = [slot]
 
     def lose(self, process: int, count: int) -> None:
         """Note that the slots of a process, one of `count`, stand nowhere."""
@@ -125,12 +125,12 @@ class Slots:
         return slots
 
     def _forget(self, slot: int) -> None:
-        mark, question = self._marks[slot], self._questions[slot]
-        here = self._standing.get(mark) if mark is not None else None
-        if mark is not None and here and slot in here:
+        history_hash, question = self._marks[slot], self._questions[slot]
+        here = self._standing.get(history_hash) if history_hash is not None else None
+        if history_hash is not None and here and slot in here:
             here.remove(slot)
             if not here:
-                del self._standing[mark]
+                del self._standing[history_hash]
         if question is not None and self._answered.get(question) == slot:
             del self._answered[question]
         self._marks[slot] = self._questions[slot] = None
