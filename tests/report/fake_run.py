@@ -178,7 +178,7 @@ def _summaries(entries: list[dict[str, Any]], kind: str, settings: int, mode: st
     for s in range(settings):
         rows = [m for m, e in enumerate(entries) if e["setting"] == s]
         dead = np.array([entries[m]["diverged_at"] is not None for m in rows])
-        summary = summarise([scores[m] for m in rows], dead, worst=worst, mode=better)
+        summary = summarise([scores[m] for m in rows], dead, worst=worst, mode=mode)
         found.append(summary.as_dict())
     return found
 

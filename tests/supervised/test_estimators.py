@@ -87,7 +87,7 @@ def test_early_stopping_predicts_with_the_weights_of_the_lowest_validation_loss(
     ({"epochs": "5"}, "epochs must be a whole number, got '5'"),
     ({"members": 2.5}, "members must be a whole number, got 2.5"),
     ({"members": 0}, "members must be at least 1, got 0"),
-    ({"batch_size": None}, "batch must be a whole number, got None"),
+    ({"batch_size": None}, "batch_size must be a whole number, got None"),
     ({"strategy": "foo"}, "strategy must be auto, vmap, map or a number of members at a time, got 'foo'"),
     ({"learning_rate": "fast"}, "learning_rate must be a float, got 'fast'"),
 ])  # fmt: skip

@@ -59,7 +59,7 @@ def test_least_squares_is_found():
 
 
 @pytest.mark.parametrize("settings", [
-    {"network": MLP(hidden_sizes=(8,), norm="batch_size", dropout=0.1), "patience": 2, "weight_decay": 0.01},
+    {"network": MLP(hidden_sizes=(8,), norm="batch", dropout=0.1), "patience": 2, "weight_decay": 0.01},
     {"network": MLP(hidden_sizes=(8,), norm="layer"), "max_gradient_norm": 1.0, "optimizer": Momentum()},
 ])  # fmt: skip
 def test_invariants_of_the_classifier(settings, tmp_path):
@@ -207,7 +207,7 @@ def adam_by_hand(gradients, w, rate, decay, clip, b1=0.9, b2=0.999, eps=1e-8):
     return w
 
 
-@pytest.mark.parametrize("max_gradient_norm", [0.0, 0.5])
+@pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_one_step_is_what_the_formula_says(clip):
     from populace.optim.optimisers import descend
 

@@ -18,7 +18,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu, "leaky_relu": jax.nn.leaky_relu, "elu": jax.nn.elu, "gelu": jax.nn.gelu,
     "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "arctan": jnp.arctan, "softplus": jax.nn.softplus,
 }  # fmt: skip
-NORMS = ("none", "batch_size", "layer")
+NORMS = ("none", "batch", "layer")
 
 
 class Network(Settings):
@@ -48,7 +48,7 @@ class MLP(Network):
         size = math.prod(inputs)
         for i, units in enumerate(self.hidden_sizes):
             # Batch normalisation takes any bias off again: its gradient would be nothing but rounding.
-            bias = self.norm != "batch_size"
+            bias = self.norm != "batch"
             layers.append(dense(size, units, bias=bias, key=jax.random.fold_in(key, i)))
             layers += [*norm_of(self.norm, units), ACTIVATIONS[self.activation], Dropout(self.dropout)]
             size = units
@@ -65,6 +65,6 @@ def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eq
 
 def norm_of(name: str, channels: int) -> list[Any]:
     """Return the normalisation of that name over the last axis, or none."""
-    if name == "batch_size":
+    if name == "batch":
         return [BatchNorm(channels)]
     return [eqx.nn.LayerNorm(channels)] if name == "layer" else []

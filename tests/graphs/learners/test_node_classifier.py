@@ -41,7 +41,7 @@ def test_two_cliques_are_told_apart(plan):
 
 def test_invariants(tmp_path):
     plan = GCN(hidden_sizes=(8,))
-    learner = NodeClassifier(network=plan, stop="stop_window", stop_window=6)
+    learner = NodeClassifier(network=plan, stop="patience", stop_window=6)
     harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
 
 
@@ -49,7 +49,7 @@ def test_invariants(tmp_path):
 @pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
 def test_invariants_of_targets(kind, tmp_path):
     graph = targets().with_split([0, 1, 12, 13], [2, 4, 10, 11], [5, 6, 7, 8])
-    learner = kind.of(graph, network=GCN(hidden_sizes=(4,)), stop="stop_window", stop_window=6)
+    learner = kind.of(graph, network=GCN(hidden_sizes=(4,)), stop="patience", stop_window=6)
     harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
 
 
@@ -149,7 +149,7 @@ def test_nodes_without_a_label_are_in_no_part():
     assert (np.sum(parts == 3, axis=1) == 6).all()
 
 
-@pytest.mark.parametrize("stop", ["window", "stop_window"])
+@pytest.mark.parametrize("stop", ["window", "patience"])
 def test_a_member_that_stopped_stays_as_it_is(stop):
     # A learning rate that is far too large makes validation worse soon.
     learner = NodeClassifier(learning_rate=1.0, stop=stop, stop_window=3)

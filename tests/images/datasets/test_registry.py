@@ -412,7 +412,7 @@ def python(pictures: np.ndarray, labels: np.ndarray) -> bytes:
     out = io.BytesIO()
     rows = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).reshape(len(pictures), -1)
     names = [f"picture_{i}.png" for i in range(len(labels))]
-    content = {"data": rows, "labels": labels.tolist(), "batch_label": "batch_size", "filenames": names}
+    content = {"data": rows, "labels": labels.tolist(), "batch_label": "batch", "filenames": names}
     Python2(out, protocol=2).dump(content)
     return out.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
 
@@ -585,7 +585,7 @@ def test_a_damaged_python_batch_never_ends_in_a_traceback(choice: st.DataObject)
     content[choice.draw(st.sampled_from(edges))] = choice.draw(st.integers(0, 255))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cifar_batch, "_BATCH", 2)
-        found, said = attempt(lambda: cifar_batch.parse_python(bytes(content), "batch_size"))
+        found, said = attempt(lambda: cifar_batch.parse_python(bytes(content), "batch"))
     if found is None:
         assert said.startswith("'batch' ")
     else:

@@ -93,7 +93,7 @@ def test_it_keeps_every_invariant(tmp_path):
     ("settings", "message"),
     [
         ({"learners": 3}, "envs 4 cannot be shared out evenly among 3 learners; take a multiple of 3"),
-        ({"learners": 4, "batch_size": 6}, "batch 6 cannot be shared out evenly"),
+        ({"learners": 4, "batch_size": 6}, "batch_size 6 cannot be shared out evenly"),
         ({"learners": 0}, "learners must be >= 1"),
         ({"average_every": 0}, "average_every must be >= 1"),
     ],

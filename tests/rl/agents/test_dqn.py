@@ -146,7 +146,7 @@ def test_episodes_are_counted_where_they_end():
         ({"replay_capacity": 30_000.0}, "more than replay_storage"),
         ({"replay_capacity": 32.0, "warmup": 0}, "less than a batch"),
         ({"warmup": 30_000}, "warmup 30000 is more than replay_capacity"),
-        ({"hidden_sizes": (64, 0)}, "hidden must be >= 1"),
+        ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
         ({"loss": "l1"}, "one of huber | mse"),
         ({"exploration": UCB()}, "exploration 'ucb' needs the visits of each state"),
         ({"distribution": Categorical(v_min=1.0, v_max=0.0)}, "distribution.v_min 1 must be below"),
@@ -156,7 +156,7 @@ def test_episodes_are_counted_where_they_end():
         ({"n_step": 0}, "n_step must be >= 1, got 0"),
         ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
         ({"priority_alpha": 50.0}, r"priority_alpha must be in \[0, 1\], got 50.0"),
-        ({"uint8_obs": True}, "compact needs observations from 0 to 255"),
+        ({"uint8_obs": True}, "uint8_obs needs observations from 0 to 255"),
         ({"uint8_obs": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave uint8_obs out"),
     ],
 )

@@ -62,7 +62,7 @@ def test_the_loss_is_that_of_its_formula(clip_value, normalise):
     assert 0 < outside < FRAMES
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     np.testing.assert_allclose(told["clipped"].total, outside / FRAMES, rtol=1e-6)
-    np.testing.assert_allclose(told["entropy_coefficient"].total, entropy, rtol=1e-4)
+    np.testing.assert_allclose(told["entropy"].total, entropy, rtol=1e-4)
 
 
 def test_a_ratio_past_the_clip_adds_no_gradient_where_the_advantage_asks_for_more():

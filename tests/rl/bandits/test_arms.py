@@ -21,7 +21,7 @@ def test_bernoulli_rewards():
 
 
 def test_gaussian_rewards():
-    rewards = jax.vmap(Gaussian(noisy_sigma=0.5).pull, (0, None))(KEYS, jnp.float32(-2.0))
+    rewards = jax.vmap(Gaussian(noise=0.5).pull, (0, None))(KEYS, jnp.float32(-2.0))
     assert stats.kstest(np.asarray(rewards), stats.norm(-2.0, 0.5).cdf).pvalue > 1e-3
 
 
@@ -75,7 +75,7 @@ def test_stationary_means_stay():
         (lambda: Bernoulli(low=0.7, high=0.2), "arms.low 0.7 is above arms.high 0.2"),
         (lambda: Bernoulli(count=0), "count must be >= 1"),
         (lambda: Bernoulli(low=-0.5), "low"),
-        (lambda: Gaussian(noisy_sigma=0.0), "noisy_sigma"),
+        (lambda: Gaussian(noise=0.0), "noise"),
         (lambda: Gaussian(means=(0.1, float("inf"))), "means"),
         (lambda: RandomWalk(deviation=-1.0), "deviation"),
     ],

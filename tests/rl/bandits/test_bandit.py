@@ -128,7 +128,7 @@ def test_an_optimistic_start_explores_without_epsilon():
 
 
 def test_metrics_and_regret_follow_from_the_pulls():
-    bandit = Bandit(arms=Gaussian(means=(1.0, 3.0), noisy_sigma=0.1), rule=UCB1(confidence=0.0), rollout=20)
+    bandit = Bandit(arms=Gaussian(means=(1.0, 3.0), noise=0.1), rule=UCB1(confidence=0.0), rollout=20)
     state, metrics = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
     # Each arm once, and then only the better one.
     assert float(metrics["regret"].total) == pytest.approx(2.0)
@@ -156,7 +156,7 @@ def test_the_score_is_the_regret_of_the_horizon_and_never_rises():
 def test_only_pulls_within_the_horizon_are_scored():
     # A pessimist stays with the arm it met first: one pull of the worse arm costs 1, and all are alike.
     rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), initial_value=-9.0)
-    arms = Gaussian(means=(0.0, 1.0), noisy_sigma=0.1)
+    arms = Gaussian(means=(0.0, 1.0), noise=0.1)
     bandit, found = Bandit(arms=arms, rule=rule, rollout=30, horizon=50), set()
     for seed in range(8):
         state = bandit.init(jax.random.key(seed))

@@ -33,7 +33,7 @@ def test_lai_robbins_by_hand():
     assert lai_robbins([0.25, 0.5]) == pytest.approx(by_hand)
     assert lai_robbins([0.25, 0.5, 0.25, 0.5]) == pytest.approx(2 * by_hand)
     # Gaussian: gap / (gap^2 / (2 s^2)) = 2 s^2 / gap.
-    assert lai_robbins([1.0, 3.0, 2.0], noisy_sigma=2.0) == pytest.approx(8 / 2 + 8 / 1)
+    assert lai_robbins([1.0, 3.0, 2.0], noise=2.0) == pytest.approx(8 / 2 + 8 / 1)
 
 
 def test_an_arm_that_never_fails_is_found_at_a_bounded_cost():
@@ -63,5 +63,5 @@ def test_what_has_no_bound_is_refused(bound, means, words):
 def test_bernoulli_means_must_be_probabilities_and_noise_positive():
     with pytest.raises(UsageError, match="probabilities"):
         lai_robbins([0.4, 1.2])
-    with pytest.raises(UsageError, match="noisy_sigma"):
-        lai_robbins([0.4, 1.2], noisy_sigma=0.0)
+    with pytest.raises(UsageError, match="noise"):
+        lai_robbins([0.4, 1.2], noise=0.0)

@@ -259,9 +259,7 @@ def test_a_seed_that_cannot_be_begun_with_is_passed_over(caplog):
     pool.close()
 
 
-@pytest.mark.parametrize(
-    ("what", "field"), [("nan-reward", "reward"), ("nan-observation", "observation")]
-)
+@pytest.mark.parametrize(("what", "field"), [("nan-reward", "reward"), ("nan-observation", "observation")])
 def test_what_is_not_a_number_is_named(what, field, caplog):
     pool = pool_of(what=what, at=2)
     with caplog.at_level(logging.WARNING, "populace"):

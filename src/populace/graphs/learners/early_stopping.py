@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-RULES = ("never", "window", "stop_window")
+RULES = ("never", "window", "patience")
 
 
 class EarlyStoppingState(eqx.Module):

@@ -48,9 +48,7 @@ class CNN(Network):
         act, (height, width, size) = ACTIVATIONS[self.activation], inputs
         layers: list[Any] = []
         for i, channels in enumerate(self.channels):
-            bias = (
-                self.norm != "batch_size"
-            )  # which takes any bias off again, so that its gradient is rounding
+            bias = self.norm != "batch"  # which takes any bias off again, so that its gradient is rounding
             own = jax.random.fold_in(key, i)
             conv = Conv2d(size, channels, self.kernel, padding="same", use_bias=bias, key=own)
             layers += [conv, *norm_of(self.norm, channels), act]
@@ -65,7 +63,7 @@ class CNN(Network):
         size *= height * width
         for i, units in enumerate(self.hidden_sizes):
             own = jax.random.fold_in(key, len(self.channels) + i)
-            layer = dense(size, units, bias=self.norm != "batch_size", key=own)
+            layer = dense(size, units, bias=self.norm != "batch", key=own)
             layers += [Dropout(self.dropout), layer, *norm_of(self.norm, units), act]
             size = units
         last = jax.random.fold_in(key, len(self.channels) + len(self.hidden_sizes))

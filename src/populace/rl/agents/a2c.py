@@ -54,7 +54,7 @@ class A2C(PolicyGradient):
             entropy = jnp.mean(distribution.entropy_coefficient())
             value_loss = 0.5 * jnp.mean((values(critic, rollout.observation) - target) ** 2)
             total = surprise + self.value_coefficient * value_loss - self.entropy_coefficient * entropy
-            return total, {"entropy_coefficient": Mean(entropy), "value_loss": Mean(value_loss)}
+            return total, {"entropy": Mean(entropy), "value_loss": Mean(value_loss)}
 
         networks, optimisers, metrics = self.improve(loss, (model.policy, model.critic), optimisers, rate)
         policy, critic = networks

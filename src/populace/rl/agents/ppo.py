@@ -109,6 +109,6 @@ class PPO(PolicyGradient):
         kl = jnp.mean(ratio - 1 - log_ratio)
         outside = jnp.mean(jnp.abs(ratio - 1) > self.clip_range)
         return total, {
-            "entropy_coefficient": Mean(entropy), "value_loss": Mean(value_loss),
+            "entropy": Mean(entropy), "value_loss": Mean(value_loss),
             "kl": Mean(kl), "clipped": Mean(outside),
         }  # fmt: skip

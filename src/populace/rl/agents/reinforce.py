@@ -79,7 +79,7 @@ class Reinforce(PolicyGradient):
             steps = counts.sum()
             entropy = jnp.sum(counts * distribution.entropy_coefficient())
             total = -jnp.sum(weighed) / self.num_envs - self.entropy_coefficient * entropy / steps
-            return total, {"entropy_coefficient": Mean(entropy, steps)}
+            return total, {"entropy": Mean(entropy, steps)}
 
         (policy,), policy_optimiser, metrics = self.improve(loss, (model.policy,), optimisers[:1], rate)
         critic, baseline_optimiser = model.critic, optimisers[1:]
