@@ -74,7 +74,8 @@ def check_layer(
     for leaf in jax.tree.leaves(out):
         assert leaf.dtype == jnp.float32, f"float32 in, {leaf.dtype} out"
     if eager:
-        _assert_close(layer(*inputs), out, tolerance, "the same, compiled")
+        layer_here, *inputs_here = jax.tree.map(_on_device, (layer, *inputs))
+        _assert_close(layer_here(*inputs_here), out, tolerance, "the same, compiled")
 
     batch, population = together(weights, inputs, _stack(members), _stack(examples))
     for i, example in enumerate(examples):
@@ -153,6 +154,10 @@ def _vary(x: Any, i: int) -> Any:
 
 def _widen(x: Any) -> Any:
     return np.asarray(x, np.float64) if eqx.is_inexact_array(x) else x
+
+
+def _on_device(x: Any) -> Any:
+    return jnp.asarray(x) if eqx.is_array(x) else x
 
 
 def _stack(trees: list[Any]) -> Any:
