@@ -2,39 +2,12 @@
 
 from itertools import pairwise
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from populace.nn.parallel.halo import blocks, decompose, exchange, joined, messages
-
-
-@st.composite
-def problems(draw_from, most_parts=6):
-    """(shape, kernel shape, options without parts, parts): any geometry with at least one output."""
-    n = draw_from(st.integers(1, 3))
-    few = [7, 3, 2][n - 1]
-
-    def each(low, high):
-        return tuple(draw_from(st.integers(low, high)) for _ in range(n))
-
-    kernel, stride, dilation = each(1, min(few, 5)), each(1, 3), each(1, 3)
-    pads = tuple((draw_from(st.integers(0, 4)), draw_from(st.integers(0, 4))) for _ in range(n))
-    named = draw_from(st.sampled_from(["pairs", "pairs", "same", "causal"]))
-    axis = draw_from(st.integers(0, n - 1))
-    span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
-    sizes = [max(1, s - sum(p)) + draw_from(st.integers(0, 2)) for s, p in zip(span, pads)]
-    sizes[axis] += draw_from(st.integers(0, 12))
-    groups = draw_from(st.sampled_from([1, 1, 2]))
-    padding = pads if named == "pairs" else named
-    options = {"axis": axis, "stride": stride, "dilation": dilation, "padding": padding}
-    outputs = decompose(sizes, kernel, 1, **options)[0].outputs[1]
-    parts = draw_from(st.integers(1, min(outputs, most_parts)))
-    channels = (draw_from(st.integers(1, 2)) * groups, draw_from(st.integers(1, 2)) * groups)
-    shape = (*sizes, channels[0])
-    weight = (*kernel, channels[0] // groups, channels[1])
-    return shape, weight, options | {"groups": groups}, parts
+from tests.nn.parallel.problems import problems
 
 
 @given(problems(most_parts=9))
@@ -69,7 +42,7 @@ def test_every_part_reads_what_its_outputs_need_and_gets_it_from_who_owns_it(pro
             assert owned[0] <= start < stop <= owned[1]
             got[receiver] += range(start, stop)
     assert all(sorted(rows) == list(range(*part.reads)) for rows, part in zip(got.values(), parts))
-    volume = exchange((*sizes, channels), kernel, count, dtype=jnp.float64, **geometry)
+    volume = exchange((*sizes, channels), kernel, count, dtype=np.float64, **geometry)
     row = int(np.prod(sizes)) // size * channels * 8
     assert volume.halo == sum(sum(part.halo) for part in parts) * row <= volume.sent
 
@@ -93,7 +66,8 @@ def test_the_volume_is_a_halo_per_cut_however_large_the_input():
 
 
 def test_blocks_are_as_long_as_the_longest_and_join_again():
-    x = jnp.arange(11.0)[:, None]
-    np.testing.assert_array_equal(blocks(x, 4)[:, 0], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0])
-    np.testing.assert_array_equal(joined(blocks(x, 4), 11, 4), x)
-    np.testing.assert_array_equal(blocks(x[:2], 3)[:, 0], [0, 1, 0])
+    x = np.arange(11.0, dtype=np.float32)[:, None]
+    four, three, again = jax.jit(lambda x: (blocks(x, 4), blocks(x[:2], 3), joined(blocks(x, 4), 11, 4)))(x)
+    np.testing.assert_array_equal(four[:, 0], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0])
+    np.testing.assert_array_equal(three[:, 0], [0, 1, 0])
+    np.testing.assert_array_equal(again, x)
