@@ -1,4 +1,8 @@
-"""What every layer must be: exact, differentiable, and the same compiled, batched and over members."""
+"""What every layer must be: exact, differentiable, and the same compiled, batched and over members.
+
+Each distinct program costs a compilation, whatever its size. So a layer is compiled three times: for one
+example, for a batch and a population, and in float64. All else is done in NumPy.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +11,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
 
 Arrays = tuple[Any, ...]
+
+COPIES = 3
+"""How many examples, and how many members, are compared with a loop over them."""
 
 
 def check_layer(
@@ -18,111 +28,156 @@ def check_layer(
     *,
     tolerance: float = 1e-5,
     differentiate: bool = True,
+    eager: bool = False,
 ) -> None:
     """Check one unbatched layer on one example.
 
     Args:
         layer: an Equinox module (or a function with no arrays of its own), called as `layer(*inputs)`.
+            Its arrays, and those of the inputs, may be NumPy's.
         inputs: the arguments; those that are float arrays are differentiated too.
         reference: NumPy in float64, written from the formula: `reference(layer64, *inputs64)`, where
             layer64 is the layer with NumPy float64 arrays; returns what the layer returns.
         tolerance: relative to the largest value of each output, in float32.
         differentiate: compare the gradient with finite differences, in float64.
+        eager: call it outside of `jit` too. That compiles every operation by itself: ask for it in one small
+            case of each layer.
 
     """
-    out = layer(*inputs)
-    expected = reference(*_as_double((layer, *inputs)))
-    _assert_close(out, expected, tolerance)
+    weights, rest = eqx.partition(layer, eqx.is_inexact_array)
+    examples = [jax.tree.map(lambda x, i=i: _vary(x, i), inputs) for i in range(COPIES)]
+    members = [jax.tree.map(lambda w, i=i: _vary(w, i), weights) for i in range(COPIES)]
+
+    def output(weights: Any, inputs: Arrays) -> Any:
+        return eqx.combine(weights, rest)(*inputs)
+
+    def with_gradient(weights: Any, inputs: Arrays) -> Any:
+        def loss(weights: Any) -> tuple[jax.Array, Any]:
+            out = output(weights, inputs)
+            return _weighted_sum(out), out
+
+        if not jax.tree.leaves(weights):
+            return output(weights, inputs), weights
+        gradient, out = jax.grad(loss, has_aux=True)(weights)
+        return out, gradient
+
+    @jax.jit
+    def together(weights: Any, inputs: Arrays, members: Any, examples: Arrays) -> Any:
+        batch = jax.vmap(output, (None, 0))(weights, examples)
+        if not jax.tree.leaves(members):
+            return batch, None
+        return batch, jax.vmap(with_gradient, (0, None))(members, inputs)
+
+    alone = jax.jit(with_gradient)
+    out = alone(weights, inputs)[0]
+    _assert_close(out, reference(*_as_double((layer, *inputs))), tolerance, "the formula")
     for leaf in jax.tree.leaves(out):
         assert leaf.dtype == jnp.float32, f"float32 in, {leaf.dtype} out"
-    _assert_close(eqx.filter_jit(layer)(*inputs), out, tolerance)
-    check_batched(layer, inputs, tolerance)
-    check_members(layer, inputs, tolerance)
+    if eager:
+        layer_here, *inputs_here = jax.tree.map(_on_device, (layer, *inputs))
+        _assert_close(layer_here(*inputs_here), out, tolerance, "the same, compiled")
+
+    batch, population = together(weights, inputs, _stack(members), _stack(examples))
+    for i, example in enumerate(examples):
+        _assert_close(_take(batch, i), alone(weights, example)[0], tolerance, f"example {i} alone")
+    if population is not None:
+        for i, member in enumerate(members):
+            expected = alone(member, inputs)
+            _assert_close(_take(population, i), expected, tolerance * 10, f"member {i} alone")
     if differentiate:
         check_gradient(layer, inputs)
-
-
-def check_batched(layer: Any, inputs: Arrays, tolerance: float = 1e-5) -> None:
-    """`vmap` over examples gives what a loop over them gives."""
-    batch = [jax.tree.map(lambda x, i=i: _vary(x, i), inputs) for i in range(3)]
-    stacked = jax.tree.map(lambda *xs: jnp.stack(xs), *batch)
-    together = jax.vmap(lambda xs: layer(*xs))(stacked)
-    for i, alone in enumerate(batch):
-        _assert_close(jax.tree.map(lambda x, i=i: x[i], together), layer(*alone), tolerance)
-
-
-def check_members(layer: Any, inputs: Arrays, tolerance: float = 1e-5) -> None:
-    """`vmap` over members (weights of their own, shared inputs) gives what a loop gives, gradient too."""
-    arrays, rest = eqx.partition(layer, eqx.is_inexact_array)
-    if not jax.tree.leaves(arrays):
-        return
-    members = [jax.tree.map(lambda x, i=i: _vary(x, i), arrays) for i in range(3)]
-    stacked = jax.tree.map(lambda *xs: jnp.stack(xs), *members)
-
-    def both(arrays: Any) -> Any:
-        loss = lambda a: _weighted_sum(eqx.combine(a, rest)(*inputs))  # noqa: E731
-        return eqx.combine(arrays, rest)(*inputs), jax.grad(loss)(arrays)
-
-    together = jax.jit(jax.vmap(both))(stacked)
-    for i, alone in enumerate(members):
-        _assert_close(jax.tree.map(lambda x, i=i: x[i], together), both(alone), tolerance * 10)
 
 
 def check_gradient(layer: Any, inputs: Arrays, *, step: float = 1e-6, tolerance: float = 1e-6) -> None:
     """The gradient agrees with central differences along random directions, in float64."""
     with jax.enable_x64(True):
-        whole = jax.tree.map(_widen, (layer, *inputs))
-        arrays, rest = eqx.partition(whole, eqx.is_inexact_array)
+        floats, rest = eqx.partition(jax.tree.map(_widen, (layer, *inputs)), eqx.is_inexact_array)
 
-        def loss(arrays: Any) -> jax.Array:
-            layer, *inputs = eqx.combine(arrays, rest)
+        @jax.jit
+        @jax.value_and_grad
+        def loss(floats: Any) -> jax.Array:
+            layer, *inputs = eqx.combine(floats, rest)
             return _weighted_sum(layer(*inputs))
 
-        gradient = jax.grad(loss)(arrays)
-        leaves, tree = jax.tree.flatten(arrays)
+        gradient = jax.tree.map(np.asarray, loss(floats)[1])
+        leaves, tree = jax.tree.flatten(floats)
         for seed in range(3):
             draws = np.random.default_rng(seed)
-            direction = jax.tree.unflatten(tree, [jnp.asarray(draws.normal(size=x.shape)) for x in leaves])
-            ahead = loss(jax.tree.map(lambda x, d: x + step * d, arrays, direction))
-            behind = loss(jax.tree.map(lambda x, d: x - step * d, arrays, direction))
-            slope = sum(jnp.vdot(g, d) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction)))
-            np.testing.assert_allclose(
-                float(slope), float((ahead - behind) / (2 * step)), rtol=tolerance * 100, atol=tolerance
+            direction = jax.tree.unflatten(tree, [draws.normal(size=x.shape) for x in leaves])
+            ahead, behind = (
+                float(loss(jax.tree.map(lambda x, d, h=h: x + h * d, floats, direction))[0])
+                for h in (step, -step)
             )
+            slope = sum(
+                float(np.vdot(g, d)) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction))
+            )
+            np.testing.assert_allclose(
+                slope, (ahead - behind) / (2 * step), rtol=tolerance * 100, atol=tolerance
+            )
+
+
+def drawn(make: Callable[[jax.Array], Any], seed: int = 0) -> Any:
+    """Return the layer that `make(key)` makes, with other float arrays of the same shapes, from NumPy.
+
+    Nothing is compiled, as it would be to draw a layer's own start.
+    """
+    draws = np.random.default_rng(seed)
+
+    def fill(x: Any) -> Any:
+        return draws.normal(scale=0.5, size=x.shape).astype(x.dtype) if _is_float(x) else x
+
+    return jax.tree.map(fill, eqx.filter_eval_shape(lambda: make(jax.random.key(0))))
+
+
+def check_refused(call: Callable[[], Any], message: str) -> None:
+    """Calling this is an error of the caller's, told in these words; it is traced, and nothing compiled."""
+    with pytest.raises(UsageError) as refused:
+        jax.eval_shape(call)
+    assert str(refused.value) == message
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, jax.ShapeDtypeStruct) and jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def _weighted_sum(out: Any) -> jax.Array:
     """Weigh every output differently, so that no gradient can hide in a symmetric sum."""
     total = jnp.zeros(())
     for leaf in jax.tree.leaves(out):
-        total += jnp.sum(leaf * jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape))
+        total += jnp.sum(leaf * np.cos(np.arange(leaf.size)).astype(leaf.dtype).reshape(leaf.shape))
     return total
 
 
 def _vary(x: Any, i: int) -> Any:
-    return x * (1 + 0.25 * i) if eqx.is_inexact_array(x) else x
+    return np.asarray(x) * np.asarray(1 + 0.25 * i, x.dtype) if eqx.is_inexact_array(x) else x
 
 
 def _widen(x: Any) -> Any:
-    return jnp.asarray(np.asarray(x), jnp.float64) if eqx.is_inexact_array(x) else x
+    return np.asarray(x, np.float64) if eqx.is_inexact_array(x) else x
+
+
+def _on_device(x: Any) -> Any:
+    return jnp.asarray(x) if eqx.is_array(x) else x
+
+
+def _stack(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *xs: np.stack(xs), *trees)
+
+
+def _take(tree: Any, i: int) -> Any:
+    return jax.tree.map(lambda x: np.asarray(x)[i], tree)
 
 
 def _as_double(tree: Any) -> Any:
-    return jax.tree.map(
-        lambda x: (
-            np.asarray(x, np.float64)
-            if eqx.is_inexact_array(x)
-            else (np.asarray(x) if eqx.is_array(x) else x)
-        ),
-        tree,
-    )
+    return jax.tree.map(lambda x: np.asarray(x) if eqx.is_array(x) else x, jax.tree.map(_widen, tree))
 
 
-def _assert_close(found: Any, expected: Any, tolerance: float) -> None:
-    a, b = jax.tree.leaves(found), jax.tree.leaves(expected)
-    assert len(a) == len(b), f"{len(a)} outputs, expected {len(b)}"
-    for x, y in zip(a, b):
-        x, y = np.asarray(x), np.asarray(y)
-        assert x.shape == y.shape, f"shape {x.shape}, expected {y.shape}"
-        scale = max(float(np.max(np.abs(y), initial=0.0)), 1e-3)
-        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * scale)
+def _assert_close(found: Any, expected: Any, tolerance: float, what: str) -> None:
+    a, b = ([np.asarray(x) for x in jax.tree.leaves(tree)] for tree in (found, expected))
+    assert len(a) == len(b), f"{len(a)} outputs, expected {len(b)} of {what}"
+    scales = [float(np.max(np.abs(y), initial=0.0)) for y in b]
+    # A gradient that is zero by symmetry is nothing but rounding of the others, another on every processor.
+    least = max(1e-3, *(0.01 * scale for scale in scales)) if scales else 0.0
+    for x, y, scale in zip(a, b, scales):
+        assert x.shape == y.shape, f"shape {x.shape}, expected {y.shape} of {what}"
+        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(scale, least), err_msg=f"not {what}")

@@ -3,15 +3,15 @@
 import itertools
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from populace.core.errors import UsageError
 from populace.nn.conv.masked import MaskedConv, MaskedConv1d, MaskedConv2d
-from tests.nn.conv.test_convolution import draw
-from tests.nn.harness import check_layer
+from tests.nn.conv.formula import draw
+from tests.nn.harness import check_layer, check_refused, drawn
 
 
 def reference(layer: Any, x: np.ndarray) -> np.ndarray:
@@ -38,15 +38,15 @@ CASES = [((5, 4), (3, 3), 3, 6, "A", 3), ((4, 5), (3, 5), 6, 3, "B", 3), ((6,), 
 
 @pytest.mark.parametrize(("sizes", "kernel", "ins", "outs", "mask", "colours"), CASES)
 def test_layer(sizes: Any, kernel: Any, ins: int, outs: int, mask: str, colours: int) -> None:
-    layer = MaskedConv(len(sizes), ins, outs, kernel, mask, colours, key=jax.random.key(0))
-    check_layer(layer, (draw(*sizes, ins),), reference)
+    layer = drawn(lambda key: MaskedConv(len(sizes), ins, outs, kernel, mask, colours, key=key))
+    check_layer(layer, (draw(*sizes, ins),), reference, eager=len(sizes) == 1)
 
 
 @pytest.mark.parametrize("colours", [1, 3])
 def test_a_stack_sees_only_what_comes_before(colours: int) -> None:
     """A after the input, B after that: the Jacobian in (row, column, colour) order is lower triangular."""
-    first = MaskedConv2d(colours, 2 * colours, 3, "A", colours, key=jax.random.key(0))
-    second = MaskedConv2d(2 * colours, colours, 3, "B", colours, key=jax.random.key(1))
+    first = drawn(lambda key: MaskedConv2d(colours, 2 * colours, 3, "A", colours, key=key))
+    second = drawn(lambda key: MaskedConv2d(2 * colours, colours, 3, "B", colours, key=key), seed=1)
     x = draw(4, 5, colours)
     n = x.size
     sees = np.asarray(jax.jit(jax.jacobian(lambda x: second(jnp.tanh(first(x)))))(x)).reshape(n, n)
@@ -58,17 +58,17 @@ def test_a_stack_sees_only_what_comes_before(colours: int) -> None:
 
 
 def test_mask_b_sees_its_own_colour() -> None:
-    layer = MaskedConv1d(3, 3, 3, "B", 3, key=jax.random.key(0))
-    here = np.asarray(jax.jacobian(layer)(draw(4, 3)))[2, :, 2, :]
+    layer = drawn(lambda key: MaskedConv1d(3, 3, 3, "B", 3, key=key))
+    here = np.asarray(jax.jit(jax.jacobian(layer))(draw(4, 3)))[2, :, 2, :]
     np.testing.assert_array_equal(here != 0, np.tril(np.ones((3, 3), bool)))
 
 
 def test_start() -> None:
     """The fan-in counts what is seen: 4 of 9 taps, for one colour under mask A."""
-    layer = MaskedConv2d(16, 32, 3, "A", key=jax.random.key(0))
+    layer = eqx.filter_jit(lambda key: MaskedConv2d(16, 32, 3, "A", key=key))(jax.random.key(0))
     assert layer.weight.shape == (2, 3, 16, 32)
     bound = 1 / np.sqrt(4 * 16)
-    assert 0.99 * bound < float(jnp.max(jnp.abs(layer.weight))) <= bound
+    assert 0.99 * bound < np.max(np.abs(layer.weight)) <= bound
 
 
 KEY = jax.random.key(0)
@@ -83,12 +83,10 @@ REFUSED = {
     "MaskedConv2d: in_channels must be at least 1, got 0": lambda: MaskedConv2d(0, 4, 3, "A", key=KEY),
     "MaskedConv2d: input has shape (5, 5, 1), expected (height, width, 3)": lambda: MaskedConv2d(
         3, 3, 3, "A", 3, key=KEY
-    )(jnp.zeros((5, 5, 1))),
+    )(np.zeros((5, 5, 1))),
 }
 
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_bad_input(message: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        REFUSED[message]()
-    assert str(refused.value) == message
+    check_refused(REFUSED[message], message)

@@ -1,0 +1,19 @@
+"""Buffers: saved with a module, and never descended on."""
+
+import equinox as eqx
+import jax
+
+from populace.nn.modules.batch_norm import BatchNorm
+from populace.nn.modules.dropout import Dropout
+from populace.nn.modules.sequential import Stack
+from populace.nn.primitives.buffer import trainable
+from tests.nn.harness import drawn
+
+
+def test_weights_are_trained_and_buffers_are_not():
+    network = drawn(
+        lambda key: Stack([eqx.nn.Linear(2, 3, key=key), BatchNorm(3), Dropout(0.1), jax.nn.relu])
+    )
+    weights, rest = eqx.partition(network, trainable(network))
+    assert [x.shape for x in jax.tree.leaves(weights)] == [(3, 2), (3,), (3,), (3,)]
+    assert len(jax.tree.leaves(eqx.filter(rest, eqx.is_array))) == 3
