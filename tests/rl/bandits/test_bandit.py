@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -127,13 +128,43 @@ def test_an_optimistic_start_explores_without_epsilon():
     assert one.mean() < 0.8 * other.mean()
 
 
+def pulled(bandit, steps, seed=0):
+    """Return states and metrics of single iterations (an axis of iterations first), the start included.
+
+    With them what an evaluation says of each of the states.
+    """
+
+    def run(seed):
+        key = jax.random.key(seed)
+        start = bandit.init(key)
+
+        def step(state, t):
+            after, metrics = bandit.step(state, jax.random.fold_in(key, t))
+            return after, (after, metrics, bandit.evaluate(bandit.snapshot(after), key))
+
+        _, (states, metrics, scores) = jax.lax.scan(step, start, jnp.arange(steps))
+        first = (start, bandit.evaluate(bandit.snapshot(start), key))
+        joined = jax.tree.map(
+            lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, (states, scores)
+        )
+        return joined[0], metrics, joined[1]
+
+    return jax.device_get(jax.jit(run)(seed))
+
+
+def last(states):
+    """Return the last of several states."""
+    return jax.tree.map(lambda x: x[-1], states)
+
+
 def test_metrics_and_regret_follow_from_the_pulls():
     bandit = Bandit(arms=Gaussian(means=(1.0, 3.0), noise=0.1), rule=UCB1(confidence=0.0), rollout=20)
-    state, metrics = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
+    states, metrics, _ = pulled(bandit, 1)
+    state = last(states)
     # Each arm once, and then only the better one.
-    assert float(metrics["regret"].total) == pytest.approx(2.0)
-    assert float(metrics["optimal"].value) == pytest.approx(19 / 20)
-    assert float(metrics["reward"].value) == pytest.approx((1.0 + 19 * 3.0) / 20, abs=0.1)
+    assert float(metrics["regret"].total[0]) == pytest.approx(2.0)
+    assert float(metrics["optimal"].value[0]) == pytest.approx(19 / 20)
+    assert float(metrics["reward"].value[0]) == pytest.approx((1.0 + 19 * 3.0) / 20, abs=0.1)
     assert float(state.regret) == pytest.approx(2.0)
     np.testing.assert_array_equal(state.learned.counts, [1, 19])
     assert int(state.pulls) == 20
@@ -141,36 +172,45 @@ def test_metrics_and_regret_follow_from_the_pulls():
 
 def test_the_score_is_the_regret_of_the_horizon_and_never_rises():
     bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=30, horizon=100)
-    state, scores = bandit.init(jax.random.key(0)), []
-    key = jax.random.key(7)
-    for t in range(8):
-        found = bandit.evaluate(bandit.snapshot(state), key)
-        scores.append(float(found["total_regret"].value))
-        state, _ = bandit.step(state, jax.random.fold_in(key, t))
+    _, _, found = pulled(bandit, 8)
+    scores = found["total_regret"].value
     assert scores[0] == pytest.approx(100 * (0.6 - 0.2))
     assert (np.diff(scores) <= 1e-5).all()
-    assert scores[4] == scores[7]
-    assert scores[7] < float(bandit.evaluate(state, key)["regret_so_far"].value)
+    assert scores[4] == scores[8]
+    assert scores[8] < found["regret_so_far"].value[8]
 
 
 def test_only_pulls_within_the_horizon_are_scored():
     # A pessimist stays with the arm it met first: one pull of the worse arm costs 1, and all are alike.
     rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), initial_value=-9.0)
     arms = Gaussian(means=(0.0, 1.0), noise=0.1)
-    bandit, found = Bandit(arms=arms, rule=rule, rollout=30, horizon=50), set()
-    for seed in range(8):
-        state = bandit.init(jax.random.key(seed))
+    bandit = Bandit(arms=arms, rule=rule, rollout=30, horizon=50)
+
+    def ended(seed):
+        key = jax.random.key(seed)
+        state = bandit.init(key)
         for t in range(2):
-            state, _ = bandit.step(state, jax.random.fold_in(jax.random.key(seed), t))
-        found.add((float(state.scored), float(state.regret)))
-    assert found == {(0.0, 0.0), (50.0, 60.0)}
+            state, _ = bandit.step(state, jax.random.fold_in(key, t))
+        return state.scored, state.regret
+
+    scored, regret = jax.jit(jax.vmap(ended))(np.arange(8))
+    assert set(zip(scored.tolist(), regret.tolist())) == {(0.0, 0.0), (50.0, 60.0)}
 
 
-def test_the_best_model_is_the_last_one(tmp_path):
-    bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=50, horizon=500)
-    run = train(sweep(bandit, seeds=3), 10, out=tmp_path / "run", evaluate_every=2, strategy="vmap")
+RULES: list[Any] = ["ucb1", {"kind": "epsilon-greedy", "step_size": 0.1}]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two rules, four members each, 200 pulls: the whole horizon. Read only."""
+    bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=10, horizon=200)
+    folder = tmp_path_factory.mktemp("bandit") / "run"
+    return train(sweep(bandit, {"rule": RULES}, seeds=4), 20, out=folder, evaluate_every=5, strategy="vmap")
+
+
+def test_the_best_model_is_the_last_one(run):
     for member in run.results()["members"]:
-        assert member["selection"]["step"] == 10
+        assert member["selection"]["step"] == 20
         regret = float(run.member(member["member"]).model.regret)
         assert member["fresh"]["score"] == pytest.approx(regret, rel=1e-6)
 
@@ -178,14 +218,14 @@ def test_the_best_model_is_the_last_one(tmp_path):
 @pytest.mark.parametrize("kind", list(settings.variants(Rule)))
 def test_one_arm_has_no_regret(kind):
     bandit = settings.replace(Bandit(arms=Bernoulli(count=1), rollout=20), "rule", kind)
-    state, metrics = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
-    assert float(metrics["regret"].total) == float(state.regret) == 0
-    assert float(metrics["optimal"].value) == 1
+    states, metrics, _ = pulled(bandit, 1)
+    assert float(metrics["regret"].total[0]) == float(last(states).regret) == 0
+    assert float(metrics["optimal"].value[0]) == 1
 
 
 def test_arms_that_are_all_equal_are_shown_without_a_bound():
     bandit = Bandit(arms=Bernoulli(means=(0.5, 0.5)), rollout=20)
-    state, _ = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
+    state = last(pulled(bandit, 1)[0])
     assert isinstance(bandit.exhibit(state, jax.random.key(2))["regret"], Picture)
 
 
@@ -221,9 +261,9 @@ def test_it_keeps_what_every_learner_must(rule, tmp_path):
 
 def test_the_exhibit_shows_regret_beside_the_bound():
     bandit = Bandit(arms=Gaussian(means=(0.0, 1.0)), rule=GaussianThompson())
-    start = bandit.init(jax.random.key(0))
+    states, _, _ = pulled(bandit, 1)
+    start, state = (jax.tree.map(lambda x, t=t: x[t], states) for t in (0, 1))
     assert bandit.exhibit(start, jax.random.key(1)) == {}
-    state, _ = bandit.step(start, jax.random.key(1))
     shown = bandit.exhibit(state, jax.random.key(2))["regret"]
     assert isinstance(shown, Picture)
     assert shown.image.dtype == np.uint8
@@ -233,12 +273,7 @@ def test_the_exhibit_shows_regret_beside_the_bound():
     assert "regret" in moving.exhibit(state, jax.random.key(2))
 
 
-def test_a_run_gives_its_regret_curves(tmp_path):
-    bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=10, horizon=200)
-    rules = ["ucb1", {"kind": "epsilon-greedy", "step_size": 0.1}]
-    run = train(
-        sweep(bandit, {"rule": rules}, seeds=4), 20, out=tmp_path / "run", evaluate_every=5, strategy="vmap"
-    )
+def test_a_run_gives_its_regret_curves(run):
     found = plots.curves(run)
     assert list(found) == ["ucb1", "epsilon-greedy step_size 0.1"]
     for setting, (pulls, regrets) in enumerate(found.values()):
