@@ -1,5 +1,6 @@
 """Bandits: the loop against plain NumPy, regret against its bounds, and what every learner must keep."""
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -86,19 +87,26 @@ def test_regret_is_that_of_a_plain_loop(rule, reference):
     assert_same_mean(regrets[:, -1], numpy_regret(reference, MEANS, 500, 150))
 
 
+TWO_MEANS = (0.4, 0.6)
+
+
+@cache
+def long_courses(rule):
+    """Return how the regret of 100 copies grew over 10,000 pulls of two arms."""
+    return Bandit(arms=Bernoulli(means=TWO_MEANS), rule=rule).courses(jax.random.key(0), 100, 100)
+
+
 def test_ucb1_stays_below_its_proven_bound():
-    at, regrets = Bandit(arms=Bernoulli(means=MEANS)).courses(jax.random.key(0), 200, 100)
-    assert (regrets.mean(0) < ucb1_bound(MEANS, at)).all()
+    at, regrets = long_courses(UCB1())
+    assert (regrets.mean(0) < ucb1_bound(TWO_MEANS, at)).all()
 
 
 def test_the_regret_of_thompson_grows_along_the_lower_bound():
-    means = (0.4, 0.6)
     # In units of the bound's slope in log t: from below and slowly, several times, far above.
     for rule, low, high in ((Thompson(), 0.5, 1.1), (UCB1(), 1.5, 8), (EpsilonGreedyRule(), 10, 100)):
-        bandit = Bandit(arms=Bernoulli(means=means), rule=rule)
-        at, regrets = bandit.courses(jax.random.key(0), 100, 100)
+        at, regrets = long_courses(rule)
         slope = (regrets[:, -1] - regrets[:, 9]).mean() / np.log(at[-1] / at[9])
-        assert low < slope / lai_robbins(means) < high
+        assert low < slope / lai_robbins(TWO_MEANS) < high
 
 
 def test_constant_epsilon_loses_its_share_of_the_mean_gap_in_the_end():
@@ -109,23 +117,34 @@ def test_constant_epsilon_loses_its_share_of_the_mean_gap_in_the_end():
     np.testing.assert_allclose(per_pull, 0.3 * np.mean(0.9 - np.array(means)), rtol=0.03)
 
 
+def regret_of(make, values, copies, steps):
+    """Return the mean regret of copies of one bandit for each value of a float, all in one program."""
+
+    def course(value, seed):
+        bandit = make(value)
+        init_key, step_key = jax.random.split(jax.random.key(seed))
+        keys = jax.random.split(step_key, steps)
+        return jax.lax.scan(lambda s, k: (bandit.step(s, k)[0], None), bandit.init(init_key), keys)[0].regret
+
+    each = jax.vmap(jax.vmap(course, (None, 0)), (0, None))
+    return np.asarray(jax.jit(each)(np.float32(values), np.arange(copies))).mean(1)
+
+
 def test_recent_rewards_count_where_the_means_move():
     arms = Gaussian(count=5, change=RandomWalk(deviation=0.1))
-    found = {
-        size: Bandit(arms=arms, rule=EpsilonGreedyRule(step_size=size)).courses(jax.random.key(0), 50, 30)[1]
-        for size in (0.0, 0.2)
-    }
-    assert found[0.2][:, -1].mean() < 0.6 * found[0.0][:, -1].mean()
+    average, recent = regret_of(
+        lambda size: Bandit(arms=arms, rule=EpsilonGreedyRule(step_size=size)), [0.0, 0.2], 50, 30
+    )
+    assert recent < 0.6 * average
 
 
 def test_an_optimistic_start_explores_without_epsilon():
-    arms = Gaussian(count=10)
-    rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), step_size=0.1)
-    optimist = settings.replace(rule, "initial_value", 5.0)
-    one, other = (
-        Bandit(arms=arms, rule=r).courses(jax.random.key(0), 100, 10)[1][:, -1] for r in (optimist, rule)
-    )
-    assert one.mean() < 0.8 * other.mean()
+    def bandit(value):
+        rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), step_size=0.1, initial_value=value)
+        return Bandit(arms=Gaussian(count=10), rule=rule)
+
+    neutral, optimist = regret_of(bandit, [0.0, 5.0], 200, 30)
+    assert optimist < 0.6 * neutral
 
 
 def pulled(bandit, steps, seed=0):

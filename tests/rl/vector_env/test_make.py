@@ -84,7 +84,8 @@ def test_a_member_in_a_batch_is_that_member_alone():
     task = registry.make(CARTPOLE)
     keys = jax.random.split(jax.random.key(1), 3)
     one = jax.jit(lambda k: rollout(task, k, 2, 60))
-    every, mapped = jax.jit(lambda keys: (jax.vmap(one)(keys), jax.lax.map(one, keys)))(keys)
+    both = jax.jit(lambda keys: (jax.vmap(one)(keys), jax.lax.map(one, keys)))
+    every, mapped = jax.device_get(both(keys))
     for i, key in enumerate(keys):
         for alone, batched, in_map in zip(*(jax.tree.leaves(x) for x in (one(key), every, mapped))):
             np.testing.assert_array_equal(alone, batched[i])
@@ -121,7 +122,7 @@ def test_members_that_have_finished_cost_no_replays():
 
     keys, limits = jax.random.split(jax.random.key(2), 3), np.array([3, 30, 11], np.int32)
     before = pool.replayed
-    found = jax.jit(jax.vmap(until))(limits, keys)
+    found = jax.device_get(jax.jit(jax.vmap(until))(limits, keys))
     assert pool.replayed == before
     alone = jax.jit(until)
     for i, key in enumerate(keys):
