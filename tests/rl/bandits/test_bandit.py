@@ -1,8 +1,10 @@
 """Bandits: the loop against plain NumPy, regret against its bounds, and what every learner must keep."""
 
+from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -85,19 +87,26 @@ def test_regret_is_that_of_a_plain_loop(rule, reference):
     assert_same_mean(regrets[:, -1], numpy_regret(reference, MEANS, 500, 150))
 
 
+TWO_MEANS = (0.4, 0.6)
+
+
+@cache
+def long_courses(rule):
+    """Return how the regret of 100 copies grew over 10,000 pulls of two arms."""
+    return Bandit(arms=Bernoulli(means=TWO_MEANS), rule=rule).courses(jax.random.key(0), 100, 100)
+
+
 def test_ucb1_stays_below_its_proven_bound():
-    at, regrets = Bandit(arms=Bernoulli(means=MEANS)).courses(jax.random.key(0), 200, 100)
-    assert (regrets.mean(0) < ucb1_bound(MEANS, at)).all()
+    at, regrets = long_courses(UCB1())
+    assert (regrets.mean(0) < ucb1_bound(TWO_MEANS, at)).all()
 
 
 def test_the_regret_of_thompson_grows_along_the_lower_bound():
-    means = (0.4, 0.6)
     # In units of the bound's slope in log t: from below and slowly, several times, far above.
     for rule, low, high in ((Thompson(), 0.5, 1.1), (UCB1(), 1.5, 8), (EpsilonGreedyRule(), 10, 100)):
-        bandit = Bandit(arms=Bernoulli(means=means), rule=rule)
-        at, regrets = bandit.courses(jax.random.key(0), 100, 100)
+        at, regrets = long_courses(rule)
         slope = (regrets[:, -1] - regrets[:, 9]).mean() / np.log(at[-1] / at[9])
-        assert low < slope / lai_robbins(means) < high
+        assert low < slope / lai_robbins(TWO_MEANS) < high
 
 
 def test_constant_epsilon_loses_its_share_of_the_mean_gap_in_the_end():
@@ -108,32 +117,73 @@ def test_constant_epsilon_loses_its_share_of_the_mean_gap_in_the_end():
     np.testing.assert_allclose(per_pull, 0.3 * np.mean(0.9 - np.array(means)), rtol=0.03)
 
 
+def regret_of(make, values, copies, steps):
+    """Return the mean regret of copies of one bandit for each value of a float, all in one program."""
+
+    def course(value, seed):
+        bandit = make(value)
+        init_key, step_key = jax.random.split(jax.random.key(seed))
+        keys = jax.random.split(step_key, steps)
+        return jax.lax.scan(lambda s, k: (bandit.step(s, k)[0], None), bandit.init(init_key), keys)[0].regret
+
+    each = jax.vmap(jax.vmap(course, (None, 0)), (0, None))
+    return np.asarray(jax.jit(each)(np.float32(values), np.arange(copies))).mean(1)
+
+
 def test_recent_rewards_count_where_the_means_move():
     arms = Gaussian(count=5, change=RandomWalk(deviation=0.1))
-    found = {
-        size: Bandit(arms=arms, rule=EpsilonGreedyRule(step_size=size)).courses(jax.random.key(0), 50, 30)[1]
-        for size in (0.0, 0.2)
-    }
-    assert found[0.2][:, -1].mean() < 0.6 * found[0.0][:, -1].mean()
+    average, recent = regret_of(
+        lambda size: Bandit(arms=arms, rule=EpsilonGreedyRule(step_size=size)), [0.0, 0.2], 50, 30
+    )
+    assert recent < 0.6 * average
 
 
 def test_an_optimistic_start_explores_without_epsilon():
-    arms = Gaussian(count=10)
-    rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), step_size=0.1)
-    optimist = settings.replace(rule, "initial_value", 5.0)
-    one, other = (
-        Bandit(arms=arms, rule=r).courses(jax.random.key(0), 100, 10)[1][:, -1] for r in (optimist, rule)
-    )
-    assert one.mean() < 0.8 * other.mean()
+    def bandit(value):
+        rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), step_size=0.1, initial_value=value)
+        return Bandit(arms=Gaussian(count=10), rule=rule)
+
+    neutral, optimist = regret_of(bandit, [0.0, 5.0], 200, 30)
+    assert optimist < 0.6 * neutral
+
+
+def pulled(bandit, steps, seed=0):
+    """Return states and metrics of single iterations (an axis of iterations first), the start included.
+
+    With them what an evaluation says of each of the states.
+    """
+
+    def run(seed):
+        key = jax.random.key(seed)
+        start = bandit.init(key)
+
+        def step(state, t):
+            after, metrics = bandit.step(state, jax.random.fold_in(key, t))
+            return after, (after, metrics, bandit.evaluate(bandit.snapshot(after), key))
+
+        _, (states, metrics, scores) = jax.lax.scan(step, start, jnp.arange(steps))
+        first = (start, bandit.evaluate(bandit.snapshot(start), key))
+        joined = jax.tree.map(
+            lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, (states, scores)
+        )
+        return joined[0], metrics, joined[1]
+
+    return jax.device_get(jax.jit(run)(seed))
+
+
+def last(states):
+    """Return the last of several states."""
+    return jax.tree.map(lambda x: x[-1], states)
 
 
 def test_metrics_and_regret_follow_from_the_pulls():
     bandit = Bandit(arms=Gaussian(means=(1.0, 3.0), noise=0.1), rule=UCB1(confidence=0.0), rollout=20)
-    state, metrics = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
+    states, metrics, _ = pulled(bandit, 1)
+    state = last(states)
     # Each arm once, and then only the better one.
-    assert float(metrics["regret"].total) == pytest.approx(2.0)
-    assert float(metrics["optimal"].value) == pytest.approx(19 / 20)
-    assert float(metrics["reward"].value) == pytest.approx((1.0 + 19 * 3.0) / 20, abs=0.1)
+    assert float(metrics["regret"].total[0]) == pytest.approx(2.0)
+    assert float(metrics["optimal"].value[0]) == pytest.approx(19 / 20)
+    assert float(metrics["reward"].value[0]) == pytest.approx((1.0 + 19 * 3.0) / 20, abs=0.1)
     assert float(state.regret) == pytest.approx(2.0)
     np.testing.assert_array_equal(state.learned.counts, [1, 19])
     assert int(state.pulls) == 20
@@ -141,34 +191,43 @@ def test_metrics_and_regret_follow_from_the_pulls():
 
 def test_the_score_is_the_regret_of_the_horizon_and_never_rises():
     bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=30, horizon=100)
-    state, scores = bandit.init(jax.random.key(0)), []
-    key = jax.random.key(7)
-    for t in range(8):
-        found = bandit.evaluate(bandit.snapshot(state), key)
-        scores.append(float(found["total_regret"].value))
-        state, _ = bandit.step(state, jax.random.fold_in(key, t))
+    _, _, found = pulled(bandit, 8)
+    scores = found["total_regret"].value
     assert scores[0] == pytest.approx(100 * (0.6 - 0.2))
     assert (np.diff(scores) <= 1e-5).all()
-    assert scores[4] == scores[7]
-    assert scores[7] < float(bandit.evaluate(state, key)["regret_so_far"].value)
+    assert scores[4] == scores[8]
+    assert scores[8] < found["regret_so_far"].value[8]
 
 
 def test_only_pulls_within_the_horizon_are_scored():
     # A pessimist stays with the arm it met first: one pull of the worse arm costs 1, and all are alike.
     rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), initial_value=-9.0)
     arms = Gaussian(means=(0.0, 1.0), noise=0.1)
-    bandit, found = Bandit(arms=arms, rule=rule, rollout=30, horizon=50), set()
-    for seed in range(8):
-        state = bandit.init(jax.random.key(seed))
+    bandit = Bandit(arms=arms, rule=rule, rollout=30, horizon=50)
+
+    def ended(seed):
+        key = jax.random.key(seed)
+        state = bandit.init(key)
         for t in range(2):
-            state, _ = bandit.step(state, jax.random.fold_in(jax.random.key(seed), t))
-        found.add((float(state.scored), float(state.regret)))
-    assert found == {(0.0, 0.0), (50.0, 60.0)}
+            state, _ = bandit.step(state, jax.random.fold_in(key, t))
+        return state.scored, state.regret
+
+    scored, regret = jax.jit(jax.vmap(ended))(np.arange(8))
+    assert set(zip(scored.tolist(), regret.tolist())) == {(0.0, 0.0), (50.0, 60.0)}
 
 
-def test_the_best_model_is_the_last_one(tmp_path):
-    bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=50, horizon=500)
-    run = train(sweep(bandit, seeds=3), 10, out=tmp_path / "run", evaluate_every=2, strategy="vmap")
+RULES: list[Any] = ["ucb1", {"kind": "epsilon-greedy", "step_size": 0.1}]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two rules, four members each, 200 pulls: the whole horizon. Read only."""
+    bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=10, horizon=200)
+    folder = tmp_path_factory.mktemp("bandit") / "run"
+    return train(sweep(bandit, {"rule": RULES}, seeds=4), 20, out=folder, evaluate_every=5, strategy="vmap")
+
+
+def test_the_best_model_is_the_last_one(run):
     for member in run.results()["members"]:
         assert member["validation"]["step"] == 10
         regret = float(run.member(member["member"]).model.regret)
@@ -178,9 +237,9 @@ def test_the_best_model_is_the_last_one(tmp_path):
 @pytest.mark.parametrize("kind", list(settings.variants(Rule)))
 def test_one_arm_has_no_regret(kind):
     bandit = settings.replace(Bandit(arms=Bernoulli(count=1), rollout=20), "rule", kind)
-    state, metrics = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
-    assert float(metrics["regret"].total) == float(state.regret) == 0
-    assert float(metrics["optimal"].value) == 1
+    states, metrics, _ = pulled(bandit, 1)
+    assert float(metrics["regret"].total[0]) == float(last(states).regret) == 0
+    assert float(metrics["optimal"].value[0]) == 1
 
 
 def test_arms_that_are_all_equal_are_shown_without_a_bound():
@@ -233,12 +292,7 @@ def test_the_exhibit_shows_regret_beside_the_bound():
     assert "regret" in moving.visualize(state, jax.random.key(2))
 
 
-def test_a_run_gives_its_regret_curves(tmp_path):
-    bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=10, horizon=200)
-    rules = ["ucb1", {"kind": "epsilon-greedy", "step_size": 0.1}]
-    run = train(
-        sweep(bandit, {"rule": rules}, seeds=4), 20, out=tmp_path / "run", evaluate_every=5, strategy="vmap"
-    )
+def test_a_run_gives_its_regret_curves(run):
     found = plots.curves(run)
     assert list(found) == ["ucb1", "epsilon-greedy step_size 0.1"]
     for setting, (pulls, regrets) in enumerate(found.values()):

@@ -16,6 +16,7 @@ from populace.rl.bandits import (
     GradientRule,
     Thompson,
 )
+from populace.rl.bandits.gradient import Preferences
 from populace.rl.exploration.strategies import Boltzmann, ExponentialDecay, LinearDecay, draw
 
 ARMS, PULLS = 4, 300
@@ -24,21 +25,20 @@ ACTIONS = np.concatenate([np.arange(ARMS), RNG.choice(ARMS, PULLS - ARMS, p=[0.6
 REWARDS = RNG.normal(1.0 + ACTIONS, 0.5)
 
 
-def learned(rule, actions=ACTIONS, rewards=REWARDS):
-    """Return the rule's state after the sequence."""
+def learned(rule, actions=ACTIONS, rewards=REWARDS, draws=40_000):
+    """Return the rule's state after the sequence, and how often each arm is chosen then."""
 
     def learn(state, pull):
         return rule.learn(state, jax.nn.one_hot(pull[0], ARMS), pull[1]), None
 
-    start = rule.init(ARMS)
-    return jax.lax.scan(learn, start, (jnp.asarray(actions), jnp.asarray(rewards, jnp.float32)))[0]
+    @jax.jit
+    def run(actions, rewards):
+        state, _ = jax.lax.scan(learn, rule.init(ARMS), (actions, rewards))
+        keys = jax.random.split(jax.random.key(3), draws)
+        return state, jax.vmap(rule.choose, (0, None, None))(keys, state, jnp.int32(PULLS))
 
-
-def shares(rule, state, pulls=PULLS, draws=40_000):
-    """Return how often each arm is chosen from one state."""
-    keys = jax.random.split(jax.random.key(3), draws)
-    chosen = jax.vmap(rule.choose, (0, None, None))(keys, state, jnp.int32(pulls))
-    return np.bincount(chosen, minlength=ARMS) / draws
+    state, chosen = jax.device_get(run(actions, rewards.astype(np.float32)))
+    return state, np.bincount(chosen, minlength=ARMS) / draws
 
 
 def assert_shares(found, expected, draws=40_000):
@@ -52,7 +52,7 @@ def averages(rewards=REWARDS):
 
 def test_a_sample_average_is_the_mean_of_the_rewards_whatever_it_began_with():
     for value in (0.0, 50.0):
-        state = learned(EpsilonGreedyRule(initial_value=value))
+        state, _ = learned(EpsilonGreedyRule(initial_value=value))
         np.testing.assert_allclose(state.values, averages(), rtol=1e-4)
         np.testing.assert_array_equal(state.counts, np.bincount(ACTIONS))
 
@@ -62,37 +62,39 @@ def test_a_constant_step_size_weights_rewards_by_age():
     expected = np.full(ARMS, 5.0)
     for action, reward in zip(ACTIONS, REWARDS):
         expected[action] = 0.85 * expected[action] + 0.15 * reward
-    np.testing.assert_allclose(learned(rule).values, expected, rtol=1e-4)
+    np.testing.assert_allclose(learned(rule)[0].values, expected, rtol=1e-4)
 
 
 def test_epsilon_greedy_follows_its_schedule():
     rule = EpsilonGreedyRule(exploration=LinearDecay(start=0.8, end=0.0, duration=2.0 * PULLS))
     expected = np.full(ARMS, 0.4 / ARMS)
     expected[np.argmax(averages())] += 0.6
-    assert_shares(shares(rule, learned(rule)), expected)
+    assert_shares(learned(rule)[1], expected)
 
 
 def test_ucb1_pulls_the_highest_bound():
     for confidence in (0.0, 1.4, 6.0, 40.0):
         rule = UCB1(confidence=confidence)
         bounds = averages() + confidence * np.sqrt(np.log(PULLS) / np.bincount(ACTIONS))
-        np.testing.assert_array_equal(shares(rule, learned(rule), draws=10), np.eye(ARMS)[np.argmax(bounds)])
+        np.testing.assert_array_equal(learned(rule, draws=10)[1], np.eye(ARMS)[np.argmax(bounds)])
 
 
 def test_ucb1_pulls_every_arm_once_to_begin_with():
-    rule, state, seen = UCB1(), UCB1().init(ARMS), []
-    for t in range(ARMS):
-        arm = int(rule.choose(jax.random.key(t), state, jnp.int32(t)))
-        state = rule.learn(state, jax.nn.one_hot(arm, ARMS), jnp.float32(-100.0 * arm))
-        seen.append(arm)
-    assert sorted(seen) == list(range(ARMS))
+    rule = UCB1()
+
+    def pull(state, t):
+        arm = rule.choose(jax.random.key(t), state, t)
+        return rule.learn(state, jax.nn.one_hot(arm, ARMS), -100.0 * arm), arm
+
+    seen = jax.jit(lambda t: jax.lax.scan(pull, rule.init(ARMS), t)[1])(np.arange(ARMS))
+    assert sorted(seen.tolist()) == list(range(ARMS))
 
 
 def test_boltzmann_is_the_softmax_of_the_estimates():
     rule = BoltzmannRule(exploration=Boltzmann(temperature=4.0, decay=0.998, end=0.1, per="frame"))
     temperature = 4.0 * 0.998**PULLS
     expected = np.exp(averages() / temperature)
-    assert_shares(shares(rule, learned(rule)), expected / expected.sum())
+    assert_shares(learned(rule)[1], expected / expected.sum())
 
 
 @pytest.mark.parametrize("baseline", [True, False])
@@ -105,23 +107,26 @@ def test_the_gradient_bandit_climbs_the_sampled_gradient(baseline):
         for arm in range(ARMS):  # the two cases of Sutton & Barto's equation 2.12
             h[arm] += 0.05 * (reward - b) * ((1 - policy[arm]) if arm == action else -policy[arm])
         seen.append(reward)
-    state = learned(rule)
+    state, found = learned(rule)
     np.testing.assert_allclose(state.preferences, h, rtol=2e-3, atol=2e-4)
-    assert_shares(shares(rule, state), np.exp(h) / np.exp(h).sum())
+    assert_shares(found, np.exp(h) / np.exp(h).sum())
 
 
 @pytest.mark.parametrize("baseline", [True, False])
 def test_the_gradient_step_is_the_gradient_of_the_expected_reward_in_the_mean(baseline):
-    means = jnp.array([0.3, 1.0, -0.5, 2.0])
+    means = np.array([0.3, 1.0, -0.5, 2.0])
     rule = GradientRule(step_size=1.0, baseline=baseline)
-    state = learned(GradientRule(step_size=0.02))
+    state, _ = learned(GradientRule(step_size=0.02))
 
     def step(key):
         arm = rule.choose(key, state, jnp.int32(0))
-        return rule.learn(state, jax.nn.one_hot(arm, ARMS), means[arm]).preferences - state.preferences
+        reward = jnp.asarray(means, jnp.float32)[arm]
+        return rule.learn(state, jax.nn.one_hot(arm, ARMS), reward).preferences - state.preferences
 
-    steps = np.asarray(jax.vmap(step)(jax.random.split(jax.random.key(1), 100_000)))
-    exact = jax.grad(lambda h: jax.nn.softmax(h) @ means)(state.preferences)
+    steps = jax.jit(lambda: jax.vmap(step)(jax.random.split(jax.random.key(1), 100_000)))()
+    steps = np.asarray(steps, np.float64)
+    policy = np.exp(state.preferences.astype(float)) / np.exp(state.preferences.astype(float)).sum()
+    exact = policy * (means - policy @ means)  # of the softmax: pi_a (mu_a - sum_b pi_b mu_b)
     error = steps.std(0) / np.sqrt(len(steps))
     assert (np.abs(steps.mean(0) - exact) <= 4.5 * error).all()
 
@@ -129,18 +134,18 @@ def test_the_gradient_step_is_the_gradient_of_the_expected_reward_in_the_mean(ba
 def test_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
     rewards = (RNG.random(PULLS) < 0.2 + 0.2 * ACTIONS).astype(float)
     rule = Thompson(prior_ones=2.0, prior_zeros=0.5)
-    state = learned(rule, rewards=rewards)
+    _, found = learned(rule, rewards=rewards)
     ones = np.bincount(ACTIONS, rewards)
     zeros = np.bincount(ACTIONS, 1 - rewards)
     drawn = RNG.beta(2.0 + ones, 0.5 + zeros, (200_000, ARMS))
     expected = np.bincount(drawn.argmax(1), minlength=ARMS) / len(drawn)
-    assert np.abs(shares(rule, state) - expected).max() < 0.015
+    assert np.abs(found - expected).max() < 0.015
 
 
 def test_gaussian_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
     few = slice(0, 12)
     rule = GaussianThompson(noise=3.0, prior_mean=-1.0, prior_deviation=2.0)
-    state = learned(rule, ACTIONS[few], REWARDS[few])
+    state, found = learned(rule, ACTIONS[few], REWARDS[few])
     n = np.bincount(ACTIONS[few], minlength=ARMS)
     total = np.bincount(ACTIONS[few], REWARDS[few], minlength=ARMS)
     # The posterior by precision-weighted averaging, one reward after another.
@@ -153,7 +158,7 @@ def test_gaussian_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
     np.testing.assert_allclose(state.rewards, total, rtol=1e-5)
     drawn = RNG.normal(mean, np.sqrt(variance), (200_000, ARMS))
     expected = np.bincount(drawn.argmax(1), minlength=ARMS) / len(drawn)
-    assert np.abs(shares(rule, state) - expected).max() < 0.015
+    assert np.abs(found - expected).max() < 0.015
 
 
 def test_thompson_refuses_rewards_that_are_not_binary():
@@ -180,9 +185,14 @@ def test_bounds_are_checked(rule, bad):
 
 
 def test_draws_of_a_policy_are_those_of_the_gradient_rule():
-    state = learned(GradientRule())
-    key = jax.random.key(8)
-    assert GradientRule().choose(key, state, jnp.int32(0)) == draw(key, jax.nn.softmax(state.preferences))
+    @jax.jit
+    def both(key, preferences):
+        state = Preferences(preferences, jnp.float32(0), jnp.float32(0))
+        return GradientRule().choose(key, state, jnp.int32(0)), draw(key, jax.nn.softmax(preferences))
+
+    for seed in range(20):
+        ours, theirs = both(jax.random.key(seed), np.array([0.5, -0.2, 0.1, 0.3], np.float32))
+        assert ours == theirs
 
 
 def test_a_schedule_that_decays_upward_is_refused():

@@ -74,6 +74,22 @@ def test_what_cannot_be_is_told(name, message):
         registry.make(name)
 
 
+def acted(task, copies, steps):
+    """Take the first action again and again; return what there is after each step."""
+
+    @jax.jit
+    def run():
+        found, acting = [], EnvLoopState.start(task, jax.random.key(0), copies)
+        for t in range(steps):
+            acting, transition, over, metrics = acting.act(
+                task, jax.random.key(t), jnp.zeros(copies, jnp.int32)
+            )
+            found.append({"acting": acting, "transition": transition, "over": over, "metrics": metrics})
+        return found
+
+    return jax.device_get(run())
+
+
 def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_last():
     # The probe ends after two steps; what is seen before the restart says time 2, after it time 0.
     task = registry.make("ProbeDelayed-test")

@@ -47,14 +47,14 @@ def test_closed_forms_agree_with_both_actions_enumerated(policy, baseline):
 
 @pytest.mark.parametrize("policy", CASES.values(), ids=CASES)
 def test_the_exact_gradient_is_that_of_automatic_differentiation(policy):
-    x = jnp.asarray(policy.features, jnp.float32)
+    x = policy.features.astype(np.float32)
 
     def expected_reward(w):
         mu = jax.nn.sigmoid(w @ x)
         return mu * policy.reward(jnp.float32(1)) + (1 - mu) * policy.reward(jnp.float32(0))
 
-    w = policy.logit * x / (x @ x)  # any weights of this logit have this gradient
-    np.testing.assert_allclose(policy.gradient, jax.grad(expected_reward)(w), rtol=1e-4, atol=1e-6)
+    w = np.float32(policy.logit) * x / (x @ x)  # any weights of this logit have this gradient
+    np.testing.assert_allclose(policy.gradient, jax.jit(jax.grad(expected_reward))(w), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("policy", CASES.values(), ids=CASES)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,23 +16,34 @@ LINE, INDEX = "LineWorld-v0", "LineWorld-v0(observation='index')"
 
 def test_a_table_has_a_value_for_every_state():
     basis = Table().of(registry.make(INDEX))
-    weights = basis.start(2.5, 2)
+
+    @jax.jit
+    def seen(observation):
+        weights, x = basis.start(2.5, 2), basis.see(observation)
+        changed = basis.add(weights, x, jnp.int32(1), jnp.float32(0.5))
+        return weights, changed, basis.values(changed, x), basis.dense(x)
+
+    weights, changed, values, dense = seen(np.int32(3))
     assert weights.shape == (10, 2)
-    changed = basis.add(weights, jnp.int32(3), jnp.int32(1), jnp.float32(0.5))
-    np.testing.assert_allclose(basis.values(changed, basis.see(jnp.int32(3))), [2.5, 3.0])
+    np.testing.assert_allclose(values, [2.5, 3.0])
     assert np.sum(np.asarray(changed) != 2.5) == 1
-    np.testing.assert_allclose(basis.dense(jnp.int32(3)), np.eye(10)[3])
+    np.testing.assert_allclose(dense, np.eye(10)[3])
 
 
 @pytest.mark.parametrize("constant", [True, False])
 def test_raw_features_are_the_observation(constant):
     basis = Raw(constant=constant).of(registry.make("CartPole-v1"))
-    seen = jnp.array([1.0, -2.0, 3.0, 0.5])
-    expected = [*np.asarray(seen), *([1.0] if constant else [])]
-    np.testing.assert_allclose(basis.see(seen), expected)
-    weights = basis.start(3.0, 2)
-    np.testing.assert_allclose(basis.values(weights, basis.see(seen)), [3.0, 3.0] if constant else [0.0, 0.0])
-    changed = basis.add(weights, basis.see(seen), jnp.int32(1), jnp.float32(0.1))
+    seen = np.array([1.0, -2.0, 3.0, 0.5], np.float32)
+    expected = [*seen, *([1.0] if constant else [])]
+
+    @jax.jit
+    def run(seen):
+        weights, x = basis.start(3.0, 2), basis.see(seen)
+        return x, weights, basis.values(weights, x), basis.add(weights, x, jnp.int32(1), jnp.float32(0.1))
+
+    x, weights, values, changed = map(np.asarray, run(seen))
+    np.testing.assert_allclose(x, expected)
+    np.testing.assert_allclose(values, [3.0, 3.0] if constant else [0.0, 0.0])
     np.testing.assert_allclose(changed[:, 1] - weights[:, 1], 0.1 * np.array(expected), rtol=1e-5)
     np.testing.assert_allclose(changed[:, 0], weights[:, 0])
 
@@ -42,21 +54,27 @@ def test_fourier_features_are_cosines():
     scaled = (seen - [-1.2, -0.07]) / [1.8, 0.14]
     waves = list(itertools.product(range(3), repeat=2))
     expected = [np.cos(np.pi * np.dot(c, scaled)) for c in waves]
-    x = basis.see(jnp.asarray(seen, jnp.float32))
+
+    @jax.jit
+    def run(seen):
+        weights, x = basis.start(-1.0, 3), basis.see(seen)
+        added = basis.add(weights, x, jnp.int32(0), jnp.float32(1.0))
+        spread = basis.spread(weights, jnp.ones((9, 3)), jnp.float32(2.0))
+        return x, basis.values(weights, x), added - weights, spread - weights
+
+    x, values, added, spread = map(np.asarray, run(seen.astype(np.float32)))
     np.testing.assert_allclose(x, expected, atol=1e-5)
-    weights = basis.start(-1.0, 3)
-    np.testing.assert_allclose(basis.values(weights, x), -1.0)
-    change = np.asarray(basis.add(weights, x, jnp.int32(0), jnp.float32(1.0)) - weights)[:, 0]
+    np.testing.assert_allclose(values, -1.0)
+    change = added[:, 0]
     scale = [1 / (np.linalg.norm(c) or 1.0) for c in waves]
     np.testing.assert_allclose(change, np.multiply(scale, expected), atol=1e-5)
-    trace = jnp.ones((9, 3))
-    spread = np.asarray(basis.spread(weights, trace, jnp.float32(2.0)) - weights)[:, 2]
-    np.testing.assert_allclose(spread, 2.0 * np.array(scale), rtol=1e-5)
+    np.testing.assert_allclose(spread[:, 2], 2.0 * np.array(scale), rtol=1e-5)
 
 
 def test_what_lies_outside_the_bounds_is_seen_on_them():
     basis = Fourier(order=1, low=(-1.0,) * 4, high=(1.0,) * 4).of(registry.make("CartPole-v1"))
-    far, edge = (basis.see(jnp.full(4, x)) for x in (9.0, 1.0))
+    see = jax.jit(basis.see)
+    far, edge = (see(np.full(4, x, np.float32)) for x in (9.0, 1.0))
     np.testing.assert_allclose(far, edge)
 
 

@@ -19,7 +19,7 @@ from tests.rl import host_envs
 HORIZON = 9
 
 
-def pool_of(cls: str = "Counting", count: int = 2, deterministic: bool = True, **arguments) -> Pool:
+def pool_of(cls: str = "Counting", count: int = 1, deterministic: bool = True, **arguments) -> Pool:
     """Return a pool of one of the small environments, unprobed."""
     arguments = {"length": 20} | arguments
     workers_pool = WorkerPool(cls, Spec(False, f"tests.rl.host_envs:{cls}", arguments, HORIZON), count, 60.0)
@@ -88,10 +88,10 @@ class Episodes:
 TICKETS = [3, 5, 7, 9, 11]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reference():
-    """30 steps of undisturbed episodes."""
-    pool = pool_of()
+    """30 steps of undisturbed episodes, in two processes. Read only."""
+    pool = pool_of(count=2)
     found = Episodes(pool, TICKETS).step(30)
     assert pool.replayed == 0
     assert len(pool.slots) == len(TICKETS)
@@ -114,7 +114,7 @@ def test_answers_are_those_of_the_environment_itself(reference):
 
 
 def test_another_process_goes_on_in_the_very_same_episodes(reference):
-    first, second = pool_of(), pool_of(count=1)
+    first, second = pool_of(count=2), pool_of()
     half = Episodes(first, TICKETS).step(14)
     first.close()
     assert half.moved(second).step(16).told == reference
@@ -183,7 +183,7 @@ def test_what_was_given_up_makes_room_after_two_horizons():
 
 @pytest.mark.parametrize("what", ["raise", "die"])
 def test_a_fault_that_does_not_come_back_changes_nothing(what, folder, reference, caplog):
-    pool = pool_of(what=what, at=4, trace=str(folder))
+    pool = pool_of(count=2, what=what, at=4, trace=str(folder))
     episodes = Episodes(pool, TICKETS).step(2)
     (folder / "one").touch()
     with caplog.at_level(logging.WARNING, "populace"):
@@ -201,7 +201,7 @@ def test_a_fault_that_does_not_come_back_changes_nothing(what, folder, reference
 
 
 def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, reference, monkeypatch):
-    pool = pool_of(count=1, what="raise", at=4, trace=str(folder))
+    pool = pool_of(what="raise", at=4, trace=str(folder))
     ours = Episodes(pool, TICKETS).step(2)
     others = Episodes(pool, [2, 4]).step(2)
     # The first row raises; while it is replayed, its process dies, and with it all that had gone well.
@@ -226,7 +226,7 @@ def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, referen
 
 
 def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
-    pool = pool_of(count=1, what="raise", at=4)
+    pool = pool_of(what="raise", at=4)
     episodes = Episodes(pool, [3]).step(4)
     before, (observations, final, reward, over) = episodes.told[-2], episodes.told[-1]
     assert over == [True]

@@ -83,9 +83,9 @@ def test_the_time_limit_truncates_and_does_not_terminate():
 def test_a_member_in_a_batch_is_that_member_alone():
     task = registry.make(CARTPOLE)
     keys = jax.random.split(jax.random.key(1), 3)
-    every = jax.jit(jax.vmap(lambda k: rollout(task, k, 2, 60)))(keys)
     one = jax.jit(lambda k: rollout(task, k, 2, 60))
-    mapped = jax.jit(lambda keys: jax.lax.map(lambda k: rollout(task, k, 2, 60), keys))(keys)
+    both = jax.jit(lambda keys: (jax.vmap(one)(keys), jax.lax.map(one, keys)))
+    every, mapped = jax.device_get(both(keys))
     for i, key in enumerate(keys):
         for alone, batched, in_map in zip(*(jax.tree.leaves(x) for x in (one(key), every, mapped))):
             np.testing.assert_array_equal(alone, batched[i])
@@ -120,12 +120,13 @@ def test_members_that_have_finished_cost_no_replays():
 
         return jax.lax.while_loop(lambda loop: loop[0] < limit, step, (0, observation, world))
 
-    keys, limits = jax.random.split(jax.random.key(2), 3), jnp.array([3, 30, 11])
+    keys, limits = jax.random.split(jax.random.key(2), 3), np.array([3, 30, 11], np.int32)
     before = pool.replayed
-    found = jax.jit(jax.vmap(until))(limits, keys)
+    found = jax.device_get(jax.jit(jax.vmap(until))(limits, keys))
     assert pool.replayed == before
+    alone = jax.jit(until)
     for i, key in enumerate(keys):
-        for a, b in zip(jax.tree.leaves(jax.jit(until)(limits[i], key)), jax.tree.leaves(found)):
+        for a, b in zip(jax.tree.leaves(alone(limits[i], key)), jax.tree.leaves(found)):
             np.testing.assert_array_equal(a, b[i])
 
 
@@ -146,7 +147,7 @@ def test_actions_that_are_no_numbers_and_beyond_the_box_do_no_harm():
     assert task.box is not None
     np.testing.assert_array_equal(task.box, [[-1, 0], [1, 3]])
     assert task.observation_dtype == np.float32
-    given = jnp.array([[jnp.nan, 5.0], [-jnp.inf, jnp.inf], [0.5, 2.5]])
+    given = np.array([[np.nan, 5.0], [-np.inf, np.inf], [0.5, 2.5]], np.float32)
     found = jax.jit(lambda k: rollout(task, k, 3, 1, lambda key: given))(jax.random.key(0))
     np.testing.assert_array_equal(found["observation"][0], [[0, 3], [-1, 3], [0.5, 2.5]])
 
@@ -165,7 +166,7 @@ def test_a_policy_takes_and_gives_what_the_environment_counts(kind):
     learner = kind(env=f"{OWN}:Rooms(max_episode_steps=50, workers=1)")
     model = learner.model(learner.init(jax.random.key(0)))
     if kind is Tabular:
-        model = jax.tree.map(lambda q: q.at[:].set(np.eye(2)[[0, 1, 1, 0]]), model)
+        model = jax.tree.map(lambda q: jnp.asarray(np.eye(2)[[0, 1, 1, 0]], q.dtype), model)
     policy, inside = learner.policy(model), learner.policy_inside(model)
     seen = np.arange(10, 14)
     np.testing.assert_array_equal(policy(seen), inside(seen - 10) - 1)
@@ -204,13 +205,14 @@ def test_no_two_histories_have_one_mark():
         return jax.lax.scan(fold, callback._start(jnp.uint32(7)), actions)[1]
 
     every = np.asarray(list(itertools.product(range(3), repeat=9)), np.uint8)
-    found = np.asarray(jax.jit(jax.vmap(marks))(every)).reshape(-1, 9, 2)
+    floats = np.random.default_rng(0).normal(size=(1000, 9, 4)).astype(np.float32)
+    found, of_floats = jax.jit(lambda *actions: [jax.vmap(marks)(a) for a in actions])(every, floats)
+    found = np.asarray(found).reshape(-1, 9, 2)
     per_half = [len(np.unique(found[:, -1, half])) for half in (0, 1)]
     assert min(per_half) > len(every) - 3, "each half alone is nearly enough"
     prefixes = {tuple(m) for t in range(9) for m in found[:, t].tolist()}
     assert len(prefixes) == sum(3**t for t in range(1, 10))
-    floats = jax.random.normal(jax.random.key(0), (1000, 9, 4))
-    assert len(np.unique(np.asarray(jax.jit(jax.vmap(marks))(floats))[:, -1], axis=0)) == 1000
+    assert len(np.unique(np.asarray(of_floats)[:, -1], axis=0)) == 1000
 
 
 @pytest.mark.parametrize(
@@ -234,9 +236,8 @@ def test_no_two_histories_have_one_mark():
         ),
         (f"{OWN}:Counting(what='nan-reward', max_episode_steps=5)", "the reward of step 3 is NaN"),
         (f"{OWN}:Counting(what='nan-observation', max_episode_steps=5)", "the observation of step 3 is NaN"),
-        (f"{OWN}:Counting(what='raise', max_episode_steps=5)", "ZeroDivisionError: the wheel came off"),
         (f"{OWN}:Counting(width=5, max_episode_steps=5)", "unexpected keyword argument 'width'"),
-        (f"{OWN}:NoEnvironment", "no gymnasium.Env"),
+        (f"{OWN}:NoEnvironment", "NoEnvironment, which is no gymnasium.Env"),
         (f"{OWN}:Nothing", "cannot import environment"),
         ("no_such_module:Env", "cannot import environment 'no_such_module:Env'.*No module named"),
         ("gymnasium:CartPole-v1(workers=0)", "workers must be a whole number above 0, got 0"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration
@@ -34,13 +34,15 @@ def draw(
     drawn, (left, right) = figure(11, 4, ncols=2)
     at = np.unique(np.linspace(0, frames, 600).astype(int))
     for i, (name, schedule) in enumerate(schedules.items()):
-        epsilon = schedule.epsilon(jnp.asarray(at), jnp.asarray(at // per_episode))
+        epsilon = jax.jit(schedule.epsilon)(at, at // per_episode)
         left.plot(at, np.asarray(epsilon), color=_COLOURS[i % len(_COLOURS)], label=name)
     left.set(xlabel="frames", ylabel="epsilon", ylim=(0, None), title="Schedules")
 
-    lead, start, counts = np.linspace(-2, 2, 401), jnp.int32(0), jnp.full(2, 10.0)
+    lead, start, counts = np.linspace(-2, 2, 401), np.int32(0), np.full(2, 10.0, np.float32)
     for i, (name, policy) in enumerate(policies.items()):
-        first = [policy.probabilities(jnp.array([x, 0.0]), counts, start, start)[0] for x in lead]
+        over_values = jax.jit(jax.vmap(policy.probabilities, (0, None, None, None)))
+        values = np.stack([lead, np.zeros_like(lead)], axis=1).astype(np.float32)
+        first = over_values(values, counts, start, start)[:, 0]
         right.plot(lead, np.asarray(first), color=_COLOURS[i % len(_COLOURS)], label=name)
     right.set(xlabel="Q(s, 0) - Q(s, 1)", ylabel="probability of action 0", ylim=(0, 1), title="Policies")
     for axes in (left, right):

@@ -73,7 +73,7 @@ def tried(task: Task) -> Outcomes:
 def _starts(task: Task) -> tuple[np.ndarray, Any]:
     """Return the observations and the worlds of many resets."""
     keys = jax.random.split(jax.random.key(1), _STARTS)
-    seen, worlds = jax.vmap(task.environment.reset_env, (0, None))(keys, task.parameters)
+    seen, worlds = jax.jit(jax.vmap(task.environment.reset_env, (0, None)))(keys, task.parameters)
     return np.asarray(seen), worlds
 
 

@@ -65,7 +65,7 @@ def late(friction, reserve):
     name = f"Braking-v0(friction=({friction}, {friction}))"
     states = play(name, [0] * 60, 1)[1]
     waits = next(t for t, s in enumerate(states) if s.distance - s.speed**2 / (2 * 4.15) < reserve)
-    _, states, rewards, terminated, _ = play(name, [0] * waits + [2] * 150, 1)
+    _, states, rewards, terminated, _ = play(name, [0] * waits + [2] * (100 - waits), 1)
     end = terminated.index(True)
     return states[end + 1], sum(rewards[: end + 1])
 
@@ -87,7 +87,8 @@ def test_standing_far_away_costs_more_than_near_and_a_collision_most():
 
 def test_start_and_friction_are_drawn_from_their_ranges():
     task = registry.make("Braking-v0(friction=(0.2, 0.4))")
-    _, world = task.reset(jax.random.key(0), 4_000)
+    reset = jax.jit(task.reset, static_argnums=1)
+    _, world = jax.device_get(reset(jax.random.key(0), 4_000))
     for drawn, (low, high) in (
         (world.speed, (12, 20)),
         (world.distance, (120, 150)),
@@ -96,7 +97,7 @@ def test_start_and_friction_are_drawn_from_their_ranges():
         assert low <= drawn.min() <= drawn.max() <= high
         assert abs(float(drawn.mean()) - (low + high) / 2) < 5 * (high - low) / np.sqrt(12 * 4_000)
     single = registry.make("Braking-v0(friction=(0.5, 0.5))")
-    _, world = single.reset(jax.random.key(0), 10)
+    _, world = jax.jit(single.reset, static_argnums=1)(jax.random.key(0), 10)
     assert np.allclose(world.friction, 0.5)
 
 

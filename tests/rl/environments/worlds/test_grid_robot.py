@@ -78,7 +78,7 @@ def test_a_one_hot_observation_is_the_index():
 
 def test_a_drawn_source_is_every_free_cell_and_heading_but_the_target():
     task = registry.make(MAZE.replace("target", "source='drawn', target"))
-    observation, _ = task.reset(jax.random.key(0), 3_600)
+    observation, _ = jax.jit(task.reset, static_argnums=1)(jax.random.key(0), 3_600)
     counts = np.bincount(observation, minlength=48).reshape(12, 4)
     free = [cell for cell in range(12) if cell not in (1, 5, 2)]
     assert (counts[[1, 5, 2]] == 0).all()

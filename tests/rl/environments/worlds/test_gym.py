@@ -14,7 +14,7 @@ from populace.core.errors import UsageError
 from populace.rl.environments import registry
 from populace.rl.environments.worlds import WORLDS
 
-FACES = [(name, {}) for name in WORLDS] + [
+FACES = [
     ("LineWorld-v0", {"start": "drawn", "observation": "index"}),
     ("GridRobot-v0", {"width": 4, "obstacles": ((1, 1),), "source": "drawn", "observation": "index"}),
     ("RandomReward-v0", {"steps": 3, "observation": "index"}),
@@ -22,7 +22,7 @@ FACES = [(name, {}) for name in WORLDS] + [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments"), FACES)
+@pytest.mark.parametrize(("name", "arguments"), [*((name, {}) for name in WORLDS), *FACES])
 def test_gymnasium_has_nothing_to_say(name, arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -57,6 +57,14 @@ def test_the_face_plays_the_episode_of_the_program(name, arguments):
             seen, world = task.environment.reset(key, task.parameters)
             assert np.array_equal(observation, seen)
     assert ends > 0 or name == "GridRobot-v0"
+
+
+def test_the_faces_of_one_environment_share_its_programs():
+    one, other, longer = (
+        gymnasium.make("populace/LineWorld-v0", **given).unwrapped for given in ({}, {}, {"start": 1})
+    )
+    assert one._step is other._step
+    assert one._step is not longer._step
 
 
 def test_seeds_decide_and_no_seed_goes_on():

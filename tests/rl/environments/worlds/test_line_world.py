@@ -47,13 +47,13 @@ def test_the_best_value_is_what_planning_says(discount):
     """Backward induction over (cell, moves) on the world's own steps, against the closed form."""
     task = registry.make('LineWorld-v0(observation="index")')
     environment, parameters = task.environment, task.parameters
-    cls = type(environment.reset(jax.random.key(0), parameters)[1])
+    cls = type(jax.eval_shape(lambda: environment.reset(jax.random.key(0), parameters))[1])
     cells = np.repeat(np.arange(9), 2)
     actions = np.tile([0, 1], 9)
     best = np.zeros(10)
+    step = jax.jit(jax.vmap(environment.step_env, (None, 0, 0, None)))
     for made in reversed(range(20)):
-        states = cls(time=np.full(18, made), cell=cells, fallen=np.zeros(18, bool))
-        step = jax.vmap(environment.step_env, (None, 0, 0, None))
+        states = cls(time=np.full(18, made, np.int32), cell=cells, fallen=np.zeros(18, bool))
         seen, _, reward, over, _ = step(jax.random.key(0), states, actions, parameters)
         value = np.asarray(reward) + discount * np.where(over, 0.0, best[np.asarray(seen)])
         value = value.reshape(9, 2)
@@ -68,7 +68,7 @@ def test_the_best_value_is_what_planning_says(discount):
 def test_the_start_is_drawn_evenly_from_all_cells_but_the_goal():
     task = registry.make('LineWorld-v0(start="drawn", observation="index")')
     assert task.states == 10
-    observation, _ = task.reset(jax.random.key(1), 9_000)
+    observation, _ = jax.jit(task.reset, static_argnums=1)(jax.random.key(1), 9_000)
     counts = np.bincount(observation, minlength=10)
     assert counts[9] == 0
     assert np.abs(counts[:9] - 1000).max() < 5 * np.sqrt(1000 * 8 / 9)

@@ -25,14 +25,21 @@ def test_the_action_changes_nothing():
 def test_rewards_have_the_mean_and_variance_that_the_documentation_says():
     task = registry.make("RandomReward-v0(steps=5, low=1.0, high=4.0)")
     copies = 4_000
-    _, world = task.reset(jax.random.key(0), copies)
-    total = jnp.zeros(copies)
-    for t in range(5):
-        key = jax.random.fold_in(jax.random.key(1), t)
-        _, world, reward, terminated, *_ = task.step(key, world, jnp.zeros(copies, jnp.int32))
-        assert ((reward >= 1) & (reward < 4)).all()
-        total += reward
-    assert terminated.all()
+
+    @jax.jit
+    def play():
+        def step(world, t):
+            key = jax.random.fold_in(jax.random.key(1), t)
+            _, world, reward, terminated, *_ = task.step(key, world, jnp.zeros(copies, jnp.int32))
+            return world, (reward, terminated)
+
+        _, world = task.reset(jax.random.key(0), copies)
+        return jax.lax.scan(step, world, jnp.arange(5))[1]
+
+    rewards, terminated = jax.device_get(play())
+    assert ((rewards >= 1) & (rewards < 4)).all()
+    assert terminated[-1].all()
+    total = rewards.sum(0)
     variance = 5 * 9 / 12
     assert abs(float(total.mean()) - 12.5) < 5 * np.sqrt(variance / copies)
     assert float(total.var()) == pytest.approx(variance, rel=0.1)

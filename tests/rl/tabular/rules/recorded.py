@@ -1,15 +1,18 @@
 """Recorded experience for the tests of update rules, and the compiled rule run over it."""
 
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from populace.core import settings
 from populace.rl.tabular.features import Basis, Indexed, Linear
 from populace.rl.tabular.rules import Experience, Rule
 
 STATES, ACTIONS = 5, 3
+ENDS = ("terminated", "over")
 FEATURES = np.random.default_rng(1).normal(size=(STATES, 4)).round(2)
 """Features of each state, for linear rules."""
 
@@ -53,28 +56,35 @@ def start(kind: str) -> np.ndarray:
 
 def learned(rule: Rule, steps: list[dict[str, Any]], rate: float, discount: float, kind: str) -> Any:
     """Return the tables after the rule has learned from every step in turn."""
-    features, weights = basis(kind), jnp.asarray(start(kind))
-
-    def column(name: str, dtype: Any = jnp.float32) -> jax.Array:
-        return jnp.asarray(np.asarray([step[name] for step in steps]), dtype)
-
-    see = jax.vmap(features.see)
-    record = Experience(
-        x=see(column("s", jnp.int32)),
-        action=column("action", jnp.int32),
-        reward=column("reward"),
-        next_x=see(column("next_s", jnp.int32)),
-        next_policy=column("next_policy"),
-        next_action=column("next_action", jnp.int32),
-        terminated=column("terminated", bool),
-        over=column("over", bool),
-        coin=column("coin"),
+    given = {field.name: value for _, field, value in settings.walk(rule)}
+    numbers = {name: np.float32(value) for name, value in given.items() if isinstance(value, float)}
+    rest = tuple((name, value) for name, value in given.items() if name not in numbers)
+    dtypes = {"reward": np.float32, "next_policy": np.float32, "coin": np.float32}
+    columns = {
+        name: np.asarray([step[name] for step in steps], dtypes.get(name, bool if name in ENDS else np.int32))
+        for name in steps[0]
+    }
+    return jax.device_get(
+        _program(type(rule), rest, kind)(numbers, columns, np.float32(rate), np.float32(discount))
     )
 
-    def one(carry: Any, step: Experience) -> Any:
-        tables, memory, _ = rule.learn(features, *carry, step, jnp.float32(rate), jnp.float32(discount))
-        return (tables, memory), None
 
-    begin = rule.tables(weights), rule.memory(features, weights, record.x[0])
-    (tables, _), _ = jax.jit(lambda record: jax.lax.scan(one, begin, record))(record)
-    return jax.tree.map(np.asarray, tables)
+@cache
+def _program(rule: type[Rule], rest: tuple[tuple[str, Any], ...], kind: str) -> Any:
+    """Return the compiled loop of a rule; its numbers are arguments, so that examples share the program."""
+
+    @jax.jit
+    def run(numbers: dict[str, Any], columns: dict[str, Any], rate: jax.Array, discount: jax.Array) -> Any:
+        made, features, weights = rule(**dict(rest), **numbers), basis(kind), jnp.asarray(start(kind))
+        rows = dict(columns)
+        see = jax.vmap(features.see)
+        record = Experience(x=see(rows.pop("s")), next_x=see(rows.pop("next_s")), **rows)
+
+        def one(carry: Any, step: Experience) -> Any:
+            tables, memory, _ = made.learn(features, *carry, step, rate, discount)
+            return (tables, memory), None
+
+        begin = made.tables(weights), made.memory(features, weights, record.x[0])
+        return jax.lax.scan(one, begin, record)[0][0]
+
+    return run

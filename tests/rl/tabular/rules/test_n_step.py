@@ -36,7 +36,7 @@ def reference(n, steps, rate, discount, kind):
 
 @pytest.mark.parametrize("kind", ["table", "linear"])
 @pytest.mark.parametrize("n", [1, 2, 5])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), rate=st.floats(0.01, 0.2), discount=st.floats(0, 1))
 def test_it_is_its_formula(n, kind, seed, rate, discount):
     steps = recorded.experience(seed)

@@ -28,7 +28,7 @@ def reference(rule, steps, rate, discount, kind):
 
 @pytest.mark.parametrize("kind", ["table", "linear"])
 @pytest.mark.parametrize("rule", FOLLOWS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), rate=st.floats(0.01, 0.3), discount=st.floats(0, 1))
 def test_it_is_its_formula(rule, kind, seed, rate, discount):
     steps = recorded.experience(seed)

@@ -32,7 +32,7 @@ def reference(rule, trace, decay, steps, rate, discount, kind):
 
 @pytest.mark.parametrize(("trace", "kind"), KINDS)
 @pytest.mark.parametrize("rule", [SARSALambda, WatkinsQ])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 1000), rate=st.floats(0.01, 0.1), discount=st.floats(0, 1), decay=st.floats(0, 1)
 )  # fmt: skip

@@ -9,7 +9,7 @@ Gymnasium can also do the import:
 `gymnasium.make("populace.rl.environments.worlds.gym:populace/GridRobot-v0")`.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import gymnasium
@@ -19,6 +19,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.rl.environments import registry
 from populace.rl.environments.worlds import WORLDS
+from populace.rl.task import Task
 
 
 class NativeEnv(gymnasium.Env[Any, Any]):
@@ -53,8 +54,7 @@ class NativeEnv(gymnasium.Env[Any, Any]):
         environment, parameters = self.task.environment, self.task.parameters
         self.action_space = _space(environment.action_space(parameters))
         self.observation_space = _space(environment.observation_space(parameters))
-        self._reset = jax.jit(partial(environment.reset, params=parameters))
-        self._step = jax.jit(self._stepped)
+        self._reset, self._step = _programs(self.task)
         self._key: Any = None
         self._state: Any = None
 
@@ -87,17 +87,24 @@ class NativeEnv(gymnasium.Env[Any, Any]):
             raise UsageError(f"{self.task.name}: reset() has to come before the first render()")
         return draw(self.task.environment, jax.device_get(self._state), self.task.parameters)
 
-    def _stepped(self, key: Any, state: Any, action: Any) -> tuple[Any, Any, Any, Any, Any]:
+    def _seen(self, observation: Any) -> Any:
+        seen = np.asarray(observation, self.observation_space.dtype)
+        return seen[()] if isinstance(self.observation_space, gymnasium.spaces.Discrete) else seen
+
+
+@cache
+def _programs(task: Task) -> tuple[Any, Any]:
+    """Return the compiled reset and step of an environment: all its faces share them."""
+    environment, parameters = task.environment, task.parameters
+
+    def step(key: Any, state: Any, action: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Return what a native step gives, before its restart: Gymnasium's caller restarts by itself."""
-        environment, parameters = self.task.environment, self.task.parameters
         # The environment's own step splits its key into one for the step and one for the restart.
         step_key, _ = jax.random.split(key)
         observation, state, reward, terminated, _ = environment.step_env(step_key, state, action, parameters)
         return observation, state, reward, terminated, environment.is_truncated(state, parameters)
 
-    def _seen(self, observation: Any) -> Any:
-        seen = np.asarray(observation, self.observation_space.dtype)
-        return seen[()] if isinstance(self.observation_space, gymnasium.spaces.Discrete) else seen
+    return jax.jit(partial(environment.reset, params=parameters)), jax.jit(step)
 
 
 def _space(space: Any) -> gymnasium.Space[Any]:
