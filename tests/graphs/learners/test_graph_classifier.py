@@ -181,10 +181,10 @@ def test_the_normalisation_of_a_batch_is_the_graphs_own():
 
 
 def test_invariants(tmp_path):
-    plan = GraphGIN(layers=1, hidden=4)
-    harness.check_learner(
-        GraphClassifier(data=shapes(), network=plan, **SMALL), {"learning_rate": [0.01, 0.003]}, 9, tmp_path
-    )
+    # Of features that are all alike, the eps of a GIN only adds a number to every node, which batch
+    # normalisation takes off again: its true gradient is zero, and where it goes is rounding's choice.
+    learner = GraphClassifier(data=uneven(), network=GraphGIN(layers=1, hidden=4), **SMALL)
+    harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
 
 
 @pytest.mark.slow
