@@ -212,7 +212,8 @@ class Supervised(Learner):
         data = self._data
         x = data.keep(x)
         parts = np.array_split(x, max(1, -(-len(x) // self.evaluation_batch)))
-        outputs = [sequential.use(model, data.inputs(jnp.asarray(part))) for part in parts]
+        use = eqx.filter_jit(sequential.use)
+        outputs = [use(model, data.inputs(jnp.asarray(part))) for part in parts]
         return restored(self.finish(jnp.concatenate(outputs)), data.y_origin)
 
     def finish(self, outputs: jax.Array) -> jax.Array:
