@@ -1,4 +1,4 @@
-"""Sets of graphs: MUTAG as known, files that do not fit, and batches against graphs joined one by one."""
+"""Sets of graphs in the format of the TUDatasets: MUTAG as known, and files that do not fit."""
 
 import importlib
 import shutil
@@ -6,17 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import sparse
 
-from populace.core.errors import RunError, UsageError
-from populace.graphs import Graph, GraphSet, tudataset
-from populace.graphs.data.batch import Room
-from populace.graphs.data.convert import from_edges
+from populace.core.errors import RunError
+from populace.graphs import tudataset
 from tests.places import SHARED_DATA
 
 reader = importlib.import_module(
@@ -33,24 +27,6 @@ def refused(load: Callable[[], Any]) -> str:
         load()
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
-
-
-def some(count: int = 6, seed: int = 0) -> GraphSet:
-    """Graphs of 1 to `count` nodes, with duplicates, loops and graphs without arcs, and 3 features."""
-    rng = np.random.default_rng(seed)
-    graphs = [
-        Graph.of(*rng.integers(0, n, (2, 2 * n - 2)), n, x=rng.normal(size=(n, 3)))
-        for n in range(1, count + 1)
-    ]
-    return GraphSet.of(graphs, np.arange(count) % 2, names=("even", "odd"), name="some")
-
-
-def offsets_of(sorted_ids: np.ndarray, count: int) -> np.ndarray:
-    """How many are below each number, by a loop."""
-    return np.array([sum(1 for i in sorted_ids if i < bound) for bound in range(count + 1)])
-
-
-# -- MUTAG ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -172,118 +148,3 @@ def test_a_set_that_is_nowhere_says_where_to_put_it(monkeypatch: pytest.MonkeyPa
         f"ENZYMES: no ENZYMES_A.txt in {tmp_path / 'ENZYMES'}, {tmp_path / 'tudataset'}"
     )
     assert "set POPULACE_DATA" in message
-
-
-# -- one's own -----------------------------------------------------------------------------------------
-
-
-def test_graphs_are_what_they_were() -> None:
-    rng = np.random.default_rng(0)
-    graphs = [
-        from_edges(rng.integers(0, n, (n, 2)), nodes=n, x=sparse.csr_array(np.eye(n, 4))) for n in (3, 1, 4)
-    ]
-    joined = GraphSet.of(graphs, [0.5, 1.5, 2.5])
-    assert joined.y.shape == (3, 1)
-    for i, graph in enumerate(graphs):
-        again = joined.graph(i)
-        np.testing.assert_array_equal(again.arcs.sources, graph.arcs.sources)
-        np.testing.assert_array_equal(again.arcs.targets, graph.arcs.targets)
-        np.testing.assert_array_equal(again.x, graph.x.to_scipy().toarray())
-        assert not again.directed
-
-
-def test_sets_that_cannot_be_are_refused() -> None:
-    two = [Graph.of([0], [1], x=np.ones((2, n))) for n in (1, 2)]
-    with pytest.raises(
-        UsageError, match="needs graphs with features of one width, got features of widths 1, 2"
-    ):
-        GraphSet.of(two, [0, 1])
-    with pytest.raises(UsageError, match="got no graphs"):
-        GraphSet.of([], [])
-    with pytest.raises(
-        UsageError, match=r"labels have shape \(1,\), expected \(2,\): a row for each of 2 graphs"
-    ):
-        GraphSet.of([two[0], two[0]], [0])
-    with pytest.raises(UsageError, match="graph 1 has weights"):
-        GraphSet.of([Graph.of([0], [1]), Graph.of([0], [1], weight=[2.0])], [0, 1])
-    with pytest.raises(UsageError, match="arc 1 goes from graph 0 to graph 1"):
-        GraphSet.joined([0, 1], [0, 2], [0, 2, 3], [0, 1])
-    with pytest.raises(UsageError, match="graph 1 has no label"):
-        GraphSet.of([two[0], two[0]], [0, -1])
-    with pytest.raises(UsageError, match="graph 2 is in train and in test"):
-        some().with_split([0, 2], [1], [2])
-
-
-# -- batches -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("indices", [[0, 1, 2], [5, 4, 3], [2, -1, 5], [-1, -1, -1], [-1, 0, 3]])
-@pytest.mark.parametrize("compiled", [True, False])
-def test_a_batch_is_the_graphs_side_by_side(indices: list[int], compiled: bool) -> None:
-    graphs = some()
-    room = graphs.room(3)
-    assert room == Room(3, 4 + 5 + 6 + 1, 6 + 8 + 10)
-    call = eqx.filter_jit(lambda g, i: g.batch(i, room)) if compiled else (lambda g, i: g.batch(i, room))
-    found = call(graphs, jnp.array(indices))
-    chosen = [graphs.graph(i) if i >= 0 else Graph.of([], [], 0, x=np.zeros((0, 3))) for i in indices]
-    sizes = [g.nodes for g in chosen]
-    nodes, arcs, last = sum(sizes), sum(g.arcs.count for g in chosen), room.nodes - 1
-    starts = np.cumsum([0, *sizes])
-    sources, targets = (
-        np.concatenate(
-            [*(getattr(g.arcs, e) + s for g, s in zip(chosen, starts)), np.full(room.arcs - arcs, last)]
-        )
-        for e in ("sources", "targets")
-    )
-    np.testing.assert_array_equal(found.arcs.sources, sources)
-    np.testing.assert_array_equal(found.arcs.targets, targets)
-    np.testing.assert_array_equal(found.arcs.rows.columns, sources)
-    np.testing.assert_array_equal(found.arcs.rows.offsets, offsets_of(targets, room.nodes))
-    np.testing.assert_array_equal(found.arcs.back.offsets, offsets_of(np.sort(sources), room.nodes))
-    order = np.asarray(found.arcs.back.order)
-    np.testing.assert_array_equal(np.sort(order), np.arange(room.arcs))
-    np.testing.assert_array_equal(sources[order], np.sort(sources))
-    np.testing.assert_array_equal(found.arcs.back.columns, targets[order])
-    np.testing.assert_array_equal(found.x[:nodes], np.concatenate([g.x for g in chosen]))
-    assert not np.asarray(found.x[nodes:]).any()
-    np.testing.assert_array_equal(found.graph[:nodes], np.repeat(np.arange(3), sizes))
-    assert (np.asarray(found.graph[nodes:]) == 3).all()
-    assert (found.node_mask.sum(), found.arc_mask.sum()) == (nodes, arcs)
-    np.testing.assert_array_equal(found.sizes, sizes)
-    np.testing.assert_array_equal(found.present, np.array(indices) >= 0)
-    np.testing.assert_array_equal(found.y, [graphs.y[i] if i >= 0 else 0 for i in indices])
-
-
-def test_batches_over_members_are_those_of_a_loop() -> None:
-    graphs = some()
-    room = graphs.room(2)
-    indices = jnp.array([[0, 5], [3, 2], [4, -1]])
-    together = jax.vmap(lambda i: graphs.batch(i, room))(indices)
-    for m in range(3):
-        jax.tree.map(
-            lambda a, b, m=m: np.testing.assert_array_equal(a[m], b), together, graphs.batch(indices[m], room)
-        )
-
-
-@pytest.mark.parametrize("how", ["sum", "mean", "max"])
-def test_readouts_are_those_of_a_loop(how: str) -> None:
-    graphs = some()
-    batch = graphs.batch(jnp.array([3, -1, 0, 5]), graphs.room(4))
-    h = np.random.default_rng(1).normal(size=(len(batch.graph), 2)).astype(np.float32) - 5
-    expected = [
-        getattr(h[np.asarray(batch.graph) == b], how)(0) if b != 1 else np.zeros(2) for b in range(4)
-    ]  # fmt: skip
-    np.testing.assert_allclose(batch.readout(jnp.asarray(h), how), expected, rtol=1e-5)
-    gradient = jax.grad(lambda h: (batch.readout(h, how) ** 2).sum())(jnp.asarray(h))
-    assert np.isfinite(gradient).all()
-    assert not np.asarray(gradient)[np.asarray(~batch.node_mask)].any()
-
-
-def test_graphs_that_do_not_fit_are_nan_not_cut() -> None:
-    graphs = some()
-    assert np.isnan(graphs.batch(jnp.array([5, 5]), graphs.room(2)).x).all()
-    assert np.isfinite(graphs.batch(jnp.array([5, 5]), graphs.room(2, distinct=False)).x).all()
-    with pytest.raises(UsageError, match="a batch of some has 1 to 6 graphs, got 7"):
-        graphs.room(7)
-    with pytest.raises(UsageError, match="unknown readout 'median'"):
-        graphs.batch(jnp.array([0]), graphs.room(1)).readout(jnp.zeros((7, 1)), "median")
