@@ -4,28 +4,33 @@ import dataclasses
 
 import jax
 import numpy as np
+import pytest
 
 from populace.supervised import Data
 from tests.supervised.problems import begun, blobs, classifier, line, regressor
 
+# Thirty examples in the part that is drawn, whichever it is: programs of the same shapes.
+PARTS = {
+    "test": (60, {"test": 30, "validation": 0.5}),
+    "validation": (150, {"validation": 0.2}),
+    "training": (30, {"validation": 0.0}),
+}
 
-def test_exhibits_are_pictures():
-    for learner in (classifier(), regressor()):
+
+@pytest.mark.parametrize("part", PARTS)
+def test_exhibits_are_pictures_of_the_part_that_stands_for_the_test_part(part):
+    examples, how = PARTS[part]
+    for learner, draw, data in (
+        (classifier(), blobs, Data.of_classes),
+        (regressor(), line, Data.of_numbers),
+    ):
+        options = how | ({"test": draw(how["test"], seed=1)} if "test" in how else {})
+        learner = dataclasses.replace(learner, data=data(*draw(examples), **options))
         network = begun(learner).network
         for picture in learner.exhibit(network, jax.random.key(0)).values():
             assert picture.image.dtype == np.uint8
             assert picture.image.ndim == 3
             assert picture.image.std() > 5
-            assert "test part" in picture.caption
-
-
-def test_an_exhibit_names_the_part_that_stands_for_the_test_part():
-    for share, part in ((0.2, "validation"), (0.0, "training")):
-        classes = Data.of_classes(*blobs(30), validation=share)
-        numbers = Data.of_numbers(*line(30), validation=share)
-        for learner, data in ((classifier(), classes), (regressor(), numbers)):
-            learner = dataclasses.replace(learner, data=data)
-            network = begun(learner).network
-            for picture in learner.exhibit(network, jax.random.key(0)).values():
-                assert f"{part} part" in picture.caption
-            assert f"{part} examples again" in learner.examined(1)
+            assert f"{part} part" in picture.caption
+        said = learner.examined(1)
+        assert said == "the 30 test examples" if part == "test" else f"{part} examples again" in said
