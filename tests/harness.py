@@ -94,17 +94,79 @@ def check_members_are_alone(
     steps: int,
     batched: dict[int, list[np.ndarray]],
     devices: int = 0,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-4,
 ) -> None:
-    """Under map a member is bit-identical to itself alone; under vmap equal up to rounding."""
-    mapped = states(trained(population, steps, "map", devices=devices))
+    """Under map a member is bit-identical to itself alone; under vmap equal up to rounding.
+
+    How far rounding may take a leaf depends on the learner and the processor. Where the true gradient of a
+    weight is zero, the computed one is rounding with a random sign, and Adam makes a full step of it. So the
+    mapped program also runs from starts that differ in their last bits: vmap may differ by the tolerance, and
+    where those runs differ by more than that, by a few times as much as they do.
+    """
+    engine = Engine(population, "map", devices)
+    start = [
+        jax.tree.map(_host, (group_state.carry, group_state.best)) for group_state in engine.group_states
+    ]
+    train(engine, steps)
+    mapped = states(engine)
     for member in (population.members[0], population.members[-1]):
         alone = states(trained(population.only(member), steps, "map", devices=devices))[0]
         assert_identical(mapped[member.index], alone)
-    for index, leaves in mapped.items():
-        for a, b in zip(leaves, batched[index]):
-            if a.dtype.kind == "f":
-                np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    shaken = [_again(engine, start, steps, np.random.default_rng(seed)) for seed in range(4)]
+    allowed = [tolerance + 4 * largest for largest in _differences(mapped, shaken)]
+    found = _differences(mapped, [batched])
+    for leaf, (difference, most) in enumerate(zip(found, allowed)):
+        assert difference <= most, f"leaf {leaf}: vmap and map differ by {difference:.3g} of {most:.3g}"
+    # Were most of a learner at the mercy of rounding, nothing could be said of its vmap.
+    assert np.median(allowed) <= 5 * tolerance, f"rounding decides: {allowed}"
+
+
+def _again(
+    engine: Engine, start: list[Any], steps: int, rng: np.random.Generator
+) -> dict[int, list[np.ndarray]]:
+    """Train an engine from its start once more, every number of its states moved in its last bits."""
+
+    def moved(leaf: np.ndarray) -> np.ndarray:
+        if leaf.dtype.kind != "f":
+            return leaf
+        # Four units in the last place: about what the order of a sum of some dozen numbers is worth.
+        return leaf * (1 + rng.choice([-5e-7, 5e-7], leaf.shape)).astype(leaf.dtype)
+
+    engine.step = 0
+    for group_state, (carry, best) in zip(engine.group_states, start):
+        carry = carry._replace(state=jax.tree.map(moved, carry.state))
+        group_state.carry = jax.tree.map(_like, group_state.carry, carry)
+        group_state.best = jax.tree.map(_like, group_state.best, best)
+        group_state.frozen.clear()
+    train(engine, steps)
+    return states(engine)
+
+
+def _differences(one: dict[int, list[np.ndarray]], others: list[dict[int, list[np.ndarray]]]) -> list[float]:
+    """Return how far each leaf of numbers differs at most, relative where it is large."""
+    largest = []
+    for leaf, first in enumerate(one[0]):
+        if first.dtype.kind != "f":
+            continue
+        at = [0.0]
+        for a, b in ((one[member][leaf], other[member][leaf]) for other in others for member in one):
+            same = (a == b) | (np.isnan(a) & np.isnan(b))
+            with np.errstate(invalid="ignore"):
+                ratio = np.abs(a - b) / (1 + np.abs(a))
+            at.append(np.max(np.where(same, 0.0, np.nan_to_num(ratio, nan=np.inf)), initial=0.0))
+        largest.append(float(max(at)))
+    return largest
+
+
+def _host(leaf: jax.Array) -> np.ndarray:
+    return np.array(_plain(leaf))
+
+
+def _like(leaf: jax.Array, values: np.ndarray) -> jax.Array:
+    """Return values on the host as an array of the kind and in the place of `leaf`."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.device_put(jax.random.wrap_key_data(values, impl=jax.random.key_impl(leaf)), leaf.sharding)
+    return jax.device_put(values, leaf.sharding)
 
 
 class Cuts:

@@ -1,8 +1,11 @@
 """Small problems with known answers."""
 
+import equinox as eqx
+import jax
 import numpy as np
 
 from populace.supervised import MLP, Classifier, Data, Regressor
+from populace.supervised.learner import State, Supervised
 
 
 def blobs(examples: int = 240, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,3 +35,8 @@ def regressor(**settings: object) -> Regressor:
     data = Data.from_targets(*line(), test=line(seed=1), validation=0.2)
     options: dict = {"network": MLP(hidden_sizes=()), "batch_size": 32, "learning_rate": 3e-2} | settings
     return Regressor(data, **options)
+
+
+def begun(learner: Supervised, seed: int = 0) -> State:
+    """Return the state before the first step, made by one program."""
+    return eqx.filter_jit(learner.init)(jax.random.key(seed))

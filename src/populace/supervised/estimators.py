@@ -120,8 +120,13 @@ class _Estimator(BaseEstimator):
             weights = [jnp.asarray(w, jnp.float64) for w in self.weights_]
             stacked = jax.tree.unflatten(jax.tree.structure(arrays), weights)
             inputs = (jnp.asarray(X, jnp.float64) - self.mean_) / self.deviation_
-            every = jax.vmap(lambda arrays: sequential.use(eqx.combine(arrays, rest), inputs))
-            return np.asarray(every(stacked))
+            return np.asarray(_every(stacked, rest, inputs))
+
+
+@eqx.filter_jit
+def _every(stacked: Any, rest: Any, inputs: jax.Array) -> jax.Array:
+    """Return the outputs of every member, whose arrays are stacked, for the same inputs."""
+    return jax.vmap(lambda arrays: sequential.use(eqx.combine(arrays, rest), inputs))(stacked)
 
 
 def _checked(estimator: Any, X: Any, y: Any, **how: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Sets of graphs: MUTAG as known, files that do not fit, and batches against graphs joined one by one."""
+"""Sets of graphs in the format of the TUDatasets: MUTAG as known, and files that do not fit."""
 
 import importlib
 import shutil
@@ -6,12 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import sparse
 
 from populace.core.errors import RunError, UsageError
 from populace.graphs import Graph, GraphSet, tudataset
@@ -33,24 +29,6 @@ def refused(load: Callable[[], Any]) -> str:
         load()
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
-
-
-def some(count: int = 6, seed: int = 0) -> GraphSet:
-    """Graphs of 1 to `count` nodes, with duplicates, loops and graphs without arcs, and 3 features."""
-    rng = np.random.default_rng(seed)
-    graphs = [
-        Graph.of(*rng.integers(0, n, (2, 2 * n - 2)), n, x=rng.normal(size=(n, 3)))
-        for n in range(1, count + 1)
-    ]
-    return GraphSet.of(graphs, np.arange(count) % 2, names=("even", "odd"), name="some")
-
-
-def offsets_of(sorted_ids: np.ndarray, count: int) -> np.ndarray:
-    """How many are below each number, by a loop."""
-    return np.array([sum(1 for i in sorted_ids if i < bound) for bound in range(count + 1)])
-
-
-# -- MUTAG ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,9 +42,20 @@ def test_rings_and_stars_are_told_apart(plan):
 @pytest.mark.parametrize("protocol", ["nested", "gin"])
 def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
     population = sweep(GraphClassifier(data=shapes(), protocol=protocol, **SMALL), seeds=8)
-    for member in population.members:
-        learner = population.learner_of(0).for_seed(member.seed)
-        tested, chooses, trains = (np.asarray(learner._part(p)) for p in ("test", "validation", "train"))
+    learner = population.learner_of(0)
+
+    @jax.jit
+    @jax.vmap
+    def parts_and_order(fold):
+        own = dataclasses.replace(learner, fold=fold)
+        state = own.on_epoch_start(own.init(jax.random.key(0)), jax.random.key(1))
+        return [own._part(part) for part in ("test", "validation", "train")], state.order
+
+    folds = np.array([learner.for_seed(member.seed).fold for member in population.members], np.float32)
+    (every_tested, every_chooses, every_trains), orders = jax.device_get(parts_and_order(folds))
+    for member, tested, chooses, trains, order in zip(
+        population.members, every_tested, every_chooses, every_trains, orders
+    ):
         assert (learner.division.place[tested] == member.seed % 4).all()
         assert tested.sum() == 10
         assert not (tested & trains).any()
@@ -79,7 +91,9 @@ def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
     monkeypatch.setattr(graph_learner, "AT_A_TIME", 3)
     pieces, whole = (one.load_data().for_test(1) for one in (learner, own))
     assert [one.rooms[1].graphs for one in (pieces, whole)] == [3, 7]
-    found, expected = (one.evaluate(state.network, jax.random.key(0)) for one in (pieces, whole))
+    found, expected = (
+        eqx.filter_jit(one.evaluate)(state.network, jax.random.key(0)) for one in (pieces, whole)
+    )
     for name, mean in expected.items():
         np.testing.assert_allclose(found[name].total, mean.total, rtol=1e-5)
         assert found[name].weight == mean.weight == 7
@@ -143,8 +157,11 @@ def test_predictions_of_other_graphs():
         learner.predict(network, wide)
 
 
-@pytest.mark.parametrize("readout", ["sum", "mean", "max", "attention"])
-@pytest.mark.parametrize("plan", [GraphGIN, GraphGCN])
+# How nodes become a graph is beside how layers work on nodes: one pair for each layer and each readout.
+@pytest.mark.parametrize(
+    ("plan", "readout"),
+    [(GraphGIN, "sum"), (GraphGCN, "mean"), (GraphGIN, "max"), (GraphGCN, "attention")],
+)
 def test_what_is_beside_a_graph_in_its_batch_changes_nothing(plan, readout):
     data = shapes()
     network = plan(layers=2, hidden_sizes=8, readout=readout).build(data.x.shape[1], 2, key=jax.random.key(0))
@@ -161,26 +178,31 @@ def test_empty_places_have_no_part_in_gradients(readout):
         data.x.shape[1], 2, key=jax.random.key(0)
     )
 
-    def loss(weight, graphs):
-        import equinox as eqx
+    @jax.jit
+    def gradient():
+        plan = GraphGIN(layers=1, hidden_sizes=4, readout=readout)
+        network = plan.build(data.x.shape[1], 2, key=jax.random.key(0))
+        batch = data.batch(np.array([3, 30, -1, -1]), data.room(4))
 
-        changed = eqx.tree_at(lambda n: n.layers[0].second.weight, network, weight)
-        batch = data.batch(graphs, data.room(4))
-        outputs, _ = changed.learn(batch, jax.random.key(2))
-        return jnp.sum(jnp.where(batch.present[:, None], outputs, 0.0) ** 2)
+        def loss(weight):
+            changed = eqx.tree_at(lambda n: n.layers[0].second.weight, network, weight)
+            outputs, _ = changed.learn(batch, jax.random.key(2))
+            return jnp.sum(jnp.where(batch.present[:, None], outputs, 0.0) ** 2)
 
-    gradient = jax.grad(loss)(network.layers[0].second.weight, jnp.array([3, 30, -1, -1]))
-    assert np.isfinite(gradient).all()
-    assert np.abs(gradient).max() > 0
+        return jax.grad(loss)(network.layers[0].second.weight)
+
+    found = np.asarray(gradient())
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() > 0
 
 
 def test_the_normalisation_of_a_batch_is_the_graphs_own():
     graph = shapes().graph(25)
-    scale, weight = symmetric(graph.arcs)
+    scale, weight = (np.asarray(a) for a in jax.jit(lambda: symmetric(graph.arcs))())
     expected = graph.normalised("symmetric")
     dense = np.zeros((graph.nodes, graph.nodes))
-    np.add.at(dense, (graph.arcs.targets, graph.arcs.sources), np.asarray(weight))
-    dense[np.diag_indices(graph.nodes)] += np.asarray(scale) ** 2
+    np.add.at(dense, (graph.arcs.targets, graph.arcs.sources), weight)
+    dense[np.diag_indices(graph.nodes)] += scale**2
     wanted = np.zeros_like(dense)
     np.add.at(wanted, (expected.arcs.targets, expected.arcs.sources), expected.weight)
     np.testing.assert_allclose(dense, wanted, atol=1e-6)
@@ -240,6 +262,11 @@ def test_what_does_not_fit_is_named():
         MultiLabelGraphClassifier(data=alike).load_data()
     with pytest.raises(UsageError, match="label of graph 1 is infinite"):
         GraphSet.of([shapes().graph(0)] * 2, [0.5, np.inf])
+
+
+def begun(learner):
+    """Return the state before the first step, made by one program."""
+    return eqx.filter_jit(learner.init)(jax.random.key(0))
 
 
 def uneven() -> GraphSet:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
+from populace.engine.training_loop import Engine
 from populace.graphs.data import convert
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
@@ -116,7 +118,7 @@ def test_dropout_of_sparse_features_touches_only_what_is_there():
     import scipy.sparse
 
     x = SparseFeatures.of(scipy.sparse.random_array((50, 40), density=0.2, rng=np.random.default_rng(0)))
-    thin = drop(x, jnp.float32(0.25), jax.random.key(0))
+    thin = eqx.filter_jit(drop)(x, np.float32(0.25), jax.random.key(0))
     kept = np.asarray(thin.values) != 0
     assert 0.65 < kept.mean() < 0.85
     np.testing.assert_allclose(np.asarray(thin.values)[kept], x.values[kept] / 0.75, rtol=1e-6)
@@ -168,10 +170,15 @@ def test_a_member_that_stopped_stays_as_it_is(stop):
 def test_the_window_stops_where_kipf_and_welling_say():
     watch = EarlyStoppingState.start("window", 3)
     losses = [1.0, 0.9, 0.8, 0.7, 0.75, 0.95, 0.6]  # 0.95 is above the mean of 0.8, 0.7, 0.75
-    stops = []
-    for epoch, loss in enumerate(losses, 1):
-        watch = watch.after(jnp.int32(epoch), jnp.float32(loss), jnp.float32(0.5), "window", 3)
-        stops.append(int(watch.stopped_at))
+
+    def after(watch, given):
+        watch = watch.after(*given, jnp.float32(0.5), "window", 3)
+        return watch, watch.stopped_at
+
+    epochs = (np.arange(1, 8, dtype=np.int32), np.array(losses, np.float32))
+    stops = jax.jit(lambda epochs: jax.lax.scan(after, EarlyStoppingState.start("window", 3), epochs)[1])(
+        epochs
+    ).tolist()
     assert stops[:5] == [-1] * 5
     assert stops[5] == 6
 
@@ -183,7 +190,7 @@ def test_what_mattered_to_a_node_is_what_it_can_hear():
     graph = Graph.of(s, t, 5, x=np.eye(5, dtype=np.float32), y=[0, 0, 0, 1, 1], train=[0, 4], directed=False)
     for plan in (GCN(), GAT(hidden_sizes=(4,), heads=2)):
         learner = NodeClassifier.of(graph, network=plan)
-        network = learner.init(jax.random.key(1)).model.network
+        network = begun(learner, 1).network
         found = explain.influence(learner.graph, network, 0)
         assert (found[:3] > 0).all()
         np.testing.assert_array_equal(found[3:], 0)
@@ -218,25 +225,27 @@ FIRST += [
 def test_the_steps_drawn_are_those_of_the_first_layer(plan, first):
     graph = dataclasses.replace(karate(), weight=None).normalised(plan.normalisation)
     # A bias that is not zero, as after training.
-    network = jax.tree.map(lambda w: w + 0.1, plan.build(34, 5, key=jax.random.key(0)))
+    built = eqx.filter_jit(plan.build)(34, 5, key=jax.random.key(0))
+    network = jax.tree.map(lambda w: jnp.asarray(np.asarray(w) + np.float32(0.1)), built)
     layer, x = network.layers[0], jnp.asarray(graph.x)
+    run = eqx.filter_jit(layer)
     found = layer_activations.steps(graph, network, x)
     assert (found.titles[0] if found else "") == first
     if not found:
         return  # the first layer of APPNP's MLP does not listen to other nodes
     before, middle, after = found.values
     weight = () if plan.kind == "gat" else (graph.weight,)
-    np.testing.assert_allclose(after, layer(x, graph.arcs, *weight)[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(after, np.asarray(run(x, graph.arcs, *weight))[:, 0], rtol=1e-5)
     if plan.kind == "gin":
         np.testing.assert_array_equal(before, np.eye(34)[0])
         around = convert.to_scipy(graph).toarray()[0]
-        np.testing.assert_allclose(middle, around + (1 + layer.eps) * np.eye(34)[0], rtol=1e-5)
+        np.testing.assert_allclose(middle, around + (1 + np.asarray(layer.eps)) * np.eye(34)[0], rtol=1e-5)
         return
     np.testing.assert_array_equal(before, np.diff(graph.arcs.rows.offsets))
     # A node that hears nobody else shows what is its own.
     alone = convert.from_edges([] if plan.kind == "sage" else [(i, i) for i in range(34)], nodes=34).arcs
-    bias = 0 if plan.kind == "appnp" else layer(0 * x, alone)
-    np.testing.assert_allclose(middle, (layer(x, alone) - bias)[:, 0], atol=1e-5)
+    bias = 0 if plan.kind == "appnp" else np.asarray(run(np.zeros_like(x), alone))
+    np.testing.assert_allclose(middle, (np.asarray(run(x, alone)) - bias)[:, 0], atol=1e-5)
 
 
 def test_layers_without_aggregation_are_not_drawn():
@@ -282,6 +291,11 @@ def test_targets_that_do_not_do_are_refused():
     y[1:13] = 1
     with pytest.raises(UsageError, match="part 'test' of cliques has no property with a yes and a no"):
         MultiLabelNodeClassifier.of(targets().with_labels(y)).check()
+
+
+def begun(learner, seed=0):
+    """Return the model before the first step, made by one program."""
+    return eqx.filter_jit(learner.init)(jax.random.key(seed)).model
 
 
 def targets() -> Graph:

@@ -212,7 +212,7 @@ class NodeLearner(Learner):
 
     def predict(self, model: Model) -> np.ndarray:
         """Return what is said of every node: probabilities (N, K), or numbers (N, K)."""
-        outputs = self._outputs(model.network, None)
+        outputs = eqx.filter_jit(self._outputs)(model.network, None)
         return np.asarray(self.objective(model.part.value).finish(outputs))
 
     # -- pieces ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +28,7 @@ def attention(graph: Graph, network: Any) -> np.ndarray:
 
     """
     layer = network.layers[0]
-    return np.asarray(jnp.mean(layer.attention(_features(graph), graph.arcs), -1))
+    return np.asarray(eqx.filter_jit(layer.attention)(_features(graph), graph.arcs)).mean(-1)
 
 
 def influence(graph: Graph, network: Any, node: int) -> np.ndarray:
@@ -45,7 +46,7 @@ def influence(graph: Graph, network: Any, node: int) -> np.ndarray:
         return jnp.max(outputs)
 
     values = x if isinstance(x, jax.Array) else jnp.asarray(x.values)
-    product = np.abs(np.asarray(values * jax.grad(logit)(values)))
+    product = np.abs(np.asarray(jax.jit(lambda values: values * jax.grad(logit)(values))(values)))
     if isinstance(x, jax.Array):
         return product.sum(1)
     return np.bincount(x.arcs.targets, product, minlength=graph.nodes)

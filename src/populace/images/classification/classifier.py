@@ -4,6 +4,7 @@ import dataclasses
 from functools import lru_cache
 from typing import Any, Self
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,7 +75,8 @@ class ImageClassifier(Classifier):
             "predictions": samples(pictures, labels, probabilities, self._data.names)
         }
         if isinstance(state, Stack):
-            found = jax.vmap(state.activations)(self._data.inputs(jnp.asarray(self._data.keep(pictures))))
+            inputs = self._data.inputs(jnp.asarray(self._data.keep(pictures)))
+            found = eqx.filter_jit(eqx.filter_vmap(state.activations))(inputs)
             shown |= {f"activations/{name}": np.asarray(value) for name, value in found.items()}
         return shown
 
