@@ -1,4 +1,4 @@
-"""Networks with weights drawn by NumPy: compiling the drawing of fresh ones takes far longer than asking them."""
+"""Networks with weights drawn by NumPy: to compile the drawing takes far longer than to ask a network."""
 
 from collections.abc import Callable
 from typing import Any

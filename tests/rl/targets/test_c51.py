@@ -59,5 +59,5 @@ def test_the_loss_is_the_cross_entropy_and_the_surprise_the_divergence():
 def test_what_cannot_be_is_told():
     with pytest.raises(UsageError, match="atoms must be >= 2, got 1"):
         Categorical(atoms=1)
-    with pytest.raises(UsageError, match="v_min 2 must be below distribution.v_max 2"):
+    with pytest.raises(UsageError, match=r"v_min 2 must be below distribution\.v_max 2"):
         Categorical(v_min=2.0, v_max=2.0).check()
