@@ -5,7 +5,13 @@ import os
 import sys
 from multiprocessing.process import BaseProcess
 
-PRELOAD = ["tests.runs.lives", "populace.cli.app", "populace.cli.train", "populace.runs.run", "orbax.checkpoint"]
+PRELOAD = [
+    "tests.runs.lives",
+    "populace.cli.app",
+    "populace.cli.train",
+    "populace.runs.run",
+    "orbax.checkpoint",
+]
 
 
 def command(*words: object) -> BaseProcess:

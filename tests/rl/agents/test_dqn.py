@@ -1,6 +1,7 @@
 """DQN on problems with known answers, and the invariants it gets from the engine."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,42 +16,59 @@ from populace.rl.targets.c51 import Categorical
 from tests import harness
 from tests.rl import probes_q
 
-VARIANTS = [
-    {},
-    {"double": False, "loss": "mse"},
-    {"target_rate": 1.0, "target_every": 20, "updates": 2},
-    {"envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
-]
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {"double": False},
+    "square": {"loss": "mse"},
+    "copied-target": {"target_rate": 1.0, "target_every": 20, "updates": 2},
+    "one-environment": {"envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
+}
 values = partial(probes_q.values, DQN)
 
 
+def test_it_learns_every_value_of_three_probes_in_one():
+    probes_q.check_all(DQN)
+
+
+def test_it_does_with_all_that_may_differ_from_the_default():
+    probes_q.check_all(
+        DQN, **{name: value for variant in VARIANTS.values() for name, value in variant.items()}
+    )
+
+
+# By themselves, where the two above say that something is wrong but not what.
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_learns_which_action_the_observation_asks_for(variant):
-    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **variant)
+    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **VARIANTS[variant])
     np.testing.assert_allclose(q[:, 0], [[-1, 1]] * 2, atol=0.15)
     np.testing.assert_allclose(q[:, 1], [[1, -1]] * 2, atol=0.15)
 
 
+@pytest.mark.slow
 def test_a_constant_reward_is_its_own_value():
     np.testing.assert_allclose(values("ProbeConstant-test", [[1, 0], [-1, 0]]), 1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_a_delayed_reward_is_discounted_once():
     q = values("ProbeDelayed-test", [[1, 0], [1, 1]])
     np.testing.assert_allclose(q[:, 0], 0.5, atol=0.1)
     np.testing.assert_allclose(q[:, 1], 1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_value_depends_on_what_is_seen():
     q = values("ProbeSeen-test", [[1, 0], [-1, 0]])
     np.testing.assert_allclose(q[:, 0], 1.0, atol=0.1)
     np.testing.assert_allclose(q[:, 1], -1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_value_depends_on_the_action():
     np.testing.assert_allclose(values("ProbeChosen-test", [[1, 0]])[:, 0], [[-1, 1]] * 2, atol=0.1)
 
 
+@pytest.mark.slow
 def test_truncation_is_not_termination():
     # Were the cut of the clock taken for an end, the values would lie below 1.75, not at 2.
     q = values("ProbeEndless-test", [[1, 0], [-1, 0]])
@@ -83,57 +101,51 @@ def test_observations_in_bytes_are_learned_from_alike():
         replay_storage=64, replay_capacity=64.0, evaluation_episodes=1,
     )  # fmt: skip
     population = sweep(dqn, {"compact": [False, True]})
-    states = [cohort.carry.state for cohort in harness.trained(population, 20).cohorts]
+    cohorts = Engine(population, "vmap").cohorts
+    states = [cohort.program.advance(cohort.carry, 20)[0].state for cohort in cohorts]
     harness.assert_identical(*([np.asarray(x) for x in jax.tree.leaves(s.network)] for s in states))
     floats, compact = (s.replay.rows for s in states)
     assert sum(x.nbytes for x in floats.values()) > 3.5 * sum(x.nbytes for x in compact.values())
 
 
-def networks(dqn, *steps):
-    """Return the weights of the network and the target after so many steps each, from one program."""
+@pytest.fixture(scope="module")
+def history():
+    """The states of one agent after so many iterations each, from one program.
+
+    Every episode has one step. Updates begin with the 4th iteration, and the target is copied every 5.
+    """
+    dqn = DQN(
+        env="ProbeSeen-test", hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        envs=4, target_rate=1.0, target_every=5,
+    )  # fmt: skip
     cohort = Engine(sweep(dqn), "vmap", 1).cohorts[0]
-    carry, found = cohort.carry, []
-    for end in steps:
+    carry, found = cohort.carry, {}
+    for end in (1, 3, 4, *range(9, 21)):
         carry, _ = cohort.program.advance(carry, end)
-        models = carry.state.network, carry.state.target
-        found.append([[np.array(x) for x in jax.tree.leaves(model)] for model in models])
+        found[end] = jax.tree.map(np.array, (carry.state.network, carry.state.target, carry.state.acting))
     return found
 
 
 def same(one, other):
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    return all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
 
 
-def test_a_hard_target_update_copies_at_its_interval_only():
-    dqn = DQN(
-        hidden=(8,), batch=8, warmup=8, replay_storage=64, replay_capacity=64.0, envs=4,
-        target_rate=1.0, target_every=5,
-    )  # fmt: skip
-    steps = range(9, 21)
-    copied = [same(network, target) for network, target in networks(dqn, *steps)]
-    assert [step for step, equal in zip(steps, copied) if equal] == [10, 15, 20]
+def test_a_hard_target_update_copies_at_its_interval_only(history):
+    copied = [step for step in range(9, 21) if same(*history[step][:2])]
+    assert copied == [10, 15, 20]
 
 
-def test_no_update_before_the_warm_up_is_over():
-    dqn = DQN(hidden=(8,), batch=8, warmup=40, replay_storage=64, replay_capacity=64.0, envs=4)
-    (start, _), (before, _), (after, _) = networks(dqn, 1, 9, 10)
+def test_no_update_before_the_warm_up_is_over(history):
+    start, before, after = (history[step][0] for step in (1, 3, 4))
     assert same(start, before)
     assert not same(before, after)
 
 
-def test_episodes_are_counted_where_they_end():
-    # Every episode of the probe has one step: 4 environments end 4 episodes per iteration.
-    dqn = DQN(
-        env="ProbeConstant-test",
-        hidden=(4,),
-        batch=4,
-        warmup=4,
-        replay_storage=64,
-        replay_capacity=64.0,
-    )
-    state = harness.trained(sweep(dqn), 10).cohorts[0].carry.state
-    assert int(state.acting.episodes[0]) == 40
-    assert int(state.acting.frames[0]) == 40
+def test_episodes_are_counted_where_they_end(history):
+    # 4 environments whose episodes have one step end 4 episodes per iteration.
+    acting = history[10][2]
+    assert int(acting.episodes[0]) == 40
+    assert int(acting.frames[0]) == 40
 
 
 @pytest.mark.parametrize(
