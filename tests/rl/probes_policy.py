@@ -95,9 +95,14 @@ class All(probes.Probe):
 
     def step_env(self, key, state, action, params):
         matched: Any = self.matching.reward(self, state, action)
-        reward = jnp.float32(jnp.stack([Later.reward(self, state, action), 1.0, matched])[state.part])
+        rewards = [Later.reward(self, state, action), self.endless(matched), matched]
+        reward = jnp.float32(jnp.stack(rewards)[state.part])
         state = Drawn(sign=state.sign, time=state.time + 1, part=state.part)
         return self.get_obs(state), state, reward, self.is_terminated(state, params), {}
+
+    def endless(self, matched: Any) -> Any:
+        """Return the reward of every step of `Endless`, given that of `Matching`."""
+        return 1.0
 
     def get_obs(self, state, params=None, key=None):
         endless, matching = state.part == 1, state.part == 2

@@ -9,22 +9,22 @@ import numpy as np
 from gymnax.environments import spaces
 
 from populace.core.population import sweep
+from populace.engine.training_loop import Engine
 from populace.rl import ExponentialDecay
-from tests import harness
-from tests.rl import probes
+from tests.rl import probes, probes_policy
 
 
-class Everything(probes.Probe):
-    """For ever 1 for the action that the sign asks for, else -1; the clock cuts every 3 steps.
+class AllByAction(probes_policy.All):
+    """The same, but `Endless` too rewards with 1 the action that the sign asks for, and with -1 the other."""
 
-    Q = 1 / (1 - discount) for that action, and 2 less for the other: value, discount, observation, action and
-    truncation all have to be right.
-    """
+    def endless(self, matched: Any) -> Any:
+        return matched
 
-    length, horizon = 0, 3
 
-    def reward(self, state, action):
-        return jnp.where((action == 1) == (state.sign > 0), 1.0, -1.0)
+LATER = [[1, 0, 0, 0], [1, 1, 0, 0], [-1, 0, 0, 0], [-1, 1, 0, 0]]
+ENDLESS = [[1, 0, 1, 0], [-1, 0, 1, 0]]
+MATCHING = [[1, 0, 0, 1], [-1, 0, 0, 1]]
+MEMBERS = 2
 
 
 class Halves(probes.Probe):
@@ -37,7 +37,7 @@ class Halves(probes.Probe):
         return spaces.Box(0.0, 1.0, (2,), jnp.float32)
 
 
-for probe in (Everything, Halves):
+for probe in (AllByAction, Halves):
     name = f"Probe{probe.__name__}-test"
     if name not in gymnax.registered_envs:
         gymnax.register(name, probe)
@@ -54,8 +54,39 @@ def values(learner: type, env: str, observations: Any, steps: int = 1500, **sett
     group_state = harness.trained(sweep(made, seeds=2), steps).group_states[0]
     network = group_state.program.signature.whole_model(group_state.program.models(group_state.state()))
 
-    def q(network, x):
-        return made.distribution.expected(network(x))
+    @jax.jit
+    def ask(state, observations):
+        def q(state, x):
+            network = made.snapshot(program.signature.whole_state(state))
+            return made.distribution.expected(network(x))
 
-    each = jax.vmap(jax.vmap(q, (None, 0)), (0, None))
-    return np.asarray(each(network, jnp.asarray(observations, jnp.float32)))
+        return jax.vmap(jax.vmap(q, (None, 0)), (0, None))(state, observations)
+
+    return np.asarray(ask(carry.state, np.asarray(observations, np.float32)))[:MEMBERS]
+
+
+def check_all(learner: type, by_action: bool = True, following: float = 2.0, tolerance: float = 0.15,
+              **settings: Any) -> None:  # fmt: skip
+    """Assert that a learner finds every value of three probes in one, at a discount of 0.5.
+
+    Value, discount, termination, truncation, observation and action: each has to be right. Were a cut of the
+    clock taken for an end, `Endless` would be worth 1.75 or less, and not 2; were the discount or the end of
+    an episode missed, `Later` would be worth more than 0.5, and 1.
+
+    Args:
+        learner: its class.
+        by_action: whether the reward of `Endless` depends on the action.
+        following: what a state of `Endless` is worth by the policy that is learned from, if it does.
+        tolerance: how far a value may lie from the exact one.
+        settings: of the learner, where they are not those of `values`.
+
+    """
+    env = "ProbeAllByAction-test" if by_action else "ProbeAll-test"
+    q = values(learner, env, LATER + ENDLESS + MATCHING, **({"steps": 2000, "batch_size": 64} | settings))
+    later, endless, matching = q[:, :4], q[:, 4:6], q[:, 6:]
+    known = np.array([0.5, 1.0, -0.5, -1.0])
+    np.testing.assert_allclose(later, np.broadcast_to(known[:, None], later.shape), atol=tolerance)
+    good, bad = 1 + 0.5 * following, -1 + 0.5 * following
+    wanted = [[bad, good], [good, bad]] if by_action else [[2, 2], [2, 2]]
+    np.testing.assert_allclose(endless, [wanted] * MEMBERS, atol=tolerance)
+    np.testing.assert_allclose(matching, [[[-1, 1], [1, -1]]] * MEMBERS, atol=tolerance)

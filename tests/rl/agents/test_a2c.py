@@ -1,31 +1,38 @@
 """A2C's gradient against that of its loss, written out frame by frame."""
 
-import dataclasses
-
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from populace.rl.agents.a2c import A2C
-from populace.rl.agents.on_policy import values
+from populace.rl.agents.on_policy import Rollout, values
 from tests.rl.targets.test_advantages import advantages_by_loop
+from tests.rl.weights import filled
+
+STEPS, COPIES = 5, 2
+WIRING = {"hidden_sizes": (4,), "num_envs": COPIES, "rollout": STEPS}
 
 
-def captured(learner: A2C, state, rollout):
-    """Return the gradient of policy and critic."""
-    seen = []
+class Captured(A2C):
+    """Keeps the gradient as the state of its optimiser, and changes nothing."""
 
-    class Rule:
-        def update(self, gradient, state):
-            seen.append(gradient)
-            return jax.tree.map(jnp.zeros_like, gradient), state
+    @property
+    def rule(self):
+        return optax.GradientTransformation(lambda _: None, lambda g, _: (jax.tree.map(jnp.zeros_like, g), g))
 
-    spied = type("Spied", (A2C,), {"rule": Rule()})
-    plain = spied(**{f.name: getattr(learner, f.name) for f in dataclasses.fields(learner)})
-    plain.learn(state.model, (None, None), rollout, jax.random.key(0), jnp.float32(0.1))
-    return seen
+
+def rollout() -> Rollout:
+    rng = np.random.default_rng(0)
+    shape = STEPS, COPIES
+    terminated = np.array([[0, 0], [1, 0], [0, 0], [0, 0], [0, 0]], bool)
+    truncated = np.array([[0, 0], [0, 0], [0, 1], [0, 0], [0, 0]], bool)
+    seen, following = rng.normal(size=(2, *shape, 4)).astype(np.float32)
+    reward, log_probability = rng.normal(size=(2, *shape)).astype(np.float32)
+    action = rng.integers(0, 2, shape)
+    over = terminated | truncated
+    return Rollout(seen, action, log_probability, reward, terminated, over, following)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("normalise", [False, True])
@@ -36,25 +43,19 @@ def test_the_gradient_is_that_of_the_formula(normalise):
         max_gradient_norm=0.0, normalize_advantages=normalise,
     )  # fmt: skip
     learner.check()  # makes the environment, before anything is traced
-    state = eqx.filter_jit(learner.init)(jax.random.key(0))
-    # the last layer of a fresh policy is so small that hardly any gradient comes through it
-    policy = jax.tree.map(
-        lambda x: x + 0.5 * jnp.cos(jnp.arange(x.size)).reshape(x.shape), state.model.policy
-    )
-    state = eqx.tree_at(lambda s: s.model.policy, state, policy)
-    _, rollout, _ = eqx.filter_jit(learner.interact)(state, jax.random.key(1))
-    critic = state.model.critic
-    assert critic is not None
+    model = filled(lambda: learner.init(jax.random.key(0)).model)
+    happened = rollout()
+    ask = jax.jit(lambda critic, x: values(critic, x))
     value, following = (
-        np.asarray(values(critic, x)) for x in (rollout.observation, rollout.next_observation)
+        np.asarray(ask(model.critic, x)) for x in (happened.observation, happened.next_observation)
     )
-    ends = np.asarray(rollout.terminated), np.asarray(rollout.over)
-    advantage = advantages_by_loop(np.asarray(rollout.reward), *ends, value, following, 0.9, 0.8)
+    ends = happened.terminated, happened.over
+    advantage = advantages_by_loop(happened.reward, *ends, value, following, 0.9, 0.8)
     target = advantage + value
     if normalise:
         advantage = (advantage - advantage.mean()) / advantage.std()
 
-    def loss(networks):
+    def loss(networks, advantage, target):
         total = 0.0
         for t in range(5):
             for i in range(2):
@@ -64,8 +65,12 @@ def test_the_gradient_is_that_of_the_formula(normalise):
                 total -= 0.05 * distribution.entropy_coefficient()
         return total / 10
 
-    expected = eqx.filter_jit(eqx.filter_grad(loss))((state.model.policy, critic))
-    found = captured(learner, state, rollout)
-    for one, other in zip(jax.tree.leaves(tuple(found)), jax.tree.leaves(expected), strict=True):
+    @jax.jit
+    def outcome(model, happened, advantage, target):
+        _, found, _ = learner.learn(model, (None, None), happened, jax.random.key(0), jnp.float32(0.1))
+        return found, jax.grad(loss)((model.policy, model.critic), advantage, target)
+
+    found, expected = outcome(model, happened, advantage, target)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
         assert np.any(np.abs(other) > 1e-3)

@@ -1,7 +1,6 @@
 """Parallel learners that are averaged, against one learner on everything."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -30,6 +29,12 @@ def states(learner, *steps):
     return found
 
 
+@pytest.fixture(scope="module")
+def together():
+    """Four learners that are averaged every 5 iterations."""
+    return states(AveragedDQN(learners=4, average_every=5, exploration=LinearDecay(duration=400.0), **SMALL))
+
+
 def test_one_learner_is_dqn():
     (one,), (dqn,) = states(AveragedDQN(learners=1, **SMALL), 40), states(DQN(**SMALL), 40)
     # The same numbers are added in another order where there is one more axis.
@@ -39,16 +44,16 @@ def test_one_learner_is_dqn():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_they_are_averaged_at_their_interval_only():
-    learner = AveragedDQN(learners=2, average_every=5, **SMALL)
-    for found, averaged in zip(states(learner, 9, 10, 11, 15), (False, True, False, True), strict=True):
-        assert all(np.array_equal(x[0], x[1]) for x in jax.tree.leaves(found.network)) == averaged
+def test_they_are_averaged_at_their_interval_only(together):
+    for step, averaged in ((4, False), (5, True), (6, False), (10, True)):
+        leaves = jax.tree.leaves(together[step].network)
+        assert all(np.array_equal(x[0], other) for x in leaves for other in x) == averaged
 
 
-def test_the_average_is_that_of_what_each_learned_alone():
-    (apart,) = states(AveragedDQN(learners=2, average_every=1000, **SMALL), 20)
-    (together,) = states(AveragedDQN(learners=2, average_every=20, **SMALL), 20)
-    for mean, each in zip(jax.tree.leaves(together.network), jax.tree.leaves(apart.network)):
+def test_the_average_is_that_of_what_each_learned_alone(together):
+    alone = AveragedDQN(learners=4, average_every=1000, exploration=LinearDecay(duration=400.0), **SMALL)
+    apart, averaged = states(alone)[5], together[5]  # two updates: see above
+    for mean, each in zip(jax.tree.leaves(averaged.network), jax.tree.leaves(apart.network)):
         assert not np.array_equal(each[0], each[1])
         np.testing.assert_allclose(mean[0], (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-6)
     for mean, each in zip(jax.tree.leaves(together.target), jax.tree.leaves(apart.target)):
@@ -57,8 +62,8 @@ def test_the_average_is_that_of_what_each_learned_alone():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_everything_is_shared_out():
-    learner = AveragedDQN(learners=4, exploration=LinearDecay(duration=400.0), **SMALL)
+def test_everything_is_shared_out(together):
+    learner = AveragedDQN(learners=4, **SMALL)
     part = learner.part
     assert (part.num_envs, part.batch, part.warmup, part.replay_storage, part.replay_capacity) == (
         1,
@@ -70,17 +75,13 @@ def test_everything_is_shared_out():
     start, found = states(learner, 1, 30)
     assert np.asarray(found.acting.frames).tolist() == [30] * 4
     frames, _ = part.clock(jax.tree.map(lambda x: x[0], found.acting))
-    assert int(frames) == 120
+    assert int(frames) == 40
     assert learner.units_per_step == 4
     assert all(np.array_equal(x[0], x[i]) for x in jax.tree.leaves(start.network) for i in range(4))
 
 
 def test_they_learn_together_what_one_would():
-    q = probes_q.values(
-        AveragedDQN, "ProbeEverything-test", [[1, 0], [-1, 0]], learners=2, average_every=10, steps=3000
-    )
-    np.testing.assert_allclose(q[:, 0], [[0, 2]] * 2, atol=0.2)
-    np.testing.assert_allclose(q[:, 1], [[2, 0]] * 2, atol=0.2)
+    probes_q.check_all(AveragedDQN, learners=2, average_every=10)
 
 
 @pytest.mark.slow

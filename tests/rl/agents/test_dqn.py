@@ -1,6 +1,7 @@
 """DQN on problems with known answers, and the invariants it gets from the engine."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,33 +25,50 @@ VARIANTS = [
 values = partial(probes_q.values, DQN)
 
 
+def test_it_learns_every_value_of_three_probes_in_one():
+    probes_q.check_all(DQN)
+
+
+def test_it_does_with_all_that_may_differ_from_the_default():
+    probes_q.check_all(
+        DQN, **{name: value for variant in VARIANTS.values() for name, value in variant.items()}
+    )
+
+
+# By themselves, where the two above say that something is wrong but not what.
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_learns_which_action_the_observation_asks_for(variant):
-    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **variant)
+    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **VARIANTS[variant])
     np.testing.assert_allclose(q[:, 0], [[-1, 1]] * 2, atol=0.15)
     np.testing.assert_allclose(q[:, 1], [[1, -1]] * 2, atol=0.15)
 
 
+@pytest.mark.slow
 def test_a_constant_reward_is_its_own_value():
     np.testing.assert_allclose(values("ProbeConstant-test", [[1, 0], [-1, 0]]), 1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_a_delayed_reward_is_discounted_once():
     q = values("ProbeDelayed-test", [[1, 0], [1, 1]])
     np.testing.assert_allclose(q[:, 0], 0.5, atol=0.1)
     np.testing.assert_allclose(q[:, 1], 1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_value_depends_on_what_is_seen():
     q = values("ProbeSeen-test", [[1, 0], [-1, 0]])
     np.testing.assert_allclose(q[:, 0], 1.0, atol=0.1)
     np.testing.assert_allclose(q[:, 1], -1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_value_depends_on_the_action():
     np.testing.assert_allclose(values("ProbeChosen-test", [[1, 0]])[:, 0], [[-1, 1]] * 2, atol=0.1)
 
 
+@pytest.mark.slow
 def test_truncation_is_not_termination():
     # Were the cut of the clock taken for an end, the values would lie below 1.75, not at 2.
     q = values("ProbeEndless-test", [[1, 0], [-1, 0]])
@@ -101,7 +119,7 @@ def networks(dqn, *steps):
 
 
 def same(one, other):
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    return all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
 
 
 def test_a_hard_target_update_copies_at_its_interval_only():

@@ -2,20 +2,22 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from populace.rl.agents.on_policy import values
 from populace.rl.agents.ppo import PPO
+from tests.rl.weights import filled
 
 FRAMES = 12
 
 
-def begun(learner: PPO, seed: int):
-    """Return a fresh state; the environment is made before anything is traced."""
-    learner.check()
-    return eqx.filter_jit(learner.init)(jax.random.key(seed))
+@jax.jit
+def asked(networks, observation, action):
+    """Return logits, values, and the logarithms of the actions' probabilities."""
+    policy, critic = networks
+    distribution = policy(observation)
+    return distribution.logits, values(critic, observation), distribution.log_probability(action)
 
 
 def minibatch(seed: int):
@@ -25,7 +27,7 @@ def minibatch(seed: int):
     networks = (state.model.policy, state.model.critic)
     observation = rng.normal(size=(FRAMES, 4)).astype(np.float32)
     action = rng.integers(0, 2, FRAMES)
-    old = np.asarray(networks[0](jnp.asarray(observation)).log_probability(jnp.asarray(action)))
+    old = np.asarray(asked(networks, observation, action)[2])
     log_probability = (old + rng.normal(0, 0.4, FRAMES)).astype(np.float32)
     old_value, advantage = rng.normal(size=(2, FRAMES)).astype(np.float32)
     return networks, (observation, action, log_probability, old_value, advantage)
@@ -39,13 +41,11 @@ def test_the_loss_is_that_of_its_formula(clip_value, normalise):
         normalize_advantages=normalise,
     )  # fmt: skip
     networks, (observation, action, log_probability, old_value, advantage) = minibatch(0)
-    found, told = learner.loss(
-        networks, *map(jnp.asarray, (observation, action)), log_probability, old_value, advantage
-    )
+    batch = observation, action, log_probability, old_value, advantage
+    found, told = jax.jit(learner.loss)(networks, *batch)
 
-    logits = np.asarray(networks[0].network(jnp.asarray(observation)), np.float64)
+    logits, value, _ = (np.asarray(x, np.float64) for x in asked(networks, observation, action))
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    value = np.asarray(values(networks[1], jnp.asarray(observation)), np.float64)
     gain = (advantage - advantage.mean()) / advantage.std() if normalise else advantage
     surrogate, outside = [], 0
     for i in range(FRAMES):
@@ -68,13 +68,13 @@ def test_the_loss_is_that_of_its_formula(clip_value, normalise):
 def test_a_ratio_past_the_clip_adds_no_gradient_where_the_advantage_asks_for_more():
     learner = PPO(hidden_sizes=(4,), clip_range=0.2, normalize_advantages=False, value_coefficient=0.0)
     networks, (observation, action, _, old_value, _) = minibatch(1)
-    now = networks[0](jnp.asarray(observation)).log_probability(jnp.asarray(action))
+    now = np.asarray(asked(networks, observation, action)[2])
     gradient = eqx.filter_jit(
         eqx.filter_grad(lambda n, old, gain: learner.loss(n, observation, action, old, old_value, gain)[0])
     )
     for shift, gain, moves in ((0.5, 1.0, False), (0.5, -1.0, True), (-0.5, 1.0, True), (-0.5, -1.0, False)):
-        found = gradient(networks, now - shift, jnp.full(FRAMES, gain))  # ratio e^shift
-        norm = sum(float(jnp.sum(g**2)) for g in jax.tree.leaves(found[0]))
+        found = gradient(networks, now - shift, np.full(FRAMES, gain, np.float32))  # ratio e^shift
+        norm = sum(float(np.sum(np.asarray(g) ** 2)) for g in jax.tree.leaves(found[0]))
         assert (norm > 1e-8) == moves
 
 
@@ -84,6 +84,6 @@ def test_a_rollout_is_left_where_the_policy_moved_too_far():
     step = eqx.filter_jit(lambda learner: learner.step(before, jax.random.key(1)))
     # The first part is seen by the policy that gathered it: nothing has moved yet. The second is refused.
     for target_kl, updates in ((0.0, 6), (1e-9, 1)):
-        after, metrics = step(eqx.tree_at(lambda ppo: ppo.target_kl, learner, jnp.float32(target_kl)))
+        after, metrics = step(eqx.tree_at(lambda ppo: ppo.target_kl, learner, np.float32(target_kl)))
         assert [int(o.count) for o in after.optimisers] == [updates] * 2
         assert float(metrics["kl"].weight) == updates

@@ -1,6 +1,5 @@
 """The extensions of DQN, each by itself and all together."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,34 +26,33 @@ RAINBOW: dict[str, Any] = {
     "dueling": True, "prioritized": True, "distribution": C51, "noisy": True, "n_step": 3,
     "exploration": ConstantEpsilon(value=0.0),
 }  # fmt: skip
-values = partial(probes_q.values, DQN)
+PAIRS = [("dueling", "prioritized"), ("c51", "noisy"), ("quantile", "boltzmann")]
 
 
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_every_extension_learns_every_value_beside_another(pair):
+    # Within the spacing of the atoms.
+    probes_q.check_all(DQN, **EXTENSIONS[pair[0]], **EXTENSIONS[pair[1]])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXTENSIONS)
-def test_every_extension_learns_the_values_of_an_endless_task(name):
-    q = values("ProbeEverything-test", [[1, 0], [-1, 0]], **EXTENSIONS[name])
-    # Within the spacing of the atoms; taking the cut for an end would give at most 1.75.
-    np.testing.assert_allclose(q[:, 0], [[0, 2]] * 2, atol=0.2)
-    np.testing.assert_allclose(q[:, 1], [[2, 0]] * 2, atol=0.2)
+def test_every_extension_learns_every_value_by_itself(name):
+    probes_q.check_all(DQN, **EXTENSIONS[name])
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [pytest.param({"n_step": 3}, id="n-step"), pytest.param(RAINBOW, id="rainbow", marks=pytest.mark.slow)],
-)
-def test_several_steps_end_with_the_task_and_go_on_past_the_clock(settings):
-    # The rewards here do not depend on the action: n steps of an exploring policy are of the best one too.
-    delayed = values("ProbeDelayed-test", [[1, 0], [1, 1]], **settings)
-    np.testing.assert_allclose(delayed[:, 0], 0.5, atol=0.2)
-    np.testing.assert_allclose(delayed[:, 1], 1.0, atol=0.2)
-    np.testing.assert_allclose(values("ProbeEndless-test", [[1, 0], [-1, 0]], **settings), 2.0, atol=0.2)
+def test_several_steps_end_with_the_task_and_go_on_past_the_clock():
+    # Where steps follow, rewards do not depend on the action: n steps of an exploring policy are of the best.
+    probes_q.check_all(DQN, by_action=False, n_step=3)
 
 
-def test_rainbow_learns_which_action_the_observation_asks_for():
-    # One step to an episode, so that n steps are one; what is learned to be worse is hardly tried again.
-    q = values("ProbeMatching-test", [[1, 0], [-1, 0]], **RAINBOW)
-    np.testing.assert_allclose(q[:, [0, 1], [1, 0]], 1.0, atol=0.2)
-    assert (q[:, [0, 1], [0, 1]] < 0).all()
+def test_rainbow_learns_the_best_actions_and_their_values():
+    # What is learned to be worse is hardly tried again: only the better action has a known value.
+    observations = probes_q.LATER + probes_q.ENDLESS + probes_q.MATCHING
+    q = probes_q.values(DQN, "ProbeAll-test", observations, steps=3000, **RAINBOW)
+    np.testing.assert_allclose(q.max(-1), [[0.5, 1, -0.5, -1, 2, 2, 1, 1]] * 2, atol=0.2)
+    np.testing.assert_array_equal(q[:, 6:].argmax(-1), [[1, 0]] * 2)
+    assert (q[:, 6:].min(-1) < 0.8).all()
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """Prioritised replay against a plain Python reference."""
 
+from functools import cache, partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,13 +12,38 @@ from scipy import stats
 from populace.rl.buffers.prioritised import PrioritisedReplay, SumTree
 
 ADD, UPDATE = jax.jit(PrioritisedReplay.add), jax.jit(PrioritisedReplay.update)
-SAMPLE = jax.jit(PrioritisedReplay.sample, static_argnums=2)
 DRAWN = 5
-EXAMPLE = {"number": jax.ShapeDtypeStruct((), jnp.int32)}
+EXAMPLE = {"number": jax.ShapeDtypeStruct((), np.int32)}
+
+
+@partial(jax.jit, static_argnums=2)
+def sample(replay, seed, count, beta):
+    return replay.sample(jax.random.key(seed), count, beta)
+
+
+@jax.jit
+def read_all(replay):
+    return replay.replay.read(np.arange(replay.replay.length))["number"]
+
+
+@cache
+def empty(length: int, together: int) -> PrioritisedReplay:
+    return jax.jit(lambda: PrioritisedReplay(EXAMPLE, length, together))()
 
 
 def numbered(first: int, count: int):
-    return {"number": jnp.arange(first, first + count)}
+    return {"number": np.arange(first, first + count, dtype=np.int32)}
+
+
+def draws(tree: SumTree, seeds: int, count: int) -> np.ndarray:
+    """Return `count` places for each of so many seeds."""
+    draw = jax.vmap(lambda tree, seed: tree.draw(jax.random.key(seed), count), (None, 0))
+    return np.asarray(jax.jit(draw)(tree, np.arange(seeds)))
+
+
+@jax.jit
+def with_masses(masses) -> SumTree:
+    return SumTree(len(masses)).set(np.arange(len(masses)), masses)
 
 
 class Reference:
@@ -47,7 +73,7 @@ class Reference:
 def stored(replay: PrioritisedReplay) -> dict[int, float]:
     """Return number to mass of everything that can be drawn."""
     masses = np.asarray(replay.tree.levels[0]).reshape(-1)
-    numbers = np.asarray(replay.replay.read(jnp.arange(replay.replay.length))["number"])
+    numbers = np.asarray(read_all(replay))
     assert not masses[replay.replay.length :].any()
     return {int(numbers[i]): float(m) for i, m in enumerate(masses[: replay.replay.length]) if m > 0}
 
@@ -60,8 +86,8 @@ def assert_sums(tree: SumTree) -> None:
         assert not np.asarray(upper).reshape(-1)[sums.size :].any()
 
 
-# Few shapes: most of the time would go into compiling.
-@settings(max_examples=25, deadline=None)
+# Few shapes, for each of which five programs are compiled.
+@settings(max_examples=25)
 @given(
     st.sampled_from([(1, 4), (3, 17), (3, 60)]), st.integers(1, 60), st.floats(0.0, 1.0),
     st.lists(
@@ -70,19 +96,19 @@ def assert_sums(tree: SumTree) -> None:
 )  # fmt: skip
 def test_it_keeps_order_overwrites_and_priorities(sizes, capacity, alpha, history):
     together, length = sizes
-    replay = PrioritisedReplay(EXAMPLE, length, together)
+    replay = empty(length, together)
     capacity = min(capacity, length)
     reference = Reference(capacity)
     for turn, (additions, differences) in enumerate(history):
         for _ in range(additions):
-            replay = ADD(replay, numbered(reference.added, together), float(capacity))
+            replay = ADD(replay, numbered(reference.added, together), np.float32(capacity), True)
             reference.add(together)
-        batch, index, _ = SAMPLE(replay, jax.random.key(turn), DRAWN, 0.5)
+        batch, index, _ = sample(replay, turn, DRAWN, 0.5)
         numbers = np.asarray(batch["number"])
         assert set(numbers.tolist()) <= set(reference.masses())
         # One difference to a transition, however often it was drawn.
         difference = np.asarray(differences)[numbers % DRAWN]
-        replay = UPDATE(replay, index, jnp.asarray(difference, jnp.float32), alpha)
+        replay = UPDATE(replay, index, difference.astype(np.float32), np.float32(alpha), True)
         reference.update(numbers, difference, alpha)
         found, expected = stored(replay), reference.masses()
         assert found.keys() == expected.keys()
@@ -94,18 +120,15 @@ def test_it_keeps_order_overwrites_and_priorities(sizes, capacity, alpha, histor
 @pytest.mark.parametrize(("length", "capacity"), [(20, 20), (300, 300), (300, 37), (5000, 4000)])
 def test_it_draws_in_proportion_to_its_masses(length, capacity):
     together = length // 20
-    replay = PrioritisedReplay(EXAMPLE, length, together)
+    replay = empty(length, together)
     for i in range(0, length + 3 * together, together):
-        replay = ADD(replay, numbered(i, together), float(capacity))
-    places = jnp.arange(length)
-    differences = jax.random.uniform(jax.random.key(0), (length,)) ** 2
-    can = replay.tree.masses(places) > 0
-    replay = replay.update(places, jnp.where(can, differences, 0.0), 0.7)
-    masses = jnp.where(can, replay.tree.masses(places), 0.0)
-    tree = SumTree(length).set(places, masses)
-    drawn = jax.jit(jax.vmap(lambda k: tree.draw(k, 16)))(jax.random.split(jax.random.key(1), 4000))
-    counts = np.bincount(np.asarray(drawn).reshape(-1), minlength=length).astype(float)
-    expected = np.asarray(masses, float) / float(masses.sum()) * counts.sum()
+        replay = ADD(replay, numbered(i, together), np.float32(capacity), True)
+    can = np.asarray(replay.tree.levels[0]).reshape(-1)[:length] > 0
+    differences = np.where(can, np.random.default_rng(0).random(length) ** 2, 0).astype(np.float32)
+    replay = UPDATE(replay, np.arange(length), differences, np.float32(0.7), True)
+    masses = np.where(can, np.asarray(replay.tree.levels[0]).reshape(-1)[:length], 0)
+    counts = np.bincount(draws(with_masses(masses), 4000, 16).ravel(), minlength=length)
+    expected = masses / masses.sum() * counts.sum()
     assert counts[expected == 0].sum() == 0
     assert (expected > 0).sum() == capacity
     order = np.argsort(expected)[length - capacity :]
@@ -117,27 +140,24 @@ def test_it_draws_in_proportion_to_its_masses(length, capacity):
 
 
 def test_a_batch_has_one_draw_from_each_equal_share():
-    masses = jnp.array([1.0, 1.0, 2.0, 4.0])
-    tree = SumTree(4).set(jnp.arange(4), masses)
-    for i in range(50):
-        assert np.asarray(tree.draw(jax.random.key(i), 8)).tolist() == [0, 1, 2, 2, 3, 3, 3, 3]
+    tree = with_masses(np.float32([1, 1, 2, 4]))
+    np.testing.assert_array_equal(draws(tree, 50, 8), [[0, 1, 2, 2, 3, 3, 3, 3]] * 50)
 
 
 def test_what_has_no_mass_is_never_drawn():
-    masses = jnp.zeros(1000).at[jnp.array([0, 15, 16, 255, 256, 998])].set(1e-4)
-    tree = SumTree(1000).set(jnp.arange(1000), masses)
-    drawn = jax.vmap(lambda k: tree.draw(k, 64))(jax.random.split(jax.random.key(0), 2000))
-    assert set(np.unique(np.asarray(drawn)).tolist()) == {0, 15, 16, 255, 256, 998}
+    masses, places = np.zeros(1000, np.float32), [0, 15, 16, 255, 256, 998]
+    masses[places] = 1e-4
+    assert np.unique(draws(with_masses(masses), 2000, 64)).tolist() == places
 
 
 def test_weights_follow_their_formula():
-    replay = PrioritisedReplay(EXAMPLE, 32, 4)
+    replay = empty(32, 4)
     for i in range(0, 32, 4):
-        replay = ADD(replay, numbered(i, 4), 32.0)
-    difference = np.linspace(0.1, 3.0, 32)
-    replay = replay.update(jnp.arange(32), jnp.asarray(difference, jnp.float32), 0.6)
-    batch, index, weight = replay.sample(jax.random.key(5), 16, 0.4)
-    mass = (difference + 1e-6) ** 0.6
+        replay = ADD(replay, numbered(i, 4), np.float32(32), True)
+    difference = np.linspace(0.1, 3.0, 32).astype(np.float32)
+    replay = UPDATE(replay, np.arange(32), difference, np.float32(0.6), True)
+    batch, index, weight = sample(replay, 5, 16, 0.4)
+    mass = (np.float64(difference) + 1e-6) ** 0.6
     probability = mass / mass.sum()
     expected = (32 * probability[np.asarray(batch["number"])]) ** -0.4
     np.testing.assert_allclose(weight, expected / expected.max(), rtol=1e-5)
@@ -145,36 +165,38 @@ def test_weights_follow_their_formula():
 
 
 def test_with_alpha_0_it_is_uniform_and_weights_are_1():
-    replay = PrioritisedReplay(EXAMPLE, 32, 4).add(numbered(0, 4), 32.0)
-    replay = replay.update(jnp.arange(4), jnp.array([0.0, 1.0, 2.0, 9.0]), 0.0)
-    batch, _, weight = replay.sample(jax.random.key(0), 4, 1.0)
-    assert np.asarray(batch["number"]).tolist() == [0, 1, 2, 3]
+    replay = ADD(empty(32, 4), numbered(0, 4), np.float32(32), True)
+    replay = UPDATE(replay, np.arange(4), np.float32([0, 1, 2, 9]), np.float32(0), True)
+    batch, _, weight = sample(replay, 0, 16, 1.0)
+    # A draw from each sixteenth of the mass: four of each.
+    assert np.asarray(batch["number"]).tolist() == np.repeat([0, 1, 2, 3], 4).tolist()
     np.testing.assert_array_equal(weight, 1.0)
-
-
-def test_capacities_differ_under_vmap():
-    def fill(capacity):
-        replay = PrioritisedReplay(EXAMPLE, 40, 4)
-        for i in range(0, 48, 4):
-            replay = ADD(replay, numbered(i, 4), capacity)
-        return replay.sample(jax.random.key(0), 200, 0.5)[0]["number"]
-
-    drawn = jax.jit(jax.vmap(fill))(jnp.array([8.0, 10.0, 40.0]))
-    assert [int(x) for x in drawn.min(-1)] == [40, 38, 8]
-    assert [int(x) for x in drawn.max(-1)] == [47, 47, 47]
-
-
-def test_what_is_not_kept_changes_nothing():
-    replay = PrioritisedReplay(EXAMPLE, 16, 4).add(numbered(0, 4), 16.0)
-    same = replay.add(numbered(90, 4), 16.0, keep=False).update(
-        jnp.arange(2), jnp.ones(2) * 9, 1.0, keep=False
-    )
-    assert stored(same) == stored(replay)
-    assert int(same.replay.written) == 4
-    assert stored(same.add(numbered(4, 4), 16.0)).keys() == set(range(8))
 
 
 def test_an_empty_one_gives_weights_that_are_finite():
-    _, index, weight = PrioritisedReplay(EXAMPLE, 16, 4).sample(jax.random.key(0), 8, 0.4)
+    _, index, weight = sample(empty(32, 4), 0, 16, 0.4)
     assert not np.asarray(index).any()
     np.testing.assert_array_equal(weight, 1.0)
+
+
+def test_what_is_not_kept_changes_nothing():
+    replay = ADD(empty(32, 4), numbered(0, 4), np.float32(16), True)
+    same = ADD(replay, numbered(90, 4), np.float32(16), False)
+    same = UPDATE(same, np.arange(4), np.full(4, 9, np.float32), np.float32(1), False)
+    assert stored(same) == stored(replay)
+    assert int(same.replay.written) == 4
+    assert float(same.largest) == 1
+    assert stored(ADD(same, numbered(4, 4), np.float32(16), True)).keys() == set(range(8))
+
+
+def test_capacities_differ_under_vmap():
+    def fill(replay, capacity):
+        def add(i, replay):
+            return replay.add({"number": 4 * i + np.arange(4)}, capacity)
+
+        replay = jax.lax.fori_loop(0, 12, add, replay)
+        return replay.sample(jax.random.key(0), 200, 0.5)[0]["number"]
+
+    drawn = np.asarray(jax.jit(jax.vmap(fill, (None, 0)))(empty(40, 4), np.float32([8, 10, 40])))
+    assert drawn.min(-1).tolist() == [40, 38, 8]
+    assert drawn.max(-1).tolist() == [47, 47, 47]

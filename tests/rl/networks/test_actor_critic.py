@@ -1,10 +1,8 @@
-"""Distributions against SciPy, networks against plain NumPy, and actions in their bounds."""
+"""Policies: the distribution that a network's outputs stand for, and the noise that it takes."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
 
 from populace.rl.environments import registry
 from populace.rl.networks.actor_critic import Policy
@@ -14,43 +12,23 @@ from populace.rl.spaces import flat, to_env_action
 from tests.rl import probes_policy
 
 
-def test_gaussian_log_probability_and_entropy_are_scipys():
-    rng = np.random.default_rng(0)
-    mean, log_s, action = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(5, 3))
-    normal = Gaussian(jnp.asarray(mean), jnp.asarray(log_s))
-    expected = stats.norm(mean, np.exp(log_s)).logpdf(action).sum(-1)
-    np.testing.assert_allclose(normal.log_probability(jnp.asarray(action)), expected, rtol=1e-4)
-    entropy = stats.multivariate_normal(np.zeros(3), np.diag(np.exp(2 * log_s))).entropy()
-    np.testing.assert_allclose(normal.entropy(), np.full(5, entropy), rtol=1e-5)
-    np.testing.assert_array_equal(normal.mode(), np.float32(mean))
+@pytest.mark.parametrize(
+    ("env", "kind", "outputs"), [("CartPole-v1", Categorical, 2), ("Pendulum-v1", Gaussian, 1)]
+)
+def test_outputs_are_logits_where_actions_are_discrete_and_means_where_they_are_continuous(
+    env, kind, outputs
+):
+    task = registry.make(env)
+    x = np.random.default_rng(0).normal(size=(5, *task.observation_shape)).astype(np.float32)
 
-
-def test_categorical_log_probability_and_entropy_are_scipys():
-    logits = np.random.default_rng(1).normal(size=(6, 4))
-    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    action = np.array([0, 1, 2, 3, 0, 1])
-    categorical = Categorical(jnp.asarray(logits))
-    np.testing.assert_allclose(
-        categorical.log_probability(jnp.asarray(action)), np.log(p[np.arange(6), action]), rtol=1e-4
-    )
-    np.testing.assert_allclose(categorical.entropy(), stats.entropy(p, axis=-1), rtol=1e-5)
-    np.testing.assert_array_equal(categorical.mode(), p.argmax(-1))
-
-
-def test_log_probabilities_stay_finite_where_logits_are_extreme():
-    extreme = Categorical(jnp.array([1e4, -1e4]))
-    assert float(extreme.log_probability(jnp.int32(0))) == 0
-    assert np.isfinite(float(extreme.log_probability(jnp.int32(1))))
-    assert float(extreme.entropy()) == 0
-
-
-@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
-def test_samples_follow_the_distribution(env):
-    policy = Policy(registry.make(env), (4,), "tanh", 0.7, jax.random.key(0))
-    noise = policy.noise(jax.random.key(1), (20_000,))
-    if env == "CartPole-v1":
-        drawn = np.asarray(Categorical(jnp.log(jnp.array([0.3, 0.7]))).sample(noise))
-        assert stats.binomtest(int(drawn.sum()), len(drawn), 0.7).pvalue > 1e-3
+    policy = filled(lambda: Policy(task, (4,), "tanh", 0.7, jax.random.key(0)))
+    distribution, told = jax.jit(lambda policy, x: (policy(x), policy.network(x)))(policy, x)
+    assert isinstance(distribution, kind)
+    assert told.shape == (5, outputs)
+    assert jax.eval_shape(lambda: policy.noise(jax.random.key(1), (3, 5))).shape == (3, 5, outputs)
+    if kind is Gaussian:
+        np.testing.assert_array_equal(distribution.mean, told)
+        np.testing.assert_array_equal(distribution.log_deviation, policy.log_deviation)
     else:
         drawn = np.asarray(Gaussian(jnp.array([0.4]), policy.log_deviation).sample(noise))[:, 0]
         assert stats.kstest(drawn, stats.norm(0.4, 0.7).cdf).pvalue > 1e-3

@@ -1,16 +1,20 @@
 """Returns and advantages against plain loops written from their formulas."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.rl.targets import advantages
-from populace.rl.targets.advantages import standardised
+from populace.rl.targets.advantages import discounted_returns, generalised_advantages, standardised
 
-discounted_returns = jax.jit(advantages.discounted_returns)
-generalised_advantages = jax.jit(advantages.generalised_advantages)
+
+@jax.jit
+def estimated(reward, terminated, over, value, following, discount, lam):
+    """Return advantages and returns; one program for each shape."""
+    return (
+        generalised_advantages(reward, terminated, over, value, following, discount, lam),
+        discounted_returns(reward, terminated, over, following, discount),
+    )
 
 
 def rollout(seed: int, steps: int, copies: int):
@@ -52,37 +56,33 @@ def advantages_by_loop(reward, terminated, over, value, following, discount, lam
     return out
 
 
-# Few shapes, each of which is compiled: one step, less than the loop unrolls, more, and no multiple of it.
-steps, copies = st.sampled_from([1, 5, 16, 39]), st.sampled_from([1, 3])
-rollouts = (st.integers(0, 2**31), steps, copies, st.floats(0, 1), st.floats(0, 1))
+# Few shapes, each of which is compiled: one step, less than the loop unrolls, as many, no multiple of it.
+shapes = st.sampled_from([(1, 3), (5, 1), (16, 3), (39, 2)])
+rollouts = (st.integers(0, 2**31), shapes, st.floats(0, 1, width=32), st.floats(0, 1, width=32))
 
 
 @given(*rollouts)
-def test_advantages_are_the_weighted_sums_of_errors_within_an_episode(seed, steps, copies, discount, lam):
-    reward, terminated, over, value, following = rollout(seed, steps, copies)
-    found = generalised_advantages(
-        *map(jnp.asarray, (reward, terminated, over, value, following)), discount, lam
-    )
-    expected = advantages_by_loop(reward, terminated, over, value, following, discount, lam)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+def test_advantages_are_the_weighted_sums_of_errors_within_an_episode(seed, shape, discount, lam):
+    given = rollout(seed, *shape)
+    found, _ = estimated(*given, discount, lam)
+    np.testing.assert_allclose(found, advantages_by_loop(*given, discount, lam), rtol=1e-3, atol=1e-3)
 
 
-@given(*rollouts[:4])
-def test_returns_are_discounted_sums_to_the_end_and_the_value_behind_a_cut(seed, steps, copies, discount):
-    reward, terminated, over, _, following = rollout(seed, steps, copies)
-    found = discounted_returns(*map(jnp.asarray, (reward, terminated, over, following)), discount)
+@given(*rollouts[:3])
+def test_returns_are_discounted_sums_to_the_end_and_the_value_behind_a_cut(seed, shape, discount):
+    reward, terminated, over, value, following = rollout(seed, *shape)
+    _, found = estimated(reward, terminated, over, value, following, discount, 1.0)
     expected = returns_by_loop(reward, terminated, over, following, discount)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
-@given(*rollouts[:4])
-def test_with_lambda_one_the_advantage_is_the_return_less_the_value(seed, steps, copies, discount):
-    reward, terminated, over, value, _ = rollout(seed, steps, copies)
+@given(*rollouts[:3])
+def test_with_lambda_one_the_advantage_is_the_return_less_the_value(seed, shape, discount):
+    reward, terminated, over, value, _ = rollout(seed, *shape)
     # the value after a step is that before the next one, wherever the episode goes on
     following = np.random.default_rng(seed).normal(size=reward.shape)
     following[:-1] = np.where(over[:-1], following[:-1], value[1:])
-    arrays = map(jnp.asarray, (reward, terminated, over, value, following))
-    found = generalised_advantages(*arrays, discount, 1.0)
+    found, _ = estimated(reward, terminated, over, value, following, discount, 1.0)
     expected = returns_by_loop(reward, terminated, over, following, discount) - value
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
@@ -90,7 +90,7 @@ def test_with_lambda_one_the_advantage_is_the_return_less_the_value(seed, steps,
 def test_standardised_counts_only_what_has_weight():
     x = np.array([[1.0, 2.0, 100.0], [4.0, -50.0, 3.0]])
     weight = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
+    weighed, all_alike = jax.jit(lambda x, weight: (standardised(x, weight), standardised(x)))(x, weight)
     kept = x[weight > 0]
-    found = np.asarray(standardised(jnp.asarray(x), jnp.asarray(weight)))[weight > 0]
-    np.testing.assert_allclose(found, (kept - kept.mean()) / kept.std(), rtol=1e-5)
-    np.testing.assert_allclose(standardised(jnp.asarray(x)), (x - x.mean()) / x.std(), rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(weighed)[weight > 0], (kept - kept.mean()) / kept.std(), rtol=1e-5)
+    np.testing.assert_allclose(all_alike, (x - x.mean()) / x.std(), rtol=1e-5)

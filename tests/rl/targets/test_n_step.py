@@ -1,7 +1,8 @@
 """n-step returns against sums written from their formula."""
 
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,53 +34,53 @@ def reference(steps: Transition, over, t: int, copy: int, n: int, discount: floa
             return total, steps.next_observation[last, copy], steps.terminated[last, copy], discount**k
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 3), st.floats(0.0, 1.0))
-def test_every_step_looks_ahead_to_the_end_of_its_own_episode(draw, n, copies, discount):
-    length = 12
+@partial(jax.jit, static_argnums=0)
+def pushed(n: int, steps: Transition, over, discount):
+    """Push every step into a window of n; return what each push gave, and whether it was complete."""
+
+    def push(window, now):
+        window, found = window.push(*now, discount)
+        return window, (found, window.complete)
+
+    window = Window(jax.tree.map(lambda x: x[0, 0], steps), n, over.shape[1])
+    return jax.lax.scan(push, window, (steps, over))[1]
+
+
+# Few shapes, for each of which a program is compiled.
+@settings(max_examples=25)
+@given(
+    st.integers(0, 10_000), st.sampled_from([(1, 2), (2, 1), (3, 2), (5, 3)]), st.floats(0.0, 1.0, width=32)
+)
+def test_every_step_looks_ahead_to_the_end_of_its_own_episode(draw, shape, discount):
+    length, (n, copies) = 12, shape
     steps, over = experience(draw, length, copies)
-    window = Window(jax.tree.map(lambda x: jnp.asarray(x[0, 0]), steps), n, copies)
-    push = jax.jit(Window.push)
-    given_out = 0
-    for t in range(length):
-        now = jax.tree.map(lambda x, t=t: jnp.asarray(x[t]), steps)
-        window, found = push(window, now, jnp.asarray(over[t]), discount)
-        assert bool(window.complete) == (t >= n - 1)
-        if t < n - 1:
-            continue
-        given_out += 1
+    found, complete = jax.tree.map(np.asarray, pushed(n, steps, over, discount))
+    np.testing.assert_array_equal(complete, np.arange(length) >= n - 1)
+    first = found.first
+    for t in range(n - 1, length):
         begin = t - n + 1
-        np.testing.assert_array_equal(found.first.observation, steps.observation[begin])
-        np.testing.assert_array_equal(found.first.action, steps.action[begin])
+        np.testing.assert_array_equal(first.observation[t], steps.observation[begin])
+        np.testing.assert_array_equal(first.action[t], steps.action[begin])
         for copy in range(copies):
             total, seen, terminated, power = reference(steps, over, begin, copy, n, discount)
-            np.testing.assert_allclose(found.first.reward[copy], total, rtol=1e-5, atol=1e-5)
-            np.testing.assert_array_equal(found.first.next_observation[copy], seen)
-            assert bool(found.first.terminated[copy]) == terminated
-            np.testing.assert_allclose(found.power[copy], power, rtol=1e-5, atol=1e-7)
-    assert given_out == length - n + 1
+            np.testing.assert_allclose(first.reward[t, copy], total, rtol=1e-5, atol=1e-5)
+            np.testing.assert_array_equal(first.next_observation[t, copy], seen)
+            assert first.terminated[t, copy] == terminated
+            np.testing.assert_allclose(found.power[t, copy], power, rtol=1e-5, atol=1e-7)
 
 
 def test_the_discount_may_differ_between_members():
     steps, over = experience(3, 4, 2)
     over[:] = False
-    window = Window(jax.tree.map(lambda x: jnp.asarray(x[0, 0]), steps), 3, 2)
-
-    def power(discount):
-        inner = window
-        for t in range(3):
-            now = jax.tree.map(lambda x, t=t: jnp.asarray(x[t]), steps)
-            inner, found = inner.push(now, jnp.asarray(over[t]), discount)
-        return found.power
-
-    np.testing.assert_allclose(jax.vmap(power)(jnp.array([0.5, 0.9]))[:, 0], [0.125, 0.729], rtol=1e-6)
+    each = jax.vmap(lambda discount: pushed(3, steps, over, discount)[0].power[2, 0])
+    np.testing.assert_allclose(jax.jit(each)(np.float32([0.5, 0.9])), [0.125, 0.729], rtol=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_bytes_stay_bytes(n):
-    seen = jnp.zeros(2, jnp.uint8)
-    example = Transition(seen, jnp.int32(0), jnp.float32(0), seen, jnp.bool(False))
-    window = Window(example, n, 2)
-    now = jax.tree.map(lambda x: jnp.ones((2, *x.shape)), example)
-    window, _ = window.push(now, jnp.zeros(2, bool), 0.9)
-    assert window.steps.observation.dtype == jnp.uint8
+    def push(seen):
+        example = Transition(seen, np.int32(0), np.float32(0), seen, np.bool(False))  # pyright: ignore[reportArgumentType]
+        now = jax.tree.map(lambda x: np.ones((2, *x.shape)), example)
+        return Window(example, n, 2).push(now, np.zeros(2, bool), 0.9)[0]  # pyright: ignore[reportArgumentType]
+
+    assert jax.eval_shape(push, np.zeros(2, np.uint8)).steps.observation.dtype == np.uint8
