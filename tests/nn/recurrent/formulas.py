@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import equinox as eqx
-import jax
 import numpy as np
 
 from populace.nn.recurrent.layers import GRU, LSTM, Elman, LinearRecurrence, Recurrent
+from tests.nn.draws import draw, filled
 
 KINDS = [LinearRecurrence, Elman, LSTM, GRU]
 
@@ -41,11 +40,6 @@ def gru_step(cell, x, state):
     return ((1 - z) * n + z * h,)
 
 
-def quick_key(seed=0):
-    """A random key whose draws compile quickly; which numbers they are is not the point."""
-    return jax.random.key(seed, impl="unsafe_rbg")
-
-
 STEPS = {kind.cell: step for kind, step in zip(KINDS, [linear_step, elman_step, lstm_step, gru_step])}
 
 
@@ -73,30 +67,14 @@ def reference(layer, x, length=None, mask=None, initial=None):
     return x, tuple(ends), np.concatenate(last)
 
 
-def filled(make: Any, seed: int = 0) -> Any:
-    """Return what `make(key)` makes, every weight drawn anew: biases of zero would hide an error in them."""
-    draws = np.random.default_rng(seed)
-    shapes = eqx.filter_eval_shape(lambda: make(quick_key()))
-    return jax.tree.map(lambda w: draws.normal(scale=0.5, size=w.shape).astype(np.float32), shapes)
-
-
 def make(
     kind: type[Recurrent], inputs: int = 3, hidden: int = 4, steps: int = 6, **options: Any
 ) -> tuple[Any, np.ndarray]:
     """Return a layer and a sequence for it."""
-    return filled(lambda key: kind(inputs, hidden, key=key, **options)), draw(steps, inputs)
-
-
-def draw(*shape: int, seed: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return filled(lambda key: kind(inputs, hidden, key=key, **options)), draw(steps, inputs, seed=1)
 
 
 def state_of(layer: Recurrent) -> tuple[np.ndarray, ...]:
     """Return a random state to begin with."""
     shape = len(layer.cells), len(layer.cells[0]), layer.hidden
     return tuple(draw(*shape, seed=2 + k) for k in range(layer.cell.arrays))
-
-
-def weigh(y: Any) -> Any:
-    """Return a sum in which every number has another weight, so that no gradient hides in symmetry."""
-    return (y * np.cos(np.arange(y.size)).astype(y.dtype).reshape(y.shape)).sum()

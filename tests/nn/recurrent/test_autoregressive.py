@@ -6,8 +6,8 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.nn.recurrent.autoregressive import AutoregressiveWindow
+from tests.nn.draws import quick_key
 from tests.nn.harness import check_layer
-from tests.nn.recurrent.formulas import quick_key
 
 
 def one_step(layer, past):

@@ -7,8 +7,9 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.nn.recurrent.layers import GRU, LSTM, Elman, LinearRecurrence
+from tests.nn.draws import quick_key
 from tests.nn.harness import check_layer
-from tests.nn.recurrent.formulas import KINDS, make, quick_key, reference, state_of
+from tests.nn.recurrent.formulas import KINDS, make, reference, state_of
 
 
 class Scan(eqx.Module):

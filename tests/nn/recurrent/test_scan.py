@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.nn.recurrent.formulas import KINDS, draw, make, weigh
+from tests.nn.draws import draw, weigh
+from tests.nn.recurrent.formulas import KINDS, make
 
 
 @pytest.mark.parametrize("kind", KINDS)
