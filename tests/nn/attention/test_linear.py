@@ -5,103 +5,77 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.nn.attention.dot_product import attention
-from populace.nn.attention.feature_maps import EluFeatures, RandomFeatures, ReluFeatures
+from populace.nn.attention.feature_maps import RandomFeatures
 from populace.nn.attention.linear import LinearAttention, linear_attention
-from tests.nn.attention.test_dot_product import draw, pairs
+from tests.nn.attention.formulas import MAPS, NOTHING, draw, linear_by_loops, pairs
+from tests.nn.draws import quick_key
 from tests.nn.harness import check_layer
-
-MAPS = {"elu": EluFeatures(), "relu": ReluFeatures(), "random": RandomFeatures(4, 6, key=jax.random.key(3))}
-
-
-def features_by_loops(name, x):
-    if name == "elu":
-        return np.array([u + 1 if u > 0 else np.exp(u) for u in x])
-    if name == "relu":
-        return np.array([max(u, 0.0) for u in x])
-    directions = np.asarray(MAPS["random"].directions.value, np.float64)
-    x = x / len(x) ** 0.25
-    return np.array([np.exp(w @ x - x @ x / 2) for w in directions]) / np.sqrt(len(directions))
-
-
-def linear_by_loops(q, k, v, mask=None, causal=False, name="elu"):
-    out = np.zeros((len(q), v.shape[1]))
-    for i in range(len(q)):
-        weights = np.zeros(len(k))
-        for j in range(len(k)):
-            if (mask is None or mask[j]) and not (causal and j > i):
-                weights[j] = features_by_loops(name, q[i]) @ features_by_loops(name, k[j])
-        if weights.sum() > 0:
-            out[i] = weights @ v / weights.sum()
-    return out
 
 
 @pytest.mark.parametrize(
-    ("name", "sizes", "causal"),
+    ("name", "sizes", "forms"),
     [
-        ("elu", (5, 7, 4, 3), False),
-        ("elu", (7, 5, 4, 1), True),
-        ("elu", (5, 7, 4, 3), True),
-        ("relu", (5, 7, 4, 3), False),
-        ("relu", (6, 6, 4, 5), True),
-        ("random", (7, 5, 4, 1), False),
-        ("random", (6, 6, 4, 5), True),
+        ("elu", (5, 7, 4, 3), [(False, False), (True, True)]),
+        ("elu", (7, 5, 4, 1), [(True, False), (False, True)]),
+        ("relu", (6, 6, 4, 5), [(False, False), (True, False)]),
+        ("random", (7, 5, 4, 1), [(False, False), (True, True)]),
     ],
 )
-def test_linear_attention_is_its_formula(name, sizes, causal):
+def test_linear_attention_is_its_formula(name, sizes, forms):
+    """Causal and not, masked and not, with more keys than queries and with fewer."""
     check_layer(
-        jax.jit(lambda q, k, v: linear_attention(q, k, v, MAPS[name], causal=causal, block=3)),
-        draw(*sizes),
-        lambda _, q, k, v: linear_by_loops(q, k, v, None, causal, name),
+        lambda q, k, v, mask: [
+            linear_attention(q, k, v, MAPS[name], mask=mask if masked else None, causal=causal, block=3)
+            for causal, masked in forms
+        ],
+        (*draw(*sizes), pairs(*sizes[:2])[0]),
+        lambda _, q, k, v, mask: [
+            linear_by_loops(q, k, v, mask if masked else None, causal, name) for causal, masked in forms
+        ],
+        eager=name == "random",
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "mask", "causal"),
-    [
-        ("elu", pairs()[0], False),
-        ("elu", pairs()[0], True),
-        ("random", pairs()[0], True),
-        ("random", jnp.zeros(7, bool), False),
-    ],
-)
-def test_masked_linear_attention_is_its_formula(name, mask, causal):
+def test_without_keys_everything_is_zero():
     check_layer(
-        jax.jit(
-            lambda q, k, v, mask: linear_attention(q, k, v, MAPS[name], mask=mask, causal=causal, block=2)
-        ),
-        (*draw(), mask),
-        lambda _, q, k, v, mask: linear_by_loops(q, k, v, mask, causal, name),
+        lambda q, k, v, mask: linear_attention(q, k, v, MAPS["random"], mask=mask, block=2),
+        (*draw(), NOTHING),
+        lambda _, q, k, v, mask: linear_by_loops(q, k, v, mask, False, "random"),
     )
 
 
 @pytest.mark.parametrize("name", MAPS)
 def test_module_and_function_are_one(name):
-    q, k, v = draw(6, 6)
-    for causal in (False, True):
-        found = LinearAttention(MAPS[name])(q, k, v, causal=causal)
-        np.testing.assert_array_equal(found, linear_attention(q, k, v, MAPS[name], causal=causal))
+    @jax.jit
+    def both(q, k, v):
+        calls = (LinearAttention(MAPS[name]), lambda *x, **form: linear_attention(*x, MAPS[name], **form))
+        return [[call(q, k, v, causal=causal) for causal in (False, True)] for call in calls]
+
+    module, function = both(*draw(6, 6))
+    np.testing.assert_array_equal(module, function)
 
 
 @pytest.mark.parametrize("name", MAPS)
-@pytest.mark.parametrize("scale", [1.0, 30.0])
-def test_generation_gives_what_the_causal_form_gives(name, scale):
+def test_generation_gives_what_the_causal_form_gives(name):
     q, k, v = draw(40, 40)
     attend = LinearAttention(MAPS[name])
-    q, k = scale * q, scale * k
-    _, out = jax.lax.scan(lambda state, x: attend.step(state, *x), attend.init_state(4, 3), (q, k, v))
-    np.testing.assert_allclose(out, linear_attention(q, k, v, MAPS[name], causal=True, block=7), atol=1e-4)
+
+    @jax.jit
+    def both(q, k, v):
+        _, out = jax.lax.scan(lambda state, x: attend.step(state, *x), attend.init_state(4, 3), (q, k, v))
+        return out, linear_attention(q, k, v, MAPS[name], causal=True, block=7)
+
+    for scale in np.float32([1, 30]):
+        np.testing.assert_allclose(*both(scale * q, scale * k, v), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", ["elu", "random"])  # with scales for keys, and without, as ReLU
 def test_blocks_change_nothing(name):
-    q, k, v = draw(53, 53)
-
     def loss(q, k, v, block):
         return jnp.sum(jnp.sin(linear_attention(q, k, v, MAPS[name], causal=True, block=block)))
 
-    slope = jax.jit(jax.value_and_grad(loss, (0, 1, 2)), static_argnums=3)
-    whole, gradient = slope(q, k, v, 53)
-    value, found = slope(q, k, v, 8)
+    slope = jax.value_and_grad(loss, (0, 1, 2))
+    (whole, gradient), (value, found) = jax.jit(lambda *x: (slope(*x, 53), slope(*x, 8)))(*draw(53, 53))
     np.testing.assert_allclose(value, whole, rtol=1e-5)
     for a, b in zip(found, gradient):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -109,44 +83,59 @@ def test_blocks_change_nothing(name):
 
 def test_causal_form_does_not_see_the_future():
     q, k, v = draw(6, 6)
-    for phi in MAPS.values():
-        expected = linear_attention(q, k, v, phi, causal=True, block=3)[:4]
-        later = linear_attention(q, k.at[4:].mul(50.0), v.at[4:].add(1.0), phi, causal=True, block=3)[:4]
-        np.testing.assert_allclose(later, expected, atol=1e-6)
+    later = np.arange(6)[:, None] >= 4
+    run = jax.jit(lambda *x: [linear_attention(*x, phi, causal=True, block=3) for phi in MAPS.values()])
+    changed = run(q, np.where(later, 50 * k, k), np.where(later, v + 1, v))
+    for found, expected in zip(changed, run(q, k, v)):
+        np.testing.assert_allclose(np.asarray(found)[:4], np.asarray(expected)[:4], atol=1e-6)
 
 
-@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", MAPS)
-def test_query_without_keys_gets_zeros_and_a_finite_gradient(name, causal):
+def test_query_without_keys_gets_zeros_and_a_finite_gradient(name):
     q, k, v = draw()
-    q = q.at[2].set(-1.0)  # under ReLU it has no feature, hence no weight
-    mask = jnp.arange(7) > 1  # the causal form leaves queries 0 and 1 nothing
-    out, back = jax.vjp(lambda *x: linear_attention(*x, MAPS[name], mask=mask, causal=causal), q, k, v)
-    assert all(np.isfinite(g).all() for g in back(jnp.ones_like(out)))
-    if causal:
-        assert not out[:2].any()
-    if name == "relu":
-        assert not out[2].any()
+    q[2] = -1.0  # under ReLU it has no feature, hence no weight
+    mask = np.arange(7) > 1  # the causal form leaves queries 0 and 1 nothing
+
+    @jax.jit
+    def run(q, k, v):
+        def one(causal):
+            form = {"mask": mask, "causal": causal}
+            out, back = jax.vjp(lambda *x: linear_attention(*x, MAPS[name], **form), q, k, v)
+            return out, back(jnp.ones_like(out))
+
+        return one(False), one(True)
+
+    for causal, (out, gradient) in enumerate(jax.tree.map(np.asarray, run(q, k, v))):
+        assert all(np.isfinite(g).all() for g in gradient)
+        if causal:
+            assert not out[:2].any()
+        if name == "relu":
+            assert not out[2].any()
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_what_a_masked_key_holds_does_not_matter(causal):
     q, k, v = draw(7, 7)
-    mask = jnp.arange(7) != 2
-    for phi in MAPS.values():
-        long = 60 * k  # beside which a key of zeros has by far the largest random features
-        found = linear_attention(q, long.at[2].set(0.0), v.at[2].add(9.0), phi, mask=mask, causal=causal)
-        expected = linear_attention(q, long, v, phi, mask=mask, causal=causal)
+    mask = np.arange(7) != 2
+    run = jax.jit(lambda *x: [linear_attention(*x, phi, mask=mask, causal=causal) for phi in MAPS.values()])
+    long = 60 * k  # beside which a key of zeros has by far the largest random features
+    changed = run(q, np.where(mask[:, None], long, 0), np.where(mask[:, None], v, v + 9))
+    for found, expected in zip(changed, run(q, long, v)):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_long_vectors_do_not_overflow_random_features(causal):
+    @jax.jit
+    def run(q, k, v):
+        out, back = jax.vjp(lambda *x: linear_attention(*x, MAPS["random"], causal=causal), q, k, v)
+        return out, back(jnp.ones_like(out))
+
     q, k, v = draw(30, 30)
-    out, back = jax.vjp(lambda *x: linear_attention(*x, MAPS["random"], causal=causal), 40 * q, 40 * k, v)
+    out, gradient = jax.tree.map(np.asarray, run(40 * q, 40 * k, v))
     assert np.isfinite(out).all()
     assert out.any(axis=1).all()
-    assert all(np.isfinite(g).all() for g in back(jnp.ones_like(out)))
+    assert all(np.isfinite(g).all() for g in gradient)
 
 
 def test_gradient_of_the_causal_form_keeps_no_sum_per_token():
@@ -168,18 +157,20 @@ def test_memory_is_linear_in_length(causal):
 
 
 def test_many_random_features_come_close_to_softmax():
-    q, k, v = draw(200, 200, 16, 16)
-    expected = attention(q / 2, k / 2, v)
+    @jax.jit
+    def errors(q, k, v):
+        expected = attention(q / 2, k / 2, v)
 
-    def error(features):
-        @jax.jit
-        def one(key):
-            found = linear_attention(q / 2, k / 2, v, RandomFeatures(16, features, key=key))
-            return jnp.linalg.norm(found - expected) / jnp.linalg.norm(expected)
+        def error(features):
+            def one(key):
+                found = linear_attention(q / 2, k / 2, v, RandomFeatures(16, features, key=key))
+                return jnp.linalg.norm(found - expected) / jnp.linalg.norm(expected)
 
-        return np.mean([one(key) for key in jax.random.split(jax.random.key(0), 4)])
+            return jnp.mean(jax.lax.map(one, jax.random.split(quick_key(), 4)))
 
-    few, many = error(64), error(4096)
+        return error(64), error(4096)
+
+    few, many = map(float, errors(*draw(200, 200, 16, 16)))
     assert many < 0.05
     assert 4 < few / many < 16  # sixty-four times as many, an eighth of the error
 
@@ -193,8 +184,8 @@ q, k, v = draw()
         ((q, k[0], v), {}, "keys have shape (4,), expected (length, width)"),
         ((q, k[:, :2], v), {}, "keys have shape (7, 2), expected (length, 4)"),
         ((q, k, v[:3]), {}, "values have shape (3, 3), expected (7, width)"),
-        ((q, k, v), {"mask": jnp.ones((5, 7), bool)}, "mask has shape (5, 7), expected (7,)"),
-        ((q, k, v), {"mask": jnp.ones(7, int)}, "mask is of int32, expected bool"),
+        ((q, k, v), {"mask": np.ones((5, 7), bool)}, "mask has shape (5, 7), expected (7,)"),
+        ((q, k, v), {"mask": np.ones(7, np.int32)}, "mask is of int32, expected bool"),
         ((q, k, v), {"block": 0}, "block is 0, expected at least 1"),
     ],
 )

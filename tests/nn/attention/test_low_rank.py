@@ -1,5 +1,3 @@
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,10 +8,9 @@ from jax.extend.core import jaxprs_in_params
 from populace.core.errors import UsageError
 from populace.nn.attention.dot_product import attention, context_matrix
 from populace.nn.attention.low_rank import ProjectedAttention, low_rank_attention, rank_errors
-from tests.nn.attention.test_dot_product import draw, pairs, softmax_by_loops
+from tests.nn.attention.formulas import NOTHING, draw, pairs, softmax_by_loops
+from tests.nn.draws import filled, quick_key
 from tests.nn.harness import check_layer
-
-KEY = jax.random.key(0)
 
 
 def low_rank_by_loops(q, k, v, rank, mask=None):
@@ -26,77 +23,87 @@ def low_rank_by_loops(q, k, v, rank, mask=None):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "rank", "masked"),
-    [((5, 7), 1, False), ((5, 7), 3, True), ((7, 5), 2, False), ((6, 6), 5, False), ((7, 5), 5, False)],
+    ("sizes", "forms"),
+    [((5, 7), [(1, False), (3, True)]), ((7, 5), [(2, False), (5, False)]), ((6, 6), [(5, False)])],
 )
-def test_low_rank_attention_is_its_formula(sizes, rank, masked):
+def test_low_rank_attention_is_its_formula(sizes, forms):
     q, k, v = draw(*sizes)
-    inputs = (2 * q, 2 * k, v, pairs(*sizes)[0]) if masked else (2 * q, 2 * k, v)  # well parted values
-    rank = min(rank, int(inputs[3].sum())) if masked else rank
+    mask = pairs(*sizes)[0]
+    ranks = [(min(rank, mask.sum()) if masked else rank, masked) for rank, masked in forms]
     check_layer(
-        jax.jit(lambda q, k, v, mask=None: low_rank_attention(q, k, v, rank, mask=mask)),
-        inputs,
-        lambda _, q, k, v, mask=None: low_rank_by_loops(q, k, v, rank, mask),
+        lambda q, k, v, mask: [
+            low_rank_attention(q, k, v, rank, mask=mask if masked else None) for rank, masked in ranks
+        ],
+        (2 * q, 2 * k, v, mask),  # singular values well apart
+        lambda _, q, k, v, mask: [
+            low_rank_by_loops(q, k, v, rank, mask if masked else None) for rank, masked in ranks
+        ],
         tolerance=1e-4,
+        eager=sizes == (6, 6),
     )
 
 
 def test_full_rank_is_softmax_attention():
-    q, k, v = draw(5, 7)
-    np.testing.assert_allclose(low_rank_attention(q, k, v, 5), attention(q, k, v), atol=1e-5)
+    both = jax.jit(lambda q, k, v: (low_rank_attention(q, k, v, 5), attention(q, k, v)))
+    np.testing.assert_allclose(*both(*draw(5, 7)), atol=1e-5)
 
 
 def test_masked_keys_stay_unseen():
     q, k, v = draw()
     mask = pairs()[0]
-    changed = jnp.where(mask[:, None], v, 100.0)
-    np.testing.assert_allclose(
-        low_rank_attention(q, k, changed, 2, mask=mask), low_rank_attention(q, k, v, 2, mask=mask), atol=1e-4
-    )
+    run = jax.jit(lambda v: low_rank_attention(q, k, v, 2, mask=mask))
+    changed = np.where(mask[:, None], v, np.float32(100))
+    np.testing.assert_allclose(run(changed), run(v), atol=1e-4)
 
 
 @pytest.mark.parametrize("rank", [1, 3, 5])
 def test_gradient_is_finite_where_singular_values_are_equal(rank):
     _, k, v = draw(5, 5)
-    q = jnp.zeros((5, 4))  # all weights alike: one singular value of 1, the others zero
-    gradient = jax.grad(lambda *x: low_rank_attention(*x, rank).sum(), (0, 1, 2))(q, k, v)
-    assert all(np.isfinite(g).all() for g in gradient)
-    nothing = jnp.zeros(5, bool)
-    gradient = jax.grad(lambda *x: low_rank_attention(*x, rank, mask=nothing).sum(), (0, 1, 2))(q, k, v)
-    assert not any(g.any() for g in gradient)
+    q = np.zeros((5, 4), np.float32)  # all weights alike: one singular value of 1, the others zero
+
+    @jax.jit
+    def slope(q, k, v, mask):
+        return jax.grad(lambda *x: low_rank_attention(*x, rank, mask=mask).sum(), (0, 1, 2))(q, k, v)
+
+    assert all(np.isfinite(g).all() for g in slope(q, k, v, np.ones(5, bool)))
+    assert not any(np.any(g) for g in slope(q, k, v, np.zeros(5, bool)))
 
 
-@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("sizes", [(9, 6), (6, 9)])
-def test_errors_are_those_of_each_rank(sizes, causal):
+def test_errors_are_those_of_each_rank(sizes):
     q, k, v = draw(*sizes)
-    context = np.asarray(context_matrix(q, k, causal=causal), np.float64)
-    u, s, wt = np.linalg.svd(context, full_matrices=False)
-    found = rank_errors(q, k, v, causal=causal)
-    assert found.context.shape == found.output.shape == (7,)
-    for rank in range(7):
-        rest = context - (u[:, :rank] * s[:rank]) @ wt[:rank]
-        expected = np.linalg.norm(rest) / np.linalg.norm(context)
-        np.testing.assert_allclose(found.context[rank], expected, atol=1e-5)
-        expected = np.linalg.norm(rest @ v) / np.linalg.norm(context @ v)
-        np.testing.assert_allclose(found.output[rank], expected, atol=1e-5)
-    assert (np.diff(found.context) <= 0).all()
+
+    @jax.jit
+    def run(q, k, v):
+        forms = ({"causal": False}, {"causal": True})
+        return [(context_matrix(q, k, **form), rank_errors(q, k, v, **form)) for form in forms]
+
+    for matrix, found in run(q, k, v):
+        context = np.asarray(matrix, np.float64)
+        u, s, wt = np.linalg.svd(context, full_matrices=False)
+        assert found.context.shape == found.output.shape == (7,)
+        for rank in range(7):
+            rest = context - (u[:, :rank] * s[:rank]) @ wt[:rank]
+            expected = np.linalg.norm(rest) / np.linalg.norm(context)
+            np.testing.assert_allclose(np.asarray(found.context)[rank], expected, atol=1e-5)
+            expected = np.linalg.norm(rest @ v) / np.linalg.norm(context @ v)
+            np.testing.assert_allclose(np.asarray(found.output)[rank], expected, atol=1e-5)
+        assert (np.diff(found.context) <= 0).all()
 
 
 def test_errors_of_an_empty_context_are_zero():
-    q, k, v = draw()
-    found = rank_errors(q, k, v, mask=jnp.zeros(7, bool))
-    assert not found.context.any()
-    assert not found.output.any()
+    found = jax.jit(lambda *x: rank_errors(*x, mask=NOTHING))(*draw())
+    assert not np.any(found.context)
+    assert not np.any(found.output)
 
 
 class Masked(eqx.Module):
-    """The layer with a mask among its inputs, as the harness gives them."""
+    """A layer called with and without the mask, so that the harness sees both."""
 
-    layer: Any
+    layer: ProjectedAttention
 
     def __call__(self, q, k, v, mask):
-        return self.layer(q, k, v, mask=mask)
+        return self.layer(q, k, v), self.layer(q, k, v, mask=mask)
 
 
 def projected_by_loops(layer, q, k, v, mask=None):
@@ -111,28 +118,45 @@ def projected_by_loops(layer, q, k, v, mask=None):
     return softmax_by_loops(q, keys, values)
 
 
-@pytest.mark.parametrize(
-    ("length", "start", "masked"), [(7, "glorot", False), (9, "glorot", True), (9, "mean", False)]
-)
-def test_projected_attention_is_its_formula(length, start, masked):
-    layer = ProjectedAttention(length, 3, start=start, key=KEY)
-    run = Masked(layer) if masked else layer
-    inputs = (*draw(), pairs()[0]) if masked else draw()
-    check_layer(run, inputs, lambda run, *x: projected_by_loops(run.layer if masked else run, *x))
+@pytest.mark.parametrize("length", [7, 9])
+def test_projected_attention_is_its_formula(length):
+    run = Masked(filled(lambda key: ProjectedAttention(length, 3, key=key)))
+    check_layer(
+        run,
+        (*draw(), pairs()[0]),
+        lambda run, *x: (projected_by_loops(run.layer, *x[:3]), projected_by_loops(run.layer, *x)),
+        eager=length == 7,
+    )
 
 
 def test_means_are_exact_where_neighbours_are_alike():
     q, k, v = draw(5, 4)
-    layer = ProjectedAttention(12, 4, start="mean", key=KEY)
-    found = layer(q, jnp.repeat(k, 3, axis=0), jnp.repeat(v, 3, axis=0))
-    np.testing.assert_allclose(found, attention(q, k, v), atol=1e-6)
-    np.testing.assert_allclose(layer.key_projection.sum(1), 1, rtol=1e-6)
+
+    @jax.jit
+    def run(q, k, v):
+        layer = ProjectedAttention(12, 4, start="mean", key=quick_key())
+        found = layer(q, jnp.repeat(k, 3, axis=0), jnp.repeat(v, 3, axis=0))
+        return found, attention(q, k, v), layer.key_projection, layer.value_projection
+
+    found, expected, *projections = run(q, k, v)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    for projection in projections:
+        np.testing.assert_allclose(np.asarray(projection).sum(1), 1, rtol=1e-6)
+
+
+def test_projections_start_glorot_uniform_and_apart():
+    layer = jax.jit(lambda: ProjectedAttention(90, 6, key=quick_key()))()
+    limit = np.sqrt(6 / 96)
+    for projection in (layer.key_projection, layer.value_projection):
+        assert projection.shape == (6, 90)
+        assert 0.95 * limit < np.abs(projection).max() <= limit
+    assert not np.allclose(layer.key_projection, layer.value_projection)
 
 
 def test_projected_attention_never_holds_the_context():
     n = 4096
     x = jax.ShapeDtypeStruct((n, 8), jnp.float32)
-    layer = ProjectedAttention(n, 4, key=KEY)
+    layer = filled(lambda key: ProjectedAttention(n, 4, key=key))
     program = jax.make_jaxpr(jax.grad(lambda q, k, v: layer(q, k, v).sum(), (0, 1, 2)))(x, x, x)
     assert largest(program.jaxpr) <= n * 8
     assert largest(jax.make_jaxpr(lambda q, k: context_matrix(q, k))(x, x).jaxpr) == n * n  # it would show
@@ -146,7 +170,7 @@ def largest(jaxpr):
 
 
 q, k, v = draw()
-layer = ProjectedAttention(7, 3, key=KEY)
+layer = filled(lambda key: ProjectedAttention(7, 3, key=key))
 
 
 @pytest.mark.parametrize(
@@ -157,12 +181,15 @@ layer = ProjectedAttention(7, 3, key=KEY)
         (lambda: low_rank_attention(q, k, v, 2, causal=True), "low_rank_attention: cannot be causal"),
         (lambda: low_rank_attention(q, k, v, 2, mask=pairs()), "low_rank_attention: mask has shape (5, 7)"),
         (lambda: rank_errors(q, k[:, :2], v), "rank_errors: keys have shape (7, 2), expected (length, 4)"),
-        (lambda: ProjectedAttention(7, 8, key=KEY), "ProjectedAttention: rank is 8, expected 1 to 7"),
-        (lambda: ProjectedAttention(7, 2, start="x", key=KEY), "ProjectedAttention: start is 'x', expected"),
+        (lambda: ProjectedAttention(7, 8, key=quick_key()), "ProjectedAttention: rank is 8, expected 1 to 7"),
+        (
+            lambda: ProjectedAttention(7, 2, start="x", key=quick_key()),
+            "ProjectedAttention: start is 'x', expected",
+        ),
         (lambda: layer(q, k, v, causal=True), "ProjectedAttention: cannot be causal"),
         (lambda: layer(q, k, v[:2]), "ProjectedAttention: values have shape (2, 3), expected (7, width)"),
         (
-            lambda: layer(q, jnp.concatenate([k, k]), jnp.concatenate([v, v])),
+            lambda: layer(q, np.concatenate([k, k]), np.concatenate([v, v])),
             "ProjectedAttention: 14 keys, expected at most 7",
         ),
     ],

@@ -1,0 +1,38 @@
+"""A small graph, features for its nodes, and layers bound to it, so that the harness can call them."""
+
+import equinox as eqx
+import numpy as np
+
+from populace.nn.graph.edges import Arcs
+from populace.nn.graph.graph_attention import GATConv, GATv2Conv
+from tests.nn.draws import draw
+
+NODES, WIDTH = 7, 5
+
+
+def graph(seed=0, arcs=18):
+    """Node 6 has no arc at all; arcs may repeat and be loops."""
+    draws = np.random.default_rng(seed)
+    sources, targets = draws.integers(0, NODES - 1, (2, arcs))
+    found, _ = Arcs.of(sources, targets, (NODES, NODES))
+    return found, draws.uniform(0.2, 1.5, arcs).astype(np.float32)
+
+
+def features(width=WIDTH):
+    return draw(NODES, width, seed=1)
+
+
+class Bound(eqx.Module):
+    """A layer with its graph, called on features alone."""
+
+    layer: eqx.Module
+    arcs: Arcs
+    weight: np.ndarray | None
+
+    def __init__(self, layer, arcs, weight=None):
+        self.layer, self.arcs, self.weight = layer, arcs, weight
+
+    def __call__(self, x):
+        if isinstance(self.layer, GATConv | GATv2Conv):
+            return self.layer(x, self.arcs)
+        return self.layer(x, self.arcs, self.weight)
