@@ -51,8 +51,9 @@ def values(learner: type, env: str, observations: Any, steps: int = 1500, **sett
         "exploration": ExponentialDecay(decay=0.999, end=0.3), "evaluation_episodes": 4,
     }  # fmt: skip
     made = learner(**(fixed | settings))
-    group_state = harness.trained(sweep(made, seeds=2), steps).group_states[0]
-    network = group_state.program.signature.whole_model(group_state.program.models(group_state.state()))
+    (group_state,) = Engine(sweep(made, seeds=MEMBERS), "vmap").group_states
+    program = group_state.program
+    carry, _ = program.advance(group_state.carry, steps)
 
     @jax.jit
     def ask(state, observations):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from populace.rl.environments import registry
-from populace.rl.spaces import to_env_action, flat
+from populace.rl.spaces import flat, to_env_action
 from tests.rl import probes_policy
 
 

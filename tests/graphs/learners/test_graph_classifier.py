@@ -62,8 +62,6 @@ def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
         if protocol == "nested":
             assert not (chooses & (tested | trains)).any()
         assert trains.sum() == (20 if protocol == "nested" else 30)
-        state = learner.on_epoch_start(learner.init(jax.random.key(0)), jax.random.key(1))
-        order = np.asarray(state.order)
         assert sorted(order[order >= 0]) == np.flatnonzero(trains).tolist()
 
 
@@ -77,7 +75,7 @@ def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
         own = population.learner_of(0).for_seed(member.seed)
         for part in ("train", "validation", "test"):
             assert np.flatnonzero(own._part(part)).tolist() == sorted(getattr(data, part).tolist())
-        state = own.on_epoch_start(own.init(jax.random.key(0)), jax.random.key(1))
+        state = eqx.filter_jit(own.on_epoch_start)(begun(own), jax.random.key(1))
         order = np.asarray(state.order)
         assert sorted(order[order >= 0]) == sorted(data.train.tolist())
         assert own.test_description(1) == "the 7 test graphs"
@@ -115,7 +113,7 @@ def test_properties_of_shapes_are_told_with_gaps():
     # What a program says of its fold is what scikit-learn says of the predictions.
     for slot in range(4):
         member = group_state.program.learner_of(slot)
-        said = member.predict(jax.tree.map(lambda a, slot=slot: a[slot], networks))
+        said = member.predict(group_state.program.take(networks, slot))
         rows = np.asarray(member._part("test"))
         for name in ("rocauc", "ap"):
             wanted = score(name, y[rows], said[rows])
@@ -136,7 +134,7 @@ def test_the_number_of_nodes_is_learned_in_its_units():
     spread = 10 * np.std(np.diff(data.node_offsets))
     assert np.median(np.asarray(found["rmse"].value)) < 0.35 * spread
     member = group_state.program.learner_of(1)
-    said = member.predict(jax.tree.map(lambda a: a[1], networks))
+    said = member.predict(group_state.program.take(networks, 1))
     rows = np.asarray(member._part("test"))
     np.testing.assert_allclose(found["rmse"].value[1], score("rmse", y[rows], said[rows]), rtol=1e-4)
     trained_on = y[np.asarray(member._part("train"))]
@@ -146,7 +144,7 @@ def test_the_number_of_nodes_is_learned_in_its_units():
 def test_predictions_of_other_graphs():
     data = shapes()
     learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden_sizes=4), **SMALL).load_data()
-    network = learner.init(jax.random.key(0)).network
+    network = begun(learner).network
     said = learner.predict(network)
     assert said.shape == (40, 2)
     np.testing.assert_allclose(said.sum(1), 1, rtol=1e-5)
@@ -164,9 +162,14 @@ def test_predictions_of_other_graphs():
 )
 def test_what_is_beside_a_graph_in_its_batch_changes_nothing(plan, readout):
     data = shapes()
-    network = plan(layers=2, hidden_sizes=8, readout=readout).build(data.x.shape[1], 2, key=jax.random.key(0))
-    alone = [network(data.batch(jnp.array([i]), data.room(1)))[0] for i in (3, 30)]
-    together = network(data.batch(jnp.array([3, -1, 30, 12]), data.room(4)))
+
+    @jax.jit
+    def outputs():
+        network = plan(layers=2, hidden_sizes=8, readout=readout).build(1, 2, key=jax.random.key(0))
+        alone = [network(data.batch(np.array([i]), data.room(1)))[0] for i in (3, 30)]
+        return alone, network(data.batch(np.array([3, -1, 30, 12]), data.room(4)))
+
+    alone, together = outputs()
     np.testing.assert_allclose(together[0], alone[0], atol=1e-5)
     np.testing.assert_allclose(together[2], alone[1], atol=1e-5)
 
@@ -174,9 +177,6 @@ def test_what_is_beside_a_graph_in_its_batch_changes_nothing(plan, readout):
 @pytest.mark.parametrize("readout", ["sum", "attention"])
 def test_empty_places_have_no_part_in_gradients(readout):
     data = shapes()
-    network = GraphGIN(layers=1, hidden_sizes=4, readout=readout).build(
-        data.x.shape[1], 2, key=jax.random.key(0)
-    )
 
     @jax.jit
     def gradient():
@@ -209,10 +209,10 @@ def test_the_normalisation_of_a_batch_is_the_graphs_own():
 
 
 def test_invariants(tmp_path):
-    plan = GraphGIN(layers=1, hidden_sizes=4)
-    harness.check_learner(
-        GraphClassifier(data=shapes(), network=plan, **SMALL), {"learning_rate": [0.01, 0.003]}, 9, tmp_path
-    )
+    # Of features that are all alike, the eps of a GIN only adds a number to every node, which batch
+    # normalisation takes off again: its true gradient is zero, and where it goes is rounding's choice.
+    learner = GraphClassifier(data=uneven(), network=GraphGIN(layers=1, hidden_sizes=4), **SMALL)
+    harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
 
 
 @pytest.mark.slow

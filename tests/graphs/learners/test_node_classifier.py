@@ -81,9 +81,9 @@ def test_splits_of_targets_are_drawn_from_what_is_known(kind):
     y[[2, 9]] = np.nan
     graph = graph.with_split(None).with_labels(y)
     learner = kind.of(graph, split="random", train_nodes=5, validation_nodes=3, test_nodes=0)
-    parts = np.asarray(
-        harness.trained(sweep(learner, seeds=3), 1).group_states[0].carry.state.model.part.value
-    )[:3]
+    parts = np.asarray(Engine(sweep(learner, seeds=3), "vmap").group_states[0].carry.state.model.part.value)[
+        :3
+    ]
     assert (parts[:, [2, 9]] == 0).all()
     assert [[np.sum(part == i) for i in (1, 2, 3)] for part in parts] == [[5, 3, 4]] * 3
     with pytest.raises(UsageError, match="cliques has targets, not classes; set split = random"):
@@ -92,7 +92,7 @@ def test_splits_of_targets_are_drawn_from_what_is_known(kind):
 
 def test_numbers_of_nodes_are_shown_against_their_targets():
     learner = NodeRegressor.of(targets())
-    shown = learner.visualize(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    shown = learner.visualize(begun(learner), jax.random.key(0))
     assert set(shown) == {"predictions"}
     assert "test" in shown["predictions"].caption
 
@@ -144,9 +144,7 @@ def test_nodes_without_a_label_are_in_no_part():
     y[[3, 9]] = -1
     graph = graph.with_split(None).with_labels(y)
     learner = NodeClassifier.of(graph, split="random", train_nodes=4, validation_nodes=2, test_nodes=0)
-    parts = np.asarray(
-        harness.trained(sweep(learner, seeds=5), 1).group_states[0].carry.state.model.part.value
-    )
+    parts = np.asarray(Engine(sweep(learner, seeds=5), "vmap").group_states[0].carry.state.model.part.value)
     assert (parts[:, [3, 9]] == 0).all()
     assert (np.sum(parts == 3, axis=1) == 6).all()
 
@@ -156,10 +154,11 @@ def test_a_member_that_stopped_stays_as_it_is(stop):
     # A learning rate that is far too large makes validation worse soon.
     learner = NodeClassifier(learning_rate=1.0, stop=stop, stop_window=3)
     population = sweep(learner, seeds=4)
-    early, late = (
-        harness.trained(population, steps, "map").group_states[0].carry.state for steps in (60, 80)
-    )
-    stopped = np.asarray(early.watch.stopped_at)[:4]
+    engine = harness.trained(population, 60, "map")
+    early = jax.tree.map(np.array, engine.group_states[0].carry.state)
+    harness.train(engine, 80)
+    late = jax.tree.map(np.asarray, engine.group_states[0].carry.state)
+    stopped = early.watch.stopped_at[:4]
     assert (stopped > 0).any()
     for member in np.flatnonzero(stopped > 0):
         assert int(early.count[member]) == stopped[member]
@@ -168,7 +167,6 @@ def test_a_member_that_stopped_stays_as_it_is(stop):
 
 
 def test_the_window_stops_where_kipf_and_welling_say():
-    watch = EarlyStoppingState.start("window", 3)
     losses = [1.0, 0.9, 0.8, 0.7, 0.75, 0.95, 0.6]  # 0.95 is above the mean of 0.8, 0.7, 0.75
 
     def after(watch, given):
@@ -201,7 +199,7 @@ def test_what_mattered_to_a_node_is_what_it_can_hear():
 
 def test_it_shows_pictures():
     learner = NodeClassifier().load_data()
-    shown = learner.visualize(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    shown = learner.visualize(begun(learner), jax.random.key(0))
     assert set(shown) == {"confusion", "neighbours", "graph", "convolution"}
     assert all(picture.image.ndim == 3 and picture.caption for picture in shown.values())
 
@@ -210,7 +208,7 @@ def test_the_confusion_matrix_names_the_part_that_was_judged():
     graph = karate()
     for part, name in (({"test": [5, 6, 7]}, "test"), ({}, "validation")):
         learner = NodeClassifier.of(graph.with_split([0, 33], [1, 2], **part))
-        shown = learner.visualize(learner.init(jax.random.key(0)).model, jax.random.key(0))
+        shown = learner.visualize(begun(learner), jax.random.key(0))
         assert shown["confusion"].caption.startswith(f"Confusion matrix on the {name} part")
 
 
@@ -250,7 +248,7 @@ def test_the_steps_drawn_are_those_of_the_first_layer(plan, first):
 
 def test_layers_without_aggregation_are_not_drawn():
     learner = NodeClassifier.of(karate(), network=APPNP(hidden_sizes=(4,)))
-    shown = learner.visualize(learner.init(jax.random.key(0)).model, jax.random.key(0))
+    shown = learner.visualize(begun(learner), jax.random.key(0))
     assert "convolution" not in shown
 
 

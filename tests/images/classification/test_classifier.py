@@ -79,9 +79,15 @@ def test_half_of_the_pictures_are_mirrored_and_none_is_lost():
     assert 70 < sum(turned) < 130
 
 
-def test_exhibits_and_logs_are_drawn():
+@pytest.fixture(scope="module")
+def begun():
+    """A learner and its network before the first step."""
     learner = small().load_data()
-    network = learner.build(jax.random.key(0))
+    return learner, eqx.filter_jit(learner.init)(jax.random.key(0)).network
+
+
+def test_exhibits_and_logs_are_drawn(begun):
+    learner, network = begun
     shown = learner.visualize(network, jax.random.key(0))
     assert set(shown) == {"confusion", "calibration", "mistakes", "filters"}
     logs = learner.log_artifacts(network, jax.random.key(0))
@@ -90,17 +96,15 @@ def test_exhibits_and_logs_are_drawn():
     assert logs["activations/0-Conv2d"].shape == (64, 8, 8, 4)
 
 
-def test_no_pictures_get_no_classes():
-    learner = small().load_data()
-    network = learner.init(jax.random.key(0)).network
+def test_no_pictures_get_no_classes(begun):
+    learner, network = begun
     assert learner.classify(network, np.zeros((0, 8, 8, 1))).shape == (0,)
 
 
 def test_the_networks_sizes():
-    network = CNN(channels=(16, 32), kernel=5, hidden_sizes=(128,)).build(
-        (28, 28, 1), 10, key=jax.random.key(0)
-    )
-    weights = sum(x.size for x in jax.tree.leaves(network) if eqx.is_array(x) and x.ndim)
+    plan = CNN(channels=(16, 32), kernel=5, hidden_sizes=(128,))
+    network = eqx.filter_eval_shape(plan.build, (28, 28, 1), 10, key=jax.random.key(0))
+    weights = sum(x.size for x in jax.tree.leaves(network) if len(getattr(x, "shape", ())))
     assert weights == 25 * 16 + 16 + 25 * 16 * 32 + 32 + 7 * 7 * 32 * 128 + 128 + 128 * 10 + 10
     outputs = eqx.filter_eval_shape(network, jax.ShapeDtypeStruct((28, 28, 1), jnp.float32))
     assert outputs.shape == (10,)

@@ -136,13 +136,6 @@ def test_weights_are_glorot_and_biases_zero():
         assert not np.any(linear.bias)
 
 
-def test_no_two_projections_start_alike():
-    layer = MultiHeadAttention(8, 2, key=KEY)
-    names = ("query", "key", "value", "output")
-    weights = [getattr(layer, f"{name}_projection").weight for name in names]
-    assert len({np.asarray(weight).tobytes() for weight in weights}) == 4
-
-
 x, context, _ = draw(5, 7, (4, 4, 4))
 
 
@@ -189,3 +182,10 @@ def test_a_token_of_another_width_is_named():
     layer = made(attend=LinearAttention())
     with pytest.raises(UsageError, match=r"query has shape \(3,\), expected \(4\)"):
         layer.step(layer.init_state(), x[0, :3])
+
+
+def test_no_two_projections_start_alike():
+    layer = MultiHeadAttention(8, 2, key=jax.random.key(0))
+    names = ("query", "key", "value", "output")
+    weights = [getattr(layer, f"{name}_projection").weight for name in names]
+    assert len({np.asarray(weight).tobytes() for weight in weights}) == 4

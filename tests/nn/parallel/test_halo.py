@@ -3,37 +3,12 @@
 from itertools import pairwise
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from hypothesis import given, settings
 
 from populace.nn.parallel.halo import blocks, decompose, exchange, joined, messages, shares
-
-
-@st.composite
-def problems(draw_from, most_parts=6):
-    """(shape, kernel shape, options without parts, parts): any geometry with at least one output."""
-    n = draw_from(st.integers(1, 3))
-    few = [7, 3, 2][n - 1]
-
-    def each(low, high):
-        return tuple(draw_from(st.integers(low, high)) for _ in range(n))
-
-    kernel, stride, dilation = each(1, min(few, 5)), each(1, 3), each(1, 3)
-    pads = tuple((draw_from(st.integers(0, 4)), draw_from(st.integers(0, 4))) for _ in range(n))
-    named = draw_from(st.sampled_from(["pairs", "pairs", "same", "causal"]))
-    axis = draw_from(st.integers(0, n - 1))
-    span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
-    sizes = [max(1, s - sum(p)) + draw_from(st.integers(0, 2)) for s, p in zip(span, pads)]
-    sizes[axis] += draw_from(st.integers(0, 12))
-    groups = draw_from(st.sampled_from([1, 1, 2]))
-    padding = pads if named == "pairs" else named
-    options = {"axis": axis, "stride": stride, "dilation": dilation, "padding": padding}
-    outputs = decompose(sizes, kernel, 1, **options)[0].outputs[1]
-    parts = draw_from(st.integers(1, min(outputs, most_parts)))
-    channels = (draw_from(st.integers(1, 2)) * groups, draw_from(st.integers(1, 2)) * groups)
-    shape = (*sizes, channels[0])
-    weight = (*kernel, channels[0] // groups, channels[1])
-    return shape, weight, options | {"groups": groups}, parts
+from tests.nn.parallel.problems import problems
 
 
 @given(problems(most_parts=9))
@@ -91,17 +66,17 @@ def test_the_volume_is_a_halo_per_cut_however_large_the_input():
     assert exchange((64, 3), 4, 4, stride=4) == (0, 0, 0, 0)
 
 
-def test_the_first_shares_are_the_longer_ones_as_blocks_take_them():
-    assert shares(7, 3) == [(0, 3), (3, 5), (5, 7)]
-    assert shares(2, 3) == [(0, 1), (1, 2), (2, 2)]
-    x = jnp.arange(11.0)[:, None]
-    for block, (start, stop) in zip(blocks(x, 4)[:, 0].reshape(4, 3), shares(11, 4)):
-        np.testing.assert_array_equal(block[: stop - start], np.arange(start, stop))
-
-
 def test_blocks_are_as_long_as_the_longest_and_join_again():
     x = np.arange(11.0, dtype=np.float32)[:, None]
     four, three, again = jax.jit(lambda x: (blocks(x, 4), blocks(x[:2], 3), joined(blocks(x, 4), 11, 4)))(x)
     np.testing.assert_array_equal(four[:, 0], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0])
     np.testing.assert_array_equal(three[:, 0], [0, 1, 0])
     np.testing.assert_array_equal(again, x)
+
+
+def test_the_first_shares_are_the_longer_ones_as_blocks_take_them():
+    assert shares(7, 3) == [(0, 3), (3, 5), (5, 7)]
+    assert shares(2, 3) == [(0, 1), (1, 2), (2, 2)]
+    x = jnp.arange(11.0)[:, None]
+    for block, (start, stop) in zip(blocks(x, 4)[:, 0].reshape(4, 3), shares(11, 4)):
+        np.testing.assert_array_equal(block[: stop - start], np.arange(start, stop))

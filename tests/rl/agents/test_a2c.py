@@ -37,9 +37,8 @@ def rollout() -> Rollout:
 
 @pytest.mark.parametrize("normalise", [False, True])
 def test_the_gradient_is_that_of_the_formula(normalise):
-    learner = A2C(
-        num_envs=2, rollout=5, hidden_sizes=(4,), discount=0.9, gae_lambda=0.8, value_coefficient=0.3,
-        entropy_coefficient=0.05,
+    learner = Captured(
+        **WIRING, discount=0.9, gae_lambda=0.8, value_coefficient=0.3, entropy_coefficient=0.05,
         max_gradient_norm=0.0, normalize_advantages=normalise,
     )  # fmt: skip
     learner.check()  # makes the environment, before anything is traced
@@ -57,13 +56,13 @@ def test_the_gradient_is_that_of_the_formula(normalise):
 
     def loss(networks, advantage, target):
         total = 0.0
-        for t in range(5):
-            for i in range(2):
-                distribution = networks[0](rollout.observation[t, i])
-                total -= advantage[t, i] * distribution.log_probability(rollout.action[t, i])
-                total += 0.3 * 0.5 * (values(networks[1], rollout.observation[t, i]) - target[t, i]) ** 2
+        for t in range(STEPS):
+            for i in range(COPIES):
+                distribution = networks[0](happened.observation[t, i])
+                total -= advantage[t, i] * distribution.log_probability(happened.action[t, i])
+                total += 0.3 * 0.5 * (values(networks[1], happened.observation[t, i]) - target[t, i]) ** 2
                 total -= 0.05 * distribution.entropy_coefficient()
-        return total / 10
+        return total / (STEPS * COPIES)
 
     @jax.jit
     def outcome(model, happened, advantage, target):

@@ -16,12 +16,12 @@ from populace.rl.targets.c51 import Categorical
 from tests import harness
 from tests.rl import probes_q
 
-VARIANTS = [
-    {},
-    {"double": False, "loss": "mse"},
-    {"tau": 1.0, "target_every": 20, "gradient_steps": 2},
-    {"num_envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
-]
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {"double": False},
+    "square": {"loss": "mse"},
+    "copied-target": {"tau": 1.0, "target_every": 20, "gradient_steps": 2},
+    "one-environment": {"num_envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
+}
 values = partial(probes_q.values, DQN)
 
 
@@ -101,20 +101,29 @@ def test_observations_in_bytes_are_learned_from_alike():
         replay_storage=64, replay_capacity=64.0, evaluation_episodes=1,
     )  # fmt: skip
     population = sweep(dqn, {"uint8_obs": [False, True]})
-    states = [group_state.carry.state for group_state in harness.trained(population, 20).group_states]
+    group_states = Engine(population, "vmap").group_states
+    states = [group_state.program.advance(group_state.carry, 20)[0].state for group_state in group_states]
     harness.assert_identical(*([np.asarray(x) for x in jax.tree.leaves(s.network)] for s in states))
     floats, compact = (s.replay.rows for s in states)
     assert sum(x.nbytes for x in floats.values()) > 3.5 * sum(x.nbytes for x in compact.values())
 
 
-def networks(dqn, *steps):
-    """Return the weights of the network and the target after so many steps each, from one program."""
+@pytest.fixture(scope="module")
+def history():
+    """The states of one agent after so many iterations each, from one program.
+
+    Every episode has one step. Updates begin with the 4th iteration, and the target is copied every 5.
+    """
+    dqn = DQN(
+        env="ProbeSeen-test", hidden_sizes=(8,), batch_size=8, warmup=16, replay_storage=64,
+        replay_capacity=64.0,
+        num_envs=4, tau=1.0, target_every=5,
+    )  # fmt: skip
     group_state = Engine(sweep(dqn), "vmap", 1).group_states[0]
-    carry, found = group_state.carry, []
-    for end in steps:
+    carry, found = group_state.carry, {}
+    for end in (1, 3, 4, *range(9, 21)):
         carry, _ = group_state.program.advance(carry, end)
-        models = carry.state.network, carry.state.target
-        found.append([[np.array(x) for x in jax.tree.leaves(model)] for model in models])
+        found[end] = jax.tree.map(np.array, (carry.state.network, carry.state.target, carry.state.acting))
     return found
 
 
@@ -122,36 +131,22 @@ def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
 
 
-def test_a_hard_target_update_copies_at_its_interval_only():
-    dqn = DQN(
-        hidden_sizes=(8,), batch_size=8, warmup=8, replay_storage=64, replay_capacity=64.0, num_envs=4,
-        tau=1.0, target_every=5,
-    )  # fmt: skip
-    steps = range(9, 21)
-    copied = [same(network, target) for network, target in networks(dqn, *steps)]
-    assert [step for step, equal in zip(steps, copied) if equal] == [10, 15, 20]
+def test_a_hard_target_update_copies_at_its_interval_only(history):
+    copied = [step for step in range(9, 21) if same(*history[step][:2])]
+    assert copied == [10, 15, 20]
 
 
-def test_no_update_before_the_warm_up_is_over():
-    dqn = DQN(hidden_sizes=(8,), batch_size=8, warmup=40, replay_storage=64, replay_capacity=64.0, num_envs=4)
-    (start, _), (before, _), (after, _) = networks(dqn, 1, 9, 10)
+def test_no_update_before_the_warm_up_is_over(history):
+    start, before, after = (history[step][0] for step in (1, 3, 4))
     assert same(start, before)
     assert not same(before, after)
 
 
-def test_episodes_are_counted_where_they_end():
-    # Every episode of the probe has one step: 4 environments end 4 episodes per iteration.
-    dqn = DQN(
-        env="ProbeConstant-test",
-        hidden_sizes=(4,),
-        batch_size=4,
-        warmup=4,
-        replay_storage=64,
-        replay_capacity=64.0,
-    )
-    state = harness.trained(sweep(dqn), 10).group_states[0].carry.state
-    assert int(state.acting.episodes[0]) == 40
-    assert int(state.acting.frames[0]) == 40
+def test_episodes_are_counted_where_they_end(history):
+    # 4 environments whose episodes have one step end 4 episodes per iteration.
+    acting = history[10][2]
+    assert int(acting.episodes[0]) == 40
+    assert int(acting.frames[0]) == 40
 
 
 @pytest.mark.parametrize(

@@ -43,17 +43,26 @@ def trained(name: str, env: str, observations, **more):
     """Return the values and greedy actions (members, observations) of a learner trained on a probe."""
     cls, fixed, steps = LEARNERS[name]
     shared = {"env": f"Probe{env}-test", "hidden_sizes": (16,), "discount": 0.5, "evaluation_episodes": 4}
-    settings = shared | fixed | settings
+    given = shared | fixed | more
     if env.startswith("All"):
-        settings |= {"num_envs": PATIENCE * settings["num_envs"], "hidden_sizes": (32,)}
+        given |= {"num_envs": PATIENCE * given["num_envs"], "hidden_sizes": (32,)}
         steps = 2 * steps
-    learner = cls(**settings)
-    group_state = harness.trained(sweep(learner, seeds=2), steps).group_states[0]
-    model = group_state.program.signature.whole_model(group_state.program.models(group_state.state()))
-    seen = jnp.asarray(observations, jnp.float32)
-    each = jax.vmap(jax.vmap(learner.act, (None, 0)), (0, None))
-    critic = jax.vmap(lambda m: values(m.critic, learner._see(m, seen)))(model)
-    return np.asarray(critic), np.asarray(each(model, seen))
+    learner = cls(**given)
+    (group_state,) = Engine(sweep(learner, seeds=2), "vmap").group_states
+    program = group_state.program
+    carry, _ = program.advance(group_state.carry, steps)
+
+    @jax.jit
+    def ask(states, seen):
+        def one(state):
+            model = learner.model(program.signature.whole_state(state))
+            action = jax.vmap(learner.act, (None, 0))(model, seen)
+            return values(model.critic, learner._see(model, seen)), action
+
+        return jax.vmap(one)(states)
+
+    value, action = ask(carry.state, np.asarray(observations, np.float32))
+    return np.asarray(value)[:2], np.asarray(action)[:2]
 
 
 @learners
@@ -151,10 +160,15 @@ def test_an_action_never_leaves_the_box(name):
 
 def test_the_policy_that_is_handed_out_normalises_what_it_sees():
     learner = A2C(num_envs=4, rollout=16, hidden_sizes=(8,), normalize_observations=True)
-    state, step = learner.init(jax.random.key(0)), eqx.filter_jit(learner.step)
-    for i in range(3):
-        state, _ = step(state, jax.random.key(i))
-    model = learner.model(state)
+    learner.check()  # makes the environment, before anything is traced
+
+    @jax.jit
+    def trained(seed):
+        state = learner.init(jax.random.key(seed))
+        state = jax.lax.fori_loop(0, 3, lambda i, state: learner.step(state, jax.random.key(i))[0], state)
+        return learner.model(state)
+
+    model = trained(0)
     assert float(model.observations.count) == 3 * 64
     observation = np.array([0.1, -0.5, 0.02, 0.7], np.float32)
     z = (observation - np.asarray(model.observations.mean)) / np.sqrt(model.observations.variance + 1e-8)
@@ -166,9 +180,11 @@ def test_the_policy_that_is_handed_out_normalises_what_it_sees():
 
 def test_the_step_size_falls_over_the_frames_it_is_told():
     learner = PPO(learning_rate=0.1, lr_decay_frames=1000.0)
-    rates = [float(learner.rate(jnp.int32(frames))) for frames in (0, 250, 1000, 5000)]
-    np.testing.assert_allclose(rates, [0.1, 0.075, 0.0, 0.0], atol=1e-7)
-    assert float(PPO(learning_rate=0.1).rate(jnp.int32(10**6))) == pytest.approx(0.1)
+    falling, steady = jax.jit(lambda frames: (learner.rate(frames), PPO(learning_rate=0.1).rate(frames)))(
+        np.array([0, 250, 1000, 5000, 10**6])
+    )
+    np.testing.assert_allclose(falling, [0.1, 0.075, 0.0, 0.0, 0.0], atol=1e-7)
+    np.testing.assert_allclose(np.broadcast_to(steady, 5), 0.1, rtol=1e-6)
 
 
 def test_gradients_are_shortened_to_the_norm_and_no_further():

@@ -23,8 +23,10 @@ def asked(networks, observation, action):
 def minibatch(seed: int):
     """Return the networks, and frames whose ratios lie on both sides of the clip."""
     rng = np.random.default_rng(seed)
-    state = begun(PPO(hidden_sizes=(4,)), seed)
-    networks = (state.model.policy, state.model.critic)
+    learner = PPO(hidden_sizes=(4,))
+    learner.check()  # makes the environment, before anything is traced
+    model = filled(lambda: learner.init(jax.random.key(seed)).model, seed)
+    networks = (model.policy, model.critic)
     observation = rng.normal(size=(FRAMES, 4)).astype(np.float32)
     action = rng.integers(0, 2, FRAMES)
     old = np.asarray(asked(networks, observation, action)[2])
@@ -80,8 +82,8 @@ def test_a_ratio_past_the_clip_adds_no_gradient_where_the_advantage_asks_for_mor
 
 def test_a_rollout_is_left_where_the_policy_moved_too_far():
     learner = PPO(num_envs=2, rollout=8, hidden_sizes=(4,), epochs=3, minibatches=2, learning_rate=0.1)
-    before = begun(learner, 0)
-    step = eqx.filter_jit(lambda learner: learner.step(before, jax.random.key(1)))
+    learner.check()
+    step = eqx.filter_jit(lambda learner: learner.step(learner.init(jax.random.key(0)), jax.random.key(1)))
     # The first part is seen by the policy that gathered it: nothing has moved yet. The second is refused.
     for target_kl, updates in ((0.0, 6), (1e-9, 1)):
         after, metrics = step(eqx.tree_at(lambda ppo: ppo.target_kl, learner, np.float32(target_kl)))

@@ -229,7 +229,7 @@ def run(tmp_path_factory):
 
 def test_the_best_model_is_the_last_one(run):
     for member in run.results()["members"]:
-        assert member["validation"]["step"] == 10
+        assert member["validation"]["step"] == 20
         regret = float(run.member(member["member"]).model.regret)
         assert member["test"]["score"] == pytest.approx(regret, rel=1e-6)
 
@@ -244,7 +244,7 @@ def test_one_arm_has_no_regret(kind):
 
 def test_arms_that_are_all_equal_are_shown_without_a_bound():
     bandit = Bandit(arms=Bernoulli(means=(0.5, 0.5)), rollout=20)
-    state, _ = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
+    state = last(pulled(bandit, 1)[0])
     assert isinstance(bandit.visualize(state, jax.random.key(2))["regret"], Picture)
 
 
@@ -280,9 +280,9 @@ def test_it_keeps_what_every_learner_must(rule, tmp_path):
 
 def test_the_exhibit_shows_regret_beside_the_bound():
     bandit = Bandit(arms=Gaussian(means=(0.0, 1.0)), rule=GaussianThompson())
-    start = bandit.init(jax.random.key(0))
+    states, _, _ = pulled(bandit, 1)
+    start, state = (jax.tree.map(lambda x, t=t: x[t], states) for t in (0, 1))
     assert bandit.visualize(start, jax.random.key(1)) == {}
-    state, _ = bandit.step(start, jax.random.key(1))
     shown = bandit.visualize(state, jax.random.key(2))["regret"]
     assert isinstance(shown, Picture)
     assert shown.image.dtype == np.uint8

@@ -93,29 +93,21 @@ def acted(task, copies, steps):
 def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_last():
     # The probe ends after two steps; what is seen before the restart says time 2, after it time 0.
     task = registry.make("ProbeDelayed-test")
-    acting = EnvLoopState.start(task, jax.random.key(0), 3)
-    action = jnp.zeros(3, jnp.int32)
-    acting, first, over, metrics = acting.act(task, jax.random.key(1), action)
-    assert not over.any()
-    assert float(metrics["return"].weight) == 0
-    acting, second, over, metrics = acting.act(task, jax.random.key(2), action)
-    assert over.all()
-    assert second.terminated.all()
-    np.testing.assert_array_equal(first.next_observation, second.observation)
-    np.testing.assert_array_equal(second.next_observation[:, 1], 2)
-    np.testing.assert_array_equal(acting.observation[:, 1], 0)
-    assert float(metrics["return"].value) == 1.0
-    assert float(metrics["length"].value) == 2.0
-    assert (int(acting.frames), int(acting.episodes)) == (6, 3)
-    np.testing.assert_array_equal(acting.episode_return, 0)
+    first, second = acted(task, 3, 2)
+    assert not first["over"].any()
+    assert first["metrics"]["return"].weight == 0
+    assert second["over"].all()
+    assert second["transition"].terminated.all()
+    np.testing.assert_array_equal(first["transition"].next_observation, second["transition"].observation)
+    np.testing.assert_array_equal(second["transition"].next_observation[:, 1], 2)
+    np.testing.assert_array_equal(second["acting"].observation[:, 1], 0)
+    assert second["metrics"]["return"].value == 1.0
+    assert second["metrics"]["length"].value == 2.0
+    assert (second["acting"].frames, second["acting"].episodes) == (6, 3)
+    np.testing.assert_array_equal(second["acting"].episode_return, 0)
 
 
 def test_a_truncated_step_is_not_terminated():
-    task = registry.make("ProbeEndless-test")
-    acting = EnvLoopState.start(task, jax.random.key(0), 2)
-    action = jnp.zeros(2, jnp.int32)
-    for t in range(2):
-        acting, *_ = acting.act(task, jax.random.key(t), action)
-    _, transition, over, _ = acting.act(task, jax.random.key(2), action)
-    assert over.all()
-    assert not transition.terminated.any()
+    third = acted(registry.make("ProbeEndless-test"), 2, 3)[2]
+    assert third["over"].all()
+    assert not third["transition"].terminated.any()

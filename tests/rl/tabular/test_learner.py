@@ -19,12 +19,29 @@ LAKE = "FrozenLake-misc(is_slippery=False)"
 LINE = "LineWorld-v0(observation='index', start='drawn', max_steps_in_episode=12)"
 
 
-def tables(learner: Tabular, steps: int, seeds: int = 3) -> np.ndarray:
-    """Train and return the action values, (seeds, S, A)."""
-    group_state = harness.trained(sweep(learner, seeds=seeds), steps).group_states[0]
-    model = group_state.program.signature.whole_model(group_state.program.models(group_state.state()))
-    each = [jax.tree.map(lambda x, i=i: x[i], model) for i in range(seeds)]
-    return np.stack([learner.action_values(one) for one in each])
+def walked(learner: Tabular, seed: int, steps: int):
+    """Take single steps; return what there is to see before each of them, and after it."""
+
+    def seen(state, metrics):
+        acting = state.acting
+        return {
+            "observation": acting.observation, "action": state.action, "tables": state.tables,
+            "episode_length": acting.episode_length, "frames": acting.frames, "episodes": acting.episodes,
+            "gained": metrics["return"].total, "ended": metrics["return"].weight, "world": acting.world,
+        }  # fmt: skip
+
+    def run(seed, keys):
+        def step(state, key):
+            after, metrics = learner.step(state, jax.random.key(key))
+            return after, seen(after, metrics)
+
+        nothing = {"return": Mean(jnp.float32(0), jnp.float32(0))}
+        state = learner.init(jax.random.key(seed))
+        return seen(state, nothing), jax.lax.scan(step, state, keys)[1]
+
+    learner.check()  # and with it its task is made, outside the program
+    start, after = jax.device_get(jax.jit(run)(seed, np.arange(steps)))
+    return jax.tree.map(lambda first, later: np.concatenate([first[None], later[:-1]]), start, after), after
 
 
 @pytest.mark.parametrize(
@@ -70,66 +87,19 @@ def test_the_loop_learns_from_the_very_steps_it_takes(rule, dynamics):
                 target = gained + 0.9 ** len(waiting[i:]) * last
                 q[waiting[i][:2]] += rate * (target - q[waiting[i][:2]])
             waiting = [] if over else waiting
-        state = after
-        np.testing.assert_allclose(state.tables, q, atol=1e-5)
-    assert int(state.acting.frames) == 250
-    assert int(state.acting.episodes) > 5
-
-
-def test_truncation_is_not_termination():
-    # Reward 1 for ever, cut every 3 steps: Q = 1 / (1 - discount). Terminated, it would be below 1.75.
-    for rule in (QLearning(), SARSA(), NStepSARSA(n=2), SARSALambda(trace="accumulating")):
-        learner = Tabular(
-            env="ProbeEndless-test", features=Raw(), rule=rule, discount=0.5, learning_rate=0.1, rollout=100,
-            exploration=ConstantEpsilon(value=0.5),
-        )  # fmt: skip
-        group_state = harness.trained(sweep(learner), 60).group_states[0]
-        weights = np.asarray(group_state.state().tables)[0]
-        np.testing.assert_allclose(np.array([[1, 0, 1], [-1, 0, 1]]) @ weights, 2.0, atol=0.05)
-
-
-def test_linear_in_one_hot_features_is_a_table():
-    common = {
-        "discount": 0.9,
-        "rollout": 50,
-        "exploration": ConstantEpsilon(value=0.5),
-        "dynamics": "environment",
-    }
-    indexed = Tabular(env="GridRobot-v0(observation='index')", **common)
-    onehot = Tabular(env="GridRobot-v0", features=Raw(constant=False), **common)
-    states = [harness.trained(sweep(learner), 20).group_states[0].state() for learner in (indexed, onehot)]
-    np.testing.assert_allclose(states[0].tables, states[1].tables, atol=1e-6)
-
-
-def test_a_linear_agent_drives_the_mountain_car():
-    learner = Tabular(
-        env="MountainCar-v0", features=Fourier(order=3), rule=SARSALambda(trace="accumulating"), discount=1.0,
-        learning_rate=0.001, exploration=ConstantEpsilon(value=0.0), rollout=200, evaluation_episodes=20,
-    )  # fmt: skip
-    engine = harness.trained(sweep(learner, seeds=3), 300)
-    best = np.asarray(engine.group_states[0].best.score)
-    assert best.min() > -160
-
-
-def test_ucb_counts_what_it_does():
-    learner = Tabular(env=LAKE, exploration=UCB(confidence=0.5), rollout=50)
-    state = harness.trained(sweep(learner), 4).group_states[0].state()
-    visits = np.asarray(state.visits)[0]
-    assert visits.sum() == 200
-    tried = visits[visits.sum(axis=1) >= 4]
-    assert (tried > 0).all()  # untried actions come first
-
-
-def test_an_optimistic_start_tries_everything_without_exploring():
-    greedy = {"env": LAKE, "exploration": ConstantEpsilon(value=0.0), "discount": 0.9, "rollout": 100}
-    bold = tables(Tabular(initial_value=1.0, learning_rate=0.5, **greedy), 40)
-    for q in bold:
-        assert q[0].max() == pytest.approx(0.9**5, abs=1e-3)
+        np.testing.assert_allclose(after["tables"][t], q, atol=1e-5)
+    assert after["frames"][-1] == 250
+    assert after["episodes"][-1] > 5
 
 
 def test_several_environments_are_learned_from_one_after_the_other():
     learner = Tabular(env=LAKE, num_envs=3, rollout=1, learning_rate=0.5, exploration=Boltzmann())
-    state, step, q = learner.init(jax.random.key(1)), jax.jit(learner.step), np.zeros((16, 4))
+    before, after = walked(learner, 1, 60)
+    outcomes = jax.jit(jax.vmap(learner.task.step, (None, 0, 0)))(
+        jax.random.key(0), before["world"], before["action"]
+    )
+    outcomes = jax.device_get((outcomes[5]["final_observation"], *outcomes[2:4]))
+    q = np.zeros((16, 4))
     for t in range(60):
         s, a = before["observation"][t], before["action"][t]
         final, reward, ended = (x[t] for x in outcomes)
@@ -193,24 +163,6 @@ def test_every_float_differs_between_members_of_one_program():
     population = sweep(Tabular(rule=SARSALambda()), axes)
     assert len(population) == 64
     assert len(population.groups) == 1
-
-
-def test_it_shows_its_table():
-    for env in ("FrozenLake-misc", "GridRobot-v0(observation='index')", "LineWorld-v0(observation='index')"):
-        learner = Tabular(env=env)
-        model = learner.model(learner.init(jax.random.key(0)))
-        image = learner.visualize(model, jax.random.key(0))["values"].image
-        assert image.dtype == np.uint8
-        assert image.ndim == 3
-
-
-@pytest.mark.parametrize("env", ["FrozenLake-misc", "gymnasium:FrozenLake-v1"])
-def test_the_lake_is_drawn_as_a_map(env, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(plots, "_lake", lambda tiles, q: drawn.append(tiles.shape))
-    learner = Tabular(env=env)
-    plots.draw(learner.task, (), np.zeros((16, 4)))
-    assert drawn == [(4, 4)]
 
 
 def test_the_policy_is_greedy_for_one_observation_and_for_many():

@@ -41,7 +41,7 @@ class Episodes:
         self.pool, self.rule, self.steps, n = pool, rule, 0, len(tickets)
         found = pool.begin(np.asarray(tickets, np.uint32))
         self.seed, self.seen, self.t = found["next"].copy(), found["seen"].copy(), np.zeros(n, np.int32)
-        self.history_hash = self.seed.astype(np.uint64) | np.uint64(START << 32)
+        self.mark = self.seed.astype(np.uint64) | np.uint64(START << 32)
         self.history = np.zeros((n, HORIZON), np.uint8)
         self.told: list[tuple] = [tuple(found["observation"][:, 1].tolist())]
 
@@ -54,7 +54,7 @@ class Episodes:
         ]
         fresh = (self.seed * np.uint32(7) + np.uint32(1)) & np.uint32(0x7FFFFFFF)
         return StepRequest(
-            self.seed, self.t, self.history_hash, np.asarray(after, np.uint64), self.seen, fresh, self.history
+            self.seed, self.t, self.mark, np.asarray(after, np.uint64), self.seen, fresh, self.history
         )
 
     def step(self, times: int = 1) -> "Episodes":
@@ -73,7 +73,7 @@ class Episodes:
             self.seed = np.where(over, found["next"], self.seed)
             self.t = np.where(over, 0, self.t + 1)
             begun = found["next"].astype(np.uint64) | np.uint64(START << 32)
-            self.history_hash, self.seen = np.where(over, begun, query.after), found["seen"].copy()
+            self.mark, self.seen = np.where(over, begun, query.after), found["seen"].copy()
         return self
 
     def moved(self, pool: Pool) -> "Episodes":

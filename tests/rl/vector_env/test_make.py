@@ -164,7 +164,8 @@ def test_discrete_spaces_are_counted_from_zero():
 @pytest.mark.parametrize("kind", [Tabular, DQN, PPO, A2C])
 def test_a_policy_takes_and_gives_what_the_environment_counts(kind):
     learner = kind(env=f"{OWN}:Rooms(max_episode_steps=50, workers=1)")
-    model = learner.model(learner.init(jax.random.key(0)))
+    learner.check()
+    model = jax.jit(lambda: learner.model(learner.init(jax.random.key(0))))()
     if kind is Tabular:
         model = jax.tree.map(lambda q: jnp.asarray(np.eye(2)[[0, 1, 1, 0]], q.dtype), model)
     policy, inside = learner.policy(model), learner.policy_inside(model)
@@ -180,7 +181,8 @@ def test_a_policy_takes_and_gives_what_the_environment_counts(kind):
 
 def test_a_policy_refuses_an_observation_of_another_shape():
     learner = DQN(env="CartPole-v1")
-    policy = learner.policy(learner.model(learner.init(jax.random.key(0))))
+    learner.check()
+    policy = learner.policy(jax.jit(lambda: learner.model(learner.init(jax.random.key(0))))())
     assert policy(np.zeros((3, 4))).shape == (3,)
     with pytest.raises(UsageError, match=r"has shape \(4,\).*got shape \(5,\)"):
         policy(np.zeros(5))
@@ -198,8 +200,8 @@ def test_what_a_task_says_of_itself():
 
 def test_no_two_histories_have_one_mark():
     def marks(actions):
-        def fold(history_hash, action):
-            after = callback._fold(history_hash, action)
+        def fold(mark, action):
+            after = callback._fold(mark, action)
             return after, after
 
         return jax.lax.scan(fold, callback._start(jnp.uint32(7)), actions)[1]

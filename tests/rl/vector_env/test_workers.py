@@ -59,12 +59,10 @@ def gone_within(pids: list[int], seconds: float) -> bool:
     return not any(map(alive, pids))
 
 
-# Episodes of 5 steps end by themselves, those of 20 are cut after 9.
-@pytest.mark.parametrize(("length", "ends"), [(5, 10), (20, 5)])
-def test_steps_are_those_of_the_environment_itself(length, ends):
-    workers_pool = crew_of("Counting", length=length)
+def test_steps_are_those_of_the_environment_itself():
+    workers_pool = crew_of("Counting")
     at = started(workers_pool, [0, 1, 2, 3, 4])
-    plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(length), 9) for _ in at]
+    plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(), 9) for _ in at]
     seen = [env.reset(seed=100 + i)[0] for i, env in enumerate(plain)]
     np.testing.assert_array_equal(workers_pool.records["observation"][at], seen)
     ended = 0
@@ -84,16 +82,19 @@ def test_steps_are_those_of_the_environment_itself(length, ends):
                 seen, _ = env.reset(seed=1000 * t + i)
                 ended += 1
             np.testing.assert_array_equal(found["observation"][i], seen)
-    assert ended == ends
+    assert ended == 10
     workers_pool.close()
 
 
-def test_each_process_holds_its_share():
+def test_each_process_holds_its_share_and_none_is_left_after_close():
     workers_pool = crew_of("Counting")
     started(workers_pool, [0, 1, 2, 3])
     assert sorted(workers_pool._workers) == [0, 1]
-    assert len({w.process.pid for w in workers_pool._workers.values()} | {os.getpid()}) == 3
+    pids = [w.process.pid for w in workers_pool._workers.values()]
+    assert len({*pids, os.getpid()}) == 3
+    assert all(map(alive, pids))
     workers_pool.close()
+    assert not any(map(alive, pids))
 
 
 def test_what_is_raised_is_told_with_its_slot_and_hurts_nobody_else(folder):
@@ -161,15 +162,6 @@ def test_a_replay_that_leads_elsewhere_is_noticed():
     report = workers_pool.step(at, {0: (100, np.zeros(1, np.uint8))})
     assert report.drifted == [0]
     workers_pool.close()
-
-
-def test_no_process_is_left_after_close():
-    workers_pool = crew_of("Counting", 3)
-    started(workers_pool, [0, 1, 2])
-    pids = [w.process.pid for w in workers_pool._workers.values()]
-    assert all(map(alive, pids))
-    workers_pool.close()
-    assert not any(map(alive, pids))
 
 
 PARENT = """
