@@ -116,9 +116,9 @@ def run(tmp_path_factory):
 
 def test_the_best_model_is_the_last_one(run):
     for member in run.results()["members"]:
-        assert member["selection"]["step"] == 20
+        assert member["validation"]["step"] == 20
         regret = float(run.member(member["member"]).model.regret)
-        assert member["fresh"]["score"] == pytest.approx(regret, rel=1e-6)
+        assert member["test"]["score"] == pytest.approx(regret, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", list(settings.variants(Rule)))
@@ -132,7 +132,7 @@ def test_one_arm_has_no_regret(kind):
 def test_arms_that_are_all_equal_are_shown_without_a_bound():
     bandit = Bandit(arms=Bernoulli(means=(0.5, 0.5)), rollout=20)
     state = last(pulled(bandit, 1)[0])
-    assert isinstance(bandit.exhibit(state, jax.random.key(2))["regret"], Picture)
+    assert isinstance(bandit.visualize(state, jax.random.key(2))["regret"], Picture)
 
 
 def test_members_draw_arms_of_their_own_and_share_them_between_settings():
@@ -169,14 +169,14 @@ def test_the_exhibit_shows_regret_beside_the_bound():
     bandit = Bandit(arms=Gaussian(means=(0.0, 1.0)), rule=GaussianThompson())
     states, _, _ = pulled(bandit, 1)
     start, state = (jax.tree.map(lambda x, t=t: x[t], states) for t in (0, 1))
-    assert bandit.exhibit(start, jax.random.key(1)) == {}
-    shown = bandit.exhibit(state, jax.random.key(2))["regret"]
+    assert bandit.visualize(start, jax.random.key(1)) == {}
+    shown = bandit.visualize(state, jax.random.key(2))["regret"]
     assert isinstance(shown, Picture)
     assert shown.image.dtype == np.uint8
     assert shown.image.std() > 10
     assert "100 pulls" in shown.caption
     moving = settings.replace(bandit, "arms.change", "random-walk")
-    assert "regret" in moving.exhibit(state, jax.random.key(2))
+    assert "regret" in moving.visualize(state, jax.random.key(2))
 
 
 def test_a_run_gives_its_regret_curves(run):

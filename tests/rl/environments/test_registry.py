@@ -8,7 +8,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.rl.environments import names, registry
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 from tests.rl import probes  # noqa: F401  registers the probes
 
 
@@ -79,7 +79,7 @@ def acted(task, copies, steps):
 
     @jax.jit
     def run():
-        found, acting = [], Acting.start(task, jax.random.key(0), copies)
+        found, acting = [], EnvLoopState.start(task, jax.random.key(0), copies)
         for t in range(steps):
             acting, transition, over, metrics = acting.act(
                 task, jax.random.key(t), jnp.zeros(copies, jnp.int32)

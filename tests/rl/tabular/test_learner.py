@@ -93,7 +93,7 @@ def test_the_loop_learns_from_the_very_steps_it_takes(rule, dynamics):
 
 
 def test_several_environments_are_learned_from_one_after_the_other():
-    learner = Tabular(env=LAKE, envs=3, rollout=1, learning_rate=0.5, exploration=Boltzmann())
+    learner = Tabular(env=LAKE, num_envs=3, rollout=1, learning_rate=0.5, exploration=Boltzmann())
     before, after = walked(learner, 1, 60)
     outcomes = jax.jit(jax.vmap(learner.task.step, (None, 0, 0)))(
         jax.random.key(0), before["world"], before["action"]
@@ -113,7 +113,7 @@ def test_several_environments_are_learned_from_one_after_the_other():
 INVARIANT = {
     "q-learning": Tabular(rollout=5, evaluation_episodes=2),
     "n-step-sarsa": Tabular(
-        rule=NStepSARSA(n=3), envs=2, rollout=3, dynamics="environment", evaluation_episodes=2
+        rule=NStepSARSA(n=3), num_envs=2, rollout=3, dynamics="environment", evaluation_episodes=2
     ),
 }
 
@@ -133,7 +133,7 @@ def test_bins_are_a_table_for_a_continuous_observation():
     car = np.array([-0.1, 0.069], np.float32)
     assert int(policy(car)) == 1
     assert policy(np.stack([car, [-1.1, 0.069]])).tolist() == [1, 0]
-    returns = learner.examinations()["gymnasium"](table, 2, 0)
+    returns = learner.external_evaluators()["gymnasium"](table, 2, 0)
     assert returns.tolist() == [-200.0, -200.0]
 
 
@@ -152,7 +152,7 @@ def test_gymnasiums_own_lake_is_stepped_by_its_table():
     learner = Tabular(env="gymnasium:FrozenLake-v1")
     assert type(learner.task).__name__ == "Tabulated"
     assert learner.task.origin == "native"
-    assert "gymnasium" in learner.examinations()
+    assert "gymnasium" in learner.external_evaluators()
 
 
 def test_every_float_differs_between_members_of_one_program():

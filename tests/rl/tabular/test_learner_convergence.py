@@ -170,7 +170,7 @@ def test_a_linear_agent_drives_the_mountain_car():
         learning_rate=0.001, exploration=ConstantEpsilon(value=0.0), rollout=200, evaluation_episodes=20,
     )  # fmt: skip
     engine = harness.trained(sweep(learner, seeds=3), 300)
-    best = np.asarray(engine.cohorts[0].best.score)
+    best = np.asarray(engine.group_states[0].best.score)
     assert best.min() > -160
 
 

@@ -11,7 +11,7 @@ from populace.rl.tabular.learner import Tabular
 
 
 def test_the_agent_shows_its_table():
-    shown = Tabular().exhibit(jnp.zeros((16, 4)), jax.random.key(0))
+    shown = Tabular().visualize(jnp.zeros((16, 4)), jax.random.key(0))
     assert isinstance(shown["values"], Picture)
 
 
