@@ -1,4 +1,4 @@
-"""Beta numbers against SciPy's distribution."""
+"""Thompson sampling: beta numbers against SciPy, and pulls against what is believed of the arms."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ import pytest
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from populace.core.errors import UsageError
+from populace.rl.bandits import Gaussian, GaussianThompson, Thompson
 from populace.rl.bandits.thompson import draw_beta
+from tests.rl.bandits.pulls import ACTIONS, ARMS, PULLS, REWARDS, learned
 
 
 @jax.jit
@@ -52,3 +55,53 @@ def test_shapes_that_are_not_numbers_do_not_hang():
     found = drawn(0, [np.nan, 1.0, 1.0], [1.0, 1.0, 1.0])
     assert np.isnan(found[:, 0]).all()
     assert np.isfinite(found[:, 1:]).all()
+
+
+def test_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
+    rng = np.random.default_rng(6)
+    rewards = (rng.random(PULLS) < 0.2 + 0.2 * ACTIONS).astype(float)
+    rule = Thompson(prior_ones=2.0, prior_zeros=0.5)
+    _, found = learned(rule, rewards=rewards)
+    ones = np.bincount(ACTIONS, rewards)
+    zeros = np.bincount(ACTIONS, 1 - rewards)
+    believed = rng.beta(2.0 + ones, 0.5 + zeros, (200_000, ARMS))
+    expected = np.bincount(believed.argmax(1), minlength=ARMS) / len(believed)
+    assert np.abs(found - expected).max() < 0.015
+
+
+def test_gaussian_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
+    few = slice(0, 12)
+    rule = GaussianThompson(noise=3.0, prior_mean=-1.0, prior_deviation=2.0)
+    state, found = learned(rule, ACTIONS[few], REWARDS[few])
+    n = np.bincount(ACTIONS[few], minlength=ARMS)
+    total = np.bincount(ACTIONS[few], REWARDS[few], minlength=ARMS)
+    # The posterior by precision-weighted averaging, one reward after another.
+    mean, variance = np.full(ARMS, -1.0), np.full(ARMS, 4.0)
+    for action, reward in zip(ACTIONS[few], REWARDS[few]):
+        gain = variance[action] / (variance[action] + 9.0)
+        mean[action] += gain * (reward - mean[action])
+        variance[action] *= 1 - gain
+    np.testing.assert_allclose(state.counts, n)
+    np.testing.assert_allclose(state.rewards, total, rtol=1e-5)
+    believed = np.random.default_rng(7).normal(mean, np.sqrt(variance), (200_000, ARMS))
+    expected = np.bincount(believed.argmax(1), minlength=ARMS) / len(believed)
+    assert np.abs(found - expected).max() < 0.015
+
+
+def test_thompson_refuses_rewards_that_are_not_binary():
+    with pytest.raises(UsageError, match="use rule 'thompson-gaussian'"):
+        Thompson().check(Gaussian())
+
+
+@pytest.mark.parametrize(
+    ("rule", "bad"),
+    [
+        (Thompson, {"prior_ones": 0.0}),
+        (Thompson, {"prior_zeros": -1.0}),
+        (GaussianThompson, {"noise": 0.0}),
+        (GaussianThompson, {"prior_deviation": 0.0}),
+    ],
+)
+def test_bounds_are_checked(rule, bad):
+    with pytest.raises(UsageError, match=next(iter(bad))):
+        rule(**bad)
