@@ -59,14 +59,14 @@ for probe in (AllByAction, Halves, Picture):
 def values(learner: type, env: str, observations: Any, steps: int = 1500, **settings: Any) -> np.ndarray:
     """Train two members on a probe and return Q (members, observations, actions)."""
     fixed = {
-        "env": env, "envs": 4, "warmup": 64, "batch": 32, "hidden": (32,), "discount": 0.5,
-        "learning_rate": 3e-3, "target_rate": 0.05, "replay_storage": 2000, "replay_capacity": 2000.0,
+        "env": env, "num_envs": 4, "warmup": 64, "batch_size": 32, "hidden_sizes": (32,), "discount": 0.5,
+        "learning_rate": 3e-3, "tau": 0.05, "replay_storage": 2000, "replay_capacity": 2000.0,
         "exploration": ExponentialDecay(decay=0.999, end=0.3), "evaluation_episodes": 4,
     }  # fmt: skip
     made = learner(**(fixed | settings))
-    (cohort,) = Engine(sweep(made, seeds=MEMBERS), "vmap").cohorts
-    program = cohort.program
-    carry, _ = program.advance(cohort.carry, steps)
+    (group_state,) = Engine(sweep(made, seeds=MEMBERS), "vmap").group_states
+    program = group_state.program
+    carry, _ = program.advance(group_state.carry, steps)
 
     @jax.jit
     def ask(state, observations):
@@ -96,7 +96,7 @@ def check_all(learner: type, by_action: bool = True, following: float = 2.0, tol
 
     """
     env = "ProbeAllByAction-test" if by_action else "ProbeAll-test"
-    q = values(learner, env, LATER + ENDLESS + MATCHING, **({"steps": 2000, "batch": 64} | settings))
+    q = values(learner, env, LATER + ENDLESS + MATCHING, **({"steps": 2000, "batch_size": 64} | settings))
     later, endless, matching = q[:, :4], q[:, 4:6], q[:, 6:]
     known = np.array([0.5, 1.0, -0.5, -1.0])
     np.testing.assert_allclose(later, np.broadcast_to(known[:, None], later.shape), atol=tolerance)

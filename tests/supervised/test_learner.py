@@ -31,15 +31,15 @@ from tests.supervised.problems import blobs, classifier, line, regressor
 
 
 def model_of(engine, slot: int = 0):
-    cohort = engine.cohorts[0]
-    model = cohort.program.take(cohort.program.snapshot(cohort.state()), slot)
-    return cohort.program.signature.whole_model(model)
+    group_state = engine.group_states[0]
+    model = group_state.program.take(group_state.program.models(group_state.state()), slot)
+    return group_state.program.signature.whole_model(model)
 
 
 def evaluated(learner, steps: int, seeds: int = 2) -> dict[str, np.ndarray]:
     engine = harness.trained(sweep(learner, seeds=seeds), steps)
-    cohort = engine.cohorts[0]
-    metrics = cohort.program.examine(cohort.program.snapshot(cohort.state()), 1, 0)
+    group_state = engine.group_states[0]
+    metrics = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
     return {name: np.asarray(mean.value)[:seeds] for name, mean in metrics.items()}
 
 
@@ -59,8 +59,8 @@ def test_least_squares_is_found():
 
 
 @pytest.mark.parametrize("settings", [
-    {"network": MLP(hidden=(8,), norm="batch", dropout=0.1), "patience": 2, "weight_decay": 0.01},
-    {"network": MLP(hidden=(8,), norm="layer"), "clip": 1.0, "optimiser": Momentum()},
+    {"network": MLP(hidden_sizes=(8,), norm="batch", dropout=0.1), "patience": 2, "weight_decay": 0.01},
+    {"network": MLP(hidden_sizes=(8,), norm="layer"), "max_gradient_norm": 1.0, "optimizer": Momentum()},
 ])  # fmt: skip
 def test_invariants_of_the_classifier(settings, tmp_path):
     axes = {"learning_rate": [1e-2, 3e-3]}
@@ -73,11 +73,11 @@ def test_invariants_of_the_regressor(tmp_path):
 
 @pytest.mark.parametrize("batch", [7, 32, 64, 500])
 def test_an_epoch_takes_every_training_row_once_and_no_other(batch):
-    learner = classifier(batch=batch)
+    learner = classifier(batch_size=batch)
     data, state = learner.data, learner.init(jax.random.key(0))
     orders = []
     for epoch in range(2):
-        state = learner.turn(state, jax.random.key(epoch))
+        state = learner.on_epoch_start(state, jax.random.key(epoch))
         order = np.asarray(state.order)
         assert len(order) == learner.epochs(1) * batch
         assert sorted(order[: len(data.train)]) == sorted(data.train.tolist())
@@ -88,8 +88,8 @@ def test_an_epoch_takes_every_training_row_once_and_no_other(batch):
 
 def test_filling_rows_weigh_nothing():
     """The last, filled-up batch moves the weights as its real rows alone would."""
-    learner = classifier(batch=100, optimiser=Momentum(decay=0.0))  # 192 rows: the second batch has 92
-    state = learner.turn(learner.init(jax.random.key(0)), jax.random.key(1))
+    learner = classifier(batch_size=100, optimizer=Momentum(decay=0.0))  # 192 rows: the second batch has 92
+    state = learner.on_epoch_start(learner.init(jax.random.key(0)), jax.random.key(1))
     state = eqx.tree_at(lambda s: s.count, state, jnp.int32(1))
     after, metrics = learner.step(state, jax.random.key(2))
     rows = np.asarray(state.order)[100:192]
@@ -114,21 +114,21 @@ def test_filling_rows_weigh_nothing():
 def test_early_stopping_stops_each_member_by_itself_and_for_good():
     x, y = blobs(60)
     noise = np.random.default_rng(0).permutation(y)  # nothing to learn: validation loss soon rises
-    data = Data.of_classes(x, noise, validation=0.5)
-    learner = Classifier(data, network=MLP(hidden=(64,)), batch=15, learning_rate=3e-2, patience=2)
+    data = Data.from_classes(x, noise, validation=0.5)
+    learner = Classifier(data, network=MLP(hidden_sizes=(64,)), batch_size=15, learning_rate=3e-2, patience=2)
     engine = harness.trained(sweep(learner, seeds=4), 120)
-    stopped = np.asarray(engine.cohorts[0].state().stopped_at)[:4]
+    stopped = np.asarray(engine.group_states[0].state().stopped_at)[:4]
     assert (stopped > 0).all()
-    assert (stopped % learner.period == 0).all()
+    assert (stopped % learner.epoch_steps == 0).all()
     assert len(set(stopped.tolist())) > 1
     longer = harness.trained(sweep(learner, seeds=4), 200)
-    for one, other in zip(*(jax.tree.leaves(e.cohorts[0].state().network) for e in (engine, longer))):
+    for one, other in zip(*(jax.tree.leaves(e.group_states[0].state().network) for e in (engine, longer))):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
 @pytest.mark.parametrize("size", [1, 7, 48, 1000])
 def test_evaluation_does_not_depend_on_its_batches(size):
-    whole, parts = classifier(evaluation_batch=48, top=2), classifier(evaluation_batch=size, top=2)
+    whole, parts = classifier(evaluation_batch_size=48, top=2), classifier(evaluation_batch_size=size, top=2)
     network = whole.init(jax.random.key(3)).network
     one, other = (x.evaluate(network, jax.random.key(0)) for x in (whole, parts))
     assert set(one) == {"loss", "accuracy", "calibration_error", "top_2_accuracy"}
@@ -139,19 +139,19 @@ def test_evaluation_does_not_depend_on_its_batches(size):
 def test_the_final_examination_is_on_the_test_part():
     learner = classifier()
     network = learner.init(jax.random.key(3)).network
-    found = learner.examiner(1).evaluate(network, jax.random.key(0))
+    found = learner.for_test(1).evaluate(network, jax.random.key(0))
     x, y = blobs(seed=1)
     assert found["accuracy"].weight == len(y)
     assert float(found["accuracy"].value) == pytest.approx(np.mean(learner.classify(network, x) == y))
 
 
 def test_dropout_rate_and_optimiser_numbers_are_hyperparameters_of_one_program():
-    learner = classifier(network=MLP(hidden=(8,), dropout=0.1))
+    learner = classifier(network=MLP(hidden_sizes=(8,), dropout=0.1))
     axes = {"network.dropout": [0.0, 0.5], "optimiser.b1": [0.9, 0.5], "weight_decay": [0.0, 0.1]}
     population = sweep(learner, axes)
     assert len(population.groups) == 1
     engine = harness.trained(population, 10)
-    first = jax.tree.leaves(engine.cohorts[0].state().network)[0]
+    first = jax.tree.leaves(engine.group_states[0].state().network)[0]
     assert len({np.asarray(w).tobytes() for w in first}) == 8
 
 
@@ -177,7 +177,7 @@ def test_equinox_dropout_is_off_in_use():
 
     learner = classifier(plan=plan)
     network = learner.init(jax.random.key(0)).network
-    state = learner.turn(learner.init(jax.random.key(0)), jax.random.key(1))
+    state = learner.on_epoch_start(learner.init(jax.random.key(0)), jax.random.key(1))
     one, _ = learner.step(state, jax.random.key(1))
     other, _ = learner.step(state, jax.random.key(2))
     assert any((a != b).any() for a, b in zip(jax.tree.leaves(one.network), jax.tree.leaves(other.network)))
@@ -205,7 +205,13 @@ def test_one_step_is_what_the_formula_says(clip):
     memory = rule.rule().init(found)
     for g in gradients:
         found, memory = descend(
-            found, jnp.asarray(g, jnp.float32), memory, optimiser=rule, rate=0.1, weight_decay=0.2, clip=clip
+            found,
+            jnp.asarray(g, jnp.float32),
+            memory,
+            optimizer=rule,
+            rate=0.1,
+            weight_decay=0.2,
+            max_gradient_norm=clip,
         )
     np.testing.assert_allclose(found, adam_by_hand(gradients, w, 0.1, 0.2, clip), atol=1e-5)
 
@@ -216,7 +222,13 @@ def test_biases_do_not_decay():
     weights = (jnp.ones((2, 2)), jnp.ones(2))
     still = jax.tree.map(jnp.zeros_like, weights)
     moved, _ = descend(
-        weights, still, SGD().rule().init(weights), optimiser=SGD(), rate=0.1, weight_decay=1.0, clip=0.0
+        weights,
+        still,
+        SGD().rule().init(weights),
+        optimizer=SGD(),
+        rate=0.1,
+        weight_decay=1.0,
+        max_gradient_norm=0.0,
     )
     np.testing.assert_allclose(moved[0], 0.9)
     np.testing.assert_allclose(moved[1], 1.0)
@@ -236,7 +248,7 @@ def test_schedules(schedule, expected):
 
 def test_the_split_is_drawn_class_by_class_and_rows_do_not_meet():
     x, y = blobs(100, classes=4)
-    data = Data.of_classes(x, y, validation=0.2)
+    data = Data.from_classes(x, y, validation=0.2)
     assert not set(data.train.tolist()) & set(data.validation.tolist())
     assert len(data.train) + len(data.validation) == 100
     assert np.bincount(y[data.validation]).tolist() == [5, 5, 5, 5]
@@ -245,7 +257,7 @@ def test_the_split_is_drawn_class_by_class_and_rows_do_not_meet():
 
 
 X, Y = blobs(30)
-WHOLE = Data.of_classes(X, Y, validation=0.0)
+WHOLE = Data.from_classes(X, Y, validation=0.0)
 HUGE = np.where(np.arange(30)[:, None] == 26, 1e39, X)
 HOLED = np.where(np.arange(30)[:, None] == 7, np.nan, X)
 
@@ -259,31 +271,31 @@ def too_narrow(inputs, outputs, key):
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda: Data.of_classes(X, Y[:-1]), "y has 29 rows; expected 30, one per example"),
-    (lambda: Data.of_classes(X, Y - 1), "class labels go from 0"),
-    (lambda: Data.of_classes(X, Y, classes=2), "class labels go from 0 to 1"),
-    (lambda: Data.of_classes(X, Y + 0.5), "is a whole number from 0"),
-    (lambda: Data.of_classes(HOLED, Y), "NaN or infinity in row 7"),
-    (lambda: Data.of_classes(X[:0], Y[:0]), "expected at least one example"),
-    (lambda: Data.of_classes(X, np.zeros(30)), "at least two classes"),
-    (lambda: Data.of_classes(X, Y[:, None]), "one label per example"),
-    (lambda: Data.of_classes(X.astype(str), Y), "x must hold numbers"),
-    (lambda: Data.of_classes([[1, 2], [3]], [0, 1]), "its rows differ in length"),
-    (lambda: Data.of_classes(X, Y, test=(X[:, :1], Y)), r"test x has examples of shape \(1,\); those of x"),
-    (lambda: Data.of_classes(X, Y, test=(X, Y + 1)), r"test y\[\d+\] is 3; class labels go from 0 to 2"),
-    (lambda: Data.of_classes(X, Y, test=X), "test must be a pair"),
-    (lambda: Data.of_classes(X, Y, validation=1.0), r"share in \[0, 1\)"),
-    (lambda: Data.of_classes(X, Y, standardise="rows"), "standardise must be one of"),
-    (lambda: Data.of_numbers(X, np.full(30, np.inf)), "y has NaN or infinity in row 0"),
-    (lambda: Data.of_classes(HUGE, Y), "x is beyond float32's largest, 3.4e\\+38, in row 26; rescale it"),
-    (lambda: Data.of_numbers(X, HUGE), "y is beyond float32's largest, 3.4e\\+38, in row 26"),
+    (lambda: Data.from_classes(X, Y[:-1]), "y has 29 rows; expected 30, one per example"),
+    (lambda: Data.from_classes(X, Y - 1), "class labels go from 0"),
+    (lambda: Data.from_classes(X, Y, classes=2), "class labels go from 0 to 1"),
+    (lambda: Data.from_classes(X, Y + 0.5), "is a whole number from 0"),
+    (lambda: Data.from_classes(HOLED, Y), "NaN or infinity in row 7"),
+    (lambda: Data.from_classes(X[:0], Y[:0]), "expected at least one example"),
+    (lambda: Data.from_classes(X, np.zeros(30)), "at least two classes"),
+    (lambda: Data.from_classes(X, Y[:, None]), "one label per example"),
+    (lambda: Data.from_classes(X.astype(str), Y), "x must hold numbers"),
+    (lambda: Data.from_classes([[1, 2], [3]], [0, 1]), "its rows differ in length"),
+    (lambda: Data.from_classes(X, Y, test=(X[:, :1], Y)), r"test x has examples of shape \(1,\); those of x"),
+    (lambda: Data.from_classes(X, Y, test=(X, Y + 1)), r"test y\[\d+\] is 3; class labels go from 0 to 2"),
+    (lambda: Data.from_classes(X, Y, test=X), "test must be a pair"),
+    (lambda: Data.from_classes(X, Y, validation=1.0), r"share in \[0, 1\)"),
+    (lambda: Data.from_classes(X, Y, standardise="rows"), "standardise must be one of"),
+    (lambda: Data.from_targets(X, np.full(30, np.inf)), "y has NaN or infinity in row 0"),
+    (lambda: Data.from_classes(HUGE, Y), "x is beyond float32's largest, 3.4e\\+38, in row 26; rescale it"),
+    (lambda: Data.from_targets(X, HUGE), "y is beyond float32's largest, 3.4e\\+38, in row 26"),
     (lambda: sweep(classifier(plan=too_wide)), r"does not take examples of shape \(2,\): dot_general"),
     (lambda: sweep(classifier(top=3)), "top must be below the number of classes, 3, got 3"),
     (lambda: classifier().classify(None, HOLED), "x has NaN or infinity in row 7"),
     (lambda: sweep(Classifier()), "Classifier has no data"),
     (lambda: sweep(classifier(plan=too_narrow)), r"gives an output of shape \(2,\) .* needs \(3,\)"),
     (lambda: sweep(Classifier(WHOLE, patience=1)), "needs validation examples"),
-    (lambda: classifier(batch=0), "batch must be >= 1"),
+    (lambda: classifier(batch_size=0), "batch must be >= 1"),
     (lambda: classifier().predict(None, X[:, :1]), r"expected \(2,\)"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("error")
@@ -296,7 +308,7 @@ def test_bad_input_gets_one_clear_line(make, message):
 def test_exhibits_are_pictures():
     for learner in (classifier(), regressor()):
         network = learner.init(jax.random.key(0)).network
-        for picture in learner.exhibit(network, jax.random.key(0)).values():
+        for picture in learner.visualize(network, jax.random.key(0)).values():
             assert picture.image.dtype == np.uint8
             assert picture.image.ndim == 3
             assert picture.image.std() > 5
@@ -305,14 +317,14 @@ def test_exhibits_are_pictures():
 
 def test_an_exhibit_names_the_part_that_stands_for_the_test_part():
     for share, part in ((0.2, "validation"), (0.0, "training")):
-        classes = Data.of_classes(*blobs(30), validation=share)
-        numbers = Data.of_numbers(*line(30), validation=share)
+        classes = Data.from_classes(*blobs(30), validation=share)
+        numbers = Data.from_targets(*line(30), validation=share)
         for learner, data in ((classifier(), classes), (regressor(), numbers)):
             learner = dataclasses.replace(learner, data=data)
             network = learner.init(jax.random.key(0)).network
-            for picture in learner.exhibit(network, jax.random.key(0)).values():
+            for picture in learner.visualize(network, jax.random.key(0)).values():
                 assert f"{part} part" in picture.caption
-            assert f"{part} examples again" in learner.examined(1)
+            assert f"{part} examples again" in learner.test_description(1)
 
 
 @pytest.mark.filterwarnings("error")
@@ -321,9 +333,9 @@ def test_values_far_from_zero_are_centred_before_float32():
     x, y = line()
     offset = np.array([1.7e9, 0])
     moved_x, moved_y = x + offset, y + 1e9
-    near = Data.of_numbers(x, y, test=line(seed=1), validation=0.2)
+    near = Data.from_targets(x, y, test=line(seed=1), validation=0.2)
     test_x, test_y = line(seed=1)
-    far = Data.of_numbers(moved_x, moved_y, test=(test_x + offset, test_y + 1e9), validation=0.2)
+    far = Data.from_targets(moved_x, moved_y, test=(test_x + offset, test_y + 1e9), validation=0.2)
     np.testing.assert_allclose(far.inputs(far.x), near.inputs(near.x), atol=1e-5)
     np.testing.assert_allclose(far.inputs(far.test_x), near.inputs(near.test_x), atol=1e-5)
     for one, other in zip(far.examples("test"), (test_x + offset, (test_y + 1e9)[:, None])):
@@ -342,23 +354,23 @@ def test_values_far_from_zero_are_centred_before_float32():
 
 def test_data_near_zero_is_kept_as_it_comes():
     x, y = line()
-    data = Data.of_numbers(x, y)
+    data = Data.from_targets(x, y)
     np.testing.assert_array_equal(data.x, x.astype(np.float32))
     np.testing.assert_array_equal(data.y[:, 0], y.astype(np.float32))
     assert (data.origin, data.y_origin) == (0, 0)
     pixels = np.full((5, 4, 4, 1), 200, np.uint8)
-    assert Data.of_classes(pixels, [0, 1, 0, 1, 0]).x.dtype == np.uint8
+    assert Data.from_classes(pixels, [0, 1, 0, 1, 0]).x.dtype == np.uint8
 
 
 def test_a_column_that_float32_cannot_carry_is_told_where_nothing_is_taken_off():
     x, y = line()
     with pytest.warns(UserWarning, match="column 1 of x does not survive float32.*; standardise it"):
-        Data.of_numbers(x + np.array([0, 1.7e9]), y, standardise="none")
+        Data.from_targets(x + np.array([0, 1.7e9]), y, standardise="none")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Data.of_numbers(x, y, standardise="none")
-        Data.of_numbers(np.full((20, 1), 0.3) + np.arange(20)[:, None] % 2 * 1e-17, np.arange(20))
-        Data.of_numbers(np.arange(20) + 2**40, np.arange(20))
+        Data.from_targets(x, y, standardise="none")
+        Data.from_targets(np.full((20, 1), 0.3) + np.arange(20)[:, None] % 2 * 1e-17, np.arange(20))
+        Data.from_targets(np.arange(20) + 2**40, np.arange(20))
 
 
 def test_data_of_another_learner_keeps_its_type():
@@ -381,18 +393,18 @@ def halted(tmp_path_factory):
 
 
 def moved(learner):
-    data = Data.of_classes(blobs()[0] + 1, blobs()[1], test=blobs(seed=1), validation=0.2)
+    data = Data.from_classes(blobs()[0] + 1, blobs()[1], test=blobs(seed=1), validation=0.2)
     return dataclasses.replace(learner, data=data)
 
 
 OTHERS = {
     "other data": (lambda: moved(classifier()), r"data are not those that '.*run' was trained on"),
     "another width": (
-        lambda: classifier(network=MLP(hidden=(9,))),
+        lambda: classifier(network=MLP(hidden_sizes=(9,))),
         r"differs from the recipe.*network.hidden is \[9\], the run has \[8\]",
     ),
     "another kind of optimiser": (
-        lambda: classifier(optimiser=Momentum()),
+        lambda: classifier(optimizer=Momentum()),
         r"differs from the recipe.*optimiser.kind is 'momentum', the run has 'adam'",
     ),
     "another rate": (lambda: classifier(learning_rate=0.5), "learning_rate is 0.5, the run has 0.01"),

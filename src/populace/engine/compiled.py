@@ -88,7 +88,7 @@ class Carry(NamedTuple):
     state: Any
     step: jax.Array
     diverged_at: jax.Array
-    waiting: jax.Array
+    halted: jax.Array
 
 
 class Best(NamedTuple):
@@ -107,13 +107,13 @@ class Compiled:
 
     Attributes:
         signature: shapes of the state, and what in it is no array.
-        period: steps between two calls of the learner's `turn`.
+        period: steps between two calls of the learner's `on_epoch_start`.
         key_types: the generator of each type of random key that a state holds.
 
     """
 
     def __init__(self, learner: Learner, placement: Placement, width: int, slots: int) -> None:
-        self.signature, self.period = Signature(learner), learner.period
+        self.signature, self.epoch_steps = Signature(learner), learner.epoch_steps
         self.key_types: dict[Any, Any] = {}
         self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
         self._placement, self.width, self.slots = placement, width, slots
@@ -170,18 +170,18 @@ class Compiled:
 
             def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
                 key = jax.random.fold_in(jax.random.fold_in(key, EXAMINATION), salt)
-                return dict(learner.examiner(episodes).evaluate(self.signature.whole_model(model), key))
+                return dict(learner.for_test(episodes).evaluate(self.signature.whole_model(model), key))
 
             self._examine[episodes] = self._over_members(one, extra=1)
         return self._examine[episodes]
 
     @cached_property
-    def snapshot(self) -> Callable[..., Any]:
+    def models(self) -> Callable[..., Any]:
         """(varied, shared, keys, state) -> the models of all members, arrays only."""
 
         def one(learner: Learner, key: jax.Array, state: Any) -> Any:
             del key
-            return eqx.filter(learner.snapshot(self.signature.whole_state(state)), eqx.is_array)
+            return eqx.filter(learner.model(self.signature.whole_state(state)), eqx.is_array)
 
         def call(varied: Any, shared: Any, keys: Any, state: Any) -> Any:
             def member(varied: Any, key: Any, state: Any) -> Any:
@@ -229,23 +229,23 @@ class Compiled:
             learner = eqx.combine(varied, shared, self._fixed)
             state = self.signature.whole_state(state)
             state, metrics = learner.step(state, jax.random.fold_in(key, t))
-            finite = _all_finite(learner.snapshot(state))
+            finite = _all_finite(learner.model(state))
             return eqx.filter(state, eqx.is_array), dict(metrics), finite
 
         def turn(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
             learner = eqx.combine(varied, shared, self._fixed)
             key = jax.random.fold_in(jax.random.fold_in(key, TURN), t)
-            return eqx.filter(learner.turn(self.signature.whole_state(state), key), eqx.is_array)
+            return eqx.filter(learner.on_epoch_start(self.signature.whole_state(state), key), eqx.is_array)
 
-        alone, period = self.width == 1, self.period
+        alone, period = self.width == 1, self.epoch_steps
         every = one if alone else jax.vmap(one, (0, 0, 0, None))
         every_turn = turn if alone else jax.vmap(turn, (0, 0, 0, None))
         if alone:  # outside the loop: inside, large buffers would be copied in every step
             varied, keys, carry, sums = jax.tree.map(lambda x: x[0], (varied, keys, carry, sums))
 
         def going(loop: Any) -> Any:
-            (_, step, _, waiting), _ = loop
-            return (jnp.min(step) < end) & ~jnp.any(waiting)
+            (_, step, _, halted), _ = loop
+            return (jnp.min(step) < end) & ~jnp.any(halted)
 
         def step(loop: Any) -> Any:
             (state, step, diverged_at, _), sums = loop
@@ -268,7 +268,7 @@ class Compiled:
     def _begin(self) -> Any:
         def one(learner: Learner, key: jax.Array) -> Any:
             state = learner.init(jax.random.fold_in(key, INIT))
-            finite = _all_finite(learner.snapshot(state))
+            finite = _all_finite(learner.model(state))
             return eqx.filter(state, eqx.is_array), jnp.int32(0), jnp.where(finite, -1, 0), ~finite
 
         return self._over_members(one)

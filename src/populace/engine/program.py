@@ -74,7 +74,7 @@ class Program:
     def model_template(self) -> Any:
         """Return the shapes of all members' models, with nothing computed or compiled."""
         members = (self.varied, self.shared, self._keys_like)
-        return jax.eval_shape(self._compiled.snapshot, *members, self.template().state)
+        return jax.eval_shape(self._compiled.models, *members, self.template().state)
 
     def begin(self) -> Carry:
         """Return every member before its first step."""
@@ -89,9 +89,9 @@ class Program:
         """
         return self._compiled.advance(*self._members, carry, end)
 
-    def snapshot(self, state: Any) -> Any:
+    def models(self, state: Any) -> Any:
         """Return the models of all members, arrays only."""
-        return self._compiled.snapshot(*self._members, state)
+        return self._compiled.models(*self._members, state)
 
     def evaluate(self, model: Any, salt: int, step: int) -> dict[str, Mean]:
         """Evaluate every member's snapshot with the key of (member, salt, step)."""

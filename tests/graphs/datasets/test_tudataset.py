@@ -15,7 +15,7 @@ from scipy import sparse
 
 from populace.core.errors import RunError, UsageError
 from populace.graphs import Graph, GraphSet, tudataset
-from populace.graphs.data.batch import Room
+from populace.graphs.data.batch import BatchShape
 from populace.graphs.data.convert import from_edges
 from tests.places import SHARED_DATA
 
@@ -222,7 +222,7 @@ def test_sets_that_cannot_be_are_refused() -> None:
 def test_a_batch_is_the_graphs_side_by_side(indices: list[int], compiled: bool) -> None:
     graphs = some()
     room = graphs.room(3)
-    assert room == Room(3, 4 + 5 + 6 + 1, 6 + 8 + 10)
+    assert room == BatchShape(3, 4 + 5 + 6 + 1, 6 + 8 + 10)
     call = eqx.filter_jit(lambda g, i: g.batch(i, room)) if compiled else (lambda g, i: g.batch(i, room))
     found = call(graphs, jnp.array(indices))
     chosen = [graphs.graph(i) if i >= 0 else Graph.of([], [], 0, x=np.zeros((0, 3))) for i in indices]

@@ -12,7 +12,7 @@ from tests.rl.targets.test_advantages import advantages_by_loop
 from tests.rl.weights import filled
 
 STEPS, COPIES = 5, 2
-WIRING = {"hidden": (4,), "envs": COPIES, "rollout": STEPS}
+WIRING = {"hidden_sizes": (4,), "num_envs": COPIES, "rollout": STEPS}
 
 
 class Captured(A2C):
@@ -38,8 +38,8 @@ def rollout() -> Rollout:
 @pytest.mark.parametrize("normalise", [False, True])
 def test_the_gradient_is_that_of_the_formula(normalise):
     learner = Captured(
-        **WIRING, discount=0.9, gae_lambda=0.8, value_coefficient=0.3, entropy=0.05,
-        max_gradient_norm=0.0, normalise_advantages=normalise,
+        **WIRING, discount=0.9, gae_lambda=0.8, value_coefficient=0.3, entropy_coefficient=0.05,
+        max_gradient_norm=0.0, normalize_advantages=normalise,
     )  # fmt: skip
     learner.check()  # makes the environment, before anything is traced
     model = filled(lambda: learner.init(jax.random.key(0)).model)
@@ -61,7 +61,7 @@ def test_the_gradient_is_that_of_the_formula(normalise):
                 distribution = networks[0](happened.observation[t, i])
                 total -= advantage[t, i] * distribution.log_probability(happened.action[t, i])
                 total += 0.3 * 0.5 * (values(networks[1], happened.observation[t, i]) - target[t, i]) ** 2
-                total -= 0.05 * distribution.entropy()
+                total -= 0.05 * distribution.entropy_coefficient()
         return total / (STEPS * COPIES)
 
     @jax.jit

@@ -19,8 +19,8 @@ from tests.rl import probes_q
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {"double": False},
     "square": {"loss": "mse"},
-    "copied-target": {"target_rate": 1.0, "target_every": 20, "updates": 2},
-    "one-environment": {"envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
+    "copied-target": {"tau": 1.0, "target_every": 20, "gradient_steps": 2},
+    "one-environment": {"num_envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
 }
 values = partial(probes_q.values, DQN)
 
@@ -77,8 +77,8 @@ def test_truncation_is_not_termination():
 
 def test_it_keeps_every_invariant(tmp_path):
     dqn = DQN(
-        hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
-        evaluation_episodes=2, envs=2,
+        hidden_sizes=(8,), batch_size=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, num_envs=2,
     )  # fmt: skip
     axes = {"learning_rate": [1e-2, 1e-3], "replay_capacity": [16.0, 64.0]}
     harness.check_learner(dqn, axes, 60, tmp_path)
@@ -87,7 +87,7 @@ def test_it_keeps_every_invariant(tmp_path):
 def test_every_float_differs_between_members_of_one_program():
     axes = {
         "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "exploration.start": [1.0, 0.5],
-        "exploration.end": [0.1, 0.2], "exploration.decay": [0.9, 0.99], "target_rate": [0.1, 1.0],
+        "exploration.end": [0.1, 0.2], "exploration.decay": [0.9, 0.99], "tau": [0.1, 1.0],
         "replay_capacity": [1500.0, 2000.0],
     }  # fmt: skip
     population = sweep(DQN(replay_storage=2000), axes)
@@ -97,12 +97,12 @@ def test_every_float_differs_between_members_of_one_program():
 
 def test_observations_in_bytes_are_learned_from_alike():
     dqn = DQN(
-        env="ProbePicture-test", hidden=(16,), channels=2, batch=8, warmup=16, n_step=2,
+        env="ProbePicture-test", hidden_sizes=(16,), channels=2, batch_size=8, warmup=16, n_step=2,
         replay_storage=64, replay_capacity=64.0, evaluation_episodes=1,
     )  # fmt: skip
-    population = sweep(dqn, {"compact": [False, True]})
-    cohorts = Engine(population, "vmap").cohorts
-    states = [cohort.program.advance(cohort.carry, 20)[0].state for cohort in cohorts]
+    population = sweep(dqn, {"uint8_obs": [False, True]})
+    group_states = Engine(population, "vmap").group_states
+    states = [group_state.program.advance(group_state.carry, 20)[0].state for group_state in group_states]
     harness.assert_identical(*([np.asarray(x) for x in jax.tree.leaves(s.network)] for s in states))
     floats, compact = (s.replay.rows for s in states)
     assert sum(x.nbytes for x in floats.values()) > 3.5 * sum(x.nbytes for x in compact.values())
@@ -115,13 +115,13 @@ def history():
     Every episode has one step. Updates begin with the 4th iteration, and the target is copied every 5.
     """
     dqn = DQN(
-        env="ProbeSeen-test", hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
-        envs=4, target_rate=1.0, target_every=5,
+        env="ProbeSeen-test", hidden_sizes=(8,), batch_size=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        num_envs=4, tau=1.0, target_every=5,
     )  # fmt: skip
-    cohort = Engine(sweep(dqn), "vmap", 1).cohorts[0]
-    carry, found = cohort.carry, {}
+    group_state = Engine(sweep(dqn), "vmap", 1).group_states[0]
+    carry, found = group_state.carry, {}
     for end in (1, 3, 4, *range(9, 21)):
-        carry, _ = cohort.program.advance(carry, end)
+        carry, _ = group_state.program.advance(carry, end)
         found[end] = jax.tree.map(np.array, (carry.state.network, carry.state.target, carry.state.acting))
     return found
 
@@ -158,7 +158,7 @@ def test_episodes_are_counted_where_they_end(history):
         ({"replay_capacity": 30_000.0}, "more than replay_storage"),
         ({"replay_capacity": 32.0, "warmup": 0}, "less than a batch"),
         ({"warmup": 30_000}, "warmup 30000 is more than replay_capacity"),
-        ({"hidden": (64, 0)}, "hidden must be >= 1"),
+        ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
         ({"loss": "l1"}, "one of huber | mse"),
         ({"exploration": UCB()}, "exploration 'ucb' needs the visits of each state"),
         ({"distribution": Categorical(v_min=1.0, v_max=0.0)}, "distribution.v_min 1 must be below"),
@@ -168,8 +168,8 @@ def test_episodes_are_counted_where_they_end(history):
         ({"n_step": 0}, "n_step must be >= 1, got 0"),
         ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
         ({"priority_alpha": 50.0}, r"priority_alpha must be in \[0, 1\], got 50.0"),
-        ({"compact": True}, "compact needs observations from 0 to 255"),
-        ({"compact": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave compact out"),
+        ({"uint8_obs": True}, "uint8_obs needs observations from 0 to 255"),
+        ({"uint8_obs": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave uint8_obs out"),
     ],
 )
 def test_what_cannot_be_is_told(settings, message):

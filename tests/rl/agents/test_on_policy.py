@@ -23,16 +23,16 @@ from tests.rl import (
 )
 
 LEARNERS: dict[str, tuple[type[PolicyGradient], dict, int]] = {
-    "ppo": (PPO, {"envs": 8, "rollout": 8, "learning_rate": 5e-3, "minibatches": 2}, 150),
-    "a2c": (A2C, {"envs": 16, "rollout": 4, "learning_rate": 3e-3}, 500),
+    "ppo": (PPO, {"num_envs": 8, "rollout": 8, "learning_rate": 5e-3, "minibatches": 2}, 150),
+    "a2c": (A2C, {"num_envs": 16, "rollout": 4, "learning_rate": 3e-3}, 500),
     "reinforce": (
         Reinforce,
-        {"envs": 32, "rollout": 4, "learning_rate": 5e-3, "normalise_advantages": True},
+        {"num_envs": 32, "rollout": 4, "learning_rate": 5e-3, "normalize_advantages": True},
         300,
     ),
 }
 PATIENCE = 3  # times the copies and twice the steps, where one agent learns three problems
-NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
+NORMALISED = {"normalize_observations": True, "normalize_rewards": True}
 KINDS = ("", "Continuous")
 cases = pytest.mark.parametrize("kind", KINDS, ids=["discrete", "continuous"])
 learners = pytest.mark.parametrize("name", LEARNERS)
@@ -41,16 +41,16 @@ learners = pytest.mark.parametrize("name", LEARNERS)
 def agent(name: str, env: str, **more) -> tuple[PolicyGradient, Any]:
     """Return a learner and the models of two members that it trained on a probe."""
     cls, fixed, steps = LEARNERS[name]
-    shared = {"env": f"Probe{env}-test", "hidden": (16,), "discount": 0.5, "evaluation_episodes": 4}
+    shared = {"env": f"Probe{env}-test", "hidden_sizes": (16,), "discount": 0.5, "evaluation_episodes": 4}
     given = shared | fixed | more
     if env.startswith("All"):
-        given |= {"envs": PATIENCE * given["envs"], "hidden": (32,)}
+        given |= {"num_envs": PATIENCE * given["num_envs"], "hidden_sizes": (32,)}
         steps = 2 * steps
     learner = cls(**given)
-    (cohort,) = Engine(sweep(learner, seeds=2), "vmap").cohorts
-    program = cohort.program
-    carry, _ = program.advance(cohort.carry, steps)
-    return learner, program.signature.whole_model(program.snapshot(carry.state))
+    (group_state,) = Engine(sweep(learner, seeds=2), "vmap").group_states
+    program = group_state.program
+    carry, _ = program.advance(group_state.carry, steps)
+    return learner, program.signature.whole_model(program.models(carry.state))
 
 
 def told(learner: PolicyGradient, models: Any, observations) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +190,7 @@ def test_an_action_never_leaves_the_box(name):
 
 
 def test_the_step_size_falls_over_the_frames_it_is_told():
-    learner = PPO(learning_rate=0.1, anneal=1000.0)
+    learner = PPO(learning_rate=0.1, lr_decay_frames=1000.0)
     falling, steady = jax.jit(lambda frames: (learner.rate(frames), PPO(learning_rate=0.1).rate(frames)))(
         np.array([0, 250, 1000, 5000, 10**6])
     )
@@ -221,14 +221,14 @@ def test_gradients_are_shortened_to_the_norm_and_no_further():
 @pytest.mark.parametrize("cls", [A2C, *(pytest.param(c, marks=pytest.mark.slow) for c in (PPO, Reinforce))])
 def test_it_keeps_every_invariant(cls, tmp_path):
     env = "Pendulum-v1" if cls is A2C else "CartPole-v1"
-    learner = cls(env=env, envs=2, rollout=16, hidden=(8,), evaluation_episodes=2, **NORMALISED)
+    learner = cls(env=env, num_envs=2, rollout=16, hidden_sizes=(8,), evaluation_episodes=2, **NORMALISED)
     harness.check_learner(learner, {"learning_rate": [1e-2, 1e-3]}, 20, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("cls", "more"),
     [
-        (PPO, {"gae_lambda": [0.9, 0.95], "clip": [0.1, 0.2], "clip_value": [0.0, 0.2],
+        (PPO, {"gae_lambda": [0.9, 0.95], "clip_range": [0.1, 0.2], "clip_range_vf": [0.0, 0.2],
                "value_coefficient": [0.5, 1.0], "target_kl": [0.0, 0.01]}),
         (A2C, {"gae_lambda": [0.9, 0.95], "value_coefficient": [0.5, 1.0]}),
         (Reinforce, {}),
@@ -236,10 +236,10 @@ def test_it_keeps_every_invariant(cls, tmp_path):
 )  # fmt: skip
 def test_every_float_differs_between_members_of_one_program(cls, more):
     axes = {
-        "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "entropy": [0.0, 0.01],
-        "max_gradient_norm": [0.0, 0.5], "anneal": [0.0, 1e4], "deviation": [0.5, 1.0],
+        "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "entropy_coefficient": [0.0, 0.01],
+        "max_gradient_norm": [0.0, 0.5], "lr_decay_frames": [0.0, 1e4], "init_std": [0.5, 1.0],
     } | more  # fmt: skip
-    (group,) = sweep(cls(envs=2, rollout=4, hidden=(4,)), axes, samples=6).groups
+    (group,) = sweep(cls(num_envs=2, rollout=4, hidden_sizes=(4,)), axes, samples=6).groups
     varied, shared = eqx.partition(group.learner, group.varied)
 
     def one(varied: Any, seed: int) -> Any:
@@ -258,8 +258,8 @@ def test_every_float_differs_between_members_of_one_program(cls, more):
         ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
         ({"activation": "sine"}, r"activation must be one of tanh \| relu \| elu \| silu, got 'sine'"),
         ({"minibatches": 3}, "8 envs times a rollout of 128 are 1024 frames, which cannot be split in 3"),
-        ({"clip": 0.0}, "clip must be > 0, got 0"),
-        ({"hidden": (64, 0)}, "hidden must be >= 1"),
+        ({"clip_range": 0.0}, "clip_range must be > 0, got 0"),
+        ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
     ],
 )
 def test_what_cannot_be_is_told(learner, message):
