@@ -37,7 +37,20 @@ class Halves(probes.Probe):
         return spaces.Box(0.0, 1.0, (2,), jnp.float32)
 
 
-for probe in (AllByAction, Halves):
+class Picture(probes.Probe):
+    """A picture of 5 x 5 with 4 channels, whole numbers that tell the sign and the time."""
+
+    horizon, length = 3, 0
+
+    def get_obs(self, state, params=None, key=None):
+        pixels = jnp.arange(100.0).reshape(5, 5, 4) * (2 + state.sign) + state.time
+        return pixels % 7
+
+    def observation_space(self, params):
+        return spaces.Box(0.0, 255.0, (5, 5, 4), jnp.float32)
+
+
+for probe in (AllByAction, Halves, Picture):
     name = f"Probe{probe.__name__}-test"
     if name not in gymnax.registered_envs:
         gymnax.register(name, probe)

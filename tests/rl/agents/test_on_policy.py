@@ -9,7 +9,6 @@ import numpy as np
 import optax
 import pytest
 
-from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.engine.training_loop import Engine
@@ -39,8 +38,8 @@ cases = pytest.mark.parametrize("kind", KINDS, ids=["discrete", "continuous"])
 learners = pytest.mark.parametrize("name", LEARNERS)
 
 
-def trained(name: str, env: str, observations, **more):
-    """Return the values and greedy actions (members, observations) of a learner trained on a probe."""
+def agent(name: str, env: str, **more) -> tuple[PolicyGradient, Any]:
+    """Return a learner and the models of two members that it trained on a probe."""
     cls, fixed, steps = LEARNERS[name]
     shared = {"env": f"Probe{env}-test", "hidden_sizes": (16,), "discount": 0.5, "evaluation_episodes": 4}
     given = shared | fixed | more
@@ -59,10 +58,14 @@ def trained(name: str, env: str, observations, **more):
             action = jax.vmap(learner.act, (None, 0))(model, seen)
             return values(model.critic, learner._see(model, seen)), action
 
-        return jax.vmap(one)(states)
+        return jax.vmap(one)(models)
 
-    value, action = ask(carry.state, np.asarray(observations, np.float32))
+    value, action = ask(models, np.asarray(observations, np.float32))
     return np.asarray(value)[:2], np.asarray(action)[:2]
+
+
+def trained(name: str, env: str, observations, **more):
+    return told(*agent(name, env, **more), observations)
 
 
 @learners
@@ -97,12 +100,36 @@ def test_truncation_is_not_termination(name, kind):
     np.testing.assert_allclose(value, 2.0, atol=0.1)
 
 
-@pytest.mark.parametrize(
-    "name", ["a2c", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ppo", "reinforce"))]
-)
-def test_the_action_depends_on_what_is_seen_where_all_is_normalised(name):
+@pytest.fixture(scope="module")
+def normalised():
+    """A learner and the models that it trained on `Matching`, observations and rewards normalised."""
+    return agent("a2c", "Matching", **NORMALISED)
+
+
+def test_the_action_depends_on_what_is_seen_where_all_is_normalised(normalised):
+    _, action = told(*normalised, [[1, 0], [-1, 0]])
+    np.testing.assert_array_equal(action, [[1, 0]] * 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ppo", "reinforce"])
+def test_the_action_depends_on_what_is_seen_where_all_is_normalised_for_others_too(name):
     _, action = trained(name, "Matching", [[1, 0], [-1, 0]], **NORMALISED)
     np.testing.assert_array_equal(action, [[1, 0]] * 2)
+
+
+def test_the_policy_that_is_handed_out_normalises_what_it_sees(normalised):
+    learner, models = normalised
+    model = jax.tree.map(lambda x: np.array(x)[0], models)
+    assert model.observations.count == learner.units_per_step * LEARNERS["a2c"][2]
+    # Times were 0 all the time: of 0.3 hardly anything is left but a bound.
+    observation = np.array([0.1, 0.3], np.float32)
+    z = (observation - model.observations.mean) / np.sqrt(model.observations.variance + 1e-8)
+    z = np.clip(z, -10, 10)
+    ask = jax.jit(lambda network, x: network(x))
+    logits, other = (np.asarray(ask(model.policy.network, x)) for x in (z, observation))
+    assert learner.policy(model)(observation) == logits.argmax()
+    assert not np.allclose(logits, other, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -197,7 +224,7 @@ def test_gradients_are_shortened_to_the_norm_and_no_further():
 
     @jax.jit
     def gradient(norm, x):
-        learner = settings.replace(Untouched(), "max_gradient_norm", norm)
+        learner = eqx.tree_at(lambda a2c: a2c.max_gradient_norm, Untouched(), norm)
         loss = lambda parts: (jnp.sum(parts[0] ** 2) / 2, None)  # noqa: E731
         return learner.improve(loss, (x,), (None,), jnp.float32(0.1))[1][0]
 

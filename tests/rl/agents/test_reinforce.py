@@ -1,37 +1,53 @@
 """REINFORCE's gradient against the exact one, by enumeration of all that can happen."""
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from populace.rl.agents.on_policy import values
+from populace.rl.agents.on_policy import Model, values
 from populace.rl.agents.reinforce import Reinforce, first_episodes
 from tests.rl import probes, probes_policy  # noqa: F401  registers the probes
+from tests.rl.weights import filled
 
 ENV = "ProbeMatching-test"
 
 
-def captured(learner: Reinforce, state, key: jax.Array):
-    """Return the gradient of the policy's loss that one iteration takes."""
-    seen = {}
+class Captured(Reinforce):
+    """Keeps the gradient as the state of its optimiser, and changes nothing."""
 
-    class Rule:
-        def init(self, parts):
-            return None
+    @property
+    def rule(self):
+        def nothing(parts):
+            return jax.tree.map(jnp.zeros_like, parts)
 
-        def update(self, gradient, state):
-            seen.setdefault("first", gradient)
-            return jax.tree.map(jnp.zeros_like, gradient), state
+        return optax.GradientTransformation(nothing, lambda gradient, _: (nothing(gradient), gradient))
 
-    spied = type("Spied", (type(learner),), {"rule": Rule()})
-    plain = spied(**{f.name: getattr(learner, f.name) for f in dataclasses.fields(learner)})
-    state, rollout, _ = plain.interact(state, key)
-    plain.learn(state.model, state.optimisers, rollout, key, jnp.float32(0.0))
-    return jnp.concatenate([x.ravel() for x in jax.tree.leaves(eqx.filter(seen["first"], eqx.is_array))])
+
+def gradients(learner: Captured, model: Model, count: int) -> np.ndarray:
+    """Return the gradients of the policy's loss that so many first iterations take."""
+    learner.check()  # makes the environment, before anything is traced
+
+    def one(model, key):
+        state = eqx.tree_at(lambda s: s.model, learner.init(key), model)
+        state, rollout, _ = learner.interact(state, key)
+        _, (gradient, *_), _ = learner.learn(model, state.optimisers, rollout, key, jnp.float32(0))
+        return jnp.concatenate([x.ravel() for x in jax.tree.leaves(gradient)])
+
+    @eqx.filter_jit
+    def all_of_them(model, seed):
+        keys = jax.random.split(jax.random.key(seed), count)
+        return jax.vmap(one, (None, 0))(model, keys)
+
+    return np.asarray(all_of_them(model, 1))
+
+
+def model_of(learner: Reinforce) -> Model:
+    """Return networks that make one action likelier, so that no gradient is near 0 everywhere."""
+    learner.check()
+    return filled(lambda: learner.init(jax.random.key(0)).model)
 
 
 @pytest.mark.parametrize("baseline", [False, True])
@@ -45,12 +61,7 @@ def test_the_mean_gradient_is_the_exact_one(baseline):
         baseline_updates=1,
         discount=1.0,
     )
-    state = learner.init(jax.random.key(0))
-    # weights that make one action likelier, so that the exact gradient is far from 0 everywhere
-    policy = jax.tree.map(
-        lambda x: x + 0.3 * jnp.cos(jnp.arange(x.size)).reshape(x.shape), state.model.policy
-    )
-    state = eqx.tree_at(lambda s: s.model.policy, state, policy)
+    model = model_of(learner)
 
     def expected_loss(policy):
         """Minus the expected return: two starts of equal chance, two actions, reward 1 or -1."""
@@ -60,10 +71,9 @@ def test_the_mean_gradient_is_the_exact_one(baseline):
             total = total + 0.5 * (p[1] - p[0]) * sign
         return -total
 
-    gradient = eqx.filter_grad(expected_loss)(policy)
-    exact = np.concatenate([np.ravel(x) for x in jax.tree.leaves(eqx.filter(gradient, eqx.is_array))])
-    sample = jax.jit(jax.vmap(lambda key: captured(learner, state, key)))
-    drawn = np.asarray(sample(jax.random.split(jax.random.key(1), 4000)))
+    gradient = jax.jit(jax.grad(expected_loss))(model.policy)
+    exact = np.concatenate([np.ravel(x) for x in jax.tree.leaves(gradient)])
+    drawn = gradients(learner, model, 4000)
     error = drawn.std(0) / np.sqrt(len(drawn))
     assert np.linalg.norm(exact) > 0.1
     np.testing.assert_array_less(np.abs(drawn.mean(0) - exact), 4.5 * error + 1e-6)
@@ -75,24 +85,24 @@ def test_the_baseline_lowers_the_variance_where_the_value_is_not_zero():
         learner = Reinforce(
             env="ProbeSeen-test", num_envs=8, rollout=1, hidden_sizes=(3,), baseline=baseline, discount=1.0
         )
-        state = learner.init(jax.random.key(0))
+        model = model_of(learner)
         if baseline:  # the exact value, sign
             critic = eqx.tree_at(
                 lambda c: (c.weights, c.biases),
-                state.model.critic,
-                ([jnp.array([[10.0, 0.0]] + [[0.0, 0.0]] * 2), jnp.array([[1.0, 0.0, 0.0]])],
-                 [jnp.zeros(3), jnp.zeros(1)]),
+                model.critic,
+                ([np.float32([[10, 0]] + [[0, 0]] * 2), np.float32([[1, 0, 0]])],
+                 [np.zeros(3, np.float32), np.zeros(1, np.float32)]),
             )  # fmt: skip
-            np.testing.assert_allclose(values(critic, jnp.array([[1.0, 0.0]])), 1.0, atol=1e-4)
-            state = eqx.tree_at(lambda s: s.model.critic, state, critic)
-        sample = jax.jit(jax.vmap(lambda key, le=learner, st=state: captured(le, st, key)))
-        found[baseline] = np.asarray(sample(jax.random.split(jax.random.key(1), 200))).var(0).sum()
+            known = jax.jit(values)(critic, np.float32([[1, 0], [-1, 0]]))
+            np.testing.assert_allclose(known, [1, -1], atol=1e-4)
+            model = eqx.tree_at(lambda m: m.critic, model, critic)
+        found[baseline] = gradients(learner, model, 200).var(0).sum()
     assert found[True] < 1e-6 < found[False]
 
 
 def test_only_the_first_episode_of_a_copy_counts():
-    over = jnp.array([[False, True], [True, False], [False, True]])
-    np.testing.assert_array_equal(first_episodes(over), [[1, 1], [1, 0], [0, 0]])
+    over = np.array([[False, True], [True, False], [False, True]])
+    np.testing.assert_array_equal(jax.jit(first_episodes)(over), [[1, 1], [1, 0], [0, 0]])
 
 
 def test_every_iteration_begins_new_episodes():
