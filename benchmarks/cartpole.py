@@ -32,7 +32,7 @@ def worker(members: int, frames: int, strategy: str) -> None:
     learner = pop.rl.DQN(double=False, warmup=1000)
     engine = Engine(pop.sweep(learner, seeds=members), strategy)
     steps = frames // 4
-    seconds = loop_seconds(engine.cohorts[0], 400, steps)  # past the warm-up, and compiled
+    seconds = loop_seconds(engine.group_states[0], 400, steps)  # past the warm-up, and compiled
     rate = members * steps * 4 / seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"frames_per_second": rate, "seconds": seconds, "peak_mib": peak}))
@@ -45,7 +45,7 @@ def watched(members: int, steps: int) -> None:
 
     pop.setup()
     population = pop.sweep(pop.rl.DQN(double=False), seeds=members)
-    bare = loop_seconds(Engine(population, "vmap").cohorts[0], 10, steps)
+    bare = loop_seconds(Engine(population, "vmap").group_states[0], 10, steps)
 
     class Clock:
         """Sums up the time of windows, the first of which compiles."""
@@ -65,8 +65,8 @@ def watched(members: int, steps: int) -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         pop.train(
-            population, steps, out=Path(folder) / "run", strategy="vmap", listeners=[clock],
-            evaluate_every=steps, final_episodes=1,
+            population, steps, out=Path(folder) / "run", strategy="vmap", callbacks=[clock],
+            evaluate_every=steps, final_evaluation_size=1,
         )  # fmt: skip
     print(json.dumps({"bare": bare, "watched": clock.last - clock.start}))
 

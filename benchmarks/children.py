@@ -39,14 +39,14 @@ def rates(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[float]]:
     return {name: [each["frames_per_second"] for each in many] for name, many in found.items()}
 
 
-def loop_seconds(cohort: Any, before: int, steps: int) -> float:
+def loop_seconds(group_state: Any, before: int, steps: int) -> float:
     """Time the bare compiled loop of a cohort: `steps` of every member, after `before` untimed ones."""
     import jax
 
-    carry, _ = cohort.program.advance(cohort.carry, before)
+    carry, _ = group_state.program.advance(group_state.carry, before)
     jax.block_until_ready(carry.step)
     start = time.perf_counter()
-    carry, _ = cohort.program.advance(carry, before + steps)
+    carry, _ = group_state.program.advance(carry, before + steps)
     jax.block_until_ready(carry.step)
     return time.perf_counter() - start
 

@@ -50,9 +50,9 @@ def node_worker(kind: str, seeds: int, epochs: int) -> dict[str, float]:
     start = time.perf_counter()
     engine.train(epochs, window=20, evaluate_every=0)
     seconds = time.perf_counter() - start
-    (cohort,) = engine.cohorts
-    program = cohort.program
-    found = jax.block_until_ready(program.examine(program.snapshot(cohort.state()), 1, 0))
+    (group_state,) = engine.group_states
+    program = group_state.program
+    found = jax.block_until_ready(program.examine(program.models(group_state.state()), 1, 0))
     accuracy = np.asarray(found["accuracy"].value)[:seeds]
     return {"seconds": seconds, "ready": ready, "accuracy": float(accuracy.mean())}
 
@@ -67,7 +67,7 @@ def mutag_worker(epochs: int) -> dict[str, float]:
     population = pop.sweep(GraphClassifier(protocol="gin"), seeds=10)
     engine = Engine(population, "map")
     start = time.perf_counter()
-    engine.train(epochs * population.learner_of(0).period, window=60, evaluate_every=10**9)
+    engine.train(epochs * population.learner_of(0).epoch_steps, window=60, evaluate_every=10**9)
     return {"seconds": time.perf_counter() - start}
 
 
@@ -107,7 +107,7 @@ def node_table(kind: str, pyg: str | None, repeats: int) -> str:
 
     found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        file, graph = Path(folder) / "cora.npz", planetoid("cora", normalise_features=True)
+        file, graph = Path(folder) / "cora.npz", planetoid("cora", normalize_features=True)
         np.savez(file, sources=graph.arcs.sources, targets=graph.arcs.targets, y=graph.y, train=graph.train,
                  test=graph.test, x=graph.x.to_scipy().toarray())  # fmt: skip
         for _ in range(repeats):

@@ -25,7 +25,7 @@ PEER = "Stable-Baselines3, 1 agent"
 
 def settings(envs: int) -> dict[str, Any]:
     """Return the settings that make one update per 4 frames with so many environments."""
-    return {"envs": envs, "rollout": max(1, 4 // envs), "updates": max(1, envs // 4)}
+    return {"num_envs": envs, "rollout": max(1, 4 // envs), "gradient_steps": max(1, envs // 4)}
 
 
 def worker(members: int, processes: int, frames: int) -> None:
@@ -41,7 +41,7 @@ def worker(members: int, processes: int, frames: int) -> None:
     engine = Engine(pop.sweep(learner, seeds=members), "vmap")
     per_step = learner.units_per_step
     steps, done = frames // per_step, 1_600 // per_step  # past the warm-up, and compiled
-    seconds = loop_seconds(engine.cohorts[0], done, steps)
+    seconds = loop_seconds(engine.group_states[0], done, steps)
     result = {"frames_per_second": members * steps * per_step / seconds, "seconds": seconds}
     if processes:
         pool = registry.make(name).environment.pool

@@ -32,7 +32,7 @@ def worker(seeds: int) -> dict:
     from populace.images.classification.networks import CNN
 
     pop.setup()
-    plan = CNN(channels=(16, 32), kernel=5, hidden=(128,), dropout=0.3)
+    plan = CNN(channels=(16, 32), kernel=5, hidden_sizes=(128,), dropout=0.3)
     learner = ImageClassifier(dataset="mnist", validation=0.0, network=plan, learning_rate=1e-3, judge="test")
     population = pop.sweep(learner, seeds=seeds)
     began = time.perf_counter()
@@ -49,8 +49,8 @@ def worker(seeds: int) -> dict:
         def on_evaluation(self, evaluation):
             heard.append(evaluation.metrics["accuracy"])
 
-    engine.listeners.append(Ear())
-    epoch = population.learner_of(0).period
+    engine.callbacks.append(Ear())
+    epoch = population.learner_of(0).epoch_steps
     began = time.perf_counter()
     for i in range(EPOCHS):
         engine.train((i + 1) * epoch, window=epoch, evaluate_every=epoch)

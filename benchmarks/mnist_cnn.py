@@ -44,7 +44,7 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
         kernel: int = pop.setting(5, low=1, help="height and width of the kernels")
 
         def init(self, key):
-            plan = CNN(channels=(16, 32), kernel=self.kernel, hidden=(128,), dropout=0.0)
+            plan = CNN(channels=(16, 32), kernel=self.kernel, hidden_sizes=(128,), dropout=0.0)
             network = plan.build((28, 28, 1), 10, key=key)
             return network, optax.adam(self.learning_rate).init(eqx.filter(network, eqx.is_array))
 
@@ -60,7 +60,7 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
             change, optimiser = optax.adam(self.learning_rate).update(gradient, optimiser)
             return (eqx.apply_updates(network, change), optimiser), {"loss": pop.Mean(loss)}
 
-        def snapshot(self, state):
+        def model(self, state):
             return state[0]
 
         def evaluate(self, network, key):
@@ -69,8 +69,8 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
     draws = np.random.default_rng(0)
     x = jnp.asarray(draws.normal(size=(PICTURES, 28, 28, 1)), jnp.float32)
     learner = Bare(x, jnp.asarray(draws.integers(0, 10, PICTURES)), kernel=kernel)
-    cohort = Engine(pop.sweep(learner, seeds=members), strategy).cohorts[0]
-    return {"seconds": loop_seconds(cohort, 3, steps) / steps / members}
+    group_state = Engine(pop.sweep(learner, seeds=members), strategy).group_states[0]
+    return {"seconds": loop_seconds(group_state, 3, steps) / steps / members}
 
 
 def table(torch_python: str | None, repeats: int, kernel: int = 5) -> str:

@@ -30,13 +30,13 @@ def worker(members: int, frames: int) -> None:
 
     pop.setup()
     learner = pop.rl.PPO(
-        env="CartPole-v1", envs=8, rollout=128, epochs=4, minibatches=4, hidden=(64, 64), activation="tanh",
+        env="CartPole-v1", num_envs=8, rollout=128, epochs=4, minibatches=4, hidden=(64, 64), activation="tanh",
         learning_rate=2.5e-4, discount=0.99, gae_lambda=0.95, clip=0.2, entropy=0.01, value_coefficient=0.5,
-        max_gradient_norm=0.5, normalise_advantages=True,
+        max_gradient_norm=0.5, normalize_advantages=True,
     )  # fmt: skip
     assert learner.units_per_step == FRAMES_PER_STEP
     steps = -(-frames // FRAMES_PER_STEP)
-    seconds = loop_seconds(Engine(pop.sweep(learner, seeds=members), "vmap").cohorts[0], 2, steps)
+    seconds = loop_seconds(Engine(pop.sweep(learner, seeds=members), "vmap").group_states[0], 2, steps)
     print(json.dumps({"frames_per_second": members * steps * FRAMES_PER_STEP / seconds, "seconds": seconds}))
 
 

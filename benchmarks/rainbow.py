@@ -31,7 +31,7 @@ from populace.runs.recipe import Recipe, parse
 from populace.runs.run import Run, run_recipe
 from populace.statistics import probability_of_improvement, summarise
 
-NAMES = ("plain", "double", "dueling", "prioritised", "n-step", "c51", "quantile", "noisy", "rainbow")
+NAMES = ("plain", "double", "dueling", "prioritized", "n-step", "c51", "quantile", "noisy", "rainbow")
 RETURNS = {"CartPole-v1": (0.0, 100.0), "Acrobot-v1": (-100.0, 0.0)}  # discounted: bounds for the atoms
 ROUNDS, ITERATIONS = 9, 400
 RAW = argparse.RawDescriptionHelpFormatter
@@ -57,7 +57,7 @@ def ablation(env: str, steps: int | None = None) -> Recipe:
 def measure(recipe: Recipe, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Train, or go on, and return the scores (settings, seeds): final, and mean along the way."""
     run = Run.load(folder).resume() if folder.exists() else run_recipe(recipe, folder)
-    final = [setting["fresh"]["scores"] for setting in run.results()["settings"]]
+    final = [setting["test"]["scores"] for setting in run.results()["settings"]]
     table = run.metrics("evaluation").to_pydict()
     seeds = len(final[0])
     along = np.zeros((len(final) * seeds, 2))
@@ -82,14 +82,14 @@ def compare(env: str, folder: Path, steps: int | None) -> None:
 
 def timed(population: Population) -> Callable[[], float]:
     """Return what times one iteration of all agents, in microseconds, once they learn."""
-    cohort = Engine(population, "vmap", 1).cohorts[0]
-    carry, at = cohort.carry, 0
+    group_state = Engine(population, "vmap", 1).group_states[0]
+    carry, at = group_state.carry, 0
 
     def round() -> float:
         nonlocal carry, at
         at += ITERATIONS
         start = time.perf_counter()
-        carry, _ = jax.block_until_ready(cohort.program.advance(carry, at))
+        carry, _ = jax.block_until_ready(group_state.program.advance(carry, at))
         return (time.perf_counter() - start) / ITERATIONS * 1e6
 
     round()  # compiles, and warms up

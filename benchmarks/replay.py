@@ -70,15 +70,15 @@ def _written(replay: Any) -> jax.Array:
 
 def learner(prioritised: bool, members: int, steps: int) -> Callable[[], float]:
     """Return what times one iteration of one member of DQN, in microseconds."""
-    dqn = pop.rl.DQN(prioritised=prioritised, replay_storage=CAPACITY, replay_capacity=float(CAPACITY))
-    cohort = Engine(pop.sweep(dqn, seeds=members), "vmap", 1).cohorts[0]
-    carry, _ = cohort.program.advance(cohort.carry, steps)
+    dqn = pop.rl.DQN(prioritized=prioritised, replay_storage=CAPACITY, replay_capacity=float(CAPACITY))
+    group_state = Engine(pop.sweep(dqn, seeds=members), "vmap", 1).group_states[0]
+    carry, _ = group_state.program.advance(group_state.carry, steps)
     carry, at = jax.block_until_ready(carry), steps
 
     def round() -> float:
         nonlocal carry, at
         start = time.perf_counter()
-        carry, _ = cohort.program.advance(carry, at + steps)
+        carry, _ = group_state.program.advance(carry, at + steps)
         jax.block_until_ready(carry.step)
         at += steps
         return (time.perf_counter() - start) / steps / members * 1e6

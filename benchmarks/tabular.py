@@ -48,9 +48,9 @@ def populace(rule: str, dynamics: str, members: int, frames: int) -> float:
     pop.setup()
     given = {"rule": rule, "dynamics": dynamics, "exploration": {"kind": "constant", "value": 0.1}}
     learner = settings.from_dict(Tabular, given)
-    cohort = Engine(pop.sweep(learner, seeds=members), "vmap").cohorts[0]
+    group_state = Engine(pop.sweep(learner, seeds=members), "vmap").group_states[0]
     steps = max(1, frames // learner.units_per_step)
-    return members * steps * learner.units_per_step / loop_seconds(cohort, steps, steps)
+    return members * steps * learner.units_per_step / loop_seconds(group_state, steps, steps)
 
 
 def main() -> None:

@@ -32,13 +32,13 @@ strategy = "vmap"
 devices = 2
 log_every = 10
 evaluate_every = 50
-final_episodes = 3
+final_evaluation_size = 3
 
 [learner]
 kind = "dqn"
-envs = 2
-hidden = [8]
-batch = 16
+num_envs = 2
+hidden_sizes = [8]
+batch_size = 16
 warmup = 64
 replay_storage = 512
 replay_capacity = 512
@@ -177,10 +177,10 @@ def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     reached = Reached(100)
     with pytest.raises(Stopped):
-        run_recipe(parse(small.read_text(), "small"), folder, listeners=[reached], stop=reached.is_over)
+        run_recipe(parse(small.read_text(), "small"), folder, callbacks=[reached], stop=reached.is_over)
     reached = Reached(200)
     with pytest.raises(Stopped):
-        Run.load(folder).resume(listeners=[reached], stop=reached.is_over)
+        Run.load(folder).resume(callbacks=[reached], stop=reached.is_over)
     return folder
 
 

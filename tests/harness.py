@@ -40,10 +40,10 @@ def train(engine: Engine, steps: int, **options: Any) -> None:
 def states(engine: Engine) -> dict[int, list[np.ndarray]]:
     """Return the state and best model of every member, by index."""
     found = {}
-    for cohort in engine.cohorts:
-        tree = (cohort.state(), cohort.best, cohort.carry.diverged_at)
+    for group_state in engine.group_states:
+        tree = (group_state.state(), group_state.best, group_state.carry.diverged_at)
         leaves = [np.array(_plain(x)) for x in jax.tree.leaves(tree)]
-        for slot, member in enumerate(cohort.group.members):
+        for slot, member in enumerate(group_state.group.members):
             found[member.index] = [leaf[slot] for leaf in leaves]
     return found
 
@@ -59,15 +59,17 @@ def assert_identical(one: list[np.ndarray], other: list[np.ndarray]) -> None:
 def check_watching_changes_nothing(population: Population, steps: int) -> dict[int, list[np.ndarray]]:
     """However often somebody looks, no state changes; return the states that all of them came to."""
     engine = Engine(population, "vmap")
-    start = [jax.tree.map(jnp.copy, (cohort.carry, cohort.best)) for cohort in engine.cohorts]
+    start = [
+        jax.tree.map(jnp.copy, (group_state.carry, group_state.best)) for group_state in engine.group_states
+    ]
     train(engine, steps)
     reference = states(engine)
     for window in WINDOWS:
         # The same programs from the same start: only what the host does between windows differs.
         engine.step = 0
-        for cohort, begun in zip(engine.cohorts, start):
-            cohort.carry, cohort.best = jax.tree.map(jnp.copy, begun)
-            cohort.frozen.clear()
+        for group_state, begun in zip(engine.group_states, start):
+            group_state.carry, group_state.best = jax.tree.map(jnp.copy, begun)
+            group_state.frozen.clear()
         train(engine, steps, window=window)
         other = states(engine)
         for member in reference:
@@ -102,7 +104,9 @@ def check_members_are_alone(
     where those runs differ by more than that, by a few times as much as they do.
     """
     engine = Engine(population, "map", devices)
-    start = [jax.tree.map(_host, (cohort.carry, cohort.best)) for cohort in engine.cohorts]
+    start = [
+        jax.tree.map(_host, (group_state.carry, group_state.best)) for group_state in engine.group_states
+    ]
     train(engine, steps)
     mapped = states(engine)
     for member in (population.members[0], population.members[-1]):
@@ -129,11 +133,11 @@ def _again(
         return leaf * (1 + rng.choice([-5e-7, 5e-7], leaf.shape)).astype(leaf.dtype)
 
     engine.step = 0
-    for cohort, (carry, best) in zip(engine.cohorts, start):
+    for group_state, (carry, best) in zip(engine.group_states, start):
         carry = carry._replace(state=jax.tree.map(moved, carry.state))
-        cohort.carry = jax.tree.map(_like, cohort.carry, carry)
-        cohort.best = jax.tree.map(_like, cohort.best, best)
-        cohort.frozen.clear()
+        group_state.carry = jax.tree.map(_like, group_state.carry, carry)
+        group_state.best = jax.tree.map(_like, group_state.best, best)
+        group_state.frozen.clear()
     train(engine, steps)
     return states(engine)
 
@@ -186,18 +190,18 @@ def check_resume_is_exact(population: Population, steps: int, folder: Path) -> N
     """Stop between windows again and again: the end is that of the undisturbed run."""
     options = Options(
         steps=steps, strategy="vmap", seeds=list(population.seeds), seed=population.seed,
-        log_every=max(1, steps // 10), evaluate_every=max(1, steps // 2), final_episodes=2,
+        log_every=max(1, steps // 10), evaluate_every=max(1, steps // 2), final_evaluation_size=2,
     )  # fmt: skip
     recipe = of_population("harness", population, options)
     run_recipe(recipe, folder / "whole")
     cuts = Cuts(after=[2, 5])
     with pytest.raises(Stopped):
-        run_recipe(recipe, folder / "cut", listeners=[cuts], stop=cuts.asked)
+        run_recipe(recipe, folder / "cut", callbacks=[cuts], stop=cuts.asked)
     cuts.after.pop(0)
     run = Run.load(folder / "cut", population.learner)
     while not run.finished:
         try:
-            run.resume(listeners=[cuts], stop=cuts.asked)
+            run.resume(callbacks=[cuts], stop=cuts.asked)
         except Stopped:
             cuts.after.pop(0)
     assert not cuts.after

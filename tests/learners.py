@@ -15,7 +15,7 @@ class Quadratic(Learner):
     """Fits `w = 1` from noisy batches; above `limit` its loss, and so its weights, overflow."""
 
     score: ClassVar[str] = "loss"
-    better: ClassVar[str] = "lower"
+    mode: ClassVar[str] = "min"
 
     learning_rate: float = setting(0.1, above=0, help="step size")
     limit: float = setting(10.0, above=0, help="learning rates above this diverge")
@@ -27,7 +27,7 @@ class Quadratic(Learner):
         weights = jax.random.normal(weights_key, (self.width,))
         return {
             "weights": weights,
-            "optimiser": optax.adam(self.learning_rate).init(weights),
+            "optimizer": optax.adam(self.learning_rate).init(weights),
             "noise": noise_key,  # a typed key in the state: checkpoints must carry it
             "activation": jnp.tanh,  # not an array: must neither be traced nor saved
             "large": jnp.zeros(50),
@@ -44,14 +44,14 @@ class Quadratic(Learner):
             return loss * jnp.where(self.learning_rate > self.limit, blown, 1.0)
 
         loss, gradient = jax.value_and_grad(loss_of)(state["weights"])
-        change, optimiser = optax.adam(self.learning_rate).update(gradient, state["optimiser"])
+        change, optimiser = optax.adam(self.learning_rate).update(gradient, state["optimizer"])
         weights = optax.apply_updates(state["weights"], change)
         large = state["large"].at[0].add(1.0)
         weights = jnp.where(large[0] >= self.fuse, jnp.inf, weights)
-        new = state | {"weights": weights, "optimiser": optimiser, "noise": own, "large": large}
+        new = state | {"weights": weights, "optimizer": optimiser, "noise": own, "large": large}
         return new, {"loss": Mean(loss)}
 
-    def snapshot(self, state: dict[str, Any]) -> dict[str, Any]:
+    def model(self, state: dict[str, Any]) -> dict[str, Any]:
         return {"weights": state["weights"]}
 
     def evaluate(self, state: dict[str, Any], key: jax.Array) -> Metrics:

@@ -18,22 +18,22 @@ results = run.results()
 assert results["status"] == "finished", results["status"]
 assert [s["values"]["learning_rate"] for s in results["settings"]] == [1e-3, 3e-4]
 assert len(results["members"]) == 4
-assert all(m["fresh"]["episodes"] == 20 for m in results["members"])
-assert all(1 <= m["fresh"]["score"] <= 500 for m in results["members"])
+assert all(m["test"]["episodes"] == 20 for m in results["members"])
+assert all(1 <= m["test"]["score"] <= 500 for m in results["members"])
 assert table.num_rows % 4 == 0 and {"step", "member", "return", "loss"} <= set(table.column_names)
 assert gymnasium.make("CartPole-v1").action_space.contains(action), repr(action)
 assert policy([observation] * 3).shape == (3,)
 assert again.finished and again.results() == results
 """,
     "docs/learners.md": """
-errors = {tuple(s["values"].values()): s["fresh"]["iqm"][0] for s in run.results()["settings"]}
+errors = {tuple(s["values"].values()): s["test"]["iqm"][0] for s in run.results()["settings"]}
 assert len(errors) == 4 and min(errors.values()) < 0.01, errors
 assert best.setting["learning_rate"] == 1e-2
 assert abs(float(best.model(1.0)) - 0.8415) < 0.1
 """,
     "docs/data.md": "assert digits.train_images.shape == (1437, 8, 8, 1) and picture.ndim == 3",
     "docs/supervised.md": """
-assert all(s["fresh"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.results()["settings"]
+assert all(s["test"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.results()["settings"]
 assert run.results()["examined"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
 """,

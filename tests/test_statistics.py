@@ -329,7 +329,7 @@ def test_a_diverged_member_is_counted_and_scored_as_worst():
     assert summary.diverged == 2
     assert summary.scores == (5, 5, 5, 7)
     assert summary.mean == bootstrap_interval([5, 5, 5, 7], np.mean)
-    assert summarise(scores, mask, better="lower").scores == (5, 9, 9, 7)
+    assert summarise(scores, mask, mode="min").scores == (5, 9, 9, 7)
     assert summarise(scores, mask, worst=-1.0).scores == (5, -1, -1, 7)
     assert summarise([math.inf, 1.0, -math.inf, 2.0]).scores == (1, 1, 1, 2)
     assert summarise([1.0, 2.0, 3.0], [True, False, False]).diverged == 1

@@ -119,14 +119,14 @@ def summarise(
     diverged: ArrayLike | None = None,
     *,
     worst: float | None = None,
-    better: Literal["higher", "lower"] = "higher",
+    mode: Literal["max", "min"] = "max",
     seed: int = 0,
 ) -> Summary:
     """Summarise one score per member; one that diverged is never dropped, but scored as `worst`.
 
     A member diverged where the boolean mask `diverged` says so or its score is not finite. `worst`
     defaults to the worst finite score given, also if a diverged member has it: the lowest, or with
-    `better="lower"` the highest. If no score is finite and no `worst` is given, there is nothing to
+    `mode="min"` the highest. If no score is finite and no `worst` is given, there is nothing to
     score by: scores and intervals are NaN, which is None in `as_dict`.
 
     `scores` and `diverged` are `(members,)`; the intervals are those of `bootstrap_interval`.

@@ -45,8 +45,8 @@ def by_hand(start: np.ndarray, rate: float, steps: int) -> tuple[np.ndarray, np.
 
 def test_every_start_finds_the_edge_detector():
     engine = harness.trained(sweep(FitKernel(), {"parts": [1, 3]}, seeds=6), 1_500)
-    for cohort in engine.cohorts:
-        kernels = np.asarray(cohort.state().kernel)
+    for group_state in engine.group_states:
+        kernels = np.asarray(group_state.state().kernel)
         assert kernels.shape == (6, 3)
         np.testing.assert_allclose(kernels, np.tile(EDGE, (6, 1)), atol=1e-4)
 
@@ -110,7 +110,7 @@ def test_the_picture_shows_the_descent(settings):
     state = eqx.filter_jit(learner.init)(jax.random.key(1))
     for _ in range(3):
         state, _ = eqx.filter_jit(learner.step)(state, jax.random.key(0))
-    picture = learner.exhibit(state, jax.random.key(0))["descent"]
+    picture = learner.visualize(state, jax.random.key(0))["descent"]
     assert isinstance(picture, Picture)
     assert picture.image.dtype == np.uint8
     assert picture.image.shape[2] == 3

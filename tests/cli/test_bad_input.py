@@ -27,12 +27,12 @@ SETTINGS = {
     "no key": (["--set", "=3"], ["KEY=VALUE"]),
     "text for a float": (["--set", "learning_rate=fast"], ["learning_rate", "a float", "'fast'"]),
     "bool for a float": (["--set", "discount=true"], ["discount", "a float", "True"]),
-    "float for an int": (["--set", "batch=1.5"], ["batch", "an int", "1.5"]),
-    "bool for an int": (["--set", "batch=true"], ["batch", "an int", "True"]),
+    "float for an int": (["--set", "batch_size=1.5"], ["batch_size", "an int", "1.5"]),
+    "bool for an int": (["--set", "batch_size=true"], ["batch_size", "an int", "True"]),
     "number for a bool": (["--set", "double=1"], ["double", "a bool", "1"]),
     "number for a text": (["--set", "env=1"], ["env", "a str", "1"]),
-    "number for a list": (["--set", "hidden=64"], ["hidden", "list of int", "64"]),
-    "text in a list": (["--set", 'hidden=["a"]'], ["hidden", "list of int"]),
+    "number for a list": (["--set", "hidden_sizes=64"], ["hidden_sizes", "list of int", "64"]),
+    "text in a list": (["--set", 'hidden_sizes=["a"]'], ["hidden_sizes", "list of int"]),
     "discount above 1": (["--set", "discount=1.5"], ["discount", "[0, 1]", "1.5"]),
     "epsilon below 0": (
         ["--set", "exploration.start=-0.1"],
@@ -41,8 +41,8 @@ SETTINGS = {
     "learning rate nan": (["--set", "learning_rate=nan"], ["learning_rate", "> 0", "nan"]),
     "learning rate inf": (["--set", "learning_rate=inf"], ["learning_rate", "> 0", "inf"]),
     "learning rate 0": (["--set", "learning_rate=0"], ["learning_rate", "> 0"]),
-    "batch 0": (["--set", "batch=0"], ["batch", ">= 1", "0"]),
-    "a layer of 0": (["--set", "hidden=[8, 0]"], ["hidden", ">= 1", "0"]),
+    "batch 0": (["--set", "batch_size=0"], ["batch_size", ">= 1", "0"]),
+    "a layer of 0": (["--set", "hidden_sizes=[8, 0]"], ["hidden_sizes", ">= 1", "0"]),
     "not a choice": (["--set", "loss=hubr"], ["loss", "huber", "mse", "'hubr'"]),
     "unknown kind": (["--set", "exploration=linar"], ["linar", "exploration", "'linear'"]),
     "kind of a wrong type": (["--set", "exploration=3"], ["exploration", "exponential", "linear"]),
@@ -114,12 +114,12 @@ SETTINGS = {
     "checkpoints every nan": (["--set", "run.checkpoint_every=nan"], ["checkpoint_every", "nan"]),
     "checkpoints every 0 s": (["--set", "run.checkpoint_every=0"], ["checkpoint_every", "0"]),
     "no checkpoint kept": (["--set", "run.checkpoints_kept=0"], ["checkpoints_kept", "0"]),
-    "episodes of text": (["--set", "run.final_episodes=all"], ["final_episodes", "all"]),
+    "episodes of text": (["--set", "run.final_evaluation_size=all"], ["final_evaluation_size", "all"]),
     "capacity over storage": (
         ["--set", "replay_capacity=1e6"],
         ["replay_capacity", "replay_storage", "512"],
     ),
-    "capacity below a batch": (["--set", "replay_capacity=8"], ["replay_capacity", "batch"]),
+    "capacity below a batch": (["--set", "replay_capacity=8"], ["replay_capacity", "batch_size"]),
     "warm-up over capacity": (["--set", "warmup=513"], ["warmup", "replay_capacity"]),
     "swept capacity over storage": (
         ["--sweep", "replay_capacity=100,600"],
@@ -214,8 +214,8 @@ RECIPES = {
         ["steps", "'300'"],
     ),
     "wrong type in learner": (
-        lambda text: text.replace("batch = 16", 'batch = "16"'),
-        ["batch", "'16'"],
+        lambda text: text.replace("batch_size = 16", 'batch_size = "16"'),
+        ["batch_size", "'16'"],
     ),
 }
 

@@ -217,8 +217,8 @@ def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
 
     out = tmp_path / "run"
     words = [
-        "--set", "discount=0.9", "--set", "exploration.end=0.2", "--set", "run.final_episodes=2",
-        "--sweep", "target_rate=0.01,1", "--seeds", 1, "--steps", 40, "--strategy", "map",
+        "--set", "discount=0.9", "--set", "exploration.end=0.2", "--set", "run.final_evaluation_size=2",
+        "--sweep", "tau=0.01,1", "--seeds", 1, "--steps", 40, "--strategy", "map",
     ]  # fmt: skip
     found = cli("run", small, "--out", out, "--no-report", "--quiet", *words)
     assert found.code == 0, found.err
@@ -226,7 +226,7 @@ def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
     learner, options = run.recipe.learner, run.recipe.options
     assert (learner.discount, learner.exploration.end) == (0.9, 0.2)
     assert (options.seeds, options.steps, options.strategy) == (1, 40, "map")
-    assert run.population.axes == {"learning_rate": [1e-3, 3e-4], "target_rate": [0.01, 1]}
+    assert run.population.axes == {"learning_rate": [1e-3, 3e-4], "tau": [0.01, 1]}
     assert len(run.results()["members"]) == 4
     assert run.results()["command"].startswith("populace run ")
 

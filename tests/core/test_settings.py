@@ -309,7 +309,7 @@ def test_float_settings_are_leaves_and_others_are_structure():
     ("values", "word"),
     [
         ({"discount": 1.5}, "discount"), ({"learning_rate": math.nan}, "learning_rate"),
-        ({"replay_capacity": 30_000.0}, "replay_storage"), ({"replay_capacity": 10.0}, "batch"),
+        ({"replay_capacity": 30_000.0}, "replay_storage"), ({"replay_capacity": 10.0}, "batch_size"),
         ({"warmup": 30_000}, "warmup"), ({"env": "CartPol-v1"}, "CartPole-v1"),
     ],
 )  # fmt: skip

@@ -46,8 +46,8 @@ def test_a_member_is_alone_on_one_device_too(tmp_path):
 
 def test_training_reaches_the_known_answer():
     engine = harness.trained(sweep(Quadratic(learning_rate=0.05), seeds=5), 600)
-    for cohort in engine.cohorts:
-        np.testing.assert_allclose(np.asarray(cohort.carry.state["weights"]), 1.0, atol=0.05)
+    for group_state in engine.group_states:
+        np.testing.assert_allclose(np.asarray(group_state.carry.state["weights"]), 1.0, atol=0.05)
 
 
 @pytest.mark.parametrize("strategy", ["vmap", "map", "2", "auto"])
@@ -66,7 +66,7 @@ def test_a_diverged_member_is_frozen_and_flagged_and_spoils_nothing(strategy, wi
     rates = [0.1, 100.0, 0.01]
     population = sweep(Quadratic(), {"learning_rate": rates}, seeds=2)
     ear, engine = Ear(), Engine(population, strategy)
-    engine.listeners.append(ear)
+    engine.callbacks.append(ear)
     engine.train(100, window=window, evaluate_every=50)
     flagged = engine.diverged_at()
     bad = [m.index for m in population.members if m.setting == 1]
@@ -81,13 +81,13 @@ def test_a_diverged_member_is_frozen_and_flagged_and_spoils_nothing(strategy, wi
             np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
     for index in bad:
         step = int(flagged[index])
-        cohort, slot = engine.find(index)
-        state = jax.tree.map(lambda x, s=slot: x[s], cohort.state())
+        group_state, slot = engine.find(index)
+        state = jax.tree.map(lambda x, s=slot: x[s], group_state.state())
         # Frozen at the very step that is flagged: not one update more, however long the window.
         assert float(state["large"][0]) == step
         assert not np.isfinite(np.asarray(state["weights"])).all()
         until = harness.trained(sweep(Quadratic(), {"learning_rate": [100.0]}, seeds=2), step - 1)
-        before = until.cohorts[0].carry.state["weights"][population.members[index].seed]
+        before = until.group_states[0].carry.state["weights"][population.members[index].seed]
         assert np.isfinite(np.asarray(before)).all()
     last = ear.windows[-1]
     assert np.isfinite(last.metrics["loss"][good]).all()
@@ -105,8 +105,8 @@ def test_each_member_is_flagged_at_its_own_step(strategy, window):
     expected = np.repeat([1, 20, -1, 21, 33, 60], 2)
     assert (engine.diverged_at() == expected).all()
     for member in population.members:
-        cohort, slot = engine.find(member.index)
-        steps_taken = float(cohort.state()["large"][slot, 0])
+        group_state, slot = engine.find(member.index)
+        steps_taken = float(group_state.state()["large"][slot, 0])
         assert steps_taken == (60 if expected[member.index] < 0 else expected[member.index])
 
 
@@ -118,7 +118,7 @@ def test_a_halt_loses_no_window_of_metrics(strategy):
     ears = []
     for pausing in (False, True):
         engine, ear = Engine(population, strategy), Ear()
-        engine.listeners.append(ear)
+        engine.callbacks.append(ear)
         engine.train(50, window=5, evaluate_every=0, wants_pause=lambda pausing=pausing: pausing)
         ears.append(ear)
     ends = [w.step for w in ears[0].windows]
@@ -133,7 +133,7 @@ def test_metrics_of_windows_add_up():
     population, ears = sweep(Quadratic(), seeds=3), []
     for window in (5, 20):
         engine, ear = Engine(population, "vmap"), Ear()
-        engine.listeners.append(ear)
+        engine.callbacks.append(ear)
         engine.train(20, window=window, evaluate_every=0)
         ears.append(ear)
     fine = np.mean([w.metrics["loss"] for w in ears[0].windows], axis=0)
@@ -147,20 +147,20 @@ def test_the_last_model_is_kept_where_that_is_asked_for():
     best, last = (Engine(population, "vmap", keep=keep) for keep in ("best", "last"))
     for engine in (best, last):
         engine.train(40, window=10, evaluate_every=10)
-    kept = last.cohorts[0].best
+    kept = last.group_states[0].best
     assert (np.asarray(kept.step)[:4] == 40).all()
-    np.testing.assert_array_equal(kept.model["weights"], last.cohorts[0].state()["weights"])
+    np.testing.assert_array_equal(kept.model["weights"], last.group_states[0].state()["weights"])
     # A step size of 3 jumps about, so that for some member the best is another.
-    assert (np.asarray(best.cohorts[0].best.step)[:4] < 40).any()
+    assert (np.asarray(best.group_states[0].best.step)[:4] < 40).any()
 
 
 def test_the_best_model_is_the_one_with_the_best_evaluation():
     population, ear = sweep(Quadratic(learning_rate=0.3), seeds=4), Ear()
     engine = Engine(population, "vmap")
-    engine.listeners.append(ear)
+    engine.callbacks.append(ear)
     engine.train(50, window=10, evaluate_every=5)
     course = np.stack([e.metrics["loss"] for e in ear.evaluations])
-    best = engine.cohorts[0].best
+    best = engine.group_states[0].best
     np.testing.assert_allclose(-np.asarray(best.score)[:4], course.min(axis=0), rtol=1e-6)
     steps = np.asarray([e.step for e in ear.evaluations])
     assert (np.asarray(best.step)[:4] == steps[course.argmin(axis=0)]).all()

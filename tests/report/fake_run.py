@@ -87,15 +87,15 @@ def fake_run(
                 "setting": s,
                 "seed": k,
                 "diverged_at": ended.get(m),
-                "selection": {"score": best, "step": when},
+                "validation": {"score": best, "step": when},
                 "last": {"score": last},
-                "fresh": {"score": true, "episodes": 200} if fresh else None,
-                "outside": {"score": real, "episodes": 200, "backend": "gymnasium"} if outside else None,
+                "test": {"score": true, "episodes": 200} if fresh else None,
+                "external": {"score": real, "episodes": 200, "backend": "gymnasium"} if outside else None,
             }
         )
     summaries = {
         kind: _summaries(entries, kind, len(combinations), better) if there else None
-        for kind, there in (("selection", True), ("fresh", fresh), ("outside", outside))
+        for kind, there in (("validation", True), ("test", fresh), ("external", outside))
     }
     settings = [
         {
@@ -108,8 +108,8 @@ def fake_run(
         for s, values in enumerate(combinations)
     ]
     sign = 1 if lower else -1
-    scored = [e for e in settings if (e["selection"] or {}).get("iqm", [None])[0] is not None]
-    best = min(scored, key=lambda e: sign * e["selection"]["iqm"][0], default=None)
+    scored = [e for e in settings if (e["validation"] or {}).get("iqm", [None])[0] is not None]
+    best = min(scored, key=lambda e: sign * e["validation"]["iqm"][0], default=None)
     content = {
         "format": 1,
         "populace": "0.1.0",
@@ -131,7 +131,7 @@ def fake_run(
             "setting": best["setting"],
             "member": best["members"][0],
             "median_member": best["members"][-1],
-            **{kind: best[kind] for kind in ("selection", "fresh", "outside")},
+            **{kind: best[kind] for kind in ("validation", "test", "external")},
         },
         "strategy": [
             {

@@ -75,11 +75,11 @@ def test_the_sentence_names_setting_score_interval_seeds_episodes_place_and_loss
 
 
 def test_the_sentence_believes_outside_then_fresh_then_what_there_is(tmp_path):
-    run = reading(tmp_path, outside=False)
+    run = reading(tmp_path, external=False)
     assert number_format.value_of(run.believed(run.winner)) in summary.answer(run)
-    assert run.measured == "fresh"
+    assert run.measured == "test"
     assert "Gymnasium" not in summary.answer(run)
-    run = reading(tmp_path, outside=False, fresh=False)
+    run = reading(tmp_path, external=False, test=False)
     assert "not measured afresh" in summary.answer(run)
     assert "expect worse" in summary.bias(run)
 
@@ -115,7 +115,7 @@ def test_lower_is_better_turns_the_ranking_round(tmp_path):
 def test_a_later_leader_is_named_but_not_chosen(tmp_path):
     run = fake_run(tmp_path, media=False)
     other = next(e for e in run.content["settings"] if e["setting"] != run.content["best"]["setting"])
-    other["outside"] = other["outside"] | {"iqm": [499.9, 499.8, 500.0]}
+    other["external"] = other["external"] | {"iqm": [499.9, 499.8, 500.0]}
     run = Reading.of(run)
     assert run.winner is not other
     assert any("came out ahead" in doubt for doubt in summary.doubts(run))
@@ -170,9 +170,9 @@ def test_the_sweep_is_drawn_by_its_number_of_axes(tmp_path, axes, kind):
     [
         {"axes": {}, "seeds": 1, "diverged": ()},
         {"axes": {}, "seeds": 1, "diverged": (0,)},
-        {"axes": ONE_AXIS, "seeds": 1, "diverged": (0, 1), "fresh": False, "outside": False},
+        {"axes": ONE_AXIS, "seeds": 1, "diverged": (0, 1), "test": False, "external": False},
         {"axes": ONE_AXIS, "seeds": 3, "lower": True, "solved": None, "empty": True},
-        {"axes": ONE_AXIS, "status": "stopped", "fresh": False, "outside": False},
+        {"axes": ONE_AXIS, "status": "stopped", "test": False, "external": False},
     ],
 )
 def test_odd_runs_make_a_page(tmp_path, case):
@@ -188,9 +188,9 @@ def test_nothing_scored_at_all_makes_a_page(tmp_path):
     nothing = {"n": 2, "diverged": 2, "scores": [None] * 2}
     nothing |= {name: [None] * 3 for name in ("iqm", "median", "mean")}
     for entry in run.content["settings"]:
-        entry |= {"selection": nothing, "fresh": nothing, "outside": None}
+        entry |= {"validation": nothing, "test": nothing, "external": None}
     for member in run.content["members"]:
-        member |= {"selection": {"score": None, "step": None}, "outside": None}
+        member |= {"validation": {"score": None, "step": None}, "external": None}
     run.content["best"] = None
     page = report.write([run]).read_text(encoding="utf-8")
     assert "All 4 members diverged" in page
@@ -233,7 +233,7 @@ def test_a_comparison_names_the_better_run_and_how_sure(tmp_path):
 
 def test_runs_that_measure_different_things_are_not_ranked(tmp_path):
     one, two = pair(tmp_path)
-    two.content["score"] = {"name": "error", "better": "lower", "solved": None}
+    two.content["score"] = {"name": "error", "mode": "min", "solved": None}
     content = compare.several([Reading.of(one), Reading.of(two)])
     assert "different things" in content["answer"]
     assert content["charts"]["matrix"] is content["charts"]["leaderboard"] is None

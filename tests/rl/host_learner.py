@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from populace.core.learner import Metrics
 from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 
 
 class State(eqx.Module):
     weight: jax.Array
-    acting: Acting
+    acting: EnvLoopState
 
 
 class Wanderer(Agent):
@@ -25,15 +25,15 @@ class Wanderer(Agent):
 
     @property
     def units_per_step(self) -> int:
-        return self.envs * self.rollout
+        return self.num_envs * self.rollout
 
     def init(self, key: jax.Array) -> State:
-        return State(jnp.float32(0), Acting.start(self.task, key, self.envs))
+        return State(jnp.float32(0), EnvLoopState.start(self.task, key, self.num_envs))
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         def act(state: State, key: jax.Array) -> tuple[State, Any]:
             choose, world = jax.random.split(key)
-            shape = (self.envs, *self.task.action_shape)
+            shape = (self.num_envs, *self.task.action_shape)
             first = jax.random.uniform(choose, shape) < self.bias
             action = jnp.where(first, 0, 1).astype(jnp.float32 if self.task.box else jnp.int32)
             acting, transition, _, metrics = state.acting.act(self.task, world, action)
@@ -48,5 +48,5 @@ class Wanderer(Agent):
             return jnp.zeros(self.task.action_shape)
         return jnp.int32(jnp.sum(observation) + model > 0)
 
-    def snapshot(self, state: State) -> jax.Array:
+    def model(self, state: State) -> jax.Array:
         return state.weight

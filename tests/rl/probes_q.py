@@ -46,13 +46,13 @@ for probe in (Everything, Halves):
 def values(learner: type, env: str, observations: Any, steps: int = 1500, **settings: Any) -> np.ndarray:
     """Train two members on a probe and return Q (members, observations, actions)."""
     fixed = {
-        "env": env, "envs": 4, "warmup": 64, "batch": 32, "hidden": (32,), "discount": 0.5,
-        "learning_rate": 3e-3, "target_rate": 0.05, "replay_storage": 2000, "replay_capacity": 2000.0,
+        "env": env, "num_envs": 4, "warmup": 64, "batch_size": 32, "hidden_sizes": (32,), "discount": 0.5,
+        "learning_rate": 3e-3, "tau": 0.05, "replay_storage": 2000, "replay_capacity": 2000.0,
         "exploration": ExponentialDecay(decay=0.999, end=0.3), "evaluation_episodes": 4,
     }  # fmt: skip
     made = learner(**(fixed | settings))
-    cohort = harness.trained(sweep(made, seeds=2), steps).cohorts[0]
-    network = cohort.program.signature.whole_model(cohort.program.snapshot(cohort.state()))
+    group_state = harness.trained(sweep(made, seeds=2), steps).group_states[0]
+    network = group_state.program.signature.whole_model(group_state.program.models(group_state.state()))
 
     def q(network, x):
         return made.distribution.expected(network(x))

@@ -30,17 +30,19 @@ agents = st.builds(
     learning_rate=st.floats(1e-300, 1e300),
     discount=shares,
     exploration=explorations,
-    batch=st.integers(1, 64),
+    batch_size=st.integers(1, 64),
     double=st.booleans(),
     loss=st.sampled_from(["huber", "mse"]),
-    hidden=st.lists(st.integers(1, 512), max_size=3).map(tuple),
+    hidden_sizes=st.lists(st.integers(1, 512), max_size=3).map(tuple),
 )
 axes = st.fixed_dictionaries(
     {},
     optional={
         "discount": st.lists(shares, min_size=1, max_size=3),
         "exploration.start": st.lists(shares, min_size=1, max_size=2),
-        "hidden": st.lists(st.lists(st.integers(1, 64), min_size=1, max_size=2), min_size=1, max_size=2),
+        "hidden_sizes": st.lists(
+            st.lists(st.integers(1, 64), min_size=1, max_size=2), min_size=1, max_size=2
+        ),
         "loss": st.just(["huber", "mse"]),
     },
 )
@@ -116,7 +118,7 @@ def test_the_text_names_the_learner_by_its_import_path():
 
 def test_a_population_made_in_python_has_a_recipe_of_the_same_members():
     draws = {"learning_rate": LogUniform(1e-4, 1e-2), "discount": Uniform(0.9, 1.0)}
-    population = sweep(DQN(hidden=(8,)), draws, seeds=[3, 5], samples=4, seed=7)
+    population = sweep(DQN(hidden_sizes=(8,)), draws, seeds=[3, 5], samples=4, seed=7)
     recipe = of_population("drawn", population, Options(steps=10))
     again = parse(recipe.text(), "drawn").population()
     assert again.settings == population.settings

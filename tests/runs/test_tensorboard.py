@@ -36,7 +36,9 @@ SEEDS, STEPS, EVERY = 3, 40, 10
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory):
-    population = sweep(classifier(network=MLP(hidden=(4,))), {"learning_rate": [1e-2, 1e-3]}, seeds=SEEDS)
+    population = sweep(
+        classifier(network=MLP(hidden_sizes=(4,))), {"learning_rate": [1e-2, 1e-3]}, seeds=SEEDS
+    )
     out = tmp_path_factory.mktemp("board") / "run"
     return train(population, steps=STEPS, out=out, strategy="vmap", evaluate_every=EVERY)
 
@@ -111,23 +113,23 @@ def test_the_graph_of_the_model_is_its_layers(run):
 # Of each kind of learner: a layer, its class, the shape of one array, and what it hears from.
 LEARNERS = {
     "image": (
-        lambda: ImageClassifier(network=CNN(channels=(2, 3), hidden=())),
+        lambda: ImageClassifier(network=CNN(channels=(2, 3), hidden_sizes=())),
         ("layers/4-Conv2d", "Conv2d", "weight", "float32[5, 5, 2, 3]", ["layers/3-Dropout"]),
     ),
     "node": (
-        lambda: NodeClassifier.of(cliques(), network=APPNP(hidden=(3,))),
-        ("network/layers/1-Predict/spread", "Spread", None, "", ["network/layers/1-Predict/dense"]),
+        lambda: NodeClassifier.of(cliques(), network=APPNP(hidden_sizes=(3,))),
+        ("network/layers/1-Predict/spread", "Propagation", None, "", ["network/layers/1-Predict/dense"]),
     ),
     "graph": (
-        lambda: GraphClassifier(data=shapes(), folds=4, batch=8, network=GraphGCN(layers=1, hidden=3)),
+        lambda: GraphClassifier(data=shapes(), folds=4, batch_size=8, network=GraphGCN(layers=1, hidden_sizes=3)),
         ("heads/1-Dense", "Dense", "weight", "float32[3, 2]", ["layers/0-GCNLayer/norm"]),
     ),
     "value": (
-        lambda: DQN(hidden=(8, 6), dueling=True),
+        lambda: DQN(hidden_sizes=(8, 6), dueling=True),
         ("value/0-Linear", "Linear", "weight", "float32[6, 8]", ["trunk/0-Linear"]),
     ),
     "policy": (
-        lambda: PPO(env="Pendulum-v1", hidden=(8,)),
+        lambda: PPO(env="Pendulum-v1", hidden_sizes=(8,)),
         ("critic/2-Affine", "Affine", "weight", "float32[1, 8]", ["critic/1-tanh"]),
     ),
     "table": (
@@ -140,9 +142,9 @@ LEARNERS = {
 @pytest.mark.parametrize("kind", LEARNERS)
 def test_every_kind_of_learner_has_a_graph(kind):
     make, (name, op, array, shape, heard) = LEARNERS[kind]
-    learner = make().ready()
+    learner = make().load_data()
     learner.check()
-    model = eqx.filter_eval_shape(lambda key: learner.snapshot(learner.init(key)), jax.random.key(0))
+    model = eqx.filter_eval_shape(lambda key: learner.model(learner.init(key)), jax.random.key(0))
     found = {node.name: node for node in model_graph(model).node}
     assert found[name].op == op
     assert list(found[name].input) == heard

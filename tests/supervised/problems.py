@@ -25,15 +25,15 @@ def line(examples: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def classifier(**settings: object) -> Classifier:
     """Return a small classifier of the blobs."""
-    data = Data.of_classes(*blobs(), test=blobs(seed=1), validation=0.2)
-    options: dict = {"network": MLP(hidden=(8,)), "batch": 32, "learning_rate": 1e-2} | settings
+    data = Data.from_classes(*blobs(), test=blobs(seed=1), validation=0.2)
+    options: dict = {"network": MLP(hidden_sizes=(8,)), "batch_size": 32, "learning_rate": 1e-2} | settings
     return Classifier(data, **options)
 
 
 def regressor(**settings: object) -> Regressor:
     """Return a linear regression of the line."""
-    data = Data.of_numbers(*line(), test=line(seed=1), validation=0.2)
-    options: dict = {"network": MLP(hidden=()), "batch": 32, "learning_rate": 3e-2} | settings
+    data = Data.from_targets(*line(), test=line(seed=1), validation=0.2)
+    options: dict = {"network": MLP(hidden_sizes=()), "batch_size": 32, "learning_rate": 3e-2} | settings
     return Regressor(data, **options)
 
 

@@ -28,18 +28,18 @@ def halted(tmp_path_factory):
 
 
 def moved(learner):
-    data = Data.of_classes(blobs()[0] + 1, blobs()[1], test=blobs(seed=1), validation=0.2)
+    data = Data.from_classes(blobs()[0] + 1, blobs()[1], test=blobs(seed=1), validation=0.2)
     return dataclasses.replace(learner, data=data)
 
 
 OTHERS = {
     "other data": (lambda: moved(classifier()), r"data are not those that '.*run' was trained on"),
     "another width": (
-        lambda: classifier(network=MLP(hidden=(9,))),
+        lambda: classifier(network=MLP(hidden_sizes=(9,))),
         r"differs from the recipe.*network.hidden is \[9\], the run has \[8\]",
     ),
     "another kind of optimiser": (
-        lambda: classifier(optimiser=Momentum()),
+        lambda: classifier(optimizer=Momentum()),
         r"differs from the recipe.*optimiser.kind is 'momentum', the run has 'adam'",
     ),
     "another rate": (lambda: classifier(learning_rate=0.5), "learning_rate is 0.5, the run has 0.01"),

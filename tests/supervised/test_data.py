@@ -15,7 +15,7 @@ from tests.supervised.problems import begun, blobs, line, regressor
 
 def test_the_split_is_drawn_class_by_class_and_rows_do_not_meet():
     x, y = blobs(100, classes=4)
-    data = Data.of_classes(x, y, validation=0.2)
+    data = Data.from_classes(x, y, validation=0.2)
     assert not set(data.train.tolist()) & set(data.validation.tolist())
     assert len(data.train) + len(data.validation) == 100
     assert np.bincount(y[data.validation]).tolist() == [5, 5, 5, 5]
@@ -30,9 +30,9 @@ def test_values_far_from_zero_are_centred_before_float32():
     x, y = line()
     offset = np.array([1.7e9, 0])
     moved_x, moved_y = x + offset, y + 1e9
-    near = Data.of_numbers(x, y, test=line(seed=1), validation=0.2)
+    near = Data.from_targets(x, y, test=line(seed=1), validation=0.2)
     test_x, test_y = line(seed=1)
-    far = Data.of_numbers(moved_x, moved_y, test=(test_x + offset, test_y + 1e9), validation=0.2)
+    far = Data.from_targets(moved_x, moved_y, test=(test_x + offset, test_y + 1e9), validation=0.2)
     np.testing.assert_allclose(far.inputs(far.x), near.inputs(near.x), atol=1e-5)
     np.testing.assert_allclose(far.inputs(far.test_x), near.inputs(near.test_x), atol=1e-5)
     for one, other in zip(far.examples("test"), (test_x + offset, (test_y + 1e9)[:, None])):
@@ -52,23 +52,23 @@ def test_values_far_from_zero_are_centred_before_float32():
 
 def test_data_near_zero_is_kept_as_it_comes():
     x, y = line()
-    data = Data.of_numbers(x, y)
+    data = Data.from_targets(x, y)
     np.testing.assert_array_equal(data.x, x.astype(np.float32))
     np.testing.assert_array_equal(data.y[:, 0], y.astype(np.float32))
     assert (data.origin, data.y_origin) == (0, 0)
     pixels = np.full((5, 4, 4, 1), 200, np.uint8)
-    assert Data.of_classes(pixels, [0, 1, 0, 1, 0]).x.dtype == np.uint8
+    assert Data.from_classes(pixels, [0, 1, 0, 1, 0]).x.dtype == np.uint8
 
 
 def test_a_column_that_float32_cannot_carry_is_told_where_nothing_is_taken_off():
     x, y = line()
     with pytest.warns(UserWarning, match="column 1 of x does not survive float32.*; standardise it"):
-        Data.of_numbers(x + np.array([0, 1.7e9]), y, standardise="none")
+        Data.from_targets(x + np.array([0, 1.7e9]), y, standardise="none")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Data.of_numbers(x, y, standardise="none")
-        Data.of_numbers(np.full((20, 1), 0.3) + np.arange(20)[:, None] % 2 * 1e-17, np.arange(20))
-        Data.of_numbers(np.arange(20) + 2**40, np.arange(20))
+        Data.from_targets(x, y, standardise="none")
+        Data.from_targets(np.full((20, 1), 0.3) + np.arange(20)[:, None] % 2 * 1e-17, np.arange(20))
+        Data.from_targets(np.arange(20) + 2**40, np.arange(20))
 
 
 def test_data_of_another_learner_keeps_its_type():
@@ -83,24 +83,24 @@ HOLED = np.where(np.arange(30)[:, None] == 7, np.nan, X)
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda: Data.of_classes(X, Y[:-1]), "y has 29 rows; expected 30, one per example"),
-    (lambda: Data.of_classes(X, Y - 1), "class labels go from 0"),
-    (lambda: Data.of_classes(X, Y, classes=2), "class labels go from 0 to 1"),
-    (lambda: Data.of_classes(X, Y + 0.5), "is a whole number from 0"),
-    (lambda: Data.of_classes(HOLED, Y), "NaN or infinity in row 7"),
-    (lambda: Data.of_classes(X[:0], Y[:0]), "expected at least one example"),
-    (lambda: Data.of_classes(X, np.zeros(30)), "at least two classes"),
-    (lambda: Data.of_classes(X, Y[:, None]), "one label per example"),
-    (lambda: Data.of_classes(X.astype(str), Y), "x must hold numbers"),
-    (lambda: Data.of_classes([[1, 2], [3]], [0, 1]), "its rows differ in length"),
-    (lambda: Data.of_classes(X, Y, test=(X[:, :1], Y)), r"test x has examples of shape \(1,\); those of x"),
-    (lambda: Data.of_classes(X, Y, test=(X, Y + 1)), r"test y\[\d+\] is 3; class labels go from 0 to 2"),
-    (lambda: Data.of_classes(X, Y, test=X), "test must be a pair"),
-    (lambda: Data.of_classes(X, Y, validation=1.0), r"share in \[0, 1\)"),
-    (lambda: Data.of_classes(X, Y, standardise="rows"), "standardise must be one of"),
-    (lambda: Data.of_numbers(X, np.full(30, np.inf)), "y has NaN or infinity in row 0"),
-    (lambda: Data.of_classes(HUGE, Y), "x is beyond float32's largest, 3.4e\\+38, in row 26; rescale it"),
-    (lambda: Data.of_numbers(X, HUGE), "y is beyond float32's largest, 3.4e\\+38, in row 26"),
+    (lambda: Data.from_classes(X, Y[:-1]), "y has 29 rows; expected 30, one per example"),
+    (lambda: Data.from_classes(X, Y - 1), "class labels go from 0"),
+    (lambda: Data.from_classes(X, Y, classes=2), "class labels go from 0 to 1"),
+    (lambda: Data.from_classes(X, Y + 0.5), "is a whole number from 0"),
+    (lambda: Data.from_classes(HOLED, Y), "NaN or infinity in row 7"),
+    (lambda: Data.from_classes(X[:0], Y[:0]), "expected at least one example"),
+    (lambda: Data.from_classes(X, np.zeros(30)), "at least two classes"),
+    (lambda: Data.from_classes(X, Y[:, None]), "one label per example"),
+    (lambda: Data.from_classes(X.astype(str), Y), "x must hold numbers"),
+    (lambda: Data.from_classes([[1, 2], [3]], [0, 1]), "its rows differ in length"),
+    (lambda: Data.from_classes(X, Y, test=(X[:, :1], Y)), r"test x has examples of shape \(1,\); those of x"),
+    (lambda: Data.from_classes(X, Y, test=(X, Y + 1)), r"test y\[\d+\] is 3; class labels go from 0 to 2"),
+    (lambda: Data.from_classes(X, Y, test=X), "test must be a pair"),
+    (lambda: Data.from_classes(X, Y, validation=1.0), r"share in \[0, 1\)"),
+    (lambda: Data.from_classes(X, Y, standardise="rows"), "standardise must be one of"),
+    (lambda: Data.from_targets(X, np.full(30, np.inf)), "y has NaN or infinity in row 0"),
+    (lambda: Data.from_classes(HUGE, Y), "x is beyond float32's largest, 3.4e\\+38, in row 26; rescale it"),
+    (lambda: Data.from_targets(X, HUGE), "y is beyond float32's largest, 3.4e\\+38, in row 26"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("error")
 def test_bad_input_gets_one_clear_line(make, message):

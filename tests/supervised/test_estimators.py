@@ -65,14 +65,14 @@ def test_early_stopping_predicts_with_the_weights_of_the_lowest_validation_loss(
     """Nothing can be learnt: the validation loss soon rises, and the last weights are among the worst."""
     x, y = blobs(60)
     y = np.random.default_rng(0).permutation(y)
-    held = {"members": 2, "validation": 0.5, "learning_rate": 3e-2, "batch": 15}
+    held = {"members": 2, "validation": 0.5, "learning_rate": 3e-2, "batch_size": 15}
 
     def losses(**how):
         model = kind(**held, **how).fit(x, y)
         if kind is PopulationRegressor:
-            data = Data.of_numbers(x, y, validation=0.5)
+            data = Data.from_targets(x, y, validation=0.5)
             return ((model._every(x)[:, data.validation] - y[data.validation]) ** 2).mean(1)
-        data = Data.of_classes(x, y, validation=0.5)
+        data = Data.from_classes(x, y, validation=0.5)
         outputs = log_softmax(model._outputs(x)[:, data.validation], axis=-1)
         return -np.take_along_axis(outputs, y[data.validation][None, :, None], -1).mean((1, 2))
 
@@ -87,7 +87,7 @@ def test_early_stopping_predicts_with_the_weights_of_the_lowest_validation_loss(
     ({"epochs": "5"}, "epochs must be a whole number, got '5'"),
     ({"members": 2.5}, "members must be a whole number, got 2.5"),
     ({"members": 0}, "members must be at least 1, got 0"),
-    ({"batch": None}, "batch must be a whole number, got None"),
+    ({"batch_size": None}, "batch_size must be a whole number, got None"),
     ({"strategy": "foo"}, "strategy must be auto, vmap, map or a number of members at a time, got 'foo'"),
     ({"learning_rate": "fast"}, "learning_rate must be a float, got 'fast'"),
 ])  # fmt: skip
@@ -100,7 +100,7 @@ def test_a_parameter_that_cannot_be_is_told_by_fit(parameters, message):
 
 def test_parameters_may_be_numbers_of_numpy():
     search = GridSearchCV(
-        PopulationClassifier(epochs=np.int64(1), batch=np.int64(64), strategy=1),
+        PopulationClassifier(epochs=np.int64(1), batch_size=np.int64(64), strategy=1),
         {"members": np.arange(1, 3)},
         cv=2,
     )

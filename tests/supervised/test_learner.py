@@ -20,22 +20,22 @@ from tests.supervised.problems import begun, blobs, classifier, regressor
 
 
 def model_of(engine, slot: int = 0):
-    cohort = engine.cohorts[0]
-    model = cohort.program.take(cohort.program.snapshot(cohort.state()), slot)
-    return cohort.program.signature.whole_model(model)
+    group_state = engine.group_states[0]
+    model = group_state.program.take(group_state.program.models(group_state.state()), slot)
+    return group_state.program.signature.whole_model(model)
 
 
-def examined(engine) -> dict[str, np.ndarray]:
-    cohort = engine.cohorts[0]
-    metrics = cohort.program.examine(cohort.program.snapshot(cohort.state()), 1, 0)
-    count = len(cohort.group.members)
+def test_description(engine) -> dict[str, np.ndarray]:
+    group_state = engine.group_states[0]
+    metrics = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
+    count = len(group_state.group.members)
     return {
         n: np.asarray(mean.total)[:count] / np.asarray(mean.weight)[:count] for n, mean in metrics.items()
     }
 
 
 def test_separate_clouds_are_told_apart():
-    found = examined(harness.trained(sweep(classifier(), seeds=2), 200))
+    found = test_description(harness.trained(sweep(classifier(), seeds=2), 200))
     assert (found["accuracy"] > 0.97).all()
     assert (found["loss"] < 0.15).all()
 
@@ -46,21 +46,21 @@ def test_least_squares_is_found():
     x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     found = learner.predict(model_of(engine), x)
     np.testing.assert_allclose(found[:, 0], [5, 8, 3], atol=1e-2)
-    assert examined(engine)["r2"].min() > 0.9999
+    assert test_description(engine)["r2"].min() > 0.9999
 
 
 def test_invariants_of_the_classifier(tmp_path):
-    network = MLP(hidden=(8,), norm="batch", dropout=0.1)
+    network = MLP(hidden_sizes=(8,), norm="batch", dropout=0.1)
     learner = classifier(network=network, patience=2, weight_decay=0.01)
     harness.check_learner(learner, {"learning_rate": [1e-2, 3e-3]}, 23, tmp_path)
 
 
 def test_invariants_of_the_regressor(tmp_path):
     learner = regressor(
-        network=MLP(hidden=(8,), norm="layer"),
+        network=MLP(hidden_sizes=(8,), norm="layer"),
         loss="huber",
-        clip=1.0,
-        optimiser=Momentum(),
+        max_gradient_norm=1.0,
+        optimizer=Momentum(),
         learning_rate=1e-2,
     )
     harness.check_learner(learner, {"weight_decay": [0.0, 0.1]}, 17, tmp_path)
@@ -68,11 +68,11 @@ def test_invariants_of_the_regressor(tmp_path):
 
 @pytest.mark.parametrize("batch", [7, 32, 64, 500])
 def test_an_epoch_takes_every_training_row_once_and_no_other(batch):
-    learner = classifier(batch=batch)
+    learner = classifier(batch_size=batch)
     data, state = learner.data, begun(learner)
     orders = []
     for epoch in range(2):
-        state = eqx.filter_jit(learner.turn)(state, jax.random.key(epoch))
+        state = eqx.filter_jit(learner.on_epoch_start)(state, jax.random.key(epoch))
         order = np.asarray(state.order)
         assert len(order) == learner.epochs(1) * batch
         assert sorted(order[: len(data.train)]) == sorted(data.train.tolist())
@@ -83,8 +83,8 @@ def test_an_epoch_takes_every_training_row_once_and_no_other(batch):
 
 def test_filling_rows_weigh_nothing():
     """The last, filled-up batch moves the weights as its real rows alone would."""
-    learner = classifier(batch=100, optimiser=Momentum(decay=0.0))  # 192 rows: the second batch has 92
-    state = eqx.filter_jit(learner.turn)(begun(learner), jax.random.key(1))
+    learner = classifier(batch_size=100, optimizer=Momentum(decay=0.0))  # 192 rows: the second batch has 92
+    state = eqx.filter_jit(learner.on_epoch_start)(begun(learner), jax.random.key(1))
     state = eqx.tree_at(lambda s: s.count, state, np.int32(1))
     rows = np.asarray(state.order)[100:192]
 
@@ -113,22 +113,22 @@ def test_filling_rows_weigh_nothing():
 def test_early_stopping_stops_each_member_by_itself_and_for_good():
     x, y = blobs(60)
     noise = np.random.default_rng(0).permutation(y)  # nothing to learn: validation loss soon rises
-    data = Data.of_classes(x, noise, validation=0.5)
-    learner = Classifier(data, network=MLP(hidden=(64,)), batch=15, learning_rate=3e-2, patience=2)
+    data = Data.from_classes(x, noise, validation=0.5)
+    learner = Classifier(data, network=MLP(hidden_sizes=(64,)), batch_size=15, learning_rate=3e-2, patience=2)
     engine = harness.trained(sweep(learner, seeds=4), 120)
-    stopped = np.asarray(engine.cohorts[0].state().stopped_at)[:4]
+    stopped = np.asarray(engine.group_states[0].state().stopped_at)[:4]
     assert (stopped > 0).all()
-    assert (stopped % learner.period == 0).all()
+    assert (stopped % learner.epoch_steps == 0).all()
     assert len(set(stopped.tolist())) > 1
-    before = [np.array(leaf) for leaf in jax.tree.leaves(engine.cohorts[0].state().network)]
+    before = [np.array(leaf) for leaf in jax.tree.leaves(engine.group_states[0].state().network)]
     harness.train(engine, 200)
-    for one, other in zip(before, jax.tree.leaves(engine.cohorts[0].state().network)):
+    for one, other in zip(before, jax.tree.leaves(engine.group_states[0].state().network)):
         np.testing.assert_array_equal(one, np.asarray(other))
 
 
 @pytest.mark.parametrize("size", [1, 7, 48, 1000])
 def test_evaluation_does_not_depend_on_its_batches(size):
-    whole, parts = classifier(evaluation_batch=48, top=2), classifier(evaluation_batch=size, top=2)
+    whole, parts = classifier(evaluation_batch_size=48, top=2), classifier(evaluation_batch_size=size, top=2)
     network = begun(whole, 3).network
     one, other = (eqx.filter_jit(x.evaluate)(network, jax.random.key(0)) for x in (whole, parts))
     assert set(one) == {"loss", "accuracy", "calibration_error", "top_2_accuracy"}
@@ -139,19 +139,19 @@ def test_evaluation_does_not_depend_on_its_batches(size):
 def test_the_final_examination_is_on_the_test_part():
     learner = classifier()
     network = begun(learner, 3).network
-    found = eqx.filter_jit(learner.examiner(1).evaluate)(network, jax.random.key(0))
+    found = eqx.filter_jit(learner.for_test(1).evaluate)(network, jax.random.key(0))
     x, y = blobs(seed=1)
     assert found["accuracy"].weight == len(y)
     assert float(found["accuracy"].value) == pytest.approx(np.mean(learner.classify(network, x) == y))
 
 
 def test_dropout_rate_and_optimiser_numbers_are_hyperparameters_of_one_program():
-    learner = classifier(network=MLP(hidden=(8,), dropout=0.1))
+    learner = classifier(network=MLP(hidden_sizes=(8,), dropout=0.1))
     axes = {"network.dropout": [0.0, 0.5], "optimiser.b1": [0.9, 0.5], "weight_decay": [0.0, 0.1]}
     population = sweep(learner, axes)
     assert len(population.groups) == 1
     engine = harness.trained(population, 10)
-    first = jax.tree.leaves(engine.cohorts[0].state().network)[0]
+    first = jax.tree.leaves(engine.group_states[0].state().network)[0]
     assert len({np.asarray(w).tobytes() for w in first}) == 8
 
 
@@ -167,7 +167,7 @@ def test_a_network_of_the_users_own():
         return eqx.nn.MLP(inputs[0], outputs, 8, 1, key=key)
 
     engine = harness.trained(sweep(classifier(plan=plan), seeds=2), 200)
-    assert (examined(engine)["accuracy"] > 0.97).all()
+    assert (test_description(engine)["accuracy"] > 0.97).all()
 
 
 def test_equinox_dropout_is_off_in_use():
@@ -178,7 +178,7 @@ def test_equinox_dropout_is_off_in_use():
 
     learner = classifier(plan=plan)
     network = begun(learner).network
-    state = eqx.filter_jit(learner.turn)(begun(learner), jax.random.key(1))
+    state = eqx.filter_jit(learner.on_epoch_start)(begun(learner), jax.random.key(1))
     one, other = (eqx.filter_jit(learner.step)(state, jax.random.key(i))[0].network for i in (1, 2))
     leaves = (jax.tree.leaves(eqx.filter(network, eqx.is_array)) for network in (one, other))
     assert any((np.asarray(a) != np.asarray(b)).any() for a, b in zip(*leaves))
@@ -187,7 +187,7 @@ def test_equinox_dropout_is_off_in_use():
 
 
 X, Y = blobs(30)
-WHOLE = Data.of_classes(X, Y, validation=0.0)
+WHOLE = Data.from_classes(X, Y, validation=0.0)
 HOLED = np.where(np.arange(30)[:, None] == 7, np.nan, X)
 
 
@@ -206,7 +206,7 @@ def too_narrow(inputs, outputs, key):
     (lambda: sweep(Classifier()), "Classifier has no data"),
     (lambda: sweep(classifier(plan=too_narrow)), r"gives an output of shape \(2,\) .* needs \(3,\)"),
     (lambda: sweep(Classifier(WHOLE, patience=1)), "needs validation examples"),
-    (lambda: classifier(batch=0), "batch must be >= 1"),
+    (lambda: classifier(batch_size=0), "batch must be >= 1"),
     (lambda: classifier().predict(None, X[:, :1]), r"expected \(2,\)"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("error")

@@ -43,7 +43,7 @@ class FitKernel(Learner):
     """
 
     score: ClassVar[str] = "error"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    mode: ClassVar[Literal["max", "min"]] = "min"
 
     learning_rate: float = setting(5e-3, above=0, help="step size of the descent")
     spread: float = setting(1.0, above=0, help="standard deviation of the weights at the start")
@@ -95,7 +95,7 @@ class FitKernel(Learner):
         away = state.kernel - jnp.asarray(self.kernel)
         return {"error": Mean(jnp.linalg.norm(away)), "loss": Mean(loss)}
 
-    def exhibit(self, state: State, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: State, key: jax.Array) -> dict[str, Exhibit]:
         """Return a picture of the descent, and of the kernel that it found."""
 
         def advance(state: State, _: Any) -> tuple[State, Any]:

@@ -129,18 +129,18 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
     )
     console.print(f"\n[bold]best setting[/]  {values or 'the only one'}", highlight=False)
     seeds = len(setting["members"])
-    rows = {"chosen on": "selection", "measured on": "fresh", "outside": "outside"}
+    rows = {"chosen on": "validation", "measured on": "test", "external": "external"}
     for label, key in rows.items():
         summary = best[key]
         if summary is None or summary["iqm"][0] is None:
             continue
-        if key == "outside":
-            member = results["members"][best["member"]]["outside"]
+        if key == "external":
+            member = results["members"][best["member"]]["external"]
             label = f"in {member['backend']}" if member else label
         value, low, high = summary["iqm"]
         sure = f"({low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
         sure = sure if seeds > 1 else "(one seed: no interval)"
-        if key == "fresh" and results.get("examined"):
+        if key == "test" and results.get("test_description"):
             sure += f"; on {results['examined']}"
         console.print(f"  {label:<15} {score} {value:.4g} {sure}", highlight=False)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])

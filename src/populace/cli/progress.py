@@ -61,7 +61,7 @@ class Progress:
             self._score = f"{self._name} {i.value:.4g} ({i.low:.4g} to {i.high:.4g})"
         self._show(force=True)
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print a line above the display."""
         if not self.silent:
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -126,7 +126,7 @@ class _Told(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record as a line."""
-        self.display.say(record.getMessage())
+        self.display.log(record.getMessage())
 
 
 @contextmanager
@@ -134,16 +134,16 @@ def progress(silent: bool, steps: int) -> Iterator[Progress]:
     """Yield the display that fits where standard output goes."""
     console = Console(stderr=False, quiet=silent)
     display = Progress(steps, console, live=sys.stdout.isatty() and not silent, silent=silent)
-    logger, told = logging.getLogger("populace"), _Told(display)
+    logger, reraised = logging.getLogger("populace"), _Told(display)
     # Another library may have given the root logger a handler: it would say everything again.
     before, heard = logger.level, logger.propagate
-    logger.addHandler(told)
+    logger.addHandler(reraised)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield display
     finally:
-        logger.removeHandler(told)
+        logger.removeHandler(reraised)
         logger.setLevel(before)
         logger.propagate = heard
         display.close()

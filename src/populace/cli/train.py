@@ -29,7 +29,7 @@ def start(
     with progress(quiet, recipe.options.steps) as display:
         _go(
             lambda stop: run_recipe(
-                recipe, out, overwrite=overwrite, listeners=[display], say=display.say, stop=stop
+                recipe, out, overwrite=overwrite, callbacks=[display], log=display.log, stop=stop
             ),
             display, as_json=as_json, report=report,
         )  # fmt: skip
@@ -44,10 +44,10 @@ def go_on(folder: Path, *, as_json: bool, quiet: bool, report: bool) -> None:
     setup()
     with progress(quiet, run.recipe.options.steps) as display:
         if run.finished:
-            display.say(f"'{folder}' has finished already; nothing is left to train")
+            display.log(f"'{folder}' has finished already; nothing is left to train")
             report = report and not (folder / "report.html").is_file()
         _go(
-            lambda stop: run.resume(listeners=[display], say=display.say, stop=stop),
+            lambda stop: run.resume(callbacks=[display], log=display.log, stop=stop),
             display, as_json=as_json, report=report,
         )  # fmt: skip
 
@@ -78,7 +78,7 @@ def _go(train: Callable[..., Any], display: Progress, *, as_json: bool, report: 
         if caught and number == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: leave at once, the last checkpoint is there
         caught.append(number)
-        display.say("stopping at the next window, with a checkpoint")
+        display.log("stopping at the next window, with a checkpoint")
 
     before = {s: signal.signal(s, catch) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -86,7 +86,7 @@ def _go(train: Callable[..., Any], display: Progress, *, as_json: bool, report: 
         if report:
             from populace.report import present
 
-            present(run, display.say)
+            present(run, display.log)
         results = run.results()
         display.finish(run.path, results)
         if as_json:

@@ -58,7 +58,7 @@ class Learner(Settings):
     """What work is counted in, in the plural: `steps`, `frames`, `samples`."""
     score: ClassVar[str] = "score"
     """Name of the evaluation metric that ranks members."""
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    mode: ClassVar[Literal["max", "min"]] = "max"
     """Which end of the score is the good one."""
 
     trial: ClassVar[str] = "episodes"
@@ -70,12 +70,12 @@ class Learner(Settings):
         return 1
 
     @property
-    def period(self) -> int:
-        """How many steps lie between two calls of `turn`, such as those of an epoch; 0 for no calls."""
+    def epoch_steps(self) -> int:
+        """How many steps lie between two calls of `on_epoch_start`, such as those of an epoch; 0 for no calls."""
         return 0
 
     @property
-    def solved(self) -> float | None:
+    def score_threshold(self) -> float | None:
         """The score that counts as solved in the field, if there is one."""
         return None
 
@@ -90,8 +90,8 @@ class Learner(Settings):
         The step draws its own batch, or acts in its own environments; `key` is fresh every time.
         """
 
-    def turn(self, state: Any, key: jax.Array) -> Any:
-        """Return the state after what is due before steps 0, `period`, 2 `period`, and so on.
+    def on_epoch_start(self, state: Any, key: jax.Array) -> Any:
+        """Return the state after what is due before steps 0, `epoch_steps`, 2 `epoch_steps`, and so on.
 
         What is dear and seldom belongs here (a fresh order of the samples, a look at the validation
         set): `step` would compute it in every iteration, since all members go through both branches
@@ -104,29 +104,29 @@ class Learner(Settings):
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Return metrics on held-out data, or of greedy episodes; must read only the snapshot."""
 
-    def snapshot(self, state: Any) -> Any:
+    def model(self, state: Any) -> Any:
         """Return the part of the state that is the model, with everything else left out (None).
 
         It is what the best evaluation keeps, what must stay finite, and all that `evaluate` and
-        `exhibit` read. By default the whole state.
+        `visualize` read. By default the whole state.
         """
         return state
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return pictures and films of one trained member, made on the host. By default none."""
         del state, key
         return {}
 
-    def examiner(self, episodes: int) -> Self:
+    def for_test(self, episodes: int) -> Self:
         """Return the learner whose `evaluate` measures as thoroughly as `episodes` asks."""
         del episodes
         return self
 
-    def examined(self, episodes: int) -> str:
-        """Return in words what `examiner(episodes)` measures on."""
+    def test_description(self, episodes: int) -> str:
+        """Return in words what `for_test(episodes)` measures on."""
         return f"{episodes:,} fresh {self.trial}"
 
-    def logs(self, state: Any, key: jax.Array) -> dict[str, "Picture | np.ndarray"]:
+    def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, "Picture | np.ndarray"]:
         """Return what TensorBoard shows of one member at checkpoints: pictures, and arrays as histograms.
 
         `state` is a snapshot. Weights are shown without being asked for.
@@ -134,14 +134,14 @@ class Learner(Settings):
         del state, key
         return {}
 
-    def examinations(self) -> dict[str, Examination]:
+    def external_evaluators(self) -> dict[str, Examination]:
         """Return ways to examine a snapshot outside the program, on the host, by name.
 
         Each takes (snapshot, episodes, seed) and returns one score per episode.
         """
         return {}
 
-    def ready(self) -> Self:
+    def load_data(self) -> Self:
         """Return the learner with what it learns from in place; by default as it is.
 
         A learner that is made from settings alone (the name of a data set) loads here, and not when
@@ -162,5 +162,5 @@ class Learner(Settings):
     def check(self) -> None:
         """Raise a `UsageError` for settings that are sound each but not together.
 
-        Called when a population is made, and again once the learner is `ready`.
+        Called when a population is made, and again once the learner is `load_data`.
         """

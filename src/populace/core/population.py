@@ -111,7 +111,7 @@ class Population:
         return found
 
     def plain_learner_of(self, setting: int) -> Learner:
-        """Return the learner with one setting's values in place, not yet `ready`."""
+        """Return the learner with one setting's values in place, not yet `load_data`."""
         learner = self.learner
         for path, value in self.settings[setting].items():
             learner = settings.replace(learner, path, value)
@@ -120,7 +120,7 @@ class Population:
     def learner_of(self, setting: int) -> Learner:
         """Return the learner with one setting's values in place, ready, as it would be by itself."""
         plain = self.plain_learner_of(setting)
-        learner = plain.ready()
+        learner = plain.load_data()
         if learner is not plain:
             learner.check()
         return learner

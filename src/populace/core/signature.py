@@ -29,9 +29,9 @@ class Signature:
         self.learner = learner
         like = root_key(0)
         self._state = eqx.filter_eval_shape(lambda k: learner.init(k), like)
-        if learner.period:
+        if learner.epoch_steps:
             self._check_state(
-                "turn", eqx.filter_eval_shape(lambda s, k: learner.turn(s, k), self._state, like)
+                "turn", eqx.filter_eval_shape(lambda s, k: learner.on_epoch_start(s, k), self._state, like)
             )
         after, metrics = eqx.filter_eval_shape(lambda s, k: learner.step(s, k), self._state, like)
         self._check_state("step", after)
@@ -52,7 +52,7 @@ class Signature:
 
     @cached_property
     def _model_rest(self) -> Any:
-        model = eqx.filter_eval_shape(lambda s: self.learner.snapshot(s), self._state)
+        model = eqx.filter_eval_shape(lambda s: self.learner.model(s), self._state)
         return eqx.filter(model, _is_shape, inverse=True)
 
     def _check_metrics(self, metrics: Any) -> None:

@@ -55,7 +55,7 @@ def in_turn(batch: Callable[[Any, Any], Any], read: Any, written: Any, width: in
     if members == width:
         return batch(read, written)
 
-    def turn(i: Any, written: Any) -> Any:
+    def on_epoch_start(i: Any, written: Any) -> Any:
         here = partial(lax.dynamic_slice_in_dim, start_index=i * width, slice_size=width)
         made = batch(*jax.tree.map(here, (read, written)))
         put = partial(lax.dynamic_update_slice_in_dim, start_index=i * width, axis=0)

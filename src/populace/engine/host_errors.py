@@ -14,13 +14,13 @@ from populace.core.errors import PopulaceError
 _raised: list[PopulaceError] = []
 
 
-def remember(error: PopulaceError) -> None:
+def record(error: PopulaceError) -> None:
     """Keep an error that a callback is about to raise into a program."""
     _raised.append(error)
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def reraised() -> Iterator[None]:
     """Raise what a callback raised, instead of what JAX makes of it; also a decorator.
 
     Raises:

@@ -46,7 +46,7 @@ class Carry(NamedTuple):
     state: Any
     step: jax.Array
     diverged_at: jax.Array
-    waiting: jax.Array
+    halted: jax.Array
 
 
 class Best(NamedTuple):
@@ -123,7 +123,7 @@ class Program:
 
         def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
             key = jax.random.fold_in(jax.random.fold_in(key, EXAMINATION), salt)
-            return dict(learner.examiner(episodes).evaluate(self.signature.whole_model(model), key))
+            return dict(learner.for_test(episodes).evaluate(self.signature.whole_model(model), key))
 
         program = self._over_members(one, extra=1)
         return program(self.varied, self.shared, self.keys, model, np.uint32(seed))
@@ -133,7 +133,7 @@ class Program:
         """State -> the models of all members, arrays only."""
 
         def one(state: Any) -> Any:
-            model = self.learner.snapshot(self.signature.whole_state(state))
+            model = self.learner.model(self.signature.whole_state(state))
             return eqx.filter(model, eqx.is_array)
 
         return jax.jit(jax.vmap(one))
@@ -211,23 +211,23 @@ class Program:
             learner = eqx.combine(varied, shared, self._fixed)
             state = self.signature.whole_state(state)
             state, metrics = learner.step(state, jax.random.fold_in(key, t))
-            finite = _all_finite(learner.snapshot(state))
+            finite = _all_finite(learner.model(state))
             return eqx.filter(state, eqx.is_array), dict(metrics), finite
 
         def turn(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
             learner = eqx.combine(varied, shared, self._fixed)
             key = jax.random.fold_in(jax.random.fold_in(key, TURN), t)
-            return eqx.filter(learner.turn(self.signature.whole_state(state), key), eqx.is_array)
+            return eqx.filter(learner.on_epoch_start(self.signature.whole_state(state), key), eqx.is_array)
 
-        alone, period = self.width == 1, self.learner.period
+        alone, period = self.width == 1, self.learner.epoch_steps
         every = one if alone else jax.vmap(one, (0, 0, 0, None))
         every_turn = turn if alone else jax.vmap(turn, (0, 0, 0, None))
         if alone:  # outside the loop: inside, large buffers would be copied in every step
             varied, keys, carry, sums = jax.tree.map(lambda x: x[0], (varied, keys, carry, sums))
 
         def going(loop: Any) -> Any:
-            (_, step, _, waiting), _ = loop
-            return (jnp.min(step) < end) & ~jnp.any(waiting)
+            (_, step, _, halted), _ = loop
+            return (jnp.min(step) < end) & ~jnp.any(halted)
 
         def step(loop: Any) -> Any:
             (state, step, diverged_at, _), sums = loop
@@ -250,7 +250,7 @@ class Program:
     def _begin(self) -> Any:
         def one(learner: Learner, key: jax.Array) -> Any:
             state = learner.init(jax.random.fold_in(key, INIT))
-            finite = _all_finite(learner.snapshot(state))
+            finite = _all_finite(learner.model(state))
             return eqx.filter(state, eqx.is_array), jnp.int32(0), jnp.where(finite, -1, 0), ~finite
 
         return self._over_members(one)

@@ -25,7 +25,7 @@ _TRIAL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Choice:
+class BatchingChoice:
     """What was chosen for a group: the strategy's name, members per batch, and why."""
 
     strategy: str
@@ -51,8 +51,8 @@ def check(name: str | int) -> str:
 
 
 def choose(
-    name: str, group: Group, root: int, placement: Placement, say: Callable[[str], None]
-) -> tuple[Choice, Program]:
+    name: str, group: Group, root: int, placement: Placement, log: Callable[[str], None]
+) -> tuple[BatchingChoice, Program]:
     """Return the choice for a group and its program.
 
     The choice that `auto` makes is remembered in the cache folder for this machine and shape, so
@@ -61,37 +61,37 @@ def choose(
     share = -(-len(group.members) // len(placement.devices))
     if name != "auto":
         width = {"vmap": share, "map": 1}.get(name) or min(int(name), share)
-        choice = Choice(name, width, "as asked", {})
+        choice = BatchingChoice(name, width, "as asked", {})
         return choice, Program(group, root, placement, width)
     if share == 1:
-        choice = Choice("map", 1, "one member per device leaves no choice", {})
+        choice = BatchingChoice("map", 1, "one member per device leaves no choice", {})
         return choice, Program(group, root, placement, 1)
     memory, key = cache_dir() / "strategies.json", _fingerprint(group, placement)
     known = _recall(memory)
     if key in known:
-        choice = Choice(**(known[key] | {"why": known[key]["why"] + ", measured before"}))
+        choice = BatchingChoice(**(known[key] | {"why": known[key]["why"] + ", measured before"}))
         return choice, Program(group, root, placement, choice.width)
-    choice, program = _measure(group, root, placement, say)
+    choice, program = _measure(group, root, placement, log)
     _remember(memory, known | {key: asdict(choice)})
     return choice, program
 
 
 def _measure(
-    group: Group, root: int, placement: Placement, say: Callable[[str], None]
-) -> tuple[Choice, Program]:
+    group: Group, root: int, placement: Placement, log: Callable[[str], None]
+) -> tuple[BatchingChoice, Program]:
     share = -(-len(group.members) // len(placement.devices))
     candidates = {"vmap": share, "map": 1}
     if share > 2 * _CHUNK:
         candidates[str(_CHUNK)] = _CHUNK
     programs, seconds = {}, {}
     for name, width in candidates.items():
-        say(f"auto: timing {name}")
+        log(f"auto: timing {name}")
         programs[name] = Program(group, root, placement, width)
         seconds[name] = _seconds_per_step(programs[name])
     best = min(seconds, key=seconds.__getitem__)
     times = ", ".join(f"{name} {s * 1e3:.3g} ms" for name, s in seconds.items())
     why = f"quickest per step of {len(group.members)} members: {times}"
-    return Choice(best, candidates[best], why, seconds), programs[best]
+    return BatchingChoice(best, candidates[best], why, seconds), programs[best]
 
 
 def _seconds_per_step(program: Program) -> float:

@@ -18,7 +18,7 @@ from populace.core.learner import Mean
 from populace.core.population import Group, Population
 from populace.engine.placement import place
 from populace.engine.program import EVALUATION, Best, Carry, Program
-from populace.engine.strategy import Choice, choose
+from populace.engine.strategy import BatchingChoice, choose
 
 Columns = dict[str, np.ndarray]
 
@@ -42,7 +42,7 @@ class Evaluation:
     diverged_at: np.ndarray
 
 
-class Listener(Protocol):
+class Callback(Protocol):
     """Whoever wants to hear of a run; nothing it does can change the run."""
 
     def on_start(self, population: Population, step: int) -> None:
@@ -56,11 +56,11 @@ class Listener(Protocol):
 
 
 @dataclass
-class Cohort:
+class GroupState:
     """A group while it trains: its program, its carry, and the best models so far."""
 
     program: Program
-    choice: Choice
+    choice: BatchingChoice
     carry: Carry
     best: Best
     frozen: dict[int, Any] = field(default_factory=dict)
@@ -79,13 +79,13 @@ class Cohort:
         self.carry = self.carry._replace(state=state)
         return state
 
-    def set_aside(self) -> None:
+    def freeze_diverged(self) -> None:
         """Take the states of members that just diverged out of the carry, and let their batch go on."""
-        waiting = np.asarray(self.carry.waiting)
-        for slot in np.flatnonzero(waiting).tolist():
+        halted = np.asarray(self.carry.halted)
+        for slot in np.flatnonzero(halted).tolist():
             self.frozen[slot] = self.program.take(self.carry.state, slot)
-        clear = jax.device_put(np.zeros_like(waiting), self.program.placement.by_member)
-        self.carry = self.carry._replace(waiting=clear)
+        clear = jax.device_put(np.zeros_like(halted), self.program.placement.by_member)
+        self.carry = self.carry._replace(halted=clear)
 
 
 @dataclass
@@ -115,25 +115,25 @@ class Engine:
         population: Population,
         strategy: str | Sequence[str] = "auto",
         devices: int = 0,
-        say: Callable[[str], None] = lambda line: None,
+        log: Callable[[str], None] = lambda line: None,
         keep: Literal["best", "last"] = "best",
     ) -> None:
         self._keep_last = keep == "last"
         self.population, self.step, self.training_seconds = population, 0, 0.0
         self._since = time.perf_counter()
-        self.listeners: list[Listener] = []
-        self.cohorts: list[Cohort] = []
+        self.callbacks: list[Callback] = []
+        self.group_states: list[GroupState] = []
         count = len(population.groups)
         names = [strategy] * count if isinstance(strategy, str) else list(strategy)
         if len(names) != count:
             raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
         for name, group in zip(names, population.groups):
             placement = place(len(group.members), devices, alike=name == "map")
-            choice, program = choose(name, group, population.seed, placement, say)
+            choice, program = choose(name, group, population.seed, placement, log)
             carry = program.begin()
-            cohort = Cohort(program, choice, carry, _no_best(program, carry))
-            cohort.set_aside()
-            self.cohorts.append(cohort)
+            group_state = GroupState(program, choice, carry, _no_best(program, carry))
+            group_state.freeze_diverged()
+            self.group_states.append(group_state)
 
     def train(
         self,
@@ -156,7 +156,7 @@ class Engine:
                 evaluation too; returns whether to go on.
 
         """
-        for listener in self.listeners:
+        for listener in self.callbacks:
             listener.on_start(self.population, self.step)
         pending: _Pending | None = None
         self._since = time.perf_counter()
@@ -179,44 +179,44 @@ class Engine:
     def evaluate(self) -> None:
         """Evaluate all members, keep the best models (or the last), and tell the listeners."""
         collected = []
-        for cohort in self.cohorts:
-            program = cohort.program
-            model = program.snapshot(cohort.state())
+        for group_state in self.group_states:
+            program = group_state.program
+            model = program.models(group_state.state())
             metrics = program.evaluate(model, EVALUATION, self.step)
             value = metrics[program.learner.score].value
-            sign = 1.0 if program.learner.better == "higher" else -1.0
-            sound = jnp.isfinite(value) & (cohort.carry.diverged_at < 0)
+            sign = 1.0 if program.learner.mode == "max" else -1.0
+            sound = jnp.isfinite(value) & (group_state.carry.diverged_at < 0)
             score = jnp.where(sound, sign * value, -jnp.inf)
             step = jnp.full(score.shape, self.step, jnp.int32)
-            cohort.best = program.keep(cohort.best, model, score, step, self._keep_last)
+            group_state.best = program.keep(group_state.best, model, score, step, self._keep_last)
             collected.append(metrics)
         diverged_at = self.diverged_at()
         columns = {
             name: np.where(diverged_at < 0, values, np.nan)
             for name, values in self.columns(collected).items()
         }
-        for listener in self.listeners:
+        for listener in self.callbacks:
             listener.on_evaluation(Evaluation(self.step, columns, diverged_at))
 
     def diverged_at(self) -> np.ndarray:
         """Return per member the step after which it was not finite any more, or -1."""
-        return self.gather([c.carry.diverged_at for c in self.cohorts])
+        return self.gather([c.carry.diverged_at for c in self.group_states])
 
     def gather(self, per_cohort: list[Any]) -> np.ndarray:
         """Put per-slot arrays of the cohorts together in the order of the population's members."""
         parts = [np.asarray(x) for x in per_cohort]
         out = np.zeros((len(self.population), *parts[0].shape[1:]), parts[0].dtype)
-        for cohort, part in zip(self.cohorts, parts):
-            members = cohort.group.members
+        for group_state, part in zip(self.group_states, parts):
+            members = group_state.group.members
             out[[m.index for m in members]] = part[: len(members)]
         return out
 
-    def find(self, member: int) -> tuple[Cohort, int]:
+    def find(self, member: int) -> tuple[GroupState, int]:
         """Return the cohort and slot of a member."""
-        for cohort in self.cohorts:
-            for slot, m in enumerate(cohort.group.members):
+        for group_state in self.group_states:
+            for slot, m in enumerate(group_state.group.members):
                 if m.index == member:
-                    return cohort, slot
+                    return group_state, slot
         raise IndexError(f"no member {member} among {len(self.population)}")
 
     # -- windows -----------------------------------------------------------------------------------
@@ -233,12 +233,12 @@ class Engine:
 
     def _dispatch(self, end: int) -> _Pending:
         pending = _Pending(end, [], [], [])
-        for cohort in self.cohorts:
-            cohort.carry, sums = cohort.program.advance(cohort.carry, end)
+        for group_state in self.group_states:
+            group_state.carry, sums = group_state.program.advance(group_state.carry, end)
             pending.sums.append(sums)
             # Copies: the next dispatch consumes the carry before the host has looked at these.
-            pending.steps.append(jnp.copy(cohort.carry.step))
-            pending.diverged_at.append(jnp.copy(cohort.carry.diverged_at))
+            pending.steps.append(jnp.copy(group_state.carry.step))
+            pending.diverged_at.append(jnp.copy(group_state.carry.diverged_at))
         return pending
 
     def _finish(self, pending: _Pending) -> bool:
@@ -251,26 +251,26 @@ class Engine:
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         self.step, self.training_seconds = pending.end, self.training_seconds + seconds
-        for listener in self.listeners:
+        for listener in self.callbacks:
             listener.on_window(Window(pending.end, columns, diverged_at, seconds))
         return halted
 
     def _catch_up(self, pending: _Pending) -> None:
         """Set diverged members aside and bring their batches to the end of a window."""
-        for i, cohort in enumerate(self.cohorts):
-            while int(np.min(cohort.carry.step)) < pending.end:
-                cohort.set_aside()
-                cohort.carry, more = cohort.program.advance(cohort.carry, pending.end)
+        for i, group_state in enumerate(self.group_states):
+            while int(np.min(group_state.carry.step)) < pending.end:
+                group_state.freeze_diverged()
+                group_state.carry, more = group_state.program.advance(group_state.carry, pending.end)
                 pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
-            pending.steps[i] = jnp.copy(cohort.carry.step)
-            pending.diverged_at[i] = jnp.copy(cohort.carry.diverged_at)
+            pending.steps[i] = jnp.copy(group_state.carry.step)
+            pending.diverged_at[i] = jnp.copy(group_state.carry.diverged_at)
 
     def columns(self, per_cohort: list[dict[str, Mean]]) -> Columns:
         """Put the cohorts' metrics together: one value per member; NaN where nothing was measured."""
         names = sorted({name for metrics in per_cohort for name in metrics})
         columns = {}
         for name in names:
-            nothing = [np.full(c.program.slots, np.nan, np.float32) for c in self.cohorts]
+            nothing = [np.full(c.program.slots, np.nan, np.float32) for c in self.group_states]
             values = [_value(m[name]) if name in m else n for m, n in zip(per_cohort, nothing)]
             columns[name] = self.gather(values)
         return columns
@@ -287,4 +287,4 @@ def _no_best(program: Program, carry: Carry) -> Best:
     sharding = program.placement.by_member
     score = jax.device_put(np.full(program.slots, -np.inf, np.float32), sharding)
     step = jax.device_put(np.zeros(program.slots, np.int32), sharding)
-    return Best(program.snapshot(carry.state), score, step)
+    return Best(program.models(carry.state), score, step)

@@ -150,16 +150,20 @@ def descend(
     gradient: Any,
     memory: Any,
     *,
-    optimiser: Optimiser,
+    optimizer: Optimiser,
     rate: jax.Array | float,
     weight_decay: jax.Array | float,
-    clip: jax.Array | float,
+    max_gradient_norm: jax.Array | float,
 ) -> tuple[Any, Any]:
     """Take one step as the head of this file says; return the new weights and the rule's memory."""
     norm = optax.tree.norm(gradient)
-    shrink = jnp.where((clip > 0) & (norm > clip), clip / jnp.maximum(norm, 1e-30), 1.0)
+    shrink = jnp.where(
+        (max_gradient_norm > 0) & (norm > max_gradient_norm),
+        max_gradient_norm / jnp.maximum(norm, 1e-30),
+        1.0,
+    )
     gradient = jax.tree.map(lambda g: g * shrink, gradient)
-    direction, memory = optimiser.rule().update(gradient, memory, weights)
+    direction, memory = optimizer.rule().update(gradient, memory, weights)
 
     def move(w: jax.Array, d: jax.Array) -> jax.Array:
         decay = weight_decay * w if w.ndim > 1 else 0.0

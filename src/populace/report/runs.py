@@ -42,7 +42,7 @@ class RunLike(Protocol):
 
 
 # Which summary is believed first, and how a sentence says so.
-MEASUREMENTS = ("outside", "fresh", "selection")
+MEASUREMENTS = ("external", "test", "validation")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Reading:
         return self.results["score"].get("better") == "lower"
 
     @property
-    def solved(self) -> float | None:
+    def score_threshold(self) -> float | None:
         """The score that counts as solved."""
         return self.results["score"].get("solved")
 
@@ -112,13 +112,13 @@ class Reading:
     def measured(self) -> str:
         """The summary that settings are compared by: the best kind that all of them have.
 
-        Usually only the winner is played outside, so the others can be compared by `fresh` alone.
+        Usually only the winner is played outside, so the others can be compared by `test` alone.
         """
         found = [e for e in self.settings if any(interval_of(e.get(kind)) for kind in MEASUREMENTS)]
         for kind in MEASUREMENTS:
             if found and all(interval_of(entry.get(kind)) for entry in found):
                 return kind
-        return "fresh"
+        return "test"
 
     @cached_property
     def headline(self) -> str:

@@ -22,7 +22,7 @@ def flat(task: Task, observation: jax.Array) -> jax.Array:
     return observation.reshape(*lead, features(task)).astype(jnp.float32)
 
 
-def applied(task: Task, action: jax.Array) -> jax.Array:
+def to_env_action(task: Task, action: jax.Array) -> jax.Array:
     """Return what the environment is given for drawn actions: (...), or (..., D) in units of the box."""
     if task.box is None:
         return action

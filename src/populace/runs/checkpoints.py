@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import RunError, UsageError
-from populace.engine.training_loop import Cohort, Engine
+from populace.engine.training_loop import GroupState, Engine
 
 LAYOUT = 1
 
@@ -48,7 +48,9 @@ class Checkpoints:
             RunError: this or the checkpoint before could not be written.
 
         """
-        arrays = {name: x for c, cohort in enumerate(engine.cohorts) for name, x in _flat(cohort, c)}
+        arrays = {
+            name: x for c, group_state in enumerate(engine.group_states) for name, x in _flat(group_state, c)
+        }
         known = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
         note = info | {"layout": LAYOUT, "step": engine.step, "arrays": known}
         args = self._ocp.args
@@ -83,7 +85,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
         return self.steps()
 
-    def restore(self, engine: Engine, say: Callable[[str], None]) -> dict[str, Any] | None:
+    def restore(self, engine: Engine, log: Callable[[str], None]) -> dict[str, Any] | None:
         """Put the newest sound checkpoint into the engine; return its info, or None without one.
 
         Args:
@@ -100,11 +102,11 @@ class Checkpoints:
             except Exception as error:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
                 reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
-                say(f"checkpoint {step} is damaged ({reason}); trying the one before")
+                log(f"checkpoint {step} is damaged ({reason}); trying the one before")
                 continue
             try:
-                for c, cohort in enumerate(engine.cohorts):
-                    _load(cohort, c, arrays)
+                for c, group_state in enumerate(engine.group_states):
+                    _load(group_state, c, arrays)
             except (KeyError, ValueError) as error:  # it is whole, so it is the learner that does not fit
                 raise UsageError(
                     f"checkpoint {step} of '{self.folder.parent}' does not fit the learner ({error}): "
@@ -169,16 +171,16 @@ class Checkpoints:
             ) from error
 
 
-def _flat(cohort: Cohort, index: int) -> Iterator[tuple[str, np.ndarray]]:
+def _flat(group_state: GroupState, index: int) -> Iterator[tuple[str, np.ndarray]]:
     """Yield name and value of every array of the real members, copied to the host."""
-    state = cohort.state()
+    state = group_state.state()
     parts = {
         "state": state,
-        "best": cohort.best,
-        "diverged_at": cohort.carry.diverged_at,
-        "step": cohort.carry.step,
+        "best": group_state.best,
+        "diverged_at": group_state.carry.diverged_at,
+        "step": group_state.carry.step,
     }
-    count = len(cohort.group.members)
+    count = len(group_state.group.members)
     for part, tree in parts.items():
         for i, leaf in enumerate(jax.tree.leaves(tree)):
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -187,10 +189,10 @@ def _flat(cohort: Cohort, index: int) -> Iterator[tuple[str, np.ndarray]]:
             yield f"group{index}-{part}-{i:04d}", np.array(leaf)[:count]
 
 
-def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
+def _load(group_state: GroupState, index: int, arrays: dict[str, np.ndarray]) -> None:
     """Put saved arrays into a cohort; its present arrays say what shape and type they must have."""
-    program = cohort.program
-    members = len(cohort.group.members)
+    program = group_state.program
+    members = len(group_state.group.members)
     source = np.minimum(np.arange(program.slots), members - 1)
 
     def fill(part: str, tree: Any) -> Any:
@@ -207,16 +209,16 @@ def _load(cohort: Cohort, index: int, arrays: dict[str, np.ndarray]) -> None:
             found.append(jax.device_put(value, program.placement.by_member))
         return structure.unflatten(found)
 
-    carry = cohort.carry
+    carry = group_state.carry
     diverged_at = fill("diverged_at", carry.diverged_at)
-    cohort.best = fill("best", cohort.best)
-    cohort.carry = carry._replace(
+    group_state.best = fill("best", group_state.best)
+    group_state.carry = carry._replace(
         state=fill("state", carry.state),
         step=fill("step", carry.step),
         diverged_at=diverged_at,
-        waiting=jax.device_put(np.asarray(diverged_at) >= 0, program.placement.by_member),
+        halted=jax.device_put(np.asarray(diverged_at) >= 0, program.placement.by_member),
     )
-    cohort.set_aside()
+    group_state.freeze_diverged()
 
 
 def _checksum(array: np.ndarray) -> int:

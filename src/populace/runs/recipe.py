@@ -55,7 +55,9 @@ class Options(BaseModel):
         Field(description="model kept of each member: of its best evaluation, or of the last one"),
     ] = "best"
     checkpoints_kept: Annotated[int, Field(ge=1, description="newest checkpoints kept")] = 3
-    final_episodes: Annotated[int, Field(ge=1, description="fresh episodes per member after training")] = 200
+    final_evaluation_size: Annotated[
+        int, Field(ge=1, description="fresh episodes per member after training")
+    ] = 200
 
     @property
     def window(self) -> int:

@@ -23,24 +23,24 @@ FORMAT = 1
 class Scores:
     """Scores of all members, an entry each; NaN where there is none."""
 
-    selection: np.ndarray
+    validation: np.ndarray
     selection_step: np.ndarray
     last: np.ndarray
     course: np.ndarray
     """Mean over all training-time evaluations: who learned sooner; breaks ties of the best."""
     diverged_at: np.ndarray
-    fresh: np.ndarray | None = None
+    test: np.ndarray | None = None
     metrics: dict[str, np.ndarray] = field(default_factory=dict)
     """What else the final evaluation measured."""
-    outside: dict[int, float] = field(default_factory=dict)
+    external: dict[int, float] = field(default_factory=dict)
     backend: str | None = None
 
 
 def collect(engine: Engine, evaluations: pa.Table) -> Scores:
     """Return what training itself measured."""
     learner, count = engine.population.learner, len(engine.population)
-    sign = 1.0 if learner.better == "higher" else -1.0
-    best = sign * engine.gather([c.best.score for c in engine.cohorts]).astype(float)
+    sign = 1.0 if learner.mode == "max" else -1.0
+    best = sign * engine.gather([c.best.score for c in engine.group_states]).astype(float)
     course, last = np.full(count, np.nan), np.full(count, np.nan)
     if learner.score in evaluations.column_names and evaluations.num_rows:
         values = evaluations[learner.score].to_numpy(zero_copy_only=False).astype(float)
@@ -52,8 +52,8 @@ def collect(engine: Engine, evaluations: pa.Table) -> Scores:
         course = np.divide(total, measured.sum(0), out=course, where=measured.any(0))
         last = table[-1]
     return Scores(
-        selection=np.where(np.isfinite(best), best, np.nan),
-        selection_step=engine.gather([c.best.step for c in engine.cohorts]),
+        validation=np.where(np.isfinite(best), best, np.nan),
+        selection_step=engine.gather([c.best.step for c in engine.group_states]),
         last=last,
         course=course,
         diverged_at=engine.diverged_at(),
@@ -66,7 +66,7 @@ def choose(population: Population, scores: Scores) -> int:
     sign = 1.0 if better == "higher" else -1.0
     ranked = []
     for index in range(len(population.settings)):
-        selection = summary(population, scores, scores.selection, index)["iqm"][0]
+        selection = summary(population, scores, scores.validation, index)["iqm"][0]
         course = summary(population, scores, scores.course, index)["iqm"][0]
         ranked.append(tuple(-np.inf if x is None else sign * x for x in (selection, course)))
     return max(range(len(ranked)), key=ranked.__getitem__)
@@ -74,27 +74,29 @@ def choose(population: Population, scores: Scores) -> int:
 
 def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return what the final evaluation says of every member's best model, NaN for the diverged ones."""
-    collected = [c.program.examine(c.best.model, episodes, seed) for c in engine.cohorts]
+    collected = [c.program.examine(c.best.model, episodes, seed) for c in engine.group_states]
     return {
         name: np.where(scores.diverged_at < 0, column, np.nan).astype(float)
         for name, column in engine.columns(collected).items()
     }
 
 
-def examine_outside(
-    engine: Engine, scores: Scores, setting: int, episodes: int, say: Callable[[str], None]
+def evaluate_externally(
+    engine: Engine, scores: Scores, setting: int, episodes: int, log: Callable[[str], None]
 ) -> None:
     """Measure the members of one setting outside the program, where their learner knows how."""
     for member in engine.population.members:
-        cohort, slot = engine.find(member.index)
+        group_state, slot = engine.find(member.index)
         if member.setting != setting or scores.diverged_at[member.index] >= 0:
             continue
-        learner = cohort.program.learner_of(slot)
-        for backend, examination in learner.examinations().items():
-            model = cohort.program.signature.whole_model(cohort.program.take(cohort.best.model, slot))
-            say(f"playing {episodes} episodes of member {member.index} in {backend}")
+        learner = group_state.program.learner_of(slot)
+        for backend, examination in learner.external_evaluators().items():
+            model = group_state.program.signature.whole_model(
+                group_state.program.take(group_state.best.model, slot)
+            )
+            log(f"playing {episodes} episodes of member {member.index} in {backend}")
             seed = 1_000_000 * (member.seed + 1)  # far from every seed that training-time code uses
-            scores.outside[member.index] = float(np.mean(examination(model, episodes, seed)))
+            scores.external[member.index] = float(np.mean(examination(model, episodes, seed)))
             scores.backend = backend
 
 
@@ -110,7 +112,7 @@ def table(
         "format": FORMAT,
         "unit": learner.unit,
         "units_per_step": learner.units_per_step,
-        "score": {"name": learner.score, "better": learner.better, "solved": learner.solved},
+        "score": {"name": learner.score, "better": learner.better, "solved": learner.score_threshold},
         "axes": {p: [_plain(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
         "members": [_member(population, scores, m.index, episodes) for m in population.members],
@@ -118,9 +120,9 @@ def table(
             "setting": best,
             "member": winner,
             "median_member": median,
-            "selection": chosen["selection"],
-            "fresh": chosen["fresh"],
-            "outside": chosen["outside"],
+            "validation": chosen["validation"],
+            "test": chosen["test"],
+            "external": chosen["external"],
         },
     }
 
@@ -128,32 +130,32 @@ def table(
 def _setting(population: Population, scores: Scores, index: int) -> dict[str, Any]:
     members = [m.index for m in population.members if m.setting == index]
     outside = None
-    if any(m in scores.outside for m in members):
-        played = np.asarray([scores.outside.get(m, np.nan) for m in range(len(population))])
+    if any(m in scores.external for m in members):
+        played = np.asarray([scores.external.get(m, np.nan) for m in range(len(population))])
         outside = summary(population, scores, played, index)
-    fresh = None if scores.fresh is None else summary(population, scores, scores.fresh, index)
+    fresh = None if scores.test is None else summary(population, scores, scores.test, index)
     return {
         "setting": index,
         "values": {path: _plain(v) for path, v in population.settings[index].items()},
         "members": members,
         "diverged": int((scores.diverged_at[members] >= 0).sum()),
-        "selection": summary(population, scores, scores.selection, index),
-        "fresh": fresh,
-        "outside": outside,
+        "validation": summary(population, scores, scores.validation, index),
+        "test": fresh,
+        "external": outside,
     }
 
 
 def _member(population: Population, scores: Scores, index: int, episodes: int) -> dict[str, Any]:
     member, at = population.members[index], int(scores.diverged_at[index])
     outside = None
-    if index in scores.outside:
+    if index in scores.external:
         outside = {
-            "score": scores.outside[index], "episodes": episodes, "backend": scores.backend,
+            "score": scores.external[index], "episodes": episodes, "backend": scores.backend,
         }  # fmt: skip
     fresh = None
-    if scores.fresh is not None:
+    if scores.test is not None:
         fresh = {
-            "score": _number(scores.fresh[index]),
+            "score": _number(scores.test[index]),
             "episodes": episodes if population.learner.trial else None,
             "metrics": {name: _number(column[index]) for name, column in scores.metrics.items()},
         }
@@ -162,13 +164,13 @@ def _member(population: Population, scores: Scores, index: int, episodes: int) -
         "setting": member.setting,
         "seed": member.seed,
         "diverged_at": at if at >= 0 else None,
-        "selection": {
-            "score": _number(scores.selection[index]),
+        "validation": {
+            "score": _number(scores.validation[index]),
             "step": int(scores.selection_step[index]),
         },
         "last": {"score": _number(scores.last[index])},
-        "fresh": fresh,
-        "outside": outside,
+        "test": fresh,
+        "external": outside,
     }
 
 
@@ -178,7 +180,7 @@ def summary(population: Population, scores: Scores, values: np.ndarray, setting:
     sound = values[(scores.diverged_at < 0) & np.isfinite(values)]
     worst = None
     if len(sound):
-        worst = float(sound.min() if population.learner.better == "higher" else sound.max())
+        worst = float(sound.min() if population.learner.mode == "max" else sound.max())
     return summarise(
         values[members],
         scores.diverged_at[members] >= 0,
@@ -194,7 +196,7 @@ def _ends(population: Population, scores: Scores, setting: int) -> tuple[int, in
     members = [m.index for m in population.members if m.setting == setting]
 
     def rank(member: int) -> tuple[float, float]:
-        pair = (scores.selection[member], scores.course[member])
+        pair = (scores.validation[member], scores.course[member])
         alive = scores.diverged_at[member] < 0
         first, second = (sign * x if alive and np.isfinite(x) else -np.inf for x in pair)
         return first, second

@@ -17,12 +17,12 @@ from populace.core.errors import RunError, UsageError
 from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.engine import host_errors
-from populace.engine.training_loop import Engine, Listener
+from populace.engine.training_loop import Engine, Callback
 from populace.runs import fingerprint, metric_tables, results
 from populace.runs.folder import prepare
 from populace.runs.recipe import Recipe, of_population, options, parse
 from populace.runs.trained_member import Trained
-from populace.runs.training import Say, Session, engine_of, quiet
+from populace.runs.training import Log, Session, engine_of, quiet
 
 
 class Run:
@@ -98,8 +98,8 @@ class Run:
     def resume(
         self,
         *,
-        listeners: Sequence[Listener] = (),
-        say: Say = quiet,
+        callbacks: Sequence[Callback] = (),
+        log: Log = quiet,
         stop: Callable[[], bool] | None = None,
     ) -> "Run":
         """Go on from the newest sound checkpoint; a finished run is left as it is.
@@ -112,7 +112,7 @@ class Run:
         """
         if not self.finished:
             self._check_data()
-            Session(self.path, self.recipe, self.population, say).go(listeners, stop, resume=True)
+            Session(self.path, self.recipe, self.population, log).go(callbacks, stop, resume=True)
             self.__dict__.pop("engine", None)
         return self
 
@@ -124,17 +124,19 @@ class Run:
     def member(self, index: int) -> Trained:
         """Return one member with its best model, from the newest sound checkpoint."""
         engine = self.engine
-        cohort, slot = engine.find(index)
+        group_state, slot = engine.find(index)
         member = self.population.members[index]
-        model = cohort.program.signature.whole_model(cohort.program.take(cohort.best.model, slot))
+        model = group_state.program.signature.whole_model(
+            group_state.program.take(group_state.best.model, slot)
+        )
         values = self.population.settings[member.setting]
-        return Trained(member, values, cohort.program.learner_of(slot), model)
+        return Trained(member, values, group_state.program.learner_of(slot), model)
 
     def best(self) -> Trained:
         """Return the best member of the best setting, both chosen on training-time evaluations."""
         return self.member(self.results()["best"]["member"])
 
-    @host_errors.told()
+    @host_errors.reraised()
     def evaluate(self, episodes: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
         """Measure the kept models again, on fresh episodes.
 
@@ -221,8 +223,8 @@ def train(
     out: str | Path | None = None,
     name: str = "run",
     overwrite: bool = False,
-    listeners: Sequence[Listener] = (),
-    say: Say = quiet,
+    callbacks: Sequence[Callback] = (),
+    log: Log = quiet,
     **settings: Any,
 ) -> Run:
     """Train a population and return its run.
@@ -236,7 +238,7 @@ def train(
         listeners: told of every window and evaluation.
         say: told in words what happens.
         settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
-            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `keep`, `final_episodes`, `devices`.
+            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `keep`, `final_evaluation_size`, `devices`.
 
     Raises:
         UsageError: no population, an unknown or impossible setting, or a folder that is there already.
@@ -252,7 +254,7 @@ def train(
         settings["steps"] = steps
     recipe = of_population(name, population, options(settings))
     folder = prepare(out, name, overwrite)
-    Session(folder, recipe, population, say).go(listeners)
+    Session(folder, recipe, population, log).go(callbacks)
     return Run(folder, population.learner)
 
 
@@ -261,12 +263,12 @@ def run_recipe(
     out: str | Path | None = None,
     *,
     overwrite: bool = False,
-    listeners: Sequence[Listener] = (),
-    say: Say = quiet,
+    callbacks: Sequence[Callback] = (),
+    log: Log = quiet,
     stop: Callable[[], bool] | None = None,
 ) -> Run:
     """Run a recipe from its start; the same as [`train`][populace.runs.run.train] but for its source."""
     population = recipe.population()
     folder = prepare(out, recipe.name, overwrite)
-    Session(folder, recipe, population, say).go(listeners, stop)
+    Session(folder, recipe, population, log).go(callbacks, stop)
     return Run(folder, recipe.learner)

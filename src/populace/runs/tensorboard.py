@@ -42,7 +42,7 @@ class TensorBoard:
 
     """
 
-    def __init__(self, folder: Path, engine: Engine, start: int, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, engine: Engine, start: int, log: Callable[[str], None]) -> None:
         self._engine, self._population = engine, engine.population
         population = self._population
         self._scale = population.learner.units_per_step
@@ -50,7 +50,7 @@ class TensorBoard:
         self._folder, self._written = folder, 0.0
         self._shown = range(min(len(population.settings), SETTINGS_SHOWN))
         if len(population.settings) > SETTINGS_SHOWN or len(population) > MEMBERS_SHOWN:
-            say(
+            log(
                 f"TensorBoard shows the first {SETTINGS_SHOWN} settings and {MEMBERS_SHOWN} members; "
                 "the metric tables hold all"
             )
@@ -65,14 +65,14 @@ class TensorBoard:
 
         if self._purge is not None:
             return
-        for cohort in self._engine.cohorts:
-            models = cohort.program.snapshot(cohort.state())
+        for group_state in self._engine.group_states:
+            models = group_state.program.models(group_state.state())
             drawn = set()
-            for slot, member in enumerate(cohort.group.members):
+            for slot, member in enumerate(group_state.group.members):
                 if member.setting in drawn or member.setting not in self._writers:
                     continue
                 drawn.add(member.setting)
-                model = cohort.program.signature.whole_model(cohort.program.take(models, slot))
+                model = group_state.program.signature.whole_model(group_state.program.take(models, slot))
                 event = Event(graph_def=model_graph(model).SerializeToString())
                 self._writers[member.setting].file_writer.add_event(event)
 
@@ -109,35 +109,35 @@ class TensorBoard:
 
     def histograms(self) -> None:
         """Write histograms of every weight, over the members of each setting that are finite."""
-        for cohort in self._engine.cohorts:
-            models = eqx.filter(cohort.program.snapshot(cohort.state()), eqx.is_inexact_array)
-            alive = np.asarray(cohort.carry.diverged_at) < 0
+        for group_state in self._engine.group_states:
+            models = eqx.filter(group_state.program.models(group_state.state()), eqx.is_inexact_array)
+            alive = np.asarray(group_state.carry.diverged_at) < 0
             for path, leaf in jax.tree_util.tree_leaves_with_path(models):
                 values, name = np.asarray(leaf), "weights/" + _tag(path)
                 for setting, writer in self._writers.items():
                     slots = [
                         slot
-                        for slot, m in enumerate(cohort.group.members)
+                        for slot, m in enumerate(group_state.group.members)
                         if m.setting == setting and alive[slot]
                     ]
                     if slots:
                         step = self._engine.step * self._scale
                         writer.add_histogram(name, values[slots].ravel(), step)
 
-    def logs(self) -> None:
+    def log_artifacts(self) -> None:
         """Write what the learner shows of the first sound member of each setting."""
-        if type(self._population.learner).logs is Learner.logs:
+        if type(self._population.learner).log_artifacts is Learner.log_artifacts:
             return
         step = self._engine.step * self._scale
         for setting, writer in self._writers.items():
             for member in self._members[setting]:
-                cohort, slot = self._engine.find(member.index)
-                if int(cohort.carry.diverged_at[slot]) >= 0:
+                group_state, slot = self._engine.find(member.index)
+                if int(group_state.carry.diverged_at[slot]) >= 0:
                     continue
-                model = cohort.program.take(cohort.program.snapshot(cohort.state()), slot)
+                model = group_state.program.take(group_state.program.models(group_state.state()), slot)
                 learner = self._population.learner_of(setting)
                 key = jax.random.fold_in(root_key(member.seed), EXHIBIT)
-                shown = learner.logs(cohort.program.signature.whole_model(model), key)
+                shown = learner.log_artifacts(group_state.program.signature.whole_model(model), key)
                 for name, value in shown.items():
                     if isinstance(value, Picture):
                         writer.add_image(name, value.image, step, dataformats="HWC")

@@ -44,7 +44,7 @@ class Trained:
             UsageError: the learner knows no such backend.
 
         """
-        ways = self.learner.examinations()
+        ways = self.learner.external_evaluators()
         if backend not in ways:
             known = ", ".join(["native", *ways])
             raise UsageError(f"backend must be one of {known}, got '{backend}'")
@@ -53,4 +53,4 @@ class Trained:
     def exhibits(self) -> dict[str, Exhibit]:
         """Return pictures and films of this member."""
         key = jax.random.fold_in(root_key(self.member.seed), EXHIBIT)
-        return self.learner.exhibit(self.model, key)
+        return self.learner.visualize(self.model, key)

@@ -14,14 +14,14 @@ from populace.core.errors import RunError
 from populace.core.files import write
 from populace.core.population import Population
 from populace.engine import host_errors
-from populace.engine.training_loop import Engine, Evaluation, Listener, Window
+from populace.engine.training_loop import Engine, Evaluation, Callback, Window
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.recipe import Recipe
 from populace.runs.tensorboard import TensorBoard
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 # Checkpoints wait until the last one is this many times its own cost ago, whatever was asked: on a
 # slow disk they would otherwise eat the run.
@@ -36,24 +36,24 @@ def quiet(line: str) -> None:
     """Say nothing."""
 
 
-def engine_of(recipe: Recipe, population: Population, say: Say) -> Engine:
+def engine_of(recipe: Recipe, population: Population, log: Log) -> Engine:
     """Return the untrained engine of a recipe."""
     o = recipe.options
-    return Engine(population, o.strategy, o.devices, say, o.keep)
+    return Engine(population, o.strategy, o.devices, log, o.keep)
 
 
 class Session:
     """Trains one run folder; writes everything in it but the report and the media."""
 
-    def __init__(self, folder: Path, recipe: Recipe, population: Population, say: Say) -> None:
-        self.folder, self.recipe, self.population, self.say = folder, recipe, population, say
+    def __init__(self, folder: Path, recipe: Recipe, population: Population, log: Log) -> None:
+        self.folder, self.recipe, self.population, self.log = folder, recipe, population, log
         self._began = time.perf_counter()
         self._known: set[int] = set()
 
-    @host_errors.told()
+    @host_errors.reraised()
     def go(
         self,
-        listeners: Sequence[Listener] = (),
+        callbacks: Sequence[Callback] = (),
         stop: Callable[[], bool] | None = None,
         *,
         resume: bool = False,
@@ -67,18 +67,18 @@ class Session:
         """
         stop = stop or (lambda: False)
         options = self.recipe.options
-        self.engine = engine = engine_of(self.recipe, self.population, self.say)
+        self.engine = engine = engine_of(self.recipe, self.population, self.log)
         self.checkpoints = Checkpoints(self.folder / "checkpoints", options.checkpoints_kept)
-        info = (self.checkpoints.restore(engine, self.say) if resume else None) or {}
+        info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
         self._wall, self._resumed = info.get("wall_s", 0.0), info.get("resumed", -1) + 1
         if resume and info:
-            self.say(f"resuming at step {engine.step} of {options.steps}")
+            self.log(f"resuming at step {engine.step} of {options.steps}")
         elif resume:
-            self.say("no checkpoint yet: starting from the beginning")
+            self.log("no checkpoint yet: starting from the beginning")
         self.checkpoints.drop_after(engine.step)
         self._guard(self._write_head, resumed=bool(info))
         self._guard(self._open)
-        engine.listeners = [self, self.board, *listeners]
+        engine.callbacks = [self, self.board, *callbacks]
         self._known = {int(i) for i in np.flatnonzero(engine.diverged_at() >= 0)}
         self._saved_at, self._saving = time.perf_counter(), 0.0
         try:
@@ -111,7 +111,7 @@ class Session:
         members, learner = self.population.members, self.population.learner
         self.recorder = Recorder(self.folder / "metrics", members, learner.units_per_step)
         self.recorder.drop_after(self.engine.step)
-        self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.say)
+        self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.log)
 
     def on_start(self, population: Population, step: int) -> None:
         """Nothing is recorded of the start."""
@@ -125,7 +125,7 @@ class Session:
                 member = self.population.members[index]
                 values = self.population.settings[member.setting]
                 which = ", ".join(f"{k} {v}" for k, v in values.items())
-                self.say(
+                self.log(
                     f"member {index} (seed {member.seed}{', ' if which else ''}{which}) is not finite "
                     f"since step {window.diverged_at[index]}: frozen, the others go on"
                 )
@@ -149,7 +149,7 @@ class Session:
         self.recorder.flush()
         if not self.checkpoints.has(self.engine.step):
             self.board.histograms()
-            self.board.logs()
+            self.board.log_artifacts()
             self.board.flush()
             info = {
                 "training_seconds": self.engine.training_seconds,
@@ -164,9 +164,9 @@ class Session:
         """Write what is known before the first step; the strategy is settled from here on."""
         if resumed:
             return
-        chosen = [c.choice.strategy for c in self.engine.cohorts]
+        chosen = [c.choice.strategy for c in self.engine.group_states]
         settled = chosen[0] if len(set(chosen)) == 1 else chosen
-        devices = max(len(c.program.placement.devices) for c in self.engine.cohorts)
+        devices = max(len(c.program.placement.devices) for c in self.engine.group_states)
         update = {"strategy": settled, "devices": devices}
         recipe = self.recipe.drawn()
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
@@ -179,12 +179,14 @@ class Session:
         options = self.recipe.options
         scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
         best = results.choose(self.population, scores)
-        examined = self.engine.cohorts[0].program.learner.examined(options.final_episodes)
+        test_description = self.engine.group_states[0].program.learner.test_description(
+            options.final_evaluation_size
+        )
         if done:
-            self.say(f"measuring every member on {examined}")
-            scores.metrics = results.examine(self.engine, scores, options.final_episodes)
-            scores.fresh = scores.metrics.pop(self.population.learner.score)
-            results.examine_outside(self.engine, scores, best, options.final_episodes, self.say)
+            self.log(f"measuring every member on {test_description}")
+            scores.metrics = results.examine(self.engine, scores, options.final_evaluation_size)
+            scores.test = scores.metrics.pop(self.population.learner.score)
+            results.evaluate_externally(self.engine, scores, best, options.final_evaluation_size, self.log)
         engine, wall = self.engine, self._wall + time.perf_counter() - self._began
         units = engine.step * self.population.learner.units_per_step * len(self.population)
         about: dict[str, Any] = {
@@ -192,7 +194,7 @@ class Session:
             "name": self.recipe.name,
             "about": self.recipe.about,
             "status": "finished" if done else "stopped",
-            "examined": examined,
+            "test_description": test_description,
             "command": provenance.command(),
             "learner": f"{type(self.recipe.learner).__module__}:{type(self.recipe.learner).__qualname__}",
             "steps": engine.step,
@@ -207,7 +209,7 @@ class Session:
                     "why": c.choice.why,
                     "seconds_per_step": c.choice.seconds_per_step,
                 }
-                for c in engine.cohorts
+                for c in engine.group_states
             ],
             "timing": {
                 "wall_s": wall,
@@ -216,7 +218,7 @@ class Session:
                 "resumed": self._resumed,
             },
         }
-        table = results.table(self.population, scores, best, options.final_episodes, about)
+        table = results.table(self.population, scores, best, options.final_evaluation_size, about)
         self._guard(write, self.folder / "results.json", json.dumps(table, indent=1))
 
     def _guard(self, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

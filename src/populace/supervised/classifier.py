@@ -23,7 +23,7 @@ class Classifier(Supervised):
     """
 
     score: ClassVar[str] = "accuracy"
-    better: ClassVar[Any] = "higher"
+    mode: ClassVar[Any] = "max"
 
     label_smoothing: float = setting(
         0.0, low=0, high=1, help="probability taken from the label, spread over all classes"
@@ -73,7 +73,7 @@ class Classifier(Supervised):
         """Return the likeliest class of each raw example, (N,)."""
         return np.asarray(jnp.argmax(self.predict(model, x), -1))
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return confusion matrix and calibration diagram, on the test part or what stands for it."""
         del key
         from populace.supervised import plots

@@ -19,8 +19,8 @@ STANDARDISE = ("none", "all", "feature", "channel")
 class Data(eqx.Module):
     """Examples in three parts: to train on, to choose by (validation), and to judge by (test).
 
-    Make one with [`of_classes`][populace.supervised.Data.of_classes] or
-    [`of_numbers`][populace.supervised.Data.of_numbers]. The test part is looked at once, by the
+    Make one with [`from_classes`][populace.supervised.Data.of_classes] or
+    [`from_targets`][populace.supervised.Data.of_numbers]. The test part is looked at once, by the
     final evaluation, and nothing is chosen by it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Data(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
 
     @classmethod
-    def of_classes(
+    def from_classes(
         cls,
         x: Any,
         y: Any,
@@ -100,7 +100,7 @@ class Data(eqx.Module):
         return cls._of(x, y, check, test, validation, standardise, seed, count, tuple(names), y)
 
     @classmethod
-    def of_numbers(
+    def from_targets(
         cls,
         x: Any,
         y: Any,
@@ -110,7 +110,7 @@ class Data(eqx.Module):
         standardise: str = "feature",
         seed: int = 0,
     ) -> Self:
-        """Return data of a regression; y is (N,) or (N, K); see `of_classes` for the arguments.
+        """Return data of a regression; y is (N,) or (N, K); see `from_classes` for the arguments.
 
         Raises:
             UsageError: arrays that do not fit together, or hold what they must not; says which row.

@@ -38,14 +38,14 @@ class _Classifier(Classifier):
     """A classifier whose best model is the one that early stopping goes by: of the lowest validation loss."""
 
     score: ClassVar[str] = "loss"
-    better: ClassVar[Any] = "lower"
+    mode: ClassVar[Any] = "min"
 
 
 class _Regressor(Regressor):
     """A regressor whose best model is the one that early stopping goes by."""
 
     score: ClassVar[str] = "loss"
-    better: ClassVar[Any] = "lower"
+    mode: ClassVar[Any] = "min"
 
 
 class _Estimator(BaseEstimator):
@@ -68,7 +68,7 @@ class _Estimator(BaseEstimator):
         self.epochs = epochs
         self.network = network
         self.learning_rate = learning_rate
-        self.batch = batch
+        self.batch_size = batch
         self.weight_decay = weight_decay
         self.validation = validation
         self.patience = patience
@@ -77,9 +77,9 @@ class _Estimator(BaseEstimator):
 
     def _train(self, learner: type[Supervised], data: Data, **settings: Any) -> None:
         """Train the population and keep its weights as plain arrays, members in front."""
-        members, epochs, batch = (self._whole(name) for name in ("members", "epochs", "batch"))
+        members, epochs, batch = (self._whole(name) for name in ("members", "epochs", "batch_size"))
         one = learner(
-            data, network=self.network or MLP(), batch=min(batch, len(data.train)),
+            data, network=self.network or MLP(), batch_size=min(batch, len(data.train)),
             learning_rate=self.learning_rate, weight_decay=self.weight_decay,
             patience=self.patience, **settings,
         )  # fmt: skip
@@ -88,10 +88,10 @@ class _Estimator(BaseEstimator):
         population = sweep(one, seeds=members, seed=seed)
         engine = Engine(population, strategy)
         steps = one.epochs(epochs)
-        engine.train(steps, window=steps, evaluate_every=one.period if self.patience else 0)
-        (cohort,) = engine.cohorts
+        engine.train(steps, window=steps, evaluate_every=one.epoch_steps if self.patience else 0)
+        (group_state,) = engine.group_states
         # A member that stopped early stands `patience` epochs past its best.
-        model = cohort.best.model if self.patience else cohort.program.snapshot(cohort.state())
+        model = group_state.best.model if self.patience else group_state.program.models(group_state.state())
         self.weights_ = [np.asarray(leaf)[:members] for leaf in jax.tree.leaves(model)]
         self.origin_, self.mean_, self.deviation_ = data.origin, data.mean, data.deviation
         self.outputs_, self.n_iter_ = data.outputs, steps
@@ -166,7 +166,7 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
         self.classes_ = np.asarray(encoder.classes_)
         if len(self.classes_) < 2:
             raise ValueError("PopulationClassifier needs at least two classes; the data has one class")
-        data = Data.of_classes(X, labels, validation=self.validation, classes=len(self.classes_))
+        data = Data.from_classes(X, labels, validation=self.validation, classes=len(self.classes_))
         self._train(_Classifier, data)
         return self
 
@@ -191,7 +191,7 @@ class PopulationRegressor(RegressorMixin, _Estimator):
         """Train on examples (N, F) and their targets, (N,) or (N, K)."""
         X, y = _checked(self, X, y, multi_output=True, y_numeric=True)
         self.flat_ = np.ndim(y) == 1
-        data = Data.of_numbers(X, y, validation=self.validation)
+        data = Data.from_targets(X, y, validation=self.validation)
         self.y_mean_ = data.y_mean.astype(np.float64) + data.y_origin
         self.y_deviation_ = data.y_deviation
         self._train(_Regressor, data)

@@ -59,16 +59,16 @@ class Supervised(Learner):
     """The part of the data that `evaluate` looks at; the final evaluation looks at `test`."""
 
     network: Network = setting(MLP(), help="the network, where no `plan` is given in Python")
-    batch: int = setting(128, low=1, help="examples per step")
+    batch_size: int = setting(128, low=1, help="examples per step")
     learning_rate: float = setting(1e-3, above=0, help="step size")
-    optimiser: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
+    optimizer: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
     schedule: Schedule = setting(Constant(), help="factor on the learning rate over the steps")
     weight_decay: float = setting(0.0, low=0, help="decoupled decay of weights, per step and learning rate")
-    clip: float = setting(0.0, low=0, help="largest norm of a gradient; 0 for any")
+    max_gradient_norm: float = setting(0.0, low=0, help="largest norm of a gradient; 0 for any")
     patience: int = setting(
         0, low=0, help="epochs without a better validation loss before a member stops; 0: never"
     )
-    evaluation_batch: int = setting(250, low=1, help="examples evaluated at a time")
+    evaluation_batch_size: int = setting(250, low=1, help="examples evaluated at a time")
 
     # -- what a kind of supervised learning says of itself -----------------------------------------
 
@@ -94,25 +94,25 @@ class Supervised(Learner):
     @property
     def units_per_step(self) -> int:
         """Examples per step."""
-        return self.batch
+        return self.batch_size
 
     @property
-    def period(self) -> int:
+    def epoch_steps(self) -> int:
         """Steps per epoch."""
         return self.epochs(1)
 
     def epochs(self, count: float) -> int:
         """Return how many steps so many epochs take."""
-        return round(count * -(-len(self._data.train) // self.batch))
+        return round(count * -(-len(self._data.train) // self.batch_size))
 
     def init(self, key: jax.Array) -> State:
-        """Return fresh weights; the first order of rows comes with the first `turn`."""
+        """Return fresh weights; the first order of rows comes with the first `on_epoch_start`."""
         network = self.build(key)
-        memory = self.optimiser.rule().init(eqx.filter(network, trainable(network)))
+        memory = self.optimizer.rule().init(eqx.filter(network, trainable(network)))
         return State(
             network=network,
             memory=memory,
-            order=jnp.zeros(self.period * self.batch, jnp.int32),
+            order=jnp.zeros(self.epoch_steps * self.batch_size, jnp.int32),
             count=jnp.int32(0),
             best_loss=jnp.float32(jnp.inf),
             patience=jnp.int32(0),
@@ -126,11 +126,11 @@ class Supervised(Learner):
             return self.plan(data.shape, data.outputs, key)
         return self.network.build(data.shape, data.outputs, key=key)
 
-    def turn(self, state: State, key: jax.Array) -> State:
+    def on_epoch_start(self, state: State, key: jax.Array) -> State:
         """Shuffle the rows for the next epoch; stop where the validation loss has not fallen for long."""
         rows = jnp.asarray(self._data.train)
         order = jax.random.permutation(key, rows)
-        fill = self.period * self.batch - len(rows)
+        fill = self.epoch_steps * self.batch_size - len(rows)
         order = jnp.concatenate([order, jnp.resize(order, (fill,))])
         state = eqx.tree_at(lambda s: s.order, state, order)
         if not self.patience:
@@ -148,9 +148,9 @@ class Supervised(Learner):
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one gradient step on the next batch of the epoch."""
         data, (augment_key, network_key) = self._data, jax.random.split(key)
-        place = (state.count % self.period) * self.batch
-        rows = jax.lax.dynamic_slice_in_dim(state.order, place, self.batch)
-        real = (place + jnp.arange(self.batch) < len(data.train)).astype(jnp.float32)
+        place = (state.count % self.epoch_steps) * self.batch_size
+        rows = jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
+        real = (place + jnp.arange(self.batch_size) < len(data.train)).astype(jnp.float32)
         x, y = jnp.asarray(data.x)[rows], jnp.asarray(data.y)[rows]
         x = self.augment(data.inputs(x), augment_key)
         weights, rest = eqx.partition(state.network, trainable(state.network))
@@ -163,7 +163,7 @@ class Supervised(Learner):
         (loss, (outputs, network)), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
         moved, memory = descend(
             weights, gradient, state.memory,
-            optimiser=self.optimiser, weight_decay=self.weight_decay, clip=self.clip,
+            optimizer=self.optimizer, weight_decay=self.weight_decay, max_gradient_norm=self.max_gradient_norm,
             rate=self.learning_rate * self.schedule.factor(state.count),
         )  # fmt: skip
         _, buffers = eqx.partition(network, trainable(network))
@@ -181,7 +181,7 @@ class Supervised(Learner):
         )
         return after, metrics
 
-    def snapshot(self, state: State) -> Any:
+    def model(self, state: State) -> Any:
         """Return the network."""
         return state.network
 
@@ -190,12 +190,12 @@ class Supervised(Learner):
         del key
         return self._judged(state, self.judge)
 
-    def examiner(self, episodes: int) -> Self:
+    def for_test(self, episodes: int) -> Self:
         """Return the learner that judges by the test part, whole; `episodes` does not matter."""
         del episodes
         return dataclasses.replace(self, judge="test")
 
-    def examined(self, episodes: int) -> str:
+    def test_description(self, episodes: int) -> str:
         """Return in words which examples the final evaluation looks at."""
         del episodes
         part, (_, _, rows) = self._data.called("test"), self._data.part("test")
@@ -211,7 +211,7 @@ class Supervised(Learner):
         """
         data = self._data
         x = data.keep(x)
-        parts = np.array_split(x, max(1, -(-len(x) // self.evaluation_batch)))
+        parts = np.array_split(x, max(1, -(-len(x) // self.evaluation_batch_size)))
         use = eqx.filter_jit(sequential.use)
         outputs = [use(model, data.inputs(jnp.asarray(part))) for part in parts]
         return restored(self.finish(jnp.concatenate(outputs)), data.y_origin)
@@ -257,7 +257,7 @@ class Supervised(Learner):
         """Return the metrics on a part of the data, gone through in batches."""
         data = self._data
         x, y, rows = (jnp.asarray(a) for a in data.part(which))
-        size = min(self.evaluation_batch, len(rows))
+        size = min(self.evaluation_batch_size, len(rows))
         count = -(-len(rows) // size)
         padded = jnp.resize(rows, (count, size))
         weight = (jnp.arange(count * size) < len(rows)).astype(jnp.float32).reshape(count, size)

@@ -37,7 +37,7 @@ class MLP(Network):
     """
 
     kind: ClassVar[str] = "mlp"
-    hidden: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer; [] for none")
+    hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer; [] for none")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
     norm: str = setting("none", choices=NORMS, help="normalisation before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share of hidden units dropped in training")
@@ -46,13 +46,13 @@ class MLP(Network):
         """Return the network."""
         layers: list[Any] = [jnp.ravel]
         size = math.prod(inputs)
-        for i, units in enumerate(self.hidden):
+        for i, units in enumerate(self.hidden_sizes):
             # Batch normalisation takes any bias off again: its gradient would be nothing but rounding.
             bias = self.norm != "batch"
             layers.append(dense(size, units, bias=bias, key=jax.random.fold_in(key, i)))
             layers += [*norm_of(self.norm, units), ACTIVATIONS[self.activation], Dropout(self.dropout)]
             size = units
-        return Stack([*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden)))])
+        return Stack([*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden_sizes)))])
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eqx.nn.Linear:

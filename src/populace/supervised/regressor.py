@@ -25,7 +25,7 @@ class Regressor(Supervised):
     """
 
     score: ClassVar[str] = "r2"
-    better: ClassVar[Any] = "higher"
+    mode: ClassVar[Any] = "max"
 
     loss: str = setting("mse", choices=tuple(LOSSES), help="error that is minimised")
 
@@ -52,7 +52,7 @@ class Regressor(Supervised):
         """Return outputs in the units of the data's y."""
         return outputs * self._data.y_deviation + self._data.y_mean
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return predictions against targets, on the test part, or what stands for it."""
         del key
         from populace.supervised import plots

@@ -10,7 +10,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.graphs import Graph
-from populace.graphs.data.batch import Room
+from populace.graphs.data.batch import BatchShape
 from tests.graphs.data.problems import some_graphs
 
 
@@ -29,7 +29,7 @@ def offsets_of(sorted_ids: np.ndarray, count: int) -> np.ndarray:
 def test_a_batch_is_the_graphs_side_by_side(indices: list[int], compiled: bool) -> None:
     graphs = some_graphs()
     room = graphs.room(3)
-    assert room == Room(3, 4 + 5 + 6 + 1, 6 + 8 + 10)
+    assert room == BatchShape(3, 4 + 5 + 6 + 1, 6 + 8 + 10)
     call = eqx.filter_jit(graphs.batch) if compiled else graphs.batch
     found = jax.tree.map(np.asarray, call(np.array(indices), room))
     chosen = [graphs.graph(i) if i >= 0 else Graph.of([], [], 0, x=np.zeros((0, 3))) for i in indices]

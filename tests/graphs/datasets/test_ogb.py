@@ -165,7 +165,7 @@ def test_a_set_of_graphs_is_trained_by_its_name_and_scored_alike(
         kind = "{kind}"
         dataset = "{name}"
         protocol = "split"
-        batch = 12
+        batch_size = 12
         learning_rate = 0.03
         {metric}
         network = {{ kind = "gin", layers = 2, hidden = 8, dropout = 0.1 }}
@@ -175,7 +175,7 @@ def test_a_set_of_graphs_is_trained_by_its_name_and_scored_alike(
     assert run.results()["score"]["name"] == benchmark.metric
     member = run.best()
     assert isinstance(member.learner, GraphLearner)
-    mine = next(m for m in run.results()["members"] if m["member"] == best["member"])["fresh"]["score"]
+    mine = next(m for m in run.results()["members"] if m["member"] == best["member"])["test"]["score"]
     assert mine == pytest.approx(benchmark.score(member.learner.predict(member.model), "test"), rel=1e-4)
     assert mine < bar if benchmark.metric == "rmse" else mine > bar
 
@@ -198,7 +198,7 @@ def test_a_set_of_nodes_is_trained_by_its_name_and_scored_alike(given: Path) -> 
     learner = MultiLabelNodeClassifier(dataset="ogbn-proteins", learning_rate=0.03)
     run = train(sweep(learner, seeds=2), 60, evaluate_every=20, out=given / "run", strategy="map")
     best = run.best()
-    mine = [m["fresh"]["score"] for m in run.results()["members"]][run.results()["best"]["member"]]
+    mine = [m["test"]["score"] for m in run.results()["members"]][run.results()["best"]["member"]]
     wanted = ogb("ogbn-proteins").score(best.learner.predict(best.model), "test")  # pyright: ignore
     assert mine == pytest.approx(wanted, rel=1e-4)
     assert mine > 0.9
@@ -208,9 +208,9 @@ def test_a_name_is_given_to_the_learner_it_is_for(given: Path) -> None:
     write(given / "ogbn_arxiv", **NODES)
     write(given / "ogbg_molpcba", **GRAPHS)
     with pytest.raises(UsageError, match="ogbn-arxiv is one graph; give its name to a learner of nodes"):
-        GraphRegressor(dataset="ogbn-arxiv").ready()
+        GraphRegressor(dataset="ogbn-arxiv").load_data()
     with pytest.raises(UsageError, match="ogbg-molpcba is many graphs; give its name to a learner of graphs"):
-        MultiLabelNodeClassifier(dataset="ogbg-molpcba").ready()
+        MultiLabelNodeClassifier(dataset="ogbg-molpcba").load_data()
 
 
 def refused(load: Callable[[], Any]) -> str:

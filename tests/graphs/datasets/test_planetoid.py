@@ -96,7 +96,7 @@ def test_cora_is_the_graph_of_the_raw_form(monkeypatch: pytest.MonkeyPatch) -> N
 @needs_cora
 def test_words_can_be_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POPULACE_DATA", str(SHARED_DATA))
-    sums = planetoid("cora", normalise_features=True).x.to_scipy().sum(axis=1)
+    sums = planetoid("cora", normalize_features=True).x.to_scipy().sum(axis=1)
     np.testing.assert_allclose(sums, 1, rtol=1e-5)
 
 

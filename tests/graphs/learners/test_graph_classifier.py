@@ -24,15 +24,17 @@ from populace.graphs.splits.protocols import best_epoch
 from populace.runs.run import train
 from tests import harness
 
-SMALL = {"folds": 4, "batch": 8}
+SMALL = {"folds": 4, "batch_size": 8}
 
 
-@pytest.mark.parametrize("plan", [GraphGIN(layers=2, hidden=8), GraphGCN(layers=2, hidden=8, readout="mean")])
+@pytest.mark.parametrize(
+    "plan", [GraphGIN(layers=2, hidden_sizes=8), GraphGCN(layers=2, hidden_sizes=8, readout="mean")]
+)
 def test_rings_and_stars_are_told_apart(plan):
     learner = GraphClassifier(data=shapes(), network=plan, **SMALL)
     engine = harness.trained(sweep(learner, seeds=4), 90, "map", window=30)
-    cohort = engine.cohorts[0]
-    found = cohort.program.examine(cohort.program.snapshot(cohort.state()), 1, 0)
+    group_state = engine.group_states[0]
+    found = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
     assert np.asarray(found["accuracy"].weight).tolist() == [10.0] * 4
     assert np.median(np.asarray(found["accuracy"].value)) > 0.9
 
@@ -46,7 +48,7 @@ def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
     @jax.vmap
     def parts_and_order(fold):
         own = dataclasses.replace(learner, fold=fold)
-        state = own.turn(own.init(jax.random.key(0)), jax.random.key(1))
+        state = own.on_epoch_start(own.init(jax.random.key(0)), jax.random.key(1))
         return [own._part(part) for part in ("test", "validation", "train")], state.order
 
     folds = np.array([learner.for_seed(member.seed).fold for member in population.members], np.float32)
@@ -65,25 +67,27 @@ def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
 
 def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
     data = shapes().with_split([*range(10), *range(20, 30)], [10, 30, 11], [12, 13, 32, 33, 34, 35, 39])
-    learner = GraphClassifier(data=data, protocol="split", batch=8, network=GraphGIN(layers=2, hidden=8))
+    learner = GraphClassifier(
+        data=data, protocol="split", batch_size=8, network=GraphGIN(layers=2, hidden_sizes=8)
+    )
     population = sweep(learner, seeds=2)
     for member in population.members:
         own = population.learner_of(0).for_seed(member.seed)
         for part in ("train", "validation", "test"):
             assert np.flatnonzero(own._part(part)).tolist() == sorted(getattr(data, part).tolist())
-        state = eqx.filter_jit(own.turn)(begun(own), jax.random.key(1))
+        state = eqx.filter_jit(own.on_epoch_start)(begun(own), jax.random.key(1))
         order = np.asarray(state.order)
         assert sorted(order[order >= 0]) == sorted(data.train.tolist())
-        assert own.examined(1) == "the 7 test graphs"
+        assert own.test_description(1) == "the 7 test graphs"
     engine = harness.trained(population, 90, "map", window=30)
-    cohort = engine.cohorts[0]
-    network = cohort.program.snapshot(cohort.state())
-    found = cohort.program.examine(network, 1, 0)
+    group_state = engine.group_states[0]
+    network = group_state.program.models(group_state.state())
+    found = group_state.program.examine(network, 1, 0)
     assert np.asarray(found["accuracy"].weight).tolist() == [7.0] * 2
     assert np.asarray(found["accuracy"].value).min() > 0.9
     # A part that is too large for one batch is evaluated in pieces, to the same sums.
     monkeypatch.setattr(graph_learner, "AT_A_TIME", 3)
-    pieces, whole = (one.ready().examiner(1) for one in (learner, own))
+    pieces, whole = (one.load_data().for_test(1) for one in (learner, own))
     assert [one.rooms[1].graphs for one in (pieces, whole)] == [3, 7]
     found, expected = (
         eqx.filter_jit(one.evaluate)(state.network, jax.random.key(0)) for one in (pieces, whole)
@@ -99,17 +103,17 @@ def test_properties_of_shapes_are_told_with_gaps():
     y = np.stack([star, large, np.full(40, np.nan)], 1).astype(np.float32)
     y[::7, 0] = y[3::5, 1] = np.nan
     marked = dataclasses.replace(data, y=y)
-    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden=8), **SMALL)
+    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden_sizes=8), **SMALL)
     engine = harness.trained(sweep(learner, seeds=4), 240, "map", window=80)
-    cohort = engine.cohorts[0]
-    networks = cohort.program.snapshot(cohort.state())
-    found = cohort.program.examine(networks, 1, 0)
+    group_state = engine.group_states[0]
+    networks = group_state.program.models(group_state.state())
+    found = group_state.program.examine(networks, 1, 0)
     assert np.asarray(found["rocauc"].weight).tolist() == [2.0] * 4  # of the third nothing is known
     assert np.median(np.asarray(found["rocauc"].value)) > 0.9
     # What a program says of its fold is what scikit-learn says of the predictions.
     for slot in range(4):
-        member = cohort.program.learner_of(slot)
-        said = member.predict(cohort.program.take(networks, slot))
+        member = group_state.program.learner_of(slot)
+        said = member.predict(group_state.program.take(networks, slot))
         rows = np.asarray(member._part("test"))
         for name in ("rocauc", "ap"):
             wanted = score(name, y[rows], said[rows])
@@ -121,16 +125,16 @@ def test_the_number_of_nodes_is_learned_in_its_units():
     y = 100 + 10.0 * np.diff(data.node_offsets)[:, None].astype(np.float32)
     y = np.concatenate([y, np.where(np.arange(40)[:, None] % 3, -y, np.nan)], 1)
     counted = dataclasses.replace(data, y=y)
-    learner = GraphRegressor(data=counted, network=GraphGIN(layers=1, hidden=8, dropout=0.0), **SMALL)
-    assert learner.better == "lower"
+    learner = GraphRegressor(data=counted, network=GraphGIN(layers=1, hidden_sizes=8, dropout=0.0), **SMALL)
+    assert learner.mode == "min"
     engine = harness.trained(sweep(learner, {"learning_rate": [0.05]}, seeds=4), 300, "map", window=50)
-    cohort = engine.cohorts[0]
-    networks = cohort.program.snapshot(cohort.state())
-    found = cohort.program.examine(networks, 1, 0)
+    group_state = engine.group_states[0]
+    networks = group_state.program.models(group_state.state())
+    found = group_state.program.examine(networks, 1, 0)
     spread = 10 * np.std(np.diff(data.node_offsets))
     assert np.median(np.asarray(found["rmse"].value)) < 0.35 * spread
-    member = cohort.program.learner_of(1)
-    said = member.predict(cohort.program.take(networks, 1))
+    member = group_state.program.learner_of(1)
+    said = member.predict(group_state.program.take(networks, 1))
     rows = np.asarray(member._part("test"))
     np.testing.assert_allclose(found["rmse"].value[1], score("rmse", y[rows], said[rows]), rtol=1e-4)
     trained_on = y[np.asarray(member._part("train"))]
@@ -139,7 +143,7 @@ def test_the_number_of_nodes_is_learned_in_its_units():
 
 def test_predictions_of_other_graphs():
     data = shapes()
-    learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden=4), **SMALL).ready()
+    learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden_sizes=4), **SMALL).load_data()
     network = begun(learner).network
     said = learner.predict(network)
     assert said.shape == (40, 2)
@@ -161,7 +165,7 @@ def test_what_is_beside_a_graph_in_its_batch_changes_nothing(plan, readout):
 
     @jax.jit
     def outputs():
-        network = plan(layers=2, hidden=8, readout=readout).build(1, 2, key=jax.random.key(0))
+        network = plan(layers=2, hidden_sizes=8, readout=readout).build(1, 2, key=jax.random.key(0))
         alone = [network(data.batch(np.array([i]), data.room(1)))[0] for i in (3, 30)]
         return alone, network(data.batch(np.array([3, -1, 30, 12]), data.room(4)))
 
@@ -176,7 +180,7 @@ def test_empty_places_have_no_part_in_gradients(readout):
 
     @jax.jit
     def gradient():
-        plan = GraphGIN(layers=1, hidden=4, readout=readout)
+        plan = GraphGIN(layers=1, hidden_sizes=4, readout=readout)
         network = plan.build(data.x.shape[1], 2, key=jax.random.key(0))
         batch = data.batch(np.array([3, 30, -1, -1]), data.room(4))
 
@@ -207,7 +211,7 @@ def test_the_normalisation_of_a_batch_is_the_graphs_own():
 def test_invariants(tmp_path):
     # Of features that are all alike, the eps of a GIN only adds a number to every node, which batch
     # normalisation takes off again: its true gradient is zero, and where it goes is rounding's choice.
-    learner = GraphClassifier(data=uneven(), network=GraphGIN(layers=1, hidden=4), **SMALL)
+    learner = GraphClassifier(data=uneven(), network=GraphGIN(layers=1, hidden_sizes=4), **SMALL)
     harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
 
 
@@ -216,12 +220,14 @@ def test_invariants(tmp_path):
 def test_invariants_of_targets(kind, tmp_path):
     data = uneven()
     y = np.stack([data.y == 1, np.diff(data.node_offsets) >= 7], 1).astype(np.float32)
-    learner = kind(data=dataclasses.replace(data, y=y), network=GraphGIN(layers=1, hidden=4), **SMALL)
+    learner = kind(data=dataclasses.replace(data, y=y), network=GraphGIN(layers=1, hidden_sizes=4), **SMALL)
     harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
 
 
 def test_the_best_epoch_is_one_and_the_same_for_all_folds(tmp_path):
-    learner = GraphClassifier(data=shapes(), protocol="gin", network=GraphGIN(layers=1, hidden=4), **SMALL)
+    learner = GraphClassifier(
+        data=shapes(), protocol="gin", network=GraphGIN(layers=1, hidden_sizes=4), **SMALL
+    )
     run = train(sweep(learner, seeds=4), 12, out=tmp_path / "run", evaluate_every=4, strategy="map")
     found = best_epoch(run)
     table = run.metrics("evaluation").to_pydict()
@@ -238,10 +244,10 @@ def test_the_best_epoch_is_one_and_the_same_for_all_folds(tmp_path):
 
 def test_what_does_not_fit_is_named():
     with pytest.raises(UsageError, match="batch 64 is larger than the 20 graphs to train on"):
-        GraphClassifier(data=shapes(), folds=4, batch=64).ready().check()
+        GraphClassifier(data=shapes(), folds=4, batch_size=64).load_data().check()
     for data, part in ((shapes(), "train"), (shapes().with_split([0, 20], test=[1, 21]), "validation")):
         with pytest.raises(UsageError, match=f"has no {part} graphs; give it all three parts"):
-            GraphClassifier(data=data, protocol="split").ready()
+            GraphClassifier(data=data, protocol="split").load_data()
     targets = GraphSet.of([shapes().graph(0)] * 3, [0.5, 1.0, 1.5])
     with pytest.raises(UsageError, match="has targets, not classes"):
         GraphClassifier(data=targets).check()
@@ -250,10 +256,10 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(UsageError, match=r"label 0 of graph 0 of graphs is 0\.5"):
         MultiLabelGraphClassifier(data=targets).check()
     with pytest.raises(UsageError, match="cannot draw 10 folds of 3 examples"):
-        GraphRegressor(data=targets).ready()
+        GraphRegressor(data=targets).load_data()
     alike = dataclasses.replace(shapes(), y=np.ones((40, 2), np.float32))
     with pytest.raises(UsageError, match="fold 0 of shapes has no property with a yes and a no"):
-        MultiLabelGraphClassifier(data=alike).ready()
+        MultiLabelGraphClassifier(data=alike).load_data()
     with pytest.raises(UsageError, match="label of graph 1 is infinite"):
         GraphSet.of([shapes().graph(0)] * 2, [0.5, np.inf])
 

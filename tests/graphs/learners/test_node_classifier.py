@@ -16,15 +16,15 @@ from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
 from populace.graphs.datasets.karate import karate
 from populace.graphs.datasets.ogb import score
-from populace.graphs.learners.early_stopping import Watch
+from populace.graphs.learners.early_stopping import EarlyStoppingState
 from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier, NodeClassifier, NodeRegressor
 from populace.graphs.models.node_networks import APPNP, GAT, GCN, GIN, SAGE, SGC, drop
 from populace.graphs.plots import explain, layer_activations
 from tests import harness
 
 PLANS = [
-    GCN(), SGC(), SAGE(), SAGE(how="max"), GIN(), APPNP(hidden=(16,)), GAT(hidden=(4,), heads=2),
-    GAT(hidden=(4,), heads=2, second=True),
+    GCN(), SGC(), SAGE(), SAGE(how="max"), GIN(), APPNP(hidden_sizes=(16,)), GAT(hidden_sizes=(4,), heads=2),
+    GAT(hidden_sizes=(4,), heads=2, second=True),
 ]  # fmt: skip
 
 
@@ -34,16 +34,16 @@ def test_two_cliques_are_told_apart(plan):
     graph = cliques()
     population = sweep(NodeClassifier.of(graph, network=plan, learning_rate=0.03), seeds=3)
     engine = harness.trained(population, 120, window=40)
-    cohort = engine.cohorts[0]
-    found = cohort.program.examine(cohort.program.snapshot(cohort.state()), 1, 0)
+    group_state = engine.group_states[0]
+    found = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
     accuracy = np.asarray(found["accuracy"].value)[:3]
     assert (np.asarray(found["accuracy"].weight)[:3] == 12).all()
     assert np.median(accuracy) >= 0.9, accuracy
 
 
 def test_invariants(tmp_path):
-    plan = GCN(hidden=(8,))
-    learner = NodeClassifier(network=plan, stop="patience", patience=6)
+    plan = GCN(hidden_sizes=(8,))
+    learner = NodeClassifier(network=plan, stop="patience", stop_window=6)
     harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
 
 
@@ -51,7 +51,7 @@ def test_invariants(tmp_path):
 @pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
 def test_invariants_of_targets(kind, tmp_path):
     graph = targets().with_split([0, 1, 12, 13], [2, 4, 10, 11], [5, 6, 7, 8])
-    learner = kind.of(graph, network=GCN(hidden=(4,)), stop="patience", patience=6)
+    learner = kind.of(graph, network=GCN(hidden_sizes=(4,)), stop="patience", stop_window=6)
     harness.check_learner(learner, {"learning_rate": [0.03, 0.01]}, 20, tmp_path)
 
 
@@ -60,18 +60,18 @@ def test_invariants_of_targets(kind, tmp_path):
 )
 def test_targets_with_gaps_are_learned_and_scored(kind, metric, bar):
     graph = targets()
-    learner = kind.of(graph, network=GCN(hidden=(8,), dropout=0.0), learning_rate=0.03, l2=0.0)
+    learner = kind.of(graph, network=GCN(hidden_sizes=(8,), dropout=0.0), learning_rate=0.03, l2=0.0)
     engine = harness.trained(sweep(learner, seeds=3), 150, window=50)
-    cohort = engine.cohorts[0]
-    models = cohort.program.snapshot(cohort.state())
-    found = cohort.program.examine(models, 1, 0)[metric].value
+    group_state = engine.group_states[0]
+    models = group_state.program.models(group_state.state())
+    found = group_state.program.examine(models, 1, 0)[metric].value
     for slot in range(3):
-        model = cohort.program.signature.whole_model(cohort.program.take(models, slot))
+        model = group_state.program.signature.whole_model(group_state.program.take(models, slot))
         said = learner.predict(model)
         np.testing.assert_allclose(
             found[slot], score(metric, graph.y[graph.test], said[graph.test]), rtol=1e-4
         )
-    assert found.max() < bar if learner.better == "lower" else found.min() > bar
+    assert found.max() < bar if learner.mode == "min" else found.min() > bar
 
 
 @pytest.mark.parametrize("kind", [MultiLabelNodeClassifier, NodeRegressor])
@@ -81,7 +81,9 @@ def test_splits_of_targets_are_drawn_from_what_is_known(kind):
     y[[2, 9]] = np.nan
     graph = graph.with_split(None).with_labels(y)
     learner = kind.of(graph, split="random", train_nodes=5, validation_nodes=3, test_nodes=0)
-    parts = np.asarray(Engine(sweep(learner, seeds=3), "vmap").cohorts[0].carry.state.model.part.value)[:3]
+    parts = np.asarray(Engine(sweep(learner, seeds=3), "vmap").group_states[0].carry.state.model.part.value)[
+        :3
+    ]
     assert (parts[:, [2, 9]] == 0).all()
     assert [[np.sum(part == i) for i in (1, 2, 3)] for part in parts] == [[5, 3, 4]] * 3
     with pytest.raises(UsageError, match="cliques has targets, not classes; set split = random"):
@@ -90,7 +92,7 @@ def test_splits_of_targets_are_drawn_from_what_is_known(kind):
 
 def test_numbers_of_nodes_are_shown_against_their_targets():
     learner = NodeRegressor.of(targets())
-    shown = learner.exhibit(begun(learner), jax.random.key(0))
+    shown = learner.visualize(begun(learner), jax.random.key(0))
     assert set(shown) == {"predictions"}
     assert "test" in shown["predictions"].caption
 
@@ -127,7 +129,7 @@ def test_every_seed_draws_a_split_of_its_own(split):
     per = 4 if split == "per-class" else 8
     learner = NodeClassifier(split=split, train_nodes=per, validation_nodes=6, test_nodes=0)
     population = sweep(learner, seeds=4)
-    parts = np.asarray(harness.trained(population, 2).cohorts[0].carry.state.model.part.value)[:4]
+    parts = np.asarray(harness.trained(population, 2).group_states[0].carry.state.model.part.value)[:4]
     graph = karate()
     for part in parts:
         assert [np.sum(part == i) for i in (1, 2, 3)] == [8, 6, 20]
@@ -142,7 +144,7 @@ def test_nodes_without_a_label_are_in_no_part():
     y[[3, 9]] = -1
     graph = graph.with_split(None).with_labels(y)
     learner = NodeClassifier.of(graph, split="random", train_nodes=4, validation_nodes=2, test_nodes=0)
-    parts = np.asarray(Engine(sweep(learner, seeds=5), "vmap").cohorts[0].carry.state.model.part.value)
+    parts = np.asarray(Engine(sweep(learner, seeds=5), "vmap").group_states[0].carry.state.model.part.value)
     assert (parts[:, [3, 9]] == 0).all()
     assert (np.sum(parts == 3, axis=1) == 6).all()
 
@@ -150,12 +152,12 @@ def test_nodes_without_a_label_are_in_no_part():
 @pytest.mark.parametrize("stop", ["window", "patience"])
 def test_a_member_that_stopped_stays_as_it_is(stop):
     # A learning rate that is far too large makes validation worse soon.
-    learner = NodeClassifier(learning_rate=1.0, stop=stop, patience=3)
+    learner = NodeClassifier(learning_rate=1.0, stop=stop, stop_window=3)
     population = sweep(learner, seeds=4)
     engine = harness.trained(population, 60, "map")
-    early = jax.tree.map(np.array, engine.cohorts[0].carry.state)
+    early = jax.tree.map(np.array, engine.group_states[0].carry.state)
     harness.train(engine, 80)
-    late = jax.tree.map(np.asarray, engine.cohorts[0].carry.state)
+    late = jax.tree.map(np.asarray, engine.group_states[0].carry.state)
     stopped = early.watch.stopped_at[:4]
     assert (stopped > 0).any()
     for member in np.flatnonzero(stopped > 0):
@@ -172,7 +174,9 @@ def test_the_window_stops_where_kipf_and_welling_say():
         return watch, watch.stopped_at
 
     epochs = (np.arange(1, 8, dtype=np.int32), np.array(losses, np.float32))
-    stops = jax.jit(lambda epochs: jax.lax.scan(after, Watch.start("window", 3), epochs)[1])(epochs).tolist()
+    stops = jax.jit(lambda epochs: jax.lax.scan(after, EarlyStoppingState.start("window", 3), epochs)[1])(
+        epochs
+    ).tolist()
     assert stops[:5] == [-1] * 5
     assert stops[5] == 6
 
@@ -182,7 +186,7 @@ def test_what_mattered_to_a_node_is_what_it_can_hear():
     s = [0, 1, 1, 2, 2, 3, 3, 4]
     t = [1, 0, 2, 1, 3, 2, 4, 3]
     graph = Graph.of(s, t, 5, x=np.eye(5, dtype=np.float32), y=[0, 0, 0, 1, 1], train=[0, 4], directed=False)
-    for plan in (GCN(), GAT(hidden=(4,), heads=2)):
+    for plan in (GCN(), GAT(hidden_sizes=(4,), heads=2)):
         learner = NodeClassifier.of(graph, network=plan)
         network = begun(learner, 1).network
         found = explain.influence(learner.graph, network, 0)
@@ -194,8 +198,8 @@ def test_what_mattered_to_a_node_is_what_it_can_hear():
 
 
 def test_it_shows_pictures():
-    learner = NodeClassifier().ready()
-    shown = learner.exhibit(begun(learner), jax.random.key(0))
+    learner = NodeClassifier().load_data()
+    shown = learner.visualize(begun(learner), jax.random.key(0))
     assert set(shown) == {"confusion", "neighbours", "graph", "convolution"}
     assert all(picture.image.ndim == 3 and picture.caption for picture in shown.values())
 
@@ -204,12 +208,15 @@ def test_the_confusion_matrix_names_the_part_that_was_judged():
     graph = karate()
     for part, name in (({"test": [5, 6, 7]}, "test"), ({}, "validation")):
         learner = NodeClassifier.of(graph.with_split([0, 33], [1, 2], **part))
-        shown = learner.exhibit(begun(learner), jax.random.key(0))
+        shown = learner.visualize(begun(learner), jax.random.key(0))
         assert shown["confusion"].caption.startswith(f"Confusion matrix on the {name} part")
 
 
 FIRST = [(p, {"gin": "feature 0", "appnp": ""}.get(p.kind, "arcs into the node")) for p in PLANS]
-FIRST += [(GAT(hidden=(), last_heads=3), "arcs into the node"), (APPNP(hidden=()), "arcs into the node")]
+FIRST += [
+    (GAT(hidden_sizes=(), last_heads=3), "arcs into the node"),
+    (APPNP(hidden_sizes=()), "arcs into the node"),
+]
 
 
 @pytest.mark.parametrize(("plan", "first"), FIRST)
@@ -240,8 +247,8 @@ def test_the_steps_drawn_are_those_of_the_first_layer(plan, first):
 
 
 def test_layers_without_aggregation_are_not_drawn():
-    learner = NodeClassifier.of(karate(), network=APPNP(hidden=(4,)))
-    shown = learner.exhibit(begun(learner), jax.random.key(0))
+    learner = NodeClassifier.of(karate(), network=APPNP(hidden_sizes=(4,)))
+    shown = learner.visualize(begun(learner), jax.random.key(0))
     assert "convolution" not in shown
 
 
@@ -255,7 +262,7 @@ def test_layers_without_aggregation_are_not_drawn():
 )
 def test_what_does_not_fit_is_named(change, words):
     with pytest.raises(UsageError, match=words):
-        NodeClassifier(**change).ready().check()
+        NodeClassifier(**change).load_data().check()
 
 
 @pytest.mark.parametrize(

@@ -13,26 +13,26 @@ from populace.images.classification.classifier import ImageClassifier
 from populace.images.classification.networks import CNN
 from tests import harness
 
-SMALL = CNN(channels=(4, 8), kernel=3, hidden=(16,))
+SMALL = CNN(channels=(4, 8), kernel=3, hidden_sizes=(16,))
 
 
 def small(**settings) -> ImageClassifier:
-    options: dict = {"network": SMALL, "batch": 64, "learning_rate": 5e-3} | settings
+    options: dict = {"network": SMALL, "batch_size": 64, "learning_rate": 5e-3} | settings
     return ImageClassifier(**options)
 
 
 def test_digits_are_read():
     population = sweep(small(), seeds=2)
     engine = harness.trained(population, population.learner_of(0).epochs(12))
-    cohort = engine.cohorts[0]
-    found = cohort.program.examine(cohort.program.snapshot(cohort.state()), 1, 0)
+    group_state = engine.group_states[0]
+    found = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
     assert np.asarray(found["accuracy"].weight)[0] == 360
     assert (np.asarray(found["accuracy"].value)[:2] > 0.85).all()
 
 
 def test_invariants(tmp_path):
     network = replace(replace(SMALL, "norm", "batch"), "channel_dropout", 0.1)
-    learner = small(network=network, mirror=True, shift=1, batch=256)
+    learner = small(network=network, mirror=True, shift=1, batch_size=256)
     harness.check_learner(learner, {"learning_rate": [5e-3, 1e-3]}, 8, tmp_path)
 
 
@@ -82,15 +82,15 @@ def test_half_of_the_pictures_are_mirrored_and_none_is_lost():
 @pytest.fixture(scope="module")
 def begun():
     """A learner and its network before the first step."""
-    learner = small().ready()
+    learner = small().load_data()
     return learner, eqx.filter_jit(learner.init)(jax.random.key(0)).network
 
 
 def test_exhibits_and_logs_are_drawn(begun):
     learner, network = begun
-    shown = learner.exhibit(network, jax.random.key(0))
+    shown = learner.visualize(network, jax.random.key(0))
     assert set(shown) == {"confusion", "calibration", "mistakes", "filters"}
-    logs = learner.logs(network, jax.random.key(0))
+    logs = learner.log_artifacts(network, jax.random.key(0))
     assert logs["predictions"].image.std() > 5
     assert {"activations/0-Conv2d", "activations/2-max_pool"} <= set(logs)
     assert logs["activations/0-Conv2d"].shape == (64, 8, 8, 4)
@@ -102,7 +102,7 @@ def test_no_pictures_get_no_classes(begun):
 
 
 def test_the_networks_sizes():
-    plan = CNN(channels=(16, 32), kernel=5, hidden=(128,))
+    plan = CNN(channels=(16, 32), kernel=5, hidden_sizes=(128,))
     network = eqx.filter_eval_shape(plan.build, (28, 28, 1), 10, key=jax.random.key(0))
     weights = sum(x.size for x in jax.tree.leaves(network) if len(getattr(x, "shape", ())))
     assert weights == 25 * 16 + 16 + 25 * 16 * 32 + 32 + 7 * 7 * 32 * 128 + 128 + 128 * 10 + 10
@@ -114,7 +114,7 @@ def test_the_networks_sizes():
     (lambda: small(dataset="mnits"), "dataset must be one of digits | mnist | cifar"),
     (lambda: small(validation=1.0), "validation must be in"),
     (lambda: small(shift=-1), "shift must be >= 0"),
-    (lambda: small(network=CNN(channels=(4,) * 5)).ready().check(), "5 pools of 2 are too many"),
+    (lambda: small(network=CNN(channels=(4,) * 5)).load_data().check(), "5 pools of 2 are too many"),
     (lambda: CNN().build((28, 28), 10, key=jax.random.key(0)), "expected \\(height, width, channels\\)"),
 ])  # fmt: skip
 def test_bad_input(make, message):

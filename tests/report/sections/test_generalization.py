@@ -108,10 +108,10 @@ def held_out_run(path, *, loses=50.0, late=0.0, **more):
     other = pa.array(rises - loses - (2 + late) * after, from_pandas=True)
     run.tables["evaluation"] = table.append_column("held_out_return", other)
     for member in run.content["members"]:
-        if member["fresh"]:
-            score = member["fresh"]["score"]
+        if member["test"]:
+            score = member["test"]["score"]
             value = None if score is None else score - loses - member["seed"]
-            member["fresh"]["metrics"] = {"held_out_return": value}
+            member["test"]["metrics"] = {"held_out_return": value}
     run.recipe = (
         '[run]\nsteps = 20000\n[learner]\nkind = "dqn"\nenv = "Braking-v0(friction=(0.6, 0.9))"\n'
         'held_out = "Braking-v0(friction=(0.2, 0.4))"\n'
@@ -144,11 +144,11 @@ def test_the_section_gives_the_gap_of_each_setting(tmp_path):
 def test_what_is_not_told_apart_is_not_called_a_gap(tmp_path):
     run = held_out_run(tmp_path, axes={}, seeds=4)
     for member, difference in zip(run.content["members"], (-5, 5, -4, 4.5)):
-        member["fresh"]["metrics"]["held_out_return"] = member["fresh"]["score"] + difference
+        member["test"]["metrics"]["held_out_return"] = member["test"]["score"] + difference
     sentence = generalization.section(Reading.of(run))["sentence"]
     assert sentence.endswith("cannot be told from none.")
     for member in run.content["members"]:
-        member["fresh"]["metrics"]["held_out_return"] = member["fresh"]["score"] + 5 + member["seed"]
+        member["test"]["metrics"]["held_out_return"] = member["test"]["score"] + 5 + member["seed"]
     assert "it does better there, by 6.5 (5" in generalization.section(Reading.of(run))["sentence"]
 
 
@@ -169,7 +169,7 @@ def test_overfitting_is_flagged_on_the_page(tmp_path):
         {"axes": {}, "seeds": 1},
         {"seeds": 2, "diverged": (0, 3)},
         {"diverged": (0, 1, 2, 3), "seeds": 2},
-        {"fresh": False, "outside": False, "status": "stopped"},
+        {"test": False, "external": False, "status": "stopped"},
         {"lower": True},
         {"empty": True},
     ],

@@ -31,8 +31,8 @@ def captured(learner: A2C, state, rollout):
 @pytest.mark.parametrize("normalise", [False, True])
 def test_the_gradient_is_that_of_the_formula(normalise):
     learner = A2C(
-        envs=2, rollout=5, hidden=(4,), discount=0.9, gae_lambda=0.8, value_coefficient=0.3, entropy=0.05,
-        max_gradient_norm=0.0, normalise_advantages=normalise,
+        num_envs=2, rollout=5, hidden_sizes=(4,), discount=0.9, gae_lambda=0.8, value_coefficient=0.3, entropy_coefficient=0.05,
+        max_gradient_norm=0.0, normalize_advantages=normalise,
     )  # fmt: skip
     learner.check()  # makes the environment, before anything is traced
     state = eqx.filter_jit(learner.init)(jax.random.key(0))
@@ -60,7 +60,7 @@ def test_the_gradient_is_that_of_the_formula(normalise):
                 distribution = networks[0](rollout.observation[t, i])
                 total -= advantage[t, i] * distribution.log_probability(rollout.action[t, i])
                 total += 0.3 * 0.5 * (values(networks[1], rollout.observation[t, i]) - target[t, i]) ** 2
-                total -= 0.05 * distribution.entropy()
+                total -= 0.05 * distribution.entropy_coefficient()
         return total / 10
 
     expected = eqx.filter_jit(eqx.filter_grad(loss))((state.model.policy, critic))

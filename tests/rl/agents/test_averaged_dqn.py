@@ -14,17 +14,17 @@ from tests import harness
 from tests.rl import probes_q
 
 SMALL = {
-    "hidden": (8,), "batch": 8, "warmup": 16, "replay_storage": 64, "replay_capacity": 64.0, "envs": 4,
+    "hidden_sizes": (8,), "batch_size": 8, "warmup": 16, "replay_storage": 64, "replay_capacity": 64.0, "num_envs": 4,
     "evaluation_episodes": 2,
 }  # fmt: skip
 
 
 def states(learner, *steps):
     """Return the state of the only member after so many steps each, from one program."""
-    cohort = Engine(sweep(learner), "vmap", 1).cohorts[0]
-    carry, found = cohort.carry, []
+    group_state = Engine(sweep(learner), "vmap", 1).group_states[0]
+    carry, found = group_state.carry, []
     for end in steps:
-        carry, _ = cohort.program.advance(carry, end)
+        carry, _ = group_state.program.advance(carry, end)
         found.append(jax.tree.map(lambda x: jnp.copy(x[0]), carry.state))
     return found
 
@@ -32,8 +32,8 @@ def states(learner, *steps):
 def test_one_learner_is_dqn():
     (one,), (dqn,) = states(AveragedDQN(learners=1, **SMALL), 40), states(DQN(**SMALL), 40)
     # The same numbers are added in another order where there is one more axis.
-    leaves = [np.asarray(x)[0] for x in jax.tree.leaves((one.network, one.target, one.optimiser, one.acting))]
-    expected = [np.asarray(x) for x in jax.tree.leaves((dqn.network, dqn.target, dqn.optimiser, dqn.acting))]
+    leaves = [np.asarray(x)[0] for x in jax.tree.leaves((one.network, one.target, one.optimizer, one.acting))]
+    expected = [np.asarray(x) for x in jax.tree.leaves((dqn.network, dqn.target, dqn.optimizer, dqn.acting))]
     for a, b in zip(leaves, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -50,14 +50,14 @@ def test_the_average_is_that_of_what_each_learned_alone():
     for mean, each in zip(jax.tree.leaves(together.network), jax.tree.leaves(apart.network)):
         assert not np.array_equal(each[0], each[1])
         np.testing.assert_allclose(mean[0], (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-6)
-    for a, b in zip(jax.tree.leaves(together.optimiser), jax.tree.leaves(apart.optimiser)):
+    for a, b in zip(jax.tree.leaves(together.optimizer), jax.tree.leaves(apart.optimizer)):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_everything_is_shared_out():
     learner = AveragedDQN(learners=4, exploration=LinearDecay(duration=400.0), **SMALL)
     part = learner.part
-    assert (part.envs, part.batch, part.warmup, part.replay_storage, part.replay_capacity) == (
+    assert (part.num_envs, part.batch, part.warmup, part.replay_storage, part.replay_capacity) == (
         1,
         2,
         4,
@@ -90,7 +90,7 @@ def test_it_keeps_every_invariant(tmp_path):
     ("settings", "message"),
     [
         ({"learners": 3}, "envs 4 cannot be shared out evenly among 3 learners; take a multiple of 3"),
-        ({"learners": 4, "batch": 6}, "batch 6 cannot be shared out evenly"),
+        ({"learners": 4, "batch_size": 6}, "batch_size 6 cannot be shared out evenly"),
         ({"learners": 0}, "learners must be >= 1"),
         ({"average_every": 0}, "average_every must be >= 1"),
     ],

@@ -47,8 +47,8 @@ def test_a_terminated_state_is_not_bootstrapped():
 @pytest.mark.slow
 def test_it_keeps_every_invariant(tmp_path):
     sarsa = DeepSARSA(
-        hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
-        evaluation_episodes=2, envs=2,
+        hidden_sizes=(8,), batch_size=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, num_envs=2,
     )  # fmt: skip
     harness.check_learner(sarsa, {"learning_rate": [1e-2, 1e-3]}, 60, tmp_path)
 

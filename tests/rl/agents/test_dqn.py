@@ -18,8 +18,8 @@ from tests.rl import probes_q
 VARIANTS = [
     {},
     {"double": False, "loss": "mse"},
-    {"target_rate": 1.0, "target_every": 20, "updates": 2},
-    {"envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
+    {"tau": 1.0, "target_every": 20, "gradient_steps": 2},
+    {"num_envs": 1, "rollout": 4, "exploration": LinearDecay(duration=500.0)},
 ]
 values = partial(probes_q.values, DQN)
 
@@ -59,8 +59,8 @@ def test_truncation_is_not_termination():
 
 def test_it_keeps_every_invariant(tmp_path):
     dqn = DQN(
-        hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
-        evaluation_episodes=2, envs=2,
+        hidden_sizes=(8,), batch_size=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, num_envs=2,
     )  # fmt: skip
     axes = {"learning_rate": [1e-2, 1e-3], "replay_capacity": [16.0, 64.0]}
     harness.check_learner(dqn, axes, 60, tmp_path)
@@ -69,7 +69,7 @@ def test_it_keeps_every_invariant(tmp_path):
 def test_every_float_differs_between_members_of_one_program():
     axes = {
         "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "exploration.start": [1.0, 0.5],
-        "exploration.end": [0.1, 0.2], "exploration.decay": [0.9, 0.99], "target_rate": [0.1, 1.0],
+        "exploration.end": [0.1, 0.2], "exploration.decay": [0.9, 0.99], "tau": [0.1, 1.0],
         "replay_capacity": [1500.0, 2000.0],
     }  # fmt: skip
     population = sweep(DQN(replay_storage=2000), axes)
@@ -79,11 +79,11 @@ def test_every_float_differs_between_members_of_one_program():
 
 def test_observations_in_bytes_are_learned_from_alike():
     dqn = DQN(
-        env="Breakout-MinAtar", hidden=(16,), channels=2, batch=8, warmup=16, n_step=2,
+        env="Breakout-MinAtar", hidden_sizes=(16,), channels=2, batch_size=8, warmup=16, n_step=2,
         replay_storage=64, replay_capacity=64.0, evaluation_episodes=1,
     )  # fmt: skip
-    population = sweep(dqn, {"compact": [False, True]})
-    states = [cohort.carry.state for cohort in harness.trained(population, 20).cohorts]
+    population = sweep(dqn, {"uint8_obs": [False, True]})
+    states = [group_state.carry.state for group_state in harness.trained(population, 20).group_states]
     harness.assert_identical(*([np.asarray(x) for x in jax.tree.leaves(s.network)] for s in states))
     floats, compact = (s.replay.rows for s in states)
     assert sum(x.nbytes for x in floats.values()) > 3.5 * sum(x.nbytes for x in compact.values())
@@ -91,10 +91,10 @@ def test_observations_in_bytes_are_learned_from_alike():
 
 def networks(dqn, *steps):
     """Return the weights of the network and the target after so many steps each, from one program."""
-    cohort = Engine(sweep(dqn), "vmap", 1).cohorts[0]
-    carry, found = cohort.carry, []
+    group_state = Engine(sweep(dqn), "vmap", 1).group_states[0]
+    carry, found = group_state.carry, []
     for end in steps:
-        carry, _ = cohort.program.advance(carry, end)
+        carry, _ = group_state.program.advance(carry, end)
         models = carry.state.network, carry.state.target
         found.append([[np.array(x) for x in jax.tree.leaves(model)] for model in models])
     return found
@@ -106,8 +106,8 @@ def same(one, other):
 
 def test_a_hard_target_update_copies_at_its_interval_only():
     dqn = DQN(
-        hidden=(8,), batch=8, warmup=8, replay_storage=64, replay_capacity=64.0, envs=4,
-        target_rate=1.0, target_every=5,
+        hidden_sizes=(8,), batch_size=8, warmup=8, replay_storage=64, replay_capacity=64.0, num_envs=4,
+        tau=1.0, target_every=5,
     )  # fmt: skip
     steps = range(9, 21)
     copied = [same(network, target) for network, target in networks(dqn, *steps)]
@@ -115,7 +115,7 @@ def test_a_hard_target_update_copies_at_its_interval_only():
 
 
 def test_no_update_before_the_warm_up_is_over():
-    dqn = DQN(hidden=(8,), batch=8, warmup=40, replay_storage=64, replay_capacity=64.0, envs=4)
+    dqn = DQN(hidden_sizes=(8,), batch_size=8, warmup=40, replay_storage=64, replay_capacity=64.0, num_envs=4)
     (start, _), (before, _), (after, _) = networks(dqn, 1, 9, 10)
     assert same(start, before)
     assert not same(before, after)
@@ -125,13 +125,13 @@ def test_episodes_are_counted_where_they_end():
     # Every episode of the probe has one step: 4 environments end 4 episodes per iteration.
     dqn = DQN(
         env="ProbeConstant-test",
-        hidden=(4,),
-        batch=4,
+        hidden_sizes=(4,),
+        batch_size=4,
         warmup=4,
         replay_storage=64,
         replay_capacity=64.0,
     )
-    state = harness.trained(sweep(dqn), 10).cohorts[0].carry.state
+    state = harness.trained(sweep(dqn), 10).group_states[0].carry.state
     assert int(state.acting.episodes[0]) == 40
     assert int(state.acting.frames[0]) == 40
 
@@ -146,7 +146,7 @@ def test_episodes_are_counted_where_they_end():
         ({"replay_capacity": 30_000.0}, "more than replay_storage"),
         ({"replay_capacity": 32.0, "warmup": 0}, "less than a batch"),
         ({"warmup": 30_000}, "warmup 30000 is more than replay_capacity"),
-        ({"hidden": (64, 0)}, "hidden must be >= 1"),
+        ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
         ({"loss": "l1"}, "one of huber | mse"),
         ({"exploration": UCB()}, "exploration 'ucb' needs the visits of each state"),
         ({"distribution": Categorical(v_min=1.0, v_max=0.0)}, "distribution.v_min 1 must be below"),
@@ -156,8 +156,8 @@ def test_episodes_are_counted_where_they_end():
         ({"n_step": 0}, "n_step must be >= 1, got 0"),
         ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
         ({"priority_alpha": 50.0}, r"priority_alpha must be in \[0, 1\], got 50.0"),
-        ({"compact": True}, "compact needs observations from 0 to 255"),
-        ({"compact": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave compact out"),
+        ({"uint8_obs": True}, "uint8_obs needs observations from 0 to 255"),
+        ({"uint8_obs": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave uint8_obs out"),
     ],
 )
 def test_what_cannot_be_is_told(settings, message):

@@ -16,7 +16,7 @@ DRY, SNOW = "Braking-v0(friction=(0.8, 0.8))", "Braking-v0(friction=(0.3, 0.3))"
 
 def agent(**more):
     given = {"env": DRY, "held_out": SNOW, "warmup": 64, "replay_storage": 1_000, "replay_capacity": 1_000.0}
-    return DQN(**{**given, "hidden": (8,), "evaluation_episodes": 8, **more})
+    return DQN(**{**given, "hidden_sizes": (8,), "evaluation_episodes": 8, **more})
 
 
 class Late(DQN):
@@ -63,10 +63,10 @@ def test_what_does_not_fit_is_refused(held_out, message):
 def test_a_run_keeps_both_returns_and_its_report_tells_the_gap(tmp_path):
     fits = pop.sweep(agent(), {"learning_rate": [1e-3, 1e-4]}, seeds=3)
     run = pop.train(
-        fits, steps=60, out=tmp_path / "run", strategy="vmap", evaluate_every=10, final_episodes=10
+        fits, steps=60, out=tmp_path / "run", strategy="vmap", evaluate_every=10, final_evaluation_size=10
     )
     assert "held_out_return" in run.metrics("evaluation").column_names
-    fresh = [member["fresh"] for member in run.results()["members"]]
+    fresh = [member["test"] for member in run.results()["members"]]
     assert all(np.isfinite(f["metrics"]["held_out_return"]) for f in fresh)
     section = generalization.section(Reading.of(run))
     assert len(section["table"].rows) == 2

@@ -21,16 +21,16 @@ from tests.rl import (
 )
 
 LEARNERS: dict[str, tuple[type[PolicyGradient], dict, int]] = {
-    "ppo": (PPO, {"envs": 8, "rollout": 8, "learning_rate": 5e-3, "minibatches": 2}, 150),
-    "a2c": (A2C, {"envs": 16, "rollout": 4, "learning_rate": 3e-3}, 500),
+    "ppo": (PPO, {"num_envs": 8, "rollout": 8, "learning_rate": 5e-3, "minibatches": 2}, 150),
+    "a2c": (A2C, {"num_envs": 16, "rollout": 4, "learning_rate": 3e-3}, 500),
     "reinforce": (
         Reinforce,
-        {"envs": 32, "rollout": 4, "learning_rate": 5e-3, "normalise_advantages": True},
+        {"num_envs": 32, "rollout": 4, "learning_rate": 5e-3, "normalize_advantages": True},
         300,
     ),
 }
 PATIENCE = 3  # times the copies and twice the steps, where one agent learns three problems
-NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
+NORMALISED = {"normalize_observations": True, "normalize_rewards": True}
 KINDS = ("", "Continuous")
 cases = pytest.mark.parametrize("kind", KINDS, ids=["discrete", "continuous"])
 learners = pytest.mark.parametrize("name", LEARNERS)
@@ -39,14 +39,14 @@ learners = pytest.mark.parametrize("name", LEARNERS)
 def trained(name: str, env: str, observations, **settings):
     """Return the values and greedy actions (members, observations) of a learner trained on a probe."""
     cls, fixed, steps = LEARNERS[name]
-    shared = {"env": f"Probe{env}-test", "hidden": (16,), "discount": 0.5, "evaluation_episodes": 4}
+    shared = {"env": f"Probe{env}-test", "hidden_sizes": (16,), "discount": 0.5, "evaluation_episodes": 4}
     settings = shared | fixed | settings
     if env.startswith("All"):
-        settings |= {"envs": PATIENCE * settings["envs"], "hidden": (32,)}
+        settings |= {"num_envs": PATIENCE * settings["num_envs"], "hidden_sizes": (32,)}
         steps = 2 * steps
     learner = cls(**settings)
-    cohort = harness.trained(sweep(learner, seeds=2), steps).cohorts[0]
-    model = cohort.program.signature.whole_model(cohort.program.snapshot(cohort.state()))
+    group_state = harness.trained(sweep(learner, seeds=2), steps).group_states[0]
+    model = group_state.program.signature.whole_model(group_state.program.models(group_state.state()))
     seen = jnp.asarray(observations, jnp.float32)
     each = jax.vmap(jax.vmap(learner.act, (None, 0)), (0, None))
     critic = jax.vmap(lambda m: values(m.critic, learner._see(m, seen)))(model)
@@ -147,11 +147,11 @@ def test_an_action_never_leaves_the_box(name):
 
 
 def test_the_policy_that_is_handed_out_normalises_what_it_sees():
-    learner = A2C(envs=4, rollout=16, hidden=(8,), normalise_observations=True)
+    learner = A2C(num_envs=4, rollout=16, hidden_sizes=(8,), normalize_observations=True)
     state, step = learner.init(jax.random.key(0)), eqx.filter_jit(learner.step)
     for i in range(3):
         state, _ = step(state, jax.random.key(i))
-    model = learner.snapshot(state)
+    model = learner.model(state)
     assert float(model.observations.count) == 3 * 64
     observation = np.array([0.1, -0.5, 0.02, 0.7], np.float32)
     z = (observation - np.asarray(model.observations.mean)) / np.sqrt(model.observations.variance + 1e-8)
@@ -162,7 +162,7 @@ def test_the_policy_that_is_handed_out_normalises_what_it_sees():
 
 
 def test_the_step_size_falls_over_the_frames_it_is_told():
-    learner = PPO(learning_rate=0.1, anneal=1000.0)
+    learner = PPO(learning_rate=0.1, lr_decay_frames=1000.0)
     rates = [float(learner.rate(jnp.int32(frames))) for frames in (0, 250, 1000, 5000)]
     np.testing.assert_allclose(rates, [0.1, 0.075, 0.0, 0.0], atol=1e-7)
     assert float(PPO(learning_rate=0.1).rate(jnp.int32(10**6))) == pytest.approx(0.1)
@@ -189,14 +189,14 @@ def test_gradients_are_shortened_to_the_norm_and_no_further(norm):
 @pytest.mark.parametrize("cls", [A2C, *(pytest.param(c, marks=pytest.mark.slow) for c in (PPO, Reinforce))])
 def test_it_keeps_every_invariant(cls, tmp_path):
     env = "Pendulum-v1" if cls is A2C else "CartPole-v1"
-    learner = cls(env=env, envs=2, rollout=16, hidden=(8,), evaluation_episodes=2, **NORMALISED)
+    learner = cls(env=env, num_envs=2, rollout=16, hidden_sizes=(8,), evaluation_episodes=2, **NORMALISED)
     harness.check_learner(learner, {"learning_rate": [1e-2, 1e-3]}, 20, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("cls", "more"),
     [
-        (PPO, {"gae_lambda": [0.9, 0.95], "clip": [0.1, 0.2], "clip_value": [0.0, 0.2],
+        (PPO, {"gae_lambda": [0.9, 0.95], "clip_range": [0.1, 0.2], "clip_range_vf": [0.0, 0.2],
                "value_coefficient": [0.5, 1.0], "target_kl": [0.0, 0.01]}),
         (A2C, {"gae_lambda": [0.9, 0.95], "value_coefficient": [0.5, 1.0]}),
         (Reinforce, {}),
@@ -204,10 +204,10 @@ def test_it_keeps_every_invariant(cls, tmp_path):
 )  # fmt: skip
 def test_every_float_differs_between_members_of_one_program(cls, more):
     axes = {
-        "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "entropy": [0.0, 0.01],
-        "max_gradient_norm": [0.0, 0.5], "anneal": [0.0, 1e4], "deviation": [0.5, 1.0],
+        "learning_rate": [1e-3, 1e-2], "discount": [0.9, 0.99], "entropy_coefficient": [0.0, 0.01],
+        "max_gradient_norm": [0.0, 0.5], "lr_decay_frames": [0.0, 1e4], "init_std": [0.5, 1.0],
     } | more  # fmt: skip
-    (group,) = sweep(cls(envs=2, rollout=4, hidden=(4,)), axes, samples=6).groups
+    (group,) = sweep(cls(num_envs=2, rollout=4, hidden_sizes=(4,)), axes, samples=6).groups
     varied, shared = eqx.partition(group.learner, group.varied)
 
     def one(varied: Any, key: jax.Array) -> Any:
@@ -226,8 +226,8 @@ def test_every_float_differs_between_members_of_one_program(cls, more):
         ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
         ({"activation": "sine"}, r"activation must be one of tanh \| relu \| elu \| silu, got 'sine'"),
         ({"minibatches": 3}, "8 envs times a rollout of 128 are 1024 frames, which cannot be split in 3"),
-        ({"clip": 0.0}, "clip must be > 0, got 0"),
-        ({"hidden": (64, 0)}, "hidden must be >= 1"),
+        ({"clip_range": 0.0}, "clip_range must be > 0, got 0"),
+        ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
     ],
 )
 def test_what_cannot_be_is_told(learner, message):

@@ -21,7 +21,7 @@ def begun(learner: PPO, seed: int):
 def minibatch(seed: int):
     """Return the networks, and frames whose ratios lie on both sides of the clip."""
     rng = np.random.default_rng(seed)
-    state = begun(PPO(hidden=(4,)), seed)
+    state = begun(PPO(hidden_sizes=(4,)), seed)
     networks = (state.model.policy, state.model.critic)
     observation = rng.normal(size=(FRAMES, 4)).astype(np.float32)
     action = rng.integers(0, 2, FRAMES)
@@ -34,8 +34,8 @@ def minibatch(seed: int):
 @pytest.mark.parametrize(("clip_value", "normalise"), [(0.0, True), (0.3, False)])
 def test_the_loss_is_that_of_its_formula(clip_value, normalise):
     learner = PPO(
-        hidden=(4,), clip=0.25, clip_value=clip_value, value_coefficient=0.7, entropy=0.03,
-        normalise_advantages=normalise,
+        hidden_sizes=(4,), clip_range=0.25, clip_range_vf=clip_value, value_coefficient=0.7, entropy_coefficient=0.03,
+        normalize_advantages=normalise,
     )  # fmt: skip
     networks, (observation, action, log_probability, old_value, advantage) = minibatch(0)
     found, told = learner.loss(
@@ -65,7 +65,7 @@ def test_the_loss_is_that_of_its_formula(clip_value, normalise):
 
 
 def test_a_ratio_past_the_clip_adds_no_gradient_where_the_advantage_asks_for_more():
-    learner = PPO(hidden=(4,), clip=0.2, normalise_advantages=False, value_coefficient=0.0)
+    learner = PPO(hidden_sizes=(4,), clip_range=0.2, normalize_advantages=False, value_coefficient=0.0)
     networks, (observation, action, _, old_value, _) = minibatch(1)
     now = networks[0](jnp.asarray(observation)).log_probability(jnp.asarray(action))
     gradient = eqx.filter_jit(
@@ -78,7 +78,7 @@ def test_a_ratio_past_the_clip_adds_no_gradient_where_the_advantage_asks_for_mor
 
 
 def test_a_rollout_is_left_where_the_policy_moved_too_far():
-    learner = PPO(envs=2, rollout=8, hidden=(4,), epochs=3, minibatches=2, learning_rate=0.1)
+    learner = PPO(num_envs=2, rollout=8, hidden_sizes=(4,), epochs=3, minibatches=2, learning_rate=0.1)
     before = begun(learner, 0)
     step = eqx.filter_jit(lambda learner: learner.step(before, jax.random.key(1)))
     # The first part is seen by the policy that gathered it: nothing has moved yet. The second is refused.

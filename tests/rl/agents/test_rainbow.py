@@ -17,14 +17,14 @@ from tests.rl import probes_q
 C51 = Categorical(atoms=31, v_min=-3.0, v_max=3.0)
 EXTENSIONS = {
     "dueling": {"dueling": True},
-    "prioritised": {"prioritised": True},
+    "prioritized": {"prioritized": True},
     "c51": {"distribution": C51},
     "quantile": {"distribution": Quantiles(quantiles=11)},
     "noisy": {"noisy": True},
     "boltzmann": {"exploration": Boltzmann(temperature=1.0)},
 }
 RAINBOW: dict[str, Any] = {
-    "dueling": True, "prioritised": True, "distribution": C51, "noisy": True, "n_step": 3,
+    "dueling": True, "prioritized": True, "distribution": C51, "noisy": True, "n_step": 3,
     "exploration": ConstantEpsilon(value=0.0),
 }  # fmt: skip
 values = partial(probes_q.values, DQN)
@@ -60,8 +60,8 @@ def test_rainbow_learns_which_action_the_observation_asks_for():
 @pytest.mark.slow
 def test_rainbow_keeps_every_invariant(tmp_path):
     dqn = DQN(
-        hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
-        evaluation_episodes=2, envs=2, **RAINBOW,
+        hidden_sizes=(8,), batch_size=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, num_envs=2, **RAINBOW,
     )  # fmt: skip
     axes = {"priority_alpha": [0.3, 0.8], "replay_capacity": [16.0, 64.0]}
     harness.check_learner(dqn, axes, 60, tmp_path)
@@ -69,8 +69,8 @@ def test_rainbow_keeps_every_invariant(tmp_path):
 
 def test_every_float_of_an_extension_differs_between_members_of_one_program():
     axes = {
-        "noise": [0.1, 0.5], "priority_alpha": [0.0, 0.6], "priority_beta": [0.4, 1.0],
-        "priority_frames": [1e4, 1e5], "distribution.v_min": [-10.0, 0.0], "distribution.v_max": [10.0, 99.0],
+        "noisy_sigma": [0.1, 0.5], "priority_alpha": [0.0, 0.6], "priority_beta": [0.4, 1.0],
+        "beta_anneal_frames": [1e4, 1e5], "distribution.v_min": [-10.0, 0.0], "distribution.v_max": [10.0, 99.0],
     }  # fmt: skip
     assert len(sweep(DQN(**RAINBOW), axes).groups) == 1
 

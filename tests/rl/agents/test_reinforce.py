@@ -37,7 +37,13 @@ def captured(learner: Reinforce, state, key: jax.Array):
 @pytest.mark.parametrize("baseline", [False, True])
 def test_the_mean_gradient_is_the_exact_one(baseline):
     learner = Reinforce(
-        env=ENV, envs=16, rollout=2, hidden=(3,), baseline=baseline, baseline_updates=1, discount=1.0
+        env=ENV,
+        num_envs=16,
+        rollout=2,
+        hidden_sizes=(3,),
+        baseline=baseline,
+        baseline_updates=1,
+        discount=1.0,
     )
     state = learner.init(jax.random.key(0))
     # weights that make one action likelier, so that the exact gradient is far from 0 everywhere
@@ -67,7 +73,7 @@ def test_the_baseline_lowers_the_variance_where_the_value_is_not_zero():
     found = {}
     for baseline in (False, True):
         learner = Reinforce(
-            env="ProbeSeen-test", envs=8, rollout=1, hidden=(3,), baseline=baseline, discount=1.0
+            env="ProbeSeen-test", num_envs=8, rollout=1, hidden_sizes=(3,), baseline=baseline, discount=1.0
         )
         state = learner.init(jax.random.key(0))
         if baseline:  # the exact value, sign
@@ -90,7 +96,7 @@ def test_only_the_first_episode_of_a_copy_counts():
 
 
 def test_every_iteration_begins_new_episodes():
-    learner = Reinforce(env="ProbeEndless-test", envs=2, rollout=2, hidden=(3,))
+    learner = Reinforce(env="ProbeEndless-test", num_envs=2, rollout=2, hidden_sizes=(3,))
     state = learner.init(jax.random.key(0))
     for i in range(3):
         state, rollout, _ = learner.interact(state, jax.random.key(i))

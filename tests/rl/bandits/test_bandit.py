@@ -170,9 +170,9 @@ def test_the_best_model_is_the_last_one(tmp_path):
     bandit = Bandit(arms=Bernoulli(means=MEANS), rollout=50, horizon=500)
     run = train(sweep(bandit, seeds=3), 10, out=tmp_path / "run", evaluate_every=2, strategy="vmap")
     for member in run.results()["members"]:
-        assert member["selection"]["step"] == 10
+        assert member["validation"]["step"] == 10
         regret = float(run.member(member["member"]).model.regret)
-        assert member["fresh"]["score"] == pytest.approx(regret, rel=1e-6)
+        assert member["test"]["score"] == pytest.approx(regret, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", list(settings.variants(Rule)))
@@ -186,7 +186,7 @@ def test_one_arm_has_no_regret(kind):
 def test_arms_that_are_all_equal_are_shown_without_a_bound():
     bandit = Bandit(arms=Bernoulli(means=(0.5, 0.5)), rollout=20)
     state, _ = bandit.step(bandit.init(jax.random.key(0)), jax.random.key(1))
-    assert isinstance(bandit.exhibit(state, jax.random.key(2))["regret"], Picture)
+    assert isinstance(bandit.visualize(state, jax.random.key(2))["regret"], Picture)
 
 
 def test_members_draw_arms_of_their_own_and_share_them_between_settings():
@@ -222,15 +222,15 @@ def test_it_keeps_what_every_learner_must(rule, tmp_path):
 def test_the_exhibit_shows_regret_beside_the_bound():
     bandit = Bandit(arms=Gaussian(means=(0.0, 1.0)), rule=GaussianThompson())
     start = bandit.init(jax.random.key(0))
-    assert bandit.exhibit(start, jax.random.key(1)) == {}
+    assert bandit.visualize(start, jax.random.key(1)) == {}
     state, _ = bandit.step(start, jax.random.key(1))
-    shown = bandit.exhibit(state, jax.random.key(2))["regret"]
+    shown = bandit.visualize(state, jax.random.key(2))["regret"]
     assert isinstance(shown, Picture)
     assert shown.image.dtype == np.uint8
     assert shown.image.std() > 10
     assert "100 pulls" in shown.caption
     moving = settings.replace(bandit, "arms.change", "random-walk")
-    assert "regret" in moving.exhibit(state, jax.random.key(2))
+    assert "regret" in moving.visualize(state, jax.random.key(2))
 
 
 def test_a_run_gives_its_regret_curves(tmp_path):

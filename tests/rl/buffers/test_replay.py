@@ -86,7 +86,7 @@ def test_floats_are_kept_bit_for_bit(value):
 def test_bytes_hold_whole_numbers_from_0_to_255_only():
     planes = registry.make("Breakout-MinAtar")
     fits_bytes(planes)
-    with pytest.raises(UsageError, match=r"'CartPole-v1' lie in .*; leave compact out"):
+    with pytest.raises(UsageError, match=r"'CartPole-v1' lie in .*; leave uint8_obs out"):
         fits_bytes(registry.make("CartPole-v1"))
     with pytest.raises(UsageError, match="integer type; those of environment 'Breakout-MinAtar' are float32"):
         fits_bytes(dataclasses.replace(planes, origin="host"))

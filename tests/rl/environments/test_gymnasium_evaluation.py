@@ -50,7 +50,7 @@ def test_a_film_is_the_episode_that_its_return_is_of():
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "filmed", "solved"),
+    ("name", "known", "filmed", "score_threshold"),
     [
         ("CartPole-v1", True, True, 475.0),
         ("gymnasium:CartPole-v1", True, True, 475.0),
@@ -59,12 +59,12 @@ def test_a_film_is_the_episode_that_its_return_is_of():
         ("Catch-bsuite", False, False, None),
     ],
 )
-def test_what_gymnasium_has(name, known, filmed, solved):
+def test_what_gymnasium_has(name, known, filmed, score_threshold):
     assert (
         gymnasium_evaluation.known(name),
         gymnasium_evaluation.filmed(name),
-        gymnasium_evaluation.solved(name),
-    ) == (known, filmed, solved)
+        gymnasium_evaluation.score_threshold(name),
+    ) == (known, filmed, score_threshold)
 
 
 def test_a_board_is_drawn_a_colour_for_each_channel():

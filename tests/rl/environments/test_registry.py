@@ -8,7 +8,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.rl.environments import names, registry
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 from tests.rl import probes  # noqa: F401  registers the probes
 
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_is_told(name, message):
 def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_last():
     # The probe ends after two steps; what is seen before the restart says time 2, after it time 0.
     task = registry.make("ProbeDelayed-test")
-    acting = Acting.start(task, jax.random.key(0), 3)
+    acting = EnvLoopState.start(task, jax.random.key(0), 3)
     action = jnp.zeros(3, jnp.int32)
     acting, first, over, metrics = acting.act(task, jax.random.key(1), action)
     assert not over.any()
@@ -96,7 +96,7 @@ def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_l
 
 def test_a_truncated_step_is_not_terminated():
     task = registry.make("ProbeEndless-test")
-    acting = Acting.start(task, jax.random.key(0), 2)
+    acting = EnvLoopState.start(task, jax.random.key(0), 2)
     action = jnp.zeros(2, jnp.int32)
     for t in range(2):
         acting, *_ = acting.act(task, jax.random.key(t), action)

@@ -10,7 +10,7 @@ from populace.rl.environments import registry
 from populace.rl.networks.actor_critic import Policy
 from populace.rl.networks.distributions import Categorical, Gaussian
 from populace.rl.networks.mlp import ACTIVATIONS, Network, orthogonal
-from populace.rl.spaces import applied, flat
+from populace.rl.spaces import to_env_action, flat
 from tests.rl import probes_policy
 
 
@@ -85,8 +85,8 @@ def test_actions_are_in_units_of_the_box_and_never_leave_it():
     task = registry.make("ProbeChosenContinuous-test")
     raw = jnp.array([[-1.0], [0.0], [1.0], [-7.0], [7.0], [0.5]])
     low, high = probes_policy.LOW, probes_policy.HIGH
-    np.testing.assert_allclose(applied(task, raw)[:, 0], [low, (low + high) / 2, high, low, high, 2.0])
-    assert applied(registry.make("CartPole-v1"), jnp.int32(1)) == 1
+    np.testing.assert_allclose(to_env_action(task, raw)[:, 0], [low, (low + high) / 2, high, low, high, 2.0])
+    assert to_env_action(registry.make("CartPole-v1"), jnp.int32(1)) == 1
 
 
 @pytest.mark.parametrize(("low", "high"), [(-2.0, np.inf), (-np.inf, np.inf)])
@@ -95,7 +95,7 @@ def test_a_box_without_bounds_keeps_its_own_units(low, high):
         box = (np.array([low]), np.array([high]))
         action_shape = (1,)
 
-    given = applied(Open(), jnp.array([[0.3], [-5.0]]))  # pyright: ignore[reportArgumentType]
+    given = to_env_action(Open(), jnp.array([[0.3], [-5.0]]))  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(given[:, 0], [0.3, max(low, -5.0)], rtol=1e-6)
 
 

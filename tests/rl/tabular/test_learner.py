@@ -35,8 +35,8 @@ ON_POLICY = [SARSA(), ExpectedSARSA(), NStepSARSA(n=3), SARSALambda(trace_decay=
 
 def tables(learner: Tabular, steps: int, seeds: int = 3) -> np.ndarray:
     """Train and return the action values, (seeds, S, A)."""
-    cohort = harness.trained(sweep(learner, seeds=seeds), steps).cohorts[0]
-    model = cohort.program.signature.whole_model(cohort.program.snapshot(cohort.state()))
+    group_state = harness.trained(sweep(learner, seeds=seeds), steps).group_states[0]
+    model = group_state.program.signature.whole_model(group_state.program.models(group_state.state()))
     each = [jax.tree.map(lambda x, i=i: x[i], model) for i in range(seeds)]
     return np.stack([learner.action_values(one) for one in each])
 
@@ -142,8 +142,8 @@ def test_truncation_is_not_termination():
             env="ProbeEndless-test", features=Raw(), rule=rule, discount=0.5, learning_rate=0.1, rollout=100,
             exploration=ConstantEpsilon(value=0.5),
         )  # fmt: skip
-        cohort = harness.trained(sweep(learner), 60).cohorts[0]
-        weights = np.asarray(cohort.state().tables)[0]
+        group_state = harness.trained(sweep(learner), 60).group_states[0]
+        weights = np.asarray(group_state.state().tables)[0]
         np.testing.assert_allclose(np.array([[1, 0, 1], [-1, 0, 1]]) @ weights, 2.0, atol=0.05)
 
 
@@ -156,7 +156,7 @@ def test_linear_in_one_hot_features_is_a_table():
     }
     indexed = Tabular(env="GridRobot-v0(observation='index')", **common)
     onehot = Tabular(env="GridRobot-v0", features=Raw(constant=False), **common)
-    states = [harness.trained(sweep(learner), 20).cohorts[0].state() for learner in (indexed, onehot)]
+    states = [harness.trained(sweep(learner), 20).group_states[0].state() for learner in (indexed, onehot)]
     np.testing.assert_allclose(states[0].tables, states[1].tables, atol=1e-6)
 
 
@@ -166,13 +166,13 @@ def test_a_linear_agent_drives_the_mountain_car():
         learning_rate=0.001, exploration=ConstantEpsilon(value=0.0), rollout=200, evaluation_episodes=20,
     )  # fmt: skip
     engine = harness.trained(sweep(learner, seeds=3), 300)
-    best = np.asarray(engine.cohorts[0].best.score)
+    best = np.asarray(engine.group_states[0].best.score)
     assert best.min() > -160
 
 
 def test_ucb_counts_what_it_does():
     learner = Tabular(env=LAKE, exploration=UCB(confidence=0.5), rollout=50)
-    state = harness.trained(sweep(learner), 4).cohorts[0].state()
+    state = harness.trained(sweep(learner), 4).group_states[0].state()
     visits = np.asarray(state.visits)[0]
     assert visits.sum() == 200
     tried = visits[visits.sum(axis=1) >= 4]
@@ -187,7 +187,7 @@ def test_an_optimistic_start_tries_everything_without_exploring():
 
 
 def test_several_environments_are_learned_from_one_after_the_other():
-    learner = Tabular(env=LAKE, envs=3, rollout=1, learning_rate=0.5, exploration=Boltzmann())
+    learner = Tabular(env=LAKE, num_envs=3, rollout=1, learning_rate=0.5, exploration=Boltzmann())
     state, step, q = learner.init(jax.random.key(1)), jax.jit(learner.step), np.zeros((16, 4))
     for t in range(60):
         s, a = np.asarray(state.acting.observation), np.asarray(state.action)
@@ -204,7 +204,7 @@ def test_several_environments_are_learned_from_one_after_the_other():
 INVARIANT = {
     "q-learning": Tabular(rollout=5, evaluation_episodes=2),
     "n-step-sarsa": Tabular(
-        rule=NStepSARSA(n=3), envs=2, rollout=3, dynamics="environment", evaluation_episodes=2
+        rule=NStepSARSA(n=3), num_envs=2, rollout=3, dynamics="environment", evaluation_episodes=2
     ),
 }
 
@@ -223,7 +223,7 @@ def test_bins_are_a_table_for_a_continuous_observation():
     car = np.array([-0.1, 0.069], np.float32)
     assert int(policy(car)) == 1
     assert policy(np.stack([car, [-1.1, 0.069]])).tolist() == [1, 0]
-    returns = learner.examinations()["gymnasium"](table, 2, 0)
+    returns = learner.external_evaluators()["gymnasium"](table, 2, 0)
     assert returns.tolist() == [-200.0, -200.0]
 
 
@@ -242,7 +242,7 @@ def test_gymnasiums_own_lake_is_stepped_by_its_table():
     learner = Tabular(env="gymnasium:FrozenLake-v1")
     assert type(learner.task).__name__ == "Tabulated"
     assert learner.task.origin == "native"
-    assert "gymnasium" in learner.examinations()
+    assert "gymnasium" in learner.external_evaluators()
 
 
 def test_every_float_differs_between_members_of_one_program():
@@ -258,8 +258,8 @@ def test_every_float_differs_between_members_of_one_program():
 def test_it_shows_its_table():
     for env in ("FrozenLake-misc", "GridRobot-v0(observation='index')", "LineWorld-v0(observation='index')"):
         learner = Tabular(env=env)
-        model = learner.snapshot(learner.init(jax.random.key(0)))
-        image = learner.exhibit(model, jax.random.key(0))["values"].image
+        model = learner.model(learner.init(jax.random.key(0)))
+        image = learner.visualize(model, jax.random.key(0))["values"].image
         assert image.dtype == np.uint8
         assert image.ndim == 3
 

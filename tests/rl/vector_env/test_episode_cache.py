@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from populace.core.errors import RunError
-from populace.rl.vector_env.episode_cache import START, Pool, Query
+from populace.rl.vector_env.episode_cache import START, Pool, StepRequest
 from populace.rl.vector_env.process import messages
 from populace.rl.vector_env.process.making import Spec
-from populace.rl.vector_env.process.probing import Facts
+from populace.rl.vector_env.process.probing import EnvInfo
 from populace.rl.vector_env.slots import Slots
-from populace.rl.vector_env.worker_pool import Crew
+from populace.rl.vector_env.worker_pool import WorkerPool
 from tests.rl import host_envs
 
 HORIZON = 9
@@ -22,9 +22,9 @@ HORIZON = 9
 def pool_of(cls: str = "Counting", count: int = 2, deterministic: bool = True, **arguments) -> Pool:
     """Return a pool of one of the small environments, unprobed."""
     arguments = {"length": 20} | arguments
-    crew = Crew(cls, Spec(False, f"tests.rl.host_envs:{cls}", arguments, HORIZON), count, 60.0)
-    facts = Facts(None, None, HORIZON, 1e-5, "", deterministic)
-    return Pool(crew, messages.record(("<f4", (3,)), ("|u1", ())), facts)
+    workers_pool = WorkerPool(cls, Spec(False, f"tests.rl.host_envs:{cls}", arguments, HORIZON), count, 60.0)
+    env_info = EnvInfo(None, None, HORIZON, 1e-5, "", deterministic)
+    return Pool(workers_pool, messages.record(("<f4", (3,)), ("|u1", ())), env_info)
 
 
 @pytest.fixture
@@ -40,21 +40,21 @@ class Episodes:
     def __init__(self, pool: Pool, tickets: list[int], rule: int = 0) -> None:
         self.pool, self.rule, self.steps, n = pool, rule, 0, len(tickets)
         found = pool.begin(np.asarray(tickets, np.uint32))
-        self.ticket, self.seen, self.t = found["next"].copy(), found["seen"].copy(), np.zeros(n, np.int32)
-        self.mark = self.ticket.astype(np.uint64) | np.uint64(START << 32)
+        self.seed, self.seen, self.t = found["next"].copy(), found["seen"].copy(), np.zeros(n, np.int32)
+        self.mark = self.seed.astype(np.uint64) | np.uint64(START << 32)
         self.history = np.zeros((n, HORIZON), np.uint8)
         self.told: list[tuple] = [tuple(found["observation"][:, 1].tolist())]
 
-    def query(self) -> Query:
-        rows = np.arange(len(self.ticket))
+    def query(self) -> StepRequest:
+        rows = np.arange(len(self.seed))
         self.history[rows, self.t] = (self.t + rows + self.rule) % 3
         after = [
-            hash((int(ticket), *actions[: t + 1].tolist())) & (2**63 - 1)
-            for ticket, actions, t in zip(self.ticket, self.history, self.t)
+            hash((int(seed), *actions[: t + 1].tolist())) & (2**63 - 1)
+            for seed, actions, t in zip(self.seed, self.history, self.t)
         ]
-        fresh = (self.ticket * np.uint32(7) + np.uint32(1)) & np.uint32(0x7FFFFFFF)
-        return Query(
-            self.ticket, self.t, self.mark, np.asarray(after, np.uint64), self.seen, fresh, self.history
+        fresh = (self.seed * np.uint32(7) + np.uint32(1)) & np.uint32(0x7FFFFFFF)
+        return StepRequest(
+            self.seed, self.t, self.mark, np.asarray(after, np.uint64), self.seen, fresh, self.history
         )
 
     def step(self, times: int = 1) -> "Episodes":
@@ -70,7 +70,7 @@ class Episodes:
                     over.tolist(),
                 )
             )
-            self.ticket = np.where(over, found["next"], self.ticket)
+            self.seed = np.where(over, found["next"], self.seed)
             self.t = np.where(over, 0, self.t + 1)
             begun = found["next"].astype(np.uint64) | np.uint64(START << 32)
             self.mark, self.seen = np.where(over, begun, query.after), found["seen"].copy()
@@ -100,9 +100,9 @@ def reference():
 
 
 def test_answers_are_those_of_the_environment_itself(reference):
-    for row, ticket in enumerate(TICKETS):
+    for row, seed in enumerate(TICKETS):
         env = gymnasium.wrappers.TimeLimit(host_envs.Counting(length=20), HORIZON)
-        seed, t = ticket, 0
+        seed, t = seed, 0
         env.reset(seed=seed)
         for observations, _, rewards, over in reference[1:]:
             seen, reward, _, truncated, _ = env.step((t + row) % 3)
@@ -206,7 +206,7 @@ def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, referen
     others = Episodes(pool, [2, 4]).step(2)
     # The first row raises; while it is replayed, its process dies, and with it all that had gone well.
     (folder / "1-raise").touch()
-    step = pool.crew.step
+    step = pool.workers_pool.step
 
     def and_then(slots, replays):
         report = step(slots, replays)
@@ -214,7 +214,7 @@ def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, referen
             (folder / "2-die").touch()
         return report
 
-    monkeypatch.setattr(pool.crew, "step", and_then)
+    monkeypatch.setattr(pool.workers_pool, "step", and_then)
     ours.step(3)
     assert pool.incidents.counts["failure"] == 2
     others.step(1)
@@ -232,7 +232,7 @@ def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
     assert over == [True]
     assert reward == [0.0]
     assert final == before[0], "what is bootstrapped is what was seen before the fault"
-    assert int(episodes.ticket[0]) == 3 * 7 + 1
+    assert int(episodes.seed[0]) == 3 * 7 + 1
     env = host_envs.Counting()
     assert observations[0] == env.reset(seed=22)[0].tolist()
     pool.close()
@@ -252,10 +252,10 @@ def test_a_seed_that_cannot_be_begun_with_is_passed_over(caplog):
     pool = pool_of("Refusing")
     with caplog.at_level(logging.WARNING, "populace"):
         episodes = Episodes(pool, [4, 5])
-    assert episodes.ticket.tolist() == [5, 5]
+    assert episodes.seed.tolist() == [5, 5]
     assert "ValueError: even, in the reset with seed 4" in caplog.text
     episodes.step(12)
-    assert all(ticket % 2 for ticket in episodes.ticket)
+    assert all(seed % 2 for seed in episodes.seed)
     pool.close()
 
 

@@ -32,14 +32,14 @@ def rollout(task, key, copies, steps, action=None):
         observation, world, reward, terminated, truncated, info = task.step(key, world, chosen)
         seen = {
             "observation": observation, "final": info["final_observation"], "reward": reward,
-            "terminated": terminated, "truncated": truncated, "ticket": world.ticket, "action": chosen,
+            "terminated": terminated, "truncated": truncated, "seed": world.seed, "action": chosen,
         }  # fmt: skip
         return (observation, world), seen
 
     start_key, key = jax.random.split(key)
     observation, world = task.reset(start_key, copies)
     end, seen = jax.lax.scan(act, (observation, world), jax.random.split(key, steps))
-    return {"start": observation, "first": world.ticket, "world": end[1]} | seen
+    return {"start": observation, "first": world.seed, "world": end[1]} | seen
 
 
 @pytest.mark.parametrize("identifier", ["CartPole-v1", "MountainCarContinuous-v0", "FrozenLake-v1"])
@@ -64,7 +64,7 @@ def test_trajectories_are_those_of_gymnasium_itself(identifier):
             assert np.float32(reward) == found["reward"][t, i]
             assert (terminated, truncated) == (found["terminated"][t, i], found["truncated"][t, i])
             if terminated or truncated:
-                seen, _ = env.reset(seed=int(found["ticket"][t, i]))
+                seen, _ = env.reset(seed=int(found["seed"][t, i]))
                 ended += 1
             np.testing.assert_array_equal(
                 np.asarray(seen, task.observation_dtype), found["observation"][t, i]
@@ -163,7 +163,7 @@ def test_discrete_spaces_are_counted_from_zero():
 @pytest.mark.parametrize("kind", [Tabular, DQN, PPO, A2C])
 def test_a_policy_takes_and_gives_what_the_environment_counts(kind):
     learner = kind(env=f"{OWN}:Rooms(max_episode_steps=50, workers=1)")
-    model = learner.snapshot(learner.init(jax.random.key(0)))
+    model = learner.model(learner.init(jax.random.key(0)))
     if kind is Tabular:
         model = jax.tree.map(lambda q: q.at[:].set(np.eye(2)[[0, 1, 1, 0]]), model)
     policy, inside = learner.policy(model), learner.policy_inside(model)
@@ -179,7 +179,7 @@ def test_a_policy_takes_and_gives_what_the_environment_counts(kind):
 
 def test_a_policy_refuses_an_observation_of_another_shape():
     learner = DQN(env="CartPole-v1")
-    policy = learner.policy(learner.snapshot(learner.init(jax.random.key(0))))
+    policy = learner.policy(learner.model(learner.init(jax.random.key(0))))
     assert policy(np.zeros((3, 4))).shape == (3,)
     with pytest.raises(UsageError, match=r"has shape \(4,\).*got shape \(5,\)"):
         policy(np.zeros(5))
@@ -277,7 +277,7 @@ def test_a_class_in_the_current_folder_is_found(tmp_path, monkeypatch):
 
 
 def test_a_resumed_run_goes_on_in_the_same_episodes(tmp_path):
-    learner = Wanderer(env=CARTPOLE, envs=2, evaluation_episodes=3)
+    learner = Wanderer(env=CARTPOLE, num_envs=2, evaluation_episodes=3)
     pool = registry.make(CARTPOLE).environment.pool
     before = pool.replayed
     harness.check_resume_is_exact(sweep(learner, {"bias": [0.5, 0.3]}), 40, tmp_path)
@@ -289,7 +289,7 @@ def test_faults_that_are_overcome_change_no_run(tmp_path, caplog):
     folder.mkdir()
     learner = Wanderer(
         env=f"{OWN}:Counting(length=20, what='die', at=4, trace='{folder}', max_episode_steps=9, workers=2)",
-        envs=2, evaluation_episodes=2,
+        num_envs=2, evaluation_episodes=2,
     )  # fmt: skip
     population = sweep(learner, seeds=2)
     undisturbed = harness.states(harness.trained(population, 20))
@@ -306,7 +306,7 @@ def test_faults_without_end_end_the_run_with_one_line_and_it_can_go_on(tmp_path)
     folder.mkdir()
     learner = Wanderer(
         env=f"{OWN}:Counting(length=20, what='raise', at=3, trace='{folder}', max_episode_steps=9)",
-        envs=2, evaluation_episodes=2,
+        num_envs=2, evaluation_episodes=2,
     )  # fmt: skip
     population = sweep(learner)
     engine = harness.trained(population, 10)
@@ -323,7 +323,7 @@ def test_faults_without_end_end_the_run_with_one_line_and_it_can_go_on(tmp_path)
 @pytest.mark.slow
 def test_every_invariant_holds(tmp_path):
     dqn = DQN(
-        env=CARTPOLE, hidden=(8,), batch=8, warmup=16, replay_storage=64, replay_capacity=64.0,
-        evaluation_episodes=2, envs=2,
+        env=CARTPOLE, hidden_sizes=(8,), batch_size=8, warmup=16, replay_storage=64, replay_capacity=64.0,
+        evaluation_episodes=2, num_envs=2,
     )  # fmt: skip
     harness.check_learner(dqn, {"learning_rate": [1e-2, 1e-3]}, 60, tmp_path)

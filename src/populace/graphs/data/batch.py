@@ -13,7 +13,7 @@ READOUTS = ("sum", "mean", "max")
 
 
 @dataclasses.dataclass(frozen=True)
-class Room:
+class BatchShape:
     """The shape that batches of a number of graphs fit into; a constant of the program.
 
     Args:

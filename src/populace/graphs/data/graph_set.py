@@ -11,7 +11,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.data.splits import fold_of
-from populace.graphs.data.batch import Batch, Room
+from populace.graphs.data.batch import Batch, BatchShape
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import is_known, labels_of, parts_of
@@ -153,7 +153,7 @@ class GraphSet(eqx.Module):
             for i in range(k)
         ]
 
-    def room(self, graphs: int, *, distinct: bool = True) -> Room:
+    def room(self, graphs: int, *, distinct: bool = True) -> BatchShape:
         """Return the room that any so many graphs fit into: as much as the largest need.
 
         Args:
@@ -168,9 +168,9 @@ class GraphSet(eqx.Module):
             sizes = np.sort(np.diff(offsets))
             return int(sizes[-graphs:].sum() if distinct else graphs * sizes[-1])
 
-        return Room(graphs, most(self.node_offsets) + 1, most(self.arc_offsets))
+        return BatchShape(graphs, most(self.node_offsets) + 1, most(self.arc_offsets))
 
-    def batch(self, indices: Any, room: Room) -> Batch:
+    def batch(self, indices: Any, room: BatchShape) -> Batch:
         """Return graphs side by side; works inside a compiled program, and mapped over members.
 
         Args:

@@ -36,7 +36,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def planetoid(name: str = "cora", *, normalise_features: bool = False) -> Graph:
+def planetoid(name: str = "cora", *, normalize_features: bool = False) -> Graph:
     """Return a citation graph in its public split: documents, their words, and who cites whom.
 
     The eight files `ind.NAME.x`, `.y`, `.tx`, `.ty`, `.allx`, `.ally`, `.graph` and `.test.index` lie in
@@ -71,7 +71,7 @@ def planetoid(name: str = "cora", *, normalise_features: bool = False) -> Graph:
                 f"https://github.com/kimiyoung/planetoid into a folder and set POPULACE_DATA to that folder"
             )
         paths = tuple(path for path in found.values() if path is not None)
-    return _read(name, paths, normalise_features)
+    return _read(name, paths, normalize_features)
 
 
 @cache

@@ -9,7 +9,7 @@ from populace.graphs.datasets.planetoid import planetoid
 GRAPHS = ("karate", "cora", "citeseer", "pubmed")
 
 
-def graph_named(name: str, normalise_features: bool = True) -> Graph:
+def graph_named(name: str, normalize_features: bool = True) -> Graph:
     """Return the karate club, a graph in Planetoid's form, or one of OGB's; docs/data.md says where from.
 
     Args:
@@ -28,4 +28,4 @@ def graph_named(name: str, normalise_features: bool = True) -> Graph:
         if not isinstance(graph, Graph):
             raise UsageError(f"{name} is many graphs; give its name to a learner of graphs")
         return graph
-    return karate() if name == "karate" else planetoid(name, normalise_features=normalise_features)
+    return karate() if name == "karate" else planetoid(name, normalize_features=normalize_features)

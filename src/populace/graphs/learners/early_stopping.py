@@ -9,10 +9,10 @@ import jax.numpy as jnp
 RULES = ("never", "window", "patience")
 
 
-class Watch(eqx.Module):
+class EarlyStoppingState(eqx.Module):
     """What a member's validation has been so far.
 
-    `window` stops when the loss rises above the mean of the last ones (Kipf and Welling 2017), `patience`
+    `window` stops when the loss rises above the mean of the last ones (Kipf and Welling 2017), `stop_window`
     when neither loss nor accuracy was as good as the best for so many epochs (Velickovic et al. 2018).
 
     Attributes:
@@ -41,7 +41,9 @@ class Watch(eqx.Module):
             stopped_at=jnp.int32(-1),
         )
 
-    def after(self, epoch: jax.Array, loss: jax.Array, score: jax.Array, rule: str, patience: int) -> "Watch":
+    def after(
+        self, epoch: jax.Array, loss: jax.Array, score: jax.Array, rule: str, patience: int
+    ) -> "EarlyStoppingState":
         """Return what is known after an epoch, the count of which begins with 1."""
         losses, waited = self.losses, self.waited
         if rule == "window":
@@ -51,7 +53,7 @@ class Watch(eqx.Module):
             reached = (loss <= self.best_loss) | (score >= self.best_score)
             waited = jnp.where(reached, 0, waited + 1)
             stop = waited >= patience
-        return Watch(
+        return EarlyStoppingState(
             best_loss=jnp.minimum(loss, self.best_loss),
             best_score=jnp.maximum(score, self.best_score),
             waited=waited,

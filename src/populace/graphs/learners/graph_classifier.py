@@ -19,7 +19,7 @@ class GraphClassifier(GraphLearner):
     """
 
     score: ClassVar[str] = "accuracy"
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    mode: ClassVar[Literal["max", "min"]] = "max"
 
     def check_labels(self, data: GraphSet) -> None:
         """Raise a `UsageError` if there are no classes."""
@@ -66,7 +66,7 @@ class GraphRegressor(GraphLearner):
     """
 
     score: ClassVar[str] = "rmse"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    mode: ClassVar[Literal["max", "min"]] = "min"
 
     def check_labels(self, data: GraphSet) -> None:
         """Raise a `UsageError` if there are no numbers."""

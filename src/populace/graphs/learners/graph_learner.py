@@ -13,14 +13,14 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Metrics
 from populace.core.settings import setting
-from populace.graphs.data.batch import Room
+from populace.graphs.data.batch import BatchShape
 from populace.graphs.data.graph_set import GraphSet
 from populace.graphs.data.labels import named
 from populace.graphs.datasets.ogb import ogb
 from populace.graphs.datasets.tudataset import tudataset
 from populace.graphs.learners.objective import Objective
-from populace.graphs.models.graph_networks import GraphGIN, GraphPlan
-from populace.graphs.splits.cross_validation import PROTOCOLS, Division
+from populace.graphs.models.graph_networks import GraphGIN, GraphNetworkConfig
+from populace.graphs.splits.cross_validation import PROTOCOLS, CrossValidation
 from populace.nn.primitives.buffer import trainable
 from populace.optim.optimisers import Adam, Optimiser, Schedule, Staircase, descend
 
@@ -61,9 +61,9 @@ class GraphLearner(Learner):
     judge: str = eqx.field(default="validation", static=True)
     fold: float = 0.0
     """The fold that is tested: a number of its own for each member, and no setting."""
-    division: Division | None = None
-    """Which graphs are in which fold or part; made by `ready`."""
-    rooms: tuple[Room, ...] = eqx.field(default=(), static=True)
+    division: CrossValidation | None = None
+    """Which graphs are in which fold or part; made by `load_data`."""
+    rooms: tuple[BatchShape, ...] = eqx.field(default=(), static=True)
     """What a training batch, and what is evaluated at a time, fits into."""
 
     dataset: str = setting("MUTAG", help="name of a TUDataset or of OGB's, such as ogbg-molhiv; docs/data.md")
@@ -72,24 +72,24 @@ class GraphLearner(Learner):
         help="what the tested fold is used for; split takes the set's own parts instead",
     )  # fmt: skip
     folds: int = setting(10, low=3, help="parts that the graphs are divided into")
-    network: GraphPlan = setting(GraphGIN(), help="the network")
-    batch: int = setting(32, low=1, help="graphs per step")
+    network: GraphNetworkConfig = setting(GraphGIN(), help="the network")
+    batch_size: int = setting(32, low=1, help="graphs per step")
     learning_rate: float = setting(0.01, above=0, help="step size")
-    optimiser: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
+    optimizer: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
     schedule: Schedule = setting(Staircase(decay=0.5, every=300), help="factor on the learning rate")
     weight_decay: float = setting(0.0, low=0, help="decoupled decay of weights, per step and learning rate")
 
-    def ready(self) -> Self:
+    def load_data(self) -> Self:
         """Return the learner with its graphs, loaded and divided once for all members."""
         if self.rooms:
             return self
         data = named(_load(self.dataset) if self.data is None else self.data)
         self.check_labels(data)
-        division = Division.of(data, self.protocol, self.folds)
+        division = CrossValidation.of(data, self.protocol, self.folds)
         for name, graphs in division.judged():
             self.check_part(data.y[graphs], f"{name} of {data.name}")
         most = min(division.most(training=False), AT_A_TIME)
-        rooms = tuple(data.room(min(count, data.graphs)) for count in (self.batch, most))
+        rooms = tuple(data.room(min(count, data.graphs)) for count in (self.batch_size, most))
         return dataclasses.replace(self, data=data, division=division, rooms=rooms)
 
     def for_seed(self, seed: int) -> Self:
@@ -115,40 +115,40 @@ class GraphLearner(Learner):
         """Raise a `UsageError` where the graphs do not do, once they are there."""
         if self.data is not None:
             self.check_labels(self.data)
-        if self.rooms and self.batch > (most := self._parts.most(training=True)):
-            raise UsageError(f"batch {self.batch} is larger than the {most} graphs to train on")
+        if self.rooms and self.batch_size > (most := self._parts.most(training=True)):
+            raise UsageError(f"batch {self.batch_size} is larger than the {most} graphs to train on")
 
     @property
     def units_per_step(self) -> int:
         """Graphs per step."""
-        return self.batch
+        return self.batch_size
 
     @property
-    def period(self) -> int:
+    def epoch_steps(self) -> int:
         """Steps per epoch."""
-        return -(-self._parts.most(training=True) // self.batch)
+        return -(-self._parts.most(training=True) // self.batch_size)
 
     # -- training ----------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> State:
-        """Return fresh weights; the first order of graphs comes with the first `turn`."""
+        """Return fresh weights; the first order of graphs comes with the first `on_epoch_start`."""
         network = self.network.build(self._data.x.shape[1], self.objective.outputs, key=key)
-        memory = self.optimiser.rule().init(eqx.filter(network, trainable(network)))
-        return State(network, memory, jnp.zeros(self.period * self.batch, jnp.int32), jnp.int32(0))
+        memory = self.optimizer.rule().init(eqx.filter(network, trainable(network)))
+        return State(network, memory, jnp.zeros(self.epoch_steps * self.batch_size, jnp.int32), jnp.int32(0))
 
-    def turn(self, state: State, key: jax.Array) -> State:
+    def on_epoch_start(self, state: State, key: jax.Array) -> State:
         """Shuffle the training graphs for the next epoch."""
         shuffled = jax.random.permutation(key, self._data.graphs)
         wanted = self._part("train")[shuffled]
         order = jnp.where(wanted, shuffled, -1)[jnp.argsort(~wanted, stable=True)]
-        room = self.period * self.batch
+        room = self.epoch_steps * self.batch_size
         order = jnp.pad(order, (0, max(0, room - len(order))), constant_values=-1)[:room]
         return eqx.tree_at(lambda s: s.order, state, order.astype(jnp.int32))
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one gradient step on the next batch of the epoch."""
-        place = (state.count % self.period) * self.batch
-        graphs = jax.lax.dynamic_slice_in_dim(state.order, place, self.batch)
+        place = (state.count % self.epoch_steps) * self.batch_size
+        graphs = jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
         batch = self._data.batch(graphs, self.rooms[0])
         weights, rest = eqx.partition(state.network, trainable(state.network))
         real, objective = batch.present.astype(jnp.float32), self.objective
@@ -160,14 +160,14 @@ class GraphLearner(Learner):
 
         (_, (loss, outputs, network)), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
         moved, memory = descend(
-            weights, gradient, state.memory, optimiser=self.optimiser, weight_decay=self.weight_decay,
-            clip=0.0, rate=self.learning_rate * self.schedule.factor(state.count),
+            weights, gradient, state.memory, optimizer=self.optimizer, weight_decay=self.weight_decay,
+            max_gradient_norm=0.0, rate=self.learning_rate * self.schedule.factor(state.count),
         )  # fmt: skip
         network = eqx.combine(moved, eqx.partition(network, trainable(network))[1])
         found = {"loss": loss, **objective.progress(outputs, batch.y, real)}
         return State(network, memory, state.order, state.count + 1), found
 
-    def snapshot(self, state: State) -> Any:
+    def model(self, state: State) -> Any:
         """Return the network."""
         return state.network
 
@@ -180,12 +180,12 @@ class GraphLearner(Learner):
         y, weight = jnp.asarray(self._data.y)[chosen], wanted[chosen].astype(jnp.float32)
         return self.objective.judge(outputs, y, weight)
 
-    def examiner(self, episodes: int) -> Self:
+    def for_test(self, episodes: int) -> Self:
         """Return the learner whose `evaluate` judges by the tested fold, or the test graphs."""
         del episodes
         return dataclasses.replace(self, judge="test")
 
-    def examined(self, episodes: int) -> str:
+    def test_description(self, episodes: int) -> str:
         """Return in words which graphs the final evaluation looks at."""
         del episodes
         if self.protocol == "split":
@@ -221,7 +221,7 @@ class GraphLearner(Learner):
             raise UsageError(f"{type(self).__name__} has no graphs; give it data=GraphSet.of(graphs, labels)")
         return self.data
 
-    def _outputs(self, network: Any, data: GraphSet, graphs: jax.Array, room: Room) -> jax.Array:
+    def _outputs(self, network: Any, data: GraphSet, graphs: jax.Array, room: BatchShape) -> jax.Array:
         """Return what a network says of so many graphs (n, K), as many at a time as the room holds."""
         count = len(graphs)
         if count <= room.graphs:
@@ -232,7 +232,7 @@ class GraphLearner(Learner):
         return outputs.reshape(pieces.size, -1)[:count]
 
     @property
-    def _parts(self) -> Division:
+    def _parts(self) -> CrossValidation:
         if self.division is None:
             raise UsageError(f"{type(self).__name__} has no graphs yet; ready() loads and divides them")
         return self.division

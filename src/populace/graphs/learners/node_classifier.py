@@ -24,7 +24,7 @@ class NodeClassifier(NodeLearner):
     """
 
     score: ClassVar[str] = "accuracy"
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    mode: ClassVar[Literal["max", "min"]] = "max"
 
     def check_labels(self, graph: Graph) -> None:
         """Raise a `UsageError` if there are no classes, or only one."""
@@ -41,7 +41,7 @@ class NodeClassifier(NodeLearner):
         del part
         return Classes(self._graph.classes)
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return the graph as the network sees it, a node explained, and the confusion matrix."""
         del key
         from populace.graphs.plots import explain
@@ -80,7 +80,7 @@ class NodeRegressor(NodeLearner):
     """
 
     score: ClassVar[str] = "rmse"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    mode: ClassVar[Literal["max", "min"]] = "min"
 
     def check_labels(self, graph: Graph) -> None:
         """Raise a `UsageError` if there are no numbers."""
@@ -91,7 +91,7 @@ class NodeRegressor(NodeLearner):
         """Return the squared error on the scale of the training nodes."""
         return Numbers.of(jnp.asarray(self._graph.y), (part == 1).astype(jnp.float32))
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return predictions against targets, on the test nodes, or else the validation nodes."""
         del key
         part, y = np.asarray(state.part.value), np.asarray(self._graph.y)

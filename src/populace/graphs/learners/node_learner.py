@@ -16,9 +16,9 @@ from populace.core.settings import setting
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS, named
 from populace.graphs.datasets.registry import graph_named
-from populace.graphs.learners.early_stopping import RULES, Watch
+from populace.graphs.learners.early_stopping import RULES, EarlyStoppingState
 from populace.graphs.learners.objective import Objective
-from populace.graphs.models.node_networks import GCN, NodePlan
+from populace.graphs.models.node_networks import GCN, NodeNetworkConfig
 from populace.graphs.splits.member_split import DrawnSplit, fixed, nodes_in
 from populace.nn.primitives.buffer import Buffer, trainable
 from populace.optim.optimisers import Adam, Constant, Optimiser, Schedule, descend
@@ -45,7 +45,7 @@ class State(eqx.Module):
     model: Model
     memory: Any
     count: jax.Array
-    watch: Watch
+    watch: EarlyStoppingState
 
 
 class NodeLearner(Learner):
@@ -56,7 +56,7 @@ class NodeLearner(Learner):
 
     Protocols: with `run.evaluate_every` at its steps the last epoch counts (fixed epochs); with fewer, the
     best of the evaluations by validation score. `stop` ends a member's training early: `window` when its
-    validation loss rises above the mean of the last `patience` ones (Kipf and Welling 2017), `patience` when
+    validation loss rises above the mean of the last `stop_window` ones (Kipf and Welling 2017), `stop_window` when
     neither its validation loss nor its score was the best for so many epochs (Velickovic et al. 2018).
     """
 
@@ -74,21 +74,21 @@ class NodeLearner(Learner):
     train_nodes: int = setting(140, low=1, help="training nodes of a random split, in all or of each class")
     validation_nodes: int = setting(500, low=0, help="validation nodes of a random split")
     test_nodes: int = setting(1000, low=0, help="test nodes of a random split; 0 for all that are left")
-    normalise_features: bool = setting(True, help="divide a node's features by their sum")
-    network: NodePlan = setting(GCN(), help="the network")
+    normalize_features: bool = setting(True, help="divide a node's features by their sum")
+    network: NodeNetworkConfig = setting(GCN(), help="the network")
     learning_rate: float = setting(0.01, above=0, help="step size")
-    optimiser: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
+    optimizer: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
     schedule: Schedule = setting(Constant(), help="factor on the learning rate over the epochs")
     l2: float = setting(5e-4, low=0, help="penalty on squared weights, inside the loss")
     l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalised")
     stop: str = setting("never", choices=RULES, help="rule of early stopping")
-    patience: int = setting(10, low=1, help="epochs that `stop` looks back")
+    stop_window: int = setting(10, low=1, help="epochs that `stop` looks back")
 
-    def ready(self) -> Self:
+    def load_data(self) -> Self:
         """Return the learner with its graph, loaded and normalised once for all members."""
         if self.graph is not None:
             return self
-        graph = _load(self.dataset, self.normalise_features, self.network.normalisation)
+        graph = _load(self.dataset, self.normalize_features, self.network.normalisation)
         return dataclasses.replace(self, graph=graph)
 
     @classmethod
@@ -140,9 +140,9 @@ class NodeLearner(Learner):
         network = self.network.build(graph.x.shape[1], self.objective(part).outputs, key=network_key)
         return State(
             model=Model(network, Buffer(part)),
-            memory=self.optimiser.rule().init(eqx.filter(network, trainable(network))),
+            memory=self.optimizer.rule().init(eqx.filter(network, trainable(network))),
             count=jnp.int32(0),
-            watch=Watch.start(self.stop, self.patience),
+            watch=EarlyStoppingState.start(self.stop, self.stop_window),
         )
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
@@ -170,7 +170,7 @@ class NodeLearner(Learner):
 
         (_, found), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
         moved, memory = descend(
-            weights, gradient, state.memory, optimiser=self.optimiser, weight_decay=0.0, clip=0.0,
+            weights, gradient, state.memory, optimizer=self.optimizer, weight_decay=0.0, max_gradient_norm=0.0,
             rate=self.learning_rate * self.schedule.factor(state.count),
         )  # fmt: skip
         network = eqx.combine(moved, rest)
@@ -180,12 +180,12 @@ class NodeLearner(Learner):
         if self.stop != "never":
             judged = self._judged(state.model, 2)
             found |= {f"validation_{name}": judged[name] for name in ("loss", self.score)}
-            score = judged[self.score].value * (1 if self.better == "higher" else -1)
-            watch = state.watch.after(state.count, judged["loss"].value, score, self.stop, self.patience)
+            score = judged[self.score].value * (1 if self.mode == "max" else -1)
+            watch = state.watch.after(state.count, judged["loss"].value, score, self.stop, self.stop_window)
             state = eqx.tree_at(lambda s: s.watch, state, watch)
         return state, found
 
-    def snapshot(self, state: State) -> Model:
+    def model(self, state: State) -> Model:
         """Return network and split."""
         return state.model
 
@@ -194,12 +194,12 @@ class NodeLearner(Learner):
         del key
         return self._judged(state, PARTS.index(self.judge) + 1)
 
-    def examiner(self, episodes: int) -> Self:
+    def for_test(self, episodes: int) -> Self:
         """Return the learner whose `evaluate` judges by the test nodes."""
         del episodes
         return dataclasses.replace(self, judge="test")
 
-    def examined(self, episodes: int) -> str:
+    def test_description(self, episodes: int) -> str:
         """Return in words which nodes the final evaluation looks at."""
         del episodes
         if self.split == "public":
@@ -245,5 +245,5 @@ class NodeLearner(Learner):
 
 
 @lru_cache(maxsize=8)
-def _load(dataset: str, normalise_features: bool, normalisation: str) -> Graph:
-    return named(graph_named(dataset, normalise_features).normalised(normalisation))
+def _load(dataset: str, normalize_features: bool, normalisation: str) -> Graph:
+    return named(graph_named(dataset, normalize_features).normalised(normalisation))

@@ -166,7 +166,7 @@ class Numbers(NamedTuple):
 class Ranked(Learner):
     """What learners with the objective `Labels` share: a choice of the score."""
 
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    mode: ClassVar[Literal["max", "min"]] = "max"
 
     metric: str = setting("rocauc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
 

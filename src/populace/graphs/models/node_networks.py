@@ -74,7 +74,7 @@ class Dense(eqx.Module):
         return y if self.bias is None else y + self.bias
 
 
-class Spread(eqx.Module):
+class Propagation(eqx.Module):
     """The step of APPNP as a layer: see `populace.nn.graph.graph_conv.personalised_pagerank`."""
 
     restart: Buffer
@@ -92,19 +92,19 @@ def drop(x: Any, rate: jax.Array, key: jax.Array) -> Any:
     return dropped(x, rate, key)
 
 
-class NodePlan(Settings):
+class NodeNetworkConfig(Settings):
     """Configuration of a network over nodes; `build` makes the network."""
 
     normalisation: str = setting(
         "symmetric", choices=NORMALISATIONS, help="matrix of the graph; docs/graphs.md#matrices names them"
     )
-    hidden: tuple[int, ...] = setting((16,), low=1, help="features of each hidden layer, per head")
+    hidden_sizes: tuple[int, ...] = setting((16,), low=1, help="features of each hidden layer, per head")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
     dropout: float = setting(0.5, low=0, high=0.99, help="share of a layer's input dropped in training")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> NodeNetwork:
         """Return a network from (N, inputs) to (N, outputs)."""
-        sizes = [inputs, *self.hidden, outputs]
+        sizes = [inputs, *self.hidden_sizes, outputs]
         pairs = itertools.pairwise(sizes)
         layers = [self.layer(a, b, jax.random.fold_in(key, i)) for i, (a, b) in enumerate(pairs)]
         return NodeNetwork(layers, self.dropout, self.activation)
@@ -114,7 +114,7 @@ class NodePlan(Settings):
         """Return one layer."""
 
 
-class GCN(NodePlan):
+class GCN(NodeNetworkConfig):
     """Graph convolutional network: `h <- A drop(h) W + b` (Kipf and Welling 2017)."""
 
     kind: ClassVar[str] = "gcn"
@@ -124,11 +124,11 @@ class GCN(NodePlan):
         return GraphConv(inputs, outputs, key=key)
 
 
-class SGC(NodePlan):
+class SGC(NodeNetworkConfig):
     """Simple graph convolution: `A^hops x W + b`, no hidden layer (Wu et al. 2019)."""
 
     kind: ClassVar[str] = "sgc"
-    hidden: tuple[int, ...] = setting((), low=1, help="features of each hidden layer; [] in the paper")
+    hidden_sizes: tuple[int, ...] = setting((), low=1, help="features of each hidden layer; [] in the paper")
     dropout: float = setting(0.0, low=0, high=0.99, help="share of a layer's input dropped in training")
     hops: int = setting(2, low=1, help="how often features travel along the arcs, in each layer")
 
@@ -137,7 +137,7 @@ class SGC(NodePlan):
         return GraphConv(inputs, outputs, hops=self.hops, key=key)
 
 
-class SAGE(NodePlan):
+class SAGE(NodeNetworkConfig):
     """GraphSAGE: `h <- W_self h + W_around how_j h_j + b` (Hamilton et al. 2017)."""
 
     kind: ClassVar[str] = "sage"
@@ -149,7 +149,7 @@ class SAGE(NodePlan):
         return SAGEConv(inputs, outputs, how=self.how, key=key)
 
 
-class GIN(NodePlan):
+class GIN(NodeNetworkConfig):
     """Graph isomorphism network: `h <- MLP((1 + eps) h + sum_j h_j)`, eps learnt (Xu et al. 2019)."""
 
     kind: ClassVar[str] = "gin"
@@ -158,7 +158,9 @@ class GIN(NodePlan):
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> GINConv:
         """Return one layer, with an MLP of one hidden layer."""
         first, second = jax.random.split(key)
-        width = max(inputs if inputs <= max(self.hidden, default=outputs) else 0, *self.hidden, outputs)
+        width = max(
+            inputs if inputs <= max(self.hidden_sizes, default=outputs) else 0, *self.hidden_sizes, outputs
+        )
         parts = (Dense(inputs, width, key=first), Dense(width, outputs, key=second))
         return GINConv(Perceptron(parts), learn_eps=True)
 
@@ -174,18 +176,18 @@ class Perceptron(eqx.Module):
         return second(jax.nn.relu(first(x)))
 
 
-class APPNP(NodePlan):
+class APPNP(NodeNetworkConfig):
     """`softmax` of what an MLP says of each node, spread by personalised PageRank (Klicpera et al. 2019)."""
 
     kind: ClassVar[str] = "appnp"
-    hidden: tuple[int, ...] = setting((64,), low=1, help="features of each hidden layer")
+    hidden_sizes: tuple[int, ...] = setting((64,), low=1, help="features of each hidden layer")
     hops: int = setting(10, low=1, help="steps of the spreading")
     restart: float = setting(0.1, above=0, high=1, help="share of a node's own that comes back in each step")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> NodeNetwork:
         """Return a network from (N, inputs) to (N, outputs)."""
         network = super().build(inputs, outputs, key=key)
-        spread = Spread(Buffer(jnp.asarray(self.restart, jnp.float32)), self.hops)
+        spread = Propagation(Buffer(jnp.asarray(self.restart, jnp.float32)), self.hops)
         last = Predict(network.layers[-1], spread)
         return NodeNetwork([*network.layers[:-1], last], self.dropout, self.activation)
 
@@ -198,21 +200,21 @@ class Predict(eqx.Module):
     """Predict, then propagate: a dense layer and a spreading with nothing in between."""
 
     dense: Dense
-    spread: Spread
+    spread: Propagation
 
     def __call__(self, x: Any, arcs: Arcs, weight: Any = None) -> jax.Array:
         """Return (N, outputs)."""
         return self.spread(self.dense(x), arcs, weight)
 
 
-class GAT(NodePlan):
+class GAT(NodeNetworkConfig):
     """Graph attention network (Velickovic et al. 2018); `second` scores as GATv2 (Brody et al. 2022)."""
 
     kind: ClassVar[str] = "gat"
     normalisation: str = setting(
         "self-loops", choices=NORMALISATIONS, help="matrix of the graph; weights are not used"
     )
-    hidden: tuple[int, ...] = setting((8,), low=1, help="features of each hidden layer, per head")
+    hidden_sizes: tuple[int, ...] = setting((8,), low=1, help="features of each hidden layer, per head")
     activation: str = setting("elu", choices=tuple(ACTIVATIONS), help="between layers")
     dropout: float = setting(0.6, low=0, high=0.99, help="share of a layer's input dropped in training")
     attention_dropout: float = setting(
@@ -226,10 +228,10 @@ class GAT(NodePlan):
         """Return a network from (N, inputs) to (N, outputs)."""
         layers: list[Any] = []
         conv = GATv2Conv if self.second else GATConv
-        for i, size in enumerate(self.hidden):
+        for i, size in enumerate(self.hidden_sizes):
             layers.append(conv(inputs, size, self.heads, key=jax.random.fold_in(key, i)))
             inputs = size * self.heads
-        last = jax.random.fold_in(key, len(self.hidden))
+        last = jax.random.fold_in(key, len(self.hidden_sizes))
         layers.append(conv(inputs, outputs, self.last_heads, join="mean", key=last))
         return NodeNetwork(layers, self.dropout, self.activation, self.attention_dropout)
 

@@ -17,7 +17,7 @@ from populace.graphs.data.labels import PARTS
 PROTOCOLS = ("nested", "gin", "split")
 
 
-class Division(eqx.Module):
+class CrossValidation(eqx.Module):
     """Graphs in parts, the same for all members; a member's own is only the number of the fold it tests.
 
     Attributes:

@@ -41,7 +41,7 @@ class ImageClassifier(Classifier):
     mirror: bool = setting(False, help="half of the training pictures are mirrored, left to right")
     network: Network = setting(CNN(), help="the network, where no `plan` is given in Python")
 
-    def ready(self) -> Self:
+    def load_data(self) -> Self:
         """Return the learner with its data set, loaded once for all members."""
         if self.data is not None:
             return self
@@ -64,7 +64,7 @@ class ImageClassifier(Classifier):
             x = _shifted(x, by[1], self.shift, axis=2)
         return x
 
-    def logs(self, state: Any, key: jax.Array) -> dict[str, Picture | np.ndarray]:
+    def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, Picture | np.ndarray]:
         """Return activations of every layer on some validation pictures, and what is said of those."""
         del key
         from populace.images.classification.gallery import samples
@@ -80,7 +80,7 @@ class ImageClassifier(Classifier):
             shown |= {f"activations/{name}": np.asarray(value) for name, value in found.items()}
         return shown
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return confusion matrix, calibration, the pictures it was surest about and wrong, and filters."""
         from populace.images.classification.gallery import mistakes
         from populace.images.filters import filter
@@ -88,7 +88,7 @@ class ImageClassifier(Classifier):
         pictures, labels = self._data.examples("test")
         probabilities = np.asarray(self.probabilities(state, pictures))
         return {
-            **super().exhibit(state, key),
+            **super().visualize(state, key),
             "mistakes": mistakes(pictures, labels, probabilities, self._data.names),
             "filters": Picture(
                 filter.show(pictures[0], _FILTERS),
@@ -112,7 +112,7 @@ def _shifted(x: jax.Array, by: jax.Array, most: int, axis: int) -> jax.Array:
 @lru_cache(maxsize=8)
 def _load(dataset: str, validation: float, seed: int) -> Data:
     images = DATASETS[dataset]()
-    return Data.of_classes(
+    return Data.from_classes(
         images.train_images,
         images.train_labels,
         test=(images.test_images, images.test_labels),

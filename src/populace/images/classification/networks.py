@@ -28,7 +28,7 @@ class CNN(Network):
     pool: int = setting(
         2, low=1, help="window and stride of the max pooling behind each convolution; 1 for none"
     )
-    hidden: tuple[int, ...] = setting((64,), low=1, help="units of the dense layers; [] for none")
+    hidden_sizes: tuple[int, ...] = setting((64,), low=1, help="units of the dense layers; [] for none")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="after each layer")
     norm: str = setting("none", choices=NORMS, help="normalisation before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share dropped before each dense layer, in training")
@@ -61,10 +61,10 @@ class CNN(Network):
             size = channels
         layers.append(jnp.ravel)
         size *= height * width
-        for i, units in enumerate(self.hidden):
+        for i, units in enumerate(self.hidden_sizes):
             own = jax.random.fold_in(key, len(self.channels) + i)
             layer = dense(size, units, bias=self.norm != "batch", key=own)
             layers += [Dropout(self.dropout), layer, *norm_of(self.norm, units), act]
             size = units
-        last = jax.random.fold_in(key, len(self.channels) + len(self.hidden))
+        last = jax.random.fold_in(key, len(self.channels) + len(self.hidden_sizes))
         return Stack([*layers, Dropout(self.dropout), dense(size, outputs, key=last)])

@@ -15,7 +15,7 @@ from populace.report.text.differences import differences, environment, recipe
 from populace.report.text.tables import Cell, Column, Row, Table
 from populace.statistics import Interval
 
-WORDS = {"outside": "measured outside", "fresh": "measured afresh", "selection": "chosen on"}
+WORDS = {"external": "measured outside", "test": "measured afresh", "validation": "chosen on"}
 
 
 class Comparison:
@@ -30,7 +30,7 @@ class Comparison:
         self.comparable = len(alike) == 1
         self.measured = next(
             (k for k in MEASUREMENTS if all(self._found(r, k) for r in readings if r.winner)),
-            "fresh",
+            "test",
         )
 
     def _found(self, reading: Reading, kind: str) -> Interval | None:

@@ -40,9 +40,9 @@ def leaderboard(reading: Reading) -> Chart | None:
 def chosen_and_measured(reading: Reading) -> Chart | None:
     """Draw for the leading settings what they were chosen on beside what was measured afresh."""
     kinds = {
-        "selection": ("chosen on", "circle-open", "muted", -0.2),
-        "fresh": ("fresh", "circle", "c0", 0.0),
-        "outside": ("outside", "diamond", "c1", 0.2),
+        "validation": ("chosen on", "circle-open", "muted", -0.2),
+        "test": ("test", "circle", "c0", 0.0),
+        "external": ("external", "diamond", "c1", 0.2),
     }
     entries = reading.shown
     traces, legend = [], []
@@ -103,7 +103,7 @@ def _dot(reading: Reading, entry: dict[str, Any], found: Interval) -> Dot:
 def profile(reading: Reading) -> Chart | None:
     """Draw which fraction of members does better than each score, for the leading settings."""
     named = [(reading.label(e), reading.scores(e), reading.colour(e)) for e in reading.shown[:4]]
-    return profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.solved)
+    return profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.score_threshold)
 
 
 def profile_chart(

@@ -133,7 +133,7 @@ def fresh_pairs(reading: Reading) -> dict[int, tuple[float, float]]:
     """Return (trained, held out) of each member as measured afresh; members that were not are missing."""
     name, found = f"held_out_{reading.results['score']['name']}", {}
     for member in reading.members:
-        fresh = member.get("fresh") or {}
+        fresh = member.get("test") or {}
         pair = fresh.get("score"), (fresh.get("metrics") or {}).get(name)
         if None not in pair:
             found[member["member"]] = pair

@@ -42,8 +42,8 @@ def learning_curves(reading: Reading) -> Chart | None:
         legend.insert(0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places})
         traces += drawn
     axes = layout({"title": reading.unit, **COUNTS}, {"title": reading.score})
-    if reading.solved is not None:
-        axes |= mark(reading.solved, f"solved at {number_format.number(reading.solved)}")
+    if reading.score_threshold is not None:
+        axes |= mark(reading.score_threshold, f"solved at {number_format.number(reading.score_threshold)}")
     return Chart(
         "curves",
         f"Learning curves: interquartile mean {reading.score} over {reading.unit}, "

@@ -47,17 +47,17 @@ def _what(reading: Reading, seeds: int) -> str:
 
 
 def _how(reading: Reading, winner: dict[str, Any]) -> str:
-    if reading.headline == "selection":
+    if reading.headline == "validation":
         return ", as evaluated during training and not measured afresh"
     tried = episodes(reading, winner, reading.headline)
     each = "" if len(winner["members"]) == 1 else " each"
     text = f", {number_format.count(tried, 'fresh episode')}{each}" if tried else f", {afresh(reading)}"
-    return text + (f", in {backend(reading)}" if reading.headline == "outside" else "")
+    return text + (f", in {backend(reading)}" if reading.headline == "external" else "")
 
 
 def afresh(reading: Reading) -> str:
     """Return in words what the final evaluation measured on."""
-    where = reading.results.get("examined")
+    where = reading.results.get("test_description")
     return f"measured on {where}" if where else "measured afresh"
 
 
@@ -74,7 +74,7 @@ def episodes(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
 def backend(reading: Reading) -> str:
     """Return the words for where the outside numbers were measured."""
     for member in reading.members:
-        name = str((member.get("outside") or {}).get("backend") or "")
+        name = str((member.get("external") or {}).get("backend") or "")
         if name:
             return "the real Gymnasium" if name.lower() == "gymnasium" else name
     return "an outside implementation"
@@ -105,7 +105,7 @@ def doubts(reading: Reading) -> list[str]:
             f"({number_format.interval(ahead)}). The choice was made before that and "
             "stands: choosing again on these numbers would bias them too."
         )
-    if reading.solved is not None:
+    if reading.score_threshold is not None:
         scores = [score_of(m, reading.measured) for m in reading.members]
         own = [s for m, s in zip(reading.members, scores) if m["member"] in winner["members"]]
         side = "or less" if reading.lower else "or more"
@@ -113,7 +113,7 @@ def doubts(reading: Reading) -> list[str]:
         setting = "this setting's " if several else ""
         mine = f"{_solved(reading, own)} of {setting}{number_format.count(len(own), 'member')}"
         notes.append(
-            f"A {reading.score} of {number_format.number(reading.solved)} {side} counts as solved: "
+            f"A {reading.score} of {number_format.number(reading.score_threshold)} {side} counts as solved: "
             + (f"{mine} and {_solved(reading, scores)} of all {len(scores)}" if several else mine)
             + " did it."
         )
@@ -121,7 +121,7 @@ def doubts(reading: Reading) -> list[str]:
 
 
 def _solved(reading: Reading, scores: list[float | None]) -> int:
-    goal, sign = reading.solved or 0.0, -1 if reading.lower else 1
+    goal, sign = reading.score_threshold or 0.0, -1 if reading.lower else 1
     return sum(s is not None and sign * s >= sign * goal for s in scores)
 
 
@@ -130,18 +130,18 @@ def two_numbers(reading: Reading) -> list[dict[str, str]]:
     winner = reading.winner or {}
     which = "last" if reading.results.get("keep") == "last" else "best"
     where = {
-        "selection": ("Chosen on", f"the {which} evaluation of each member during training"),
-        "fresh": ("Measured afresh", "the kept state, after the choice was made"),
-        "outside": ("Measured outside", f"the same, played in {backend(reading)}"),
+        "validation": ("Chosen on", f"the {which} evaluation of each member during training"),
+        "test": ("Measured afresh", "the kept state, after the choice was made"),
+        "external": ("Measured outside", f"the same, played in {backend(reading)}"),
     }
     rows = []
     for kind, (title, meaning) in where.items():
         found = interval_of(winner.get(kind))
         if found is None:
             continue
-        tried = episodes(reading, winner, kind) if kind != "selection" else None
+        tried = episodes(reading, winner, kind) if kind != "validation" else None
         more = f", {number_format.count(tried, 'episode')} a member" if tried else ""
-        if kind == "fresh" and not tried and reading.results.get("examined"):
+        if kind == "test" and not tried and reading.results.get("test_description"):
             more = f", on {reading.results['examined']}"
         rows.append({"title": title, "meaning": meaning + more, "value": number_format.interval(found)})
     return rows
@@ -150,7 +150,7 @@ def two_numbers(reading: Reading) -> list[dict[str, str]]:
 def bias(reading: Reading) -> str:
     """Return why the number a winner was chosen on is not the one to believe."""
     winner = reading.winner or {}
-    chosen, fresh = interval_of(winner.get("selection")), interval_of(winner.get("fresh"))
+    chosen, fresh = interval_of(winner.get("validation")), interval_of(winner.get("test"))
     if chosen is None:
         return ""
     if fresh is None:
@@ -162,7 +162,7 @@ def bias(reading: Reading) -> str:
     pick = f" and the winner the best of {number_format.whole(many)} settings" if many > 1 else ""
     gap = (fresh.value - chosen.value) if reading.lower else (chosen.value - fresh.value)
     believe = "The fresh number was measured after the choice. Believe that one."
-    if interval_of(winner.get("outside")):
+    if interval_of(winner.get("external")):
         believe = "The others were measured after the choice. Believe those."
     flatters = (
         f"Here it flatters by {number_format.number(gap, 2)}."

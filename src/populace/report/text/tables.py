@@ -7,7 +7,7 @@ from typing import Any
 from populace.report import number_format
 from populace.report.runs import Reading, interval_of, score_of
 
-KINDS = {"selection": "chosen on", "fresh": "fresh", "outside": "outside"}
+KINDS = {"validation": "chosen on", "test": "test", "external": "external"}
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def members_table(reading: Reading) -> Table:
     kinds = [k for k in KINDS if any(score_of(m, k) is not None for m in reading.members)]
     columns = [Column("member", numeric=True), *_axes(reading), Column("seed", numeric=True)]
     columns.append(Column("state", hint="whether it stayed finite, and if not until which step"))
-    titles = {"fresh": "fresh", "outside": "outside"}
+    titles = {"test": "test", "external": "external"}
     last = reading.results.get("keep") == "last"
-    titles["selection"] = "last seen" if last else "best seen"
+    titles["validation"] = "last seen" if last else "best seen"
     hints = {
-        "selection": "its last evaluation" if last else "its best evaluation during training: partly luck"
+        "validation": "its last evaluation" if last else "its best evaluation during training: partly luck"
     }
     columns += [Column(titles[kind], numeric=True, score=True, hint=hints.get(kind, "")) for kind in kinds]
     columns.append(Column("at step", numeric=True, hint="when that evaluation was"))
@@ -94,7 +94,7 @@ def members_table(reading: Reading) -> Table:
         for kind in kinds:
             score = score_of(member, kind)
             cells.append(Cell(number_format.number(score), score))
-        step = (member.get("selection") or {}).get("step")
+        step = (member.get("validation") or {}).get("step")
         cells.append(Cell(number_format.whole(step), step))
         table.rows.append(Row(cells, diverged=at is not None, chosen=entry is reading.winner))
     return table

@@ -30,7 +30,7 @@ class A2C(PolicyGradient):
     learning_rate: float = setting(7e-4, above=0, help="step size of RMSProp")
     gae_lambda: float = setting(1.0, low=0, high=1, help="weight of longer sums of rewards in the advantage")
     value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
-    normalise_advantages: bool = setting(False, help="standardise the advantages of a rollout")
+    normalize_advantages: bool = setting(False, help="standardise the advantages of a rollout")
 
     @property
     def rule(self) -> optax.GradientTransformation:
@@ -44,16 +44,16 @@ class A2C(PolicyGradient):
         del key
         value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
         target = advantage + value
-        if self.normalise_advantages:
+        if self.normalize_advantages:
             advantage = standardised(advantage)
 
         def loss(networks: Any) -> tuple[jax.Array, Metrics]:
             policy, critic = networks
             distribution = policy(rollout.observation)
             surprise = -jnp.mean(advantage * distribution.log_probability(rollout.action))
-            entropy = jnp.mean(distribution.entropy())
+            entropy = jnp.mean(distribution.entropy_coefficient())
             value_loss = 0.5 * jnp.mean((values(critic, rollout.observation) - target) ** 2)
-            total = surprise + self.value_coefficient * value_loss - self.entropy * entropy
+            total = surprise + self.value_coefficient * value_loss - self.entropy_coefficient * entropy
             return total, {"entropy": Mean(entropy), "value_loss": Mean(value_loss)}
 
         networks, optimisers, metrics = self.improve(loss, (model.policy, model.critic), optimisers, rate)

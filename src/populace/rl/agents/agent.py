@@ -31,7 +31,7 @@ class Agent(Learner):
     env: str = setting(
         "CartPole-v1", help="environment, a name of `populace list environments`", advice=naming.ADVICE
     )
-    envs: int = setting(4, low=1, help="copies of the environment that one member acts in")
+    num_envs: int = setting(4, low=1, help="copies of the environment that one member acts in")
     evaluation_episodes: int = setting(16, low=1, help="greedy episodes per evaluation")
     held_out: str = setting(
         "", help="environment to evaluate in besides, never trained in; empty: none",
@@ -48,9 +48,9 @@ class Agent(Learner):
         return registry.make(self.env)
 
     @property
-    def solved(self) -> float | None:
+    def score_threshold(self) -> float | None:
         """The return Gymnasium calls solved, where it names one."""
-        return gymnasium_evaluation.solved(self.env)
+        return gymnasium_evaluation.score_threshold(self.env)
 
     def check(self) -> None:
         """Raise a `UsageError` if there is no such environment, or its actions are not the agent's kind."""
@@ -64,7 +64,7 @@ class Agent(Learner):
         if self.held_out:
             _alike(task, registry.make(self.held_out))
 
-    def examiner(self, episodes: int) -> Self:
+    def for_test(self, episodes: int) -> Self:
         """Return the agent that is judged by so many episodes."""
         return settings.replace(self, "evaluation_episodes", episodes)
 
@@ -128,7 +128,7 @@ class Agent(Learner):
 
         return policy
 
-    def examinations(self) -> dict[str, Examination]:
+    def external_evaluators(self) -> dict[str, Examination]:
         """Return `gymnasium`, where it has this environment."""
         if not gymnasium_evaluation.known(self.env):
             return {}
@@ -138,7 +138,7 @@ class Agent(Learner):
 
         return {"gymnasium": gymnasium}
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return a film of one greedy episode, drawn by the environment's own renderer."""
         if not gymnasium_evaluation.filmed(self.env):
             return {}

@@ -17,10 +17,10 @@ from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.dqn import DQN
 from populace.rl.agents.off_policy import State
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.networks.q_networks import QNetwork
 
-_SHARED_OUT = ("envs", "batch", "replay_storage", "warmup")
+_SHARED_OUT = ("num_envs", "batch_size", "replay_storage", "warmup")
 
 
 class Part(DQN):
@@ -28,7 +28,7 @@ class Part(DQN):
 
     learners: int = setting(1, low=1, help="learners that gather experience at the same time")
 
-    def clock(self, acting: Acting) -> tuple[jax.Array, jax.Array]:
+    def clock(self, acting: EnvLoopState) -> tuple[jax.Array, jax.Array]:
         """Return k times the frames and episodes of this learner."""
         return acting.frames * self.learners, acting.episodes * self.learners
 
@@ -38,7 +38,7 @@ class AveragedDQN(DQN):
 
         theta_i = 1/k sum_j theta_j,  theta_target_i = 1/k sum_j theta_target_j     for i = 1..k
 
-    The settings are those of all learners together: `envs`, `batch`, `replay_storage`, `replay_capacity` and
+    The settings are those of all learners together: `num_envs`, `batch_size`, `replay_storage`, `replay_capacity` and
     `warmup` are shared out evenly. So whatever k, as many frames are seen and as many transitions learned
     from, and k = 1 is [`DQN`][populace.rl.DQN], one learner on all of it. They start from one network.
     Optimisers keep their own moments. The policy that is judged is that of the average.
@@ -84,7 +84,7 @@ class AveragedDQN(DQN):
         summed: Any = jax.tree.map(lambda x: jnp.sum(x, axis=0), metrics)
         return state, dict(summed) | {"apart": Mean(spread(state.network))}
 
-    def snapshot(self, state: State) -> QNetwork:
+    def model(self, state: State) -> QNetwork:
         """Return the average network."""
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), state.network)
 

@@ -7,7 +7,7 @@ Sutton & Barto 2018, "Reinforcement Learning: An Introduction".
 import jax
 
 from populace.rl.agents.off_policy import QLearner
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 
 
 class DeepSARSA(QLearner):
@@ -23,7 +23,9 @@ class DeepSARSA(QLearner):
     [`DQN`][populace.rl.DQN].
     """
 
-    def next_action(self, key: jax.Array, acting: Acting, online: jax.Array, target: jax.Array) -> jax.Array:
+    def next_action(
+        self, key: jax.Array, acting: EnvLoopState, online: jax.Array, target: jax.Array
+    ) -> jax.Array:
         """Draw actions from the exploring policy of the online network."""
         keys = jax.random.split(jax.random.fold_in(key, 4), online.shape[0])
         choose = jax.vmap(self.exploration.choose, (0, 0, None, None, None))

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 
 from populace.core.settings import setting
 from populace.rl.agents.off_policy import QLearner
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 
 
 class DQN(QLearner):
     r"""Deep Q-learning for discrete actions.
 
-    Each iteration acts epsilon-greedily in `envs` environments for `rollout` steps, stores the
-    transitions, and takes `updates` gradient steps on batches of `batch` transitions:
+    Each iteration acts epsilon-greedily in `num_envs` environments for `rollout` steps, stores the
+    transitions, and takes `gradient_steps` gradient steps on batches of `batch_size` transitions:
 
         y = r + discount * (1 - terminated) * max_a Q_target(s', a)                       (plain)
         y = r + discount * (1 - terminated) * Q_target(s', argmax_a Q(s', a))             (double)
@@ -25,12 +25,14 @@ class DQN(QLearner):
 
     An episode that was cut by the clock is not terminated: its last state is bootstrapped.
 
-    Extensions, each a setting: `dueling`, `noisy`, `prioritised`, `n_step`, and `distribution`, by which a
+    Extensions, each a setting: `dueling`, `noisy`, `prioritized`, `n_step`, and `distribution`, by which a
     network describes returns by more than their expectation. With all of them, and `double`, it is Rainbow.
     """
 
     double: bool = setting(True, help="choose the next action by the online network")
 
-    def next_action(self, key: jax.Array, acting: Acting, online: jax.Array, target: jax.Array) -> jax.Array:
+    def next_action(
+        self, key: jax.Array, acting: EnvLoopState, online: jax.Array, target: jax.Array
+    ) -> jax.Array:
         """Return the greedy actions."""
         return jnp.argmax(online if self.double else target, axis=-1)

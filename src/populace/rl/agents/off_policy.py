@@ -14,14 +14,14 @@ from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
 from populace.rl.buffers.prioritised import PrioritisedReplay
 from populace.rl.buffers.replay import Replay, fits_bytes
-from populace.rl.environments.stepping import Acting, Transition
+from populace.rl.environments.stepping import EnvLoopState, Transition
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration, ExponentialDecay
 from populace.rl.networks.q_networks import QNetwork, convolves
 from populace.rl.targets import (
     c51,  # noqa: F401  kinds of `distribution`
     quantile,  # noqa: F401  kinds of `distribution`
 )
-from populace.rl.targets.n_step import Lookahead, Window
+from populace.rl.targets.n_step import NStepTransition, Window
 from populace.rl.targets.td import Distribution, Expectation, taken
 
 
@@ -30,10 +30,10 @@ class State(eqx.Module):
 
     network: QNetwork
     target: QNetwork
-    optimiser: Any
+    optimizer: Any
     replay: Any
     window: Window | None
-    acting: Acting
+    acting: EnvLoopState
 
 
 class QLearner(Agent):
@@ -50,39 +50,41 @@ class QLearner(Agent):
         20_000, low=1, help="transitions there is room for; replay_capacity may differ below it"
     )
     warmup: int = setting(1_000, low=0, help="frames of random actions before the first update")
-    batch: int = setting(64, low=1, help="transitions per update")
-    target_rate: float = setting(
+    batch_size: int = setting(64, low=1, help="transitions per update")
+    tau: float = setting(
         0.01, above=0, high=1, help="share of the network that the target takes over; 1 copies it"
     )
     target_every: int = setting(1, low=1, help="iterations between two target updates")
     loss: str = setting("huber", choices=("huber", "mse"), help="loss of the temporal difference")
-    hidden: tuple[int, ...] = setting((64, 64), low=1, help="widths of the hidden layers")
+    hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="widths of the hidden layers")
     rollout: int = setting(1, low=1, help="steps of each environment per iteration")
-    updates: int = setting(1, low=1, help="gradient steps per iteration")
+    gradient_steps: int = setting(1, low=1, help="gradient steps per iteration")
     network: str = setting(
         "auto", choices=("auto", "mlp", "conv"), help="kind of network; auto: a convolution for pictures"
     )
     channels: int = setting(16, low=1, help="channels of the convolution")
     dueling: bool = setting(False, help="value and advantage in streams of their own")
     noisy: bool = setting(False, help="explore by noise on the weights of the linear layers")
-    noise: float = setting(0.5, low=0, help="strength of that noise at first")
+    noisy_sigma: float = setting(0.5, low=0, help="strength of that noise at first")
     distribution: Distribution = setting(Expectation(), help="how the network describes a return")
     n_step: int = setting(1, low=1, help="rewards looked ahead before bootstrapping")
-    prioritised: bool = setting(False, help="draw surprising transitions more often")
+    prioritized: bool = setting(False, help="draw surprising transitions more often")
     priority_alpha: float = setting(0.6, low=0, high=1, help="how unevenly they are drawn; 0 is evenly")
     priority_beta: float = setting(0.4, low=0, high=1, help="how far weights undo that, at first")
-    priority_frames: float = setting(100_000.0, above=0, help="frames until they undo it fully")
-    compact: bool = setting(
+    beta_anneal_frames: float = setting(100_000.0, above=0, help="frames until they undo it fully")
+    uint8_obs: bool = setting(
         False, help="remember observations in bytes; they must be whole numbers from 0 to 255"
     )
 
     @property
     def units_per_step(self) -> int:
         """Frames per iteration."""
-        return self.envs * self.rollout
+        return self.num_envs * self.rollout
 
     @abstractmethod
-    def next_action(self, key: jax.Array, acting: Acting, online: jax.Array, target: jax.Array) -> jax.Array:
+    def next_action(
+        self, key: jax.Array, acting: EnvLoopState, online: jax.Array, target: jax.Array
+    ) -> jax.Array:
         """Return the actions (B,) taken to follow, from the values (B, A) that the two networks give."""
 
     def check(self) -> None:
@@ -93,8 +95,10 @@ class QLearner(Agent):
                 f"replay_capacity {self.replay_capacity:g} is more than replay_storage "
                 f"{self.replay_storage}; raise replay_storage"
             )
-        if self.replay_capacity < self.batch:
-            raise UsageError(f"replay_capacity {self.replay_capacity:g} is less than a batch of {self.batch}")
+        if self.replay_capacity < self.batch_size:
+            raise UsageError(
+                f"replay_capacity {self.replay_capacity:g} is less than a batch of {self.batch_size}"
+            )
         if self.warmup > self.replay_capacity:
             raise UsageError(
                 f"warmup {self.warmup} is more than replay_capacity {self.replay_capacity:g}; "
@@ -113,29 +117,29 @@ class QLearner(Agent):
             )
         self.distribution.check()
         convolves(self.network, self.task)
-        if self.compact:
+        if self.uint8_obs:
             fits_bytes(self.task)
 
     def init(self, key: jax.Array) -> State:
         """Return a fresh network, an empty replay, and environments at their start."""
         network_key, world_key = jax.random.split(key)
         network = QNetwork(
-            self.task, self.hidden, key=network_key, outputs=self.distribution.outputs, dueling=self.dueling,
+            self.task, self.hidden_sizes, key=network_key, outputs=self.distribution.outputs, dueling=self.dueling,
             channels=self.channels if convolves(self.network, self.task) else 0,
-            sigma=self.noise if self.noisy else None,
+            sigma=self.noisy_sigma if self.noisy else None,
         )  # fmt: skip
-        acting = Acting.start(self.task, world_key, self.envs)
-        seen = acting.observation[0].astype(jnp.uint8) if self.compact else acting.observation[0]
+        acting = EnvLoopState.start(self.task, world_key, self.num_envs)
+        seen = acting.observation[0].astype(jnp.uint8) if self.uint8_obs else acting.observation[0]
         example: Any = Transition(seen, jnp.int32(0), jnp.float32(0), seen, jnp.bool(False))
-        window = None if self.n_step == 1 else Window(example, self.n_step, self.envs)
+        window = None if self.n_step == 1 else Window(example, self.n_step, self.num_envs)
         if window is not None:
-            example = Lookahead(example, jnp.float32(0))
-        memory = PrioritisedReplay if self.prioritised else Replay
+            example = NStepTransition(example, jnp.float32(0))
+        memory = PrioritisedReplay if self.prioritized else Replay
         return State(
             network=network,
             target=jax.tree.map(lambda x: x, network),
-            optimiser=self._optimiser.init(eqx.filter(network, eqx.is_array)),
-            replay=memory(example, self.replay_storage, self.envs),
+            optimizer=self._optimiser.init(eqx.filter(network, eqx.is_array)),
+            replay=memory(example, self.replay_storage, self.num_envs),
             window=window,
             acting=acting,
         )
@@ -150,7 +154,7 @@ class QLearner(Agent):
             state, stacked = jax.lax.scan(lambda s, k: self._interact(s, k), state, keys)
             acted = jax.tree.map(lambda x: x.sum(0), stacked)
         losses = Mean(0.0, 0.0)
-        for i in range(self.updates):
+        for i in range(self.gradient_steps):
             state, loss = self._update(state, jax.random.fold_in(learn_key, i))
             losses = losses + loss
         return state, acted | {"loss": losses}
@@ -159,11 +163,11 @@ class QLearner(Agent):
         """Return argmax_a Q(observation, a), without noise."""
         return jnp.argmax(self.distribution.expected(model(observation)))
 
-    def snapshot(self, state: State) -> QNetwork:
+    def model(self, state: State) -> QNetwork:
         """Return the network: all that acting needs."""
         return state.network
 
-    def clock(self, acting: Acting) -> tuple[jax.Array, jax.Array]:
+    def clock(self, acting: EnvLoopState) -> tuple[jax.Array, jax.Array]:
         """Return the frames and episodes that schedules go by."""
         return acting.frames, acting.episodes
 
@@ -190,19 +194,21 @@ class QLearner(Agent):
             replay = state.replay.add(experience, self.replay_capacity, whole)
         else:
             replay = state.replay.add(experience, whole)
-        return State(state.network, state.target, state.optimiser, replay, window, acting), acted | metrics
+        return State(state.network, state.target, state.optimizer, replay, window, acting), acted | metrics
 
-    def _choose(self, key: jax.Array, acting: Acting, values: jax.Array) -> tuple[jax.Array, dict[str, Mean]]:
+    def _choose(
+        self, key: jax.Array, acting: EnvLoopState, values: jax.Array
+    ) -> tuple[jax.Array, dict[str, Mean]]:
         """Return an action for every environment, (E,) from (E, A), and how much was explored."""
         frames, episodes = self.clock(acting)
         random = frames < self.warmup
-        explore, which = jax.random.uniform(key, (2, self.envs))
+        explore, which = jax.random.uniform(key, (2, self.num_envs))
         drawn = jnp.int32(which * self.task.actions)
         if isinstance(self.exploration, EpsilonGreedy):
             epsilon = jnp.where(random, 1.0, self.exploration.epsilon(frames, episodes))
             action = jnp.where(explore < epsilon, drawn, jnp.argmax(values, axis=-1))
             return action, {"epsilon": Mean(epsilon)}
-        keys = jax.random.split(jax.random.fold_in(key, 2), self.envs)
+        keys = jax.random.split(jax.random.fold_in(key, 2), self.num_envs)
         choose = jax.vmap(self.exploration.choose, (0, 0, None, None, None))
         return jnp.where(random, drawn, choose(keys, values, None, frames, episodes)), {}
 
@@ -210,13 +216,13 @@ class QLearner(Agent):
         """Take one gradient step, or none while the replay is still warming up."""
         index, weight = None, None
         if isinstance(state.replay, PrioritisedReplay):
-            done = jnp.minimum(self.clock(state.acting)[0] / self.priority_frames, 1.0)
+            done = jnp.minimum(self.clock(state.acting)[0] / self.beta_anneal_frames, 1.0)
             beta = self.priority_beta + (1 - self.priority_beta) * done
-            batch, index, weight = state.replay.sample(key, self.batch, beta)
+            batch, index, weight = state.replay.sample(key, self.batch_size, beta)
         else:
-            batch = state.replay.sample(key, self.batch, self.replay_capacity)
+            batch = state.replay.sample(key, self.batch_size, self.replay_capacity)
         power = self.discount
-        if isinstance(batch, Lookahead):
+        if isinstance(batch, NStepTransition):
             batch, power = batch.first, batch.power
         kind = self.distribution
         following = self._describe(state.target, batch.next_observation, key, 1)
@@ -230,16 +236,16 @@ class QLearner(Agent):
             return jnp.mean(losses if weight is None else weight * losses), surprise
 
         (loss, surprise), gradients = eqx.filter_value_and_grad(loss_of, has_aux=True)(state.network)
-        changes, optimiser = self._optimiser.update(gradients, state.optimiser)
+        changes, optimiser = self._optimiser.update(gradients, state.optimizer)
         network = eqx.apply_updates(state.network, changes)
-        ready = state.acting.frames >= max(self.warmup, self.batch + (self.n_step - 1) * self.envs)
-        network, optimiser = _where(ready, (network, optimiser), (state.network, state.optimiser))
+        ready = state.acting.frames >= max(self.warmup, self.batch_size + (self.n_step - 1) * self.num_envs)
+        network, optimiser = _where(ready, (network, optimiser), (state.network, state.optimizer))
         replay = state.replay
         if index is not None:
             replay = replay.update(index, surprise, self.priority_alpha, ready)
         # The frames tell the iteration, whose count is not carried by itself.
         due = (state.acting.frames // self.units_per_step) % self.target_every == 0
-        rate = jnp.where(due, self.target_rate, 0.0)
+        rate = jnp.where(due, self.tau, 0.0)
         target = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
         state = State(network, target, optimiser, replay, state.window, state.acting)
         return state, Mean(jnp.where(ready, loss, 0.0), ready)

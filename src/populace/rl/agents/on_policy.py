@@ -17,10 +17,10 @@ from populace.core.outline import Step, chained
 from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
 from populace.rl.agents.running_statistics import Moments, Returns
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.networks.actor_critic import Policy
 from populace.rl.networks.mlp import ACTIVATIONS, Network
-from populace.rl.spaces import applied, features, flat
+from populace.rl.spaces import to_env_action, features, flat
 from populace.rl.targets.advantages import generalised_advantages
 
 Networks = tuple[Any, ...]
@@ -45,7 +45,7 @@ class State(eqx.Module):
 
     model: Model
     optimisers: tuple[Any, ...]
-    acting: Acting
+    acting: EnvLoopState
     returns: Returns | None
 
 
@@ -75,34 +75,38 @@ class Rollout(eqx.Module):
 class PolicyGradient(Agent):
     """An agent that acts by a stochastic policy and learns from whole rollouts, each used up at once.
 
-    One iteration takes `rollout` steps in each of `envs` environments, by the same policy, and then learns.
+    One iteration takes `rollout` steps in each of `num_envs` environments, by the same policy, and then learns.
     Statistics of observations are taken up after the rollout, so that policy, update and probabilities speak
     of the same features.
     """
 
     controls: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
 
-    envs: int = setting(8, low=1, help="copies of the environment that one member acts in")
+    num_envs: int = setting(8, low=1, help="copies of the environment that one member acts in")
     rollout: int = setting(128, low=1, help="steps of each environment per iteration")
     learning_rate: float = setting(3e-4, above=0, help="step size of the optimiser")
-    anneal: float = setting(0.0, low=0, help="frames over which the step size falls to 0; 0: it does not")
+    lr_decay_frames: float = setting(
+        0.0, low=0, help="frames over which the step size falls to 0; 0: it does not"
+    )
     discount: float = setting(0.99, low=0, high=1, help="discount per frame")
-    entropy: float = setting(0.0, low=0, help="weight of the policy's entropy, in nats, in the objective")
+    entropy_coefficient: float = setting(
+        0.0, low=0, help="weight of the policy's entropy, in nats, in the objective"
+    )
     max_gradient_norm: float = setting(
         0.5, low=0, help="gradients are shortened to this norm; 0: they are not"
     )
-    hidden: tuple[int, ...] = setting((64, 64), low=1, help="widths of the hidden layers")
+    hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="widths of the hidden layers")
     activation: str = setting("tanh", choices=tuple(ACTIVATIONS), help="what follows each hidden layer")
-    deviation: float = setting(
+    init_std: float = setting(
         1.0, above=0, help="standard deviation that continuous actions start with; 1 is half the box"
     )
-    normalise_observations: bool = setting(False, help="give networks observations of mean 0, deviation 1")
-    normalise_rewards: bool = setting(False, help="divide rewards by the deviation of discounted returns")
+    normalize_observations: bool = setting(False, help="give networks observations of mean 0, deviation 1")
+    normalize_rewards: bool = setting(False, help="divide rewards by the deviation of discounted returns")
 
     @property
     def units_per_step(self) -> int:
         """Frames per iteration."""
-        return self.envs * self.rollout
+        return self.num_envs * self.rollout
 
     @property
     def rule(self) -> optax.GradientTransformation:
@@ -124,16 +128,16 @@ class PolicyGradient(Agent):
         """Return fresh networks, and environments at their start."""
         policy_key, critic_key, world_key = jax.random.split(key, 3)
         task = self.task
-        policy = Policy(task, self.hidden, self.activation, self.deviation, policy_key)
+        policy = Policy(task, self.hidden_sizes, self.activation, self.init_std, policy_key)
         critic = None
         if self.has_critic:
-            critic = Network(features(task), self.hidden, 1, 1.0, self.activation, critic_key)
-        seen = Moments((features(task),)) if self.normalise_observations else None
+            critic = Network(features(task), self.hidden_sizes, 1, 1.0, self.activation, critic_key)
+        seen = Moments((features(task),)) if self.normalize_observations else None
         return State(
             model=Model(policy, critic, seen),
             optimisers=tuple(self.rule.init(eqx.filter(x, eqx.is_array)) for x in (policy, critic)),
-            acting=Acting.start(task, world_key, self.envs),
-            returns=Returns(self.envs) if self.normalise_rewards else None,
+            acting=EnvLoopState.start(task, world_key, self.num_envs),
+            returns=Returns(self.num_envs) if self.normalize_rewards else None,
         )
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
@@ -146,29 +150,31 @@ class PolicyGradient(Agent):
 
     def act(self, model: Model, observation: jax.Array) -> jax.Array:
         """Return the mode of the policy: the likeliest action, or the mean, within its bounds."""
-        return applied(self.task, model.policy(self._see(model, observation)).mode())
+        return to_env_action(self.task, model.policy(self._see(model, observation)).mode())
 
-    def snapshot(self, state: State) -> Model:
+    def model(self, state: State) -> Model:
         """Return networks and normalisation."""
         return state.model
 
     def rate(self, frames: jax.Array) -> jax.Array:
         """Return the step size after so many frames: `learning_rate * max(0, 1 - frames / anneal)`."""
-        left = jnp.maximum(0.0, 1 - frames / jnp.where(self.anneal > 0, self.anneal, jnp.inf))
+        left = jnp.maximum(
+            0.0, 1 - frames / jnp.where(self.lr_decay_frames > 0, self.lr_decay_frames, jnp.inf)
+        )
         return self.learning_rate * left
 
     def interact(self, state: State, key: jax.Array) -> tuple[State, Rollout, dict[str, Mean]]:
         """Act for a rollout, and take its statistics up."""
         task, model = self.task, state.model
         noise_key, world_key = jax.random.split(key)
-        noise = model.policy.noise(noise_key, (self.rollout, self.envs))
+        noise = model.policy.noise(noise_key, (self.rollout, self.num_envs))
         keys = jax.random.split(world_key, self.rollout)
 
-        def step(acting: Acting, now: Any) -> Any:
+        def step(acting: EnvLoopState, now: Any) -> Any:
             noise, key = now
             distribution = model.policy(self._see(model, acting.observation))
             action = distribution.sample(noise)
-            acting, happened, over, metrics = acting.act(task, key, applied(task, action))
+            acting, happened, over, metrics = acting.act(task, key, to_env_action(task, action))
             drawn = action, distribution.log_probability(action)
             return acting, (happened, over, drawn, metrics)
 

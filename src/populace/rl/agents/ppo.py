@@ -29,22 +29,24 @@ class PPO(PolicyGradient):
 
     learning_rate: float = setting(3e-4, above=0, help="step size of Adam")
     gae_lambda: float = setting(0.95, low=0, high=1, help="weight of longer sums of rewards in the advantage")
-    clip: float = setting(0.2, above=0, help="how far the ratio of probabilities may usefully leave 1")
-    clip_value: float = setting(0.0, low=0, help="how far values may usefully move per rollout; 0: any way")
+    clip_range: float = setting(0.2, above=0, help="how far the ratio of probabilities may usefully leave 1")
+    clip_range_vf: float = setting(
+        0.0, low=0, help="how far values may usefully move per rollout; 0: any way"
+    )
     value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
     target_kl: float = setting(
         0.0, low=0, help="a rollout is left once the policy moved 1.5 times this far, in nats; 0: never"
     )
     epochs: int = setting(4, low=1, help="times that a rollout is gone through")
     minibatches: int = setting(4, low=1, help="gradient steps per epoch")
-    normalise_advantages: bool = setting(True, help="standardise the advantages of a minibatch")
+    normalize_advantages: bool = setting(True, help="standardise the advantages of a minibatch")
 
     def check(self) -> None:
         """Raise a `UsageError` where minibatches cannot be of one size."""
         super().check()
         if self.units_per_step % self.minibatches:
             raise UsageError(
-                f"{self.envs} envs times a rollout of {self.rollout} are {self.units_per_step} frames, "
+                f"{self.num_envs} envs times a rollout of {self.rollout} are {self.units_per_step} frames, "
                 f"which cannot be split in {self.minibatches} equal minibatches"
             )
 
@@ -92,20 +94,20 @@ class PPO(PolicyGradient):
         distribution = policy(observation)
         log_ratio = distribution.log_probability(action) - log_probability
         ratio = jnp.exp(log_ratio)
-        gain = standardised(advantage) if self.normalise_advantages else advantage
-        clipped = jnp.clip(ratio, 1 - self.clip, 1 + self.clip)
+        gain = standardised(advantage) if self.normalize_advantages else advantage
+        clipped = jnp.clip(ratio, 1 - self.clip_range, 1 + self.clip_range)
         surrogate = jnp.mean(jnp.minimum(ratio * gain, clipped * gain))
-        entropy = jnp.mean(distribution.entropy())
+        entropy = jnp.mean(distribution.entropy_coefficient())
 
         value, target = values(critic, observation), advantage + old_value
-        bound = jnp.where(self.clip_value > 0, self.clip_value, jnp.inf)
+        bound = jnp.where(self.clip_range_vf > 0, self.clip_range_vf, jnp.inf)
         near = old_value + jnp.clip(value - old_value, -bound, bound)
         value_loss = 0.5 * jnp.mean(jnp.maximum((value - target) ** 2, (near - target) ** 2))
 
-        total = -surrogate + self.value_coefficient * value_loss - self.entropy * entropy
+        total = -surrogate + self.value_coefficient * value_loss - self.entropy_coefficient * entropy
         # (ratio - 1) - log ratio: positive, and of less variance than -log ratio (Schulman 2020)
         kl = jnp.mean(ratio - 1 - log_ratio)
-        outside = jnp.mean(jnp.abs(ratio - 1) > self.clip)
+        outside = jnp.mean(jnp.abs(ratio - 1) > self.clip_range)
         return total, {
             "entropy": Mean(entropy), "value_loss": Mean(value_loss),
             "kl": Mean(kl), "clipped": Mean(outside),

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, State, values
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.targets.advantages import discounted_returns, standardised
 
 
@@ -37,7 +37,7 @@ class Reinforce(PolicyGradient):
     )
     baseline: bool = setting(True, help="subtract a learned value of the state from the return")
     baseline_updates: int = setting(8, low=1, help="gradient steps of the baseline per iteration")
-    normalise_advantages: bool = setting(False, help="standardise what weighs the log probabilities")
+    normalize_advantages: bool = setting(False, help="standardise what weighs the log probabilities")
 
     @property
     def has_critic(self) -> bool:
@@ -47,12 +47,12 @@ class Reinforce(PolicyGradient):
     def interact(self, state: State, key: jax.Array) -> tuple[State, Rollout, dict[str, Mean]]:
         """Begin new episodes, and play them."""
         start_key, key = jax.random.split(key)
-        fresh = Acting.start(self.task, start_key, self.envs)
+        fresh = EnvLoopState.start(self.task, start_key, self.num_envs)
         counts = state.acting.frames, state.acting.episodes
         fresh = eqx.tree_at(lambda a: (a.frames, a.episodes), fresh, counts)
         returns = state.returns
         if returns is not None:
-            returns = eqx.tree_at(lambda r: r.running, returns, jnp.zeros(self.envs))
+            returns = eqx.tree_at(lambda r: r.running, returns, jnp.zeros(self.num_envs))
         state = State(state.model, state.optimisers, fresh, returns)
         return super().interact(state, key)
 
@@ -70,15 +70,15 @@ class Reinforce(PolicyGradient):
             rollout.reward, rollout.terminated, rollout.over, next_value, self.discount
         )
         advantage = returns - value
-        if self.normalise_advantages:
+        if self.normalize_advantages:
             advantage = standardised(advantage, counts)
 
         def loss(networks: Any) -> tuple[jax.Array, Metrics]:
             distribution = networks[0](rollout.observation)
             weighed = counts * advantage * distribution.log_probability(rollout.action)
             steps = counts.sum()
-            entropy = jnp.sum(counts * distribution.entropy())
-            total = -jnp.sum(weighed) / self.envs - self.entropy * entropy / steps
+            entropy = jnp.sum(counts * distribution.entropy_coefficient())
+            total = -jnp.sum(weighed) / self.num_envs - self.entropy_coefficient * entropy / steps
             return total, {"entropy": Mean(entropy, steps)}
 
         (policy,), policy_optimiser, metrics = self.improve(loss, (model.policy,), optimisers[:1], rate)

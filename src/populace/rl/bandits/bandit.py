@@ -61,7 +61,7 @@ class Bandit(Learner):
 
     unit: ClassVar[str] = "pulls"
     score: ClassVar[str] = "total_regret"
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
+    mode: ClassVar[Literal["max", "min"]] = "min"
     trial: ClassVar[str] = ""
 
     arms: Arms = setting(Bernoulli(), help="the arms")
@@ -120,7 +120,7 @@ class Bandit(Learner):
             "regret_so_far": Mean(state.regret),
         }
 
-    def examined(self, episodes: int) -> str:
+    def test_description(self, episodes: int) -> str:
         """Return in words what the final evaluation measures on."""
         del episodes
         return f"the first {self.horizon:,} pulls of training"
@@ -158,7 +158,7 @@ class Bandit(Learner):
         )
         return self.rollout * np.arange(1, steps + 1), np.asarray(found, np.float64)
 
-    def exhibit(self, state: State, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: State, key: jax.Array) -> dict[str, Exhibit]:
         """Return a picture of the regret of fresh copies of this setting, beside the lower bound.
 
         Where the means stay, the copies meet the arms of this member; otherwise arms of their own, for

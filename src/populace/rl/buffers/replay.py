@@ -111,22 +111,22 @@ def fits_bytes(task: Task) -> None:
     low, high = task.observation_low.min(), task.observation_high.max()
     if low < 0 or high > 255:
         raise UsageError(
-            f"compact needs observations from 0 to 255; those of environment '{task.name}' lie in "
-            f"[{low:g}, {high:g}]; leave compact out"
+            f"uint8_obs needs observations from 0 to 255; those of environment '{task.name}' lie in "
+            f"[{low:g}, {high:g}]; leave uint8_obs out"
         )
     if task.observation_dtype.kind != "f":
         return
     if task.origin == "host":
         raise UsageError(
-            f"compact needs observations of an integer type; those of environment '{task.name}' are "
-            f"{task.observation_dtype}; leave compact out, or make them uint8"
+            f"uint8_obs needs observations of an integer type; those of environment '{task.name}' are "
+            f"{task.observation_dtype}; leave uint8_obs out, or make them uint8"
         )
     seen = np.ravel(task.reset(jax.random.key(0), 4)[0])
     broken = seen[seen != np.round(seen)]
     if broken.size:
         raise UsageError(
-            f"compact needs observations that are whole numbers; environment '{task.name}' shows "
-            f"{broken[0]:g}; leave compact out"
+            f"uint8_obs needs observations that are whole numbers; environment '{task.name}' shows "
+            f"{broken[0]:g}; leave uint8_obs out"
         )
 
 

@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.rl.spaces import applied
+from populace.rl.spaces import to_env_action
 from populace.rl.task import Task
 
 STEPS, COPIES = 200, 4
 
 
-def rehearse(task: Task) -> None:
+def check_env(task: Task) -> None:
     """Play `STEPS` random steps in `COPIES` copies, episodes following one another.
 
     Raises:
@@ -66,4 +66,4 @@ def _actions(task: Task, key: jax.Array) -> jax.Array:
     if task.box is None:
         return jax.random.randint(key, (COPIES,), 0, task.actions)
     drawn = jax.random.uniform(key, (COPIES, math.prod(task.action_shape)), minval=-1.0)
-    return applied(task, drawn)
+    return to_env_action(task, drawn)

@@ -29,7 +29,7 @@ def filmed(name: str) -> bool:
     return "rgb_array" in modes
 
 
-def solved(name: str) -> float | None:
+def score_threshold(name: str) -> float | None:
     """Return the return that Gymnasium calls solved, or None."""
     import gymnasium
 

@@ -86,11 +86,11 @@ def _own(asked: naming.Name) -> Task:
 
     found = make.imported(asked.identifier)
     if isinstance(found, type) and issubclass(found, environment.Environment):
-        from populace.rl.environments.env_check import rehearse
+        from populace.rl.environments.env_check import check_env
 
         try:
             task = _native(asked, found)
-            rehearse(task)
+            check_env(task)
         except PopulaceError:
             raise
         except Exception as error:  # a class of the user's may raise anything while it is traced

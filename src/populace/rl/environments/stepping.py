@@ -20,7 +20,7 @@ class Transition(eqx.Module):
     terminated: jax.Array
 
 
-class Acting(eqx.Module):
+class EnvLoopState(eqx.Module):
     """What a learner carries of its environments, all leaves with a leading axis of copies but the counts.
 
     Attributes:
@@ -41,7 +41,7 @@ class Acting(eqx.Module):
     episodes: jax.Array
 
     @classmethod
-    def start(cls, task: Task, key: jax.Array, copies: int) -> "Acting":
+    def start(cls, task: Task, key: jax.Array, copies: int) -> "EnvLoopState":
         """Return freshly started episodes."""
         observation, world = task.reset(key, copies)
         return cls(
@@ -51,7 +51,7 @@ class Acting(eqx.Module):
 
     def act(
         self, task: Task, key: jax.Array, action: jax.Array
-    ) -> tuple["Acting", Transition, jax.Array, dict[str, Mean]]:
+    ) -> tuple["EnvLoopState", Transition, jax.Array, dict[str, Mean]]:
         """Step every copy once.
 
         Returns:
@@ -70,7 +70,7 @@ class Acting(eqx.Module):
             "return": Mean(jnp.where(over, total, 0.0).sum(), ended),
             "length": Mean(jnp.where(over, length, 0.0).sum(), ended),
         }
-        acting = Acting(
+        acting = EnvLoopState(
             observation=observation,
             world=world,
             episode_return=jnp.where(over, 0.0, total),

@@ -20,7 +20,7 @@ from populace.rl.agents.agent import Agent
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
 from populace.rl.environments.discretisation import Bins, aggregate
-from populace.rl.environments.stepping import Acting
+from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.exploration.strategies import Exploration, ExponentialDecay
 from populace.rl.planning import enumeration
 from populace.rl.tabular import plots
@@ -46,7 +46,7 @@ class State(eqx.Module):
     memory: Any
     visits: jax.Array | None
     action: jax.Array
-    acting: Acting
+    acting: EnvLoopState
 
 
 class Tabular(Agent):
@@ -56,7 +56,7 @@ class Tabular(Agent):
     SARSA, double Q, n-step SARSA, SARSA(lambda), Watkins' Q(lambda). The rate falls with the frames,
     `rate = learning_rate / (1 + learning_rate_decay * frames)`.
 
-    One iteration is `rollout` steps in each of `envs` environments. Every step is learned from before
+    One iteration is `rollout` steps in each of `num_envs` environments. Every step is learned from before
     the next one; of several environments, one after the other.
     """
 
@@ -65,7 +65,7 @@ class Tabular(Agent):
     env: str = setting(
         "FrozenLake-misc", help="environment, a name of `populace list environments`", advice=naming.ADVICE
     )
-    envs: int = setting(1, low=1, help="copies of the environment that one member acts in")
+    num_envs: int = setting(1, low=1, help="copies of the environment that one member acts in")
     rule: Rule = setting(QLearning(), help="update rule")
     features: Features = setting(Table(), help="what the values are a function of")
     learning_rate: float = setting(0.1, above=0, help="step size at the first frame")
@@ -94,7 +94,7 @@ class Tabular(Agent):
     @property
     def units_per_step(self) -> int:
         """Frames per iteration."""
-        return self.envs * self.rollout
+        return self.num_envs * self.rollout
 
     @property
     def task(self) -> Task:
@@ -123,7 +123,7 @@ class Tabular(Agent):
         """Return tables at their first values, and environments at their start."""
         world_key, choose_key = jax.random.split(key)
         task, basis = self.task, self.basis
-        acting = Acting.start(task, world_key, self.envs)
+        acting = EnvLoopState.start(task, world_key, self.num_envs)
         weights = basis.start(self.initial_value, task.actions)
         tables = self.rule.tables(weights)
         visits = jnp.zeros(weights.shape) if self.exploration.counts_visits else None
@@ -133,14 +133,14 @@ class Tabular(Agent):
             tables=tables,
             memory=jax.vmap(lambda x: self.rule.memory(basis, weights, x))(x),
             visits=visits,
-            action=_drawn(jax.random.uniform(choose_key, (self.envs,)), policy),
+            action=_drawn(jax.random.uniform(choose_key, (self.num_envs,)), policy),
             acting=acting,
         )
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Act and learn, `rollout` times."""
         choose_key, coin_key, world_key = jax.random.split(key, 3)
-        shape = (self.rollout, self.envs)
+        shape = (self.rollout, self.num_envs)
         # All random numbers of the rollout at once: inside the loop they would cost more than the rest.
         chance = jax.random.uniform(choose_key, shape), jax.random.uniform(coin_key, shape)
         task = self.task
@@ -163,7 +163,7 @@ class Tabular(Agent):
         act = super().policy_inside(state)
         return (lambda observation: act(self._cut.index(np.asarray(observation)))) if self.bins else act
 
-    def snapshot(self, state: State) -> Any:
+    def model(self, state: State) -> Any:
         """Return the tables: all that acting needs."""
         return state.tables
 
@@ -179,9 +179,9 @@ class Tabular(Agent):
             raise UsageError("action_values need features 'table'; of others take the policy")
         return np.asarray(jax.vmap(lambda x: self.rule.values(basis, model, x))(jnp.arange(basis.size)))
 
-    def exhibit(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
         """Return what every agent shows, and of a table a picture of its values."""
-        shown = super().exhibit(state, key)
+        shown = super().visualize(state, key)
         if isinstance(self.basis, Indexed):
             shown["values"] = plots.draw(self.task, self.bins, self.action_values(state))
         return shown
@@ -208,7 +208,7 @@ class Tabular(Agent):
         # which is not taken.
         fresh = _drawn(u, self._policy(basis, tables, visits, see(acting.observation), acting))
         action = jnp.where(over, fresh, step.next_action) if self.rule.commits else fresh
-        metrics["td_error"] = Mean(jnp.abs(difference).sum(), self.envs)
+        metrics["td_error"] = Mean(jnp.abs(difference).sum(), self.num_envs)
         return State(tables, memory, visits, action, acting), metrics
 
     def _learn(
@@ -220,7 +220,7 @@ class Tabular(Agent):
             )
             return tables, (memory, difference)
 
-        if self.envs > 1:
+        if self.num_envs > 1:
             tables, (memory, difference) = jax.lax.scan(one, state.tables, (state.memory, step))
             return tables, memory, difference
         alone = jax.tree.map(lambda v: v[0], (state.memory, step))
@@ -229,7 +229,7 @@ class Tabular(Agent):
         return tables, memory, difference
 
     def _policy(
-        self, basis: Basis, tables: Any, visits: jax.Array | None, x: jax.Array, acting: Acting
+        self, basis: Basis, tables: Any, visits: jax.Array | None, x: jax.Array, acting: EnvLoopState
     ) -> jax.Array:
         """Return pi(a | s) of every environment, (envs, A)."""
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from populace.rl.environments.stepping import Transition
 
 
-class Lookahead(eqx.Module):
+class NStepTransition(eqx.Module):
     """A transition over m steps: the observation and action of the first, the rest of the last.
 
     Attributes:
@@ -57,7 +57,7 @@ class Window(eqx.Module):
 
     def push(
         self, transition: Transition, over: jax.Array, discount: jax.Array | float
-    ) -> tuple["Window", Lookahead]:
+    ) -> tuple["Window", NStepTransition]:
         """Add one step of every environment.
 
         Args:
@@ -90,7 +90,7 @@ class Window(eqx.Module):
         first = Transition(
             at[0].observation, at[0].action, returns, reached.next_observation, reached.terminated
         )
-        return window, Lookahead(first, power)
+        return window, NStepTransition(first, power)
 
 
 def _where(condition: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:

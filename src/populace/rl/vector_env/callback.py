@@ -17,10 +17,10 @@ from jax.experimental.buffer_callback import buffer_callback
 
 from populace.core.errors import PopulaceError
 from populace.engine import host_errors
-from populace.rl.vector_env.episode_cache import START, Pool, Query
+from populace.rl.vector_env.episode_cache import START, Pool, StepRequest
 
 
-class World(eqx.Module):
+class EnvState(eqx.Module):
     """What is carried of one environment.
 
     Attributes:
@@ -32,7 +32,7 @@ class World(eqx.Module):
 
     """
 
-    ticket: jax.Array
+    seed: jax.Array
     t: jax.Array
     mark: jax.Array
     seen: jax.Array
@@ -46,25 +46,25 @@ class HostEnvironment:
         self.pool = pool
         self._action, self._observation = pool.records["action"][0], pool.records["observation"][0]
 
-    def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, World]:
+    def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, EnvState]:
         """Start an episode whose seed is drawn from the key."""
         del params
         shapes = {"observation": self._observation, "seen": np.uint32(0), "next": np.uint32(0)}
-        found = _ask(self._begin, shapes, {"ticket": _draw(key)})
+        found = _ask(self._begin, shapes, {"seed": _draw(key)})
         history = jnp.zeros((self.pool.horizon, *self._action.shape), self._action.dtype)
-        return found["observation"], World(
+        return found["observation"], EnvState(
             found["next"], jnp.int32(0), _start(found["next"]), found["seen"], history
         )
 
-    def step(self, key: jax.Array, state: World, action: jax.Array, params: Any = None) -> tuple[Any, ...]:
+    def step(self, key: jax.Array, state: EnvState, action: jax.Array, params: Any = None) -> tuple[Any, ...]:
         """Take a step; an episode that ends is followed by the next, whose seed is drawn from the key."""
         del params
         action = action.astype(self._action.dtype)
         history = state.history.at[state.t].set(action)
         after, fresh = _fold(state.mark, action), _draw(key)
         query = {
-            "ticket": state.ticket, "t": state.t, "mark": state.mark, "after": after,
-            "seen": state.seen, "fresh": fresh, "history": history,
+            "seed": state.seed, "t": state.t, "mark": state.mark, "after": after,
+            "seen": state.seen, "test": fresh, "history": history,
         }  # fmt: skip
         shapes = {
             "observation": self._observation, "final": self._observation, "reward": np.float32(0),
@@ -72,8 +72,8 @@ class HostEnvironment:
         }  # fmt: skip
         found = _ask(self._step, shapes, query)
         over = found["terminated"] | found["truncated"]
-        world = World(
-            ticket=jnp.where(over, found["next"], state.ticket),
+        world = EnvState(
+            seed=jnp.where(over, found["next"], state.seed),
             t=jnp.where(over, 0, state.t + 1),
             mark=jnp.where(over, _start(found["next"]), after),
             seen=found["seen"],
@@ -83,7 +83,7 @@ class HostEnvironment:
         return found["observation"], world, found["reward"], found["terminated"], found["truncated"], info
 
     def _begin(self, given: dict[str, np.ndarray]) -> np.ndarray:
-        return self.pool.begin(given["ticket"].reshape(-1))
+        return self.pool.begin(given["seed"].reshape(-1))
 
     def _step(self, given: dict[str, np.ndarray]) -> np.ndarray:
         rows = given["t"].size
@@ -92,7 +92,7 @@ class HostEnvironment:
             k: np.ascontiguousarray(given[k]).reshape(rows, 2).view("<u8")[:, 0] for k in ("mark", "after")
         }
         history = given["history"].reshape(rows, self.pool.horizon, *self._action.shape)
-        found = self.pool.step(Query(**whole, **marks, history=history))
+        found = self.pool.step(StepRequest(**whole, **marks, history=history))
         going = ~(found["terminated"] | found["truncated"])
         found["final"][going] = found["observation"][going]
         return found
@@ -103,9 +103,9 @@ def _draw(key: jax.Array) -> jax.Array:
     return jax.random.bits(key, (), jnp.uint32) >> 1
 
 
-def _start(ticket: jax.Array) -> jax.Array:
+def _start(seed: jax.Array) -> jax.Array:
     """Return the mark of an episode before its first action."""
-    return jnp.stack([ticket, jnp.full_like(ticket, START)], axis=-1)
+    return jnp.stack([seed, jnp.full_like(seed, START)], axis=-1)
 
 
 def _fold(mark: jax.Array, action: jax.Array) -> jax.Array:
@@ -133,7 +133,7 @@ def _ask(host: Callable[..., np.ndarray], like: dict[str, Any], given: dict[str,
         try:
             return host({name: np.asarray(x) for name, x in given.items()})
         except PopulaceError as error:
-            host_errors.remember(error)
+            host_errors.record(error)
             raise
 
     def in_place(context: Any, out: Any, given: Any) -> None:
@@ -143,7 +143,7 @@ def _ask(host: Callable[..., np.ndarray], like: dict[str, Any], given: dict[str,
             array[...] = found[name].reshape(array.shape)
 
     def copied(given: Any) -> Any:
-        front = given["ticket"].shape
+        front = given["seed"].shape
         found = answer(given)
         return {name: found[name].reshape(*front, *s.shape) for name, s in shapes.items()}
 

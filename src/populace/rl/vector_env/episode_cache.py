@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from populace.core.errors import RunError
-from populace.rl.vector_env.process.probing import Facts
+from populace.rl.vector_env.process.probing import EnvInfo
 from populace.rl.vector_env.slots import Question, Slots
 from populace.rl.vector_env.warnings import Incidents, Where
-from populace.rl.vector_env.worker_pool import Crew, Report
+from populace.rl.vector_env.worker_pool import WorkerPool, Report
 
 START = 0x243F6A88  # the upper half of the mark of an episode that has just begun; the lower is its ticket
 
 
 @dataclass(frozen=True)
-class Query:
+class StepRequest:
     """Questions, one row each.
 
     Attributes:
@@ -37,12 +37,12 @@ class Query:
 
     """
 
-    ticket: np.ndarray
+    seed: np.ndarray
     t: np.ndarray
     mark: np.ndarray
     after: np.ndarray
     seen: np.ndarray
-    fresh: np.ndarray
+    test: np.ndarray
     history: np.ndarray
 
 
@@ -56,10 +56,10 @@ class Pool:
 
     """
 
-    def __init__(self, crew: Crew, layout: np.dtype, facts: Facts) -> None:
-        self.crew, self.records, self.facts = crew, crew.attach(layout), facts
-        self.horizon = facts.limit or 0
-        self.slots, self.incidents = Slots(self.horizon), Incidents(crew.title, crew.count)
+    def __init__(self, workers_pool: WorkerPool, layout: np.dtype, env_info: EnvInfo) -> None:
+        self.workers_pool, self.records, self.env_info = workers_pool, workers_pool.attach(layout), env_info
+        self.horizon = env_info.limit or 0
+        self.slots, self.incidents = Slots(self.horizon), Incidents(workers_pool.title, workers_pool.count)
         self.replayed = 0
         self._lock, self._closed, self._new = threading.Lock(), False, True
         self._cuts = 0
@@ -77,11 +77,11 @@ class Pool:
             self.records["next"][slots] = tickets
             self._begin(slots)
             found = self.records[slots]
-            for slot, ticket in zip(slots, found["next"].tolist()):
-                self.slots.stand(slot, ticket | START << 32, None)
+            for slot, seed in zip(slots, found["next"].tolist()):
+                self.slots.stand(slot, seed | START << 32, None)
             return found
 
-    def step(self, query: Query) -> np.ndarray:
+    def step(self, query: StepRequest) -> np.ndarray:
         """Answer; return the records of the slots.
 
         Raises:
@@ -91,7 +91,7 @@ class Pool:
         with self._lock:
             self._next_call()
             questions: list[Question] = list(
-                zip(query.mark.tolist(), query.after.tolist(), query.fresh.tolist())
+                zip(query.mark.tolist(), query.after.tolist(), query.test.tolist())
             )
             slots, missing, known = self.slots.find(questions)
             asked = [row for row in range(len(slots)) if row not in known]
@@ -112,37 +112,35 @@ class Pool:
         self._closed = True
         free = self._lock.acquire(timeout=1)
         if free:
-            self.crew.close()
+            self.workers_pool.close()
         else:  # a question is being answered, and no answer is wanted any more
-            self.crew.kill()
+            self.workers_pool.kill()
             free = self._lock.acquire(timeout=5)
         if free:
             self._lock.release()
 
     def _next_call(self) -> None:
         if self._closed:
-            raise RunError(f"the processes of environment '{self.crew.title}' are closed")
+            raise RunError(f"the processes of environment '{self.workers_pool.title}' are closed")
         self.slots.next_call()
         if self._new:
             self._new = False
-            self.incidents.introduce(self.facts.seconds)
-            if not self.facts.deterministic:
+            self.incidents.introduce(self.env_info.seconds)
+            if not self.env_info.deterministic:
                 self.incidents.undetermined("two playings with the same seed and actions differed")
 
-    def _play(self, query: Query, slots: list[int], asked: list[int], missing: set[int]) -> set[int]:
+    def _play(self, query: StepRequest, slots: list[int], asked: list[int], missing: set[int]) -> set[int]:
         """Step the rows that are asked, from where they are to stand; return those that were cut."""
         strikes: Counter[int] = Counter()
         again, late, cut = asked, missing, set()
         while again:
             here = [slots[row] for row in again]
-            self.records["next"][here] = query.fresh[again]
+            self.records["next"][here] = query.test[again]
             self.records["seen"][here] = query.seen[again]
             self.records["action"][here] = query.history[again, query.t[again]]
-            replays = {
-                slots[row]: (int(query.ticket[row]), query.history[row, : query.t[row]]) for row in late
-            }
+            replays = {slots[row]: (int(query.seed[row]), query.history[row, : query.t[row]]) for row in late}
             self.replayed += len(replays)
-            report = self.crew.step(np.asarray(here), replays)
+            report = self.workers_pool.step(np.asarray(here), replays)
             self._take_in(report, here)
             if not (report.faults or report.victims):
                 break
@@ -162,17 +160,17 @@ class Pool:
             late = set(again)
         return cut
 
-    def _cut(self, query: Query, slot: int, row: int, unseen: bool, size: int, what: str) -> None:
+    def _cut(self, query: StepRequest, slot: int, row: int, unseen: bool, size: int, what: str) -> None:
         """End an episode that cannot go on, as a clock would, and start the next."""
         self._cuts += 1
         if self._cuts > max(2, size / 2):
             cuts, self._cuts = self._cuts, 0
             raise RunError(
-                f"environment '{self.crew.title}' fails again and again: {cuts} episodes in a row were cut, "
+                f"environment '{self.workers_pool.title}' fails again and again: {cuts} episodes in a row were cut, "
                 f"the last by {what}; mend it, then go on from the last checkpoint with `populace resume`"
             )
         last = self.records["observation"][slot].copy()
-        self.records["next"][slot] = query.fresh[row]
+        self.records["next"][slot] = query.test[row]
         self._begin([slot])
         # What was seen last is unknown where the replay itself failed.
         self.records["final"][slot] = self.records["observation"][slot] if unseen else last
@@ -183,13 +181,13 @@ class Pool:
         strikes: Counter[int] = Counter()
         seeds = dict(zip(slots, self.records["next"][slots].tolist()))
         while slots:
-            report = self.crew.begin(np.asarray(slots))
+            report = self.workers_pool.begin(np.asarray(slots))
             self._take_in(report, slots)
             for slot, what in report.faults.items():
                 strikes[slot] += 1
                 if strikes[slot] > 1:
                     raise RunError(
-                        f"environment '{self.crew.title}' cannot begin an episode any more: {what}"
+                        f"environment '{self.workers_pool.title}' cannot begin an episode any more: {what}"
                     )
                 self.incidents.failed(slot, what, f", in the reset with seed {seeds[slot]}", "restarted")
             slots = [*report.faults, *report.victims]
@@ -199,16 +197,16 @@ class Pool:
         """Note what is to be known of a report, whatever comes next."""
         self.slots.found(slots)
         if self._closed and report.emptied:
-            raise RunError(f"the processes of environment '{self.crew.title}' are closed")
+            raise RunError(f"the processes of environment '{self.workers_pool.title}' are closed")
         for process in report.emptied:
-            self.slots.lose(process, self.crew.count)
+            self.slots.lose(process, self.workers_pool.count)
         for slot, what in report.told.items():
             self.incidents.failed(slot, what, "", "restarted with the next seed")
         for slot in report.drifted:
             why = f"an episode of environment {slot}, replayed, led to another observation"
             self.incidents.undetermined(why)
 
-    def _look_for_nan(self, found: np.ndarray, query: Query, slots: list[int]) -> None:
+    def _look_for_nan(self, found: np.ndarray, query: StepRequest, slots: list[int]) -> None:
         for field in ("reward", "observation", "final"):
             values = found[field]
             if values.dtype.kind != "f" or not np.isnan(values).any():
@@ -221,5 +219,5 @@ class Pool:
                 self.incidents.not_a_number(slots[row], name, self._where(query, row))
 
     @staticmethod
-    def _where(query: Query, row: int) -> Where:
-        return Where(int(query.t[row]) + 1, int(query.ticket[row]))
+    def _where(query: StepRequest, row: int) -> Where:
+        return Where(int(query.t[row]) + 1, int(query.seed[row]))

@@ -14,8 +14,8 @@ from populace.rl.vector_env.callback import HostEnvironment
 from populace.rl.vector_env.episode_cache import Pool
 from populace.rl.vector_env.process import making, messages
 from populace.rl.vector_env.process.making import Spec
-from populace.rl.vector_env.process.probing import Facts
-from populace.rl.vector_env.worker_pool import Crew
+from populace.rl.vector_env.process.probing import EnvInfo
+from populace.rl.vector_env.worker_pool import WorkerPool
 
 _TIMEOUT = 60.0
 
@@ -37,11 +37,13 @@ def task(name: str, identifier: str, arguments: dict[str, Any]) -> Task:
     """
     spec = spec_of(name, identifier, arguments)
     workers = _number(name, "workers", arguments.get("workers", cores()), int)
-    crew = Crew(name, spec, workers, _number(name, "timeout", arguments.get("timeout", _TIMEOUT), float))
+    workers_pool = WorkerPool(
+        name, spec, workers, _number(name, "timeout", arguments.get("timeout", _TIMEOUT), float)
+    )
     try:
-        return _task(name, crew, crew.probe())
+        return _task(name, workers_pool, workers_pool.probe())
     except BaseException:
-        crew.close()
+        workers_pool.close()
         raise
 
 
@@ -77,8 +79,8 @@ def imported(path: str) -> Any:
         raise UsageError(f"cannot import environment '{path}': {type(error).__name__}: {error}") from error
 
 
-def _task(name: str, crew: Crew, facts: Facts) -> Task:
-    action, seen = facts.action_space, facts.observation_space
+def _task(name: str, workers_pool: WorkerPool, env_info: EnvInfo) -> Task:
+    action, seen = env_info.action_space, env_info.observation_space
     kind, box = type(action).__name__, None
     if kind == "Box" and np.issubdtype(action.dtype, np.floating):
         box = (np.asarray(action.low, np.float32), np.asarray(action.high, np.float32))
@@ -89,9 +91,9 @@ def _task(name: str, crew: Crew, facts: Facts) -> Task:
             f"environment '{name}': observations must be one array, got {type(seen).__name__}; Gymnasium's "
             "FlattenObservation wrapper makes one of them, in a class of yours"
         )
-    if facts.nan:
-        raise UsageError(f"environment '{name}': {facts.nan} is NaN, with seed 1 and random actions")
-    if facts.limit is None:
+    if env_info.nan:
+        raise UsageError(f"environment '{name}': {env_info.nan} is NaN, with seed 1 and random actions")
+    if env_info.limit is None:
         raise UsageError(
             f"environment '{name}' has no time limit, which agents need; "
             f"write one: {name.partition('(')[0]}(max_episode_steps=1000)"
@@ -101,12 +103,12 @@ def _task(name: str, crew: Crew, facts: Facts) -> Task:
     shape, dtype = tuple(seen.shape or ()), _narrow(seen.dtype)
     low, high = _bounds(seen)
     stored = ("f4", box[0].shape) if box else (np.min_scalar_type(actions - 1).str, ())
-    pool = Pool(crew, messages.record((dtype.str, shape), stored), facts)
+    pool = Pool(workers_pool, messages.record((dtype.str, shape), stored), env_info)
     atexit.register(pool.close)
     return Task(
         name=name, environment=HostEnvironment(pool), parameters=None, actions=actions, box=box,
         states=states, observation_shape=shape, observation_dtype=dtype, observation_low=low,
-        observation_high=high, horizon=facts.limit, origin="host",
+        observation_high=high, horizon=env_info.limit, origin="host",
         observation_start=making.start(seen), action_start=0 if box else making.start(action),
     )  # fmt: skip
 

@@ -14,8 +14,8 @@ import numpy as np
 from populace.core.errors import RunError, UsageError, unknown
 from populace.rl.vector_env.process import messages
 from populace.rl.vector_env.process.making import Spec
-from populace.rl.vector_env.process.probing import Facts
-from populace.rl.vector_env.workers import Lost, Worker
+from populace.rl.vector_env.process.probing import EnvInfo
+from populace.rl.vector_env.workers import WorkerDied, Worker
 
 Replays = dict[int, tuple[int, np.ndarray]]
 
@@ -40,7 +40,7 @@ class Report:
     emptied: list[int] = field(default_factory=list)
 
 
-class Crew:
+class WorkerPool:
     """The processes of one environment; slot i belongs to process i modulo their number.
 
     Args:
@@ -58,7 +58,7 @@ class Crew:
         self._workers: dict[int, Worker] = {}
         self._fresh: set[int] = set()
 
-    def probe(self) -> Facts:
+    def probe(self) -> EnvInfo:
         """Return what a first process finds out.
 
         Raises:
@@ -70,7 +70,7 @@ class Crew:
             worker.send(messages.call("probe"))
             try:
                 answer = worker.answer(self.timeout)
-            except Lost as lost:
+            except WorkerDied as lost:
                 self._workers.pop(0).kill()
                 if again and "no answer" not in str(lost):
                     continue
@@ -79,7 +79,7 @@ class Crew:
                 self.close()
                 raise self._refused(answer)
             self._fresh.add(0)
-            return Facts(**answer)
+            return EnvInfo(**answer)
         raise AssertionError
 
     def attach(self, layout: np.dtype) -> np.ndarray:
@@ -127,7 +127,7 @@ class Crew:
         for number, mine in parts.items():
             try:
                 answer = self._workers[number].answer(self.timeout, self.busy[number])
-            except Lost as lost:
+            except WorkerDied as lost:
                 self._workers.pop(number).kill()
                 culprit = int(self.busy[number, 0])
                 culprit = culprit if culprit in mine else int(mine[0])
@@ -153,7 +153,7 @@ class Crew:
         for number in fresh:
             try:
                 answer = self._workers[number].answer(self.timeout)
-            except Lost as lost:
+            except WorkerDied as lost:
                 raise RunError(f"environment '{self.title}' cannot be made any more: {lost}") from None
             if answer is not None:
                 raise RunError(f"environment '{self.title}' cannot be made any more: {answer['refused']}")

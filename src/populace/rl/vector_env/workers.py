@@ -32,7 +32,7 @@ _START = (
 _LOOK, _LEAVE, _STARTING = 0.5, 2.0, 120.0
 
 
-class Lost(Exception):  # noqa: N818  it says what happened to a process
+class WorkerDied(Exception):  # noqa: N818  it says what happened to a process
     """A process is gone, or hangs; the message says which."""
 
 
@@ -89,11 +89,11 @@ class Worker:
             if now != sign:
                 sign, since = now, time.monotonic()
             elif time.monotonic() - since >= timeout:
-                raise Lost(f"no answer within {timeout:g} s")
+                raise WorkerDied(f"no answer within {timeout:g} s")
         try:
             return messages.receive(self.channel)
         except (EOFError, ConnectionError):
-            raise Lost(f"its process {_ending(self.process)}") from None
+            raise WorkerDied(f"its process {_ending(self.process)}") from None
 
     def end(self) -> None:
         """End the process and what it started, at once."""
@@ -108,7 +108,7 @@ class Worker:
 
     def leave(self) -> None:
         """Let the process close its environments and end."""
-        with suppress(Lost):
+        with suppress(WorkerDied):
             self.answer(_LEAVE)
         self.channel.close()
         with suppress(subprocess.TimeoutExpired):

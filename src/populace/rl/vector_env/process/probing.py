@@ -17,7 +17,7 @@ _SEED = 1
 
 
 @dataclass(frozen=True)
-class Facts:
+class EnvInfo:
     """What was found.
 
     Attributes:
@@ -38,7 +38,7 @@ class Facts:
     deterministic: bool
 
 
-def probe(spec: Spec) -> Facts:
+def probe(spec: Spec) -> EnvInfo:
     """Play an environment.
 
     Raises:
@@ -52,7 +52,7 @@ def probe(spec: Spec) -> Facts:
     except Exception:  # once is an accident, which the run itself would overcome
         one, seconds, nan = _play(spec.make(), _STEPS)
     other, _, _ = _play(spec.make(), _COMPARED)
-    return Facts(
+    return EnvInfo(
         first.action_space, first.observation_space, spec.limit or known, seconds, nan,
         deterministic=one[: len(other)] == other,
     )  # fmt: skip
