@@ -61,30 +61,30 @@ def test_scaled_orthogonal_chain(scale, verdict, method):
 
 
 def test_more_links_turn_the_same_rate_into_a_verdict():
-    assert through_depth(_chain(0.95, 4, 12), jnp.ones(4)).verdict == "stable"
-    assert through_depth(_chain(0.95, 4, 60), jnp.ones(4)).verdict == "vanishing"
+    assert through_depth(_chain(0.95, 6, 12), np.ones(6, np.float32)).verdict == "stable"
+    assert through_depth(_chain(0.95, 6, 60), np.ones(6, np.float32)).verdict == "vanishing"
 
 
 @pytest.mark.parametrize("method", ["exact", "iterative"])
 @pytest.mark.parametrize("scale", [0.01, 100.0])
 def test_values_far_outside_of_floats(scale, method):
-    W = jnp.asarray(scale * _orthogonal(5, 0), jnp.float32)
     # A state of zeros stays what it is, so only the Jacobian leaves the range.
-    flow = through_time(lambda s: W @ s, jnp.zeros(5), steps=200, method=method)
+    step, start = Linear(scale * _orthogonal(5, 0)), np.zeros(5, np.float32)
+    flow = through_time(step, start, steps=200, method=method)
     np.testing.assert_allclose(flow.log_largest, math.log10(scale) * np.arange(1, 201), atol=1e-3)
     assert abs(flow.log_largest[-1]) > 399
 
 
 def test_all_values_of_a_diagonal_chain():
-    d = np.asarray([3.0, 1.0, 0.5, 0.0])
-    flow = through_depth([Linear(np.diag(d))] * 4, jnp.ones(4))
+    d = np.asarray([3.0, 2.0, 1.0, 0.5, 0.25, 0.0])
+    flow = through_depth([Linear(np.diag(d))] * 4, np.ones(6, np.float32))
     np.testing.assert_allclose(10 ** flow.log_values[2], d**3, rtol=1e-6)
     assert flow.log_values[2][-1] == -math.inf
 
 
 def test_rectangular_layers_against_the_product_of_their_jacobians():
     draws = np.random.default_rng(3)
-    sizes = (7, 12, 5, 9, 3)
+    sizes = (7, 12, 5, 9)
     weights = [draws.normal(size=(m, n)) / math.sqrt(n) for n, m in pairwise(sizes)]
     x, product, expected = draws.normal(size=7), np.eye(7), []
     start = jnp.asarray(x, jnp.float32)
@@ -101,13 +101,17 @@ def test_rectangular_layers_against_the_product_of_their_jacobians():
 
 
 def test_layers_of_any_shape():
-    keys = jax.random.split(jax.random.key(0), 2)
-    layers = [
-        eqx.nn.Conv2d(2, 4, 3, key=keys[0]), jax.nn.relu, jnp.ravel, eqx.nn.Linear(64, 3, key=keys[1]),
-    ]  # fmt: skip
-    x = jax.random.normal(jax.random.key(1), (2, 6, 6))
-    whole = jax.jacobian(lambda x: layers[3](layers[2](layers[1](layers[0](x)))))(x).reshape(3, -1)
-    expected = np.linalg.svd(np.asarray(whole, np.float64), compute_uv=False)
+    @eqx.filter_jit
+    def built(key):
+        keys = jax.random.split(key, 3)
+        layers = [
+            eqx.nn.Conv2d(2, 4, 3, key=keys[0]), jax.nn.relu, jnp.ravel, eqx.nn.Linear(64, 3, key=keys[1]),
+        ]  # fmt: skip
+        x = jax.random.normal(keys[2], (2, 6, 6))
+        return layers, x, jax.jacobian(lambda x: layers[3](layers[2](layers[1](layers[0](x)))))(x)
+
+    layers, x, whole = built(jax.random.key(0))
+    expected = np.linalg.svd(np.asarray(whole, np.float64).reshape(3, -1), compute_uv=False)
     np.testing.assert_allclose(10 ** through_depth(layers, x).log_values[-1], expected, rtol=1e-4)
     iterative = through_depth(layers, x, method="iterative")
     assert 10 ** iterative.log_largest[-1] == pytest.approx(expected[0], rel=1e-4)
@@ -115,9 +119,9 @@ def test_layers_of_any_shape():
 
 @pytest.mark.parametrize("method", ["exact", "iterative"])
 def test_state_of_two_arrays_with_inputs_through_time(method):
-    cell = eqx.nn.LSTMCell(3, 4, key=jax.random.key(0))
-    inputs = jax.random.normal(jax.random.key(1), (6, 3))
-    state = (jnp.zeros(4), 0.1 * jnp.ones(4))
+    cell = eqx.filter_jit(eqx.nn.LSTMCell)(3, 4, key=jax.random.key(0))
+    inputs = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+    state = (np.zeros(4, np.float32), np.full(4, 0.1, np.float32))
     flow = through_time(lambda s, x: cell(x, s), state, inputs, method=method)
 
     def run(flat):
@@ -126,15 +130,15 @@ def test_state_of_two_arrays_with_inputs_through_time(method):
             s = cell(x, s)
         return jnp.concatenate(s)
 
-    J = np.asarray(jax.jacobian(run)(jnp.concatenate(state)), np.float64)
+    J = np.asarray(jax.jit(jax.jacobian(run))(np.concatenate(state)), np.float64)
     assert 10 ** flow.log_largest[-1] == pytest.approx(np.linalg.norm(J, 2), rel=1e-4)
     assert flow.through == "time"
     assert flow.links == 6
 
 
 def test_large_layers_are_not_multiplied_out():
-    assert through_depth(_chain(0.9, 8, 3), jnp.ones(8)).method == "exact"
-    assert through_depth([jnp.tanh] * 3, jnp.ones(200)).method == "iterative"
+    assert through_depth(_chain(0.9, 6, 3), np.ones(6, np.float32)).method == "exact"
+    assert through_depth([jnp.tanh] * 3, np.ones(200, np.float32)).method == "iterative"
 
 
 # -- bounds --------------------------------------------------------------------------------------------
@@ -173,8 +177,7 @@ def test_sigmoid_recurrence_stays_under_its_bound(scale):
     bound = analytic_bound([W] * steps, "sigmoid")
     by_hand = [math.log10((np.linalg.norm(W, 2) / 4) ** t) for t in range(1, steps + 1)]
     np.testing.assert_allclose(bound, by_hand, rtol=1e-12)
-    W32 = jnp.asarray(W, jnp.float32)
-    flow = through_time(lambda s: jax.nn.sigmoid(W32 @ s), jnp.zeros(5), steps=steps, bound=bound)
+    flow = through_time(Linear(W, "sigmoid"), np.zeros(5, np.float32), steps=steps, bound=bound)
     assert (flow.log_largest <= flow.log_bound + 1e-6).all()
     # The bound's first step is met where all units stand at the steepest point, which zeros do.
     assert flow.log_largest[0] == pytest.approx(bound[0], abs=1e-5)
@@ -243,7 +246,7 @@ def test_a_rate_that_noise_hides_is_stable(sign):
 
 
 def test_verdict_in_words():
-    text = str(through_depth(_chain(0.01, 3, 10), jnp.ones(3), bound=[-2.0] * 10))
+    text = str(through_depth(_chain(0.01, 6, 10), np.ones(6, np.float32), bound=[-2.0] * 10))
     assert text == "vanishing: x 0.01 per layer (0.01 to 0.01), 1.0e-20 over 10 layers (bound 0.01)"
 
 
@@ -267,7 +270,7 @@ def test_scientific(log10, text):
 
 @pytest.mark.parametrize("method", ["exact", "iterative"])
 def test_picture(method):
-    flow = through_depth(_chain(0.5, 4, 5), jnp.ones(4), method=method, bound=np.zeros(5))
+    flow = through_depth(_chain(0.5, 6, 5), np.ones(6, np.float32), method=method, bound=np.zeros(5))
     image = plots.flow(flow, title="orthogonal")
     assert image.dtype == np.uint8
     assert image.ndim == 3
@@ -295,17 +298,28 @@ def test_links_without_forward_mode_are_followed_in_reverse():
         np.testing.assert_allclose(flow.log_values, np.log10(0.5) * np.array([[1, 1], [2, 2], [3, 3]]), 1e-6)
 
 
+class Attentive(eqx.Module):
+    """Attention over fixed arcs, of which all layers of a chain share one compiled program."""
+
+    conv: GATConv
+    arcs: Arcs
+
+    def __call__(self, x):
+        return self.conv(x, self.arcs)
+
+
 def test_graph_attention_is_followed_through_depth():
     arcs, _ = Arcs.of([0, 1, 2, 0, 1, 2], [1, 2, 0, 0, 1, 2], (3, 3))
-    convs = [GATConv(2, 2, key=jax.random.key(i)) for i in range(3)]
-    layers = [lambda x, conv=conv: conv(x, arcs) for conv in convs]
-    x = jax.random.normal(jax.random.key(9), (3, 2))
+    build = eqx.filter_jit(lambda key: Attentive(GATConv(2, 2, key=key), arcs))
+    layers = [build(jax.random.key(i)) for i in range(3)]
+    x = np.random.default_rng(9).normal(size=(3, 2)).astype(np.float32)
     product, found = np.eye(6), through_depth(layers, x).log_values
     for layer, values in zip(layers, found):
         # Central differences: a derivative that shares no code with the one of the layer.
-        steps = 1e-2 * jnp.eye(6).reshape(6, 3, 2)
-        rows = [(layer(x + step) - layer(x - step)).ravel() / 2e-2 for step in steps]
-        product, x = np.stack(rows, axis=1) @ product, layer(x)
+        steps = np.float32(1e-2) * np.eye(6, dtype=np.float32).reshape(6, 3, 2)
+        run = lambda x, layer=layer: np.asarray(eqx.filter_jit(layer)(x))  # noqa: E731
+        rows = [(run(x + step) - run(x - step)).ravel() / 2e-2 for step in steps]
+        product, x = np.stack(rows, axis=1) @ product, run(x)
         np.testing.assert_allclose(10.0 ** values[:3], np.linalg.svd(product)[1][:3], rtol=2e-2)
 
 

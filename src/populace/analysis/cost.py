@@ -15,6 +15,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from populace.analysis.compiled import Counts, Program, memory_here
 from populace.analysis.fit import exponent
@@ -158,7 +159,8 @@ class _Pair:
 
     def __init__(self, layer: Any, inputs: tuple[Any, ...]) -> None:
         out = eqx.filter_eval_shape(_forward, layer, inputs)
-        weights = jax.tree.map(lambda a: jnp.linspace(-1.0, 1.0, a.size, dtype=a.dtype).reshape(a.shape), out)
+        spread = lambda a: jnp.asarray(np.linspace(-1.0, 1.0, a.size).reshape(a.shape), a.dtype)  # noqa: E731
+        weights = jax.tree.map(spread, out)
         self.programs = Program(_forward, layer, inputs), Program(_gradient, layer, inputs, weights)
         self.costs = [Cost((), program.counts()) for program in self.programs]
 
