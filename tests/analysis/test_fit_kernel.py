@@ -109,7 +109,7 @@ def test_the_picture_shows_the_descent(settings):
     learner = FitKernel(signal=signal, learning_rate=1e-3, **settings)
     state = eqx.filter_jit(learner.init)(jax.random.key(1))
     for _ in range(3):
-        state, _ = learner.step(state, jax.random.key(0))
+        state, _ = eqx.filter_jit(learner.step)(state, jax.random.key(0))
     picture = learner.visualize(state, jax.random.key(0))["descent"]
     assert isinstance(picture, Picture)
     assert picture.image.dtype == np.uint8

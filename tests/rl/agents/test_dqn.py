@@ -97,7 +97,7 @@ def test_every_float_differs_between_members_of_one_program():
 
 def test_observations_in_bytes_are_learned_from_alike():
     dqn = DQN(
-        env="Breakout-MinAtar", hidden_sizes=(16,), channels=2, batch_size=8, warmup=16, n_step=2,
+        env="ProbePicture-test", hidden_sizes=(16,), channels=2, batch_size=8, warmup=16, n_step=2,
         replay_storage=64, replay_capacity=64.0, evaluation_episodes=1,
     )  # fmt: skip
     population = sweep(dqn, {"uint8_obs": [False, True]})

@@ -50,11 +50,15 @@ def agent(name: str, env: str, **more) -> tuple[PolicyGradient, Any]:
     (group_state,) = Engine(sweep(learner, seeds=2), "vmap").group_states
     program = group_state.program
     carry, _ = program.advance(group_state.carry, steps)
+    return learner, program.signature.whole_model(program.models(carry.state))
+
+
+def told(learner: PolicyGradient, models: Any, observations) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values and greedy actions (members, observations)."""
 
     @jax.jit
-    def ask(states, seen):
-        def one(state):
-            model = learner.model(program.signature.whole_state(state))
+    def ask(models, seen):
+        def one(model):
             action = jax.vmap(learner.act, (None, 0))(model, seen)
             return values(model.critic, learner._see(model, seen)), action
 
@@ -183,26 +187,6 @@ def test_an_action_never_leaves_the_box(name):
     _, action = trained(name, "BeyondContinuous", [[1, 0], [-1, 0]])
     assert np.all(action <= probes_policy.HIGH)
     assert np.all(action > probes_policy.HIGH - 0.5)
-
-
-def test_the_policy_that_is_handed_out_normalises_what_it_sees():
-    learner = A2C(num_envs=4, rollout=16, hidden_sizes=(8,), normalize_observations=True)
-    learner.check()  # makes the environment, before anything is traced
-
-    @jax.jit
-    def trained(seed):
-        state = learner.init(jax.random.key(seed))
-        state = jax.lax.fori_loop(0, 3, lambda i, state: learner.step(state, jax.random.key(i))[0], state)
-        return learner.model(state)
-
-    model = trained(0)
-    assert float(model.observations.count) == 3 * 64
-    observation = np.array([0.1, -0.5, 0.02, 0.7], np.float32)
-    z = (observation - np.asarray(model.observations.mean)) / np.sqrt(model.observations.variance + 1e-8)
-    ask = jax.jit(lambda network, x: network(x))
-    logits = np.asarray(ask(model.policy.network, z))
-    assert learner.policy(model)(observation) == logits.argmax()
-    assert not np.allclose(logits, ask(model.policy.network, observation))
 
 
 def test_the_step_size_falls_over_the_frames_it_is_told():

@@ -52,7 +52,7 @@ def model_of(learner: Reinforce) -> Model:
 
 @pytest.mark.parametrize("baseline", [False, True])
 def test_the_mean_gradient_is_the_exact_one(baseline):
-    learner = Reinforce(
+    learner = Captured(
         env=ENV,
         num_envs=16,
         rollout=2,
@@ -82,7 +82,7 @@ def test_the_mean_gradient_is_the_exact_one(baseline):
 def test_the_baseline_lowers_the_variance_where_the_value_is_not_zero():
     found = {}
     for baseline in (False, True):
-        learner = Reinforce(
+        learner = Captured(
             env="ProbeSeen-test", num_envs=8, rollout=1, hidden_sizes=(3,), baseline=baseline, discount=1.0
         )
         model = model_of(learner)
@@ -107,8 +107,17 @@ def test_only_the_first_episode_of_a_copy_counts():
 
 def test_every_iteration_begins_new_episodes():
     learner = Reinforce(env="ProbeEndless-test", num_envs=2, rollout=2, hidden_sizes=(3,))
-    state = learner.init(jax.random.key(0))
-    for i in range(3):
-        state, rollout, _ = learner.interact(state, jax.random.key(i))
-        assert not np.any(rollout.over)  # the clock cuts at 3 steps: an episode that went on would be over
+    learner.check()
+
+    @jax.jit
+    def iterations(seed):
+        def iterate(state, key):
+            state, rollout, _ = learner.interact(state, key)
+            return state, rollout.over
+
+        key = jax.random.key(seed)
+        return jax.lax.scan(iterate, learner.init(key), jax.random.split(key, 3))
+
+    state, over = iterations(0)
+    assert not np.any(over)  # the clock cuts at 3 steps: an episode that went on would be over
     assert int(state.acting.frames) == 12
