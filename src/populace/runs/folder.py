@@ -1,11 +1,15 @@
-"""The folder of a run: made where it is safe to."""
+"""The folder of a run: made where it is safe to, and told by the number of its format."""
 
+import json
 import os
 import shutil
 import time
 from pathlib import Path
 
 from populace.core.errors import RunError, UsageError
+
+FORMAT = 2
+"""Number of what a run folder holds and what its files call things; a folder of another is refused."""
 
 
 def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
@@ -34,6 +38,20 @@ def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
     except OSError as error:
         raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
     return folder
+
+
+def check_format(folder: Path) -> None:
+    """Raise a `UsageError` if another version of populace wrote the folder; a damaged note says nothing."""
+    try:
+        note = json.loads((folder / "environment.json").read_text())
+        found = note.get("format", 1)
+    except (OSError, ValueError, AttributeError):
+        return
+    if found != FORMAT:
+        raise UsageError(
+            f"'{folder}' has format {found}, this version of populace reads {FORMAT}; open it with the "
+            "version that wrote it, or train it again"
+        )
 
 
 def _clear(folder: Path) -> None:

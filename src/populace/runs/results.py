@@ -14,9 +14,8 @@ import pyarrow as pa
 from populace.core.formatting import words
 from populace.core.population import Population
 from populace.engine.training_loop import Engine
+from populace.runs.folder import FORMAT
 from populace.statistics import summarise
-
-FORMAT = 1
 
 
 @dataclass

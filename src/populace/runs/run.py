@@ -19,7 +19,7 @@ from populace.core.population import Population
 from populace.engine import host_errors
 from populace.engine.training_loop import Callback, Engine
 from populace.runs import fingerprint, metric_tables, results
-from populace.runs.folder import prepare
+from populace.runs.folder import check_format, prepare
 from populace.runs.recipe import Recipe, of_population, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
@@ -42,7 +42,8 @@ class Run:
             learner: the learner with its data, where the recipe alone cannot make it.
 
         Raises:
-            UsageError: it is not a run folder, or the learner is not the one it was trained by.
+            UsageError: it is not a run folder, another version of populace wrote it, or the learner is not
+                the one it was trained by.
 
         """
         folder = Path(path)
@@ -50,6 +51,7 @@ class Run:
             raise UsageError(f"no run at '{folder}': there is no such folder")
         if not (folder / "recipe.toml").is_file():
             raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml")
+        check_format(folder)
         run = cls(folder, learner)
         if learner is not None:
             given = run.recipe.learner  # a recipe that cannot be read is told first

@@ -17,6 +17,7 @@ from populace.engine import host_errors
 from populace.engine.training_loop import Callback, Engine, Evaluation, Window
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
+from populace.runs.folder import FORMAT
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.recipe import Recipe
 from populace.runs.tensorboard import TensorBoard
@@ -170,7 +171,9 @@ class Session:
         update = {"strategy": settled, "devices": devices}
         recipe = self.recipe.drawn()
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
-        write(self.folder / "environment.json", json.dumps(provenance.describe(), indent=1))
+        write(
+            self.folder / "environment.json", json.dumps({"format": FORMAT} | provenance.describe(), indent=1)
+        )
         fingerprint.keep(self.folder, self.recipe.learner)
         write(self.folder / "recipe.toml", recipe.text())
 
