@@ -79,7 +79,8 @@ def test_graphs_themselves_can_be_mapped(backend: str) -> None:
     def run(arcs: Any, x: Any) -> Any:
         return jax.value_and_grad(lambda x: weigh(aggregate(arcs, x, "sum", w, backend) ** 2))(x)
 
-    together = jax.jit(jax.vmap(run, (0, None)))(jax.tree.map(lambda *a: np.stack(a), *graphs), x)
+    stacked = jax.tree.map(lambda *a: np.stack(a, axis=1), *graphs)  # members behind, not in front
+    together = jax.jit(jax.vmap(run, (1, None)))(stacked, x)
     for i, arcs in enumerate(graphs):
         for mine, alone in zip(together, run(arcs, x), strict=True):
             assert_close(np.asarray(mine)[i], alone)

@@ -18,7 +18,7 @@ def test_derivatives_are_those_of_finite_differences(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_of_equal_largest_ones_the_first_has_the_gradient(backend: str) -> None:
+def test_the_first_of_equal_ones_has_the_gradient_and_a_nan_before_all(backend: str) -> None:
     arcs = graph([0, 1, 2], [0, 0, 0], (2, 3))
 
     @jax.jit
@@ -27,4 +27,6 @@ def test_of_equal_largest_ones_the_first_has_the_gradient(backend: str) -> None:
         return aggregate(arcs, x, "max", backend=backend).sum()
 
     np.testing.assert_array_equal(largest(np.float32([[1], [2], [2]]))[1], [[0.0], [1.0], [0.0]])
-    assert np.isnan(largest(np.float32([[1], [np.nan], [2]]))[0])
+    value, gradient = largest(np.float32([[1], [np.nan], [2]]))
+    assert np.isnan(value)
+    np.testing.assert_array_equal(gradient, [[0.0], [1.0], [0.0]])
