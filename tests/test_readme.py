@@ -34,7 +34,7 @@ assert abs(float(best.model(1.0)) - 0.8415) < 0.1
     "docs/data.md": "assert digits.train_images.shape == (1437, 8, 8, 1) and picture.ndim == 3",
     "docs/supervised.md": """
 assert all(s["test"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.results()["settings"]
-assert run.results()["examined"] == "the 100 test examples"
+assert run.results()["test_description"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
 """,
     "docs/graphs.md": "assert matrix.nnz == 8",

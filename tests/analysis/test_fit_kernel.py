@@ -98,7 +98,7 @@ def test_the_score_is_the_distance_from_the_true_kernel():
     found = eqx.filter_jit(learner.evaluate)(state, jax.random.key(0))
     distance = np.linalg.norm(np.asarray(state.kernel) - EDGE)
     np.testing.assert_allclose(found["error"].value, distance, rtol=1e-6)
-    assert (learner.score, learner.better) == ("error", "lower")
+    assert (learner.score, learner.mode) == ("error", "min")
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,8 @@ RECIPES = {
     "unknown top-level key": (lambda text: 'lerner = "dqn"\n' + text, ["'lerner'", "'learner'"]),
     "unknown key of run": (lambda text: text.replace("steps =", "step ="), ["'step'", "'steps'"]),
     "unknown key of learner": (
-        lambda text: text.replace("batch =", "bach ="),
-        ["'bach'", "'batch'"],
+        lambda text: text.replace("batch_size =", "bach_size ="),
+        ["'bach_size'", "'batch_size'"],
     ),
     "unknown key of a nested table": (
         lambda text: text + '\n[learner.exploration]\nkind = "linear"\ndecay = 0.9',

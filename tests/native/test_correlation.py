@@ -36,7 +36,7 @@ class Problem(NamedTuple):
 
     geometry: Geometry
     members: int
-    batch_size: int
+    batch: int
 
 
 def check(problems: list[Problem], dtype: Any = np.float32) -> None:
@@ -106,7 +106,7 @@ def geometry_of(sizes: Any, kernel: Any, ins: int, outs: int, groups: int = 1, *
 def test_any_number_of_channels() -> None:
     pairs = itertools.product(CHANNELS, CHANNELS)
     check([
-        Problem(geometry_of((5, 4), (3, 2), ins, outs, padding="same"), members=2, batch_size=3)
+        Problem(geometry_of((5, 4), (3, 2), ins, outs, padding="same"), members=2, batch=3)
         for ins, outs in pairs
     ])  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_any_number_of_places() -> None:
     """Fewer than a tile, a tile, a block that stays in the cache, and more than one."""
     each = itertools.product((1, 5, 6, 7, 8, 9, 383, 384, 385, 1000), (8, 16))
     check([
-        Problem(geometry_of((places + 2,), (3,), 2, outs), members=1, batch_size=2) for places, outs in each
+        Problem(geometry_of((places + 2,), (3,), 2, outs), members=1, batch=2) for places, outs in each
     ])  # fmt: skip
 
 
@@ -126,14 +126,14 @@ def test_any_number_of_examples() -> None:
 
 
 def test_a_kernel_larger_than_its_partial_sums() -> None:
-    check([Problem(geometry_of((3, 3), 3, 160, 900, padding="same"), members=1, batch_size=9)])
+    check([Problem(geometry_of((3, 3), 3, 160, 900, padding="same"), members=1, batch=9)])
 
 
 def test_float64() -> None:
     with jax.enable_x64(True):
         check(
             [
-                Problem(geometry_of((9, 7), (3, 2), 6, outs, stride=(2, 1)), members=2, batch_size=2)
+                Problem(geometry_of((9, 7), (3, 2), 6, outs, stride=(2, 1)), members=2, batch=2)
                 for outs in (3, 4, 5, 8, 11)
             ],
             dtype=np.float64,

@@ -50,8 +50,8 @@ def fake_run(
     seeds: int = 4,
     diverged: tuple[int, ...] = (13, 62),
     lower: bool = False,
-    outside: bool = True,
-    fresh: bool = True,
+    external: bool = True,
+    test: bool = True,
     status: str = "finished",
     solved: float | None = 475.0,
     empty: bool = False,
@@ -89,13 +89,13 @@ def fake_run(
                 "diverged_at": ended.get(m),
                 "validation": {"score": best, "step": when},
                 "last": {"score": last},
-                "test": {"score": true, "episodes": 200} if fresh else None,
-                "external": {"score": real, "episodes": 200, "backend": "gymnasium"} if outside else None,
+                "test": {"score": true, "episodes": 200} if test else None,
+                "external": {"score": real, "episodes": 200, "backend": "gymnasium"} if external else None,
             }
         )
     summaries = {
         kind: _summaries(entries, kind, len(combinations), mode) if there else None
-        for kind, there in (("validation", True), ("test", fresh), ("external", outside))
+        for kind, there in (("validation", True), ("test", test), ("external", external))
     }
     settings = [
         {

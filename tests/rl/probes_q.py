@@ -71,7 +71,7 @@ def values(learner: type, env: str, observations: Any, steps: int = 1500, **sett
     @jax.jit
     def ask(state, observations):
         def q(state, x):
-            network = made.snapshot(program.signature.whole_state(state))
+            network = made.model(program.signature.whole_state(state))
             return made.distribution.expected(network(x))
 
         return jax.vmap(jax.vmap(q, (None, 0)), (0, None))(state, observations)

@@ -206,7 +206,7 @@ def too_narrow(inputs, outputs, key):
     (lambda: sweep(Classifier()), "Classifier has no data"),
     (lambda: sweep(classifier(plan=too_narrow)), r"gives an output of shape \(2,\) .* needs \(3,\)"),
     (lambda: sweep(Classifier(WHOLE, patience=1)), "needs validation examples"),
-    (lambda: classifier(batch_size=0), "batch must be >= 1"),
+    (lambda: classifier(batch_size=0), "batch_size must be >= 1"),
     (lambda: classifier().predict(None, X[:, :1]), r"expected \(2,\)"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("error")

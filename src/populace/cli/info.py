@@ -141,7 +141,7 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
         sure = f"({low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
         sure = sure if seeds > 1 else "(one seed: no interval)"
         if key == "test" and results.get("test_description"):
-            sure += f"; on {results['examined']}"
+            sure += f"; on {results['test_description']}"
         console.print(f"  {label:<15} {score} {value:.4g} {sure}", highlight=False)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:

@@ -243,7 +243,7 @@ def test_the_best_epoch_is_one_and_the_same_for_all_folds(tmp_path):
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(UsageError, match="batch 64 is larger than the 20 graphs to train on"):
+    with pytest.raises(UsageError, match="batch_size 64 is larger than the 20 graphs to train on"):
         GraphClassifier(data=shapes(), folds=4, batch_size=64).load_data().check()
     for data, part in ((shapes(), "train"), (shapes().with_split([0, 20], test=[1, 21]), "validation")):
         with pytest.raises(UsageError, match=f"has no {part} graphs; give it all three parts"):

@@ -116,12 +116,12 @@ def test_directions_and_layers_have_weights_of_their_own():
         ),
         (
             lambda n: LSTM(3, 0, key=jax.random.key(0)),
-            "hidden_sizes must be a whole number of at least 1, got 0",
+            "hidden must be a whole number of at least 1, got 0",
         ),
         (lambda n: LSTM(0, 4, key=jax.random.key(0)), "inputs must be a whole number of at least 1, got 0"),
         (
             lambda n: LSTM(3, 2.5, key=jax.random.key(0)),
-            "hidden_sizes must be a whole number of at least 1, got 2.5",
+            "hidden must be a whole number of at least 1, got 2.5",
         ),
         (lambda n: LSTM(3, 4, layers=0, key=jax.random.key(0)), "layers must be a whole number"),
     ],

@@ -61,7 +61,7 @@ def test_the_gradient_is_that_of_the_formula(normalise):
                 distribution = networks[0](happened.observation[t, i])
                 total -= advantage[t, i] * distribution.log_probability(happened.action[t, i])
                 total += 0.3 * 0.5 * (values(networks[1], happened.observation[t, i]) - target[t, i]) ** 2
-                total -= 0.05 * distribution.entropy_coefficient()
+                total -= 0.05 * distribution.entropy()
         return total / (STEPS * COPIES)
 
     @jax.jit

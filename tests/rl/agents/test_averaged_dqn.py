@@ -67,7 +67,7 @@ def test_the_average_is_that_of_what_each_learned_alone(together):
 def test_everything_is_shared_out(together):
     learner = AveragedDQN(learners=4, **SMALL)
     part = learner.part
-    shares = part.num_envs, part.batch, part.warmup, part.replay_storage, part.replay_capacity
+    shares = part.num_envs, part.batch_size, part.warmup, part.replay_storage, part.replay_capacity
     assert shares == (1, 2, 4, 16, 16.0)
     start, found = together[1], together[10]
     assert found.acting.frames.tolist() == [10] * 4
@@ -90,7 +90,7 @@ def test_it_keeps_every_invariant(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"learners": 3}, "envs 4 cannot be shared out evenly among 3 learners; take a multiple of 3"),
+        ({"learners": 3}, "num_envs 4 cannot be shared out evenly among 3 learners; take a multiple of 3"),
         ({"learners": 4, "batch_size": 6}, "batch_size 6 cannot be shared out evenly"),
         ({"learners": 0}, "learners must be >= 1"),
         ({"average_every": 0}, "average_every must be >= 1"),

@@ -257,7 +257,7 @@ def test_every_float_differs_between_members_of_one_program(cls, more):
         ({"env": "CartPole-v9"}, "did you mean 'CartPole-v1'"),
         ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
         ({"activation": "sine"}, r"activation must be one of tanh \| relu \| elu \| silu, got 'sine'"),
-        ({"minibatches": 3}, "8 envs times a rollout of 128 are 1024 frames, which cannot be split in 3"),
+        ({"minibatches": 3}, "num_envs 8 times rollout 128 are 1024 frames, which cannot be split in 3"),
         ({"clip_range": 0.0}, "clip_range must be > 0, got 0"),
         ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
     ],

@@ -46,10 +46,10 @@ def pulled(bandit, steps, seed=0):
 
         def step(state, t):
             after, metrics = bandit.step(state, jax.random.fold_in(key, t))
-            return after, (after, metrics, bandit.evaluate(bandit.snapshot(after), key))
+            return after, (after, metrics, bandit.evaluate(bandit.model(after), key))
 
         _, (states, metrics, scores) = jax.lax.scan(step, start, jnp.arange(steps))
-        first = (start, bandit.evaluate(bandit.snapshot(start), key))
+        first = (start, bandit.evaluate(bandit.model(start), key))
         joined = jax.tree.map(
             lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, (states, scores)
         )

@@ -116,7 +116,7 @@ class GraphLearner(Learner):
         if self.data is not None:
             self.check_labels(self.data)
         if self.rooms and self.batch_size > (most := self._parts.most(training=True)):
-            raise UsageError(f"batch {self.batch_size} is larger than the {most} graphs to train on")
+            raise UsageError(f"batch_size {self.batch_size} is larger than the {most} graphs to train on")
 
     @property
     def units_per_step(self) -> int:

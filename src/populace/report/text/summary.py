@@ -142,7 +142,7 @@ def two_numbers(reading: Reading) -> list[dict[str, str]]:
         tried = episodes(reading, winner, kind) if kind != "validation" else None
         more = f", {number_format.count(tried, 'episode')} a member" if tried else ""
         if kind == "test" and not tried and reading.results.get("test_description"):
-            more = f", on {reading.results['examined']}"
+            more = f", on {reading.results['test_description']}"
         rows.append({"title": title, "meaning": meaning + more, "value": number_format.interval(found)})
     return rows
 

@@ -51,7 +51,7 @@ class A2C(PolicyGradient):
             policy, critic = networks
             distribution = policy(rollout.observation)
             surprise = -jnp.mean(advantage * distribution.log_probability(rollout.action))
-            entropy = jnp.mean(distribution.entropy_coefficient())
+            entropy = jnp.mean(distribution.entropy())
             value_loss = 0.5 * jnp.mean((values(critic, rollout.observation) - target) ** 2)
             total = surprise + self.value_coefficient * value_loss - self.entropy_coefficient * entropy
             return total, {"entropy": Mean(entropy), "value_loss": Mean(value_loss)}

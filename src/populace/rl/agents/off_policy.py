@@ -97,7 +97,7 @@ class QLearner(Agent):
             )
         if self.replay_capacity < self.batch_size:
             raise UsageError(
-                f"replay_capacity {self.replay_capacity:g} is less than a batch of {self.batch_size}"
+                f"replay_capacity {self.replay_capacity:g} is less than batch_size {self.batch_size}"
             )
         if self.warmup > self.replay_capacity:
             raise UsageError(

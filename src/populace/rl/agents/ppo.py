@@ -46,7 +46,7 @@ class PPO(PolicyGradient):
         super().check()
         if self.units_per_step % self.minibatches:
             raise UsageError(
-                f"{self.num_envs} envs times a rollout of {self.rollout} are {self.units_per_step} frames, "
+                f"num_envs {self.num_envs} times rollout {self.rollout} are {self.units_per_step} frames, "
                 f"which cannot be split in {self.minibatches} equal minibatches"
             )
 
@@ -97,7 +97,7 @@ class PPO(PolicyGradient):
         gain = standardised(advantage) if self.normalize_advantages else advantage
         clipped = jnp.clip(ratio, 1 - self.clip_range, 1 + self.clip_range)
         surrogate = jnp.mean(jnp.minimum(ratio * gain, clipped * gain))
-        entropy = jnp.mean(distribution.entropy_coefficient())
+        entropy = jnp.mean(distribution.entropy())
 
         value, target = values(critic, observation), advantage + old_value
         bound = jnp.where(self.clip_range_vf > 0, self.clip_range_vf, jnp.inf)

@@ -77,7 +77,7 @@ class Reinforce(PolicyGradient):
             distribution = networks[0](rollout.observation)
             weighed = counts * advantage * distribution.log_probability(rollout.action)
             steps = counts.sum()
-            entropy = jnp.sum(counts * distribution.entropy_coefficient())
+            entropy = jnp.sum(counts * distribution.entropy())
             total = -jnp.sum(weighed) / self.num_envs - self.entropy_coefficient * entropy / steps
             return total, {"entropy": Mean(entropy, steps)}
 

@@ -113,7 +113,7 @@ class Slots:
         if first + more > SLOTS:
             raise RunError(
                 f"{first + more:,} environments at once are too many, at most {SLOTS:,} can be: "
-                "fewer members, envs, evaluation_episodes or final_episodes"
+                "fewer members, num_envs, evaluation_episodes or final_evaluation_size"
             )
         self._marks += [None] * more
         self._questions += [None] * more
