@@ -157,7 +157,7 @@ def test_episodes_are_counted_where_they_end(history):
         ({"env": "CartPole-v9"}, "did you mean 'CartPole-v1'"),
         ({"env": "Pendulum-v1"}, "continuous"),
         ({"replay_capacity": 30_000.0}, "more than replay_storage"),
-        ({"replay_capacity": 32.0, "warmup": 0}, "less than a batch"),
+        ({"replay_capacity": 32.0, "warmup": 0}, "less than batch_size"),
         ({"warmup": 30_000}, "warmup 30000 is more than replay_capacity"),
         ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
         ({"loss": "l1"}, "one of huber | mse"),
