@@ -36,11 +36,11 @@ OTHERS = {
     "other data": (lambda: moved(classifier()), r"data are not those that '.*run' was trained on"),
     "another width": (
         lambda: classifier(network=MLP(hidden_sizes=(9,))),
-        r"differs from the recipe.*network.hidden is \[9\], the run has \[8\]",
+        r"differs from the recipe.*network.hidden_sizes is \[9\], the run has \[8\]",
     ),
     "another kind of optimiser": (
         lambda: classifier(optimizer=Momentum()),
-        r"differs from the recipe.*optimiser.kind is 'momentum', the run has 'adam'",
+        r"differs from the recipe.*optimizer.kind is 'momentum', the run has 'adam'",
     ),
     "another rate": (lambda: classifier(learning_rate=0.5), "learning_rate is 0.5, the run has 0.01"),
     "another learner": (regressor, "was trained by a Classifier, not a Regressor"),

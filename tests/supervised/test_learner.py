@@ -25,7 +25,7 @@ def model_of(engine, slot: int = 0):
     return group_state.program.signature.whole_model(model)
 
 
-def test_description(engine) -> dict[str, np.ndarray]:
+def evaluated(engine) -> dict[str, np.ndarray]:
     group_state = engine.group_states[0]
     metrics = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
     count = len(group_state.group.members)
@@ -35,7 +35,7 @@ def test_description(engine) -> dict[str, np.ndarray]:
 
 
 def test_separate_clouds_are_told_apart():
-    found = test_description(harness.trained(sweep(classifier(), seeds=2), 200))
+    found = evaluated(harness.trained(sweep(classifier(), seeds=2), 200))
     assert (found["accuracy"] > 0.97).all()
     assert (found["loss"] < 0.15).all()
 
@@ -46,7 +46,7 @@ def test_least_squares_is_found():
     x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     found = learner.predict(model_of(engine), x)
     np.testing.assert_allclose(found[:, 0], [5, 8, 3], atol=1e-2)
-    assert test_description(engine)["r2"].min() > 0.9999
+    assert evaluated(engine)["r2"].min() > 0.9999
 
 
 def test_invariants_of_the_classifier(tmp_path):
@@ -167,7 +167,7 @@ def test_a_network_of_the_users_own():
         return eqx.nn.MLP(inputs[0], outputs, 8, 1, key=key)
 
     engine = harness.trained(sweep(classifier(plan=plan), seeds=2), 200)
-    assert (test_description(engine)["accuracy"] > 0.97).all()
+    assert (evaluated(engine)["accuracy"] > 0.97).all()
 
 
 def test_equinox_dropout_is_off_in_use():
