@@ -109,7 +109,7 @@ class Program:
         return _keep(best, model, score, step, always)
 
     def take(self, stacked: Any, slot: int) -> Any:
-        """Return a copy of one slot's entry, in NumPy: nothing is compiled for it."""
+        """Return a copy of one slot's entry, by way of the host: nothing is compiled for it."""
         return jax.tree.map(lambda x: _entry(x, slot), stacked)
 
     def put(self, stacked: Any, slot: int, entry: Any) -> Any:
@@ -125,7 +125,7 @@ class Program:
 
     def learner_of(self, slot: int) -> Learner:
         """Return the learner as it was for one member."""
-        varied = jax.tree.map(lambda x: x[slot], self._own)
+        varied = jax.tree.map(lambda x: jnp.asarray(x[slot]), self._own)
         return eqx.combine(varied, self.shared, self._fixed)
 
     @property
@@ -156,7 +156,7 @@ def _entry(stacked: jax.Array, slot: int) -> Any:
     for shard in stacked.addressable_shards:
         first = shard.index[0].start or 0
         if first <= slot < first + shard.data.shape[0]:
-            return np.array(np.asarray(shard.data)[slot - first])
+            return jnp.asarray(np.array(np.asarray(shard.data)[slot - first]))
     raise IndexError(f"slot {slot} lies on another host")
 
 
