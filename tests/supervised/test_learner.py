@@ -147,7 +147,7 @@ def test_the_final_examination_is_on_the_test_part():
 
 def test_dropout_rate_and_optimiser_numbers_are_hyperparameters_of_one_program():
     learner = classifier(network=MLP(hidden_sizes=(8,), dropout=0.1))
-    axes = {"network.dropout": [0.0, 0.5], "optimiser.b1": [0.9, 0.5], "weight_decay": [0.0, 0.1]}
+    axes = {"network.dropout": [0.0, 0.5], "optimizer.b1": [0.9, 0.5], "weight_decay": [0.0, 0.1]}
     population = sweep(learner, axes)
     assert len(population.groups) == 1
     engine = harness.trained(population, 10)
