@@ -107,7 +107,7 @@ class Compiled:
 
     Attributes:
         signature: shapes of the state, and what in it is no array.
-        period: steps between two calls of the learner's `on_epoch_start`.
+        epoch_steps: steps between two calls of the learner's `on_epoch_start`.
         key_types: the generator of each type of random key that a state holds.
 
     """

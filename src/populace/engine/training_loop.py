@@ -123,7 +123,7 @@ class GroupState:
 
 @dataclass
 class _Pending:
-    """A dispatched window: what each cohort will have summed, and how far each slot will be."""
+    """A dispatched window: what each group will have summed, and how far each slot will be."""
 
     end: int
     sums: list[dict[str, Mean]]
@@ -186,8 +186,8 @@ class Engine:
                 evaluation too; returns whether to go on.
 
         """
-        for listener in self.callbacks:
-            listener.on_start(self.population, self.step)
+        for callback in self.callbacks:
+            callback.on_start(self.population, self.step)
         pending: _Pending | None = None
         self._since = time.perf_counter()
         for end in self._ends(steps, window, evaluate_every):
@@ -225,8 +225,8 @@ class Engine:
             name: np.where(diverged_at < 0, values, np.nan)
             for name, values in self.columns(collected).items()
         }
-        for listener in self.callbacks:
-            listener.on_evaluation(Evaluation(self.step, columns, diverged_at))
+        for callback in self.callbacks:
+            callback.on_evaluation(Evaluation(self.step, columns, diverged_at))
 
     def diverged_at(self) -> np.ndarray:
         """Return per member the step after which it was not finite any more, or -1."""
@@ -281,8 +281,8 @@ class Engine:
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         self.step, self.training_seconds = pending.end, self.training_seconds + seconds
-        for listener in self.callbacks:
-            listener.on_window(Window(pending.end, columns, diverged_at, seconds))
+        for callback in self.callbacks:
+            callback.on_window(Window(pending.end, columns, diverged_at, seconds))
         return halted
 
     def _catch_up(self, pending: _Pending) -> None:

@@ -19,8 +19,8 @@ STANDARDISE = ("none", "all", "feature", "channel")
 class Data(eqx.Module):
     """Examples in three parts: to train on, to choose by (validation), and to judge by (test).
 
-    Make one with [`from_classes`][populace.supervised.Data.of_classes] or
-    [`from_targets`][populace.supervised.Data.of_numbers]. The test part is looked at once, by the
+    Make one with [`from_classes`][populace.supervised.Data.from_classes] or
+    [`from_targets`][populace.supervised.Data.from_targets]. The test part is looked at once, by the
     final evaluation, and nothing is chosen by it.
 
     Attributes:

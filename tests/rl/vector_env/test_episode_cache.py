@@ -22,9 +22,9 @@ HORIZON = 9
 def pool_of(cls: str = "Counting", count: int = 1, deterministic: bool = True, **arguments) -> Pool:
     """Return a pool of one of the small environments, unprobed."""
     arguments = {"length": 20} | arguments
-    workers_pool = WorkerPool(cls, Spec(False, f"tests.rl.host_envs:{cls}", arguments, HORIZON), count, 60.0)
+    worker_pool = WorkerPool(cls, Spec(False, f"tests.rl.host_envs:{cls}", arguments, HORIZON), count, 60.0)
     env_info = EnvInfo(None, None, HORIZON, 1e-5, "", deterministic)
-    return Pool(workers_pool, messages.record(("<f4", (3,)), ("|u1", ())), env_info)
+    return Pool(worker_pool, messages.record(("<f4", (3,)), ("|u1", ())), env_info)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, referen
     others = Episodes(pool, [2, 4]).step(2)
     # The first row raises; while it is replayed, its process dies, and with it all that had gone well.
     (folder / "1-raise").touch()
-    step = pool.workers_pool.step
+    step = pool.worker_pool.step
 
     def and_then(slots, replays):
         report = step(slots, replays)
@@ -214,7 +214,7 @@ def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, referen
             (folder / "2-die").touch()
         return report
 
-    monkeypatch.setattr(pool.workers_pool, "step", and_then)
+    monkeypatch.setattr(pool.worker_pool, "step", and_then)
     ours.step(3)
     assert pool.incidents.counts["failure"] == 2
     others.step(1)

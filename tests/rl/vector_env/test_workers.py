@@ -23,9 +23,9 @@ COUNTING = messages.record(("<f4", (3,)), ("|u1", ()))
 def crew_of(cls: str, count: int = 2, timeout: float = 60.0, **arguments) -> WorkerPool:
     """Return the processes of one of the small environments, with room for its records."""
     spec = Spec(False, f"tests.rl.host_envs:{cls}", arguments, 9)
-    workers_pool = WorkerPool(cls, spec, count, timeout)
-    workers_pool.attach(COUNTING)
-    return workers_pool
+    worker_pool = WorkerPool(cls, spec, count, timeout)
+    worker_pool.attach(COUNTING)
+    return worker_pool
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "faults"
 
 
-def started(workers_pool: WorkerPool, slots: list[int]) -> np.ndarray:
+def started(worker_pool: WorkerPool, slots: list[int]) -> np.ndarray:
     """Begin episodes with the seeds 100, 101, ..., and return the slots."""
     at = np.asarray(slots)
-    workers_pool.records["next"][at] = 100 + at
-    assert not workers_pool.begin(at).faults
+    worker_pool.records["next"][at] = 100 + at
+    assert not worker_pool.begin(at).faults
     return at
 
 
@@ -60,18 +60,18 @@ def gone_within(pids: list[int], seconds: float) -> bool:
 
 
 def test_steps_are_those_of_the_environment_itself():
-    workers_pool = crew_of("Counting")
-    at = started(workers_pool, [0, 1, 2, 3, 4])
+    worker_pool = crew_of("Counting")
+    at = started(worker_pool, [0, 1, 2, 3, 4])
     plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(), 9) for _ in at]
     seen = [env.reset(seed=100 + i)[0] for i, env in enumerate(plain)]
-    np.testing.assert_array_equal(workers_pool.records["observation"][at], seen)
+    np.testing.assert_array_equal(worker_pool.records["observation"][at], seen)
     ended = 0
     for t in range(12):
         action = (t + at) % 3
-        workers_pool.records["action"][at], workers_pool.records["next"][at] = action, 1000 * t + at
-        report = workers_pool.step(at, {})
+        worker_pool.records["action"][at], worker_pool.records["next"][at] = action, 1000 * t + at
+        report = worker_pool.step(at, {})
         assert report == Report()
-        found = workers_pool.records[at]
+        found = worker_pool.records[at]
         for i, env in enumerate(plain):
             seen, reward, terminated, truncated, _ = env.step(int(action[i]))
             assert (reward, terminated, truncated) == tuple(
@@ -83,64 +83,64 @@ def test_steps_are_those_of_the_environment_itself():
                 ended += 1
             np.testing.assert_array_equal(found["observation"][i], seen)
     assert ended == 10
-    workers_pool.close()
+    worker_pool.close()
 
 
 def test_each_process_holds_its_share_and_none_is_left_after_close():
-    workers_pool = crew_of("Counting")
-    started(workers_pool, [0, 1, 2, 3])
-    assert sorted(workers_pool._workers) == [0, 1]
-    pids = [w.process.pid for w in workers_pool._workers.values()]
+    worker_pool = crew_of("Counting")
+    started(worker_pool, [0, 1, 2, 3])
+    assert sorted(worker_pool._workers) == [0, 1]
+    pids = [w.process.pid for w in worker_pool._workers.values()]
     assert len({*pids, os.getpid()}) == 3
     assert all(map(alive, pids))
-    workers_pool.close()
+    worker_pool.close()
     assert not any(map(alive, pids))
 
 
 def test_what_is_raised_is_told_with_its_slot_and_hurts_nobody_else(folder):
-    workers_pool = crew_of("Counting", 1, what="raise", at=2, trace=str(folder))
-    at = started(workers_pool, [0, 1, 2])
-    workers_pool.step(at, {})
+    worker_pool = crew_of("Counting", 1, what="raise", at=2, trace=str(folder))
+    at = started(worker_pool, [0, 1, 2])
+    worker_pool.step(at, {})
     (folder / "one").touch()
-    report = workers_pool.step(at, {})
+    report = worker_pool.step(at, {})
     assert report.faults == {0: "ZeroDivisionError: the wheel came off"}
     assert not report.victims
     assert not report.emptied
-    assert workers_pool.records["observation"][at][:, 0].tolist() == [1, 2, 2]
-    again = workers_pool.step(at[:1], {0: (100, np.zeros(1, np.uint8))})
+    assert worker_pool.records["observation"][at][:, 0].tolist() == [1, 2, 2]
+    again = worker_pool.step(at[:1], {0: (100, np.zeros(1, np.uint8))})
     assert again == Report()
-    assert workers_pool.records["observation"][0, 0] == 2
-    workers_pool.close()
+    assert worker_pool.records["observation"][0, 0] == 2
+    worker_pool.close()
 
 
 def test_a_process_that_dies_is_replaced_and_its_other_slots_are_named(folder):
-    workers_pool = crew_of("Counting", what="die", at=1, trace=str(folder))
-    at = started(workers_pool, [0, 1, 2, 3])
+    worker_pool = crew_of("Counting", what="die", at=1, trace=str(folder))
+    at = started(worker_pool, [0, 1, 2, 3])
     (folder / "one").touch()
-    report = workers_pool.step(at, {})
+    report = worker_pool.step(at, {})
     (culprit,) = report.faults
     assert report.faults[culprit] == "its process ended with exit code 3"
     assert report.emptied == [culprit % 2]
     assert report.victims == {s for s in (0, 1, 2, 3) if s % 2 == culprit % 2} - {culprit}
     lost = np.asarray([culprit, *report.victims])
-    workers_pool.records["seen"][lost] = 0
-    assert not workers_pool.step(lost, {int(s): (100 + int(s), np.zeros(0, np.uint8)) for s in lost}).faults
-    assert (workers_pool.records["observation"][at][:, 0] == 1).all()
-    workers_pool.close()
+    worker_pool.records["seen"][lost] = 0
+    assert not worker_pool.step(lost, {int(s): (100 + int(s), np.zeros(0, np.uint8)) for s in lost}).faults
+    assert (worker_pool.records["observation"][at][:, 0] == 1).all()
+    worker_pool.close()
 
 
 def test_a_hanging_environment_is_told_from_a_slow_batch(folder):
-    workers_pool = crew_of("Counting", 1, timeout=1.0, what="hang", at=1, trace=str(folder))
-    at = started(workers_pool, [0, 1])
-    first = workers_pool._workers[0].process.pid
+    worker_pool = crew_of("Counting", 1, timeout=1.0, what="hang", at=1, trace=str(folder))
+    at = started(worker_pool, [0, 1])
+    first = worker_pool._workers[0].process.pid
     (folder / "one").touch()
     begun = time.monotonic()
-    report = workers_pool.step(at, {})
+    report = worker_pool.step(at, {})
     assert 1 <= time.monotonic() - begun < 20
     assert report.faults == {0: "no answer within 1 s"}
     assert report.victims == {1}
     assert gone_within([first], 5)
-    workers_pool.close()
+    worker_pool.close()
     slow = crew_of("Counting", 1, timeout=1.0, what="slow", at=1)
     report = slow.step(started(slow, [0, 1, 2]), {})  # 3 times 0.5 s
     assert report == Report()
@@ -148,20 +148,20 @@ def test_a_hanging_environment_is_told_from_a_slow_batch(folder):
 
 
 def test_a_killed_process_is_named_by_its_signal():
-    workers_pool = crew_of("Counting", 1)
-    at = started(workers_pool, [0, 1])
-    os.kill(workers_pool._workers[0].process.pid, signal.SIGKILL)
-    assert list(workers_pool.step(at, {}).faults.values()) == ["its process was killed by SIGKILL"]
-    workers_pool.close()
+    worker_pool = crew_of("Counting", 1)
+    at = started(worker_pool, [0, 1])
+    os.kill(worker_pool._workers[0].process.pid, signal.SIGKILL)
+    assert list(worker_pool.step(at, {}).faults.values()) == ["its process was killed by SIGKILL"]
+    worker_pool.close()
 
 
 def test_a_replay_that_leads_elsewhere_is_noticed():
-    workers_pool = crew_of("Drifting", 1)
-    at = started(workers_pool, [0])
-    workers_pool.step(at, {})
-    report = workers_pool.step(at, {0: (100, np.zeros(1, np.uint8))})
+    worker_pool = crew_of("Drifting", 1)
+    at = started(worker_pool, [0])
+    worker_pool.step(at, {})
+    report = worker_pool.step(at, {0: (100, np.zeros(1, np.uint8))})
     assert report.drifted == [0]
-    workers_pool.close()
+    worker_pool.close()
 
 
 PARENT = """
@@ -194,9 +194,9 @@ def test_no_process_outlives_the_run_however_it_ends(how, faults):
 
 
 def test_what_an_environment_prints_stays_out_of_the_results(capfd):
-    workers_pool = crew_of("Talking", 1)
-    started(workers_pool, [0])
-    workers_pool.close()
+    worker_pool = crew_of("Talking", 1)
+    started(worker_pool, [0])
+    worker_pool.close()
     out, err = capfd.readouterr()
     assert out == ""
     assert "good morning" in err
@@ -216,24 +216,24 @@ def test_what_an_environment_prints_stays_out_of_the_results(capfd):
     ],
 )
 def test_what_cannot_be_played_is_told_before_anything_starts(registered, identifier, arguments, message):
-    workers_pool = WorkerPool(
+    worker_pool = WorkerPool(
         "it", Spec(registered, identifier, arguments, 9), 1, 1.0 if "hang" in arguments.values() else 60
     )
     with pytest.raises(UsageError, match=message) as refused:
-        workers_pool.probe()
+        worker_pool.probe()
     assert "\n" not in str(refused.value)
-    assert not workers_pool._workers
+    assert not worker_pool._workers
 
 
 def test_what_is_not_installed_is_told_with_what_to_install():
-    workers_pool = WorkerPool("it", Spec(False, "tests.rl.host_envs:Wanting", {}, 9), 1, 60)
+    worker_pool = WorkerPool("it", Spec(False, "tests.rl.host_envs:Wanting", {}, 9), 1, 60)
     with pytest.raises(UsageError, match=r"not installed here: .*pip install"):
-        workers_pool.probe()
+        worker_pool.probe()
 
 
 def test_an_environment_that_can_be_made_no_more_ends_the_run(tmp_path):
-    workers_pool = crew_of("Fragile", 1, file=str(tmp_path / "gone"))
+    worker_pool = crew_of("Fragile", 1, file=str(tmp_path / "gone"))
     (tmp_path / "gone").touch()
     with pytest.raises(RunError, match="cannot be made any more: OSError: the licence has run out"):
-        started(workers_pool, [0])
-    workers_pool.close()
+        started(worker_pool, [0])
+    worker_pool.close()

@@ -12,7 +12,7 @@ RULES = ("never", "window", "patience")
 class EarlyStoppingState(eqx.Module):
     """What a member's validation has been so far.
 
-    `window` stops when the loss rises above the mean of the last ones (Kipf and Welling 2017), `stop_window`
+    `window` stops when the loss rises above the mean of the last ones (Kipf and Welling 2017), `patience`
     when neither loss nor accuracy was as good as the best for so many epochs (Velickovic et al. 2018).
 
     Attributes:

@@ -57,7 +57,7 @@ class NodeLearner(Learner):
     Protocols: with `run.evaluate_every` at its steps the last epoch counts (fixed epochs); with fewer, the
     best of the evaluations by validation score. `stop` ends a member's training early: `window` when its
     validation loss rises above the mean of the last `stop_window` ones (Kipf and Welling 2017),
-    `stop_window` when
+    `patience` when
     neither its validation loss nor its score was the best for so many epochs (Velickovic et al. 2018).
     """
 

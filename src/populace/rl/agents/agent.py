@@ -150,7 +150,7 @@ class Agent(Learner):
 _ADVICE = {"continuous": " (ppo, a2c and reinforce take both kinds)"}
 
 
-def _alike(task: Task, other: registry.Task) -> None:
+def _alike(task: Task, other: Task) -> None:
     """Raise a `UsageError` if a policy for one cannot act in the other."""
     for what in ("observation_shape", "actions", "action_shape"):
         ours, theirs = getattr(task, what), getattr(other, what)

@@ -56,10 +56,10 @@ class Pool:
 
     """
 
-    def __init__(self, workers_pool: WorkerPool, layout: np.dtype, env_info: EnvInfo) -> None:
-        self.workers_pool, self.records, self.env_info = workers_pool, workers_pool.attach(layout), env_info
+    def __init__(self, worker_pool: WorkerPool, layout: np.dtype, env_info: EnvInfo) -> None:
+        self.worker_pool, self.records, self.env_info = worker_pool, worker_pool.attach(layout), env_info
         self.horizon = env_info.limit or 0
-        self.slots, self.incidents = Slots(self.horizon), Incidents(workers_pool.title, workers_pool.count)
+        self.slots, self.incidents = Slots(self.horizon), Incidents(worker_pool.title, worker_pool.count)
         self.replayed = 0
         self._lock, self._closed, self._new = threading.Lock(), False, True
         self._cuts = 0
@@ -112,16 +112,16 @@ class Pool:
         self._closed = True
         free = self._lock.acquire(timeout=1)
         if free:
-            self.workers_pool.close()
+            self.worker_pool.close()
         else:  # a question is being answered, and no answer is wanted any more
-            self.workers_pool.kill()
+            self.worker_pool.kill()
             free = self._lock.acquire(timeout=5)
         if free:
             self._lock.release()
 
     def _next_call(self) -> None:
         if self._closed:
-            raise RunError(f"the processes of environment '{self.workers_pool.title}' are closed")
+            raise RunError(f"the processes of environment '{self.worker_pool.title}' are closed")
         self.slots.next_call()
         if self._new:
             self._new = False
@@ -140,7 +140,7 @@ class Pool:
             self.records["action"][here] = query.history[again, query.t[again]]
             replays = {slots[row]: (int(query.seed[row]), query.history[row, : query.t[row]]) for row in late}
             self.replayed += len(replays)
-            report = self.workers_pool.step(np.asarray(here), replays)
+            report = self.worker_pool.step(np.asarray(here), replays)
             self._take_in(report, here)
             if not (report.faults or report.victims):
                 break
@@ -166,7 +166,7 @@ class Pool:
         if self._cuts > max(2, size / 2):
             cuts, self._cuts = self._cuts, 0
             raise RunError(
-                f"environment '{self.workers_pool.title}' fails repeatedly: {cuts} episodes in a row were "
+                f"environment '{self.worker_pool.title}' fails repeatedly: {cuts} episodes in a row were "
                 f"cut, the last by {what}; fix it, then go on from the last checkpoint with `populace resume`"
             )
         last = self.records["observation"][slot].copy()
@@ -181,13 +181,13 @@ class Pool:
         strikes: Counter[int] = Counter()
         seeds = dict(zip(slots, self.records["next"][slots].tolist()))
         while slots:
-            report = self.workers_pool.begin(np.asarray(slots))
+            report = self.worker_pool.begin(np.asarray(slots))
             self._take_in(report, slots)
             for slot, what in report.faults.items():
                 strikes[slot] += 1
                 if strikes[slot] > 1:
                     raise RunError(
-                        f"environment '{self.workers_pool.title}' cannot begin an episode any more: {what}"
+                        f"environment '{self.worker_pool.title}' cannot begin an episode any more: {what}"
                     )
                 self.incidents.failed(slot, what, f", in the reset with seed {seeds[slot]}", "restarted")
             slots = [*report.faults, *report.victims]
@@ -197,9 +197,9 @@ class Pool:
         """Note what is to be known of a report, whatever comes next."""
         self.slots.found(slots)
         if self._closed and report.emptied:
-            raise RunError(f"the processes of environment '{self.workers_pool.title}' are closed")
+            raise RunError(f"the processes of environment '{self.worker_pool.title}' are closed")
         for process in report.emptied:
-            self.slots.lose(process, self.workers_pool.count)
+            self.slots.lose(process, self.worker_pool.count)
         for slot, what in report.told.items():
             self.incidents.failed(slot, what, "", "restarted with the next seed")
         for slot in report.drifted:

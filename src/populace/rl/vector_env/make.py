@@ -37,13 +37,13 @@ def task(name: str, identifier: str, arguments: dict[str, Any]) -> Task:
     """
     spec = spec_of(name, identifier, arguments)
     workers = _number(name, "workers", arguments.get("workers", cores()), int)
-    workers_pool = WorkerPool(
+    worker_pool = WorkerPool(
         name, spec, workers, _number(name, "timeout", arguments.get("timeout", _TIMEOUT), float)
     )
     try:
-        return _task(name, workers_pool, workers_pool.probe())
+        return _task(name, worker_pool, worker_pool.probe())
     except BaseException:
-        workers_pool.close()
+        worker_pool.close()
         raise
 
 
@@ -79,7 +79,7 @@ def imported(path: str) -> Any:
         raise UsageError(f"cannot import environment '{path}': {type(error).__name__}: {error}") from error
 
 
-def _task(name: str, workers_pool: WorkerPool, env_info: EnvInfo) -> Task:
+def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
     action, seen = env_info.action_space, env_info.observation_space
     kind, box = type(action).__name__, None
     if kind == "Box" and np.issubdtype(action.dtype, np.floating):
@@ -103,7 +103,7 @@ def _task(name: str, workers_pool: WorkerPool, env_info: EnvInfo) -> Task:
     shape, dtype = tuple(seen.shape or ()), _narrow(seen.dtype)
     low, high = _bounds(seen)
     stored = ("f4", box[0].shape) if box else (np.min_scalar_type(actions - 1).str, ())
-    pool = Pool(workers_pool, messages.record((dtype.str, shape), stored), env_info)
+    pool = Pool(worker_pool, messages.record((dtype.str, shape), stored), env_info)
     atexit.register(pool.close)
     return Task(
         name=name, environment=HostEnvironment(pool), parameters=None, actions=actions, box=box,

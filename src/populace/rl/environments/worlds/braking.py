@@ -9,7 +9,7 @@ from flax import struct
 from gymnax.environments import environment, spaces
 
 from populace.rl.environments.worlds import checks
-from populace.rl.environments.worlds.world import EnvState
+from populace.rl.environments.worlds.world import World
 
 GRAVITY = 9.81  # m/s^2
 STEP = 0.5  # s between two decisions
@@ -27,7 +27,7 @@ IMPACT = 0.02  # cost of each (m/s)^2 of speed in a collision
 
 
 @struct.dataclass
-class State(environment.EnvState):
+class State(environment.World):
     """Speed (m/s), distance (m), the episode's friction, anti-lock feedback, last deceleration (m/s^2)."""
 
     speed: jax.Array
@@ -45,7 +45,7 @@ class Params(environment.EnvParams):
     max_steps_in_episode: int = 100
 
 
-class Braking(EnvState):
+class Braking(World):
     """A car at 12 to 20 m/s, 120 to 150 m before an obstacle; every 0.5 s it chooses how to brake.
 
     Actions demand a deceleration from the wheels: 0 nothing, 1 engine brake (1 m/s^2), 2 brake (4), 3 hard

@@ -16,7 +16,7 @@ MOVES = 20
 
 
 @struct.dataclass
-class State(environment.EnvState):
+class State(environment.World):
     """Where the walker is, and whether it fell; `time` counts its moves."""
 
     cell: jax.Array

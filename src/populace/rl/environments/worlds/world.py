@@ -10,7 +10,7 @@ from gymnax.environments import environment, spaces
 from populace.rl.environments.worlds import checks
 
 
-class EnvState(environment.Environment):
+class World(environment.Environment):
     """A Gymnax environment of ours: `step` gives observation, state, reward, terminated, truncated, info."""
 
     actions: ClassVar[tuple[str, ...]] = ()
@@ -37,7 +37,7 @@ class EnvState(environment.Environment):
         return super().is_truncated(state, params) & ~self.is_terminated(state, params)
 
 
-class NumberedWorld(EnvState):
+class NumberedWorld(World):
     """A world whose observation is the number of its place, as one integer or one-hot.
 
     `one-hot` is a float vector with a single 1, for networks and linear learners; `index` is an integer
