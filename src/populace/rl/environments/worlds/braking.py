@@ -27,7 +27,7 @@ IMPACT = 0.02  # cost of each (m/s)^2 of speed in a collision
 
 
 @struct.dataclass
-class State(environment.World):
+class State(environment.EnvState):
     """Speed (m/s), distance (m), the episode's friction, anti-lock feedback, last deceleration (m/s^2)."""
 
     speed: jax.Array

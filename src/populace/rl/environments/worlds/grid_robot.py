@@ -21,7 +21,7 @@ Cell = tuple[int, int]
 
 
 @struct.dataclass
-class State(environment.World):
+class State(environment.EnvState):
     """The robot's column and row, its heading (0 to 3: north, east, south, west), and its moves."""
 
     column: jax.Array

@@ -16,7 +16,7 @@ MOVES = 20
 
 
 @struct.dataclass
-class State(environment.World):
+class State(environment.EnvState):
     """Where the walker is, and whether it fell; `time` counts its moves."""
 
     cell: jax.Array

@@ -13,7 +13,7 @@ from populace.rl.environments.worlds.world import NumberedWorld
 
 
 @struct.dataclass
-class State(environment.World):
+class State(environment.EnvState):
     """Steps made, and the last reward, which is kept to be drawn and never seen."""
 
     reward: jax.Array
