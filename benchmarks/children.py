@@ -40,7 +40,7 @@ def rates(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[float]]:
 
 
 def loop_seconds(group_state: Any, before: int, steps: int) -> float:
-    """Time the bare compiled loop of a cohort: `steps` of every member, after `before` untimed ones."""
+    """Time the bare compiled loop of a group: `steps` of every member, after `before` untimed ones."""
     import jax
 
     carry, _ = group_state.program.advance(group_state.carry, before)

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,6 +25,7 @@ from jax.sharding import PartitionSpec
 from populace.core.learner import Learner, Mean
 from populace.core.signature import Signature
 from populace.engine.batching import in_turn, over_members
+from populace.engine.carry import Carry
 from populace.engine.placement import AXIS, Placement
 
 # Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
@@ -56,13 +57,13 @@ def compiled_for(
     shapes = tuple(_shape_of(x) for x in leaves)
     marks = tuple(bool(x) for x in jax.tree.leaves(varied))
     x64 = jax.config.read("jax_enable_x64")
-    key = (tree, shapes, marks, placement, width, slots, x64)
+    key = (tree, shapes, marks, one.epoch_steps, placement, width, slots, x64)
     try:
         found = _known.pop(key, None)
     except TypeError:  # a part of the learner that cannot be compared: compiled each time
-        return Compiled(one, placement, width, slots)
+        return Compiled(one, placement, width)
     if found is None:
-        found = Compiled(one, placement, width, slots)
+        found = Compiled(one, placement, width)
     _known[key] = found  # the latest use comes last
     while len(_known) > _KEPT:
         _known.popitem(last=False)
@@ -72,31 +73,6 @@ def compiled_for(
 def forget() -> None:
     """Drop all compiled functions of this process, as `jax.clear_caches()` drops JAX's."""
     _known.clear()
-
-
-class Carry(NamedTuple):
-    """What training carries from step to step; each leaf has the slot axis in front.
-
-    Attributes:
-        state: the learner's state, arrays only.
-        step: iterations completed.
-        diverged_at: the step after which the model was not finite any more, or -1.
-        waiting: diverged and not yet set aside by the host; its batch halts until it is.
-
-    """
-
-    state: Any
-    step: jax.Array
-    diverged_at: jax.Array
-    halted: jax.Array
-
-
-class Best(NamedTuple):
-    """The model with the best evaluation so far, its score (higher is better) and its step."""
-
-    model: Any
-    score: jax.Array
-    step: jax.Array
 
 
 class Compiled:
@@ -112,18 +88,14 @@ class Compiled:
 
     """
 
-    def __init__(self, learner: Learner, placement: Placement, width: int, slots: int) -> None:
+    def __init__(self, learner: Learner, placement: Placement, width: int) -> None:
         self.signature, self.epoch_steps = Signature(learner), learner.epoch_steps
         self.key_types: dict[Any, Any] = {}
         self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
-        self._placement, self.width, self.slots = placement, width, slots
+        self._placement, self.width = placement, width
         self._examine: dict[int, Any] = {}
         self._compiled_begin: Any = None
         self._compiled_advance: Any = None
-
-    def template(self, *members: Any) -> Carry:
-        """Return the shapes of what training carries, with nothing computed or compiled."""
-        return self._template(*members)
 
     def begin(self, *members: Any) -> Carry:
         """Return every member before its first step.
@@ -145,11 +117,12 @@ class Compiled:
 
     def _ready_to_advance(self, *members: Any) -> Any:
         if self._compiled_advance is None:
-            lowered = self._advance.lower(*members, self._template(*members), np.int32(0))
+            lowered = self._advance.lower(*members, self.template(*members), np.int32(0))
             self._compiled_advance = lowered.compile()
         return self._compiled_advance
 
-    def _template(self, *members: Any) -> Carry:
+    def template(self, *members: Any) -> Carry:
+        """Return the shapes of what training carries, with nothing computed or compiled."""
         sharding = self._placement.by_member
 
         def begin(*members: Any) -> Any:
@@ -179,15 +152,14 @@ class Compiled:
     def models(self) -> Callable[..., Any]:
         """(varied, shared, keys, state) -> the models of all members, arrays only."""
 
-        def one(learner: Learner, key: jax.Array, state: Any) -> Any:
-            del key
-            return eqx.filter(learner.model(self.signature.whole_state(state)), eqx.is_array)
-
         def call(varied: Any, shared: Any, keys: Any, state: Any) -> Any:
-            def member(varied: Any, key: Any, state: Any) -> Any:
-                return one(eqx.combine(varied, shared, self._fixed), key, state)
+            del keys
 
-            return jax.vmap(member)(varied, keys, state)
+            def one(varied: Any, state: Any) -> Any:
+                learner = eqx.combine(varied, shared, self._fixed)
+                return eqx.filter(learner.model(self.signature.whole_state(state)), eqx.is_array)
+
+            return jax.vmap(one)(varied, state)
 
         return jax.jit(call)
 

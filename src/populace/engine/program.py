@@ -16,7 +16,8 @@ from populace.core.learner import Learner, Mean
 from populace.core.population import Group
 from populace.core.random import root_key
 from populace.core.signature import Signature
-from populace.engine.compiled import Best, Carry, compiled_for
+from populace.engine.carry import Best, Carry
+from populace.engine.compiled import compiled_for
 from populace.engine.placement import Placement
 
 

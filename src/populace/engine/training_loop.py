@@ -6,7 +6,7 @@ for the host. Between windows it evaluates, keeps the best models, and sets dive
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import jax
@@ -15,11 +15,11 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.learner import Mean
-from populace.core.population import Group, Population
-from populace.engine.compiled import EVALUATION, Best, Carry
+from populace.core.population import Population
+from populace.engine.compiled import EVALUATION
+from populace.engine.group_state import GroupState
 from populace.engine.placement import place
-from populace.engine.program import Program
-from populace.engine.strategy import BatchingChoice, choose
+from populace.engine.strategy import choose
 
 Columns = dict[str, np.ndarray]
 
@@ -54,71 +54,6 @@ class Callback(Protocol):
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
         """Hear of an evaluation."""
-
-
-@dataclass
-class GroupState:
-    """A group while it trains: its program, its carry, and the best models so far.
-
-    Members are made when somebody first asks for them: a group that a checkpoint is loaded into never
-    makes any.
-    """
-
-    program: Program
-    choice: BatchingChoice
-    frozen: dict[int, Any] = field(default_factory=dict)
-    """State of each diverged slot as it was when it diverged; its place in the carry runs on."""
-    _carry: Carry | None = None
-    _best: Best | None = None
-
-    @property
-    def carry(self) -> Carry:
-        """What training carries from step to step."""
-        if self._carry is None:
-            self.carry = self.program.begin()
-            self.freeze_diverged()
-        assert self._carry is not None
-        return self._carry
-
-    @carry.setter
-    def carry(self, carry: Carry) -> None:
-        self._carry = carry
-
-    @property
-    def best(self) -> Best:
-        """The best models so far; before any evaluation those that every finite score replaces."""
-        if self._best is None:
-            self._best = _no_best(self.program, self.carry)
-        return self._best
-
-    @best.setter
-    def best(self, best: Best) -> None:
-        self._best = best
-
-    def best_model(self, slot: int) -> Any:
-        """Return the best model of one member, on the host."""
-        return self.program.signature.whole_model(self.program.take(self.best.model, slot))
-
-    @property
-    def group(self) -> Group:
-        """The members."""
-        return self.program.group
-
-    def state(self) -> Any:
-        """Return all members' states, the diverged ones as they were when they diverged."""
-        state = self.carry.state
-        for slot, entry in self.frozen.items():
-            state = self.program.put(state, slot, entry)
-        self.carry = self.carry._replace(state=state)
-        return state
-
-    def freeze_diverged(self) -> None:
-        """Take the states of members that just diverged out of the carry, and let their batch go on."""
-        halted = np.asarray(self.carry.halted)
-        for slot in np.flatnonzero(halted).tolist():
-            self.frozen[slot] = self.program.take(self.carry.state, slot)
-        clear = jax.device_put(np.zeros_like(halted), self.program.placement.by_member)
-        self.carry = self.carry._replace(halted=clear)
 
 
 @dataclass
@@ -232,9 +167,9 @@ class Engine:
         """Return per member the step after which it was not finite any more, or -1."""
         return self.gather([c.carry.diverged_at for c in self.group_states])
 
-    def gather(self, per_cohort: list[Any]) -> np.ndarray:
-        """Put per-slot arrays of the cohorts together in the order of the population's members."""
-        parts = [np.asarray(x) for x in per_cohort]
+    def gather(self, per_group: list[Any]) -> np.ndarray:
+        """Put per-slot arrays of the groups together in the order of the population's members."""
+        parts = [np.asarray(x) for x in per_group]
         out = np.zeros((len(self.population), *parts[0].shape[1:]), parts[0].dtype)
         for group_state, part in zip(self.group_states, parts):
             members = group_state.group.members
@@ -242,7 +177,7 @@ class Engine:
         return out
 
     def find(self, member: int) -> tuple[GroupState, int]:
-        """Return the cohort and slot of a member."""
+        """Return the group and slot of a member."""
         for group_state in self.group_states:
             for slot, m in enumerate(group_state.group.members):
                 if m.index == member:
@@ -295,13 +230,13 @@ class Engine:
             pending.steps[i] = jnp.copy(group_state.carry.step)
             pending.diverged_at[i] = jnp.copy(group_state.carry.diverged_at)
 
-    def columns(self, per_cohort: list[dict[str, Mean]]) -> Columns:
-        """Put the cohorts' metrics together: one value per member; NaN where nothing was measured."""
-        names = sorted({name for metrics in per_cohort for name in metrics})
+    def columns(self, per_group: list[dict[str, Mean]]) -> Columns:
+        """Put the groups' metrics together: one value per member; NaN where nothing was measured."""
+        names = sorted({name for metrics in per_group for name in metrics})
         columns = {}
         for name in names:
             nothing = [np.full(c.program.slots, np.nan, np.float32) for c in self.group_states]
-            values = [_value(m[name]) if name in m else n for m, n in zip(per_cohort, nothing)]
+            values = [_value(m[name]) if name in m else n for m, n in zip(per_group, nothing)]
             columns[name] = self.gather(values)
         return columns
 
@@ -310,11 +245,3 @@ def _value(mean: Mean) -> np.ndarray:
     weight = np.asarray(mean.weight)
     total = np.asarray(mean.total)
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight != 0)
-
-
-def _no_best(program: Program, carry: Carry) -> Best:
-    """Return the models before any evaluation, which any finite score replaces."""
-    sharding = program.placement.by_member
-    score = jax.device_put(np.full(program.slots, -np.inf, np.float32), sharding)
-    step = jax.device_put(np.zeros(program.slots, np.int32), sharding)
-    return Best(program.models(carry.state), score, step)

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import RunError, UsageError
-from populace.engine.compiled import Best, Carry
-from populace.engine.training_loop import Engine, GroupState
+from populace.engine.carry import Best, Carry
+from populace.engine.group_state import GroupState
+from populace.engine.training_loop import Engine
 
 LAYOUT = 1
 
@@ -191,7 +192,7 @@ def _flat(group_state: GroupState, index: int) -> Iterator[tuple[str, np.ndarray
 
 
 def _load(group_state: GroupState, index: int, arrays: dict[str, np.ndarray]) -> None:
-    """Put saved arrays into a cohort; its template says what shape and type they must have."""
+    """Put saved arrays into a group; its template says what shape and type they must have."""
     program = group_state.program
     carry, model = program.template(), program.model_template()
     members = len(group_state.group.members)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.nn.conv.correlation import convolution
 from populace.nn.conv.lowering import Geometry, check_lowering
+from populace.nn.conv.start import uniform_start
 from populace.nn.conv.window import Padding, Window, check_channels, check_input
 
 
@@ -120,12 +121,8 @@ class Conv(eqx.Module):
         self.groups = groups
         self.lowering = check_lowering(name, lowering)
         shape = (*self.window.size, in_channels // groups, out_channels)
-        bound = 1 / math.sqrt(math.prod(shape[:-1]))
-        weight_key, bias_key = jax.random.split(key)
-        self.weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
-        self.bias = (
-            jax.random.uniform(bias_key, shape[-1:], minval=-bound, maxval=bound) if use_bias else None
-        )
+        self.weight, bias = uniform_start(key, shape, out_channels, math.prod(shape[:-1]))
+        self.bias = bias if use_bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (*spatial, Cin) to (*places, Cout)."""

@@ -14,6 +14,7 @@ import numpy as np
 from populace.core.errors import UsageError, unknown
 from populace.nn.conv.convolution import convolve
 from populace.nn.conv.lowering import check_lowering
+from populace.nn.conv.start import uniform_start
 from populace.nn.conv.window import Window, check_channels
 
 MASKS = ("A", "B")
@@ -89,10 +90,8 @@ class MaskedConv(eqx.Module):
         first, *others = self.kernel_size
         shape = (first // 2 + 1, *others, in_channels, out_channels)
         seen = visible(shape, mask, colours)
-        bound = 1 / math.sqrt(max(1.0, seen.sum() / out_channels))
-        weight_key, bias_key = jax.random.split(key)
-        self.weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
-        self.bias = jax.random.uniform(bias_key, (out_channels,), minval=-bound, maxval=bound)
+        fan_in = max(1.0, seen.sum() / out_channels)
+        self.weight, self.bias = uniform_start(key, shape, out_channels, fan_in)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (*spatial, Cin) to (*spatial, Cout)."""

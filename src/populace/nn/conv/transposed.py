@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.nn.conv.correlation import transposed_convolution
 from populace.nn.conv.lowering import Geometry, check_lowering
+from populace.nn.conv.start import uniform_start
 from populace.nn.conv.window import Padding, Window, check_channels, check_input
 
 
@@ -126,12 +127,8 @@ class ConvTranspose(eqx.Module):
         self.lowering = check_lowering(name, lowering)
         shape = (*self.window.size, out_channels // groups, in_channels)
         taps = max(1.0, math.prod(self.window.size) / math.prod(self.window.stride))
-        bound = 1 / math.sqrt(taps * in_channels / groups)
-        weight_key, bias_key = jax.random.split(key)
-        self.weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
-        self.bias = (
-            jax.random.uniform(bias_key, (out_channels,), minval=-bound, maxval=bound) if use_bias else None
-        )
+        self.weight, bias = uniform_start(key, shape, out_channels, taps * in_channels / groups)
+        self.bias = bias if use_bias else None
 
     def __call__(self, x: jax.Array, output_size: int | Sequence[int] | None = None) -> jax.Array:
         """Map (*places, in_channels) to (*output_size, out_channels)."""

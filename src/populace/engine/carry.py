@@ -1,0 +1,30 @@
+"""What training carries from step to step, and the best models beside it."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Carry(NamedTuple):
+    """What training carries from step to step; each leaf has the slot axis in front.
+
+    Attributes:
+        state: the learner's state, arrays only.
+        step: iterations completed.
+        diverged_at: the step after which the model was not finite any more, or -1.
+        halted: diverged and not yet frozen by the host; its batch halts until it is.
+
+    """
+
+    state: Any
+    step: jax.Array
+    diverged_at: jax.Array
+    halted: jax.Array
+
+
+class Best(NamedTuple):
+    """The model with the best evaluation so far, its score (higher is better) and its step."""
+
+    model: Any
+    score: jax.Array
+    step: jax.Array

@@ -1,0 +1,85 @@
+"""A group while it trains, on the devices and, for members that diverged, beside them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from populace.core.population import Group
+from populace.engine.carry import Best, Carry
+from populace.engine.program import Program
+from populace.engine.strategy import BatchingChoice
+
+
+@dataclass
+class GroupState:
+    """A group while it trains: its program, its carry, and the best models so far.
+
+    Members are made when somebody first asks for them: a group that a checkpoint is loaded into never
+    makes any.
+    """
+
+    program: Program
+    choice: BatchingChoice
+    frozen: dict[int, Any] = field(default_factory=dict)
+    """State of each diverged slot as it was when it diverged; its place in the carry runs on."""
+    _carry: Carry | None = None
+    _best: Best | None = None
+
+    @property
+    def carry(self) -> Carry:
+        """What training carries from step to step."""
+        if self._carry is None:
+            self.carry = self.program.begin()
+            self.freeze_diverged()
+        assert self._carry is not None
+        return self._carry
+
+    @carry.setter
+    def carry(self, carry: Carry) -> None:
+        self._carry = carry
+
+    @property
+    def best(self) -> Best:
+        """The best models so far; before any evaluation those that every finite score replaces."""
+        if self._best is None:
+            self._best = _no_best(self.program, self.carry)
+        return self._best
+
+    @best.setter
+    def best(self, best: Best) -> None:
+        self._best = best
+
+    def best_model(self, slot: int) -> Any:
+        """Return the best model of one member, on the host."""
+        return self.program.signature.whole_model(self.program.take(self.best.model, slot))
+
+    @property
+    def group(self) -> Group:
+        """The members."""
+        return self.program.group
+
+    def state(self) -> Any:
+        """Return all members' states, the diverged ones as they were when they diverged."""
+        state = self.carry.state
+        for slot, entry in self.frozen.items():
+            state = self.program.put(state, slot, entry)
+        self.carry = self.carry._replace(state=state)
+        return state
+
+    def freeze_diverged(self) -> None:
+        """Take the states of members that just diverged out of the carry, and let their batch go on."""
+        halted = np.asarray(self.carry.halted)
+        for slot in np.flatnonzero(halted).tolist():
+            self.frozen[slot] = self.program.take(self.carry.state, slot)
+        clear = jax.device_put(np.zeros_like(halted), self.program.placement.by_member)
+        self.carry = self.carry._replace(halted=clear)
+
+
+def _no_best(program: Program, carry: Carry) -> Best:
+    """Return the models before any evaluation, which any finite score replaces."""
+    sharding = program.placement.by_member
+    score = jax.device_put(np.full(program.slots, -np.inf, np.float32), sharding)
+    step = jax.device_put(np.zeros(program.slots, np.int32), sharding)
+    return Best(program.models(carry.state), score, step)
