@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
+
+from tests import draws
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:
@@ -13,16 +14,8 @@ def draw(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def filled(make: Any, seed: int = 0) -> Any:
-    """Return what `make(key)` makes, every weight drawn anew: biases of zero would hide an error in them."""
-    draws = np.random.default_rng(seed)
-    shapes = eqx.filter_eval_shape(lambda: make(quick_key()))
-
-    def numbers(leaf: Any) -> Any:
-        if not isinstance(leaf, jax.ShapeDtypeStruct):
-            return leaf
-        return draws.normal(scale=0.5, size=leaf.shape).astype(leaf.dtype)
-
-    return jax.tree.map(numbers, shapes)
+    """Return what `make(key)` makes, with weights of `tests.draws`."""
+    return draws.filled(lambda: make(quick_key()), seed)
 
 
 def quick_key(seed: Any = 0) -> Any:

@@ -116,19 +116,6 @@ def check_gradient(layer: Any, inputs: Arrays, *, step: float = 1e-6, tolerance:
             )
 
 
-def drawn(make: Callable[[jax.Array], Any], seed: int = 0) -> Any:
-    """Return the layer that `make(key)` makes, with other float arrays of the same shapes, from NumPy.
-
-    Nothing is compiled, as it would be to draw a layer's own start.
-    """
-    draws = np.random.default_rng(seed)
-
-    def fill(x: Any) -> Any:
-        return draws.normal(scale=0.5, size=x.shape).astype(x.dtype) if _is_float(x) else x
-
-    return jax.tree.map(fill, eqx.filter_eval_shape(lambda: make(jax.random.key(0))))
-
-
 def check_refused(call: Callable[[], Any], message: str) -> None:
     """Calling this is an error of the caller's, told in these words; it is traced, and nothing compiled."""
     with pytest.raises(UsageError) as refused:

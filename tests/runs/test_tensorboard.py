@@ -137,7 +137,7 @@ LEARNERS = {
     ),
     "graph": (
         lambda: GraphClassifier(data=shapes(), folds=4, batch_size=8, network=GraphGCN(layers=1,
-        hidden_sizes=3)),
+        hidden_channels=3)),
         ("heads/1-Dense", "Dense", "weight", "float32[3, 2]", ["layers/0-GCNLayer/norm"]),
     ),
     "value": (

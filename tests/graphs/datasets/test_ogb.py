@@ -168,7 +168,7 @@ def test_a_set_of_graphs_is_trained_by_its_name_and_scored_alike(
         batch_size = 12
         learning_rate = 0.03
         {metric}
-        network = {{ kind = "gin", layers = 2, hidden_sizes = 8, dropout = 0.1 }}
+        network = {{ kind = "gin", layers = 2, hidden_channels = 8, dropout = 0.1 }}
     '''
     run = run_recipe(parse(text, "test"), given / "run")
     best = run.results()["best"]

@@ -28,7 +28,7 @@ SMALL = {"folds": 4, "batch_size": 8}
 
 
 @pytest.mark.parametrize(
-    "plan", [GraphGIN(layers=2, hidden_sizes=8), GraphGCN(layers=2, hidden_sizes=8, readout="mean")]
+    "plan", [GraphGIN(layers=2, hidden_channels=8), GraphGCN(layers=2, hidden_channels=8, readout="mean")]
 )
 def test_rings_and_stars_are_told_apart(plan):
     learner = GraphClassifier(data=shapes(), network=plan, **SMALL)
@@ -68,7 +68,7 @@ def test_every_seed_is_tested_on_its_fold_and_never_trains_on_it(protocol):
 def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
     data = shapes().with_split([*range(10), *range(20, 30)], [10, 30, 11], [12, 13, 32, 33, 34, 35, 39])
     learner = GraphClassifier(
-        data=data, protocol="split", batch_size=8, network=GraphGIN(layers=2, hidden_sizes=8)
+        data=data, protocol="split", batch_size=8, network=GraphGIN(layers=2, hidden_channels=8)
     )
     population = sweep(learner, seeds=2)
     for member in population.members:
@@ -103,7 +103,7 @@ def test_properties_of_shapes_are_told_with_gaps():
     y = np.stack([star, large, np.full(40, np.nan)], 1).astype(np.float32)
     y[::7, 0] = y[3::5, 1] = np.nan
     marked = dataclasses.replace(data, y=y)
-    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden_sizes=8), **SMALL)
+    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden_channels=8), **SMALL)
     engine = harness.trained(sweep(learner, seeds=4), 240, "map", window=80)
     group_state = engine.group_states[0]
     networks = group_state.program.models(group_state.state())
@@ -125,7 +125,9 @@ def test_the_number_of_nodes_is_learned_in_its_units():
     y = 100 + 10.0 * np.diff(data.node_offsets)[:, None].astype(np.float32)
     y = np.concatenate([y, np.where(np.arange(40)[:, None] % 3, -y, np.nan)], 1)
     counted = dataclasses.replace(data, y=y)
-    learner = GraphRegressor(data=counted, network=GraphGIN(layers=1, hidden_sizes=8, dropout=0.0), **SMALL)
+    learner = GraphRegressor(
+        data=counted, network=GraphGIN(layers=1, hidden_channels=8, dropout=0.0), **SMALL
+    )
     assert learner.mode == "min"
     engine = harness.trained(sweep(learner, {"learning_rate": [0.05]}, seeds=4), 300, "map", window=50)
     group_state = engine.group_states[0]
@@ -143,7 +145,7 @@ def test_the_number_of_nodes_is_learned_in_its_units():
 
 def test_predictions_of_other_graphs():
     data = shapes()
-    learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden_sizes=4), **SMALL).load_data()
+    learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden_channels=4), **SMALL).load_data()
     network = begun(learner).network
     said = learner.predict(network)
     assert said.shape == (40, 2)
@@ -165,7 +167,7 @@ def test_what_is_beside_a_graph_in_its_batch_changes_nothing(plan, readout):
 
     @jax.jit
     def outputs():
-        network = plan(layers=2, hidden_sizes=8, readout=readout).build(1, 2, key=jax.random.key(0))
+        network = plan(layers=2, hidden_channels=8, readout=readout).build(1, 2, key=jax.random.key(0))
         alone = [network(data.batch(np.array([i]), data.room(1)))[0] for i in (3, 30)]
         return alone, network(data.batch(np.array([3, -1, 30, 12]), data.room(4)))
 
@@ -180,7 +182,7 @@ def test_empty_places_have_no_part_in_gradients(readout):
 
     @jax.jit
     def gradient():
-        plan = GraphGIN(layers=1, hidden_sizes=4, readout=readout)
+        plan = GraphGIN(layers=1, hidden_channels=4, readout=readout)
         network = plan.build(data.x.shape[1], 2, key=jax.random.key(0))
         batch = data.batch(np.array([3, 30, -1, -1]), data.room(4))
 
@@ -211,7 +213,7 @@ def test_the_normalisation_of_a_batch_is_the_graphs_own():
 def test_invariants(tmp_path):
     # Of features that are all alike, the eps of a GIN only adds a number to every node, which batch
     # normalisation takes off again: its true gradient is zero, and where it goes is rounding's choice.
-    learner = GraphClassifier(data=uneven(), network=GraphGIN(layers=1, hidden_sizes=4), **SMALL)
+    learner = GraphClassifier(data=uneven(), network=GraphGIN(layers=1, hidden_channels=4), **SMALL)
     harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
 
 
@@ -220,13 +222,15 @@ def test_invariants(tmp_path):
 def test_invariants_of_targets(kind, tmp_path):
     data = uneven()
     y = np.stack([data.y == 1, np.diff(data.node_offsets) >= 7], 1).astype(np.float32)
-    learner = kind(data=dataclasses.replace(data, y=y), network=GraphGIN(layers=1, hidden_sizes=4), **SMALL)
+    learner = kind(
+        data=dataclasses.replace(data, y=y), network=GraphGIN(layers=1, hidden_channels=4), **SMALL
+    )
     harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
 
 
 def test_the_best_epoch_is_one_and_the_same_for_all_folds(tmp_path):
     learner = GraphClassifier(
-        data=shapes(), protocol="gin", network=GraphGIN(layers=1, hidden_sizes=4), **SMALL
+        data=shapes(), protocol="gin", network=GraphGIN(layers=1, hidden_channels=4), **SMALL
     )
     run = train(sweep(learner, seeds=4), 12, out=tmp_path / "run", evaluate_every=4, strategy="map")
     found = best_epoch(run)

@@ -10,7 +10,8 @@ import pytest
 
 from populace.nn.conv.convolution import Conv, Conv1d, Conv2d, Conv3d, convolve
 from tests.nn.conv.formula import LOWERINGS, assert_close, correlate, draw
-from tests.nn.harness import check_layer, check_refused, drawn
+from tests.nn.draws import filled
+from tests.nn.harness import check_layer, check_refused
 
 # (sizes, kernel, in, out) and options: strides, dilations, groups, paddings, even kernels, in 1 to 3 axes
 CASES: list[tuple[Any, Any, int, int, dict[str, Any]]] = [
@@ -28,7 +29,7 @@ CASES: list[tuple[Any, Any, int, int, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("sizes", "kernel", "ins", "outs", "options"), CASES[1::2], ids=str)
 def test_layer(sizes: Any, kernel: Any, ins: int, outs: int, options: Any) -> None:
-    layer = drawn(lambda key: Conv(len(sizes), ins, outs, kernel, **options, key=key))
+    layer = filled(lambda key: Conv(len(sizes), ins, outs, kernel, **options, key=key))
 
     def reference(layer: Any, x: np.ndarray) -> np.ndarray:
         return correlate(x, layer.weight, **options) + layer.bias
@@ -80,8 +81,8 @@ def test_start() -> None:
     assert layer.bias.shape == (16,)
     assert np.max(np.abs(layer.bias)) <= bound
     assert np.unique(layer.bias).size == 16
-    assert drawn(lambda key: Conv1d(2, 3, 1, use_bias=False, key=key)).bias is None
-    assert drawn(lambda key: Conv3d(1, 1, (1, 2, 3), key=key)).weight.shape == (1, 2, 3, 1, 1)
+    assert filled(lambda key: Conv1d(2, 3, 1, use_bias=False, key=key)).bias is None
+    assert filled(lambda key: Conv3d(1, 1, (1, 2, 3), key=key)).weight.shape == (1, 2, 3, 1, 1)
 
 
 KEY = jax.random.key(0)

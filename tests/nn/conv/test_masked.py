@@ -11,7 +11,8 @@ import pytest
 
 from populace.nn.conv.masked import MaskedConv, MaskedConv1d, MaskedConv2d
 from tests.nn.conv.formula import draw
-from tests.nn.harness import check_layer, check_refused, drawn
+from tests.nn.draws import filled
+from tests.nn.harness import check_layer, check_refused
 
 
 def reference(layer: Any, x: np.ndarray) -> np.ndarray:
@@ -38,15 +39,15 @@ CASES = [((5, 4), (3, 3), 3, 6, "A", 3), ((4, 5), (3, 5), 6, 3, "B", 3), ((6,), 
 
 @pytest.mark.parametrize(("sizes", "kernel", "ins", "outs", "mask", "colours"), CASES)
 def test_layer(sizes: Any, kernel: Any, ins: int, outs: int, mask: str, colours: int) -> None:
-    layer = drawn(lambda key: MaskedConv(len(sizes), ins, outs, kernel, mask, colours, key=key))
+    layer = filled(lambda key: MaskedConv(len(sizes), ins, outs, kernel, mask, colours, key=key))
     check_layer(layer, (draw(*sizes, ins),), reference, eager=len(sizes) == 1)
 
 
 @pytest.mark.parametrize("colours", [1, 3])
 def test_a_stack_sees_only_what_comes_before(colours: int) -> None:
     """A after the input, B after that: the Jacobian in (row, column, colour) order is lower triangular."""
-    first = drawn(lambda key: MaskedConv2d(colours, 2 * colours, 3, "A", colours, key=key))
-    second = drawn(lambda key: MaskedConv2d(2 * colours, colours, 3, "B", colours, key=key), seed=1)
+    first = filled(lambda key: MaskedConv2d(colours, 2 * colours, 3, "A", colours, key=key))
+    second = filled(lambda key: MaskedConv2d(2 * colours, colours, 3, "B", colours, key=key), seed=1)
     x = draw(4, 5, colours)
     n = x.size
     sees = np.asarray(jax.jit(jax.jacobian(lambda x: second(jnp.tanh(first(x)))))(x)).reshape(n, n)
@@ -58,7 +59,7 @@ def test_a_stack_sees_only_what_comes_before(colours: int) -> None:
 
 
 def test_mask_b_sees_its_own_colour() -> None:
-    layer = drawn(lambda key: MaskedConv1d(3, 3, 3, "B", 3, key=key))
+    layer = filled(lambda key: MaskedConv1d(3, 3, 3, "B", 3, key=key))
     here = np.asarray(jax.jit(jax.jacobian(layer))(draw(4, 3)))[2, :, 2, :]
     np.testing.assert_array_equal(here != 0, np.tril(np.ones((3, 3), bool)))
 

@@ -12,7 +12,8 @@ from populace.core.errors import UsageError
 from populace.nn.conv.convolution import convolve
 from populace.nn.conv.transposed import ConvTranspose, ConvTranspose1d, ConvTranspose2d, convolve_transposed
 from tests.nn.conv.formula import LOWERINGS, assert_close, draw, pads_of
-from tests.nn.harness import check_layer, check_refused, drawn
+from tests.nn.draws import filled
+from tests.nn.harness import check_layer, check_refused
 
 # (places, kernel, in, out), options, sizes that come out
 CASES: list[tuple[Any, Any, int, int, dict[str, Any], Any]] = [
@@ -46,7 +47,7 @@ def spread(
 
 @pytest.mark.parametrize(("places", "kernel", "ins", "outs", "options", "sizes"), CASES[1:], ids=str)
 def test_layer(places: Any, kernel: Any, ins: int, outs: int, options: Any, sizes: Any) -> None:
-    layer = drawn(lambda key: ConvTranspose(len(places), ins, outs, kernel, **options, key=key))
+    layer = filled(lambda key: ConvTranspose(len(places), ins, outs, kernel, **options, key=key))
 
     def reference(layer: Any, y: np.ndarray) -> np.ndarray:
         whole = {"stride": 1, "dilation": 1, "groups": 1, "padding": "valid"} | options
@@ -85,13 +86,13 @@ def test_it_is_the_adjoint(places: Any, kernel: Any, ins: int, outs: int, option
 
 
 def test_same_with_stride_two_doubles_every_size() -> None:
-    layer = drawn(lambda key: ConvTranspose2d(3, 2, 4, stride=2, padding="same", key=key))
+    layer = filled(lambda key: ConvTranspose2d(3, 2, 4, stride=2, padding="same", key=key))
     assert jax.eval_shape(layer, draw(5, 7, 3)).shape == (10, 14, 2)
 
 
 def test_output_size() -> None:
     """Every size that the convolution turns into the places may be asked for, and no other."""
-    layer = drawn(lambda key: ConvTranspose1d(1, 1, 3, stride=3, padding="same", key=key))
+    layer = filled(lambda key: ConvTranspose1d(1, 1, 3, stride=3, padding="same", key=key))
     y, xs = draw(4, 1), {size: draw(size, 1) for size in (10, 11, 12)}
 
     @jax.jit

@@ -9,7 +9,8 @@ from jax import lax
 
 from populace.nn.conv.wavenet import WaveNet
 from tests.nn.conv.formula import assert_close, correlate, draw
-from tests.nn.harness import check_layer, check_refused, drawn
+from tests.nn.draws import filled
+from tests.nn.harness import check_layer, check_refused
 
 
 def reference(net: Any, x: np.ndarray) -> np.ndarray:
@@ -31,7 +32,7 @@ def reference(net: Any, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("kernel", "dilations"), [(2, (1, 2)), (3, (2,))])
 def test_layer(kernel: int, dilations: tuple[int, ...]) -> None:
-    net = drawn(
+    net = filled(
         lambda key: WaveNet(2, 3, residual=3, skip=4, dilations=dilations, kernel_size=kernel, key=key)
     )
     check_layer(net, (draw(9, 2),), reference)
@@ -40,7 +41,7 @@ def test_layer(kernel: int, dilations: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("kernel", "dilations", "field"), [(2, (1, 2, 4), 8), (3, (1, 2, 1), 9)])
 def test_receptive_field(kernel: int, dilations: tuple[int, ...], field: int) -> None:
     """The last output sees exactly so many entries, and no output sees a later one."""
-    net = drawn(lambda key: WaveNet(1, 1, residual=4, dilations=dilations, kernel_size=kernel, key=key))
+    net = filled(lambda key: WaveNet(1, 1, residual=4, dilations=dilations, kernel_size=kernel, key=key))
     assert net.receptive_field == field
     x = draw(field + 3, 1)
     sees = np.asarray(jax.jit(jax.jacobian(lambda x: net(x)[:, 0]))(x)[..., 0])
@@ -55,7 +56,7 @@ def generated(net: WaveNet, x: jax.Array) -> jax.Array:
 
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_steps_give_what_the_whole_gives(kernel: int) -> None:
-    net = drawn(lambda key: WaveNet(2, 3, residual=4, dilations=(1, 2, 4), kernel_size=kernel, key=key))
+    net = filled(lambda key: WaveNet(2, 3, residual=4, dilations=(1, 2, 4), kernel_size=kernel, key=key))
 
     @jax.jit
     def everything(xs: jax.Array) -> Any:
@@ -70,7 +71,7 @@ def test_steps_give_what_the_whole_gives(kernel: int) -> None:
 def test_a_step_does_not_grow_with_the_past() -> None:
     """Its memory is as large as the receptive field, whatever has been generated."""
     net, far = (
-        drawn(lambda key, dilations=dilations: WaveNet(1, 1, residual=2, dilations=dilations, key=key))
+        filled(lambda key, dilations=dilations: WaveNet(1, 1, residual=2, dilations=dilations, key=key))
         for dilations in ((1, 2, 4, 8), (64, 128, 256, 512))
     )
     assert sum(ring.shape[0] for ring in jax.eval_shape(net.memory).rings) == net.receptive_field - 1
@@ -82,7 +83,7 @@ def test_a_step_does_not_grow_with_the_past() -> None:
 def test_members() -> None:
     """A population of stacks, each with weights of its own, steps as each alone."""
     make = lambda key: WaveNet(1, 1, residual=3, dilations=(1, 2), key=key)  # noqa: E731
-    nets = [drawn(make, seed=seed) for seed in range(3)]
+    nets = [filled(make, seed=seed) for seed in range(3)]
     stacked, x = jax.tree.map(lambda *weights: np.stack(weights), *nets), draw(6, 1)
     together = jax.jit(jax.vmap(generated, (0, None)))(stacked, x)
     alone = jax.jit(lambda net, x: net(x))

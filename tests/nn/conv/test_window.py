@@ -9,7 +9,8 @@ import pytest
 from populace.nn.conv.convolution import Conv, Conv1d, Conv2d, convolve
 from populace.nn.conv.window import Window
 from tests.nn.conv.formula import draw, pads_of
-from tests.nn.harness import check_refused, drawn
+from tests.nn.draws import filled
+from tests.nn.harness import check_refused
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "causal", 2, [(1, 3)]], ids=str)
@@ -79,7 +80,7 @@ def test_bad_input(message: str) -> None:
 
 
 def test_bad_input_is_refused_outside_of_a_trace() -> None:
-    layer = drawn(lambda key: Conv2d(1, 1, 3, key=key))
+    layer = filled(lambda key: Conv2d(1, 1, 3, key=key))
     with pytest.raises(Exception, match="smaller than its kernel") as refused:
         layer(np.zeros((4, 2, 1)))
     assert type(refused.value).__name__ == "UsageError"

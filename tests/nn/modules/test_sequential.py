@@ -5,11 +5,11 @@ import jax
 import numpy as np
 
 from populace.nn.modules.sequential import Stack
-from tests.nn.harness import drawn
+from tests.nn.draws import filled
 
 
 def test_activations_are_those_on_the_way():
-    linear, x = drawn(lambda key: eqx.nn.Linear(2, 3, key=key)), np.ones(2, np.float32)
+    linear, x = filled(lambda key: eqx.nn.Linear(2, 3, key=key)), np.ones(2, np.float32)
     found = Stack([linear, jax.nn.relu]).activations(x)
     assert list(found) == ["0-Linear", "1-relu"]
     product = linear.weight @ x + linear.bias

@@ -7,11 +7,11 @@ from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.modules.dropout import Dropout
 from populace.nn.modules.sequential import Stack
 from populace.nn.primitives.buffer import trainable
-from tests.nn.harness import drawn
+from tests.nn.draws import filled
 
 
 def test_weights_are_trained_and_buffers_are_not():
-    network = drawn(
+    network = filled(
         lambda key: Stack([eqx.nn.Linear(2, 3, key=key), BatchNorm(3), Dropout(0.1), jax.nn.relu])
     )
     weights, rest = eqx.partition(network, trainable(network))

@@ -8,8 +8,8 @@ import pytest
 
 from populace.rl.agents.a2c import A2C
 from populace.rl.agents.on_policy import Rollout, values
+from tests.draws import filled
 from tests.rl.targets.test_advantages import advantages_by_loop
-from tests.rl.weights import filled
 
 STEPS, COPIES = 5, 2
 WIRING = {"hidden_sizes": (4,), "num_envs": COPIES, "rollout": STEPS}

@@ -7,7 +7,7 @@ import pytest
 
 from populace.rl.agents.on_policy import values
 from populace.rl.agents.ppo import PPO
-from tests.rl.weights import filled
+from tests.draws import filled
 
 FRAMES = 12
 

@@ -9,8 +9,8 @@ import pytest
 
 from populace.rl.agents.on_policy import Model, values
 from populace.rl.agents.reinforce import Reinforce, first_episodes
+from tests.draws import filled
 from tests.rl import probes, probes_policy  # noqa: F401  registers the probes
-from tests.rl.weights import filled
 
 ENV = "ProbeMatching-test"
 

@@ -7,7 +7,7 @@ import pytest
 from populace.rl.environments import registry
 from populace.rl.networks.actor_critic import Policy
 from populace.rl.networks.distributions import Categorical, Gaussian
-from tests.rl.weights import filled
+from tests.draws import filled
 
 
 @pytest.mark.parametrize(

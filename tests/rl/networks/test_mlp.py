@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from populace.rl.networks.mlp import ACTIVATIONS, Network, orthogonal
-from tests.rl.weights import filled
+from tests.draws import filled
 
 
 def test_a_network_is_matrices_and_what_is_between_them():

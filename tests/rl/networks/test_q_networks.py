@@ -8,7 +8,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.rl.environments import registry
 from populace.rl.networks.q_networks import NoisyLinear, QNetwork, convolves
-from tests.rl.weights import filled
+from tests.draws import filled
 
 CARTPOLE, BREAKOUT = (registry.make(name) for name in ("CartPole-v1", "Breakout-MinAtar"))
 X = np.float32([0.1, -2.0, 0.3, 1.0])

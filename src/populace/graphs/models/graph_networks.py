@@ -161,16 +161,17 @@ class GraphNetworkConfig(Settings):
     """A plan of a network over whole graphs."""
 
     layers: int = setting(4, low=1, help="layers over nodes")
-    hidden_sizes: int = setting(32, low=1, help="features of a node in each of them")
+    hidden_channels: int = setting(32, low=1, help="features of a node in each of them")
     readout: str = setting("sum", choices=READOUTS, help="how nodes become a graph")
     dropout: float = setting(0.5, low=0, high=0.99, help="share of a readout dropped in training")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> GraphNetwork:
         """Return a network from batches with nodes of (inputs,) to (B, outputs)."""
         keys = jax.random.split(key, 3)
-        sizes = [inputs, *[self.hidden_sizes] * self.layers]
+        sizes = [inputs, *[self.hidden_channels] * self.layers]
         layers = [
-            self.layer(a, self.hidden_sizes, jax.random.fold_in(keys[0], i)) for i, a in enumerate(sizes[:-1])
+            self.layer(a, self.hidden_channels, jax.random.fold_in(keys[0], i))
+            for i, a in enumerate(sizes[:-1])
         ]
         heads = [Dense(a, outputs, key=jax.random.fold_in(keys[1], i)) for i, a in enumerate(sizes)]
         gates = [Dense(a, 1, key=jax.random.fold_in(keys[2], i)) for i, a in enumerate(sizes)]

@@ -1,4 +1,4 @@
-"""Networks with weights drawn by NumPy: to compile the drawing takes far longer than to ask a network."""
+"""Weights drawn by NumPy: to compile the drawing takes far longer than to ask a network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def filled(make: Callable[[], Any], seed: int = 0, deviation: float = 0.5) -> Any:
-    """Return what `make` makes, every number of it drawn anew from a normal distribution."""
+    """Return what `make` makes, every number drawn anew: biases of zero would hide an error in them."""
     rng = np.random.default_rng(seed)
 
     def draw(leaf: Any) -> Any:
