@@ -32,8 +32,8 @@ def worker(members: int, frames: int) -> None:
     learner = pop.rl.PPO(
         env="CartPole-v1", num_envs=8, rollout=128, epochs=4, minibatches=4, hidden_sizes=(64, 64),
         activation="tanh",
-        learning_rate=2.5e-4, discount=0.99, gae_lambda=0.95, clip=0.2, entropy=0.01, value_coefficient=0.5,
-        max_gradient_norm=0.5, normalize_advantages=True,
+        learning_rate=2.5e-4, discount=0.99, gae_lambda=0.95, clip_range=0.2, entropy_coefficient=0.01,
+        value_coefficient=0.5, max_gradient_norm=0.5, normalize_advantages=True,
     )  # fmt: skip
     assert learner.units_per_step == FRAMES_PER_STEP
     steps = -(-frames // FRAMES_PER_STEP)

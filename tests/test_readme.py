@@ -43,7 +43,7 @@ assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
     "docs/algorithms/reinforce.md": "assert len(run.results()['settings']) == 2",
     "docs/algorithms/planning.md": "assert abs(plan.values[0] - 0.542) < 5e-4",
     "docs/layers/graphs.md": "assert abs(float(share.sum()) - 34 * 4) < 1e-3",
-    "docs/algorithms/node-classification.md": "assert run.results()['best']['fresh']['n'] == 4",
+    "docs/algorithms/node-classification.md": "assert run.results()['best']['test']['n'] == 4",
     "docs/algorithms/graph-classification.md": """
 said = best.learner.predict(best.model)
 assert said.shape == (30, 1)

@@ -431,7 +431,7 @@ def test_bad_scores_and_options_are_refused_in_one_line(call):
         (lambda: summarise([1.0, 2.0], [True]), r"diverged must be \(2,\) bool, got \(1,\) bool"),
         (lambda: summarise([1.0, 2.0], [0, 7]), r"got \(2,\) int64"),
         (lambda: summarise([1.0], worst=math.nan), "worst must be finite, .* got nan"),
-        (lambda: summarise([1.0], better="more"), "better must be 'higher' or 'lower', got 'more'"),
+        (lambda: summarise([1.0], mode="more"), "mode must be 'max' or 'min', got 'more'"),
     ],
 )
 def test_bad_input_is_refused_with_what_came(call, message):

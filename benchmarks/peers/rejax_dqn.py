@@ -72,7 +72,7 @@ def measure(frames: int, agents: int, envs: int, devices: int, seed: int) -> dic
         sys.exit(f"expected about {expected:.0f} updates for {done} frames, rejax made {updates}")
     epochs = envs // FRAMES_PER_UPDATE
     variant = f"num_envs={envs}, num_epochs={epochs}, {report['variant']}"
-    return report | {"updates": updates, "num_envs": envs, "variant": variant}
+    return report | {"updates": updates, "envs": envs, "variant": variant}
 
 
 def env_count(text: str) -> int:

@@ -58,7 +58,7 @@ def measure(frames: int, agents: int, devices: int, seed: int) -> dict:
     expected = done // (ENVS * ROLLOUT) * EPOCHS * MINIBATCHES
     if updates != expected:
         sys.exit(f"expected {expected} updates for {done} frames, rejax made {updates}")
-    return report | {"updates": updates, "num_envs": ENVS}
+    return report | {"updates": updates, "envs": ENVS}
 
 
 if __name__ == "__main__":

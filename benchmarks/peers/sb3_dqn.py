@@ -36,7 +36,7 @@ THROWAWAY_FRAMES = WARM_UP_FRAMES + 500
 
 
 def build(envs: int, seed: int) -> DQN:
-    """Return an untrained agent stepping `num_envs` environments, one update per 4 frames."""
+    """Return an untrained agent stepping `envs` environments, one update per 4 frames."""
     return DQN(
         "MlpPolicy",
         DummyVecEnv([make_env] * envs),  # a VecEnv of our own: SB3 adds no Monitor to it
@@ -66,7 +66,7 @@ def measure(frames: int, envs: int, threads: int, seed: int) -> dict:
     expected = max(0, report["frames"] - WARM_UP_FRAMES) / FRAMES_PER_UPDATE
     if abs(updates - expected) > max(1, envs / FRAMES_PER_UPDATE):
         sys.exit(f"expected about {expected:.0f} updates for {report['frames']} frames, SB3 made {updates}")
-    return report | {"updates": updates, "num_envs": envs}
+    return report | {"updates": updates, "envs": envs}
 
 
 def env_count(text: str) -> int:
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="torch.set_num_threads")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    print(json.dumps(measure(args.frames, args.num_envs, args.threads, args.seed)))
+    print(json.dumps(measure(args.frames, args.envs, args.threads, args.seed)))
 
 
 if __name__ == "__main__":

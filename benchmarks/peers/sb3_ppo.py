@@ -56,7 +56,7 @@ def measure(frames: int, threads: int, seed: int) -> dict:
     expected = report["frames"] // FRAMES_PER_ROLLOUT * EPOCHS
     if epochs != expected:
         sys.exit(f"expected {expected} epochs, SB3 made {epochs}")
-    return report | {"updates": epochs * MINIBATCHES, "num_envs": ENVS}
+    return report | {"updates": epochs * MINIBATCHES, "envs": ENVS}
 
 
 def main() -> None:

@@ -240,7 +240,7 @@ def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
 
 def test_faults_without_end_end_the_run_with_one_line():
     pool = pool_of(what="raise", at=4)
-    with pytest.raises(RunError, match="'Counting' fails again and again: 3 episodes in a row") as ended:
+    with pytest.raises(RunError, match="'Counting' fails repeatedly: 3 episodes in a row") as ended:
         Episodes(pool, TICKETS).step(4)
     assert "ZeroDivisionError: the wheel came off" in str(ended.value)
     assert "populace resume" in str(ended.value)
