@@ -6,7 +6,7 @@ sum      the standard case: 20,000 nodes, 40,000 random undirected edges, 1,000 
 gcn      Cora, 100 seeds x 200 epochs of a GCN, beside PyTorch Geometric's 3 seeds, times 100 / 3
 gat      the same of a GAT with 8 x 8 heads
 mutag    ten folds x 100 epochs of a GIN, beside PyTorch Geometric's one fold, times 10
-memory   peak memory of GAT's gradient over the number of arcs
+memory   peak memory of GAT's gradient over the number of edges
 
 PyTorch and torch_geometric live in an environment of their own (`benchmarks/requirements-pyg.txt`); `--pyg`
 names its interpreter, and without it they are left out. Processes take turns, round by round.
@@ -29,7 +29,7 @@ from children import child, machine
 HERE = Path(__file__).resolve()
 PEER = HERE.parent / "peers" / "pyg_graphs.py"
 SECTIONS = ("sum", "gcn", "gat", "mutag", "memory")
-ARCS = (25_000, 50_000, 100_000, 200_000)
+EDGES = (25_000, 50_000, 100_000, 200_000)
 
 
 def node_worker(kind: str, seeds: int, epochs: int) -> dict[str, float]:
@@ -52,7 +52,7 @@ def node_worker(kind: str, seeds: int, epochs: int) -> dict[str, float]:
     seconds = time.perf_counter() - start
     (group_state,) = engine.group_states
     program = group_state.program
-    found = jax.block_until_ready(program.examine(program.models(group_state.state()), 1, 0))
+    found = jax.block_until_ready(program.test(program.models(group_state.state()), 1, 0))
     accuracy = np.asarray(found["accuracy"].value)[:seeds]
     return {"seconds": seconds, "ready": ready, "accuracy": float(accuracy.mean())}
 
@@ -76,17 +76,17 @@ def memory_worker(count: int) -> dict[str, float]:
     import jax
     import jax.numpy as jnp
 
-    from populace.nn.graph.edges import Arcs
+    from populace.nn.graph.edges import EdgeIndex
     from populace.nn.graph.graph_attention import GATConv
 
     draws = np.random.default_rng(0)
     nodes = 10_000
-    arcs, _ = Arcs.of(*draws.integers(0, nodes, (2, count)), (nodes, nodes))
+    edges, _ = EdgeIndex.of(*draws.integers(0, nodes, (2, count)), (nodes, nodes))
     x = jnp.asarray(draws.normal(size=(nodes, 32)), jnp.float32)
     layer = GATConv(32, 8, 8, key=jax.random.key(0))
 
     def loss(layer: GATConv) -> jax.Array:
-        return jnp.sum(layer(x, arcs, rate=0.6, key=jax.random.key(1)) ** 2)
+        return jnp.sum(layer(x, edges, rate=0.6, key=jax.random.key(1)) ** 2)
 
     compiled = jax.jit(jax.grad(loss)).lower(layer).compile()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -108,7 +108,7 @@ def node_table(kind: str, pyg: str | None, repeats: int) -> str:
     found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         file, graph = Path(folder) / "cora.npz", planetoid("cora", normalize_features=True)
-        np.savez(file, sources=graph.arcs.sources, targets=graph.arcs.targets, y=graph.y, train=graph.train,
+        np.savez(file, sources=graph.edges.sources, targets=graph.edges.targets, y=graph.y, train=graph.train,
                  test=graph.test, x=graph.x.to_scipy().toarray())  # fmt: skip
         for _ in range(repeats):
             found.setdefault("populace, 100 seeds", []).append(me(kind, 100, 200))
@@ -140,8 +140,8 @@ def mutag_table(pyg: str | None, repeats: int) -> str:
     rounds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mutag.npz"
-        np.savez(file, sources=data.arcs.sources, targets=data.arcs.targets, x=data.x, y=data.y,
-                 node_offsets=data.node_offsets, arc_offsets=data.arc_offsets)  # fmt: skip
+        np.savez(file, sources=data.edges.sources, targets=data.edges.targets, x=data.x, y=data.y,
+                 node_offsets=data.node_offsets, edge_offsets=data.edge_offsets)  # fmt: skip
         for _ in range(repeats):
             rounds.setdefault("populace, ten folds", []).append(me("mutag", 100)["seconds"])
             if pyg:
@@ -159,21 +159,24 @@ def mutag_table(pyg: str | None, repeats: int) -> str:
 
 
 def memory_table(plot: Path | None) -> str:
-    """Return the table of memory over arcs: 10,000 nodes, 8 heads of 8, forward and gradient; draw it."""
-    lines = ["| arcs | planned by the program, MiB | rise of the process's peak, MiB |", "|---|---|---|"]
-    rounds = [me("memory", count) for count in ARCS]
-    for count, found in zip(ARCS, rounds):
+    """Return the table of memory over edges: 10,000 nodes, 8 heads of 8, forward and gradient; draw it."""
+    lines = ["| edges | planned by the program, MiB | rise of the process's peak, MiB |", "|---|---|---|"]
+    rounds = [me("memory", count) for count in EDGES]
+    for count, found in zip(EDGES, rounds):
         lines.append(f"| {count:,} | {found['planned']:.1f} | {found['peak']:.1f} |")
     if plot:
         from populace.runs.figures import figure
 
         drawn, axis = figure(6, 3.4)
         for name, label in (("peak", "rise of the process's peak"), ("planned", "planned by the program")):
-            axis.plot(ARCS, [found[name] for found in rounds], "o-", label=label)
+            axis.plot(EDGES, [found[name] for found in rounds], "o-", label=label)
         axis.plot(
-            ARCS, [count * 64 * 4 / 2**20 for count in ARCS], ":", label="one number per arc, head, feature"
+            EDGES,
+            [count * 64 * 4 / 2**20 for count in EDGES],
+            ":",
+            label="one number per edge, head, feature",
         )
-        axis.set(xlabel="arcs", ylabel="MiB", ylim=(0, None))
+        axis.set(xlabel="edges", ylabel="MiB", ylim=(0, None))
         axis.legend()
         drawn.savefig(plot, dpi=110)
     return "\n".join(lines)
@@ -194,7 +197,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     parser.add_argument("--pyg", help="interpreter that has PyTorch and torch_geometric")
     parser.add_argument("--repeats", type=int, default=5, help="rounds, of which medians are taken")
-    parser.add_argument("--plot", type=Path, help="where to draw the memory over arcs, as PNG")
+    parser.add_argument("--plot", type=Path, help="where to draw the memory over edges, as PNG")
     parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:

@@ -18,7 +18,7 @@ results = run.results()
 assert results["status"] == "finished", results["status"]
 assert [s["values"]["learning_rate"] for s in results["settings"]] == [1e-3, 3e-4]
 assert len(results["members"]) == 4
-assert all(m["test"]["episodes"] == 20 for m in results["members"])
+assert all(m["test"]["size"] == 20 for m in results["members"])
 assert all(1 <= m["test"]["score"] <= 500 for m in results["members"])
 assert table.num_rows % 4 == 0 and {"step", "member", "return", "loss"} <= set(table.column_names)
 assert gymnasium.make("CartPole-v1").action_space.contains(action), repr(action)

@@ -379,13 +379,13 @@ def test_results_that_are_damaged_fail_with_their_name(cli, finished_copy):
 
 def test_an_evaluation_of_a_run_without_checkpoints_fails_with_advice(cli, finished_copy):
     shutil.rmtree(finished_copy / "checkpoints")
-    line = cli("evaluate", finished_copy, "--episodes", 2).refused(1)
+    line = cli("evaluate", finished_copy, "--size", 2).refused(1)
     assert "no checkpoint" in line
     assert f"populace resume {finished_copy}" in line
 
 
 def test_an_unknown_backend_is_refused(cli, finished):
-    line = cli("evaluate", finished, "--backend", "nonsense", "--episodes", 2).refused(2)
+    line = cli("evaluate", finished, "--backend", "nonsense", "--size", 2).refused(2)
     assert "'nonsense'" in line
     assert "native" in line
     assert "gymnasium" in line
@@ -404,7 +404,7 @@ MISUSE = {
     "option of a wrong type": (["run", "cartpole", "--seeds", "many"], ["--seeds", "integer"]),
     "no recipe": (["run"], ["RECIPE"]),
     "no run": (["resume"], ["RUN"]),
-    "zero episodes": (["evaluate", "somewhere", "--episodes", "0"], ["--episodes", "1"]),
+    "zero episodes": (["evaluate", "somewhere", "--size", "0"], ["--size", "1"]),
     "seed below 0": (["evaluate", "somewhere", "--seed", "-1"], ["--seed", "0"]),
 }
 

@@ -56,7 +56,7 @@ def test_without_words_the_help_is_printed(cli):
 OPTIONS = {
     "run": "--set --sweep --seeds --steps --strategy --out --overwrite --json --quiet --no-report",
     "resume": "--json --quiet --no-report",
-    "evaluate": "--episodes --backend --seed --json",
+    "evaluate": "--size --backend --seed --json",
     "report": "--out",
     "profile": "--sizes --out --repeats --json",
     "doctor": "--json",
@@ -269,10 +269,10 @@ def _numbers(found: dict) -> list[float]:
 
 
 def test_native_evaluation_measures_every_setting(cli, finished):
-    found = cli("evaluate", finished, "--episodes", 3, "--json")
+    found = cli("evaluate", finished, "--size", 3, "--json")
     assert found.code == 0
     assert found.err == ""
-    assert (found.json["backend"], found.json["episodes"]) == ("native", 3)
+    assert (found.json["backend"], found.json["size"]) == ("native", 3)
     assert [s["members"] for s in found.json["settings"]] == [[0, 1], [2, 3]]
     assert all(math.isfinite(x) and 1 <= x <= 500 for x in _numbers(found.json))
     for entry in found.json["settings"]:
@@ -281,7 +281,7 @@ def test_native_evaluation_measures_every_setting(cli, finished):
 
 
 def test_gymnasium_evaluation_measures_the_best_setting(cli, finished):
-    found = cli("evaluate", finished, "--episodes", 3, "--backend", "gymnasium", "--json")
+    found = cli("evaluate", finished, "--size", 3, "--backend", "gymnasium", "--json")
     assert found.code == 0
     (entry,) = found.json["settings"]
     best = json.loads((finished / "results.json").read_text())["best"]
@@ -290,7 +290,7 @@ def test_gymnasium_evaluation_measures_the_best_setting(cli, finished):
 
 
 def test_an_evaluation_is_repeatable_and_depends_on_its_seed(cli, finished):
-    words = ["evaluate", finished, "--episodes", 5, "--json"]
+    words = ["evaluate", finished, "--size", 5, "--json"]
     first, again = cli(*words).json, cli(*words).json
     other = cli(*words, "--seed", 7).json
     assert first == again
@@ -299,7 +299,7 @@ def test_an_evaluation_is_repeatable_and_depends_on_its_seed(cli, finished):
 
 def test_an_evaluation_is_printed_as_a_table_and_changes_nothing(cli, finished):
     before = outcome_of(finished)
-    found = cli("evaluate", finished, "--episodes", 2)
+    found = cli("evaluate", finished, "--size", 2)
     assert found.code == 0
     for word in ("2 episodes per member, native", "learning_rate 0.001", "interquartile mean"):
         assert word in found.out
@@ -313,7 +313,7 @@ def test_an_evaluation_cuts_no_name_in_a_narrow_terminal(capsys, monkeypatch):
     values = {"exploration.decay": 0.995, "exploration.start": 0.5, "learning_rate": 0.001}
     summary = {"iqm": [123.4, 120.1, 130.2], "diverged": 0}
     entry = {"setting": 0, "values": values, "members": [0, 1], "summary": summary}
-    evaluation({"episodes": 2, "backend": "native", "seed": 1, "settings": [entry]})
+    evaluation({"size": 2, "unit": "episodes", "backend": "native", "seed": 1, "settings": [entry]})
     said = capsys.readouterr().out
     assert "…" not in said
     for name in (*values, "interquartile", "120.1 to 130.2"):

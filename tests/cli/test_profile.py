@@ -139,7 +139,10 @@ BAD = {
         ["low-rank-attention", "--sizes", "4,8,32"],
         ["rank is 16", "expected 1 to 4"],
     ),
-    "fewer nodes than arcs into each": (["gcn", "--sizes", "4,16,32"], ["graph layers", "4 nodes", "8 arcs"]),
+    "fewer nodes than edges into each": (
+        ["gcn", "--sizes", "4,16,32"],
+        ["graph layers", "4 nodes", "8 edges"],
+    ),
 }
 
 

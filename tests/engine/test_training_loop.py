@@ -8,7 +8,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.random import root_key
-from populace.engine.compiled import EVALUATION, EXAMINATION, INIT, TURN
+from populace.engine.compiled import EVALUATION, INIT, TEST, TURN
 from populace.engine.training_loop import Engine, Evaluation, Window
 from tests import harness
 from tests.learners import Draws, Quadratic, Shifty, Table
@@ -160,8 +160,8 @@ def test_every_key_is_of_its_member_its_purpose_and_its_step(drawn):
     assert [e.step for e in ear.evaluations] == [3, 6, 7]
     for evaluation in ear.evaluations:
         np.testing.assert_array_equal(evaluation.metrics["drawn"], draws(EVALUATION, evaluation.step))
-    test_description = engine.group_states[0].program.examine(engine.group_states[0].best.model, 1, 11)
-    np.testing.assert_array_equal(np.asarray(test_description["drawn"].value)[:2], draws(EXAMINATION, 11))
+    test_description = engine.group_states[0].program.test(engine.group_states[0].best.model, 1, 11)
+    np.testing.assert_array_equal(np.asarray(test_description["drawn"].value)[:2], draws(TEST, 11))
 
 
 def test_of_models_that_score_alike_the_first_is_kept(drawn):
@@ -204,7 +204,7 @@ def test_metrics_of_a_member_end_where_it_diverged():
 
 def test_the_last_model_is_kept_where_that_is_asked_for():
     population = sweep(Quadratic(), {"learning_rate": [0.1, 3.0]}, seeds=2)
-    best, last = (Engine(population, "vmap", keep=keep) for keep in ("best", "last"))
+    best, last = (Engine(population, "vmap", checkpoint_selection=which) for which in ("best", "last"))
     for engine in (best, last):
         engine.train(40, window=10, evaluate_every=10)
     kept = last.group_states[0].best

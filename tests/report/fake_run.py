@@ -89,8 +89,8 @@ def fake_run(
                 "diverged_at": ended.get(m),
                 "validation": {"score": best, "step": when},
                 "last": {"score": last},
-                "test": {"score": true, "episodes": 200} if test else None,
-                "external": {"score": real, "episodes": 200, "backend": "gymnasium"} if external else None,
+                "test": {"score": true, "size": 200} if test else None,
+                "external": {"score": real, "size": 200, "backend": "gymnasium"} if external else None,
             }
         )
     summaries = {
@@ -119,6 +119,7 @@ def fake_run(
         "command": f"populace run {name.split()[0]} --seeds {seeds} --out runs/{path.name}",
         "learner": "somewhere.learners:Learner",
         "unit": "frames",
+        "evaluation_unit": "episodes",
         "units_per_step": 4,
         "steps": int(steps[-1]),
         "steps_total": 20_000,

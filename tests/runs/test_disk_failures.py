@@ -174,7 +174,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_starts_again_and_says_so(cli, s
 def test_an_evaluation_with_every_checkpoint_damaged_fails_in_one_line(cli, stopped_copy):
     for step in (100, 200):
         _truncate(stopped_copy / "checkpoints" / str(step))
-    line = cli("evaluate", stopped_copy, "--episodes", 2).refused(1)
+    line = cli("evaluate", stopped_copy, "--size", 2).refused(1)
     assert "checkpoint" in line
     assert str(stopped_copy) in line
 

@@ -27,7 +27,7 @@ def model_of(engine, slot: int = 0):
 
 def evaluated(engine) -> dict[str, np.ndarray]:
     group_state = engine.group_states[0]
-    metrics = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
+    metrics = group_state.program.test(group_state.program.models(group_state.state()), 1, 0)
     count = len(group_state.group.members)
     return {
         n: np.asarray(mean.total)[:count] / np.asarray(mean.weight)[:count] for n, mean in metrics.items()
@@ -136,7 +136,7 @@ def test_evaluation_does_not_depend_on_its_batches(size):
         assert float(one[name].value) == pytest.approx(float(other[name].value), rel=1e-5, abs=1e-6)
 
 
-def test_the_final_examination_is_on_the_test_part():
+def test_the_final_evaluation_is_on_the_test_part():
     learner = classifier()
     network = begun(learner, 3).network
     found = eqx.filter_jit(learner.for_test(1).evaluate)(network, jax.random.key(0))

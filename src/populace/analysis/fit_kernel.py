@@ -95,6 +95,11 @@ class FitKernel(Learner):
         away = state.kernel - jnp.asarray(self.kernel)
         return {"error": Mean(jnp.linalg.norm(away)), "loss": Mean(loss)}
 
+    def test_description(self, size: int) -> str:
+        """Return in words what the final evaluation compares with."""
+        del size
+        return "the true kernel"
+
     def visualize(self, state: State, key: jax.Array) -> dict[str, Exhibit]:
         """Return a picture of the descent, and of the kernel that it found."""
 

@@ -69,15 +69,15 @@ def resume(
 @app.command()
 def evaluate(
     folder: RunFolder,
-    episodes: Annotated[int, typer.Option(help="Episodes per member.", min=1)] = 200,
+    size: Annotated[int, typer.Option(help="Size of the evaluation per member, such as a number of episodes.", min=1)] = 200,
     backend: Annotated[str, typer.Option(help="native (all members), or gymnasium (the best setting's).")] = "native",
-    seed: Annotated[int, typer.Option(help="Seed of the episodes.", min=0)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the evaluation.", min=0)] = 1,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Measure the trained members again, on fresh episodes."""
+    """Evaluate the trained members again, on fresh episodes or test data."""
     from populace.cli.train import measure
 
-    measure(folder, episodes, backend, seed, as_json)
+    measure(folder, size, backend, seed, as_json)
 
 
 @app.command()

@@ -166,7 +166,8 @@ def evaluation(found: dict[str, Any]) -> None:
         )
         for entry in order
     }
-    title = f"{found['episodes']} episodes per member, {found['backend']}, seed {found['seed']}"
+    size = f"{found['size']} {found['unit']} per member, " if found["unit"] else ""
+    title = f"{size}{found['backend']}, seed {found['seed']}"
     table = Table(title=title, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     # Lines may end between the names of settings, not within one.
     longest = max((len(word) for values in shown.values() for word in values.split()), default=0)

@@ -52,14 +52,14 @@ def go_on(folder: Path, *, as_json: bool, quiet: bool, report: bool) -> None:
         )  # fmt: skip
 
 
-def measure(folder: Path, episodes: int, backend: str, seed: int, as_json: bool) -> None:
+def measure(folder: Path, size: int, backend: str, seed: int, as_json: bool) -> None:
     """Evaluate trained members again."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
     run = Run.load(folder)
     setup()
-    found = run.evaluate(episodes, backend, seed)
+    found = run.evaluate(size, backend, seed)
     if as_json:
         print_json(found)
         return

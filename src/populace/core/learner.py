@@ -20,8 +20,8 @@ from populace.core.settings import Settings
 class Mean(eqx.Module):
     """A metric as a sum and a weight, so that it adds up over steps, members, devices and hosts.
 
-    `value = total / weight`. Episodes that did not end carry no weight, so "return of the episodes
-    that ended" is an honest mean and not one padded with zeros.
+    `value = total / weight`. What was not measured carries no weight, so a mean over
+    the samples that exist is not padded with zeros.
     """
 
     total: jax.Array
@@ -43,7 +43,7 @@ class Mean(eqx.Module):
 Metrics = Mapping[str, Mean]
 
 
-Examination = Callable[[Any, int, int], np.ndarray]
+ExternalEvaluator = Callable[[Any, int, int], np.ndarray]
 
 
 class Learner(Settings):
@@ -61,8 +61,8 @@ class Learner(Settings):
     mode: ClassVar[Literal["max", "min"]] = "max"
     """Which end of the score is the good one."""
 
-    trial: ClassVar[str] = "episodes"
-    """What the final evaluation is told how many of to make; empty where its size is given."""
+    evaluation_unit: ClassVar[str] = ""
+    """Unit of the size of the final evaluation, in the plural; empty where the data decide its size."""
 
     @property
     def units_per_step(self) -> int:
@@ -117,14 +117,19 @@ class Learner(Settings):
         del state, key
         return {}
 
-    def for_test(self, episodes: int) -> Self:
-        """Return the learner whose `evaluate` measures as thoroughly as `episodes` asks."""
-        del episodes
+    def for_test(self, size: int) -> Self:
+        """Return the learner whose `evaluate` measures the final score.
+
+        Args:
+            size: how much to measure on, in `evaluation_unit`; ignored where the data decide it.
+
+        """
+        del size
         return self
 
-    def test_description(self, episodes: int) -> str:
-        """Return in words what `for_test(episodes)` measures on."""
-        return f"{episodes:,} fresh {self.trial}"
+    def test_description(self, size: int) -> str:
+        """Return in words what `for_test(size)` measures on."""
+        return f"{size:,} fresh {self.evaluation_unit}" if self.evaluation_unit else "the test data"
 
     def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, "Picture | np.ndarray"]:
         """Return what TensorBoard shows of one member at checkpoints: pictures, and arrays as histograms.
@@ -134,10 +139,10 @@ class Learner(Settings):
         del state, key
         return {}
 
-    def external_evaluators(self) -> dict[str, Examination]:
-        """Return ways to examine a snapshot outside the program, on the host, by name.
+    def external_evaluators(self) -> dict[str, ExternalEvaluator]:
+        """Return evaluators that run on the host, outside the compiled program, by name.
 
-        Each takes (snapshot, episodes, seed) and returns one score per episode.
+        Each takes (model, size, seed) and returns `size` scores.
         """
         return {}
 

@@ -30,7 +30,7 @@ from populace.engine.placement import AXIS, Placement
 
 # Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
 # step reaches (steps are below 2**31), so that nothing added there ever changes the training.
-INIT, EVALUATION, EXAMINATION, EXHIBIT, TURN = (2**32 - k for k in (1, 2, 3, 4, 5))
+INIT, EVALUATION, TEST, EXHIBIT, TURN = (2**32 - k for k in (1, 2, 3, 4, 5))
 
 # What runs once is not worth optimising: compiling `begin` would take longer than running it ever does.
 _QUICK = {"xla_backend_optimization_level": 0}
@@ -93,7 +93,7 @@ class Compiled:
         self.key_types: dict[Any, Any] = {}
         self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
         self._placement, self.width = placement, width
-        self._examine: dict[int, Any] = {}
+        self._test: dict[int, Any] = {}
         self._compiled_begin: Any = None
         self._compiled_advance: Any = None
 
@@ -137,16 +137,16 @@ class Compiled:
             lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), Carry(*carry)
         )
 
-    def examine(self, episodes: int) -> Callable[..., dict[str, Mean]]:
-        """Return the function that evaluates models thoroughly, on episodes that nothing was chosen by."""
-        if episodes not in self._examine:
+    def test(self, size: int) -> Callable[..., dict[str, Mean]]:
+        """Return the function of the final evaluation, on what no model was selected by."""
+        if size not in self._test:
 
             def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
-                key = jax.random.fold_in(jax.random.fold_in(key, EXAMINATION), salt)
-                return dict(learner.for_test(episodes).evaluate(self.signature.whole_model(model), key))
+                key = jax.random.fold_in(jax.random.fold_in(key, TEST), salt)
+                return dict(learner.for_test(size).evaluate(self.signature.whole_model(model), key))
 
-            self._examine[episodes] = self._over_members(one, extra=1)
-        return self._examine[episodes]
+            self._test[size] = self._over_members(one, extra=1)
+        return self._test[size]
 
     @cached_property
     def models(self) -> Callable[..., Any]:

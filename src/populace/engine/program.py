@@ -98,9 +98,9 @@ class Program:
         """Evaluate every member's snapshot with the key of (member, salt, step)."""
         return self._compiled.evaluate(*self._members, model, np.uint32(salt), np.int32(step))
 
-    def examine(self, model: Any, episodes: int, seed: int) -> dict[str, Mean]:
-        """Evaluate thoroughly, on episodes that nothing was chosen by."""
-        return self._compiled.examine(episodes)(*self._members, model, np.uint32(seed))
+    def test(self, model: Any, size: int, seed: int) -> dict[str, Mean]:
+        """Return the final evaluation of all members, on what no model was selected by."""
+        return self._compiled.test(size)(*self._members, model, np.uint32(seed))
 
     def keep(self, best: Best, model: Any, score: jax.Array, step: jax.Array, always: bool) -> Best:
         """Return the better of `best` and `model`, member by member; a tie keeps the earlier one.

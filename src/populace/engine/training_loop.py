@@ -74,7 +74,7 @@ class Engine:
         strategy: `auto`, `vmap`, `map`, or a number of members at a time; or one for each group.
         devices: use at most so many devices; 0 means all.
         log: is told what a person may want to know, a line each.
-        keep: which model of each member is kept: `best`, by its evaluations, or `last`.
+        checkpoint_selection: which model of each member is kept: `best`, by its evaluations, or `last`.
 
     """
 
@@ -84,9 +84,9 @@ class Engine:
         strategy: str | Sequence[str] = "auto",
         devices: int = 0,
         log: Callable[[str], None] = lambda line: None,
-        keep: Literal["best", "last"] = "best",
+        checkpoint_selection: Literal["best", "last"] = "best",
     ) -> None:
-        self._keep_last = keep == "last"
+        self._keep_last = checkpoint_selection == "last"
         self.population, self.step, self.training_seconds = population, 0, 0.0
         self._since = time.perf_counter()
         self.callbacks: list[Callback] = []

@@ -50,13 +50,14 @@ class Options(BaseModel):
     checkpoint_every: Annotated[
         float, Field(gt=0, description="seconds between checkpoints, at the least")
     ] = 30.0
-    keep: Annotated[
+    checkpoint_selection: Annotated[
         Literal["best", "last"],
         Field(description="model kept of each member: of its best evaluation, or of the last one"),
     ] = "best"
     checkpoints_kept: Annotated[int, Field(ge=1, description="newest checkpoints kept")] = 3
     final_evaluation_size: Annotated[
-        int, Field(ge=1, description="fresh episodes per member after training")
+        int,
+        Field(ge=1, description="size of each member's final evaluation, such as a number of episodes"),
     ] = 200
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from populace.core.formatting import words
-from populace.core.population import Population
+from populace.core.population import Member, Population
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
 from populace.statistics import summarise
@@ -70,9 +70,9 @@ def choose(population: Population, scores: Scores) -> int:
     return max(range(len(ranked)), key=ranked.__getitem__)
 
 
-def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> dict[str, np.ndarray]:
+def final_evaluation(engine: Engine, scores: Scores, size: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return what the final evaluation says of every member's best model, NaN for the diverged ones."""
-    collected = [c.program.examine(c.best.model, episodes, seed) for c in engine.group_states]
+    collected = [c.program.test(c.best.model, size, seed) for c in engine.group_states]
     return {
         name: np.where(scores.diverged_at < 0, column, np.nan).astype(float)
         for name, column in engine.columns(collected).items()
@@ -80,7 +80,7 @@ def examine(engine: Engine, scores: Scores, episodes: int, seed: int = 0) -> dic
 
 
 def evaluate_externally(
-    engine: Engine, scores: Scores, setting: int, episodes: int, log: Callable[[str], None]
+    engine: Engine, scores: Scores, setting: int, size: int, log: Callable[[str], None]
 ) -> None:
     """Measure the members of one setting outside the program, where their learner knows how."""
     for member in engine.population.members:
@@ -88,16 +88,27 @@ def evaluate_externally(
         if member.setting != setting or scores.diverged_at[member.index] >= 0:
             continue
         learner = group_state.program.learner_of(slot)
-        for backend, examination in learner.external_evaluators().items():
+        for backend, evaluator in learner.external_evaluators().items():
             model = group_state.best_model(slot)
-            log(f"playing {episodes} episodes of member {member.index} in {backend}")
-            seed = 1_000_000 * (member.seed + 1)  # far from every seed that training-time code uses
-            scores.external[member.index] = float(np.mean(examination(model, episodes, seed)))
+            log(f"evaluating member {member.index} in {backend}: {size:,} {learner.evaluation_unit}")
+            scores.external[member.index] = float(np.mean(evaluator(model, size, external_seed(0, member))))
             scores.backend = backend
 
 
+def external_seed(seed: int, member: Member) -> int:
+    """Return where the seeds of an evaluation outside the program begin, far from those that training uses.
+
+    Args:
+        seed: of the evaluation; the run's own final evaluation is 0.
+        member: who is evaluated.
+
+    """
+    drawn = np.random.SeedSequence([seed, member.seed]).generate_state(1)
+    return 10**6 + int(drawn[0]) % (2**31 - 2 * 10**6)  # Gymnasium's seeds are below 2^31; episodes count up
+
+
 def table(
-    population: Population, scores: Scores, best: int, episodes: int, about: dict[str, Any]
+    population: Population, scores: Scores, best: int, size: int, about: dict[str, Any]
 ) -> dict[str, Any]:
     """Return `results.json`, whose fields docs/run-folder.md describes."""
     learner = population.learner
@@ -107,11 +118,12 @@ def table(
     return about | {
         "format": FORMAT,
         "unit": learner.unit,
+        "evaluation_unit": learner.evaluation_unit,
         "units_per_step": learner.units_per_step,
         "score": {"name": learner.score, "mode": learner.mode, "score_threshold": learner.score_threshold},
         "axes": {p: [_plain(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
-        "members": [_member(population, scores, m.index, episodes) for m in population.members],
+        "members": [_member(population, scores, m.index, size) for m in population.members],
         "best": {
             "setting": best,
             "member": winner,
@@ -141,18 +153,18 @@ def _setting(population: Population, scores: Scores, index: int) -> dict[str, An
     }
 
 
-def _member(population: Population, scores: Scores, index: int, episodes: int) -> dict[str, Any]:
+def _member(population: Population, scores: Scores, index: int, size: int) -> dict[str, Any]:
     member, at = population.members[index], int(scores.diverged_at[index])
     outside = None
     if index in scores.external:
         outside = {
-            "score": scores.external[index], "episodes": episodes, "backend": scores.backend,
+            "score": scores.external[index], "size": size, "backend": scores.backend,
         }  # fmt: skip
     fresh = None
     if scores.test is not None:
         fresh = {
             "score": _number(scores.test[index]),
-            "episodes": episodes if population.learner.trial else None,
+            "size": size if population.learner.evaluation_unit else None,
             "metrics": {name: _number(column[index]) for name, column in scores.metrics.items()},
         }
     return {

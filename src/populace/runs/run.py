@@ -136,17 +136,17 @@ class Run:
         return self.member(self.results()["best"]["member"])
 
     @host_errors.reraised()
-    def evaluate(self, episodes: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
-        """Measure the kept models again, on fresh episodes.
+    def evaluate(self, size: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
+        """Measure the kept models again, on fresh data or episodes.
 
         Args:
-            episodes: per member.
+            size: of the evaluation, per member, in the learner's `evaluation_unit`.
             backend: `native` measures every member inside the program; another, such as
                 `gymnasium`, the members of the best setting outside it.
-            seed: of the episodes; the run itself used 0.
+            seed: of the evaluation; the run itself used 0.
 
         Returns:
-            `backend`, `episodes`, and `settings`: for each one measured its `setting`, `values`,
+            `backend`, `size`, `unit`, `seed`, and `settings`: for each one measured its `setting`, `values`,
             `members` and `summary` (as in `results.json`).
 
         Raises:
@@ -157,16 +157,15 @@ class Run:
         scores = results.collect(engine, self.metrics("evaluation"))
         chosen = list(range(len(population.settings)))
         if backend == "native":
-            found = results.examine(engine, scores, episodes, seed)[population.learner.score]
+            found = results.final_evaluation(engine, scores, size, seed)[population.learner.score]
         else:
             best = results.choose(population, scores)
             chosen = [best]
             found = np.full(len(population), np.nan)
             for member in population.members:
                 if member.setting == best and scores.diverged_at[member.index] < 0:
-                    start = 1_000_000 * (1000 * seed + member.seed)
-                    played = self.member(member.index).examine(backend, episodes, start % 2**31)
-                    found[member.index] = played.mean()
+                    start = results.external_seed(seed, member)
+                    found[member.index] = self.member(member.index).evaluate(backend, size, start).mean()
         table = [
             {
                 "setting": i,
@@ -176,7 +175,8 @@ class Run:
             }
             for i in chosen
         ]
-        return {"backend": backend, "episodes": episodes, "seed": seed, "settings": table}
+        unit = population.learner.evaluation_unit
+        return {"backend": backend, "size": size, "unit": unit, "seed": seed, "settings": table}
 
     @cached_property
     def engine(self) -> Engine:
@@ -237,8 +237,8 @@ def train(
         callbacks: told of every window and evaluation.
         log: told in words what happens.
         settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
-            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `keep`, `final_evaluation_size`,
-            `devices`.
+            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `checkpoint_selection`,
+            `final_evaluation_size`, `devices`.
 
     Raises:
         UsageError: no population, an unknown or impossible setting, or a folder that is there already.

@@ -1,4 +1,4 @@
-"""Trained: one member of a run, to act, to be examined and to be looked at."""
+"""Trained: one member of a run, to act, to be evaluated and to be looked at."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class Trained:
             raise UsageError(f"{type(self.learner).__name__} does not act, it has no policy")
         return make(self.model)
 
-    def examine(self, backend: str, episodes: int, seed: int = 0) -> np.ndarray:
-        """Return the score of each of so many episodes, played outside the program.
+    def evaluate(self, backend: str, size: int, seed: int = 0) -> np.ndarray:
+        """Return the score of each of `size` evaluations, such as episodes, made outside the program.
 
         Raises:
             UsageError: the learner knows no such backend.
@@ -48,7 +48,7 @@ class Trained:
         if backend not in ways:
             known = ", ".join(["native", *ways])
             raise UsageError(f"backend must be one of {known}, got '{backend}'")
-        return ways[backend](self.model, episodes, seed)
+        return ways[backend](self.model, size, seed)
 
     def exhibits(self) -> dict[str, Exhibit]:
         """Return pictures and films of this member."""

@@ -40,7 +40,7 @@ def quiet(line: str) -> None:
 def engine_of(recipe: Recipe, population: Population, log: Log) -> Engine:
     """Return the untrained engine of a recipe."""
     o = recipe.options
-    return Engine(population, o.strategy, o.devices, log, o.keep)
+    return Engine(population, o.strategy, o.devices, log, o.checkpoint_selection)
 
 
 class Session:
@@ -178,7 +178,7 @@ class Session:
         write(self.folder / "recipe.toml", recipe.text())
 
     def _finish(self, done: bool) -> None:
-        """Measure the outcome on fresh episodes where training got to its end; write results."""
+        """Measure the outcome where training got to its end; write results."""
         options = self.recipe.options
         scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
         best = results.choose(self.population, scores)
@@ -187,7 +187,7 @@ class Session:
         )
         if done:
             self.log(f"measuring every member on {test_description}")
-            scores.metrics = results.examine(self.engine, scores, options.final_evaluation_size)
+            scores.metrics = results.final_evaluation(self.engine, scores, options.final_evaluation_size)
             scores.test = scores.metrics.pop(self.population.learner.score)
             results.evaluate_externally(self.engine, scores, best, options.final_evaluation_size, self.log)
         engine, wall = self.engine, self._wall + time.perf_counter() - self._began
@@ -202,7 +202,7 @@ class Session:
             "learner": f"{type(self.recipe.learner).__module__}:{type(self.recipe.learner).__qualname__}",
             "steps": engine.step,
             "steps_total": options.steps,
-            "keep": options.keep,
+            "checkpoint_selection": options.checkpoint_selection,
             "strategy": [
                 {
                     "members": len(c.group.members),

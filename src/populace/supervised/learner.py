@@ -50,7 +50,6 @@ class Supervised(Learner):
     """
 
     unit: ClassVar[str] = "samples"
-    trial: ClassVar[str] = ""
 
     data: Data | None = None
     plan: Any = eqx.field(default=None, static=True)
@@ -191,14 +190,14 @@ class Supervised(Learner):
         del key
         return self._judged(state, self.judge)
 
-    def for_test(self, episodes: int) -> Self:
-        """Return the learner that judges by the test part, whole; `episodes` does not matter."""
-        del episodes
+    def for_test(self, size: int) -> Self:
+        """Return the learner that judges by the test part, whole; `size` does not matter."""
+        del size
         return dataclasses.replace(self, judge="test")
 
-    def test_description(self, episodes: int) -> str:
+    def test_description(self, size: int) -> str:
         """Return in words which examples the final evaluation looks at."""
-        del episodes
+        del size
         part, (_, _, rows) = self._data.called("test"), self._data.part("test")
         again = "" if part == "test" else " again, since there is no test part"
         return f"the {len(rows):,} {part} examples{again}"

@@ -25,7 +25,7 @@ def test_digits_are_read():
     population = sweep(small(), seeds=2)
     engine = harness.trained(population, population.learner_of(0).epochs(12))
     group_state = engine.group_states[0]
-    found = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
+    found = group_state.program.test(group_state.program.models(group_state.state()), 1, 0)
     assert np.asarray(found["accuracy"].weight)[0] == 360
     assert (np.asarray(found["accuracy"].value)[:2] > 0.85).all()
 

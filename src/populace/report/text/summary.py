@@ -49,9 +49,9 @@ def _what(reading: Reading, seeds: int) -> str:
 def _how(reading: Reading, winner: dict[str, Any]) -> str:
     if reading.headline == "validation":
         return ", as evaluated during training and not measured afresh"
-    tried = episodes(reading, winner, reading.headline)
+    tried = evaluation_size(reading, winner, reading.headline)
     each = "" if len(winner["members"]) == 1 else " each"
-    text = f", {number_format.count(tried, 'fresh episode')}{each}" if tried else f", {afresh(reading)}"
+    text = f", {_count(reading, tried, 'fresh ')}{each}" if tried else f", {afresh(reading)}"
     return text + (f", in {backend(reading)}" if reading.headline == "external" else "")
 
 
@@ -61,14 +61,18 @@ def afresh(reading: Reading) -> str:
     return f"measured on {where}" if where else "measured afresh"
 
 
-def episodes(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
-    """Return over how many episodes each member of a setting was measured, if all had as many."""
+def evaluation_size(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
+    """Return the size of the evaluation of each member of a setting, if all had the same."""
     found = {
-        (m.get(kind) or {}).get("episodes")
+        (m.get(kind) or {}).get("size")
         for m in reading.members
         if m["member"] in entry["members"] and score_of(m, kind) is not None
     }
     return found.pop() if len(found) == 1 else None
+
+
+def _count(reading: Reading, size: int, adjective: str = "") -> str:
+    return number_format.count(size, adjective + reading.results["evaluation_unit"].removesuffix("s"))
 
 
 def backend(reading: Reading) -> str:
@@ -128,7 +132,7 @@ def _solved(reading: Reading, scores: list[float | None]) -> int:
 def two_numbers(reading: Reading) -> list[dict[str, str]]:
     """Return the winner's numbers by how they were measured, those that exist."""
     winner = reading.winner or {}
-    which = "last" if reading.results.get("keep") == "last" else "best"
+    which = "last" if reading.results.get("checkpoint_selection") == "last" else "best"
     where = {
         "validation": ("Chosen on", f"the {which} evaluation of each member during training"),
         "test": ("Measured afresh", "the kept state, after the choice was made"),
@@ -139,8 +143,8 @@ def two_numbers(reading: Reading) -> list[dict[str, str]]:
         found = interval_of(winner.get(kind))
         if found is None:
             continue
-        tried = episodes(reading, winner, kind) if kind != "validation" else None
-        more = f", {number_format.count(tried, 'episode')} a member" if tried else ""
+        tried = evaluation_size(reading, winner, kind) if kind != "validation" else None
+        more = f", {_count(reading, tried)} per member" if tried else ""
         if kind == "test" and not tried and reading.results.get("test_description"):
             more = f", on {reading.results['test_description']}"
         rows.append({"title": title, "meaning": meaning + more, "value": number_format.interval(found)})

@@ -74,7 +74,7 @@ def members_table(reading: Reading) -> Table:
     columns = [Column("member", numeric=True), *_axes(reading), Column("seed", numeric=True)]
     columns.append(Column("state", hint="whether it stayed finite, and if not until which step"))
     titles = {"test": "test", "external": "external"}
-    last = reading.results.get("keep") == "last"
+    last = reading.results.get("checkpoint_selection") == "last"
     titles["validation"] = "last seen" if last else "best seen"
     hints = {
         "validation": "its last evaluation" if last else "its best evaluation during training: partly luck"

@@ -62,7 +62,6 @@ class Bandit(Learner):
     unit: ClassVar[str] = "pulls"
     score: ClassVar[str] = "total_regret"
     mode: ClassVar[Literal["max", "min"]] = "min"
-    trial: ClassVar[str] = ""
 
     arms: Arms = setting(Bernoulli(), help="the arms")
     rule: Rule = setting(UCB1(), help="how arms are chosen")
@@ -120,9 +119,9 @@ class Bandit(Learner):
             "regret_so_far": Mean(state.regret),
         }
 
-    def test_description(self, episodes: int) -> str:
+    def test_description(self, size: int) -> str:
         """Return in words what the final evaluation measures on."""
-        del episodes
+        del size
         return f"the first {self.horizon:,} pulls of training"
 
     def courses(
