@@ -1,9 +1,9 @@
-"""Prioritised replay beside uniform replay, in one run on one machine.
+"""Prioritized replay beside uniform replay, in one run on one machine.
 
     python benchmarks/replay.py [--repeats 5]
 
 Capacity 20,000, full; each step adds 4 transitions of CartPole and draws a batch of 64, and where it is
-prioritised sets 64 new priorities. Once the replay alone, and once all of DQN, whose iteration it is a part
+prioritized sets 64 new priorities. Once the replay alone, and once all of DQN, whose iteration it is a part
 of; for 1 and for 16 members under `vmap` inside `lax.scan`. The two take turns, round by round, so that a
 slow minute of the machine falls on both; figures are medians over the rounds.
 """
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 import populace as pop
 from populace.engine.training_loop import Engine
-from populace.rl.buffers.prioritised import PrioritisedReplay
+from populace.rl.buffers.prioritized import PrioritizedReplay
 from populace.rl.buffers.replay import Replay
 from populace.rl.environments.stepping import Transition
 
@@ -35,15 +35,15 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def alone(prioritised: bool, members: int, steps: int) -> Callable[[], float]:
+def alone(prioritized: bool, members: int, steps: int) -> Callable[[], float]:
     """Return what times one step of one member of the bare replay, in microseconds."""
     seen = jnp.zeros(4)
     example = Transition(seen, jnp.int32(0), jnp.float32(0), seen, jnp.bool(False))
     fresh = jax.tree.map(lambda x: jnp.ones((ENVS, *x.shape), x.dtype), example)
-    replay = (PrioritisedReplay if prioritised else Replay)(example, CAPACITY, ENVS)
+    replay = (PrioritizedReplay if prioritized else Replay)(example, CAPACITY, ENVS)
 
     def step(replay: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-        if not prioritised:
+        if not prioritized:
             replay = replay.add(fresh)
             batch = replay.sample(key, BATCH, float(CAPACITY))
             return replay, batch.reward.sum() + batch.observation.sum()
@@ -65,12 +65,12 @@ def alone(prioritised: bool, members: int, steps: int) -> Callable[[], float]:
 
 
 def _written(replay: Any) -> jax.Array:
-    return replay.replay.written if isinstance(replay, PrioritisedReplay) else replay.written
+    return replay.replay.written if isinstance(replay, PrioritizedReplay) else replay.written
 
 
-def learner(prioritised: bool, members: int, steps: int) -> Callable[[], float]:
+def learner(prioritized: bool, members: int, steps: int) -> Callable[[], float]:
     """Return what times one iteration of one member of DQN, in microseconds."""
-    dqn = pop.rl.DQN(prioritized=prioritised, replay_storage=CAPACITY, replay_capacity=float(CAPACITY))
+    dqn = pop.rl.DQN(prioritized=prioritized, replay_storage=CAPACITY, replay_capacity=float(CAPACITY))
     group_state = Engine(pop.sweep(dqn, seeds=members), "vmap", 1).group_states[0]
     carry, _ = group_state.program.advance(group_state.carry, steps)
     carry, at = jax.block_until_ready(carry), steps
@@ -93,15 +93,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=RAW)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    print("| what | members | uniform, µs | prioritised, µs | prioritised / uniform |\n|---|---|---|---|---|")
+    print("| what | members | uniform, µs | prioritized, µs | prioritized / uniform |\n|---|---|---|---|---|")
     for name, make in (("replay alone", alone), ("all of DQN", learner)):
         for members in MEMBERS:
             steps = 4_000 if members == 1 else 1_000
-            workers = [make(prioritised, members, steps) for prioritised in (False, True)]
+            workers = [make(prioritized, members, steps) for prioritized in (False, True)]
             rounds = [[work() for work in workers] for _ in range(repeats)]
-            uniform, prioritised = (statistics.median(times) for times in zip(*rounds))
-            ratio = f"{prioritised / uniform:.2f}"
-            print(f"| {name} | {members} | {uniform:.1f} | {prioritised:.1f} | {ratio} |", flush=True)
+            uniform, prioritized = (statistics.median(times) for times in zip(*rounds))
+            ratio = f"{prioritized / uniform:.2f}"
+            print(f"| {name} | {members} | {uniform:.1f} | {prioritized:.1f} | {ratio} |", flush=True)
 
 
 if __name__ == "__main__":

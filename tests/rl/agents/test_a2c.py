@@ -31,8 +31,8 @@ def rollout() -> Rollout:
     seen, following = rng.normal(size=(2, *shape, 4)).astype(np.float32)
     reward, log_probability = rng.normal(size=(2, *shape)).astype(np.float32)
     action = rng.integers(0, 2, shape)
-    over = terminated | truncated
-    return Rollout(seen, action, log_probability, reward, terminated, over, following)  # pyright: ignore[reportArgumentType]
+    done = terminated | truncated
+    return Rollout(seen, action, log_probability, reward, terminated, done, following)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("normalise", [False, True])
@@ -48,7 +48,7 @@ def test_the_gradient_is_that_of_the_formula(normalise):
     value, following = (
         np.asarray(ask(model.critic, x)) for x in (happened.observation, happened.next_observation)
     )
-    ends = happened.terminated, happened.over
+    ends = happened.terminated, happened.done
     advantage = advantages_by_loop(happened.reward, *ends, value, following, 0.9, 0.8)
     target = advantage + value
     if normalise:

@@ -163,14 +163,14 @@ def test_episodes_are_counted_where_they_end(history):
         ({"loss": "l1"}, "one of huber | mse"),
         ({"exploration": UCB()}, "exploration 'ucb' needs the visits of each state"),
         ({"distribution": Categorical(v_min=1.0, v_max=0.0)}, "distribution.v_min 1 must be below"),
-        ({"distribution": "c51", "loss": "mse"}, "'c51' has a loss of its own"),
+        ({"distribution": "c51", "loss": "mse"}, "'c51' has its own loss"),
         ({"distribution": "c52"}, "did you mean 'c51'"),
         ({"network": "conv"}, "network 'conv' needs observations of"),
         ({"n_step": 0}, "n_step must be >= 1, got 0"),
         ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
         ({"priority_alpha": 50.0}, r"priority_alpha must be in \[0, 1\], got 50.0"),
         ({"uint8_obs": True}, "uint8_obs needs observations from 0 to 255"),
-        ({"uint8_obs": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' shows 0.5; leave uint8_obs out"),
+        ({"uint8_obs": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' has an observation with 0.5; set uint8_obs to false"),
     ],
 )
 def test_what_cannot_be_is_told(settings, message):

@@ -75,5 +75,5 @@ def test_every_float_of_an_extension_differs_between_members_of_one_program():
 
 
 def test_extensions_are_settings_of_one_learner():
-    axes = {"distribution": ["none", "c51", "quantile"], "dueling": [False, True], "n_step": [1, 3]}
+    axes = {"distribution": ["expected", "c51", "quantile"], "dueling": [False, True], "n_step": [1, 3]}
     assert len(sweep(DQN(), axes).groups) == 12

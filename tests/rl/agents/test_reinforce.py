@@ -101,8 +101,8 @@ def test_the_baseline_lowers_the_variance_where_the_value_is_not_zero():
 
 
 def test_only_the_first_episode_of_a_copy_counts():
-    over = np.array([[False, True], [True, False], [False, True]])
-    np.testing.assert_array_equal(jax.jit(first_episodes)(over), [[1, 1], [1, 0], [0, 0]])
+    done = np.array([[False, True], [True, False], [False, True]])
+    np.testing.assert_array_equal(jax.jit(first_episodes)(done), [[1, 1], [1, 0], [0, 0]])
 
 
 def test_every_iteration_begins_new_episodes():
@@ -113,11 +113,11 @@ def test_every_iteration_begins_new_episodes():
     def iterations(seed):
         def iterate(state, key):
             state, rollout, _ = learner.interact(state, key)
-            return state, rollout.over
+            return state, rollout.done
 
         key = jax.random.key(seed)
         return jax.lax.scan(iterate, learner.init(key), jax.random.split(key, 3))
 
-    state, over = iterations(0)
-    assert not np.any(over)  # the clock cuts at 3 steps: an episode that went on would be over
+    state, done = iterations(0)
+    assert not np.any(done)  # the clock cuts at 3 steps: an episode that went on would be over
     assert int(state.acting.frames) == 12

@@ -45,15 +45,15 @@ def test_nothing_is_changed_before_anything_was_seen():
 @given(st.integers(0, 2**31), st.floats(0, 1))
 def test_rewards_are_divided_by_the_deviation_of_discounted_sums(seed, discount):
     rng = np.random.default_rng(seed)
-    reward, over = rng.normal(size=(30, 2)).astype(np.float32), rng.random((30, 2)) < 0.2
+    reward, done = rng.normal(size=(30, 2)).astype(np.float32), rng.random((30, 2)) < 0.2
     sums, running = [], np.zeros(2)
-    for r, ended in zip(reward, over):
+    for r, ended in zip(reward, done):
         running = r + discount * running
         sums.append(running)
         running = np.where(ended, 0.0, running)
     returns = Returns(2)
     for half in (slice(0, 15), slice(15, 30)):  # episodes go on from one rollout to the next
-        returns = update(returns, reward[half], over[half], np.float32(discount))
+        returns = update(returns, reward[half], done[half], np.float32(discount))
     np.testing.assert_allclose(returns.moments.variance, np.var(sums), rtol=1e-3)
     np.testing.assert_allclose(
         scale(returns.moments, reward), np.clip(reward / np.std(sums), -10, 10), rtol=1e-3

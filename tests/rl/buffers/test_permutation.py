@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from populace.rl.buffers.permutation import shuffled
+from populace.rl.buffers.permutation import permutation
 
 
 @functools.partial(jax.jit, static_argnums=1)
 def order(seed, n):
-    return shuffled(jax.random.key(seed), n)
+    return permutation(jax.random.key(seed), n)
 
 
 @functools.cache
 def orders(n):
     """Return 12,000 shuffles of n."""
-    draw = jax.vmap(functools.partial(shuffled, n=n))
+    draw = jax.vmap(functools.partial(permutation, n=n))
     return np.asarray(jax.jit(lambda seed: draw(jax.random.split(jax.random.key(seed), 12_000)))(0))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from populace.core.errors import UsageError
-from populace.rl.buffers.replay import Replay, fits_bytes
+from populace.rl.buffers.replay import Replay, check_uint8
 from populace.rl.environments import registry
 
 ADD = jax.jit(Replay.add)
@@ -35,25 +35,25 @@ def transitions(first: int, count: int):
 
 
 @cache
-def empty(length: int, together: int) -> Replay:
+def empty(length: int, add_batch_size: int) -> Replay:
     example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), transitions(0, 1))
-    return jax.jit(lambda: Replay(example, length, together))()
+    return jax.jit(lambda: Replay(example, length, add_batch_size))()
 
 
 # Few shapes, for each of which three programs are compiled.
 @settings(max_examples=25)
 @given(st.sampled_from([(1, 4), (4, 17), (3, 40)]), st.integers(1, 30), st.integers(1, 60))
 def test_it_holds_the_last_capacity_transitions(shape, additions, capacity):
-    together, length = shape
+    add_batch_size, length = shape
     capacity = min(capacity, length)
-    replay, reference = empty(length, together), deque(maxlen=capacity)
+    replay, reference = empty(length, add_batch_size), deque(maxlen=capacity)
     for i in range(additions):
-        replay = ADD(replay, transitions(i * together, together))
-        reference.extend(range(i * together, (i + 1) * together))
+        replay = ADD(replay, transitions(i * add_batch_size, add_batch_size))
+        reference.extend(range(i * add_batch_size, (i + 1) * add_batch_size))
     drawn = jax.tree.map(np.asarray, draw(replay, additions, 400, np.float32(capacity)))
     number = drawn["action"]
     assert set(number.tolist()) <= set(reference)
-    expected = transitions(0, additions * together)
+    expected = transitions(0, additions * add_batch_size)
     for name, leaf in drawn.items():
         np.testing.assert_array_equal(leaf, expected[name][number])
         assert leaf.dtype == expected[name].dtype
@@ -96,9 +96,9 @@ def test_floats_are_kept_bit_for_bit():
 
 def test_bytes_hold_whole_numbers_from_0_to_255_only():
     planes = registry.make("Breakout-MinAtar")
-    fits_bytes(planes)
-    with pytest.raises(UsageError, match=r"'CartPole-v1' lie in .*; leave uint8_obs out"):
-        fits_bytes(registry.make("CartPole-v1"))
+    check_uint8(planes)
+    with pytest.raises(UsageError, match=r"'CartPole-v1' range from .*; set uint8_obs to false"):
+        check_uint8(registry.make("CartPole-v1"))
     with pytest.raises(UsageError, match="integer type; those of environment 'Breakout-MinAtar' are float32"):
-        fits_bytes(dataclasses.replace(planes, origin="host"))
-    fits_bytes(dataclasses.replace(planes, origin="host", observation_dtype=np.dtype(np.uint8)))
+        check_uint8(dataclasses.replace(planes, origin="host"))
+    check_uint8(dataclasses.replace(planes, origin="host", observation_dtype=np.dtype(np.uint8)))

@@ -14,11 +14,11 @@ def leaning(observation):
 
 
 def by_hand(seed: int) -> float:
-    env, total, over = gymnasium.make("CartPole-v1"), 0.0, False
+    env, total, done = gymnasium.make("CartPole-v1"), 0.0, False
     observation, _ = env.reset(seed=seed)
-    while not over:
+    while not done:
         observation, reward, terminated, truncated, _ = env.step(leaning(observation))
-        total, over = total + float(reward), terminated or truncated
+        total, done = total + float(reward), terminated or truncated
     return total
 
 

@@ -81,10 +81,10 @@ def acted(task, copies, steps):
     def run():
         found, acting = [], EnvLoopState.start(task, jax.random.key(0), copies)
         for t in range(steps):
-            acting, transition, over, metrics = acting.act(
+            acting, transition, done, metrics = acting.act(
                 task, jax.random.key(t), jnp.zeros(copies, jnp.int32)
             )
-            found.append({"acting": acting, "transition": transition, "over": over, "metrics": metrics})
+            found.append({"acting": acting, "transition": transition, "done": done, "metrics": metrics})
         return found
 
     return jax.device_get(run())
@@ -94,9 +94,9 @@ def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_l
     # The probe ends after two steps; what is seen before the restart says time 2, after it time 0.
     task = registry.make("ProbeDelayed-test")
     first, second = acted(task, 3, 2)
-    assert not first["over"].any()
+    assert not first["done"].any()
     assert first["metrics"]["return"].weight == 0
-    assert second["over"].all()
+    assert second["done"].all()
     assert second["transition"].terminated.all()
     np.testing.assert_array_equal(first["transition"].next_observation, second["transition"].observation)
     np.testing.assert_array_equal(second["transition"].next_observation[:, 1], 2)
@@ -109,5 +109,5 @@ def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_l
 
 def test_a_truncated_step_is_not_terminated():
     third = acted(registry.make("ProbeEndless-test"), 2, 3)[2]
-    assert third["over"].all()
+    assert third["done"].all()
     assert not third["transition"].terminated.any()

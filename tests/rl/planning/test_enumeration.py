@@ -70,15 +70,15 @@ def test_the_lake_is_what_the_environment_does():
         _, world = task.environment.reset(jax.random.key(0), task.parameters)
         keys = jax.random.split(jax.random.key(1), draws)
         step = jax.vmap(task.environment.step_env, (0, None, None, None))
-        seen, _, reward, over, _ = step(keys, world.replace(position=place), action, task.parameters)
-        return seen, over, reward.mean()
+        seen, _, reward, done, _ = step(keys, world.replace(position=place), action, task.parameters)
+        return seen, done, reward.mean()
 
     for s in np.flatnonzero(~mdp.terminal):
         for a in range(4):
-            seen, over, reward = jax.device_get(follows(np.int32(s), np.int32(a)))
+            seen, done, reward = jax.device_get(follows(np.int32(s), np.int32(a)))
             share = np.bincount(seen, minlength=16) / draws
             np.testing.assert_allclose(share, mdp.dense()[s, a], atol=0.04)  # 5 standard deviations
-            np.testing.assert_array_equal(over, mdp.terminal[seen])
+            np.testing.assert_array_equal(done, mdp.terminal[seen])
             assert reward == pytest.approx(mdp.rewards[s, a], abs=0.04)
 
 

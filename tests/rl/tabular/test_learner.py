@@ -65,28 +65,28 @@ def test_the_loop_learns_from_the_very_steps_it_takes(rule, dynamics):
     q, trace, waiting = np.full((16, 4), 0.4), np.zeros((16, 4)), []
     for t in range(250):
         s, a = int(before["observation"][t, 0]), int(before["action"][t, 0])
-        over = bool(after["ended"][t] > 0)
-        reward = float(after["gained"][t]) if over else 0.0
-        late = over and before["episode_length"][t, 0] == 99
+        done = bool(after["ended"][t] > 0)
+        reward = float(after["gained"][t]) if done else 0.0
+        late = done and before["episode_length"][t, 0] == 99
         assert not late, "a cut episode would hide the last state; take another key"
         following = int(after["observation"][t, 0])
         next_action, rate = int(after["action"][t, 0]), 0.2 / (1 + 0.01 * t)
         if rule.kind == "q-learning":
-            q[s, a] += rate * (reward + (0 if over else 0.9 * q[following].max()) - q[s, a])
+            q[s, a] += rate * (reward + (0 if done else 0.9 * q[following].max()) - q[s, a])
         elif rule.kind == "sarsa":
-            q[s, a] += rate * (reward + (0 if over else 0.9 * q[following, next_action]) - q[s, a])
+            q[s, a] += rate * (reward + (0 if done else 0.9 * q[following, next_action]) - q[s, a])
         elif rule.kind == "sarsa-lambda":
             trace[s, a] = 1.0
-            q += rate * (reward + (0 if over else 0.9 * q[following, next_action]) - q[s, a]) * trace
-            trace *= 0.0 if over else 0.9 * 0.9
+            q += rate * (reward + (0 if done else 0.9 * q[following, next_action]) - q[s, a]) * trace
+            trace *= 0.0 if done else 0.9 * 0.9
         else:
             waiting.append((s, a, reward))
-            last = 0.0 if over else q[following, next_action]
-            for i in range(max(0, len(waiting) - 2), len(waiting) if over else len(waiting) - 1):
+            last = 0.0 if done else q[following, next_action]
+            for i in range(max(0, len(waiting) - 2), len(waiting) if done else len(waiting) - 1):
                 gained = sum(0.9**k * r for k, (_, _, r) in enumerate(waiting[i:]))
                 target = gained + 0.9 ** len(waiting[i:]) * last
                 q[waiting[i][:2]] += rate * (target - q[waiting[i][:2]])
-            waiting = [] if over else waiting
+            waiting = [] if done else waiting
         np.testing.assert_allclose(after["tables"][t], q, atol=1e-5)
     assert after["frames"][-1] == 250
     assert after["episodes"][-1] > 5

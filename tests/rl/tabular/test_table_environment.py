@@ -71,8 +71,8 @@ def test_random_policies_have_the_same_returns_and_lengths():
             return world, (reward, terminated | truncated)
 
         _, world = task.reset(jax.random.key(1), 500)
-        _, (reward, over) = jax.lax.scan(step, world, jax.random.split(jax.random.key(2), 300))
-        return jnp.stack([reward.sum() / over.sum(), over.mean()])
+        _, (reward, done) = jax.lax.scan(step, world, jax.random.split(jax.random.key(2), 300))
+        return jnp.stack([reward.sum() / done.sum(), done.mean()])
 
     ours, theirs = tabulated("FrozenLake-misc"), registry.make("FrozenLake-misc")
     np.testing.assert_allclose(*jax.jit(lambda: (play(ours), play(theirs)))(), rtol=0.12)

@@ -1,4 +1,4 @@
-"""What a kind of distribution makes of a few transitions: everything in one program."""
+"""Losses, priorities and gradients of a return distribution for a few transitions, in one program."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,31 +16,29 @@ def rows(*shape: int, seed: int = 0) -> np.ndarray:
 
 @dataclass
 class Compared:
-    """Losses, surprises and expected values, and gradients by what is said of the action and of the next."""
+    """Losses, priorities and expected values, and the losses' gradients by both distributions' parameters."""
 
     loss: np.ndarray
-    surprise: np.ndarray
+    priority: np.ndarray
     expected: np.ndarray
-    online: np.ndarray
-    target: np.ndarray
+    online_gradient: np.ndarray
+    target_gradient: np.ndarray
 
     def assert_no_gradient_through_the_target(self) -> None:
-        assert np.abs(self.online).max() > 0
-        assert not self.target.any()
+        assert np.abs(self.online_gradient).max() > 0
+        assert not self.target_gradient.any()
 
 
 @partial(jax.jit, static_argnums=5)
-def _outcome(
-    kind: Distribution, described: Any, following: Any, reward: Any, bootstrap: Any, loss: str
-) -> Any:
-    def total(described: Any, following: Any) -> jax.Array:
-        return kind.losses(described, following, reward, bootstrap, loss)[0].sum()
+def _outcome(kind: Distribution, online: Any, target: Any, reward: Any, bootstrap: Any, loss: str) -> Any:
+    def total(online: Any, target: Any) -> jax.Array:
+        return kind.losses(online, target, reward, bootstrap, loss)[0].sum()
 
-    losses = kind.losses(described, following, reward, bootstrap, loss)
-    return *losses, kind.expected(described), *jax.grad(total, (0, 1))(described, following)
+    losses = kind.losses(online, target, reward, bootstrap, loss)
+    return *losses, kind.expected(online), *jax.grad(total, (0, 1))(online, target)
 
 
 def compared(
-    kind: Distribution, described: Any, following: Any, reward: Any, bootstrap: Any, loss: str = "huber"
+    kind: Distribution, online: Any, target: Any, reward: Any, bootstrap: Any, loss: str = "huber"
 ) -> Compared:
-    return Compared(*map(np.asarray, _outcome(kind, described, following, reward, bootstrap, loss)))
+    return Compared(*map(np.asarray, _outcome(kind, online, target, reward, bootstrap, loss)))

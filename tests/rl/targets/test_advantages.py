@@ -5,15 +5,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.rl.targets.advantages import discounted_returns, generalised_advantages, standardised
+from populace.rl.targets.advantages import discounted_returns, generalized_advantages, standardized
 
 
 @jax.jit
-def estimated(reward, terminated, over, value, following, discount, lam):
+def estimated(reward, terminated, done, value, following, discount, lam):
     """Return advantages and returns; one program for each shape."""
     return (
-        generalised_advantages(reward, terminated, over, value, following, discount, lam),
-        discounted_returns(reward, terminated, over, following, discount),
+        generalized_advantages(reward, terminated, done, value, following, discount, lam),
+        discounted_returns(reward, terminated, done, following, discount),
     )
 
 
@@ -21,11 +21,11 @@ def rollout(seed: int, steps: int, copies: int):
     rng = np.random.default_rng(seed)
     reward, value, following = rng.normal(size=(3, steps, copies))
     terminated = rng.random((steps, copies)) < 0.15
-    over = terminated | (rng.random((steps, copies)) < 0.15)
-    return reward, terminated, over, value, following
+    done = terminated | (rng.random((steps, copies)) < 0.15)
+    return reward, terminated, done, value, following
 
 
-def returns_by_loop(reward, terminated, over, following, discount):
+def returns_by_loop(reward, terminated, done, following, discount):
     out = np.zeros_like(reward)
     for copy in range(reward.shape[1]):
         for start in range(len(reward)):
@@ -35,14 +35,14 @@ def returns_by_loop(reward, terminated, over, following, discount):
                 weight *= discount
                 if terminated[t, copy]:
                     break
-                if over[t, copy] or t == len(reward) - 1:
+                if done[t, copy] or t == len(reward) - 1:
                     total += weight * following[t, copy]
                     break
             out[start, copy] = total
     return out
 
 
-def advantages_by_loop(reward, terminated, over, value, following, discount, lam):
+def advantages_by_loop(reward, terminated, done, value, following, discount, lam):
     out = np.zeros_like(reward)
     for copy in range(reward.shape[1]):
         for start in range(len(reward)):
@@ -51,7 +51,7 @@ def advantages_by_loop(reward, terminated, over, value, following, discount, lam
                 bootstrap = 0.0 if terminated[t, copy] else following[t, copy]
                 out[start, copy] += weight * (reward[t, copy] + discount * bootstrap - value[t, copy])
                 weight *= discount * lam
-                if over[t, copy]:
+                if done[t, copy]:
                     break
     return out
 
@@ -70,27 +70,27 @@ def test_advantages_are_the_weighted_sums_of_errors_within_an_episode(seed, shap
 
 @given(*rollouts[:3])
 def test_returns_are_discounted_sums_to_the_end_and_the_value_behind_a_cut(seed, shape, discount):
-    reward, terminated, over, value, following = rollout(seed, *shape)
-    _, found = estimated(reward, terminated, over, value, following, discount, 1.0)
-    expected = returns_by_loop(reward, terminated, over, following, discount)
+    reward, terminated, done, value, following = rollout(seed, *shape)
+    _, found = estimated(reward, terminated, done, value, following, discount, 1.0)
+    expected = returns_by_loop(reward, terminated, done, following, discount)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 @given(*rollouts[:3])
 def test_with_lambda_one_the_advantage_is_the_return_less_the_value(seed, shape, discount):
-    reward, terminated, over, value, _ = rollout(seed, *shape)
+    reward, terminated, done, value, _ = rollout(seed, *shape)
     # the value after a step is that before the next one, wherever the episode goes on
     following = np.random.default_rng(seed).normal(size=reward.shape)
-    following[:-1] = np.where(over[:-1], following[:-1], value[1:])
-    found, _ = estimated(reward, terminated, over, value, following, discount, 1.0)
-    expected = returns_by_loop(reward, terminated, over, following, discount) - value
+    following[:-1] = np.where(done[:-1], following[:-1], value[1:])
+    found, _ = estimated(reward, terminated, done, value, following, discount, 1.0)
+    expected = returns_by_loop(reward, terminated, done, following, discount) - value
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_standardised_counts_only_what_has_weight():
     x = np.array([[1.0, 2.0, 100.0], [4.0, -50.0, 3.0]])
     weight = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
-    weighed, all_alike = jax.jit(lambda x, weight: (standardised(x, weight), standardised(x)))(x, weight)
+    weighed, all_alike = jax.jit(lambda x, weight: (standardized(x, weight), standardized(x)))(x, weight)
     kept = x[weight > 0]
     np.testing.assert_allclose(np.asarray(weighed)[weight > 0], (kept - kept.mean()) / kept.std(), rtol=1e-5)
     np.testing.assert_allclose(all_alike, (x - x.mean()) / x.std(), rtol=1e-5)

@@ -41,17 +41,17 @@ def test_projection(seed, atoms, reward, bootstrap):
 
 def test_the_loss_is_the_cross_entropy_and_the_surprise_the_divergence():
     kind = Categorical(atoms=5, v_min=-1.0, v_max=3.0)
-    described, following = rows(3, 5), rows(3, 5, seed=1)
+    online, target = rows(3, 5), rows(3, 5, seed=1)
     reward, bootstrap = np.float32([0.5, -2.0, 1.0]), np.float32([0.9, 0.0, 0.5])
-    found = compared(kind, described, following, reward, bootstrap)
+    found = compared(kind, online, target, reward, bootstrap)
     z = np.linspace(-1, 3, 5)
     for i in range(3):
-        p = np.exp(following[i]) / np.exp(following[i]).sum()
-        q = np.exp(described[i]) / np.exp(described[i]).sum()
+        p = np.exp(target[i]) / np.exp(target[i]).sum()
+        q = np.exp(online[i]) / np.exp(online[i]).sum()
         m = projection_by_loop(p, reward[i] + bootstrap[i] * z, -1, 3, 5)
         np.testing.assert_allclose(found.loss[i], -(m * np.log(q)).sum(), rtol=1e-5)
         divergence = sum(a * np.log(a / b) for a, b in zip(m, q) if a > 0)
-        np.testing.assert_allclose(found.surprise[i], divergence, rtol=1e-4)
+        np.testing.assert_allclose(found.priority[i], divergence, rtol=1e-4)
         np.testing.assert_allclose(found.expected[i], q @ z, rtol=1e-5)
     found.assert_no_gradient_through_the_target()
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.rl.environments.stepping import Transition
-from populace.rl.targets.n_step import Window
+from populace.rl.targets.n_step import NStepWindow
 
 
 def experience(draw, steps: int, copies: int):
@@ -23,27 +23,27 @@ def experience(draw, steps: int, copies: int):
     return Transition(seen, action, reward, seen + 1000, terminated), terminated | truncated
 
 
-def reference(steps: Transition, over, t: int, copy: int, n: int, discount: float):
+def reference(steps: Transition, done, t: int, copy: int, n: int, discount: float):
     """Return the sum of one step, where it leads, whether that is the end, and the weight of what follows."""
     total, k = 0.0, 0
     while True:
         total += discount**k * float(steps.reward[t + k, copy])
         k += 1
-        if k == n or over[t + k - 1, copy]:
+        if k == n or done[t + k - 1, copy]:
             last = t + k - 1
             return total, steps.next_observation[last, copy], steps.terminated[last, copy], discount**k
 
 
 @partial(jax.jit, static_argnums=0)
-def pushed(n: int, steps: Transition, over, discount):
+def pushed(n: int, steps: Transition, done, discount):
     """Push every step into a window of n; return what each push gave, and whether it was complete."""
 
     def push(window, now):
         window, found = window.push(*now, discount)
         return window, (found, window.complete)
 
-    window = Window(jax.tree.map(lambda x: x[0, 0], steps), n, over.shape[1])
-    return jax.lax.scan(push, window, (steps, over))[1]
+    window = NStepWindow(jax.tree.map(lambda x: x[0, 0], steps), n, done.shape[1])
+    return jax.lax.scan(push, window, (steps, done))[1]
 
 
 # Few shapes, for each of which a program is compiled.
@@ -53,26 +53,26 @@ def pushed(n: int, steps: Transition, over, discount):
 )
 def test_every_step_looks_ahead_to_the_end_of_its_own_episode(draw, shape, discount):
     length, (n, copies) = 12, shape
-    steps, over = experience(draw, length, copies)
-    found, complete = jax.tree.map(np.asarray, pushed(n, steps, over, discount))
+    steps, done = experience(draw, length, copies)
+    found, complete = jax.tree.map(np.asarray, pushed(n, steps, done, discount))
     np.testing.assert_array_equal(complete, np.arange(length) >= n - 1)
-    first = found.first
+    first = found.transition
     for t in range(n - 1, length):
         begin = t - n + 1
         np.testing.assert_array_equal(first.observation[t], steps.observation[begin])
         np.testing.assert_array_equal(first.action[t], steps.action[begin])
         for copy in range(copies):
-            total, seen, terminated, power = reference(steps, over, begin, copy, n, discount)
+            total, seen, terminated, power = reference(steps, done, begin, copy, n, discount)
             np.testing.assert_allclose(first.reward[t, copy], total, rtol=1e-5, atol=1e-5)
             np.testing.assert_array_equal(first.next_observation[t, copy], seen)
             assert first.terminated[t, copy] == terminated
-            np.testing.assert_allclose(found.power[t, copy], power, rtol=1e-5, atol=1e-7)
+            np.testing.assert_allclose(found.bootstrap_discount[t, copy], power, rtol=1e-5, atol=1e-7)
 
 
 def test_the_discount_may_differ_between_members():
-    steps, over = experience(3, 4, 2)
-    over[:] = False
-    each = jax.vmap(lambda discount: pushed(3, steps, over, discount)[0].power[2, 0])
+    steps, done = experience(3, 4, 2)
+    done[:] = False
+    each = jax.vmap(lambda discount: pushed(3, steps, done, discount)[0].bootstrap_discount[2, 0])
     np.testing.assert_allclose(jax.jit(each)(np.float32([0.5, 0.9])), [0.125, 0.729], rtol=1e-6)
 
 
@@ -81,6 +81,6 @@ def test_bytes_stay_bytes(n):
     def push(seen):
         example = Transition(seen, np.int32(0), np.float32(0), seen, np.bool(False))  # pyright: ignore[reportArgumentType]
         now = jax.tree.map(lambda x: np.ones((2, *x.shape)), example)
-        return Window(example, n, 2).push(now, np.zeros(2, bool), 0.9)[0]  # pyright: ignore[reportArgumentType]
+        return NStepWindow(example, n, 2).push(now, np.zeros(2, bool), 0.9)[0]  # pyright: ignore[reportArgumentType]
 
     assert jax.eval_shape(push, np.zeros(2, np.uint8)).steps.observation.dtype == np.uint8

@@ -47,11 +47,11 @@ def test_quantiles_move_to_the_quantiles_of_what_follows():
 
 
 def test_targets_bootstrap_each_sample():
-    described, following = np.float32([[0.0, 1.0]]), np.float32([[2.0, 4.0]])
-    found = compared(Quantiles(quantiles=2), described, following, np.float32([1.0]), np.float32([0.5]))
+    online, target = np.float32([[0.0, 1.0]]), np.float32([[2.0, 4.0]])
+    found = compared(Quantiles(quantiles=2), online, target, np.float32([1.0]), np.float32([0.5]))
     difference = np.array([[2.0, 1.0], [3.0, 2.0]])
     np.testing.assert_allclose(found.loss, quantile_huber_by_loop(difference, 1.0), rtol=1e-6)
-    np.testing.assert_allclose(found.surprise, 2.5 - 0.5, rtol=1e-6)
+    np.testing.assert_allclose(found.priority, 2.5 - 0.5, rtol=1e-6)
     found.assert_no_gradient_through_the_target()
 
 

@@ -9,10 +9,10 @@ from tests.rl.targets.compared import compared
 
 @pytest.mark.parametrize(("loss", "expected"), [("huber", [0.125, 1.5]), ("mse", [0.25, 4.0])])
 def test_the_loss_is_that_of_the_temporal_difference(loss, expected):
-    described, following = np.float32([1.0, 0.0]), np.float32([1.0, 5.0])
+    online, target = np.float32([1.0, 0.0]), np.float32([1.0, 5.0])
     reward, bootstrap = np.float32([1.0, 2.0]), np.float32([0.5, 0.0])
-    found = compared(Expectation(), described, following, reward, bootstrap, loss)
+    found = compared(Expectation(), online, target, reward, bootstrap, loss)
     np.testing.assert_allclose(found.loss, expected)
-    np.testing.assert_allclose(found.surprise, [0.5, 2.0])
-    np.testing.assert_array_equal(found.expected, described)
+    np.testing.assert_allclose(found.priority, [0.5, 2.0])
+    np.testing.assert_array_equal(found.expected, online)
     found.assert_no_gradient_through_the_target()

@@ -61,19 +61,19 @@ class Episodes:
         for _ in range(times):
             query = self.query()
             found = self.pool.step(query)
-            over = found["terminated"] | found["truncated"]
+            done = found["terminated"] | found["truncated"]
             self.told.append(
                 (
                     found["observation"].tolist(),
-                    found["final"][over].tolist(),
+                    found["final"][done].tolist(),
                     found["reward"].tolist(),
-                    over.tolist(),
+                    done.tolist(),
                 )
             )
-            self.seed = np.where(over, found["next"], self.seed)
-            self.t = np.where(over, 0, self.t + 1)
+            self.seed = np.where(done, found["next"], self.seed)
+            self.t = np.where(done, 0, self.t + 1)
             begun = found["next"].astype(np.uint64) | np.uint64(START << 32)
-            self.mark, self.seen = np.where(over, begun, query.after), found["seen"].copy()
+            self.mark, self.seen = np.where(done, begun, query.after), found["seen"].copy()
         return self
 
     def moved(self, pool: Pool) -> "Episodes":
@@ -104,13 +104,13 @@ def test_answers_are_those_of_the_environment_itself(reference):
         env = gymnasium.wrappers.TimeLimit(host_envs.Counting(length=20), HORIZON)
         seed, t = seed, 0
         env.reset(seed=seed)
-        for observations, _, rewards, over in reference[1:]:
+        for observations, _, rewards, done in reference[1:]:
             seen, reward, _, truncated, _ = env.step((t + row) % 3)
             t += 1
             if truncated:
                 seed, t = (seed * 7 + 1) & 0x7FFFFFFF, 0
                 seen, _ = env.reset(seed=seed)
-            assert (observations[row], rewards[row], over[row]) == (seen.tolist(), reward, truncated)
+            assert (observations[row], rewards[row], done[row]) == (seen.tolist(), reward, truncated)
 
 
 def test_another_process_goes_on_in_the_very_same_episodes(reference):
@@ -228,8 +228,8 @@ def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, referen
 def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
     pool = pool_of(what="raise", at=4)
     episodes = Episodes(pool, [3]).step(4)
-    before, (observations, final, reward, over) = episodes.told[-2], episodes.told[-1]
-    assert over == [True]
+    before, (observations, final, reward, done) = episodes.told[-2], episodes.told[-1]
+    assert done == [True]
     assert reward == [0.0]
     assert final == before[0], "what is bootstrapped is what was seen before the fault"
     assert int(episodes.seed[0]) == 3 * 7 + 1

@@ -13,7 +13,7 @@ import optax
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
-from populace.rl.targets.advantages import standardised
+from populace.rl.targets.advantages import standardized
 
 
 class A2C(PolicyGradient):
@@ -45,7 +45,7 @@ class A2C(PolicyGradient):
         value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
         target = advantage + value
         if self.normalize_advantages:
-            advantage = standardised(advantage)
+            advantage = standardized(advantage)
 
         def loss(networks: Any) -> tuple[jax.Array, Metrics]:
             policy, critic = networks

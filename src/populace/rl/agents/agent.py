@@ -1,7 +1,7 @@
 """Agent: what every learner that acts in an environment shares: how it is judged and shown."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -11,7 +11,7 @@ import numpy as np
 
 from populace.core import settings
 from populace.core.errors import UsageError
-from populace.core.learner import Examination, Learner, Mean, Metrics
+from populace.core.learner import ExternalEvaluator, Learner, Mean, Metrics
 from populace.core.media import Exhibit, Video
 from populace.core.settings import setting
 from populace.rl.environments import gymnasium_evaluation, registry
@@ -25,6 +25,7 @@ class Agent(Learner):
 
     unit: ClassVar[str] = "frames"
     score: ClassVar[str] = "return"
+    evaluation_unit: ClassVar[str] = "episodes"
     controls: ClassVar[tuple[str, ...]] = ("discrete",)
     """Kinds of action it can learn: `discrete`, `continuous`."""
 
@@ -64,9 +65,9 @@ class Agent(Learner):
         if self.held_out:
             _alike(task, registry.make(self.held_out))
 
-    def for_test(self, episodes: int) -> Self:
-        """Return the agent that is judged by so many episodes."""
-        return settings.replace(self, "evaluation_episodes", episodes)
+    def for_test(self, size: int) -> Self:
+        """Return the agent that is evaluated on `size` episodes."""
+        return settings.replace(self, "evaluation_episodes", size)
 
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Play greedy episodes, each to its end: mean `return` and `length`, and `held_out_return`."""
@@ -89,14 +90,14 @@ class Agent(Learner):
             return ~jnp.all(loop[3]) & (loop[0] < task.horizon)
 
         def step(loop: Any) -> Any:
-            t, observation, world, over, total, length = loop
+            t, observation, world, done, total, length = loop
             action = jax.vmap(self.act, (None, 0))(state, observation)
             observation, world, reward, terminated, truncated, _ = task.step(
                 jax.random.fold_in(step_key, t), world, action
             )
-            total = total + jnp.where(over, 0.0, reward)
-            length = length + ~over
-            return t + 1, observation, world, over | terminated | truncated, total, length
+            total = total + jnp.where(done, 0.0, reward)
+            length = length + ~done
+            return t + 1, observation, world, done | terminated | truncated, total, length
 
         nothing = jnp.zeros(copies)
         start = (jnp.int32(0), observation, world, nothing > 0, nothing, nothing)
@@ -111,6 +112,32 @@ class Agent(Learner):
         """
         task, act = registry.make(self.env), self.policy_inside(state)
         return lambda observation: act(observed(task, observation)) + task.action_start
+
+    def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
+        """Return the greedy policy."""
+        return self.policy(model)
+
+    def inference_data(self, model: Any) -> dict[str, Any]:
+        """Return what the environment shows and takes, and the import path of an environment of the user's own."""
+        del model
+        own = [name for name in (self.env, self.held_out) if name and naming.parse(name).path]
+        return {**_interface(registry.make(self.env)), "code": ", ".join(own)}
+
+    def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
+        """Return the agent as it is.
+
+        Raises:
+            UsageError: the environment shows or takes something else than it did in training.
+
+        """
+        self.check()
+        for what, here in _interface(registry.make(self.env)).items():
+            if here != kept[what]:
+                words = what.replace("_", " ")
+                raise UsageError(
+                    f"environment '{self.env}' has {words} {here}, the one it was trained in {kept[what]}"
+                )
+        return self
 
     def policy_inside(self, state: Any) -> Callable[[Any], np.ndarray]:
         """Return the greedy policy as the program has it: discrete observations and actions count from 0."""
@@ -128,7 +155,7 @@ class Agent(Learner):
 
         return policy
 
-    def external_evaluators(self) -> dict[str, Examination]:
+    def external_evaluators(self) -> dict[str, ExternalEvaluator]:
         """Return `gymnasium`, where it has this environment."""
         if not gymnasium_evaluation.known(self.env):
             return {}
@@ -148,6 +175,12 @@ class Agent(Learner):
 
 
 _ADVICE = {"continuous": " (ppo, a2c and reinforce take both kinds)"}
+
+
+def _interface(task: Task) -> dict[str, Any]:
+    """Return what a policy depends on of an environment."""
+    shapes = {"observation_shape": task.observation_shape, "action_shape": task.action_shape}
+    return {"states": task.states, "actions": task.actions, **{k: list(v) for k, v in shapes.items()}}
 
 
 def _alike(task: Task, other: Task) -> None:

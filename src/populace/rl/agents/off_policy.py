@@ -12,8 +12,8 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
-from populace.rl.buffers.prioritised import PrioritisedReplay
-from populace.rl.buffers.replay import Replay, fits_bytes
+from populace.rl.buffers.prioritized import PrioritizedReplay
+from populace.rl.buffers.replay import Replay, check_uint8
 from populace.rl.environments.stepping import EnvLoopState, Transition
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration, ExponentialDecay
 from populace.rl.networks.q_networks import QNetwork, convolves
@@ -21,8 +21,8 @@ from populace.rl.targets import (
     c51,  # noqa: F401  kinds of `distribution`
     quantile,  # noqa: F401  kinds of `distribution`
 )
-from populace.rl.targets.n_step import NStepTransition, Window
-from populace.rl.targets.td import Distribution, Expectation, taken
+from populace.rl.targets.n_step import NStepTransition, NStepWindow
+from populace.rl.targets.td import Distribution, Expectation, select_action_values
 
 
 class State(eqx.Module):
@@ -32,7 +32,7 @@ class State(eqx.Module):
     target: QNetwork
     optimizer: Any
     replay: Any
-    window: Window | None
+    window: NStepWindow | None
     acting: EnvLoopState
 
 
@@ -112,13 +112,13 @@ class QLearner(Agent):
             )
         if self.loss != "huber" and not isinstance(self.distribution, Expectation):
             raise UsageError(
-                f"loss '{self.loss}' is for distribution 'none', and '{self.distribution.kind}' has a loss "
-                "of its own; leave loss out"
+                f"loss '{self.loss}' is only for distribution 'expected'; '{self.distribution.kind}' has its "
+                "own loss; remove the setting loss"
             )
         self.distribution.check()
         convolves(self.network, self.task)
         if self.uint8_obs:
-            fits_bytes(self.task)
+            check_uint8(self.task)
 
     def init(self, key: jax.Array) -> State:
         """Return a fresh network, an empty replay, and environments at their start."""
@@ -132,10 +132,10 @@ class QLearner(Agent):
         acting = EnvLoopState.start(self.task, world_key, self.num_envs)
         seen = acting.observation[0].astype(jnp.uint8) if self.uint8_obs else acting.observation[0]
         example: Any = Transition(seen, jnp.int32(0), jnp.float32(0), seen, jnp.bool(False))
-        window = None if self.n_step == 1 else Window(example, self.n_step, self.num_envs)
+        window = None if self.n_step == 1 else NStepWindow(example, self.n_step, self.num_envs)
         if window is not None:
             example = NStepTransition(example, jnp.float32(0))
-        memory = PrioritisedReplay if self.prioritized else Replay
+        memory = PrioritizedReplay if self.prioritized else Replay
         return State(
             network=network,
             target=jax.tree.map(lambda x: x, network),
@@ -184,14 +184,14 @@ class QLearner(Agent):
     def _interact(self, state: State, key: jax.Array) -> tuple[State, dict[str, Mean]]:
         """Act once in every environment and remember what happened."""
         choose_key, world_key = jax.random.split(key)
-        described = self._describe(state.network, state.acting.observation, choose_key, 1)
-        action, metrics = self._choose(choose_key, state.acting, self.distribution.expected(described))
-        acting, transition, over, acted = state.acting.act(self.task, world_key, action)
+        params = self._describe(state.network, state.acting.observation, choose_key, 1)
+        action, metrics = self._choose(choose_key, state.acting, self.distribution.expected(params))
+        acting, transition, done, acted = state.acting.act(self.task, world_key, action)
         experience, whole, window = transition, True, state.window
         if window is not None:
-            window, experience = window.push(transition, over, self.discount)
+            window, experience = window.push(transition, done, self.discount)
             whole = window.complete
-        if isinstance(state.replay, PrioritisedReplay):
+        if isinstance(state.replay, PrioritizedReplay):
             replay = state.replay.add(experience, self.replay_capacity, whole)
         else:
             replay = state.replay.add(experience, whole)
@@ -216,7 +216,7 @@ class QLearner(Agent):
     def _update(self, state: State, key: jax.Array) -> tuple[State, Mean]:
         """Take one gradient step, or none while the replay is still warming up."""
         index, weight = None, None
-        if isinstance(state.replay, PrioritisedReplay):
+        if isinstance(state.replay, PrioritizedReplay):
             done = jnp.minimum(self.clock(state.acting)[0] / self.beta_anneal_frames, 1.0)
             beta = self.priority_beta + (1 - self.priority_beta) * done
             batch, index, weight = state.replay.sample(key, self.batch_size, beta)
@@ -224,31 +224,31 @@ class QLearner(Agent):
             batch = state.replay.sample(key, self.batch_size, self.replay_capacity)
         power = self.discount
         if isinstance(batch, NStepTransition):
-            batch, power = batch.first, batch.power
+            batch, power = batch.transition, batch.bootstrap_discount
         kind = self.distribution
-        following = self._describe(state.target, batch.next_observation, key, 1)
+        target = self._describe(state.target, batch.next_observation, key, 1)
         online = self._describe(state.network, batch.next_observation, key, 2)
-        chosen = self.next_action(key, state.acting, kind.expected(online), kind.expected(following))
-        following, bootstrap = taken(following, chosen), power * (1 - batch.terminated)
+        chosen = self.next_action(key, state.acting, kind.expected(online), kind.expected(target))
+        target, bootstrap = select_action_values(target, chosen), power * (1 - batch.terminated)
 
         def loss_of(network: QNetwork) -> tuple[jax.Array, jax.Array]:
-            described = taken(self._describe(network, batch.observation, key, 3), batch.action)
-            losses, surprise = kind.losses(described, following, batch.reward, bootstrap, self.loss)
-            return jnp.mean(losses if weight is None else weight * losses), surprise
+            online = select_action_values(self._describe(network, batch.observation, key, 3), batch.action)
+            losses, priority = kind.losses(online, target, batch.reward, bootstrap, self.loss)
+            return jnp.mean(losses if weight is None else weight * losses), priority
 
-        (loss, surprise), gradients = eqx.filter_value_and_grad(loss_of, has_aux=True)(state.network)
+        (loss, priority), gradients = eqx.filter_value_and_grad(loss_of, has_aux=True)(state.network)
         changes, optimiser = self._optimiser.update(gradients, state.optimizer)
         network = eqx.apply_updates(state.network, changes)
         ready = state.acting.frames >= max(self.warmup, self.batch_size + (self.n_step - 1) * self.num_envs)
         network, optimiser = _where(ready, (network, optimiser), (state.network, state.optimizer))
         replay = state.replay
         if index is not None:
-            replay = replay.update(index, surprise, self.priority_alpha, ready)
+            replay = replay.update(index, priority, self.priority_alpha, ready)
         # The frames tell the iteration, whose count is not carried by itself.
         due = (state.acting.frames // self.units_per_step) % self.target_every == 0
         rate = jnp.where(due, self.tau, 0.0)
-        target = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
-        state = State(network, target, optimiser, replay, state.window, state.acting)
+        target_network = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
+        state = State(network, target_network, optimiser, replay, state.window, state.acting)
         return state, Mean(jnp.where(ready, loss, 0.0), ready)
 
 

@@ -21,7 +21,7 @@ from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.networks.actor_critic import Policy
 from populace.rl.networks.mlp import ACTIVATIONS, Network
 from populace.rl.spaces import features, flat, to_env_action
-from populace.rl.targets.advantages import generalised_advantages
+from populace.rl.targets.advantages import generalized_advantages
 
 Networks = tuple[Any, ...]
 
@@ -58,7 +58,7 @@ class Rollout(eqx.Module):
         log_probability: of that action, under the policy that drew it.
         reward: as scaled for learning.
         terminated: whether nothing can follow.
-        over: whether the episode is over, terminated or truncated.
+        done: whether the episode ended: terminated or truncated.
         next_observation: features of what was seen after the step, before any restart.
 
     """
@@ -68,7 +68,7 @@ class Rollout(eqx.Module):
     log_probability: jax.Array
     reward: jax.Array
     terminated: jax.Array
-    over: jax.Array
+    done: jax.Array
     next_observation: jax.Array
 
 
@@ -175,14 +175,14 @@ class PolicyGradient(Agent):
             noise, key = now
             distribution = model.policy(self._see(model, acting.observation))
             action = distribution.sample(noise)
-            acting, happened, over, metrics = acting.act(task, key, to_env_action(task, action))
+            acting, happened, done, metrics = acting.act(task, key, to_env_action(task, action))
             drawn = action, distribution.log_probability(action)
-            return acting, (happened, over, drawn, metrics)
+            return acting, (happened, done, drawn, metrics)
 
-        acting, (happened, over, drawn, metrics) = jax.lax.scan(step, state.acting, (noise, keys))
+        acting, (happened, done, drawn, metrics) = jax.lax.scan(step, state.acting, (noise, keys))
         reward, returns, seen = happened.reward, state.returns, model.observations
         if returns is not None:
-            returns = returns.update(reward, over, self.discount)
+            returns = returns.update(reward, done, self.discount)
             reward = returns.moments.scale(reward)
         if seen is not None:
             seen = seen.update(flat(task, happened.observation))
@@ -192,7 +192,7 @@ class PolicyGradient(Agent):
             log_probability=drawn[1],
             reward=reward,
             terminated=happened.terminated,
-            over=over,
+            done=done,
             next_observation=self._see(model, happened.next_observation),
         )
         model = Model(model.policy, model.critic, seen)
@@ -236,8 +236,8 @@ def estimates(
     """Return the values of what was seen and the generalised advantages of what was done, (steps, copies)."""
     assert model.critic is not None
     value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
-    advantage = generalised_advantages(
-        rollout.reward, rollout.terminated, rollout.over, value, next_value, discount, gae_lambda
+    advantage = generalized_advantages(
+        rollout.reward, rollout.terminated, rollout.done, value, next_value, discount, gae_lambda
     )
     return value, advantage
 

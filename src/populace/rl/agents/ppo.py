@@ -13,8 +13,8 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
-from populace.rl.buffers.permutation import shuffled
-from populace.rl.targets.advantages import standardised
+from populace.rl.buffers.permutation import permutation
+from populace.rl.targets.advantages import standardized
 
 
 class PPO(PolicyGradient):
@@ -72,7 +72,7 @@ class PPO(PolicyGradient):
             return (*kept, going), metrics
 
         def epoch(carry: Any, key: jax.Array) -> Any:
-            order = shuffled(key, self.units_per_step).reshape(self.minibatches, -1)
+            order = permutation(key, self.units_per_step).reshape(self.minibatches, -1)
             return jax.lax.scan(update, carry, jax.tree.map(lambda x: x[order], frames))
 
         start = ((model.policy, model.critic), optimisers, jnp.bool(True))
@@ -94,7 +94,7 @@ class PPO(PolicyGradient):
         distribution = policy(observation)
         log_ratio = distribution.log_probability(action) - log_probability
         ratio = jnp.exp(log_ratio)
-        gain = standardised(advantage) if self.normalize_advantages else advantage
+        gain = standardized(advantage) if self.normalize_advantages else advantage
         clipped = jnp.clip(ratio, 1 - self.clip_range, 1 + self.clip_range)
         surrogate = jnp.mean(jnp.minimum(ratio * gain, clipped * gain))
         entropy = jnp.mean(distribution.entropy())

@@ -14,7 +14,7 @@ from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, State, values
 from populace.rl.environments.stepping import EnvLoopState
-from populace.rl.targets.advantages import discounted_returns, standardised
+from populace.rl.targets.advantages import discounted_returns, standardized
 
 
 class Reinforce(PolicyGradient):
@@ -61,17 +61,17 @@ class Reinforce(PolicyGradient):
     ) -> tuple[Model, tuple[Any, ...], Metrics]:
         """Take one gradient step of the policy, and then those of the baseline."""
         del key
-        counts = first_episodes(rollout.over)
+        counts = first_episodes(rollout.done)
         value, next_value = jnp.zeros_like(rollout.reward), jnp.zeros_like(rollout.reward)
         if model.critic is not None:
             value = values(model.critic, rollout.observation)
             next_value = values(model.critic, rollout.next_observation)
         returns = discounted_returns(
-            rollout.reward, rollout.terminated, rollout.over, next_value, self.discount
+            rollout.reward, rollout.terminated, rollout.done, next_value, self.discount
         )
         advantage = returns - value
         if self.normalize_advantages:
-            advantage = standardised(advantage, counts)
+            advantage = standardized(advantage, counts)
 
         def loss(networks: Any) -> tuple[jax.Array, Metrics]:
             distribution = networks[0](rollout.observation)
@@ -92,7 +92,7 @@ class Reinforce(PolicyGradient):
         self, critic: Any, optimiser: tuple[Any, ...], rollout: Rollout, returns: jax.Array, rate: jax.Array
     ) -> tuple[Any, tuple[Any, ...], Mean]:
         """Fit the baseline to the returns by least squares."""
-        counts = first_episodes(rollout.over)
+        counts = first_episodes(rollout.done)
 
         def loss(networks: Any) -> tuple[jax.Array, jax.Array]:
             error = (values(networks[0], rollout.observation) - returns) ** 2
@@ -109,7 +109,7 @@ class Reinforce(PolicyGradient):
         return critic, optimiser, Mean(errors.sum(), self.baseline_updates)
 
 
-def first_episodes(over: jax.Array) -> jax.Array:
-    """Return 1.0 up to the end of a copy's first episode, 0.0 behind; over is (steps, copies)."""
-    ended_before = jnp.cumsum(over, axis=0) - over
+def first_episodes(done: jax.Array) -> jax.Array:
+    """Return 1.0 up to the end of a copy's first episode, 0.0 after it; done is (steps, copies)."""
+    ended_before = jnp.cumsum(done, axis=0) - done
     return (ended_before == 0).astype(jnp.float32)

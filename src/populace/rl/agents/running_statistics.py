@@ -72,13 +72,13 @@ class Returns(eqx.Module):
         """Make them for so many copies of the environment at their start."""
         self.running, self.moments = jnp.zeros(copies), Moments()
 
-    def update(self, reward: jax.Array, over: jax.Array, discount: jax.Array | float) -> "Returns":
+    def update(self, reward: jax.Array, done: jax.Array, discount: jax.Array | float) -> "Returns":
         """Return them with a rollout (steps, copies) taken up, in the order of its steps."""
 
         def step(running: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            reward, over = now
+            reward, done = now
             total = reward + discount * running
-            return jnp.where(over, 0.0, total), total
+            return jnp.where(done, 0.0, total), total
 
-        running, totals = jax.lax.scan(step, self.running, (reward, over), unroll=16)
+        running, totals = jax.lax.scan(step, self.running, (reward, done), unroll=16)
         return eqx.tree_at(lambda r: (r.running, r.moments), self, (running, self.moments.update(totals)))

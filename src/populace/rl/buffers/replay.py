@@ -1,8 +1,8 @@
 """Uniform experience replay: a circular buffer of transitions (Lin 1992; Mnih et al. 2015).
 
-The storage is as long as the largest buffer of the population; a member that uses less of it
-samples only from its most recent `capacity` transitions. That is a circular buffer of that
-capacity, and it lets the capacity differ between the members of one program.
+The storage is as long as the largest buffer of the population, and each member samples only from its most
+recent `capacity` transitions. That is equivalent to a circular buffer of that capacity, and lets the capacity
+differ between the members of one program.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ from populace.rl.task import Task
 
 
 class Replay(eqx.Module):
-    """Transitions as rows; a functional buffer, every method returns the new one.
+    """A replay buffer that stores transitions as rows; functional: methods return the new buffer.
 
-    The leaves of a transition lie side by side in one row per element size (bit for bit, whatever
-    their type), so that drawing a batch is one gather and not one per leaf.
+    Leaves of equal element size are stored bit for bit in one row, whatever their type, so that sampling a
+    batch is one gather per element size instead of one per leaf.
 
     Attributes:
-        rows: element size in bits to (length, width) unsigned integers.
-        written: transitions added so far.
+        rows: unsigned integers (length, width) by element size in bits.
+        written: number of transitions added so far.
 
     """
 
@@ -34,19 +34,19 @@ class Replay(eqx.Module):
     _layout: tuple[tuple[tuple[int, ...], str], ...] = eqx.field(static=True)
     _structure: Any = eqx.field(static=True)
 
-    def __init__(self, example: Any, length: int, together: int = 1) -> None:
+    def __init__(self, example: Any, length: int, add_batch_size: int = 1) -> None:
         """Make an empty buffer.
 
         Args:
-            example: one transition, arrays or shapes, to take the layout from.
-            length: transitions it can hold.
-            together: how many are added at a time; the length is rounded up to a multiple, so
-                that one addition never wraps around the end.
+            example: one transition (arrays or shapes) that gives the layout.
+            length: number of transitions that fit.
+            add_batch_size: number of transitions per call of `add`; the length is rounded up to a multiple
+                of it, so that no call wraps around the end.
 
         """
         leaves, self._structure = jax.tree.flatten(example)
         self._layout = tuple((tuple(x.shape), jnp.dtype(x.dtype).name) for x in leaves)
-        length = -(-length // together) * together
+        length = -(-length // add_batch_size) * add_batch_size
         widths: dict[str, int] = {}
         for shape, dtype in self._layout:
             widths[_bits(dtype)] = widths.get(_bits(dtype), 0) + int(np.prod(shape))
@@ -55,13 +55,13 @@ class Replay(eqx.Module):
 
     @property
     def length(self) -> int:
-        """Transitions it can hold."""
+        """Number of transitions that fit."""
         return next(iter(self.rows.values())).shape[0]
 
     def add(self, transitions: Any, keep: jax.Array | bool = True) -> "Replay":
-        """Add transitions, the leaves with the same leading axis of `together`.
+        """Add transitions, leaves with a leading axis of `add_batch_size`.
 
-        Where `keep` is false nothing is added; that may be only while the buffer is not yet full.
+        If `keep` is false, nothing is added; it may be false only while the buffer is not yet full.
         """
         columns: dict[str, list[jax.Array]] = {}
         for x, (_, dtype) in zip(jax.tree.leaves(transitions), self._layout):
@@ -72,27 +72,27 @@ class Replay(eqx.Module):
             block = jnp.concatenate(columns[bits], axis=-1)
             start = self.written % stored.shape[0]
             updated = lax.dynamic_update_slice_in_dim(stored, block, start, axis=0)
-            # Fused with the gather that draws from it, the update would need a copy of the whole.
+            # Without the barrier XLA fuses the update with the gather that samples, and copies the buffer.
             rows[bits] = lax.optimization_barrier(updated)
-        # What is not kept lies behind the newest, where the next addition overwrites it.
+        # Rows that are not kept lie after the newest transition, where the next call overwrites them.
         count = jnp.where(keep, jax.tree.leaves(transitions)[0].shape[0], 0)
         return eqx.tree_at(lambda r: (r.rows, r.written), self, (rows, self.written + count))
 
-    def sample(self, key: jax.Array, batch: int, capacity: jax.Array | float) -> Any:
-        """Draw transitions evenly, with replacement, from the last `capacity` added.
+    def sample(self, key: jax.Array, batch_size: int, capacity: jax.Array | float) -> Any:
+        """Sample uniformly, with replacement, from the last `capacity` transitions added.
 
         Returns:
-            a transition whose leaves have a leading axis of `batch`; arbitrary if nothing was
-            added yet.
+            a transition whose leaves have a leading axis of `batch_size`; arbitrary while the buffer is
+            empty.
 
         """
         size = jnp.minimum(self.written, jnp.asarray(capacity).astype(jnp.int32))
-        age = (jax.random.uniform(key, (batch,)) * size).astype(jnp.int32)
+        age = (jax.random.uniform(key, (batch_size,)) * size).astype(jnp.int32)
         age = jnp.clip(age, 0, jnp.maximum(size - 1, 0))
         return self.read((self.written - 1 - age) % self.length)
 
     def read(self, index: jax.Array) -> Any:
-        """Return the transitions at places (k,) of the buffer, leaves with a leading axis of k."""
+        """Return the transitions at indices (k,) of the buffer, leaves with a leading axis of k."""
         drawn = {b: x[index] for b, x in self.rows.items()}
         leaves, at = [], dict.fromkeys(drawn, 0)
         for shape, dtype in self._layout:
@@ -103,30 +103,30 @@ class Replay(eqx.Module):
         return self._structure.unflatten(leaves)
 
 
-def fits_bytes(task: Task) -> None:
-    """Raise a `UsageError` unless a byte holds what is observed: whole numbers from 0 to 255.
+def check_uint8(task: Task) -> None:
+    """Raise a `UsageError` unless observations fit in a byte: integers from 0 to 255.
 
-    Where the type does not say that they are whole, the first observations of a few episodes do.
+    If the data type is a float, the first observations of a few episodes are checked.
     """
     low, high = task.observation_low.min(), task.observation_high.max()
     if low < 0 or high > 255:
         raise UsageError(
-            f"uint8_obs needs observations from 0 to 255; those of environment '{task.name}' lie in "
-            f"[{low:g}, {high:g}]; leave uint8_obs out"
+            f"uint8_obs needs observations from 0 to 255; those of environment '{task.name}' range from "
+            f"{low:g} to {high:g}; set uint8_obs to false"
         )
     if task.observation_dtype.kind != "f":
         return
     if task.origin == "host":
         raise UsageError(
             f"uint8_obs needs observations of an integer type; those of environment '{task.name}' are "
-            f"{task.observation_dtype}; leave uint8_obs out, or make them uint8"
+            f"{task.observation_dtype}; set uint8_obs to false, or make the observations uint8"
         )
-    seen = np.ravel(task.reset(jax.random.key(0), 4)[0])
-    broken = seen[seen != np.round(seen)]
-    if broken.size:
+    obs = np.ravel(task.reset(jax.random.key(0), 4)[0])
+    fractional = obs[obs != np.round(obs)]
+    if fractional.size:
         raise UsageError(
-            f"uint8_obs needs observations that are whole numbers; environment '{task.name}' shows "
-            f"{broken[0]:g}; leave uint8_obs out"
+            f"uint8_obs needs integer observations; environment '{task.name}' has an observation with "
+            f"{fractional[0]:g}; set uint8_obs to false"
         )
 
 

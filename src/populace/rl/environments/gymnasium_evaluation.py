@@ -55,17 +55,17 @@ def play(name: str, policy: Policy, episodes: int, seed: int) -> np.ndarray:
     assert make is not None
     envs = [make() for _ in range(episodes)]
     taken, seen = making.taken(envs[0].action_space), making.seen(envs[0].observation_space)
-    total, over = np.zeros(episodes), np.zeros(episodes, bool)
+    total, done = np.zeros(episodes), np.zeros(episodes, bool)
     try:
         observation = np.stack([seen(env.reset(seed=seed + i)[0]) for i, env in enumerate(envs)])
-        while not over.all():
+        while not done.all():
             # All are asked for, those that are over too: another shape would be compiled anew.
             actions = policy(observation)
-            for i in np.flatnonzero(~over):
+            for i in np.flatnonzero(~done):
                 found, reward, terminated, truncated, _ = envs[i].step(taken(actions[i]))
                 observation[i] = seen(found)
                 total[i] += float(reward)
-                over[i] = terminated or truncated
+                done[i] = terminated or truncated
     finally:
         for env in envs:
             env.close()
@@ -84,11 +84,11 @@ def film(name: str, policy: Policy, seed: int) -> tuple[Iterator[np.ndarray], in
         env = make(render_mode="rgb_array") if render else make()
         taken, seen = making.taken(env.action_space), making.seen(env.observation_space)
         observation, _ = env.reset(seed=seed)
-        over = False
-        while not over:
+        done = False
+        while not done:
             picture: Any = env.render() if render else None
             observation, reward, terminated, truncated, _ = env.step(taken(policy(seen(observation))))
-            over = terminated or truncated
+            done = terminated or truncated
             yield picture, float(reward)
         if render:
             yield env.render(), 0.0  # what the last step led to

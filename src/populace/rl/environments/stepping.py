@@ -63,19 +63,19 @@ class EnvLoopState(eqx.Module):
         observation, world, reward, terminated, truncated, info = task.step(key, self.world, action)
         seen = info["final_observation"]
         transition = Transition(self.observation, action, reward, seen, terminated)
-        over = terminated | truncated
+        done = terminated | truncated
         total, length = self.episode_return + reward, self.episode_length + 1
-        ended = over.sum()
+        ended = done.sum()
         metrics = {
-            "return": Mean(jnp.where(over, total, 0.0).sum(), ended),
-            "length": Mean(jnp.where(over, length, 0.0).sum(), ended),
+            "return": Mean(jnp.where(done, total, 0.0).sum(), ended),
+            "length": Mean(jnp.where(done, length, 0.0).sum(), ended),
         }
         acting = EnvLoopState(
             observation=observation,
             world=world,
-            episode_return=jnp.where(over, 0.0, total),
-            episode_length=jnp.where(over, 0.0, length),
+            episode_return=jnp.where(done, 0.0, total),
+            episode_length=jnp.where(done, 0.0, length),
             frames=self.frames + action.shape[0],
             episodes=self.episodes + ended.astype(jnp.int32),
         )
-        return acting, transition, over, metrics
+        return acting, transition, done, metrics

@@ -48,23 +48,23 @@ def tried(task: Task) -> Outcomes:
         batch, queue[:] = queue[:_TOGETHER], queue[_TOGETHER:]
         filled = batch + batch[-1:] * (_TOGETHER - len(batch))  # one shape: compiled once
         stacked = [np.stack(leaves) for leaves in zip(*(leaves for _, leaves in filled))]
-        after, world, gained, over = step(jax.tree.unflatten(structure, stacked))
-        after, gained, over = np.asarray(after), np.asarray(gained, float), np.asarray(over, bool)
+        after, world, gained, done = step(jax.tree.unflatten(structure, stacked))
+        after, gained, done = np.asarray(after), np.asarray(gained, float), np.asarray(done, bool)
         leaves = _leaves(world)
         for i, (number, _) in enumerate(batch):
-            if any((what[i] != what[i][:, :1]).any() for what in (after, gained, over, *leaves)):
+            if any((what[i] != what[i][:, :1]).any() for what in (after, gained, done, *leaves)):
                 raise UsageError(
                     f"environment '{task.name}' cannot be enumerated: chance decides what follows state "
                     f"{number}, and its probabilities are not known; give the environment a table `P`"
                 )
-            row = after[i, :, 0], gained[i, :, 0], over[i, :, 0]
+            row = after[i, :, 0], gained[i, :, 0], done[i, :, 0]
             old = state[number, :, 0], reward[number, :, 0], ends[number, :, 0]
             if alive[number] and not all(np.array_equal(a, b) for a, b in zip(row, old)):
                 raise _hidden(task, number)
             alive[number] = True
             state[number, :, 0], reward[number, :, 0], ends[number, :, 0] = row
             for a in range(task.actions):
-                if not over[i, a, 0]:
+                if not done[i, a, 0]:
                     add(int(after[i, a, 0]), [leaf[i, a, 0] for leaf in leaves])
     start = np.eye(task.states)[first[0]] if (first == first[0]).all() else None
     return Outcomes(np.ones(shape), state, reward, ends, alive, start)

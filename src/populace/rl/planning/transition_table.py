@@ -80,25 +80,25 @@ def of_rule(name: str, rule: Rule, start: Any, states: int, actions: int) -> Out
     state[:] = np.arange(states)[:, None, None]
     for s, rows in enumerate(found):
         for a, row in enumerate(rows):
-            for k, ((following, gained, over), p) in enumerate(row.items()):
+            for k, ((following, gained, done), p) in enumerate(row.items()):
                 at = s, a, k
-                probability[at], state[at], reward[at], ends[at] = p, following, gained, over
+                probability[at], state[at], reward[at], ends[at] = p, following, gained, done
     here = np.arange(states)[:, None, None]
-    over = ((probability == 0) | (ends & (state == here) & (reward == 0))).all(axis=(1, 2))
+    done = ((probability == 0) | (ends & (state == here) & (reward == 0))).all(axis=(1, 2))
     total = probability.sum(axis=2)
-    wrong = ~over[:, None] & ~(np.abs(total - 1) <= _ROUNDING)
+    wrong = ~done[:, None] & ~(np.abs(total - 1) <= _ROUNDING)
     if wrong.any():
         s, a = np.argwhere(wrong)[0]
         raise UsageError(
             f"{_table(name)} holds probabilities of state {s}, action {a} that sum to {total[s, a]:g}, not 1"
         )
-    return Outcomes(probability, state, reward, ends, ~over, _start(name, start, states))
+    return Outcomes(probability, state, reward, ends, ~done, _start(name, start, states))
 
 
 def _merged(name: str, rule: Rule, s: int, a: int, states: int) -> dict[tuple[int, float, bool], float]:
     """Return the probability of each outcome of an action, those that are alike added up."""
     try:
-        row = [(float(p), int(to), float(r), bool(over)) for p, to, r, over in rule[s][a]]
+        row = [(float(p), int(to), float(r), bool(done)) for p, to, r, done in rule[s][a]]
     except (KeyError, IndexError):
         raise UsageError(f"{_table(name)} has nothing for state {s}, action {a}") from None
     except (TypeError, ValueError):
@@ -107,7 +107,7 @@ def _merged(name: str, rule: Rule, s: int, a: int, states: int) -> dict[tuple[in
             f"that of state {s}, action {a} is another"
         ) from None
     found: dict[tuple[int, float, bool], float] = {}
-    for p, to, gained, over in row:
+    for p, to, gained, done in row:
         where = f"{_table(name)} holds for state {s}, action {a}"
         if not 0 <= p <= 1 + _ROUNDING:
             raise UsageError(f"{where} a probability of {p:g}; it must be in [0, 1]")
@@ -116,7 +116,7 @@ def _merged(name: str, rule: Rule, s: int, a: int, states: int) -> dict[tuple[in
         if not np.isfinite(gained):
             raise UsageError(f"{where} a reward of {gained:g}; it must be finite")
         if p > 0:
-            found[to, gained, over] = found.get((to, gained, over), 0.0) + p
+            found[to, gained, done] = found.get((to, gained, done), 0.0) + p
     return found
 
 

@@ -195,19 +195,19 @@ class Tabular(Agent):
         basis = self.basis
         see = jax.vmap(basis.see)
         rate = self.learning_rate / (1 + self.learning_rate_decay * state.acting.frames)
-        acting, happened, over, metrics = state.acting.act(self.task, draws, state.action)
+        acting, happened, done, metrics = state.acting.act(self.task, draws, state.action)
         x, next_x = see(happened.observation), see(happened.next_observation)
         visits = state.visits if state.visits is None else state.visits.at[x, state.action].add(1.0)
         next_policy = self._policy(basis, state.tables, visits, next_x, acting)
         step = Experience(
             x=x, action=state.action, reward=happened.reward, next_x=next_x, next_policy=next_policy,
-            next_action=_drawn(u, next_policy), terminated=happened.terminated, over=over, coin=coin,
+            next_action=_drawn(u, next_policy), terminated=happened.terminated, done=done, coin=coin,
         )  # fmt: skip
         tables, memory, difference = self._learn(basis, state, step, rate)
         # A restarted environment shares the random number with the action that would have come next,
         # which is not taken.
         fresh = _drawn(u, self._policy(basis, tables, visits, see(acting.observation), acting))
-        action = jnp.where(over, fresh, step.next_action) if self.rule.commits else fresh
+        action = jnp.where(done, fresh, step.next_action) if self.rule.commits else fresh
         metrics["td_error"] = Mean(jnp.abs(difference).sum(), self.num_envs)
         return State(tables, memory, visits, action, acting), metrics
 

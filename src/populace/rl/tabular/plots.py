@@ -36,8 +36,8 @@ def _lake(tiles: np.ndarray, q: np.ndarray) -> Picture:
     rows, columns = tiles.shape
     # Gymnax numbers the tiles, Gymnasium keeps their letters.
     letters = np.array(["S", "F", "H", "G"])[tiles] if tiles.dtype.kind == "i" else tiles.astype(str)
-    over = np.isin(letters, ["H", "G"])
-    best = np.where(over, np.nan, q.max(axis=1).reshape(rows, columns))
+    done = np.isin(letters, ["H", "G"])
+    best = np.where(done, np.nan, q.max(axis=1).reshape(rows, columns))
     drawn, axes = figure(1.0 + 0.9 * columns, 0.6 + 0.9 * rows)
     shown = axes.imshow(best, cmap="viridis", vmin=min(0.0, np.nanmin(best)))
     drawn.colorbar(shown, label="max Q", shrink=0.8)
@@ -46,7 +46,7 @@ def _lake(tiles: np.ndarray, q: np.ndarray) -> Picture:
         value = best[row, column]
         colour = "black" if np.isnan(value) or value > middle else "white"
         text = letter
-        if not over[row, column]:
+        if not done[row, column]:
             text = f"{_ARROWS[int(q[row * columns + column].argmax())]}\n{value:.2f}"
         axes.text(column, row, text, ha="center", va="center", color=colour)
     _bare(axes)

@@ -76,9 +76,9 @@ class Tabulated(Task):
         terminated = jnp.asarray(self.ends)[outcome]
         time = state.time + 1
         truncated = ~terminated & (time >= self.horizon)
-        over = terminated | truncated
-        following = jnp.where(over, self._first(draws, copies), after)
-        place = Place(following, jnp.where(over, 0, time))
+        done = terminated | truncated
+        following = jnp.where(done, self._first(draws, copies), after)
+        place = Place(following, jnp.where(done, 0, time))
         info = {"final_observation": after, "terminated": terminated, "truncated": truncated}
         return following, place, jnp.asarray(self.reward)[outcome], terminated, truncated, info
 

@@ -1,4 +1,4 @@
-"""Quantile regression: the return as equally likely values (Dabney et al. 2018)."""
+"""Quantile regression: the return as equally likely values (QR-DQN, Dabney et al. 2018)."""
 
 from typing import ClassVar
 
@@ -17,32 +17,32 @@ class Quantiles(Distribution):
         loss = sum_i mean_j |tau_i - [u_ij < 0]| L(u_ij) / kappa
         L(u) = u^2 / 2 where |u| <= kappa, else kappa (|u| - kappa / 2)
 
-    The values need no bounds. The priority is the difference of the means, `|mean_ij u_ij|`.
+    The values need no bounds. The priority is the absolute difference of the means, `|mean_ij u_ij|`.
     """
 
     kind: ClassVar[str] = "quantile"
 
-    quantiles: int = setting(51, low=1, help="N, values that a return is put together from")
-    kappa: float = setting(1.0, above=0, help="difference from which the loss is linear, in units of return")
+    quantiles: int = setting(51, low=1, help="number of quantiles N of the return distribution")
+    kappa: float = setting(1.0, above=0, help="Huber threshold kappa, in units of return")
 
     @property
     def outputs(self) -> int:
         """Quantiles per action."""
         return self.quantiles
 
-    def expected(self, described: jax.Array) -> jax.Array:
+    def expected(self, params: jax.Array) -> jax.Array:
         """Return `mean_i theta_i` of quantiles (..., N)."""
-        return jnp.mean(described, axis=-1)
+        return jnp.mean(params, axis=-1)
 
     def losses(
-        self, described: jax.Array, following: jax.Array, reward: jax.Array, bootstrap: jax.Array, loss: str
+        self, online: jax.Array, target: jax.Array, reward: jax.Array, bootstrap: jax.Array, loss: str
     ) -> tuple[jax.Array, jax.Array]:
-        """Return the quantile Huber losses and the differences of the means."""
+        """Return the quantile Huber losses and the absolute differences of the means."""
         del loss
-        target = jax.lax.stop_gradient(reward[:, None] + bootstrap[:, None] * following)
-        difference = target[:, :, None] - described[:, None, :]
-        surprise = jnp.abs(jnp.mean(target, axis=-1) - jnp.mean(described, axis=-1))
-        return quantile_huber(difference, self.kappa), surprise
+        td_target = jax.lax.stop_gradient(reward[:, None] + bootstrap[:, None] * target)
+        difference = td_target[:, :, None] - online[:, None, :]
+        priority = jnp.abs(jnp.mean(td_target, axis=-1) - jnp.mean(online, axis=-1))
+        return quantile_huber(difference, self.kappa), priority
 
 
 def quantile_huber(difference: jax.Array, kappa: jax.Array | float) -> jax.Array:
@@ -50,7 +50,7 @@ def quantile_huber(difference: jax.Array, kappa: jax.Array | float) -> jax.Array
 
     Args:
         difference: u, (..., M, N): the j-th sample of the target minus the i-th quantile.
-        kappa: where L turns from square to linear.
+        kappa: `|u|` above which L is linear.
 
     Returns:
         (...).

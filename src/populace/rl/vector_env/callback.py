@@ -71,11 +71,11 @@ class HostEnvironment:
             "terminated": np.bool(0), "truncated": np.bool(0), "seen": np.uint32(0), "next": np.uint32(0),
         }  # fmt: skip
         found = _ask(self._step, shapes, query)
-        over = found["terminated"] | found["truncated"]
+        done = found["terminated"] | found["truncated"]
         world = EnvState(
-            seed=jnp.where(over, found["next"], state.seed),
-            t=jnp.where(over, 0, state.t + 1),
-            history_hash=jnp.where(over, _start(found["next"]), after),
+            seed=jnp.where(done, found["next"], state.seed),
+            t=jnp.where(done, 0, state.t + 1),
+            history_hash=jnp.where(done, _start(found["next"]), after),
             seen=found["seen"],
             history=history,
         )

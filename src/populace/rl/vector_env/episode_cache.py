@@ -97,12 +97,12 @@ class Pool:
             asked = [row for row in range(len(slots)) if row not in known]
             cut = self._play(query, slots, asked, missing)
             found = self.records[slots]
-            over = (found["terminated"] | found["truncated"]).tolist()
+            done = (found["terminated"] | found["truncated"]).tolist()
             nexts = found["next"].tolist()
             for row in asked:
-                history_hash = nexts[row] | START << 32 if over[row] else questions[row][1]
+                history_hash = nexts[row] | START << 32 if done[row] else questions[row][1]
                 self.slots.stand(slots[row], history_hash, questions[row])
-            if self._cuts and any(over[row] and row not in cut for row in asked):
+            if self._cuts and any(done[row] and row not in cut for row in asked):
                 self._cuts = 0
             self._look_for_nan(found, query, slots)
             return found

@@ -21,13 +21,13 @@ def reference(state, actions):
         left = x - (v**2 - slower**2) / (2 * a)
         reward = -0.1 * 0.5 - 0.005 * a**2 * 0.5
         if left <= 0:
-            v, x, over = (v**2 - 2 * a * x) ** 0.5, 0.0, True
+            v, x, done = (v**2 - 2 * a * x) ** 0.5, 0.0, True
             reward -= 10 + 0.02 * v**2
         else:
-            v, x, over = slower, left, slower == 0
-            reward -= 0.1 * left / 1.5 if over else 0.0
-        yield v, x, 1 - granted / demanded if demanded else 0.0, reward, over
-        if over:
+            v, x, done = slower, left, slower == 0
+            reward -= 0.1 * left / 1.5 if done else 0.0
+        yield v, x, 1 - granted / demanded if demanded else 0.0, reward, done
+        if done:
             return
 
 
@@ -42,10 +42,10 @@ def test_every_way_to_brake_agrees_with_the_formulas(friction, waits, brake):
         )
         wanted = list(reference(states[0], actions))
         steps = len(wanted)
-        for t, (v, x, feedback, reward, over) in enumerate(wanted):
+        for t, (v, x, feedback, reward, done) in enumerate(wanted):
             assert observations[t + 1] == pytest.approx([v / 20, x / 150, feedback], abs=1e-4)
             assert rewards[t] == pytest.approx(reward, abs=2e-3)
-            assert terminated[t] == over
+            assert terminated[t] == done
         assert not any(truncated[:steps])
 
 

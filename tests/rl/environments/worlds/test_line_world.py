@@ -54,8 +54,8 @@ def test_the_best_value_is_what_planning_says(discount):
     step = jax.jit(jax.vmap(environment.step_env, (None, 0, 0, None)))
     for made in reversed(range(20)):
         states = cls(time=np.full(18, made, np.int32), cell=cells, fallen=np.zeros(18, bool))
-        seen, _, reward, over, _ = step(jax.random.key(0), states, actions, parameters)
-        value = np.asarray(reward) + discount * np.where(over, 0.0, best[np.asarray(seen)])
+        seen, _, reward, done, _ = step(jax.random.key(0), states, actions, parameters)
+        value = np.asarray(reward) + discount * np.where(done, 0.0, best[np.asarray(seen)])
         value = value.reshape(9, 2)
         best = np.append(value.max(1), 0.0)
         if made <= 10 and discount < 1:  # enough moves are left to arrive from everywhere

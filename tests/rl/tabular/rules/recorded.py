@@ -12,7 +12,7 @@ from populace.rl.tabular.features import Basis, Indexed, Linear
 from populace.rl.tabular.rules import Experience, Rule
 
 STATES, ACTIONS = 5, 3
-ENDS = ("terminated", "over")
+ENDS = ("terminated", "done")
 FEATURES = np.random.default_rng(1).normal(size=(STATES, 4)).round(2)
 """Features of each state, for linear rules."""
 
@@ -27,11 +27,11 @@ def experience(seed: int, steps: int = 80) -> list[dict[str, Any]]:
         step = {
             "s": s, "action": a, "reward": random.normal(), "next_s": int(random.integers(STATES)),
             "next_policy": policy, "next_action": int(random.choice(ACTIONS, p=policy)),
-            "terminated": end < 0.1, "over": end < 0.25, "coin": random.random(),
+            "terminated": end < 0.1, "done": end < 0.25, "coin": random.random(),
         }  # fmt: skip
         found.append(step)
         s, a = step["next_s"], step["next_action"]
-        if step["over"]:
+        if step["done"]:
             s, a = int(random.integers(STATES)), int(random.integers(ACTIONS))
     return found
 

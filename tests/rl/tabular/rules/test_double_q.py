@@ -43,7 +43,7 @@ def test_it_does_not_overestimate_what_noise_pays():
         a, b = (int(i) for i in random.integers(3, size=2))
         common = {"next_policy": np.ones(3) / 3, "next_action": b, "coin": random.random()}
         steps.append(
-            common | {"s": 1, "action": a, "reward": 0.0, "next_s": 0, "terminated": False, "over": False}
+            common | {"s": 1, "action": a, "reward": 0.0, "next_s": 0, "terminated": False, "done": False}
         )
         noise = {
             "s": 0,
@@ -51,7 +51,7 @@ def test_it_does_not_overestimate_what_noise_pays():
             "reward": random.normal(),
             "next_s": 2,
             "terminated": True,
-            "over": True,
+            "done": True,
         }
         steps.append(common | noise | {"coin": random.random()})
     plain = recorded.learned(QLearning(), steps, 0.1, 1.0, "table")[1].mean()

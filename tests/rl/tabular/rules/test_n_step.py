@@ -23,7 +23,7 @@ def reference(n, steps, rate, discount, kind):
         episode.append(step)
         last = 0.0 if step["terminated"] else (phi[step["next_s"]] @ w)[step["next_action"]]
         oldest = max(0, len(episode) - n)
-        if step["over"]:
+        if step["done"]:
             for i in range(oldest, len(episode)):
                 rewards = [discount**k * past["reward"] for k, past in enumerate(episode[i:])]
                 learn(episode[i], sum(rewards) + discount ** len(rewards) * last)

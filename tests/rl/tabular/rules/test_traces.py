@@ -25,7 +25,7 @@ def reference(rule, trace, decay, steps, rate, discount, kind):
             e[:, a] += x
         w += rate * difference * e
         e *= discount * decay
-        if step["over"] or (rule is WatkinsQ and q[step["next_action"]] < q.max()):
+        if step["done"] or (rule is WatkinsQ and q[step["next_action"]] < q.max()):
             e[:] = 0.0
     return w
 
@@ -59,7 +59,7 @@ def test_full_traces_of_one_episode_are_its_monte_carlo_returns():
     steps = [
         {
             "s": s, "action": 0, "reward": r, "next_s": s + 1, "next_policy": np.eye(3)[0], "next_action": 0,
-            "terminated": s == 2, "over": s == 2, "coin": 0.0,
+            "terminated": s == 2, "done": s == 2, "coin": 0.0,
         }
         for s, r in enumerate(rewards)
     ]  # fmt: skip

@@ -85,9 +85,9 @@ def _(world: line_world.LineWorld, state: line_world.State, params: Any) -> np.n
     canvas.words(0.5, 1.06, "edge", 11, RED)
     at = 0.5 if state.fallen else 1.5 + int(state.cell)
     canvas.disc(at, 1.06, 0.3, RED if state.fallen else GREEN if state.cell == goal else BLUE)
-    over = bool(world.is_terminated(state, params))
+    done = bool(world.is_terminated(state, params))
     outcome = "arrived" if state.cell == goal else "fell" if state.fallen else "too many moves"
-    written = f"move {int(state.time)} of {line_world.MOVES}" + (f": {outcome}" if over else "")
+    written = f"move {int(state.time)} of {line_world.MOVES}" + (f": {outcome}" if done else "")
     canvas.words(1.04, 0.33, written, 11, align="left")
     return canvas.pixels()
 

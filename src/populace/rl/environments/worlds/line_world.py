@@ -95,10 +95,10 @@ class LineWorld(NumberedWorld):
         right = action == 1
         cell = state.cell + jnp.where(right, 1, -1)
         state = State(cell=jnp.maximum(cell, 0), fallen=cell < 0, time=state.time + 1)
-        arrived, over = state.cell == CELLS - 1, self.is_terminated(state, params)
+        arrived, done = state.cell == CELLS - 1, self.is_terminated(state, params)
         reward = jnp.where(right, 0.1, -0.1)
-        reward = jnp.where(arrived, 1.0, jnp.where(over, -1.0, reward))
-        return self.get_obs(state), state, reward, over, {}
+        reward = jnp.where(arrived, 1.0, jnp.where(done, -1.0, reward))
+        return self.get_obs(state), state, reward, done, {}
 
     def is_terminated(self, state: State, params: Any) -> jax.Array:
         """Return whether the walker arrived, fell, or made all its moves."""

@@ -71,7 +71,7 @@ class NStepSARSA(Rule):
         waiting = push(memory.waiting, True)
         following = basis.values(tables, step.next_x)[step.next_action]
         targets = gained + factor * jnp.where(step.terminated, 0.0, following)
-        due = waiting & (step.over | (jnp.arange(self.n) == 0))
+        due = waiting & (step.done | (jnp.arange(self.n) == 0))
         differences = jnp.zeros(())
         for i in range(self.n):
             difference = jnp.where(due[i], targets[i] - basis.values(tables, x[i])[action[i]], 0.0)

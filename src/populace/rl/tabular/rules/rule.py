@@ -21,7 +21,7 @@ class Experience(eqx.Module):
         next_policy: (A,) probabilities of the actions there, by the policy that acts.
         next_action: an action drawn from them.
         terminated: the task ended; nothing follows, and nothing is bootstrapped.
-        over: terminated, or cut by the clock.
+        done: whether the episode ended: terminated or truncated.
         coin: a number drawn evenly from [0, 1).
 
     """
@@ -33,7 +33,7 @@ class Experience(eqx.Module):
     next_policy: jax.Array
     next_action: jax.Array
     terminated: jax.Array
-    over: jax.Array
+    done: jax.Array
     coin: jax.Array
 
 

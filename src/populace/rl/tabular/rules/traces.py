@@ -58,7 +58,7 @@ class Traced(Rule):
         here = basis.dense(step.x)[:, None] * jax.nn.one_hot(step.action, memory.shape[1])
         trace = jnp.where(here > 0, here, memory) if self.trace == "replacing" else memory + here
         tables = basis.spread(tables, trace, rate * difference)
-        return tables, trace * jnp.where(step.over, 0.0, discount * self.trace_decay * kept), difference
+        return tables, trace * jnp.where(step.done, 0.0, discount * self.trace_decay * kept), difference
 
 
 class SARSALambda(Traced):

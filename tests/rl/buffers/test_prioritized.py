@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from populace.rl.buffers.prioritised import PrioritisedReplay, SumTree
+from populace.rl.buffers.prioritized import PrioritizedReplay, SumTree
 
-ADD, UPDATE = jax.jit(PrioritisedReplay.add), jax.jit(PrioritisedReplay.update)
+ADD, UPDATE = jax.jit(PrioritizedReplay.add), jax.jit(PrioritizedReplay.update)
 DRAWN = 5
 EXAMPLE = {"number": jax.ShapeDtypeStruct((), np.int32)}
 
@@ -27,8 +27,8 @@ def read_all(replay):
 
 
 @cache
-def empty(length: int, together: int) -> PrioritisedReplay:
-    return jax.jit(lambda: PrioritisedReplay(EXAMPLE, length, together))()
+def empty(length: int, add_batch_size: int) -> PrioritizedReplay:
+    return jax.jit(lambda: PrioritizedReplay(EXAMPLE, length, add_batch_size))()
 
 
 def numbered(first: int, count: int):
@@ -37,7 +37,7 @@ def numbered(first: int, count: int):
 
 def draws(tree: SumTree, seeds: int, count: int) -> np.ndarray:
     """Return `count` places for each of so many seeds."""
-    draw = jax.vmap(lambda tree, seed: tree.draw(jax.random.key(seed), count), (None, 0))
+    draw = jax.vmap(lambda tree, seed: tree.sample(jax.random.key(seed), count), (None, 0))
     return np.asarray(jax.jit(draw)(tree, np.arange(seeds)))
 
 
@@ -70,7 +70,7 @@ class Reference:
         return dict(self.kept)
 
 
-def stored(replay: PrioritisedReplay) -> dict[int, float]:
+def stored(replay: PrioritizedReplay) -> dict[int, float]:
     """Return number to mass of everything that can be drawn."""
     masses = np.asarray(replay.tree.levels[0]).reshape(-1)
     numbers = np.asarray(read_all(replay))
@@ -95,14 +95,14 @@ def assert_sums(tree: SumTree) -> None:
     ),
 )  # fmt: skip
 def test_it_keeps_order_overwrites_and_priorities(sizes, capacity, alpha, history):
-    together, length = sizes
-    replay = empty(length, together)
+    add_batch_size, length = sizes
+    replay = empty(length, add_batch_size)
     capacity = min(capacity, length)
     reference = Reference(capacity)
     for turn, (additions, differences) in enumerate(history):
         for _ in range(additions):
-            replay = ADD(replay, numbered(reference.added, together), np.float32(capacity), True)
-            reference.add(together)
+            replay = ADD(replay, numbered(reference.added, add_batch_size), np.float32(capacity), True)
+            reference.add(add_batch_size)
         batch, index, _ = sample(replay, turn, DRAWN, 0.5)
         numbers = np.asarray(batch["number"])
         assert set(numbers.tolist()) <= set(reference.masses())
@@ -119,10 +119,10 @@ def test_it_keeps_order_overwrites_and_priorities(sizes, capacity, alpha, histor
 
 @pytest.mark.parametrize(("length", "capacity"), [(20, 20), (300, 300), (300, 37), (5000, 4000)])
 def test_it_draws_in_proportion_to_its_masses(length, capacity):
-    together = length // 20
-    replay = empty(length, together)
-    for i in range(0, length + 3 * together, together):
-        replay = ADD(replay, numbered(i, together), np.float32(capacity), True)
+    add_batch_size = length // 20
+    replay = empty(length, add_batch_size)
+    for i in range(0, length + 3 * add_batch_size, add_batch_size):
+        replay = ADD(replay, numbered(i, add_batch_size), np.float32(capacity), True)
     can = np.asarray(replay.tree.levels[0]).reshape(-1)[:length] > 0
     differences = np.where(can, np.random.default_rng(0).random(length) ** 2, 0).astype(np.float32)
     replay = UPDATE(replay, np.arange(length), differences, np.float32(0.7), True)
