@@ -1,7 +1,9 @@
 """Checks on the arrays of supervised learning, each with the row that is wrong."""
 
+import functools
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,9 @@ from populace.core.errors import UsageError
 LARGEST = float(np.finfo(np.float32).max)
 COARSE = 1e-3
 """Float32's steps, in deviations of a column, from which on too little of the column is left."""
+BLOCK = 2**20
+"""Values looked at in one go. Sums over many examples are made block by block, of examples in memory and of those
+in files alike, so that both have the same statistics bit for bit."""
 CONSTANT = 1e-14
 """Deviation, in sizes of the values, below which a column is constant but for float64's rounding."""
 
@@ -26,14 +31,18 @@ def check_features(name: str, x: Any, least: int = 1) -> np.ndarray:
     if found.ndim < 1 or found.shape[0] < least:
         raise UsageError(f"{name} has shape {found.shape}; expected at least one example")
     if found.dtype.kind == "f":
-        rows = found.reshape(found.shape[0], math.prod(found.shape[1:]))
-        finite = np.isfinite(rows).all(axis=1)
-        if not finite.all():
-            raise UsageError(f"{name} has NaN or infinity in row {int(np.argmin(finite))}; remove or fill it")
-        small = (np.abs(rows) <= LARGEST).all(axis=1)
-        if not small.all():
-            row = int(np.argmin(small))
-            raise UsageError(f"{name} is beyond float32's largest, {LARGEST:.2g}, in row {row}; rescale it")
+        for start, rows in _blocks(found):
+            rows = rows.reshape(len(rows), math.prod(found.shape[1:]))
+            finite = np.isfinite(rows).all(axis=1)
+            if not finite.all():
+                row = start + int(np.argmin(finite))
+                raise UsageError(f"{name} has NaN or infinity in row {row}; remove or fill it")
+            small = (np.abs(rows) <= LARGEST).all(axis=1)
+            if not small.all():
+                row = start + int(np.argmin(small))
+                raise UsageError(
+                    f"{name} is beyond float32's largest, {LARGEST:.2g}, in row {row}; rescale it"
+                )
     return found
 
 
@@ -76,11 +85,14 @@ def check_targets(name: str, y: Any, examples: int, outputs: int | None = None) 
     return found
 
 
-def moments(x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation over the rows: of everything, or per feature or channel."""
+def moments(x: np.ndarray, rows: np.ndarray, how: str, origin: Any = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation over the rows of `kept(x, origin)`.
+
+    They are of everything (`all`), or per `feature` or `channel`; float32 of sums in float64.
+    """
     if how == "none":
         return np.zeros((), np.float32), np.ones((), np.float32)
-    mean, deviation = _exact_moments(x[rows], how)
+    mean, deviation = _exact_moments((kept(block, origin) for _, block in _blocks(x, rows)), how)
     return mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32)
 
 
@@ -92,7 +104,7 @@ def origin(x: np.ndarray, rows: np.ndarray, how: str) -> np.ndarray:
     """
     if how == "none" or x.dtype == np.uint8:
         return np.zeros((), np.float32)
-    mean, deviation = _exact_moments(x[rows], how)
+    mean, deviation = _exact_moments((block for _, block in _blocks(x, rows)), how)
     far = _varies(mean, deviation) & (np.spacing(np.abs(mean).astype(np.float32)) > COARSE * deviation)
     return np.where(far, mean, 0).astype(np.float32) if far.any() else np.zeros((), np.float32)
 
@@ -109,9 +121,11 @@ def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None
     """Warn of the column that float32 leaves least of, if there is one it leaves too little of."""
     if x.dtype in (np.uint8, np.float16, np.float32):
         return
-    exact = x - origin.astype(np.float64)
+    origin = origin.astype(np.float64)
+    exact = (block - origin for _, block in _blocks(x))
     mean, deviation = _exact_moments(exact, "feature" if how == "none" else how)
-    error = np.abs(exact - kept(x, origin)).max(axis=0)
+    errors = (np.abs(block - origin - kept(block, origin)).max(axis=0) for _, block in _blocks(x))
+    error = functools.reduce(np.maximum, errors)
     lost = np.where(_varies(mean + origin, deviation), error / np.where(deviation > 0, deviation, 1), 0)
     if lost.max(initial=0) > COARSE:
         column = ", ".join(map(str, np.unravel_index(np.argmax(lost), np.atleast_1d(lost).shape)))
@@ -123,9 +137,34 @@ def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None
         )
 
 
-def _exact_moments(x: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
-    axes = {"all": None, "feature": 0, "channel": tuple(range(x.ndim - 1))}[how]
-    return x.mean(axis=axes, dtype=np.float64), x.std(axis=axes, dtype=np.float64)
+def _exact_moments(blocks: Iterator[np.ndarray], how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation over all blocks, in float64.
+
+    Two sets with counts n, means m and sums of squared differences s have together
+
+        m = m_1 + d n_2 / (n_1 + n_2),  s = s_1 + s_2 + d^2 n_1 n_2 / (n_1 + n_2),  d = m_2 - m_1
+
+    Source: T. F. Chan, G. H. Golub, R. J. LeVeque (1983), Algorithms for Computing the Sample Variance,
+    eq. 2.1.
+    """
+    count, mean, squares = 0, np.zeros(()), np.zeros(())
+    for block in blocks:
+        axes = {"all": None, "feature": 0, "channel": tuple(range(block.ndim - 1))}[how]
+        more = block.size if axes is None else math.prod(block.shape[a] for a in np.atleast_1d(axes))
+        own = block.mean(axis=axes, dtype=np.float64)
+        spread = block.var(axis=axes, dtype=np.float64) * more
+        between = own - mean
+        squares = squares + spread + between**2 * (count * more / (count + more))
+        mean = mean + between * (more / (count + more))
+        count += more
+    return mean, np.sqrt(squares / max(count, 1))
+
+
+def _blocks(x: np.ndarray, rows: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield a place and the rows from there on, all or the ones named, as many as make a block."""
+    size = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
+    for start in range(0, len(x) if rows is None else len(rows), size):
+        yield start, x[start : start + size] if rows is None else x[rows[start : start + size]]
 
 
 def _varies(mean: Any, deviation: Any) -> Any:
