@@ -1,4 +1,4 @@
-"""The sum over arcs beside SciPy, PyTorch, PyTorch Geometric and a plain copy: a section of `graphs.py`.
+"""The sum over edges beside SciPy, PyTorch, PyTorch Geometric and a plain copy: a section of `graphs.py`.
 
 20,000 nodes, 40,000 random undirected edges, 1,000 features, float32. Run by itself, with `native`, `xla`,
 `scipy` or `dense`, it times one of them and prints one JSON line.
@@ -24,14 +24,14 @@ CALLS = 15
 
 def standard() -> dict[str, np.ndarray]:
     """Return the standard case as arrays in rows (CSR)."""
-    from populace.nn.graph.edges import Arcs
+    from populace.nn.graph.edges import EdgeIndex
 
     draws = np.random.default_rng(0)
     u, v = draws.integers(0, 20_000, (2, 40_000))
-    arcs, _ = Arcs.of(np.concatenate([u, v]), np.concatenate([v, u]), (20_000, 20_000))
+    edges, _ = EdgeIndex.of(np.concatenate([u, v]), np.concatenate([v, u]), (20_000, 20_000))
     x = draws.normal(size=(20_000, 1000)).astype(np.float32)
     weight = draws.normal(size=80_000).astype(np.float32)
-    return {"sources": arcs.sources, "targets": arcs.targets, "offsets": arcs.rows.offsets, "x": x,
+    return {"sources": edges.sources, "targets": edges.targets, "offsets": edges.rows.offsets, "x": x,
             "weight": weight}  # fmt: skip
 
 
@@ -53,10 +53,10 @@ def worker(backend: str, calls: int) -> dict[str, float]:
     from scipy import sparse
 
     from populace.nn.graph.aggregate import aggregate
-    from populace.nn.graph.edges import Arcs
+    from populace.nn.graph.edges import EdgeIndex
 
     arrays = standard()
-    arcs, _ = Arcs.of(arrays["sources"], arrays["targets"], (20_000, 20_000))
+    edges, _ = EdgeIndex.of(arrays["sources"], arrays["targets"], (20_000, 20_000))
     x, weight = jnp.asarray(arrays["x"]), jnp.asarray(arrays["weight"])
     if backend == "scipy":
         matrix = sparse.csr_array((arrays["weight"], arrays["sources"], arrays["offsets"]), (20_000, 20_000))
@@ -69,10 +69,10 @@ def worker(backend: str, calls: int) -> dict[str, float]:
         }
     if backend == "dense":
         return {"dense, BLAS, 1 of 4 runs": _dense(arrays)}
-    forward = jax.jit(lambda x, w: aggregate(arcs, x, "sum", w, backend))
+    forward = jax.jit(lambda x, w: aggregate(edges, x, "sum", w, backend))
 
     def both(x: jax.Array, w: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        y, back = jax.vjp(lambda x: aggregate(arcs, x, "sum", w, backend), x)
+        y, back = jax.vjp(lambda x: aggregate(edges, x, "sum", w, backend), x)
         return y, back(cotangent)[0]
 
     gradient = jax.jit(both)
@@ -84,17 +84,17 @@ def worker(backend: str, calls: int) -> dict[str, float]:
     }
     if backend == "native":
         found["populace, into memory that is there already"] = timed(
-            _again(aggregate, arcs, x, weight), calls
+            _again(aggregate, edges, x, weight), calls
         )
     return found
 
 
-def _again(aggregate: Callable[..., Any], arcs: Any, x: Any, weight: Any) -> Callable[[], object]:
+def _again(aggregate: Callable[..., Any], edges: Any, x: Any, weight: Any) -> Callable[[], object]:
     """Return a sum whose result takes the place of the one before, as in a compiled loop."""
     import jax
 
     sum_into = jax.jit(
-        lambda out, x, w: aggregate(arcs, x, "sum", w, "native"), donate_argnums=0, keep_unused=True
+        lambda out, x, w: aggregate(edges, x, "sum", w, "native"), donate_argnums=0, keep_unused=True
     )
     out = jax.block_until_ready(x + 0)
 

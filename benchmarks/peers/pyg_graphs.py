@@ -2,7 +2,7 @@
 
 Run it with the interpreter of an environment holding PyTorch and torch_geometric:
 
-    python pyg_graphs.py sum FILE.npz            sums over arcs, forward and with the gradient by features
+    python pyg_graphs.py sum FILE.npz            sums over edges, forward and with the gradient by features
     python pyg_graphs.py gcn|gat FILE.npz        seconds of an epoch of training on a citation graph
     python pyg_graphs.py gin FILE.npz            seconds of an epoch of training on many graphs
 
@@ -106,10 +106,10 @@ def nodes(kind: str, arrays: dict, epochs: int, seeds: int) -> dict[str, float]:
 
 def graphs(arrays: dict, epochs: int) -> dict[str, float]:
     """Return the seconds of an epoch of GIN on the graphs of nine folds, batches of 32."""
-    bounds, arcs = arrays["node_offsets"], arrays["arc_offsets"]
+    bounds, edges = arrays["node_offsets"], arrays["edge_offsets"]
     data = []
     for g in range(len(bounds) - 1):
-        a, b = arcs[g], arcs[g + 1]
+        a, b = edges[g], edges[g + 1]
         ends = np.stack([arrays["sources"][a:b], arrays["targets"][a:b]]) - bounds[g]
         x = torch.tensor(arrays["x"][bounds[g] : bounds[g + 1]], dtype=torch.float32)
         y = torch.tensor([int(arrays["y"][g])])

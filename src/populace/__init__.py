@@ -11,29 +11,61 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from populace import analysis, graphs, images, nn, report, rl, supervised
+    from populace import analysis, graphs, images, nn, report, rl, supervised, tuning
     from populace.core.errors import PopulaceError, RunError, UsageError
     from populace.core.learner import Learner, Mean
-    from populace.core.media import Picture, Video
+    from populace.core.media import Image, Video
     from populace.core.population import LogUniform, Population, Uniform, sweep
     from populace.core.settings import setting
+    from populace.engine.callbacks import Callback, Evaluation, Window
+    from populace.engine.controller import Controller, Decision
     from populace.engine.placement import setup
     from populace.runs.run import Run, train
-    from populace.runs.trained_member import Trained
+    from populace.runs.trained_member import Trained, load_trained
 
 _HOME = {
-    "Learner": "core.learner", "Mean": "core.learner", "Picture": "core.media", "Video": "core.media",
+    "Callback": "engine.callbacks", "Evaluation": "engine.callbacks", "Window": "engine.callbacks",
+    "Controller": "engine.controller", "Decision": "engine.controller",
+    "Learner": "core.learner", "Mean": "core.learner", "Image": "core.media", "Video": "core.media",
     "LogUniform": "core.population", "Population": "core.population", "Uniform": "core.population",
     "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
-    "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member", "train": "runs.run",
+    "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member",
+    "load_trained": "runs.trained_member", "train": "runs.run",
     "setting": "core.settings", "setup": "engine.placement",
 }  # fmt: skip
-_ROOMS = ("analysis", "graphs", "images", "nn", "report", "rl", "statistics", "supervised")
+_ROOMS = ("analysis", "graphs", "images", "nn", "report", "rl", "statistics", "supervised", "tuning")
 
 __all__ = [
-    "Learner", "LogUniform", "Mean", "Picture", "PopulaceError", "Population", "Run", "RunError",
-    "Trained", "Uniform", "UsageError", "Video", "analysis", "graphs", "images", "nn", "report", "rl",
-    "setting", "setup", "supervised", "sweep", "train",
+    "Callback",
+    "Controller",
+    "Decision",
+    "Evaluation",
+    "Image",
+    "Learner",
+    "LogUniform",
+    "Mean",
+    "PopulaceError",
+    "Population",
+    "Run",
+    "RunError",
+    "Trained",
+    "Uniform",
+    "UsageError",
+    "Video",
+    "Window",
+    "analysis",
+    "graphs",
+    "images",
+    "load_trained",
+    "nn",
+    "report",
+    "rl",
+    "setting",
+    "setup",
+    "supervised",
+    "sweep",
+    "train",
+    "tuning",
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from populace.analysis import compiled, cost, plots
 from populace.analysis.compiled import Counts, Program
 from populace.analysis.cost import Cost, Profile
 from populace.analysis.fit import exponent, slope
-from populace.analysis.graph_profile_cases import arcs_of
+from populace.analysis.graph_profile_cases import edges_of
 from populace.analysis.profile_cases import ALIASES, names, subject
 from populace.analysis.units import quantity
 from populace.core.errors import UsageError
@@ -304,9 +304,9 @@ def test_weights_are_among_what_a_gradient_is_taken_by(name):
 
 
 def test_every_node_hears_from_eight_others():
-    arcs = arcs_of(20)
+    edges = edges_of(20)
     matrix = np.zeros((20, 20), int)
-    np.add.at(matrix, (np.asarray(arcs.targets), np.asarray(arcs.sources)), 1)
+    np.add.at(matrix, (np.asarray(edges.targets), np.asarray(edges.sources)), 1)
     assert (matrix.sum(1) == 8).all()
     assert matrix.max() == 1
     assert not np.diagonal(matrix).any()

@@ -8,7 +8,7 @@ import pytest
 
 from populace.analysis.fit_kernel import FitKernel, State
 from populace.core.errors import UsageError
-from populace.core.media import Picture
+from populace.core.media import Image
 from populace.core.population import sweep
 from tests import harness
 
@@ -111,7 +111,7 @@ def test_the_picture_shows_the_descent(settings):
     for _ in range(3):
         state, _ = eqx.filter_jit(learner.step)(state, jax.random.key(0))
     picture = learner.visualize(state, jax.random.key(0))["descent"]
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, Image)
     assert picture.image.dtype == np.uint8
     assert picture.image.shape[2] == 3
     assert picture.image.shape[1] > 2 * picture.image.shape[0] > 600

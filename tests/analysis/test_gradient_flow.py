@@ -13,7 +13,7 @@ from populace.analysis import plots
 from populace.analysis.gradient_flow import Flow, analytic_bound, scientific, through_depth, through_time
 from populace.analysis.spectrum import golub_kahan
 from populace.core.errors import UsageError
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv
 
 
@@ -299,18 +299,18 @@ def test_links_without_forward_mode_are_followed_in_reverse():
 
 
 class Attentive(eqx.Module):
-    """Attention over fixed arcs, of which all layers of a chain share one compiled program."""
+    """Attention over fixed edges, of which all layers of a chain share one compiled program."""
 
     conv: GATConv
-    arcs: Arcs
+    edges: EdgeIndex
 
     def __call__(self, x):
-        return self.conv(x, self.arcs)
+        return self.conv(x, self.edges)
 
 
 def test_graph_attention_is_followed_through_depth():
-    arcs, _ = Arcs.of([0, 1, 2, 0, 1, 2], [1, 2, 0, 0, 1, 2], (3, 3))
-    build = eqx.filter_jit(lambda key: Attentive(GATConv(2, 2, key=key), arcs))
+    edges, _ = EdgeIndex.of([0, 1, 2, 0, 1, 2], [1, 2, 0, 0, 1, 2], (3, 3))
+    build = eqx.filter_jit(lambda key: Attentive(GATConv(2, 2, key=key), edges))
     layers = [build(jax.random.key(i)) for i in range(3)]
     x = np.random.default_rng(9).normal(size=(3, 2)).astype(np.float32)
     product, found = np.eye(6), through_depth(layers, x).log_values

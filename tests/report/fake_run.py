@@ -233,13 +233,13 @@ def write_media(path: Path) -> None:
         },
         {
             "file": "worst.png",
-            "kind": "picture",
+            "kind": "image",
             "title": "Where it fails",
             "member": 13,
             "caption": "The last frame of the shortest episode.",
         },
-        {"file": "gone.png", "kind": "picture", "title": "Gone", "member": 1, "caption": ""},
-        {"file": "../secret.png", "kind": "picture", "title": "Out", "member": 1, "caption": ""},
+        {"file": "gone.png", "kind": "image", "title": "Gone", "member": 1, "caption": ""},
+        {"file": "../secret.png", "kind": "image", "title": "Out", "member": 1, "caption": ""},
     ]
     (media / "index.json").write_text(json.dumps(index), encoding="utf-8")
     Image.new("RGB", (4, 4)).save(path / "secret.png")

@@ -10,11 +10,11 @@ import optax
 
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean, Metrics
-from populace.core.media import Exhibit
+from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.nn.conv.convolution import convolve
 from populace.nn.parallel.decomposed import gradient_decomposed
-from populace.runs.figures import figure, picture
+from populace.runs.figures import figure, to_image
 
 _TRUE, _FOUND, _PATH = "#94a3b8", "#0f766e", "#ea580c"
 
@@ -100,7 +100,7 @@ class FitKernel(Learner):
         del size
         return "the true kernel"
 
-    def visualize(self, state: State, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: State, key: jax.Array) -> dict[str, Visualization]:
         """Return a picture of the descent, and of the kernel that it found."""
 
         def advance(state: State, _: Any) -> tuple[State, Any]:
@@ -115,7 +115,7 @@ class FitKernel(Learner):
             f"{int(state.steps)} steps of gradient descent from a random start; kernel found: "
             f"{', '.join(f'{w:z.4f}' for w in path[-1])}"
         )
-        return {"descent": picture(drawn, caption)}
+        return {"descent": to_image(drawn, caption)}
 
     @property
     def _input(self) -> jax.Array:

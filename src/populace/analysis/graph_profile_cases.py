@@ -1,4 +1,4 @@
-"""Graph layers to be profiled, on a graph of n nodes with eight arcs into each.
+"""Graph layers to be profiled, on a graph of n nodes with eight edges into each.
 
 The nodes are numbered at random, so that neighbours do not lie side by side in memory.
 """
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, personalised_pagerank
 
@@ -20,57 +20,57 @@ DEGREE, HEADS, HOPS, STEPS = 8, 4, 2, 10
 
 
 class _Weighed(eqx.Module):
-    """A layer over weighted arcs; their weights are data, as in training, and have no gradient."""
+    """A layer over weighted edges; their weights are data, as in training, and have no gradient."""
 
     layer: Callable[..., Any]
 
-    def __call__(self, x: jax.Array, arcs: Arcs, weight: jax.Array) -> jax.Array:
-        return self.layer(x, arcs, jax.lax.stop_gradient(weight))
+    def __call__(self, x: jax.Array, edges: EdgeIndex, weight: jax.Array) -> jax.Array:
+        return self.layer(x, edges, jax.lax.stop_gradient(weight))
 
 
 def build(kind: str, features: int, n: int, *, key: jax.Array) -> tuple[Any, tuple[Any, ...]]:
     """Return a layer from features to as many, and its arguments on n nodes.
 
     Raises:
-        UsageError: a number of nodes that is not above the arcs into each.
+        UsageError: a number of nodes that is not above the edges into each.
 
     """
-    arcs = arcs_of(n)
+    edges = edges_of(n)
     layer_key, x_key = jax.random.split(key)
     x, width = jax.random.normal(x_key, (n, features)), features // HEADS
     if kind == "gat":
-        return GATConv(features, width, HEADS, key=layer_key), (x, arcs)
+        return GATConv(features, width, HEADS, key=layer_key), (x, edges)
     if kind == "gatv2":
-        return GATv2Conv(features, width, HEADS, key=layer_key), (x, arcs)
+        return GATv2Conv(features, width, HEADS, key=layer_key), (x, edges)
     if kind == "gin":
         mlp = eqx.nn.MLP(features, features, features, depth=1, key=layer_key)
-        return GINConv(eqx.filter_vmap(mlp), learn_eps=True), (x, arcs)
+        return GINConv(eqx.filter_vmap(mlp), learn_eps=True), (x, edges)
     if kind == "graphsage":
-        return SAGEConv(features, features, key=layer_key), (x, arcs)
+        return SAGEConv(features, features, key=layer_key), (x, edges)
     layers = {
         "gcn": lambda: GraphConv(features, features, key=layer_key),
         "sgc": lambda: GraphConv(features, features, hops=HOPS, key=layer_key),
         "appnp": lambda: _spread,
     }
-    return _Weighed(layers[kind]()), (x, arcs, jnp.full(n * DEGREE, 1 / DEGREE))
+    return _Weighed(layers[kind]()), (x, edges, jnp.full(n * DEGREE, 1 / DEGREE))
 
 
-def arcs_of(n: int) -> Arcs:
-    """Return arcs into each of n nodes from `DEGREE` others, the same ones in every call.
+def edges_of(n: int) -> EdgeIndex:
+    """Return edges into each of n nodes from `DEGREE` others, the same ones in every call.
 
     Raises:
         UsageError: a number of nodes that is not above `DEGREE`.
 
     """
     if n <= DEGREE:
-        raise UsageError(f"graph layers: size is {n} nodes, expected more than the {DEGREE} arcs into each")
+        raise UsageError(f"graph layers: size is {n} nodes, expected more than the {DEGREE} edges into each")
     rng = np.random.default_rng(0)
-    # Steps of different lengths along a ring of nodes: no two arcs into a node are the same.
+    # Steps of different lengths along a ring of nodes: no two edges into a node are the same.
     steps, numbers = 1 + rng.permutation(n - 1)[:DEGREE], rng.permutation(n)
     places = np.arange(n)[:, None]
     sources, targets = numbers[(places + steps) % n], np.repeat(numbers, DEGREE)
-    return jax.tree.map(jnp.asarray, Arcs.of(sources.ravel(), targets, (n, n))[0])
+    return jax.tree.map(jnp.asarray, EdgeIndex.of(sources.ravel(), targets, (n, n))[0])
 
 
-def _spread(x: jax.Array, arcs: Arcs, weight: jax.Array) -> jax.Array:
-    return personalised_pagerank(x, arcs, weight, hops=STEPS)
+def _spread(x: jax.Array, edges: EdgeIndex, weight: jax.Array) -> jax.Array:
+    return personalised_pagerank(x, edges, weight, hops=STEPS)

@@ -44,7 +44,7 @@ def flow(found: Flow, *, title: str = "") -> np.ndarray:
         axis.get_major_locator().set_params(integer=True)
     axes.set_title(f"{title}: {found.verdict}" if title else found.verdict, loc="left", color=INK)
     axes.legend(frameon=False, fontsize=9)
-    return figures.picture(figure, "").image
+    return figures.to_image(figure, "").image
 
 
 def costs(
@@ -83,7 +83,7 @@ def costs(
     )
     figure.suptitle(", ".join(p.name for p in profiles) if len(profiles) < 5 else f"{len(profiles)} layers",
                     x=0.02, ha="left", color=INK)  # fmt: skip
-    return figures.picture(figure, "").image
+    return figures.to_image(figure, "").image
 
 
 def _line(axes: Any, found: Profile, which: str, quantity: str, i: int, *, alone: bool) -> None:

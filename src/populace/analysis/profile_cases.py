@@ -199,7 +199,7 @@ _WIDE = (64, 128, 256, 512, 1024)
 _SHORT = (256, 512, 1024, 2048, 4096)
 _LENGTHS = (512, 1024, 2048, 4096, 8192)
 _LONG = (1024, 2048, 4096, 8192, 16384)
-_ON_ARCS = "k = 8 arcs into each node, d = 64 features"
+_ON_EDGES = "k = 8 edges into each node, d = 64 features"
 
 _ALL = (
     Subject("linear", "width", "n²", 2, "n²", (512, 1024, 2048, 4096, 8192), _linear),
@@ -252,19 +252,19 @@ _ALL = (
             "L = 10 blocks, c = 32 channels"),
     Subject("autoregressive", "length", "n k d²", 1, "n k d", _LONG, _autoregressive,
             "d = 64 features, window k = 8"),
-    Subject("gcn", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gcn"), _ON_ARCS),
+    Subject("gcn", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gcn"), _ON_EDGES),
     Subject("graphsage", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "graphsage"),
-            f"{_ON_ARCS}, mean of neighbours"),
+            f"{_ON_EDGES}, mean of neighbours"),
     Subject("gin", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gin"),
-            f"{_ON_ARCS}, MLP of one hidden layer"),
+            f"{_ON_EDGES}, MLP of one hidden layer"),
     Subject("sgc", "nodes", "n (h k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "sgc"),
-            f"{_ON_ARCS}, h = 2 hops"),
+            f"{_ON_EDGES}, h = 2 hops"),
     Subject("appnp", "nodes", "n t k d", 1, "n (k + d)", _LONG, partial(_graph, "appnp"),
-            f"{_ON_ARCS}, t = 10 steps of spreading"),
+            f"{_ON_EDGES}, t = 10 steps of spreading"),
     Subject("gat", "nodes", "n (k d + d²)", 1, "n (k h + d)", _LONG, partial(_graph, "gat"),
-            f"{_ON_ARCS}, h = 4 heads"),
+            f"{_ON_EDGES}, h = 4 heads"),
     Subject("gatv2", "nodes", "n (k d + d²)", 1, "n k d", _LONG, partial(_graph, "gatv2"),
-            f"{_ON_ARCS}, 4 heads"),
+            f"{_ON_EDGES}, 4 heads"),
 )  # fmt: skip
 
 SUBJECTS = {one.name: one for one in _ALL}

@@ -1,4 +1,4 @@
-"""Media: stills and films of a trained member, which the report shows."""
+"""Media: images and videos of a trained member, shown in the report."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A still for the report: `image` is (height, width, 3) uint8."""
+class Image:
+    """An image with a caption: `image` is (height, width, 3) uint8 RGB."""
 
     image: np.ndarray
     caption: str = ""
@@ -16,11 +16,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Video:
-    """A film for the report: frames of (height, width, 3) uint8, shown at `fps`; read once."""
+    """A video with a caption: frames of (height, width, 3) uint8 RGB, `fps` frames per second; read once."""
 
     frames: Iterable[np.ndarray]
     fps: int = 30
     caption: str = ""
 
 
-Exhibit = Picture | Video
+Visualization = Image | Video

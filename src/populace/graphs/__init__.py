@@ -1,4 +1,4 @@
-"""Graphs: nodes, arcs, and what is known of them, from one's own data and from published sets."""
+"""Graphs: nodes, edges, and what is known of them, from one's own data and from published sets."""
 
 from populace.graphs.data.describe import describe
 from populace.graphs.data.features import SparseFeatures

@@ -1,11 +1,11 @@
-// Attention over the arcs into each node, fused: scores, softmax, dropout and the weighted sum. Nothing as
-// large as (arcs, heads, features) is ever held. Included by kernels.cc, inside its namespace.
+// Attention over the edges into each node, fused: scores, softmax, dropout and the weighted sum. Nothing as
+// large as (edges, heads, features) is ever held. Included by kernels.cc, inside its namespace.
 //
-// Rows are taken a block at a time, small enough that one number for each of its arcs and heads stays in the
+// Rows are taken a block at a time, small enough that one number for each of its edges and heads stays in the
 // first cache. What is the same for all of these (exponentials, what dropout keeps) is then one long loop over
 // vectors, however few heads there are and however short the rows.
 
-constexpr int64_t kBlock = 512;  // arcs and rows, times heads, of a block; a longer row is a block of its own
+constexpr int64_t kBlock = 512;  // edges and rows, times heads, of a block; a longer row is a block of its own
 
 // e^x without a branch or a call, so that loops over heads become vectors; relative error 2e-7.
 inline float exponential(float x) {
@@ -42,7 +42,7 @@ inline T leaky(T raw, T slope) {
   return raw >= 0 ? raw : slope * raw;
 }
 
-// Rows first to last - 1, their arcs, and the numbers held for each arc and head.
+// Rows first to last - 1, their edges, and the numbers held for each edge and head.
 template <class T, int kHeld>
 class Block {
  public:
@@ -78,7 +78,7 @@ class Block {
   std::unique_ptr<T[]> held_;
 };
 
-// y[i, h, :] = sum of weight[p, h] x[column(p), h, :] for the rows of a block, whose first arc has weight[0].
+// y[i, h, :] = sum of weight[p, h] x[column(p), h, :] for the rows of a block, whose first edge has weight[0].
 template <class T>
 inline void add_up(const Rows& rows, Range block, const T* weight, const T* x, const T* x_end, T* y, int64_t heads,
                    int64_t features) {
@@ -131,22 +131,22 @@ void attend_by(const Attend<T>& s, Range members, Range rows) {
       e = score;
       for (int64_t i = block.first; i < block.last; ++i) {
         const T* best = of_row + (i - block.first) * H;
-        const int32_t arcs = offsets[i + 1] - offsets[i];
+        const int32_t edges = offsets[i + 1] - offsets[i];
         for (int64_t part = 0; part < H; part += kTogether) {
           const int heads = kHeads ? kHeads : static_cast<int>(std::min<int64_t>(H - part, kTogether));
           T total[kTogether] = {};
           T* __restrict each = e + part;
-          for (int32_t p = 0; p < arcs; ++p, each += H)
+          for (int32_t p = 0; p < edges; ++p, each += H)
             for (int h = 0; h < heads; ++h) total[h] += each[h];
           for (int h = 0; h < heads; ++h) {
-            log_sum[i * H + part + h] = arcs ? best[part + h] + static_cast<T>(log(total[h])) : T(0);
+            log_sum[i * H + part + h] = edges ? best[part + h] + static_cast<T>(log(total[h])) : T(0);
             total[h] = scale / total[h];
           }
           each = e + part;
-          for (int32_t p = 0; p < arcs; ++p, each += H)
+          for (int32_t p = 0; p < edges; ++p, each += H)
             for (int h = 0; h < heads; ++h) each[h] *= total[h];
         }
-        e += arcs * H;
+        e += edges * H;
       }
       if (seeds) {
         const uint32_t first = static_cast<uint32_t>(block.begin * H);
@@ -186,7 +186,7 @@ void attend_back_by(const AttendBack<T>& s, Range members, Range rows) {
     const T *x = by.x + m * by.x_stride, *g = s.g + m * s.g_stride;
     const T *from = by.s + m * by.s_stride, *to = by.t + m * by.t_stride;
     const T *log_sum = by.log_sum + m * by.log_sum_stride, *of_target = s.inner + m * s.inner_stride;
-    T *by_s = s.by_s + m * s.s_stride, *by_arc = s.by_arc + m * s.arc_stride;
+    T *by_s = s.by_s + m * s.s_stride, *by_edge = s.by_edge + m * s.edge_stride;
     for (int64_t row = rows.begin; block.take(row); row = block.last) {
       int64_t k = 0;
       for (int64_t j = block.first; j < block.last; ++j) {
@@ -221,10 +221,10 @@ void attend_back_by(const AttendBack<T>& s, Range members, Range rows) {
         T* __restrict sum = by_s + j * H;
         for (int h = 0; h < H; ++h) sum[h] = 0;
         for (int32_t p = offsets[j]; p < offsets[j + 1]; ++p, k += H) {
-          T* __restrict to_arc = by_arc + int64_t(s.rows.order[p]) * H;
+          T* __restrict to_edge = by_edge + int64_t(s.rows.order[p]) * H;
           const T* __restrict each = product + k;
 #pragma GCC unroll 1
-          for (int h = 0; h < H; ++h) to_arc[h] = each[h];
+          for (int h = 0; h < H; ++h) to_edge[h] = each[h];
 #pragma GCC unroll 1
           for (int h = 0; h < H; ++h) sum[h] += each[h];
         }

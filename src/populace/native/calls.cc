@@ -23,15 +23,15 @@ T* data_if_any(const Any& a) {
 }
 
 // Indices from elsewhere must never lead outside an array; looking at them costs little beside using them.
-ffi::Error check(const Index& offsets, const Index& columns, const Index& order, int64_t nodes, int64_t arcs) {
+ffi::Error check(const Index& offsets, const Index& columns, const Index& order, int64_t nodes, int64_t edges) {
   const int64_t count = columns.element_count(), rows = int64_t(offsets.element_count()) - 1;
   const int32_t *o = offsets.typed_data(), *c = columns.typed_data(), *r = order.typed_data();
   bool good = rows >= 0 && o[0] == 0 && o[rows] <= count;
   for (int64_t i = 0; i < rows; ++i) good &= o[i] <= o[i + 1];
   for (int64_t p = 0; p < count; ++p) good &= uint32_t(c[p]) < uint64_t(nodes);
-  for (int64_t p = 0; p < int64_t(order.element_count()); ++p) good &= uint32_t(r[p]) < uint64_t(arcs);
+  for (int64_t p = 0; p < int64_t(order.element_count()); ++p) good &= uint32_t(r[p]) < uint64_t(edges);
   if (good) return ffi::Error::Success();
-  return ffi::Error::InvalidArgument("arcs lead outside of their graph; make them with Arcs.of");
+  return ffi::Error::InvalidArgument("edges lead outside of their graph; make them with EdgeIndex.of");
 }
 
 Rows rows_of(const Index& offsets, const Index& columns, const Index& order) {
@@ -40,8 +40,8 @@ Rows rows_of(const Index& offsets, const Index& columns, const Index& order) {
 
 ffi::Error SumCall(ffi::ThreadPool pool, Index offsets, Index columns, Index order, Any weight, Any x, Out out) {
   const Any& y = *out;
-  const int64_t arcs = weight.element_count() ? size(weight, 1) : int64_t(columns.element_count());
-  if (auto bad = check(offsets, columns, order, size(x, 1), arcs); bad.failure()) return bad;
+  const int64_t edges = weight.element_count() ? size(weight, 1) : int64_t(columns.element_count());
+  if (auto bad = check(offsets, columns, order, size(x, 1), edges); bad.failure()) return bad;
   if (!y.element_count()) return ffi::Error::Success();
   ask_for_large_pages(y);
   return by_type(x, [&](auto zero) {
@@ -128,7 +128,7 @@ ffi::Error AttendCall(ffi::ThreadPool pool, Index offsets, Index columns, Any se
 }
 
 ffi::Error AttendBackCall(ffi::ThreadPool pool, Index offsets, Index columns, Index order, Any seeds, Any settings,
-                          Any s, Any t, Any x, Any log_sum, Any y, Any g, Out by_s, Out by_x, Out by_arc,
+                          Any s, Any t, Any x, Any log_sum, Any y, Any g, Out by_s, Out by_x, Out by_edge,
                           Out inner) {
   if (auto bad = check(offsets, columns, order, size(t, 1), columns.element_count()); bad.failure()) return bad;
   if (!by_s->element_count()) return ffi::Error::Success();
@@ -144,7 +144,7 @@ ffi::Error AttendBackCall(ffi::ThreadPool pool, Index offsets, Index columns, In
     });
     const AttendBack<T> a{attention<T>(seeds, settings, s, t, x, log_sum, true), rows_of(offsets, columns, order),
                           data<T>(*inner), data<T>(g), data<T>(g) + g.element_count(), data<T>(*by_x),
-                          data<T>(*by_s), data<T>(*by_arc), per_member(*inner), stride(g), per_member(*by_x), per_member(*by_s), per_member(*by_arc)};
+                          data<T>(*by_s), data<T>(*by_edge), per_member(*inner), stride(g), per_member(*by_x), per_member(*by_s), per_member(*by_edge)};
     over_rows(pool, a.rows.offsets, size(x, 1), size(*by_s, 0), 1, a.by.heads * (2 * a.by.features + 16),
               [&](Range members, Range part) { kernels<T>().attend_back(a, members, part); });
     return ffi::Error::Success();

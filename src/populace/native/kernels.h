@@ -3,7 +3,7 @@
 //
 // Arrays lie as (members, nodes, heads, features). A stride of 0 between members says that all share one array.
 // Rows are compressed: those at places offsets[i] to offsets[i + 1] - 1 belong to row i, columns holds the
-// node at the other end, and order (null: the same) where the arc in this place stands among all arcs.
+// node at the other end, and order (null: the same) where the edge in this place stands among all edges.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct Range {
   int64_t begin, end;
 };
 
-// y[m, i, h, :] = sum over the arcs e of row i of weight[m, e, h] x[m, column(e), h, :]
+// y[m, i, h, :] = sum over the edges e of row i of weight[m, e, h] x[m, column(e), h, :]
 template <class T>
 struct Sum {
   Rows rows;
@@ -32,10 +32,10 @@ struct Sum {
   int64_t heads, features;
   int64_t weight_stride, x_stride, y_stride;  // from one member to the next
   bool stream;                                // y is larger than the caches: write around them
-  int64_t first;                              // the arc whose weight stands at the beginning of `weight`
+  int64_t first;                              // the edge whose weight stands at the beginning of `weight`
 };
 
-// weight[m, e, h] = <x[m, column(e), h, :], y[m, i, h, :]> for the arcs e of row i
+// weight[m, e, h] = <x[m, column(e), h, :], y[m, i, h, :]> for the edges e of row i
 template <class T>
 struct Products {
   Rows rows;
@@ -46,8 +46,8 @@ struct Products {
   int64_t x_stride, y_stride, weight_stride;
 };
 
-// y[m, i, f] = max over the arcs e of row i of x[m, column(e), f], 0 without any; chosen[m, i, f] is the first
-// such arc, -1 without any
+// y[m, i, f] = max over the edges e of row i of x[m, column(e), f], 0 without any; chosen[m, i, f] is the first
+// such edge, -1 without any
 template <class T>
 struct Maximum {
   Rows rows;
@@ -58,7 +58,7 @@ struct Maximum {
   int64_t x_stride, y_stride;
 };
 
-// x[m, j, f] = sum of y[m, i, f] over the arcs e of row j, out of source j to i = column(e), where e is the
+// x[m, j, f] = sum of y[m, i, f] over the edges e of row j, out of source j to i = column(e), where e is the
 // chosen one of target i
 template <class T>
 struct Chosen {
@@ -70,7 +70,7 @@ struct Chosen {
   int64_t chosen_stride, y_stride, x_stride;
 };
 
-// Attention of graph networks. Per arc e from j to i and head h
+// Attention of graph networks. Per edge e from j to i and head h
 //   score = LeakyReLU(s[j, h] + t[i, h])    alpha = exp(score - log_sum[i, h])    kept = alpha keep / (1 - rate)
 // settings holds slope and rate of each member, seeds two words each.
 template <class T>
@@ -86,7 +86,7 @@ struct Attention {
   int64_t s_stride, t_stride, x_stride, log_sum_stride, settings_stride, seeds_stride;
 };
 
-// y[m, i, h, :] = sum of kept x[m, j, h, :] over the arcs into i; writes log_sum too
+// y[m, i, h, :] = sum of kept x[m, j, h, :] over the edges into i; writes log_sum too
 template <class T>
 struct Attend {
   Attention<T> by;
@@ -105,19 +105,19 @@ struct Inner {
   int64_t g_stride, y_stride, inner_stride;
 };
 
-// From the gradient g by y: by x, by s, and by the sum s + t of each arc, whose sums per target are those by t
+// From the gradient g by y: by x, by s, and by the sum s + t of each edge, whose sums per target are those by t
 template <class T>
 struct AttendBack {
   Attention<T> by;
-  Rows rows;       // arcs out of each source
+  Rows rows;       // edges out of each source
   const T* inner;  // as above
   const T* g;
   const T* g_end;
   T* by_x;
   T* by_s;
-  T* by_arc;
+  T* by_edge;
   int64_t inner_stride, g_stride;  // from one member to the next
-  int64_t x_stride, s_stride, arc_stride;
+  int64_t x_stride, s_stride, edge_stride;
 };
 
 // One example of a convolution, for places p and channels o of the result

@@ -40,16 +40,16 @@ void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Tas
   calls.fetch_sub(1);
 }
 
-// Cut members and rows into tasks of about the same number of arcs.
+// Cut members and rows into tasks of about the same number of edges.
 template <class Compute>
 void over_rows(xla::ffi::ThreadPool& pool, const int32_t* offsets, int64_t rows, int64_t members,
                int64_t members_at_once, int64_t width, const Compute& compute) {
   constexpr int64_t kTasks = 32;
-  const int64_t each = offsets[rows] + rows;  // arcs, and a row's own cost
+  const int64_t each = offsets[rows] + rows;  // edges, and a row's own cost
   const double work = double(each) * double(width) * double(members);
   const int64_t blocks = (members + members_at_once - 1) / members_at_once;
   const int64_t cuts = work < 2 * kWorthAThread ? 1 : std::max<int64_t>(1, std::min(rows, kTasks / blocks));
-  const auto begins = [&](int64_t k) {  // the first row behind k / cuts of all arcs
+  const auto begins = [&](int64_t k) {  // the first row behind k / cuts of all edges
     if (k == cuts) return rows;
     int64_t low = 0, high = rows;
     while (low < high) {

@@ -1,11 +1,11 @@
 // The weighted sum over compressed rows. Included by kernels.cc, inside its namespace.
 //
-// A tile of the result stays in registers while the arcs of its row are added up: up to 8 vectors of 32 bytes,
+// A tile of the result stays in registers while the edges of its row are added up: up to 8 vectors of 32 bytes,
 // of one long row, or of up to 8 short ones that belong to different members or heads. What members share,
-// the arcs, is so read once for several, and a row's end, which no processor foresees, comes as often less.
+// the edges, is so read once for several, and a row's end, which no processor foresees, comes as often less.
 
 constexpr int kVectors = 8;  // accumulators, of 16 registers
-constexpr int kAhead = 6;    // arcs whose long rows are fetched before they are needed
+constexpr int kAhead = 6;    // edges whose long rows are fetched before they are needed
 
 template <class T>
 struct Vector;
@@ -41,7 +41,7 @@ struct Steps {
   int64_t weight, x, y;
 };
 
-// Add up the arcs of row i for `Rows` short rows of `Vectors` vectors each; `last` lanes of the last one count.
+// Add up the edges of row i for `Rows` short rows of `Vectors` vectors each; `last` lanes of the last one count.
 template <class T, int Many, int Vectors, bool Weighted>
 inline void tile(const Sum<T>& s, int64_t i, const T* weight, const T* x, T* y, Steps steps, int last) {
   using V = typename Vector<T>::value;

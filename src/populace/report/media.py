@@ -1,4 +1,4 @@
-"""Videos and pictures, put into the page itself so that the one file can be sent to anybody."""
+"""Images and videos embedded in the page, so that the report is a single file that can be shared."""
 
 import base64
 import json
@@ -6,13 +6,13 @@ import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 
-# Base64 of much more makes a page that browsers open slowly; larger files stay beside the page.
+# Browsers are slow to open pages with more base64 than this; larger files are linked instead.
 LARGEST = 24 * 2**20
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """A video or a picture with its words; `source` is a data URI, or a link if it is too large."""
+class MediaItem:
+    """An image or video with title and caption; `source` is a data URI, or a link to a very large file."""
 
     kind: str
     title: str
@@ -22,10 +22,10 @@ class Exhibit:
     inside: bool
 
 
-def exhibits(folder: Path) -> list[Exhibit]:
-    """Read what `media/index.json` of a run names, leaving out what is not there.
+def media_items(folder: Path) -> list[MediaItem]:
+    """Return the files that `media/index.json` of a run lists, skipping those that do not exist.
 
-    A file is only taken from the media folder itself: a name that leads out of it is left out.
+    Only files inside the media folder are read: a name that leads out of it is skipped.
     """
     media = folder / "media"
     index = media / "index.json"
@@ -39,8 +39,8 @@ def exhibits(folder: Path) -> list[Exhibit]:
         video = entry.get("kind") == "video"
         inside = path.stat().st_size <= LARGEST
         found.append(
-            Exhibit(
-                kind="video" if video else "picture",
+            MediaItem(
+                kind="video" if video else "image",
                 title=str(entry.get("title") or path.stem),
                 caption=str(entry.get("caption") or ""),
                 member=entry.get("member"),

@@ -12,7 +12,7 @@ from populace.core.errors import UsageError
 from populace.core.files import write as write_whole
 from populace.report import number_format
 from populace.report.charts.chart import Chart
-from populace.report.media import exhibits
+from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
 from populace.report.sections import compare, evaluation, generalization, sweep, training
 from populace.report.text import summary, tables
@@ -97,7 +97,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "evaluated": reading.evaluation.num_rows > 0,
         "settings_table": tables.settings_table(reading),
         "members_table": tables.members_table(reading),
-        "exhibits": exhibits(reading.path),
+        "media": media_items(reading.path),
         "recipe": reading.recipe,
         "strategies": results.get("strategy") or [],
         "versions": versions(reading),

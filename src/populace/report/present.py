@@ -1,4 +1,4 @@
-"""Films and pictures of the best and the median member, and the report around them."""
+"""Figures and videos of the best and the median member, and the report that shows them."""
 
 import json
 from collections.abc import Callable
@@ -6,49 +6,49 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from populace.core.errors import PopulaceError
-from populace.core.media import Exhibit, Picture, Video
+from populace.core.media import Image, Video, Visualization
 from populace.report.page import write
 from populace.report.runs import RunLike
 
 
-class Exhibitor(Protocol):
-    """A trained member that can show pictures and films of itself."""
+class VisualizableMember(Protocol):
+    """A trained member that can make figures and videos of itself."""
 
     @property
     def member(self) -> Any:
-        """Who it is; has a `seed`."""
+        """Identity of the member; has a `seed`."""
         ...
 
-    def exhibits(self) -> dict[str, Exhibit]:
-        """Return pictures and films."""
+    def visualize(self) -> dict[str, Visualization]:
+        """Return figures and videos by name."""
         ...
 
 
-class ShowableRun(RunLike, Protocol):
-    """A run whose members can be asked for exhibits."""
+class VisualizableRun(RunLike, Protocol):
+    """A run whose trained members can make figures and videos."""
 
-    def member(self, index: int) -> Exhibitor:
+    def member(self, index: int) -> VisualizableMember:
         """Return one trained member."""
         ...
 
 
-def present(run: ShowableRun, say: Callable[[str], None] = lambda line: None) -> Path:
-    """Draw the best and the median member of a run, then write its report; return the report's path.
+def present(run: VisualizableRun, log: Callable[[str], None] = lambda line: None) -> Path:
+    """Make figures and videos of the best and the median member, then write the report; return its path.
 
-    It is what the command line does at the end of a run. A film that cannot be made (a renderer or
-    an encoder that is missing) is told by `say`, and costs the film alone.
+    The command line calls this at the end of a run. If a video cannot be made, for want of a renderer or an
+    encoder, `log` receives the reason and the report is written without it.
     """
     try:
-        make(run, say)
+        make(run, log)
     except (PopulaceError, OSError, RuntimeError, ImportError) as error:
-        # The numbers are safe on disk; a missing renderer or encoder costs the film alone.
-        say(f"no film: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-    say("writing the report")
+        # The results are safe on disk: a missing renderer or encoder must cost no more than the video.
+        log(f"no video: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    log("writing the report")
     return write([run])
 
 
-def make(run: ShowableRun, say: Callable[[str], None]) -> None:
-    """Write the exhibits of the best and the median member of the best setting to `media/`."""
+def make(run: VisualizableRun, log: Callable[[str], None]) -> None:
+    """Write figures and videos of the best and the median member of the best setting to `media/`."""
     best = run.results()["best"]
     folder = run.path / "media"
     folder.mkdir(exist_ok=True)
@@ -58,37 +58,37 @@ def make(run: ShowableRun, say: Callable[[str], None]) -> None:
         if role == "median" and number == best["member"]:
             continue
         trained = run.member(number)
-        say(f"drawing the {role} member, number {number}")
-        for name, exhibit in trained.exhibits().items():
-            file = _save(folder, f"{role}-{name}", exhibit)
+        log(f"making figures of the {role} member, number {number}")
+        for name, shown in trained.visualize().items():
+            file = _save(folder, f"{role}-{name}", shown)
             title = f"The {role} member (number {number}, seed {trained.member.seed})"
-            kind = "video" if isinstance(exhibit, Video) else "picture"
+            kind = "video" if isinstance(shown, Video) else "image"
             index.append(
                 {
                     "file": file,
                     "kind": kind,
                     "title": title,
                     "member": number,
-                    "caption": exhibit.caption,
+                    "caption": shown.caption,
                 }
             )
     (folder / "index.json").write_text(json.dumps(index, indent=1))
 
 
-def _save(folder: Path, name: str, exhibit: Exhibit) -> str:
+def _save(folder: Path, name: str, shown: Visualization) -> str:
     import imageio.v3 as iio
 
-    if isinstance(exhibit, Picture):
-        iio.imwrite(folder / f"{name}.png", exhibit.image)
+    if isinstance(shown, Image):
+        iio.imwrite(folder / f"{name}.png", shown.image)
         return f"{name}.png"
     import imageio
 
-    # yuv420p and the index in front: every browser plays it, also from a data URI.
+    # Every browser plays yuv420p with the index in front, also from a data URI.
     options = ["-movflags", "+faststart", "-preset", "veryfast", "-crf", "28"]
     with imageio.get_writer(
-        folder / f"{name}.mp4", format="FFMPEG", fps=exhibit.fps, codec="libx264",  # pyright: ignore[reportArgumentType]
+        folder / f"{name}.mp4", format="FFMPEG", fps=shown.fps, codec="libx264",  # pyright: ignore[reportArgumentType]
         pixelformat="yuv420p", macro_block_size=2, ffmpeg_params=options, ffmpeg_log_level="error",
-    ) as film:  # fmt: skip
-        for frame in exhibit.frames:
-            film.append_data(frame)  # pyright: ignore[reportAttributeAccessIssue]
+    ) as video:  # fmt: skip
+        for frame in shown.frames:
+            video.append_data(frame)  # pyright: ignore[reportAttributeAccessIssue]
     return f"{name}.mp4"

@@ -1,16 +1,16 @@
-"""Drawn pictures: Matplotlib figures, without a display and without its global state, as pixels."""
+"""Matplotlib figures rendered to pixels, without a display and without pyplot's global state."""
 
 from typing import Any
 
 import numpy as np
 
-from populace.core.media import Picture
+from populace.core.media import Image
 
 _DPI = 130
 
 
 def figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
-    """Return a figure of so many inches and its axes."""
+    """Return a figure of `width` x `height` inches and its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -22,8 +22,8 @@ def figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
     return drawn, axes
 
 
-def picture(drawn: Any, caption: str) -> Picture:
-    """Return a figure as it looks, (height, width, 3) uint8, with its caption."""
+def to_image(drawn: Any, caption: str) -> Image:
+    """Render a figure to pixels, (height, width, 3) uint8, with a caption."""
     drawn.canvas.draw()
     pixels = np.asarray(drawn.canvas.buffer_rgba())[..., :3]
-    return Picture(np.ascontiguousarray(pixels), caption)
+    return Image(np.ascontiguousarray(pixels), caption)

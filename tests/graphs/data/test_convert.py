@@ -1,4 +1,4 @@
-"""Graphs from and to other forms: the same arcs whatever they come as, and back again."""
+"""Graphs from and to other forms: the same edges whatever they come as, and back again."""
 
 import gzip
 from pathlib import Path
@@ -20,20 +20,20 @@ EDGES = [(0, 1), (1, 2), (3, 3)]
 MATRIX = np.array([[0, 2, 0], [2, 0, 0.5], [0, 0.5, 1]])
 
 
-def arcs(graph: Graph) -> list[tuple[Any, ...]]:
-    """Arcs and weights, sorted."""
-    weight = [1.0] * graph.arcs.count if graph.weight is None else graph.weight.tolist()
-    return sorted(zip(graph.arcs.sources.tolist(), graph.arcs.targets.tolist(), weight))
+def edges(graph: Graph) -> list[tuple[Any, ...]]:
+    """Edges and weights, sorted."""
+    weight = [1.0] * graph.edges.count if graph.weight is None else graph.weight.tolist()
+    return sorted(zip(graph.edges.sources.tolist(), graph.edges.targets.tolist(), weight))
 
 
-def test_an_edge_is_two_arcs_and_a_directed_one_goes_from_first_to_second() -> None:
+def test_an_undirected_edge_goes_both_ways_and_a_directed_one_from_first_to_second() -> None:
     graph = convert.from_edges(EDGES, weight=[1.0, 2.0, 3.0])
-    assert arcs(graph) == [(0, 1, 1), (1, 0, 1), (1, 2, 2), (2, 1, 2), (3, 3, 3)]
+    assert edges(graph) == [(0, 1, 1), (1, 0, 1), (1, 2, 2), (2, 1, 2), (3, 3, 3)]
     assert not graph.directed
     one_way = convert.from_edges(EDGES, directed=True, nodes=6)
-    assert arcs(one_way) == [(0, 1, 1), (1, 2, 1), (3, 3, 1)]
+    assert edges(one_way) == [(0, 1, 1), (1, 2, 1), (3, 3, 1)]
     assert (one_way.directed, one_way.nodes) == (True, 6)
-    assert convert.from_edges([], nodes=2).arcs.count == 0
+    assert convert.from_edges([], nodes=2).edges.count == 0
 
 
 def test_edges_that_are_none_are_refused() -> None:
@@ -50,7 +50,7 @@ def test_text_is_read_with_any_separator(separator: str, header: bool, tmp_path:
     path = tmp_path / "club.csv"
     path.write_text("\n".join(separator.join(row) for row in rows) + "\n\n")
     graph = convert.from_csv(path)
-    assert arcs(graph) == arcs(convert.from_edges(EDGES, weight=[1.5, 2, 3]))
+    assert edges(graph) == edges(convert.from_edges(EDGES, weight=[1.5, 2, 3]))
     assert graph.name == "club"
 
 
@@ -103,7 +103,7 @@ def test_an_edge_is_checked_as_it_was_given(nodes: int | None, directed: bool, t
 def test_comments_are_passed_over_and_quoted_numbers_are_numbers(text: str, tmp_path: Path) -> None:
     path = tmp_path / "edges.csv"
     path.write_text(text)
-    assert arcs(convert.from_csv(path, directed=True)) == [(0, 1, 1.0)]
+    assert edges(convert.from_csv(path, directed=True)) == [(0, 1, 1.0)]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -126,18 +126,18 @@ def test_packed_text_and_gaps(tmp_path: Path) -> None:
 def test_matrices_of_every_form(form: str) -> None:
     matrix = MATRIX if form == "dense" else sparse.csr_array(MATRIX).asformat(form)
     graph = convert.from_scipy(matrix)
-    assert arcs(graph) == [(0, 1, 2), (1, 0, 2), (1, 2, 0.5), (2, 1, 0.5), (2, 2, 1)]
+    assert edges(graph) == [(0, 1, 2), (1, 0, 2), (1, 2, 0.5), (2, 1, 0.5), (2, 2, 1)]
     assert not graph.directed
     np.testing.assert_array_equal(convert.to_scipy(graph).toarray(), MATRIX)
 
 
-def test_entry_u_v_is_the_arc_from_u_to_v_everywhere() -> None:
+def test_entry_u_v_is_the_edge_from_u_to_v_everywhere() -> None:
     matrix = np.array([[0, 1], [0, 0]])
     graph = convert.from_scipy(matrix)
-    assert (arcs(graph), graph.directed, graph.weight) == ([(0, 1, 1.0)], True, None)
-    assert arcs(convert.from_networkx(nx.DiGraph([(0, 1)]))) == [(0, 1, 1.0)]
-    assert arcs(convert.from_edge_index([[0], [1]])) == [(0, 1, 1.0)]
-    assert arcs(convert.from_coo([0], [1])) == [(0, 1, 1.0)]
+    assert (edges(graph), graph.directed, graph.weight) == ([(0, 1, 1.0)], True, None)
+    assert edges(convert.from_networkx(nx.DiGraph([(0, 1)]))) == [(0, 1, 1.0)]
+    assert edges(convert.from_edge_index([[0], [1]])) == [(0, 1, 1.0)]
+    assert edges(convert.from_coo([0], [1])) == [(0, 1, 1.0)]
     np.testing.assert_array_equal(convert.to_scipy(graph).toarray(), matrix)
     np.testing.assert_array_equal(nx.to_numpy_array(convert.to_networkx(graph)), matrix)
 
@@ -149,27 +149,27 @@ def test_a_matrix_with_other_weights_back_is_directed(repeat: int) -> None:
     assert graph.directed
     np.testing.assert_array_equal(nx.to_numpy_array(convert.to_networkx(graph)), matrix)
     ends = [[0, 1] * repeat, [1, 0] * repeat]
-    # Repeated arcs are the same set in both directions, whichever of them comes first.
+    # Repeated edges are the same set in both directions, whichever of them comes first.
     assert convert.from_edge_index(ends, [1.0, 2.0] * repeat).directed
     assert not convert.from_edge_index(ends, [1.0, 1.0, 2.0, 2.0][: 2 * repeat]).directed
     assert not convert.from_edge_index([[0, 0, 1, 1], [1, 1, 0, 0]], [1.0, 2.0, 2.0, 1.0]).directed
 
 
 def test_a_matrix_of_half_precision_is_taken() -> None:
-    assert arcs(convert.from_scipy(MATRIX.astype(np.float16))) == arcs(convert.from_scipy(MATRIX))
+    assert edges(convert.from_scipy(MATRIX.astype(np.float16))) == edges(convert.from_scipy(MATRIX))
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: convert.from_scipy(MATRIX.astype(object)), "holds real numbers, got object; convert it"),
+        (lambda: convert.from_scipy(MATRIX.astype(object)), "must be real, got object; convert it"),
         (lambda: convert.from_scipy([[0, 1], [1]]), "rows of an adjacency matrix are lists of different"),
         (
             lambda: convert.from_networkx([(0, 1)]),
-            "takes a graph of NetworkX, got list; pairs go to from_edges",
+            "takes a NetworkX graph, got list; use from_edges for pairs",
         ),
         (lambda: convert.from_edges([(0, 1), (1,)]), "edges are lists of different lengths"),
-        (lambda: convert.from_coo([[0], [1, 2]], [0, 1]), "arcs are lists of different lengths"),
+        (lambda: convert.from_coo([[0], [1, 2]], [0, 1]), "edges are lists of different lengths"),
         (lambda: convert.from_edge_index([[0, 1], [1]]), "lists of different lengths"),
         (lambda: convert.from_edges([(0, 1)], x=[[1], [1, 2]]), "features are lists of different lengths"),
         (lambda: Graph.of([0], [1], x=[[1], [1, 2]]), "features are lists of different lengths"),
@@ -220,7 +220,7 @@ def test_attributes_of_nodes_are_features_and_labels() -> None:
     nx.set_node_attributes(theirs, {0: [1], 1: [1, 2], 2: [3]}, "ragged")
     with pytest.raises(UsageError, match="attributes 'ragged' of the nodes are lists of different lengths"):
         convert.from_networkx(theirs, features="ragged")
-    with pytest.raises(UsageError, match=r"'ragged' of the nodes does not name classes .unhashable"):
+    with pytest.raises(UsageError, match=r"'ragged' cannot be sorted into classes .unhashable"):
         convert.from_networkx(theirs, label="ragged")
 
 
@@ -248,20 +248,20 @@ def test_objects_like_those_of_pytorch_geometric() -> None:
         val_mask=Tensor([False, True, False, False]), test_mask=None, num_nodes=4,
     )  # fmt: skip
     graph = convert.from_data(data, name="pyg")
-    assert arcs(graph) == [(0, 1, 1), (1, 0, 2), (1, 2, 3)]
+    assert edges(graph) == [(0, 1, 1), (1, 0, 2), (1, 2, 3)]
     assert (graph.nodes, graph.directed, graph.name) == (4, True, "pyg")
     assert (graph.train.tolist(), graph.validation.tolist(), graph.test) == ([0], [1], None)
     assert graph.y.tolist() == [0, 1, 1, 0]
     ends, weight = convert.to_edge_index(graph)
     assert ends.dtype == np.int64
-    assert arcs(convert.from_edge_index(ends, weight)) == arcs(graph)
+    assert edges(convert.from_edge_index(ends, weight)) == edges(graph)
 
 
 def test_objects_without_edges_or_with_many_splits_are_refused() -> None:
     with pytest.raises(UsageError, match="SimpleNamespace has no edge_index"):
         convert.from_data(SimpleNamespace(x=np.eye(2)))
     data = SimpleNamespace(edge_index=[[0], [1]], y=np.array([0, 1]), train_mask=np.ones((2, 10), bool))
-    with pytest.raises(UsageError, match="train masks are of 10 splits"):
+    with pytest.raises(UsageError, match="the train mask holds 10 splits"):
         convert.from_data(data)
     with pytest.raises(UsageError, match=r"edge_index must have shape \(2, E\), got \(3, 2\)"):
         convert.from_edge_index(np.zeros((3, 2), int))
@@ -272,7 +272,7 @@ def test_the_karate_club_is_that_of_networkx() -> None:
     np.testing.assert_array_equal(
         convert.to_scipy(graph).toarray(), nx.to_numpy_array(nx.karate_club_graph())
     )
-    assert (graph.nodes, graph.arcs.count, graph.names) == (34, 156, ("Mr. Hi", "Officer"))
+    assert (graph.nodes, graph.edges.count, graph.names) == (34, 156, ("Mr. Hi", "Officer"))
     assert graph.y[[0, 33]].tolist() == [0, 1]
     assert [len(part) for part in (graph.train, graph.validation, graph.test)] == [2, 8, 24]
     assert set(np.bincount(graph.y[graph.validation])) != {0}

@@ -12,7 +12,7 @@ def test_a_small_graph_is_counted() -> None:
     # A path 0-1-2, a loop at 2, the edge 0-1 twice, and nodes 3 and 4 alone, 4 with a loop.
     graph = from_edges([(0, 1), (1, 2), (2, 2), (0, 1), (4, 4)], nodes=5)
     found = describe(graph.with_features(np.array([[0, 1], [0, 0], [2, 3], [0, 0], [0, 0]])))
-    assert (found.nodes, found.arcs, found.edges, found.self_loops) == (5, 8, 5, 2)
+    assert (found.nodes, found.directed_edges, found.edges, found.self_loops) == (5, 8, 5, 2)
     assert (found.duplicates, found.isolated) == (2, 2)
     assert found.density == pytest.approx(4 / 20)
     assert found.sparsity == pytest.approx(1 - 6 / 25)
@@ -34,14 +34,14 @@ def test_labels_and_parts_are_counted() -> None:
     assert found.parts == (("train", 1), ("test", 2))
 
 
-def test_directions_do_not_part_components_and_arcs_are_edges() -> None:
+def test_components_ignore_directions_and_a_directed_edge_counts_once() -> None:
     found = describe(Graph.of([0, 2], [1, 1], 3))
     assert (found.directed, found.edges, found.components) == (True, 2, 1)
     assert found.density == pytest.approx(2 / 6)
 
 
 @pytest.mark.parametrize("nodes", [0, 1, 3])
-def test_graphs_without_arcs(nodes: int) -> None:
+def test_graphs_without_edges(nodes: int) -> None:
     found = describe(Graph.of([], [], nodes))
     assert (found.isolated, found.components, found.density) == (nodes, nodes, 0)
     assert str(found).splitlines()[1].split() == ["nodes", str(nodes), f"({nodes}", "isolated)"]
@@ -58,8 +58,8 @@ def test_dense_and_sparse_features_are_the_same() -> None:
 def test_the_text_says_it_in_lines() -> None:
     text = str(describe(karate()))
     for part in (
-        "78 (156 arcs)",
-        "85.9 % of arcs",
+        "78 (156 directed)",
+        "85.9 % of edges",
         "Mr. Hi 17, Officer 17",
         "train 2, validation 8, test 24",
     ):

@@ -1,4 +1,4 @@
-"""Graphs: what is refused and with which words, merging of arcs, and normalisations against dense algebra."""
+"""Graphs: what is refused and with which message, merging of edges, normalizations against dense algebra."""
 
 import re
 from typing import Any
@@ -25,52 +25,55 @@ def random_graph(seed: int, *, directed: bool = True, weighted: bool = True) -> 
 def dense(graph: Graph) -> np.ndarray:
     """The matrix with a row for each target, written by a loop."""
     matrix = np.zeros((graph.nodes, graph.nodes))
-    weight = np.ones(graph.arcs.count) if graph.weight is None else graph.weight
-    for s, t, w in zip(graph.arcs.sources, graph.arcs.targets, weight):
+    weight = np.ones(graph.edges.count) if graph.weight is None else graph.weight
+    for s, t, w in zip(graph.edges.sources, graph.edges.targets, weight):
         matrix[t, s] += w
     return matrix
 
 
-def test_weights_follow_their_arcs() -> None:
+def test_weights_follow_their_edges() -> None:
     graph = Graph.of([2, 0, 1], [0, 1, 0], weight=[5.0, 6.0, 7.0])
     assert graph.nodes == 3
-    found = zip(graph.arcs.sources.tolist(), graph.arcs.targets.tolist(), graph.weight.tolist())
+    found = zip(graph.edges.sources.tolist(), graph.edges.targets.tolist(), graph.weight.tolist())
     assert sorted(found) == [(0, 1, 6.0), (1, 0, 7.0), (2, 0, 5.0)]
 
 
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"sources": [0, 4]}, "source of arc 1 is 4; nodes are numbered 0 to 3"),
-        ({"targets": [-1, 1]}, "target of arc 0 is -1"),
-        ({"sources": [0, 0.5]}, "source of arc 1 must be a whole number, got .*0.5"),
-        ({"sources": [0]}, "arcs have 1 sources and 2 targets"),
-        ({"weight": [1.0, np.nan]}, "weight of arc 1 is nan"),
-        ({"weight": [1.0]}, r"weights have shape \(1,\), expected \(2,\), one for each arc"),
+        ({"sources": [0, 4]}, "source of edge 1 is 4; nodes are numbered 0 to 3"),
+        ({"targets": [-1, 1]}, "target of edge 0 is -1"),
+        ({"sources": [0, 0.5]}, "source of edge 1 must be a whole number, got .*0.5"),
+        ({"sources": [0]}, "edges have 1 sources and 2 targets"),
+        ({"weight": [1.0, np.nan]}, "weight of edge 1 is nan"),
+        ({"weight": [1.0]}, r"weights have shape \(1,\), expected \(2,\), one for each edge"),
         (
             {"x": np.ones((3, 2))},
-            r"features have shape \(3, 2\), expected \(4, F\): a row for each of 4 nodes",
+            r"features have shape \(3, 2\), expected \(4, F\): one row per node",
         ),
         ({"x": np.ones(4)}, r"features have shape \(4,\)"),
         ({"x": [["a"]] * 4}, "features must be numbers"),
-        ({"x": np.array([[1.0], [1], [np.nan], [1]])}, "features of node 2 hold NaN"),
-        ({"x": sparse.csr_array([[0], [0], [0], [np.inf]])}, "features of node 3 hold NaN or infinity"),
+        ({"x": np.array([[1.0], [1], [np.nan], [1]])}, "features of node 2 contain NaN"),
+        ({"x": sparse.csr_array([[0], [0], [0], [np.inf]])}, "features of node 3 contain NaN or infinity"),
         ({"y": [0, 1, 2]}, r"labels have shape \(3,\), expected \(4,\)"),
         ({"y": [0, 1, -2, 0]}, "label of node 2 is -2"),
         (
             {"y": [0, 1, 2, 0], "names": ("a", "b")},
-            "label of node 2 is 2; classes go from 0 to 1, as many as",
+            "label of node 2 is 2; expected 0 to 1 .there are 2 class names",
         ),
         ({"y": [0, -1, 1, 0], "train": [0, 1]}, "train node 1 has no label"),
         ({"train": [0, 1]}, "train node 0 has no label"),
-        ({"y": [0, 1, 1, 0], "train": []}, "train of graph is empty; there must be at least one node"),
+        ({"y": [0, 1, 1, 0], "train": []}, "the training part of graph is empty; it needs at least one node"),
         ({"y": [0, 1, 1, 0], "train": [0, 4]}, "train has node 4; nodes are numbered 0 to 3"),
-        ({"y": [0, 1, 1, 0], "train": [0, 0]}, "node 0 is in train 2 times"),
+        ({"y": [0, 1, 1, 0], "train": [0, 0]}, "node 0 is listed 2 times in train"),
         ({"y": [0, 1, 1, 0], "train": [0, 1], "test": [2, 1]}, "node 1 is in train and in test"),
         ({"y": [0, 1, 1, 0], "train": [0], "validation": [0]}, "node 0 is in train and in validation"),
-        ({"y": [0, 1, 1, 0], "train": np.ones(3, bool)}, r"mask of train has shape \(3,\), expected \(4,\)"),
-        ({"y": [0, 1, 1, 0], "train": [0.5]}, "train must be whole numbers of nodes"),
-        ({"directed": False, "sources": [0, 1], "targets": [1, 2]}, r"arc 0 \(0 to 1\) has no reverse|arc 1"),
+        ({"y": [0, 1, 1, 0], "train": np.ones(3, bool)}, r"train mask has shape \(3,\), expected \(4,\)"),
+        ({"y": [0, 1, 1, 0], "train": [0.5]}, "train must be node indices"),
+        (
+            {"directed": False, "sources": [0, 1], "targets": [1, 2]},
+            r"edge 0 \(0 to 1\) has no reverse|edge 1",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(parts: dict[str, Any], message: str) -> None:
@@ -80,8 +83,8 @@ def test_what_cannot_be_is_refused(parts: dict[str, Any], message: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_the_arc_without_reverse_is_named_as_it_was_given() -> None:
-    with pytest.raises(UsageError, match=r"^arc 2 \(3 to 0\) has no reverse"):
+def test_the_edge_without_reverse_is_named_as_it_was_given() -> None:
+    with pytest.raises(UsageError, match=r"^edge 2 \(3 to 0\) has no reverse"):
         Graph.of([1, 0, 3], [0, 1, 0], directed=False)
 
 
@@ -105,7 +108,7 @@ def test_targets_may_have_gaps_but_not_where_they_are_trained_on() -> None:
 def test_outputs_are_counted() -> None:
     graph = Graph.of(*TRIANGLE, y=[0, 1, 2, -1])
     graph.check_outputs(3)
-    with pytest.raises(UsageError, match="graph has 3 classes, the network 2 outputs; give 3"):
+    with pytest.raises(UsageError, match="graph has 3 classes, but the network has 2 outputs; give it 3"):
         graph.check_outputs(2)
     with pytest.raises(UsageError, match="2 targets per node"):
         graph.with_labels(np.zeros((4, 2), np.float32)).check_outputs(1)
@@ -130,21 +133,21 @@ def test_a_graph_is_a_pytree_of_numpy_arrays() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_merging_arcs(seed: int) -> None:
+def test_merging_edges(seed: int) -> None:
     graph = random_graph(seed)
     summed = graph.without_duplicates()
     np.testing.assert_allclose(dense(summed), dense(graph), rtol=1e-6)
-    assert len(set(zip(summed.arcs.sources.tolist(), summed.arcs.targets.tolist()))) == summed.arcs.count
+    assert len(set(zip(summed.edges.sources.tolist(), summed.edges.targets.tolist()))) == summed.edges.count
     np.testing.assert_array_equal(
         dense(random_graph(seed, weighted=False).without_duplicates()),
         dense(random_graph(seed, weighted=False)),
     )
 
 
-def test_the_first_of_equal_arcs_stays() -> None:
+def test_the_first_of_equal_edges_stays() -> None:
     graph = Graph.of([0, 1, 0, 0], [1, 0, 1, 1], weight=[3.0, 9, 4, 5]).without_duplicates("first")
     np.testing.assert_array_equal(dense(graph), [[0, 9], [3, 0]])
-    with pytest.raises(UsageError, match=r"unknown way to merge arcs 'mean'; .*first, sum"):
+    with pytest.raises(UsageError, match=r"unknown merge rule 'mean'; .*first, sum"):
         graph.without_duplicates("mean")
 
 
@@ -180,7 +183,7 @@ def test_normalisations_are_those_of_dense_algebra(how: str, directed: bool, wei
 
 
 @pytest.mark.parametrize("how", NORMALISATIONS)
-def test_isolated_nodes_and_no_arcs_give_no_nan(how: str) -> None:
+def test_isolated_nodes_and_no_edges_give_no_nan(how: str) -> None:
     for graph in (Graph.of(*TRIANGLE), Graph.of([], [], 3), Graph.of([], [], 1), Graph.of([], [], 0)):
         matrix = dense(graph.normalised(how))
         assert np.isfinite(matrix).all()
@@ -190,7 +193,7 @@ def test_isolated_nodes_and_no_arcs_give_no_nan(how: str) -> None:
 
 def test_what_cannot_be_normalised_is_refused() -> None:
     graph = Graph.of([0, 1], [1, 0], weight=[-1.0, 1.0])
-    with pytest.raises(UsageError, match="weights of node 0 sum to less than 0"):
+    with pytest.raises(UsageError, match="edge weights of node 0 have a negative sum"):
         graph.normalised("symmetric-no-loops")
     with pytest.raises(UsageError, match="unknown normalisation 'symetric'; did you mean 'symmetric'"):
         graph.normalised("symetric")

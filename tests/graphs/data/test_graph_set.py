@@ -19,27 +19,23 @@ def test_graphs_are_what_they_were() -> None:
     assert joined.y.shape == (3, 1)
     for i, graph in enumerate(graphs):
         again = joined.graph(i)
-        np.testing.assert_array_equal(again.arcs.sources, graph.arcs.sources)
-        np.testing.assert_array_equal(again.arcs.targets, graph.arcs.targets)
+        np.testing.assert_array_equal(again.edges.sources, graph.edges.sources)
+        np.testing.assert_array_equal(again.edges.targets, graph.edges.targets)
         np.testing.assert_array_equal(again.x, graph.x.to_scipy().toarray())
         assert not again.directed
 
 
 def test_sets_that_cannot_be_are_refused() -> None:
     two = [Graph.of([0], [1], x=np.ones((2, n))) for n in (1, 2)]
-    with pytest.raises(
-        UsageError, match="needs graphs with features of one width, got features of widths 1, 2"
-    ):
+    with pytest.raises(UsageError, match="needs graphs with features of one width, got widths 1, 2"):
         GraphSet.of(two, [0, 1])
     with pytest.raises(UsageError, match="got no graphs"):
         GraphSet.of([], [])
-    with pytest.raises(
-        UsageError, match=r"labels have shape \(1,\), expected \(2,\): a row for each of 2 graphs"
-    ):
+    with pytest.raises(UsageError, match=r"labels have shape \(1,\), expected \(2,\): one row per graph"):
         GraphSet.of([two[0], two[0]], [0])
-    with pytest.raises(UsageError, match="graph 1 has weights"):
+    with pytest.raises(UsageError, match="graph 1 has edge weights"):
         GraphSet.of([Graph.of([0], [1]), Graph.of([0], [1], weight=[2.0])], [0, 1])
-    with pytest.raises(UsageError, match="arc 1 goes from graph 0 to graph 1"):
+    with pytest.raises(UsageError, match="edge 1 goes from graph 0 to graph 1"):
         GraphSet.joined([0, 1], [0, 2], [0, 2, 3], [0, 1])
     with pytest.raises(UsageError, match="graph 1 has no label"):
         GraphSet.of([two[0], two[0]], [0, -1])

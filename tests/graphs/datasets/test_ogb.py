@@ -48,7 +48,7 @@ GRAPHS: dict[str, str] = {
 }  # fmt: skip
 
 
-def test_a_node_set_has_arcs_one_way_and_its_own_split(given: Path) -> None:
+def test_a_node_set_has_edges_one_way_and_its_own_split(given: Path) -> None:
     write(given / "ogbn_arxiv", **NODES)
     found = ogb("ogbn-arxiv")
     graph = found.data
@@ -68,16 +68,16 @@ def test_edges_listed_once_go_both_ways_and_a_dashed_folder_is_welcome(given: Pa
     write(given / "ogbn-products", **files)
     graph = ogb("ogbn-products").data
     assert isinstance(graph, Graph)
-    assert (graph.arcs.count, graph.directed) == (6, False)
+    assert (graph.edges.count, graph.directed) == (6, False)
 
 
-def test_nodes_without_features_have_those_of_their_arcs(given: Path) -> None:
+def test_nodes_without_features_have_those_of_their_edges(given: Path) -> None:
     files = {name.replace("time", "species"): text for name, text in NODES.items() if "feat" not in name}
     labels = "0,1\n1,1\n0,0\n1,0\n"
     write(given / "ogbn_proteins", **files | {"raw__edge_feat": "1,0\n3,4\n5,0\n", "raw__node_label": labels})
     found = ogb("ogbn-proteins")
     np.testing.assert_array_equal(found.data.x, [[3, 0], [2, 2], [3, 4], [5, 0]])
-    assert (found.data.y.shape, found.metric) == ((4, 2), "rocauc")
+    assert (found.data.y.shape, found.metric) == ((4, 2), "roc_auc")
     outputs = np.array([[0.1, 0.3], [0, 0], [0, 0], [0.9, 0.5]])
     assert found.score(outputs, "train") == 0.5  # 1 of the first column, 0 of the second
 
@@ -87,7 +87,7 @@ def test_a_graph_set_keeps_gaps_in_its_labels(given: Path) -> None:
     found = ogb("ogbg-molpcba")
     graphs = found.data
     assert isinstance(graphs, GraphSet)
-    assert (graphs.graphs, found.metric, graphs.arcs.count) == (3, "ap", 6)
+    assert (graphs.graphs, found.metric, graphs.edges.count) == (3, "ap", 6)
     np.testing.assert_array_equal(graphs.y, np.array([[0, np.nan], [1, 1], [np.nan, 0]], np.float32))
     np.testing.assert_array_equal(graphs.graph(1).x, [[7, 8], [9, 10]])
     assert not graphs.graph(0).directed
@@ -209,7 +209,7 @@ def test_a_name_is_given_to_the_learner_it_is_for(given: Path) -> None:
     write(given / "ogbg_molpcba", **GRAPHS)
     with pytest.raises(UsageError, match="ogbn-arxiv is one graph; give its name to a learner of nodes"):
         GraphRegressor(dataset="ogbn-arxiv").load_data()
-    with pytest.raises(UsageError, match="ogbg-molpcba is many graphs; give its name to a learner of graphs"):
+    with pytest.raises(UsageError, match="ogbg-molpcba is a set of graphs; use a graph learner"):
         MultiLabelNodeClassifier(dataset="ogbg-molpcba").load_data()
 
 
@@ -224,18 +224,18 @@ def refused(load: Callable[[], Any]) -> str:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"raw__edge": "0,1\n1,4\n3,0\n"}, "edge.csv.gz' has in line 2 [1.0, 4.0], nodes of graph 0"),
+        ({"raw__edge": "0,1\n1,4\n3,0\n"}, "edge.csv.gz' has edge [1.0, 4.0] in line 2, but the nodes of graph 0"),
         ({"raw__edge": "0,1\n1,2\n"}, "edge.csv.gz' has 2 lines, expected 3"),
         ({"raw__edge": "0,1\n1,b\n3,0\n"}, "edge.csv.gz' has in line 2 '1,b'"),
         ({"raw__node_feat": "1\n2\n3\n"}, "node-feat.csv.gz' has 3 lines, expected 4"),
-        ({"raw__node_feat": "1\n2\nnan\n3\n"}, "does not fit together: features of node 2 hold NaN"),
+        ({"raw__node_feat": "1\n2\nnan\n3\n"}, "contains files that do not match: features of node 2 contain NaN"),
         ({"raw__node_label": "1\n2\n3\n"}, "node-label.csv.gz' has 3 lines, expected 4"),
-        ({"raw__node_label": "1\n2\n0.5\n3\n"}, "node-label.csv.gz' has in line 3 no class"),
+        ({"raw__node_label": "1\n2\n0.5\n3\n"}, "node-label.csv.gz' has no class in line 3"),
         ({"raw__num_node_list": "4\n1\n", "raw__num_edge_list": "3\n0\n"}, "has 2 graphs, expected 1"),
-        ({"raw__num_edge_list": "3\n0\n"}, "lists the nodes of 1 graphs, edges of 2"),
-        ({"split__time__test": "4\n"}, "does not fit together: test has node 4"),
-        ({"split__time__test": "3\n"}, "does not fit together: node 3 is in train and in test"),
-        ({"split__time__valid": "-1\n"}, "valid.csv.gz' has in line 1 -1"),
+        ({"raw__num_edge_list": "3\n0\n"}, "lists the nodes of 1 graphs, but the edges of 2"),
+        ({"split__time__test": "4\n"}, "contains files that do not match: test has node 4"),
+        ({"split__time__test": "3\n"}, "contains files that do not match: node 3 is in train and in test"),
+        ({"split__time__valid": "-1\n"}, "valid.csv.gz' has -1 in line 1"),
     ],
 )  # fmt: skip
 def test_files_that_do_not_fit_are_named(changed: dict[str, str], message: str, given: Path) -> None:
@@ -271,7 +271,7 @@ F = np.array([[0.9, 0.1], [0.4, 0.2], [0.3, 0.3], [0.2, 0.4]])
 
 def test_scores_are_those_of_their_definitions() -> None:
     pairs = [(F[i, 0] > F[j, 0]) for i in (0, 2) for j in (1, 3)]
-    assert score("rocauc", Y, F) == pytest.approx(np.mean(pairs))  # the second column has no 1
+    assert score("roc_auc", Y, F) == pytest.approx(np.mean(pairs))  # the second column has no 1
     assert score("ap", Y, F) == pytest.approx((1 / 1 + 2 / 3) / 2)
     columns = [np.sqrt(np.nanmean((Y[:, k] - F[:, k]) ** 2)) for k in (0, 1)]
     assert score("rmse", Y, F) == pytest.approx(np.mean(columns))
@@ -279,11 +279,11 @@ def test_scores_are_those_of_their_definitions() -> None:
 
 
 def test_scores_that_cannot_be_are_refused() -> None:
-    with pytest.raises(UsageError, match="rocauc needs a column with a 0 and a 1"):
-        score("rocauc", Y[:, 1:], F[:, 1:])
-    with pytest.raises(UsageError, match=r"rmse of targets \(4, 2\) cannot be taken of outputs \(4, 1\)"):
+    with pytest.raises(UsageError, match="roc_auc needs a column with both a 0 and a 1"):
+        score("roc_auc", Y[:, 1:], F[:, 1:])
+    with pytest.raises(UsageError, match=r"rmse: targets \(4, 2\) and outputs \(4, 1\) do not match"):
         score("rmse", Y, F[:, :1])
-    with pytest.raises(UsageError, match="outputs of row 1 hold NaN"):
+    with pytest.raises(UsageError, match="outputs of row 1 contain NaN"):
         score("rmse", Y, np.where(F == 0.4, np.nan, F))
     with pytest.raises(UsageError, match="unknown metric 'acc'"):
         score("acc", Y, F)

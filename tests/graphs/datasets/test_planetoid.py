@@ -63,7 +63,7 @@ def cora(given: Path) -> Path:
 def test_cora_is_as_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POPULACE_DATA", str(SHARED_DATA))
     graph = planetoid("cora")
-    assert (graph.nodes, graph.arcs.count, graph.directed, graph.weight) == (2708, 2 * 5278, False, None)
+    assert (graph.nodes, graph.edges.count, graph.directed, graph.weight) == (2708, 2 * 5278, False, None)
     assert graph.x.shape == (2708, 1433)
     assert len(graph.x.values) == 49216
     assert set(graph.x.values.tolist()) == {1.0}
@@ -89,7 +89,7 @@ def test_cora_is_the_graph_of_the_raw_form(monkeypatch: pytest.MonkeyPatch) -> N
     words = np.array([row[1:-1] for row in rows], int).sum(1)
     names = [row[-1].replace("_", " ") for row in rows]
     raw = sorted(zip(degree.tolist(), words.tolist(), names))
-    ours = np.diff(graph.arcs.rows.offsets), np.diff(graph.x.arcs.rows.offsets)
+    ours = np.diff(graph.edges.rows.offsets), np.diff(graph.x.edges.rows.offsets)
     assert sorted(zip(*(a.tolist() for a in ours), [graph.names[c] for c in graph.y])) == raw
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_or_shortened_file_of_cora_is_named(part: str, cora: Path) -> 
     for content in (whole[:middle], whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :], b""):
         path.write_bytes(content)
         reader._read.cache_clear()
-        assert f"ind.cora.{part}' is not Cora's as published" in refused(planetoid)
+        assert f"ind.cora.{part}' is not the published file of Cora" in refused(planetoid)
 
 
 def test_offline_the_message_says_what_is_missing_and_where_to_put_it(given: Path) -> None:
@@ -192,17 +192,17 @@ def test_arrays_of_other_layouts_are_the_same(given: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"ally": ALL_Y[:5]}, "ind.mini.ally' has 5 rows, 'ind.mini.allx' 6"),
-        ({"ty": TEST_Y[:2]}, "ind.mini.ty' has 2 rows, 'ind.mini.tx' 3"),
-        ({"tx": sparse.csr_matrix(TEST_X[:, :4])}, "ind.mini.tx' has 4 columns, 'ind.mini.allx' 5"),
-        ({"ty": TEST_Y[:, :2]}, "ind.mini.ty' has 2 columns, 'ind.mini.ally' 3"),
+        ({"ally": ALL_Y[:5]}, "ind.mini.ally' has 5 rows, but 'ind.mini.allx' has 6"),
+        ({"ty": TEST_Y[:2]}, "ind.mini.ty' has 2 rows, but 'ind.mini.tx' has 3"),
+        ({"tx": sparse.csr_matrix(TEST_X[:, :4])}, "ind.mini.tx' has 4 columns, but 'ind.mini.allx' has 5"),
+        ({"ty": TEST_Y[:, :2]}, "ind.mini.ty' has 2 columns, but 'ind.mini.ally' has 3"),
         ({"y": ALL_Y[1:3]}, "ind.mini.y' has 2 labels that are not the first of 'ind.mini.ally'"),
-        ({"test.index": "9\n6\n"}, "ind.mini.test.index' has 2 lines, 'tx' and 'ty' 3 rows"),
-        ({"test.index": "9\n6\n5\n"}, "ind.mini.test.index' has in line 3 5, expected a node from 6"),
-        ({"test.index": "9\n6\n6\n"}, "ind.mini.test.index' has node 6 2 times"),
+        ({"test.index": "9\n6\n"}, "ind.mini.test.index' has 2 lines, but 'tx' and 'ty' have 3 rows"),
+        ({"test.index": "9\n6\n5\n"}, "ind.mini.test.index' has 5 in line 3, expected a node from 6"),
+        ({"test.index": "9\n6\n6\n"}, "ind.mini.test.index' lists node 6 2 times"),
         ({"test.index": "9\nsix\n7\n"}, "ind.mini.test.index' has in line 2 'six'"),
         ({"graph": {0: [1], 1: [-2]}}, "ind.mini.graph' has an edge from 1 to -2"),
-        ({"graph": {0: [99]}}, "ind.mini.graph' has an edge from 0 to 99, nodes go from 0 to 9"),
+        ({"graph": {0: [99]}}, "ind.mini.graph' has an edge from 0 to 99, but nodes are numbered 0 to 9"),
         ({"graph": {0: "12"}}, "ind.mini.graph' has for node 0 no list"),
         ({"graph": [1, 2]}, "ind.mini.graph' holds list, expected a dictionary"),
         ({"allx": ALL_Y.tolist()}, "ind.mini.allx' holds list, expected a matrix"),

@@ -46,14 +46,14 @@ def test_mutag_is_as_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POPULACE_DATA", str(SHARED_DATA))
     graphs = tudataset("MUTAG")
     sizes = np.diff(graphs.node_offsets)
-    assert (graphs.graphs, sizes.sum(), graphs.arcs.count) == (188, 3371, 7442)
+    assert (graphs.graphs, sizes.sum(), graphs.edges.count) == (188, 3371, 7442)
     assert (sizes.min(), sizes.max(), round(sizes.mean(), 2)) == (10, 28, 17.93)
     assert (graphs.names, np.bincount(graphs.y).tolist()) == (("-1", "1"), [63, 125])
     assert (graphs.x.dtype, graphs.x.shape, graphs.classes) == (np.uint8, (3371, 7), 2)
     assert (graphs.x.sum(1) == 1).all()
-    assert set(graphs.arc_labels.tolist()) == {0, 1, 2, 3}
+    assert set(graphs.edge_labels.tolist()) == {0, 1, 2, 3}
     assert not graphs.x.flags.writeable
-    assert graphs.graph(0).arcs.count == graphs.arc_offsets[1]
+    assert graphs.graph(0).edges.count == graphs.edge_offsets[1]
     assert not graphs.graph(0).directed
 
 
@@ -65,7 +65,7 @@ def test_mutag_is_what_its_lines_say(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (folder / "MUTAG_A.txt").read_text().splitlines()
     kinds = (folder / "MUTAG_edge_labels.txt").read_text().split()
     theirs = sorted((*(int(n) - 1 for n in line.split(",")), int(k)) for line, k in zip(lines, kinds))
-    ours = zip(graphs.arcs.sources.tolist(), graphs.arcs.targets.tolist(), graphs.arc_labels.tolist())
+    ours = zip(graphs.edges.sources.tolist(), graphs.edges.targets.tolist(), graphs.edge_labels.tolist())
     assert sorted(ours) == theirs
     labels = [int(line) for line in (folder / "MUTAG_node_labels.txt").read_text().split()]
     np.testing.assert_array_equal(graphs.x.argmax(1), labels)
@@ -88,11 +88,11 @@ def test_folds_of_mutag_are_even_and_whole(monkeypatch: pytest.MonkeyPatch) -> N
     ("part", "change", "message"),
     [
         ("A", lambda s: s.replace("1, 2\n", "1, x\n", 1), "MUTAG_A.txt' has in line 2 '1, x'"),
-        ("A", lambda s: s.replace("1, 2\n", "1, 4000\n", 1), "A.txt' has in line 2 [1, 4000], nodes go"),
-        ("A", lambda s: s.replace("1, 2\n", "1, 2000\n", 1), "A.txt' has in line 2 an edge between two"),
+        ("A", lambda s: s.replace("1, 2\n", "1, 4000\n", 1), "A.txt' has edge [1, 4000] in line 2, but nodes"),
+        ("A", lambda s: s.replace("1, 2\n", "1, 2000\n", 1), "A.txt' has an edge between two graphs in line 2"),
         ("A", lambda s: s.replace("1, 2\n", "1, 2, 3\n", 1), "MUTAG_A.txt' has 3 columns in line 2"),
         ("A", lambda s: s[:-7], "MUTAG_"),
-        ("A", lambda s: s.replace("1, 2\n", "1, 1.5\n", 1), "MUTAG_A.txt' has in line 2 no whole number"),
+        ("A", lambda s: s.replace("1, 2\n", "1, 1.5\n", 1), "MUTAG_A.txt' has no integer in line 2"),
         ("graph_indicator", lambda s: "2\n" + s[2:], "MUTAG_graph_indicator.txt' has graph 1 in line 2"),
         ("graph_indicator", lambda s: s + "189\n", "has graph 189 in line 3372, expected 1 to 188"),
         ("graph_indicator", lambda s: "", "graph_indicator.txt' has no lines"),
@@ -127,7 +127,7 @@ def test_attributes_labels_and_degrees_are_features(monkeypatch: pytest.MonkeyPa
     graphs = tudataset("TINY")
     np.testing.assert_array_equal(
         graphs.x, [[0, 1], [0, 1], [0, 1], [1, 0], [1, 0]]
-    )  # arcs into each, 0 or 1
+    )  # edges into each, 0 or 1
     assert (graphs.names, graphs.y.tolist()) == (("-3", "7"), [1, 0])
     assert graphs.graph(1).directed
     reader._read.cache_clear()
@@ -137,7 +137,7 @@ def test_attributes_labels_and_degrees_are_features(monkeypatch: pytest.MonkeyPa
     assert x.dtype == np.float32
     reader._read.cache_clear()
     write(tmp_path, node_attributes="0.5\n1\nnan\n1\n1\n")
-    assert "TINY_node_attributes.txt' has in line 3 NaN" in refused(lambda: tudataset("TINY"))
+    assert "TINY_node_attributes.txt' has NaN or infinity in line 3" in refused(lambda: tudataset("TINY"))
 
 
 def test_a_set_that_is_nowhere_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_convolution_is_three_graphs_side_by_side() -> None:
     yellow = (253, 231, 37)
     counts = [near(np.array_split(found.image, 3, axis=1)[1], yellow) for found in (joint, apart)]
     assert counts[0] < counts[1]
-    named = draw.draw_convolution(karate(), *far, titles=("arcs", "own", "all"), caption="Steps")
+    named = draw.draw_convolution(karate(), *far, titles=("edges", "own", "all"), caption="Steps")
     assert named.caption == "Steps"
     assert (named.image != joint.image).any()
 
@@ -74,7 +74,7 @@ def test_a_large_graph_is_a_part_and_the_caption_says_so() -> None:
 
 def test_neighbours_are_those_that_reach_the_node_and_the_important_ones_stay() -> None:
     star = Graph.of([1, 2, 3, 4, 0], [0, 0, 0, 3, 5], 6)
-    importance = np.array([0.1, 0.9, 0.5, 0.2, 1.0])  # arcs by target, then source
+    importance = np.array([0.1, 0.9, 0.5, 0.2, 1.0])  # edges by target, then source
     found, left = neighbourhood.ego(star, 0, 1, 3, importance)
     assert (found.tolist(), left) == ([0, 2, 3], 1)
     found, left = neighbourhood.ego(star, 0, 2, 10, importance)
@@ -85,7 +85,7 @@ def test_neighbours_are_those_that_reach_the_node_and_the_important_ones_stay() 
     )
 
 
-def test_an_arc_that_matters_more_is_wider() -> None:
+def test_an_edge_that_matters_more_is_wider() -> None:
     pair = Graph.of([1, 2], [0, 0], 3)
     even, odd = (draw.draw_neighbours(pair, 0, w).image for w in ([1.0, 1.0], [1.0, 0.0]))
     blue = (15, 51, 128)
@@ -96,7 +96,7 @@ def test_an_arc_that_matters_more_is_wider() -> None:
 @pytest.mark.parametrize("graph", [Graph.of([], [], 1), Graph.of([0], [0], 1), Graph.of([], [], 4)])
 def test_the_smallest_graphs_can_be_drawn(graph: Graph) -> None:
     draw.draw(graph)
-    draw.draw_neighbours(graph, 0, np.zeros(graph.arcs.count))
+    draw.draw_neighbours(graph, 0, np.zeros(graph.edges.count))
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
@@ -110,5 +110,5 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         draw.draw(SMALL, around=4)
     with pytest.raises(UsageError, match=r"importance have shape \(4,\), expected \(5,\)"):
         draw.draw_neighbours(SMALL, 0, np.ones(4))
-    with pytest.raises(UsageError, match="importance of arc 2 is -1"):
+    with pytest.raises(UsageError, match="importance of edge 2 is -1"):
         draw.draw_neighbours(SMALL, 0, [0, 0, -1, 0, 0])

@@ -51,16 +51,16 @@ def test_too_few_nodes_are_refused() -> None:
         per_class_split(GRAPH, 20, 20, 20)
     with pytest.raises(UsageError, match="has 40 nodes before its first test node, fewer than 30"):
         public(GRAPH, 30, [50, 40], validation=20)
-    with pytest.raises(UsageError, match="train of graph is empty"):
+    with pytest.raises(UsageError, match="the training part of graph is empty"):
         random_split(GRAPH, 0, 1, 1)
-    with pytest.raises(UsageError, match="validation must be a number of nodes, got -1"):
+    with pytest.raises(UsageError, match="validation must be at least 0 nodes, got -1"):
         random_split(GRAPH, 1, -1, 1)
 
 
 def test_graphs_without_labels_are_refused() -> None:
-    with pytest.raises(UsageError, match="graph has no labels to split by"):
+    with pytest.raises(UsageError, match="graph has no labels; add them"):
         random_split(Graph.of([], [], 3))
-    with pytest.raises(UsageError, match="graph has targets, not classes"):
+    with pytest.raises(UsageError, match="graph has targets instead of classes"):
         per_class_split(Graph.of([], [], 3, y=np.ones((3, 2))))
 
 

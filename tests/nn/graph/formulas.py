@@ -1,4 +1,4 @@
-"""Graphs of every kind, what goes over their arcs by plain NumPy loops, and derivatives by differences."""
+"""Graphs of every kind, what goes over their edges by plain NumPy loops, and derivatives by differences."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +7,20 @@ import jax
 import numpy as np
 import pytest
 
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.primitives import native
 
 NATIVE = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")
 BACKENDS = ["xla", pytest.param("native", marks=NATIVE)]
 
 
-def graph(sources: Any, targets: Any, size: tuple[int, int]) -> Arcs:
-    return Arcs.of(np.asarray(sources, int), np.asarray(targets, int), size)[0]
+def graph(sources: Any, targets: Any, size: tuple[int, int]) -> EdgeIndex:
+    return EdgeIndex.of(np.asarray(sources, int), np.asarray(targets, int), size)[0]
 
 
-def some(seed: int, arcs: int, size: tuple[int, int]) -> Arcs:
+def some(seed: int, edges: int, size: tuple[int, int]) -> EdgeIndex:
     draws = np.random.default_rng(seed)
-    return graph(draws.integers(0, size[1], arcs), draws.integers(0, size[0], arcs), size)
+    return graph(draws.integers(0, size[1], edges), draws.integers(0, size[0], edges), size)
 
 
 SIZE = (9, 11)
@@ -32,7 +32,7 @@ GRAPHS = {
     "duplicates": graph([1, 1, 1, 0] * 6, [0, 0, 2, 2] * 6, SIZE),
     "loops": graph([0, 1, 2, 1] * 2 + [8] * 16, [0, 1, 2, 0] * 2 + [8] * 16, SIZE),
     "one node": graph([0], [0], (1, 1)),
-    "no arcs": graph([], [], (4, 3)),
+    "no edges": graph([], [], (4, 3)),
     "no nodes": graph([], [], (0, 0)),
 }
 SQUARE = some(0, 30, (9, 9))
@@ -44,19 +44,19 @@ def draw(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float64 if wide else np.float32)
 
 
-def ends(arcs: Arcs, heads: int = 2, features: int = 3) -> tuple[np.ndarray, ...]:
+def ends(edges: EdgeIndex, heads: int = 2, features: int = 3) -> tuple[np.ndarray, ...]:
     """Return what sources say, what targets say, and what sources hold, for `attend`."""
-    targets, sources = arcs.size
+    targets, sources = edges.size
     return draw(sources, heads), draw(targets, heads, seed=1), draw(sources, heads, features, seed=2)
 
 
-def loops(arcs: Arcs, x: Any, how: str, weight: Any = None) -> np.ndarray:
-    """The formula of `aggregate`, arc by arc."""
+def loops(edges: EdgeIndex, x: Any, how: str, weight: Any = None) -> np.ndarray:
+    """The formula of `aggregate`, edge by edge."""
     x = np.asarray(x, np.float64)
-    y = np.zeros((arcs.size[0], *x.shape[1:]))
-    for i in range(arcs.size[0]):
-        into = [e for e in range(arcs.count) if arcs.targets[e] == i]
-        each = [x[arcs.sources[e]] for e in into]
+    y = np.zeros((edges.size[0], *x.shape[1:]))
+    for i in range(edges.size[0]):
+        into = [e for e in range(edges.count) if edges.targets[e] == i]
+        each = [x[edges.sources[e]] for e in into]
         if weight is not None:
             w = np.asarray(weight, np.float64)
             each = [m * (w[e][..., None] if w.ndim == 2 else w[e]) for m, e in zip(each, into)]
@@ -65,15 +65,15 @@ def loops(arcs: Arcs, x: Any, how: str, weight: Any = None) -> np.ndarray:
     return y
 
 
-def attention_loops(arcs: Arcs, s: Any, t: Any, x: Any, slope: float) -> np.ndarray:
+def attention_loops(edges: EdgeIndex, s: Any, t: Any, x: Any, slope: float) -> np.ndarray:
     s, t, x = (np.asarray(a, np.float64) for a in (s, t, x))
-    y = np.zeros((arcs.size[0], *x.shape[1:]))
-    for i in range(arcs.size[0]):
-        into = [e for e in range(arcs.count) if arcs.targets[e] == i]
-        raw = np.array([s[arcs.sources[e]] + t[i] for e in into]).reshape(len(into), s.shape[1])
+    y = np.zeros((edges.size[0], *x.shape[1:]))
+    for i in range(edges.size[0]):
+        into = [e for e in range(edges.count) if edges.targets[e] == i]
+        raw = np.array([s[edges.sources[e]] + t[i] for e in into]).reshape(len(into), s.shape[1])
         power = np.exp(np.where(raw > 0, raw, slope * raw))
         for e, p in zip(into, power):
-            y[i] += (p / power.sum(0))[:, None] * x[arcs.sources[e]]
+            y[i] += (p / power.sum(0))[:, None] * x[edges.sources[e]]
     return y
 
 

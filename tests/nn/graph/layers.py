@@ -3,19 +3,19 @@
 import equinox as eqx
 import numpy as np
 
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from tests.nn.draws import draw
 
 NODES, WIDTH = 7, 5
 
 
-def graph(seed=0, arcs=18):
-    """Node 6 has no arc at all; arcs may repeat and be loops."""
+def graph(seed=0, edges=18):
+    """Node 6 has no edge at all; edges may repeat and be loops."""
     draws = np.random.default_rng(seed)
-    sources, targets = draws.integers(0, NODES - 1, (2, arcs))
-    found, _ = Arcs.of(sources, targets, (NODES, NODES))
-    return found, draws.uniform(0.2, 1.5, arcs).astype(np.float32)
+    sources, targets = draws.integers(0, NODES - 1, (2, edges))
+    found, _ = EdgeIndex.of(sources, targets, (NODES, NODES))
+    return found, draws.uniform(0.2, 1.5, edges).astype(np.float32)
 
 
 def features(width=WIDTH):
@@ -26,13 +26,13 @@ class Bound(eqx.Module):
     """A layer with its graph, called on features alone."""
 
     layer: eqx.Module
-    arcs: Arcs
+    edges: EdgeIndex
     weight: np.ndarray | None
 
-    def __init__(self, layer, arcs, weight=None):
-        self.layer, self.arcs, self.weight = layer, arcs, weight
+    def __init__(self, layer, edges, weight=None):
+        self.layer, self.edges, self.weight = layer, edges, weight
 
     def __call__(self, x):
         if isinstance(self.layer, GATConv | GATv2Conv):
-            return self.layer(x, self.arcs)
-        return self.layer(x, self.arcs, self.weight)
+            return self.layer(x, self.edges)
+        return self.layer(x, self.edges, self.weight)

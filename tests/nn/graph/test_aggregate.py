@@ -1,4 +1,4 @@
-"""Aggregation over arcs: every kind and backend against loops in NumPy, with derivatives."""
+"""Aggregation over edges: every kind and backend against loops in NumPy, with derivatives."""
 
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from populace.nn.graph.aggregate import (
     at_sources,
     at_targets,
     attend,
-    softmax_over_arcs,
+    edge_softmax,
     softmax_sum,
     sum_at_targets,
 )
@@ -32,12 +32,12 @@ from tests.nn.graph.formulas import (
 )
 
 
-def inputs_of(arcs: Any) -> tuple[Any, ...]:
+def inputs_of(edges: Any) -> tuple[Any, ...]:
     """Return features of several shapes, weights, what targets hold, and the operands of attention."""
-    xs = [draw(arcs.size[1], *shape) for shape in ((5,), (2, 3), (0,))]
-    weights = draw(arcs.count, seed=1), draw(arcs.count, 2, seed=2)
-    operands = [ends(arcs, *shape) for shape in ((2, 3), (1, 17), (19, 8))]
-    return xs, weights, draw(arcs.size[0], 4), operands
+    xs = [draw(edges.size[1], *shape) for shape in ((5,), (2, 3), (0,))]
+    weights = draw(edges.count, seed=1), draw(edges.count, 2, seed=2)
+    operands = [ends(edges, *shape) for shape in ((2, 3), (1, 17), (19, 8))]
+    return xs, weights, draw(edges.size[0], 4), operands
 
 
 def by_kind(one: Any, x: Any, weights: Any) -> dict[str, Any]:
@@ -52,10 +52,10 @@ def everything(backend: str) -> Any:
     """The program is given the graph, so one serves all graphs of a size."""
 
     @jax.jit
-    def run(arcs: Any, xs: Any, weights: Any, at: Any, operands: Any) -> Any:
-        one = lambda x, how, weight=None: aggregate(arcs, x, how, weight, backend)  # noqa: E731
-        attention = [attend(arcs, *stx, slope=0.3, backend=backend) for stx in operands]
-        ends = at_sources(arcs, xs[1], backend), at_targets(arcs, at, backend)
+    def run(edges: Any, xs: Any, weights: Any, at: Any, operands: Any) -> Any:
+        one = lambda x, how, weight=None: aggregate(edges, x, how, weight, backend)  # noqa: E731
+        attention = [attend(edges, *stx, slope=0.3, backend=backend) for stx in operands]
+        ends = at_sources(edges, xs[1], backend), at_targets(edges, at, backend)
         return [by_kind(one, x, weights) for x in xs], ends, attention
 
     return run
@@ -64,19 +64,19 @@ def everything(backend: str) -> Any:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_it_is_what_the_formula_says(name: str, backend: str) -> None:
-    arcs = GRAPHS[name]
-    xs, weights, at, operands = given = inputs_of(arcs)
-    found, (of_sources, of_targets), attention = everything(backend)(arcs, *given)
+    edges = GRAPHS[name]
+    xs, weights, at, operands = given = inputs_of(edges)
+    found, (of_sources, of_targets), attention = everything(backend)(edges, *given)
     for x, kinds in zip(xs, found, strict=True):
-        expected = by_kind(lambda x, how, weight=None: loops(arcs, x, how, weight), x, weights)
+        expected = by_kind(lambda x, how, weight=None: loops(edges, x, how, weight), x, weights)
         assert kinds.keys() == expected.keys()
         for kind, y in kinds.items():
             assert y.dtype == x.dtype, kind
             assert_close(y, expected[kind])
-    assert_close(of_sources, xs[1][arcs.sources])
-    assert_close(of_targets, at[arcs.targets])
+    assert_close(of_sources, xs[1][edges.sources])
+    assert_close(of_targets, at[edges.targets])
     for stx, y in zip(operands, attention, strict=True):
-        assert_close(y, attention_loops(arcs, *stx, 0.3))
+        assert_close(y, attention_loops(edges, *stx, 0.3))
 
 
 def test_eager_calls_give_what_compiled_ones_give() -> None:
@@ -90,50 +90,52 @@ def test_eager_calls_give_what_compiled_ones_give() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_gradients_of_softmax_and_ends(backend: str) -> None:
-    arcs = GRAPHS["isolated"]
+    edges = GRAPHS["isolated"]
     with jax.enable_x64(True):
 
         def loss(scores: Any, x: Any) -> Any:
-            a = softmax_sum(arcs, scores, x, backend) ** 2
-            b = at_sources(arcs, x, backend) * jnp.sin(at_targets(arcs, x[:9], backend))
-            return weigh(a) + weigh(b) + weigh(sum_at_targets(arcs, scores, backend) ** 3)
+            a = softmax_sum(edges, scores, x, backend) ** 2
+            b = at_sources(edges, x, backend) * jnp.sin(at_targets(edges, x[:9], backend))
+            return weigh(a) + weigh(b) + weigh(sum_at_targets(edges, scores, backend) ** 3)
 
-        check_derivatives(loss, 3 * draw(arcs.count, 2), draw(11, 2, 3, seed=1))
+        check_derivatives(loss, 3 * draw(edges.count, 2), draw(11, 2, 3, seed=1))
 
 
 @cache
 def softmax(backend: str) -> Any:
-    return jax.jit(lambda arcs, scores: softmax_over_arcs(arcs, scores, backend))
+    return jax.jit(lambda edges, scores: edge_softmax(edges, scores, backend))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_softmax_adds_up_to_one(name: str, backend: str) -> None:
-    arcs = GRAPHS[name]
-    scores = 100 * draw(arcs.count, 3)
-    alpha = np.asarray(softmax(backend)(arcs, scores))
-    total = np.zeros((arcs.size[0], 3))
-    np.add.at(total, arcs.targets, alpha)
-    assert_close(total, np.broadcast_to(np.isin(np.arange(arcs.size[0]), arcs.targets)[:, None], total.shape))
-    assert_close(softmax(backend)(arcs, scores + 1000), alpha, 1e-4)
+    edges = GRAPHS[name]
+    scores = 100 * draw(edges.count, 3)
+    alpha = np.asarray(softmax(backend)(edges, scores))
+    total = np.zeros((edges.size[0], 3))
+    np.add.at(total, edges.targets, alpha)
+    assert_close(
+        total, np.broadcast_to(np.isin(np.arange(edges.size[0]), edges.targets)[:, None], total.shape)
+    )
+    assert_close(softmax(backend)(edges, scores + 1000), alpha, 1e-4)
 
 
 def test_bad_input() -> None:
-    arcs = SQUARE
+    edges = SQUARE
     x = draw(9, 2, 3)
     refused = {
-        "aggregate: x has shape (8, 3), expected (9, F) or (9, H, F)": lambda: aggregate(arcs, draw(8, 3)),
-        "unknown aggregation 'maxx'; did you mean 'max'?": lambda: aggregate(arcs, x, "maxx"),
-        "unknown backend 'nativ'; did you mean 'native'?": lambda: aggregate(arcs, x, backend="nativ"),
+        "aggregate: x has shape (8, 3), expected (9, F) or (9, H, F)": lambda: aggregate(edges, draw(8, 3)),
+        "unknown aggregation 'maxx'; did you mean 'max'?": lambda: aggregate(edges, x, "maxx"),
+        "unknown backend 'nativ'; did you mean 'native'?": lambda: aggregate(edges, x, backend="nativ"),
         "aggregate: weight has shape (3,), expected (30,) or (30, 2)": lambda: aggregate(
-            arcs, x, weight=draw(3)
+            edges, x, weight=draw(3)
         ),
-        "aggregate: 'max' takes no weight; weigh x, or use 'sum' or 'mean'": lambda: aggregate(
-            arcs, x, "max", draw(30)
+        "aggregate: 'max' takes no weight; scale x, or use 'sum' or 'mean'": lambda: aggregate(
+            edges, x, "max", draw(30)
         ),
-        "attend: rate must be in [0, 1), got 1": lambda: attend(arcs, x[..., 0], x[..., 0], x, rate=1),
-        "attend: t has shape (9, 3), expected (9, 2)": lambda: attend(arcs, x[..., 0], x[:, 0], x),
-        "at_targets: x has shape (3,), expected (9, ...)": lambda: at_targets(arcs, draw(3)),
+        "attend: rate must be in [0, 1), got 1": lambda: attend(edges, x[..., 0], x[..., 0], x, rate=1),
+        "attend: t has shape (9, 3), expected (9, 2)": lambda: attend(edges, x[..., 0], x[:, 0], x),
+        "at_targets: x has shape (3,), expected (9, ...)": lambda: at_targets(edges, draw(3)),
     }
     for message, call in refused.items():
         with pytest.raises(UsageError) as error:

@@ -1,4 +1,4 @@
-"""Attention over arcs as one operation against its parts: kernels and XLA, gradients, dropout, any row."""
+"""Attention over edges as one operation against its parts: kernels and XLA, gradients, dropout, any row."""
 
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from tests.nn.graph.formulas import BACKENDS, GRAPHS, NATIVE, SQUARE, assert_clo
 @NATIVE
 @pytest.mark.parametrize("x64", [False, True])
 def test_fused_attention_is_that_of_its_parts(x64: bool) -> None:
-    """With the same key the same arcs are dropped; members with keys, rates and slopes of their own."""
+    """With the same key the same edges are dropped; members with keys, rates and slopes of their own."""
     tolerance = 1e-12 if x64 else 1e-5
     with jax.enable_x64(x64):
         s, t, x = ends(SQUARE, 3, 9)
@@ -50,17 +50,17 @@ def test_fused_attention_is_that_of_its_parts(x64: bool) -> None:
 @NATIVE
 @pytest.mark.parametrize(("heads", "features"), [(8, 8), (1, 7), (3, 5), (11, 2)])
 def test_fused_attention_over_rows_of_any_length(heads: int, features: int) -> None:
-    """Rows longer than a block of the kernel, blocks of many rows, and rows without arcs between them."""
+    """Rows longer than a block of the kernel, blocks of many rows, and rows without edges between them."""
     random = np.random.default_rng(4)
     nodes, hub = 900, 450
     sources = np.r_[np.arange(nodes), random.integers(0, nodes, 2_000)]
     targets = np.r_[np.full(nodes, hub), random.integers(0, hub, 2_000)]  # behind the hub nobody hears
-    arcs = graph(sources, targets, (nodes, nodes))
+    edges = graph(sources, targets, (nodes, nodes))
 
     @jax.jit
     def run(*operands: Any) -> Any:
         def loss(backend: str, *operands: Any) -> Any:
-            y = attend(arcs, *operands, rate=0.4, key=jax.random.key(3), backend=backend)
+            y = attend(edges, *operands, rate=0.4, key=jax.random.key(3), backend=backend)
             return weigh(y**2), y
 
         return [
@@ -68,7 +68,7 @@ def test_fused_attention_over_rows_of_any_length(heads: int, features: int) -> N
             for backend in ("native", "xla")
         ]
 
-    found, expected = run(*ends(arcs, heads, features))
+    found, expected = run(*ends(edges, heads, features))
     jax.tree.map(lambda a, b: assert_close(a, b, 1e-5), found[0][1], expected[0][1])
     jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), found, expected)
 
@@ -106,19 +106,19 @@ def test_attention_on_accelerators_has_a_program_of_its_own() -> None:
 @pytest.mark.parametrize("rate", [0.0, 0.3])
 def test_the_fused_gradient_by_xla_is_that_of_its_parts(rate: float) -> None:
     """What accelerators get, run here."""
-    arcs = GRAPHS["isolated"]
+    edges = GRAPHS["isolated"]
     with jax.enable_x64(True):
 
         def whole(*operands: Any) -> Any:
             pair = seed_pair(jax.random.key(5))[None] if rate else jnp.zeros((1, 0), jnp.uint32)
             settings = jnp.asarray([[0.2, rate]])
-            return weigh(fused("xla", indices(arcs), pair, settings, *(a[None] for a in operands))[0] ** 2)
+            return weigh(fused("xla", indices(edges), pair, settings, *(a[None] for a in operands))[0] ** 2)
 
         def parts(s: Any, t: Any, x: Any) -> Any:
-            return weigh(attend(arcs, s, t, x, rate=rate, key=jax.random.key(5), backend="xla") ** 2)
+            return weigh(attend(edges, s, t, x, rate=rate, key=jax.random.key(5), backend="xla") ** 2)
 
         both = jax.jit(
             lambda *operands: [jax.value_and_grad(f, (0, 1, 2))(*operands) for f in (whole, parts)]
         )
-        found, expected = both(*ends(arcs))
+        found, expected = both(*ends(edges))
         jax.tree.map(lambda a, b: assert_close(a, b, 1e-12), found, expected)

@@ -25,7 +25,7 @@ KINDS = pytest.mark.parametrize("kind", [GATConv, GATv2Conv])
 )
 def test_attention_is_its_formula(kind, join, whole):
     """The gradient of each kind with one way of joining heads, which both kinds do alike."""
-    arcs, _ = graph()
+    edges, _ = graph()
     heads, size = 3, 4
     second = kind is GATv2Conv
     layer = filled(lambda key: kind(WIDTH, size, heads, join=join, key=key))
@@ -35,7 +35,7 @@ def test_attention_is_its_formula(kind, join, whole):
         own = (x @ layer.to_weight).reshape(NODES, heads, size) if second else z
         y = np.zeros((NODES, heads, size))
         for i in range(NODES):
-            into = arcs.sources[arcs.targets == i]
+            into = edges.sources[edges.targets == i]
             if not len(into):
                 continue
             for h in range(heads):
@@ -50,7 +50,7 @@ def test_attention_is_its_formula(kind, join, whole):
         return (y.reshape(NODES, -1) if join == "concatenate" else y.mean(1)) + layer.bias
 
     check_layer(
-        Bound(layer, arcs),
+        Bound(layer, edges),
         (features(),),
         lambda n, x: reference(n.layer, x),
         differentiate=whole,
@@ -59,27 +59,27 @@ def test_attention_is_its_formula(kind, join, whole):
 
 
 @KINDS
-def test_attention_sums_to_one_over_the_arcs_into_a_node(kind):
-    arcs, _ = graph()
+def test_attention_sums_to_one_over_the_edges_into_a_node(kind):
+    edges, _ = graph()
     layer = filled(lambda key: kind(WIDTH, 4, 3, key=key))
-    share = jax.jit(lambda x: layer.attention(x, arcs))(features())
+    share = jax.jit(lambda x: layer.attention(x, edges))(features())
     sums = np.zeros((NODES, 3))
-    np.add.at(sums, arcs.targets, np.asarray(share))
-    has = np.bincount(arcs.targets, minlength=NODES) > 0
+    np.add.at(sums, edges.targets, np.asarray(share))
+    has = np.bincount(edges.targets, minlength=NODES) > 0
     np.testing.assert_allclose(sums[has], 1, atol=1e-5)
 
 
 @KINDS
 def test_attention_dropout_is_unbiased_and_decided_by_the_key(kind):
-    arcs, _ = graph()
+    edges, _ = graph()
     layer = filled(lambda key: kind(WIDTH, 4, 2, key=key))
 
     @jax.jit
     def run(x):
-        one = lambda key: layer(x, arcs, rate=0.4, key=key)  # noqa: E731
+        one = lambda key: layer(x, edges, rate=0.4, key=key)  # noqa: E731
         keys = jax.random.split(jax.random.key(5), 4000)
         some = jax.vmap(one)(jnp.stack([jax.random.key(3), jax.random.key(3), jax.random.key(4)]))
-        return some, jnp.mean(jax.vmap(one)(keys), 0), layer(x, arcs)
+        return some, jnp.mean(jax.vmap(one)(keys), 0), layer(x, edges)
 
     (first, again, other), mean, expected = jax.tree.map(np.asarray, run(features()))
     np.testing.assert_array_equal(first, again)

@@ -1,4 +1,4 @@
-"""Graph convolutions against dense matrices, on graphs with self-loops, repeated arcs and lonely nodes."""
+"""Graph convolutions against dense matrices, on graphs with self-loops, repeated edges and lonely nodes."""
 
 import equinox as eqx
 import jax
@@ -21,11 +21,11 @@ class Square(eqx.Module):
         return x**2 @ self.weight
 
 
-def matrix(arcs, weight=None):
-    """A[i, j] in float64, repeated arcs added up."""
+def matrix(edges, weight=None):
+    """A[i, j] in float64, repeated edges added up."""
     dense = np.zeros((NODES, NODES))
-    weight = np.ones(arcs.count) if weight is None else np.asarray(weight, np.float64)
-    np.add.at(dense, (arcs.targets, arcs.sources), weight)
+    weight = np.ones(edges.count) if weight is None else np.asarray(weight, np.float64)
+    np.add.at(dense, (edges.targets, edges.sources), weight)
     return dense
 
 
@@ -34,59 +34,59 @@ def matrix(arcs, weight=None):
     [(3, 1, True, False), (9, 1, True, True), (3, 3, False, True), (9, 2, True, False)],
 )
 def test_graph_conv(outputs, hops, bias, weighted):
-    """Arcs carry x W where that is narrower than x, else x."""
-    arcs, weight = graph()
+    """Edges carry x W where that is narrower than x, else x."""
+    edges, weight = graph()
     weight = weight if weighted else None
     layer = filled(lambda key: GraphConv(WIDTH, outputs, hops=hops, bias=bias, key=key))
-    a = np.linalg.matrix_power(matrix(arcs, weight), hops)
+    a = np.linalg.matrix_power(matrix(edges, weight), hops)
 
     def reference(layer, x):
         return a @ x @ layer.weight + (layer.bias if bias else 0.0)
 
-    called = Bound(layer, arcs, weight)
+    called = Bound(layer, edges, weight)
     check_layer(called, (features(),), lambda n, x: reference(n.layer, x), eager=not bias)
 
 
 @pytest.mark.parametrize(("how", "outputs"), [("mean", 3), ("sum", 8), ("max", 3)])
 def test_sage(how, outputs):
     """The linear ones are taken of x W where that is narrower than x."""
-    arcs, _ = graph()
+    edges, _ = graph()
     layer = filled(lambda key: SAGEConv(WIDTH, outputs, how=how, unit=how == "mean", key=key))
 
     def reference(layer, x):
         around = np.zeros((NODES, WIDTH))
         for i in range(NODES):
-            heard = x[arcs.sources[arcs.targets == i]]
+            heard = x[edges.sources[edges.targets == i]]
             if len(heard):
                 around[i] = {"mean": heard.mean, "sum": heard.sum, "max": heard.max}[how](0)
         y = x @ layer.own + around @ layer.around + layer.bias
         return y / np.linalg.norm(y, axis=1, keepdims=True) if layer.unit else y
 
-    check_layer(Bound(layer, arcs), (features(),), lambda n, x: reference(n.layer, x))
+    check_layer(Bound(layer, edges), (features(),), lambda n, x: reference(n.layer, x))
 
 
 @pytest.mark.parametrize("learn_eps", [True, False])
 def test_gin(learn_eps):
-    arcs, weight = graph()
+    edges, weight = graph()
     layer = GINConv(Square(draw(WIDTH, 4)), eps=0.3, learn_eps=learn_eps)
 
     def reference(layer, x):
-        return ((1 + layer.eps) * x + matrix(arcs, weight) @ x) ** 2 @ layer.function.weight
+        return ((1 + layer.eps) * x + matrix(edges, weight) @ x) ** 2 @ layer.function.weight
 
-    check_layer(Bound(layer, arcs, weight), (features(),), lambda n, x: reference(n.layer, x))
+    check_layer(Bound(layer, edges, weight), (features(),), lambda n, x: reference(n.layer, x))
 
 
 def test_personalised_pagerank_ends_in_its_closed_form():
-    arcs, _ = graph()
-    a = matrix(arcs)
+    edges, _ = graph()
+    a = matrix(edges)
     rows = np.maximum(a.sum(1), 1)
-    weight = np.float32(1 / rows[arcs.targets])
+    weight = np.float32(1 / rows[edges.targets])
     h = features()
 
     @jax.jit
     def run(h):
         return [
-            personalised_pagerank(h, arcs, weight, hops=hops, restart=restart)
+            personalised_pagerank(h, edges, weight, hops=hops, restart=restart)
             for hops, restart in ((1, 0.2), (25, 0.5))
         ]
 

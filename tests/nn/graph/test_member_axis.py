@@ -1,4 +1,4 @@
-"""Operations over arcs under `vmap`, over a mesh, and compiled again: always those of one member alone."""
+"""Operations over edges under `vmap`, over a mesh, and compiled again: always those of one member alone."""
 
 from functools import cache
 from typing import Any
@@ -48,9 +48,9 @@ def test_any_operand_can_be_mapped(axes: Any, heads: int, backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_maps_in_maps_and_gradients_of_shared_operands(backend: str) -> None:
-    arcs = SQUARE
-    xs, ws = draw(3, 9, 4), draw(2, arcs.count, seed=1)
-    one = lambda x, w: aggregate(arcs, x, "sum", w, backend)  # noqa: E731
+    edges = SQUARE
+    xs, ws = draw(3, 9, 4), draw(2, edges.count, seed=1)
+    one = lambda x, w: aggregate(edges, x, "sum", w, backend)  # noqa: E731
 
     def by_maps(w: Any, x: Any) -> Any:
         both = jax.vmap(one, (0, None))(xs, w) + jax.vmap(one, (None, 0))(x, jnp.stack([w, -3 * w, w]))
@@ -65,7 +65,7 @@ def test_maps_in_maps_and_gradients_of_shared_operands(backend: str) -> None:
         return nested, *(jax.grad(f, (0, 1))(ws[0], xs[1]) for f in (by_maps, by_loops))
 
     nested, found, expected = run(xs, ws)
-    assert_close(nested, [[loops(arcs, x, "sum", w) for x in xs] for w in ws])
+    assert_close(nested, [[loops(edges, x, "sum", w) for x in xs] for w in ws])
     for mine, alone in zip(found, expected, strict=True):
         assert_close(mine, alone)
 
@@ -76,23 +76,23 @@ def test_graphs_themselves_can_be_mapped(backend: str) -> None:
     x, w = draw(7, 3), draw(20, seed=1)
 
     @jax.jit
-    def run(arcs: Any, x: Any) -> Any:
-        return jax.value_and_grad(lambda x: weigh(aggregate(arcs, x, "sum", w, backend) ** 2))(x)
+    def run(edges: Any, x: Any) -> Any:
+        return jax.value_and_grad(lambda x: weigh(aggregate(edges, x, "sum", w, backend) ** 2))(x)
 
     stacked = jax.tree.map(lambda *a: np.stack(a, axis=1), *graphs)  # members behind, not in front
     together = jax.jit(jax.vmap(run, (1, None)))(stacked, x)
-    for i, arcs in enumerate(graphs):
-        for mine, alone in zip(together, run(arcs, x), strict=True):
+    for i, edges in enumerate(graphs):
+        for mine, alone in zip(together, run(edges, x), strict=True):
             assert_close(np.asarray(mine)[i], alone)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_compiled_is_the_same_and_always_the_same(backend: str) -> None:
-    arcs = some(7, 4000, (300, 300))
+    edges = some(7, 4000, (300, 300))
     x, w = draw(300, 200), draw(4000, seed=1)
 
     def run(x: Any, w: Any) -> Any:
-        loss = lambda x, w: weigh(aggregate(arcs, x, "sum", w, backend) ** 2)  # noqa: E731
+        loss = lambda x, w: weigh(aggregate(edges, x, "sum", w, backend) ** 2)  # noqa: E731
         return jax.value_and_grad(loss, (0, 1))(x, w)
 
     compiled = jax.jit(run)
@@ -106,14 +106,14 @@ def test_compiled_is_the_same_and_always_the_same(backend: str) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_gradients_add_up_over_a_mesh(backend: str) -> None:
     """Whether or not `shard_map` checks which values vary over the mesh."""
-    arcs = SQUARE
+    edges = SQUARE
     mesh = Mesh(np.asarray(jax.devices()[:2]), ("members",))
     split, whole = PartitionSpec("members"), PartitionSpec()
 
     def loss_of(xs: Any, w: Any) -> Any:
         def one(x: Any) -> Any:
-            y = aggregate(arcs, x, "sum", w, backend) + aggregate(arcs, x, "max", backend=backend)
-            return y + attend(arcs, x, x * w[0], x[..., None], backend=backend)[..., 0]
+            y = aggregate(edges, x, "sum", w, backend) + aggregate(edges, x, "max", backend=backend)
+            return y + attend(edges, x, x * w[0], x[..., None], backend=backend)[..., 0]
 
         return jax.vmap(one)(xs) ** 2
 
@@ -121,7 +121,7 @@ def test_gradients_add_up_over_a_mesh(backend: str) -> None:
         over = jax.shard_map(loss_of, mesh=mesh, in_specs=(split, whole), out_specs=split, check_vma=check)
         return jax.jit(jax.grad(lambda xs, w: jnp.sum(over(xs, w)), (0, 1)))
 
-    xs, w = draw(4, 9, 2), draw(arcs.count, seed=1)
+    xs, w = draw(4, 9, 2), draw(edges.count, seed=1)
     expected = jax.jit(jax.grad(lambda xs, w: jnp.sum(loss_of(xs, w)), (0, 1)))(xs, w)
     for check in (True, False):
         for mine, alone in zip(spread(check)(xs, w), expected, strict=True):

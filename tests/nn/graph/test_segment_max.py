@@ -1,4 +1,4 @@
-"""The largest over arcs: its derivatives, and what counts where some are equal or no number."""
+"""The largest over edges: its derivatives, and what counts where some are equal or no number."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ def test_derivatives_are_those_of_finite_differences(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_first_of_equal_ones_has_the_gradient_and_a_nan_before_all(backend: str) -> None:
-    arcs = graph([0, 1, 2], [0, 0, 0], (2, 3))
+    edges = graph([0, 1, 2], [0, 0, 0], (2, 3))
 
     @jax.jit
     @jax.value_and_grad
     def largest(x: Any) -> Any:
-        return aggregate(arcs, x, "max", backend=backend).sum()
+        return aggregate(edges, x, "max", backend=backend).sum()
 
     np.testing.assert_array_equal(largest(np.float32([[1], [2], [2]]))[1], [[0.0], [1.0], [0.0]])
     value, gradient = largest(np.float32([[1], [np.nan], [2]]))

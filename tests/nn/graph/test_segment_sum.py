@@ -1,4 +1,4 @@
-"""Sums over arcs: the kernels at every length of a row, and derivatives of every form."""
+"""Sums over edges: the kernels at every length of a row, and derivatives of every form."""
 
 from typing import Any
 
@@ -18,22 +18,22 @@ LENGTHS = [1, 3, 4, 7, 8, 9, 16, 23, 31, 32, 40, 57, 64, 65, 90, 130, 1000]
 @pytest.mark.parametrize("members", [1, 2, 3, 7, 9])
 def test_the_kernels_at_every_length_of_a_row(members: int, dtype: Any) -> None:
     """Rows are cut into vectors, and vectors into tiles: every remainder is another program."""
-    arcs = some(4, 60, (12, 15))
+    edges = some(4, 60, (12, 15))
     with jax.enable_x64(dtype == np.float64):
-        xs, w = [draw(members, 15, features) for features in LENGTHS], draw(members, arcs.count, seed=1)
+        xs, w = [draw(members, 15, features) for features in LENGTHS], draw(members, edges.count, seed=1)
 
         @jax.jit
         def run(xs: Any, w: Any) -> Any:
-            one = lambda x, w: aggregate(arcs, x, "sum", w, "native")  # noqa: E731
+            one = lambda x, w: aggregate(edges, x, "sum", w, "native")  # noqa: E731
             unweighted = [jax.vmap(lambda x: one(x, None))(x) for x in xs]
             shared = [jax.vmap(one, (0, None))(x, w[0]) for x in xs]
             return unweighted, shared, [jax.vmap(one)(x, w) for x in xs]
 
         found = run(xs, w)
-    for ys, values in zip(found, (np.ones((1, arcs.count)), w[:1], w)):
+    for ys, values in zip(found, (np.ones((1, edges.count)), w[:1], w)):
         dense = np.zeros((members, 12, 15))
-        for matrix, value in zip(dense, np.broadcast_to(values, (members, arcs.count))):
-            np.add.at(matrix, (arcs.targets, arcs.sources), value)
+        for matrix, value in zip(dense, np.broadcast_to(values, (members, edges.count))):
+            np.add.at(matrix, (edges.targets, edges.sources), value)
         for x, y in zip(xs, ys):
             assert y.dtype == dtype
             assert_close(y, dense @ np.asarray(x, float))

@@ -13,7 +13,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.nn.graph.aggregate import aggregate, attend
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.primitives import native
 
 HERE = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")
@@ -30,13 +30,13 @@ def without(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_without_kernels_xla_computes(without: None) -> None:
-    arcs, _ = Arcs.of(np.array([0, 1, 1]), np.array([1, 0, 2]), (3, 2))
+    edges, _ = EdgeIndex.of(np.array([0, 1, 1]), np.array([1, 0, 2]), (3, 2))
     x, ones = np.asarray([[1, 2], [3, 4]], np.float32), np.ones((3, 2), np.float32)
-    found = jax.jit(lambda x: (aggregate(arcs, x), attend(arcs, x, ones, x[..., None])[..., 0]))(x)
+    found = jax.jit(lambda x: (aggregate(edges, x), attend(edges, x, ones, x[..., None])[..., 0]))(x)
     np.testing.assert_array_equal(found[0], [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
     with pytest.raises(UsageError) as refused:
-        aggregate(arcs, x, backend="native")
+        aggregate(edges, x, backend="native")
     assert str(refused.value) == (
         f"backend 'native' is not here: no native kernels were built; use 'auto', or {native.ADVICE}"
     )
@@ -92,29 +92,29 @@ def test_any_number_of_threads_gives_the_same() -> None:
 
 
 @HERE
-def test_arcs_that_lead_elsewhere_are_refused() -> None:
-    arcs, _ = Arcs.of(np.array([0, 1]), np.array([1, 0]), (2, 2))
-    arcs.sources[:] = 7  # as no Arcs.of makes them
+def test_edges_that_lead_elsewhere_are_refused() -> None:
+    edges, _ = EdgeIndex.of(np.array([0, 1]), np.array([1, 0]), (2, 2))
+    edges.sources[:] = 7  # as no EdgeIndex.of makes them
     with pytest.raises(Exception, match="outside of their graph"):
-        np.asarray(aggregate(arcs, jnp.ones((2, 3)), backend="native"))
+        np.asarray(aggregate(edges, jnp.ones((2, 3)), backend="native"))
 
 
 def checksums() -> list[str]:
     """Of three aggregations and two gradients, computed by the native kernels."""
     draws = np.random.default_rng(0)
-    arcs, _ = Arcs.of(draws.integers(0, 500, 8000), draws.integers(0, 500, 8000), (500, 500))
+    edges, _ = EdgeIndex.of(draws.integers(0, 500, 8000), draws.integers(0, 500, 8000), (500, 500))
     x, w = (draws.normal(size=shape).astype(np.float32) for shape in ((500, 4, 50), 8000))
 
     def loss(x: jax.Array, w: jax.Array) -> jax.Array:
-        y = attend(arcs, x[..., 0], x[..., 1], x, rate=0.5, key=jax.random.key(0))
-        return jnp.sum(aggregate(arcs, x, "sum", w) ** 2) + jnp.sum(y**2)
+        y = attend(edges, x[..., 0], x[..., 1], x, rate=0.5, key=jax.random.key(0))
+        return jnp.sum(aggregate(edges, x, "sum", w) ** 2) + jnp.sum(y**2)
 
     @jax.jit
     def compute(x: jax.Array, w: jax.Array) -> tuple[jax.Array, ...]:
         forward = (
-            aggregate(arcs, x, "max"),
-            aggregate(arcs, x, "sum", w),
-            attend(arcs, x[..., 0], x[..., 1], x),
+            aggregate(edges, x, "max"),
+            aggregate(edges, x, "sum", w),
+            attend(edges, x[..., 0], x[..., 1], x),
         )
         return (*forward, *jax.grad(loss, (0, 1))(x, w))
 

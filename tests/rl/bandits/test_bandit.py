@@ -10,7 +10,7 @@ import pytest
 from populace import recipes
 from populace.core import settings
 from populace.core.errors import UsageError
-from populace.core.media import Picture
+from populace.core.media import Image
 from populace.core.population import sweep
 from populace.rl.bandits import (
     UCB1,
@@ -132,7 +132,7 @@ def test_one_arm_has_no_regret(kind):
 def test_arms_that_are_all_equal_are_shown_without_a_bound():
     bandit = Bandit(arms=Bernoulli(means=(0.5, 0.5)), rollout=20)
     state = last(pulled(bandit, 1)[0])
-    assert isinstance(bandit.visualize(state, jax.random.key(2))["regret"], Picture)
+    assert isinstance(bandit.visualize(state, jax.random.key(2))["regret"], Image)
 
 
 def test_members_draw_arms_of_their_own_and_share_them_between_settings():
@@ -171,7 +171,7 @@ def test_the_exhibit_shows_regret_beside_the_bound():
     start, state = (jax.tree.map(lambda x, t=t: x[t], states) for t in (0, 1))
     assert bandit.visualize(start, jax.random.key(1)) == {}
     shown = bandit.visualize(state, jax.random.key(2))["regret"]
-    assert isinstance(shown, Picture)
+    assert isinstance(shown, Image)
     assert shown.image.dtype == np.uint8
     assert shown.image.std() > 10
     assert "100 pulls" in shown.caption

@@ -19,7 +19,7 @@ from populace.rl.exploration.strategies import (
     Sinusoidal,
     draw,
 )
-from populace.runs.figures import picture
+from populace.runs.figures import to_image
 
 NONE = np.int32(0)
 
@@ -205,4 +205,4 @@ def test_the_picture_shows_schedules_and_policies():
     frames = np.asarray(frames)
     np.testing.assert_allclose(epsilon, epsilons(schedules["waves"], frames, frames // 5), rtol=1e-6)
     np.testing.assert_allclose(right.lines[0].get_ydata()[[0, -1]], [0, 1])
-    assert picture(drawn, "").image.std() > 10
+    assert to_image(drawn, "").image.std() > 10

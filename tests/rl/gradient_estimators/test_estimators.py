@@ -14,7 +14,7 @@ from populace.rl.gradient_estimators.estimators import (
     mean_interval,
     variance_interval,
 )
-from populace.runs.figures import picture
+from populace.runs.figures import to_image
 
 CASES = {
     "quadratic": BernoulliLogistic([0.8, -0.4], [1.0, 0.5], lambda a: (a - 0.45) ** 2),
@@ -152,7 +152,7 @@ def test_the_comparison_puts_closed_forms_beside_samples():
 
 
 def test_the_picture_is_drawn():
-    shown = picture(plots.draw(CASES["quadratic"], jax.random.key(0), samples=200), "")
+    shown = to_image(plots.draw(CASES["quadratic"], jax.random.key(0), samples=200), "")
     assert shown.image.dtype == np.uint8
     assert shown.image.std() > 10
 

@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from populace.core.media import Picture
+from populace.core.media import Image
 from populace.rl.tabular import plots
 from populace.rl.tabular.learner import Tabular
 
 
 def test_the_agent_shows_its_table():
     shown = Tabular().visualize(jnp.zeros((16, 4)), jax.random.key(0))
-    assert isinstance(shown["values"], Picture)
+    assert isinstance(shown["values"], Image)
 
 
 def test_every_kind_of_table_is_drawn():

@@ -1,4 +1,4 @@
-"""Many small graphs side by side as one, padded to a fixed shape."""
+"""Batches of small graphs: joined into one disconnected graph, padded to a fixed shape."""
 
 import dataclasses
 
@@ -7,47 +7,48 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import unknown
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 
 READOUTS = ("sum", "mean", "max")
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchShape:
-    """The shape that batches of a number of graphs fit into; a constant of the program.
+    """The fixed shape that batches are padded to; a constant of the compiled program.
 
     Args:
-        graphs: B.
-        nodes: P, the nodes that fit, and one more that padding arcs go round at.
-        arcs: A, the arcs that fit.
+        graphs: B, graphs in a batch.
+        nodes: P, the largest number of nodes, plus one that padding edges loop at.
+        edges: A, the largest number of edges.
 
     """
 
     graphs: int
     nodes: int
-    arcs: int
+    edges: int
 
 
 class Batch(eqx.Module):
-    """Graphs side by side as one graph without arcs between them, padded to the shape of a room.
+    """A batch of graphs as one graph without edges between them, padded to a `BatchShape`.
 
-    The nodes of the first graph come first, then those of the second, and so on; what is left is padding,
-    and the last node always is. Padding arcs go from the last node to itself, so no other node hears them.
+    Nodes of the first graph come first, then those of the second, and so on; the rest, at least the last
+    node, is padding. Padding edges are self-loops of the last node, so they reach no other node.
 
     Attributes:
         x: (P, F) float32, zeros in padding.
-        arcs: (P, P), with A arcs.
-        arc_labels: (A,) int32, 0 in padding, or None.
-        graph: (P,) int32, the place in the batch of each node's graph, B in padding; never falls.
-        sizes: (B,) int32, nodes of each graph.
-        y: (B,) int32 or (B, K) float32, of the graphs; of empty places 0.
-        present: (B,) bool, False for empty places.
+        edges: edge index of size (P, P), with A edges.
+        edge_labels: (A,) int32, 0 in padding, or None.
+        graph: (P,) int32, index in the batch of each node's graph, B in padding, in ascending order (PyTorch
+            Geometric calls this `batch`).
+        sizes: (B,) int32, number of nodes of each graph.
+        y: (B,) int32 or (B, K) float32, labels of the graphs; 0 for empty slots.
+        present: (B,) bool, False for empty slots.
 
     """
 
     x: jax.Array
-    arcs: Arcs
-    arc_labels: jax.Array | None
+    edges: EdgeIndex
+    edge_labels: jax.Array | None
     graph: jax.Array
     sizes: jax.Array
     y: jax.Array
@@ -59,15 +60,19 @@ class Batch(eqx.Module):
         return self.graph < len(self.sizes)
 
     @property
-    def arc_mask(self) -> jax.Array:
+    def edge_mask(self) -> jax.Array:
         """(A,) bool, False in padding."""
-        return jnp.arange(self.arcs.count) < self.arcs.rows.offsets[-2]
+        return jnp.arange(self.edges.count) < self.edges.rows.offsets[-2]
 
     def readout(self, h: jax.Array, how: str = "sum") -> jax.Array:
-        """Return what nodes (P, F) say together for each graph, (B, F); an empty place says 0.
+        """Pool node features (P, F) over each graph, (B, F); an empty slot gives 0.
 
-        Sum and mean are a product with the (B, P) matrix of who belongs where: on a CPU quicker over
-        members than adding up segment by segment, and the same every time.
+        Sum and mean are matrix products with the (B, P) membership matrix: on CPU, over members, this is
+        faster than a segment sum, and reproducible.
+
+        Raises:
+            UsageError: an unknown `how`.
+
         """
         if how not in READOUTS:
             raise unknown("readout", how, READOUTS)

@@ -1,4 +1,4 @@
-"""How many nodes a graph has and what its arcs weigh: checked before it is made, with what is wrong named."""
+"""Checks of the number of nodes and of edge weights, before a graph is built."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from populace.nn.graph.edges import plain
 
 
 def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
-    """Return how many nodes there are: as many as said, else as features or labels, else as arcs need."""
+    """Return the number of nodes: as given, else rows of the features or labels, else largest index + 1."""
     if nodes is not None:
         return nodes
     for what, part in (("features", x), ("labels", y)):
@@ -20,20 +20,23 @@ def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
             if not shape:
                 raise UsageError(f"{what} have shape (), expected a row for each node")
             return int(shape[0])
-    found = [a[np.isfinite(a)] for a in (plain("ends of arcs", e) for e in ends) if a.dtype.kind in "iuf"]
+    found = [a[np.isfinite(a)] for a in (plain("ends of edges", e) for e in ends) if a.dtype.kind in "iuf"]
     return max((int(a.max()) + 1 for a in found if a.size), default=0)
 
 
 def checked_weights(
-    weight: Any, count: int, each: str = "arc", where: Callable[[int], str] = "of arc {}".format
+    weight: Any, count: int, each: str = "edge", where: Callable[[int], str] = "of edge {}".format
 ) -> np.ndarray | None:
-    """Return weights (count,) as float32, or None; raise a `UsageError` for what is none.
+    """Return weights (count,) as float32, or None.
 
     Args:
-        weight: as given, or None.
-        count: how many there must be.
-        each: what has a weight.
-        where: what to call the place of a wrong weight in the message.
+        weight: the weights given, or None.
+        count: number of weights expected.
+        each: name of what has a weight, for the error message.
+        where: describes the position of an invalid weight in the error message.
+
+    Raises:
+        UsageError: weights of another shape, not numeric, or not finite.
 
     """
     if weight is None:
@@ -43,5 +46,5 @@ def checked_weights(
         raise UsageError(f"weights have shape {values.shape}, expected ({count},), one for each {each}")
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
-        raise UsageError(f"weight {where(int(wrong[0]))} is {values[wrong[0]]}; weights are finite numbers")
+        raise UsageError(f"weight {where(int(wrong[0]))} is {values[wrong[0]]}; weights must be finite")
     return values.astype(np.float32)

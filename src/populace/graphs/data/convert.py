@@ -1,7 +1,7 @@
-"""Graphs from, and to, what others keep them in: edge lists, text, matrices, NetworkX, PyTorch Geometric.
+"""Conversion from and to other formats: edge lists, CSV, matrices, NetworkX, PyTorch Geometric.
 
-Everywhere an edge (u, v) is an arc with source u and target v, and entry [u, v] of an adjacency matrix;
-an undirected edge is two arcs. `parts` are the other arguments of `Graph.of`: nodes, x, y, train, names...
+Everywhere an edge (u, v) has source u and target v, and is entry [u, v] of an adjacency matrix; an undirected
+edge is stored in both directions. `parts` are the other arguments of `Graph.of`: nodes, x, y, train, names...
 """
 
 from collections.abc import Callable, Hashable
@@ -20,17 +20,17 @@ from populace.nn.graph.edges import checked_ends, is_symmetric, plain, repeated
 
 
 def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **parts: Any) -> Graph:
-    """Return the graph of a list of edges.
+    """Build a graph from a list of edges.
 
     Args:
-        edges: (E, 2) whole numbers. Unless directed each becomes two arcs (a self-loop one), and an edge
-            that is listed both ways is there twice: `Graph.without_duplicates` merges them.
-        weight: (E,) of the edges.
+        edges: (E, 2) integers. Unless directed, each is stored in both directions (a self-loop once), and an
+            edge listed in both directions is stored twice: `Graph.without_duplicates` merges them.
+        weight: edge weights, (E,).
         directed: whether an edge goes only from its first node to its second.
-        parts: what else is known; see `Graph.of`.
+        parts: other arguments of `Graph.of`.
 
     Raises:
-        UsageError: pairs that are none, or what `Graph.of` does not take.
+        UsageError: an array of another shape, or values that `Graph.of` refuses.
 
     """
     pairs = plain("edges", edges)
@@ -42,13 +42,13 @@ def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **part
 
 
 def from_csv(path: str | Path, *, directed: bool = False, **parts: Any) -> Graph:
-    """Return the graph of a text file with an edge in each line: two nodes, and a weight or not.
+    """Build a graph from a text file with one edge per line: two nodes and an optional weight.
 
-    The separator is a comma, a semicolon, a tab, or spaces; a first line without numbers is a header.
-    See `from_edges` for what an edge becomes.
+    The separator is a comma, a semicolon, a tab, or spaces; a first line without numbers is a header. Edges
+    are stored as by `from_edges`.
 
     Raises:
-        UsageError: a line that is no edge, with its number; or no such file.
+        UsageError: a line that is not an edge (the message gives its number), or a missing file.
 
     """
     try:
@@ -67,29 +67,29 @@ def from_csv(path: str | Path, *, directed: bool = False, **parts: Any) -> Graph
 def from_coo(
     sources: Any, targets: Any, weight: Any = None, *, directed: bool | None = None, **parts: Any
 ) -> Graph:
-    """Return the graph of arcs as they are.
+    """Build a graph from row and column arrays, one entry per directed edge.
 
-    Unless one says, it is undirected if each arc has its reverse, of the same weight.
+    By default the graph is undirected if every edge has its reverse with the same weight.
     """
     graph = Graph.of(sources, targets, weight=weight, directed=directed is not False, **parts)
-    if directed is None and is_symmetric(graph.arcs, graph.weight):
+    if directed is None and is_symmetric(graph.edges, graph.weight):
         return graph.undirected()
     return graph
 
 
 def from_scipy(matrix: Any, *, directed: bool | None = None, **parts: Any) -> Graph:
-    """Return the graph of an adjacency matrix, SciPy sparse in any form, or dense.
+    """Build a graph from an adjacency matrix, SciPy sparse in any format, or dense.
 
-    What is stored is an arc, and its value the weight; where all are 1 there are no weights. Of a dense
-    matrix all that is not 0 is stored. It is undirected, unless one says, if the matrix is symmetric.
+    Every stored entry (of a dense matrix, every nonzero entry) is an edge, and its value the weight; if all
+    are 1 the graph has no weights. By default it is undirected if the matrix is symmetric.
 
     Raises:
-        UsageError: a matrix that is not square, or holds NaN, or what is no number.
+        UsageError: a matrix that is not square, is not numeric, or contains NaN.
 
     """
     given = matrix if sparse.issparse(matrix) else plain("rows of an adjacency matrix", matrix)
     if given.dtype.kind not in "biuf":
-        raise UsageError(f"an adjacency matrix holds real numbers, got {given.dtype}; convert it to float")
+        raise UsageError(f"an adjacency matrix must be real, got {given.dtype}; convert it to float")
     # SciPy has no sparse matrices of half precision.
     coo: Any = sparse.coo_array(given.astype(np.float32) if given.dtype == np.float16 else given)
     if coo.ndim != 2 or coo.shape[0] != coo.shape[1]:
@@ -102,24 +102,24 @@ def from_scipy(matrix: Any, *, directed: bool | None = None, **parts: Any) -> Gr
 def from_networkx(
     graph: Any, *, features: Any = None, label: str | None = None, weight: str = "weight", **parts: Any
 ) -> Graph:
-    """Return the graph of NetworkX's Graph, DiGraph, MultiGraph or MultiDiGraph.
+    """Build a graph from NetworkX's Graph, DiGraph, MultiGraph or MultiDiGraph.
 
-    Node i is the i-th of `graph.nodes`, whatever it is called there. Parallel edges stay.
+    Node i is the i-th of `graph.nodes`, whatever its name there. Parallel edges are kept.
 
     Args:
-        graph: NetworkX's.
-        features: names of the node attributes, each a number or a vector, that make up the features.
-        label: name of the node attribute that is the class; the classes are its values in sorted order.
-        weight: name of the edge attribute that is the weight; an edge without it weighs 1.
-        parts: what else is known; see `Graph.of`.
+        graph: the NetworkX graph.
+        features: names of the node attributes, each a number or a vector, to concatenate as features.
+        label: name of the node attribute that holds the class; classes are its values in sorted order.
+        weight: name of the edge attribute that holds the weight; an edge without it has weight 1.
+        parts: other arguments of `Graph.of`.
 
     Raises:
-        UsageError: no graph of NetworkX; a node without such an attribute, or with one that does not do.
+        UsageError: not a NetworkX graph, a node without the attribute, or attributes that cannot be classes.
 
     """
     if not isinstance(graph, nx.Graph):  # the other three kinds are too
         got = type(graph).__name__
-        raise UsageError(f"from_networkx takes a graph of NetworkX, got {got}; pairs go to from_edges")
+        raise UsageError(f"from_networkx takes a NetworkX graph, got {got}; use from_edges for pairs")
     number: dict[Hashable, int] = {node: i for i, node in enumerate(graph.nodes)}
     edges = [(number[u], number[v]) for u, v in graph.edges()]
     weights = [w for _, _, w in graph.edges(data=weight)]
@@ -134,7 +134,7 @@ def from_networkx(
             classes = sorted(set(values), key=lambda value: (str(type(value)), value))
         except TypeError as error:
             raise UsageError(
-                f"attribute '{label}' of the nodes does not name classes ({error}); make it numbers or texts"
+                f"node attribute '{label}' cannot be sorted into classes ({error}); use numbers or strings"
             ) from None
         parts["y"] = np.array([classes.index(value) for value in values], np.int32)
         parts.setdefault("names", tuple(map(str, classes)))
@@ -145,7 +145,7 @@ def from_networkx(
 def from_edge_index(
     edge_index: Any, weight: Any = None, *, directed: bool | None = None, **parts: Any
 ) -> Graph:
-    """Return the graph of PyTorch Geometric's layout: (2, E), sources over targets, an edge both ways."""
+    """Build a graph from PyTorch Geometric's `edge_index`: (2, E), sources in row 0, targets in row 1."""
     ends = array(edge_index)
     if ends.ndim != 2 or ends.shape[0] != 2:
         raise UsageError(f"edge_index must have shape (2, E), got {ends.shape}")
@@ -153,13 +153,13 @@ def from_edge_index(
 
 
 def from_data(data: Any, **parts: Any) -> Graph:
-    """Return the graph of an object with `edge_index`, like `torch_geometric.data.Data`.
+    """Build a graph from an object with `edge_index`, such as `torch_geometric.data.Data`.
 
-    Of what it has are taken `edge_weight` (or `edge_attr` with one value for each edge), `x`, `y`,
-    `num_nodes`, `train_mask`, `val_mask` and `test_mask`.
+    Also read, where present: `edge_weight` (or `edge_attr` with one value per edge), `x`, `y`, `num_nodes`,
+    `train_mask`, `val_mask` and `test_mask`.
 
     Raises:
-        UsageError: it has no `edge_index`, or masks of several splits.
+        UsageError: an object without `edge_index`, or with masks for several splits.
 
     """
     if getattr(data, "edge_index", None) is None:
@@ -183,28 +183,30 @@ def from_data(data: Any, **parts: Any) -> Graph:
         found["y"] = found["y"][:, 0]
     for part in ("train", "validation", "test"):
         if part in found and found[part].ndim > 1:
-            raise UsageError(f"{part} masks are of {found[part].shape[1]} splits; pass {part}= one of them")
+            raise UsageError(
+                f"the {part} mask holds {found[part].shape[1]} splits; pass one of its columns as {part}="
+            )
     if (count := getattr(data, "num_nodes", None)) is not None:
         found["nodes"] = int(count)
     return from_edge_index(data.edge_index, **found | parts)
 
 
 def to_scipy(graph: Graph) -> sparse.csr_array:
-    """Return the adjacency matrix: entry [u, v] is the weight of the arc from u to v."""
-    weight = np.ones(graph.arcs.count, np.float32) if graph.weight is None else graph.weight
-    ends = (np.asarray(graph.arcs.sources), np.asarray(graph.arcs.targets))
+    """Return the adjacency matrix: entry [u, v] is the weight of the edge from u to v."""
+    weight = np.ones(graph.edges.count, np.float32) if graph.weight is None else graph.weight
+    ends = (np.asarray(graph.edges.sources), np.asarray(graph.edges.targets))
     return sparse.coo_array((weight, ends), shape=(graph.nodes, graph.nodes)).tocsr()
 
 
 def to_networkx(graph: Graph) -> Any:
-    """Return NetworkX's Graph or DiGraph, or their Multi- forms where arcs are repeated.
+    """Return NetworkX's Graph or DiGraph, or MultiGraph or MultiDiGraph if edges are repeated.
 
     Edges have the attribute `weight` if the graph has weights, nodes `y` if it has classes.
     """
     kinds = {False: {False: nx.Graph, True: nx.MultiGraph}, True: {False: nx.DiGraph, True: nx.MultiDiGraph}}
-    made = kinds[graph.directed][bool(repeated(graph.arcs).any())](name=graph.name)
+    made = kinds[graph.directed][bool(repeated(graph.edges).any())](name=graph.name)
     made.add_nodes_from(range(graph.nodes))
-    sources, targets = graph.arcs.sources, graph.arcs.targets
+    sources, targets = graph.edges.sources, graph.edges.targets
     shown = np.ones(len(sources), bool) if graph.directed else sources <= targets
     pairs = zip(sources[shown].tolist(), targets[shown].tolist())
     if graph.weight is None:
@@ -217,12 +219,12 @@ def to_networkx(graph: Graph) -> Any:
 
 
 def to_edge_index(graph: Graph) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return PyTorch Geometric's layout: (2, E) int64, sources over targets, and the weights or None."""
-    return np.stack([graph.arcs.sources, graph.arcs.targets]).astype(np.int64), graph.weight
+    """Return PyTorch Geometric's `edge_index`, (2, E) int64, sources in row 0, and the weights or None."""
+    return np.stack([graph.edges.sources, graph.edges.targets]).astype(np.int64), graph.weight
 
 
 def array(value: Any) -> np.ndarray:
-    """Return an array, or a tensor of PyTorch, as NumPy's."""
+    """Return an array or a PyTorch tensor as a NumPy array."""
     for step in ("detach", "cpu"):
         value = getattr(value, step)() if hasattr(value, step) else value
     return plain("rows of an array", value)
@@ -231,7 +233,7 @@ def array(value: Any) -> np.ndarray:
 def _from_pairs(
     pairs: np.ndarray, weight: Any, directed: bool, where: Callable[[int], str], parts: dict[str, Any]
 ) -> Graph:
-    """Return the graph of edges (E, 2), checked before they are doubled: an error names the edge as given."""
+    """Build a graph from edges (E, 2), checked before mirroring so that errors name the edge as given."""
     nodes = count_nodes(parts.get("nodes"), parts.get("x"), parts.get("y"), pairs)
     sources, targets = (checked_ends(*end, nodes, where) for end in zip(("source", "target"), pairs.T))
     weight = checked_weights(weight, len(pairs), "edge", where)
@@ -244,7 +246,7 @@ def _from_pairs(
 
 
 def _attributes(graph: Any, name: str) -> list[Any]:
-    """Return an attribute of all nodes, in their order."""
+    """Return an attribute of every node, in node order."""
     found = dict(graph.nodes(data=name))
     if (missing := next((node for node, value in found.items() if value is None), None)) is not None:
         raise UsageError(f"node {missing!r} has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""What a graph is like, in numbers."""
+"""Summary statistics of a graph."""
 
 from dataclasses import dataclass
 
@@ -16,38 +16,38 @@ _BAR = 30
 
 @dataclass(frozen=True)
 class Description:
-    """The numbers of a graph; `str()` of it is a text for people.
+    """Summary statistics of a graph; `str()` formats them as text.
 
     Args:
-        name: of the graph.
-        nodes: how many.
-        arcs: how many, an undirected edge being two.
-        edges: how many, an undirected edge being one.
-        directed: whether arcs may lack their reverse.
-        weighted: whether arcs have weights.
-        self_loops: arcs from a node to itself.
-        duplicates: arcs with the ends of another.
-        isolated: nodes without an arc from or to another node.
-        density: share of the pairs of different nodes that have an arc.
-        sparsity: share of zeros in the adjacency matrix.
-        degree: least, median, mean and most arcs into a node.
-        histogram: (least, most, nodes) for ranges of that number, each twice as wide as the one before.
-        components: how many, directions aside.
-        largest: nodes of the largest.
-        homophily: share of the arcs between nodes of known classes whose ends have the same class (arcs
-            from a node to itself left out), or None.
-        features: their number, or None.
-        nonzero: share of the features that are not 0, or None.
+        name: name of the graph.
+        nodes: number of nodes.
+        edges: number of edges; an undirected edge counts once.
+        directed_edges: number of stored edges; an undirected edge counts twice, once in each direction.
+        directed: whether edges may lack their reverse.
+        weighted: whether edges have weights.
+        self_loops: number of edges from a node to itself.
+        duplicates: number of edges that repeat another.
+        isolated: number of nodes without an edge from or to another node.
+        density: fraction of pairs of distinct nodes that are joined by an edge.
+        sparsity: fraction of zeros in the adjacency matrix.
+        degree: minimum, median, mean and maximum in-degree.
+        histogram: (low, high, nodes) for ranges of in-degree, each twice as wide as the previous one.
+        components: number of weakly connected components.
+        largest: number of nodes of the largest component.
+        homophily: edge homophily, the fraction of edges between nodes of known classes that join nodes of the
+            same class, without self-loops; None without classes.
+        features: number of features, or None.
+        nonzero: fraction of feature values that are not 0, or None.
         classes: (name, nodes) of every class.
-        unlabelled: nodes whose class or targets are not known.
+        unlabelled: number of nodes without a class or target.
         parts: (name, nodes) of every part of the split.
 
     """
 
     name: str
     nodes: int
-    arcs: int
     edges: int
+    directed_edges: int
     directed: bool
     weighted: bool
     self_loops: int
@@ -67,21 +67,21 @@ class Description:
     parts: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        """Return one fact a line."""
+        """Return one statistic per line, and a histogram of degrees."""
         kind = "directed" if self.directed else "undirected"
         least, median, mean, most = self.degree
         facts = [
             ("graph", f"{self.name}, {kind}, {'weighted' if self.weighted else 'not weighted'}"),
             ("nodes", f"{self.nodes:,} ({self.isolated:,} isolated)"),
-            ("edges", f"{self.edges:,} ({self.arcs:,} arcs)"),
+            ("edges", f"{self.edges:,} ({self.directed_edges:,} directed)"),
             ("self-loops", f"{self.self_loops:,}"),
             ("duplicates", f"{self.duplicates:,}"),
             ("density", f"{self.density:.4g}"),
             ("sparsity", f"{100 * self.sparsity:.4f} % zeros"),
-            ("components", f"{self.components:,}, the largest of {self.largest:,} nodes"),
+            ("components", f"{self.components:,}, the largest with {self.largest:,} nodes"),
         ]
         if self.homophily is not None:
-            facts.append(("homophily", f"{100 * self.homophily:.1f} % of arcs join the same class"))
+            facts.append(("homophily", f"{100 * self.homophily:.1f} % of edges join the same class"))
         if self.features is not None:
             facts.append(("features", f"{self.features:,}, {100 * (self.nonzero or 0):.2f} % not zero"))
         if self.classes:
@@ -100,22 +100,22 @@ class Description:
 
 
 def describe(graph: Graph) -> Description:
-    """Return what a graph is like: its size, its density, its degrees, its parts, its labels."""
-    n, arcs = graph.nodes, graph.arcs
-    s, t = arcs.sources, arcs.targets
-    loop, again = s == t, repeated(arcs)
+    """Return summary statistics of a graph: size, density, degrees, components, labels and split."""
+    n, edges = graph.nodes, graph.edges
+    s, t = edges.sources, edges.targets
+    loop, again = s == t, repeated(edges)
     between = ~loop
     distinct = ~again
     touched = np.zeros(n, bool)
     touched[s[between]] = touched[t[between]] = True
     matrix = sparse.coo_array((np.ones(len(s), np.int8), (t, s)), shape=(n, n))
     count, component = connected_components(matrix, directed=False) if n else (0, np.zeros(0, int))
-    degrees = np.diff(arcs.rows.offsets)
+    degrees = np.diff(edges.rows.offsets)
     homophily, classes, unlabelled = _labels(graph, between)
     loops = int(loop.sum())
     return Description(
-        name=graph.name, nodes=n, arcs=arcs.count,
-        edges=arcs.count if graph.directed else (arcs.count - loops) // 2 + loops,
+        name=graph.name, nodes=n, directed_edges=edges.count,
+        edges=edges.count if graph.directed else (edges.count - loops) // 2 + loops,
         directed=graph.directed, weighted=graph.weight is not None,
         self_loops=loops, duplicates=int(again.sum()), isolated=int(n - touched.sum()),
         density=float((between & distinct).sum()) / max(n * (n - 1), 1),
@@ -132,12 +132,12 @@ def describe(graph: Graph) -> Description:
 
 
 def _labels(graph: Graph, between: np.ndarray) -> tuple[float | None, tuple[tuple[str, int], ...], int]:
-    """Return homophily, the classes with their nodes, and the nodes without a label."""
+    """Return homophily, (name, nodes) of each class, and the number of nodes without a label."""
     if graph.y is None:
         return None, (), 0
     if graph.y.ndim > 1:
         return None, (), int((~np.isfinite(graph.y).any(axis=1)).sum())
-    ends = graph.y[graph.arcs.sources], graph.y[graph.arcs.targets]
+    ends = graph.y[graph.edges.sources], graph.y[graph.edges.targets]
     known = between & (ends[0] >= 0) & (ends[1] >= 0)
     homophily = float((ends[0] == ends[1])[known].mean()) if known.any() else None
     counts = np.bincount(graph.y[graph.y >= 0], minlength=graph.classes)

@@ -1,4 +1,4 @@
-"""A graph with what is known of its nodes: checked once, shared by all members."""
+"""A graph with node features, labels and splits: validated once, shared by all members."""
 
 import dataclasses
 from typing import Any, Self
@@ -13,29 +13,30 @@ from populace.graphs.data import normalisation
 from populace.graphs.data.checks import checked_weights, count_nodes
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.labels import check_rows, labels_of, numbers, parts_of
-from populace.nn.graph.edges import Arcs, is_symmetric, repeated
+from populace.nn.graph.edges import EdgeIndex, is_symmetric, repeated
 
 
 class Graph(eqx.Module):
-    """N nodes, E arcs between them, and what is known of the nodes. Arrays are NumPy's.
+    """N nodes, E edges, and the features, labels and split of the nodes. Arrays are NumPy arrays.
 
-    An arc carries something from its source to its target. An undirected edge is two arcs.
+    An edge carries messages from its source to its target. An undirected edge is stored as two directed
+    ones, one in each direction, and E counts both.
 
     Attributes:
-        arcs: (N, N).
-        weight: (E,) float32 in the numbering of the arcs, or None if every arc counts 1.
-        x: features, (N, F) float32 or `SparseFeatures`, or None.
-        y: classes (N,) int32, -1 where not known, or targets (N, K) float32, NaN where not known, or None.
-        train: (n,) int32, the nodes to train on, or None.
-        validation: the nodes to choose by, or None.
-        test: the nodes to judge by, or None.
-        names: of the classes, if there are any.
-        name: of the graph.
-        directed: False if every arc has its reverse.
+        edges: edge index of size (N, N).
+        weight: edge weights, (E,) float32 in the order of `edges`, or None if all are 1.
+        x: node features, (N, F) float32 or `SparseFeatures`, or None.
+        y: classes (N,) int32, -1 if unknown, or targets (N, K) float32, NaN if unknown, or None.
+        train: training nodes, (n,) int32, or None.
+        validation: validation nodes, or None.
+        test: test nodes, or None.
+        names: class names, if there are any.
+        name: name of the graph.
+        directed: False if every edge has its reverse.
 
     """
 
-    arcs: Arcs
+    edges: EdgeIndex
     weight: Any
     x: Any
     y: Any
@@ -52,56 +53,58 @@ class Graph(eqx.Module):
         y: Any = None, train: Any = None, validation: Any = None, test: Any = None,
         names: tuple[str, ...] = (), name: str = "graph", directed: bool = True,
     ) -> Self:  # fmt: skip
-        """Return a graph of arcs in any order.
+        """Build a graph from directed edges in any order.
 
         Args:
-            sources: (E,) whole numbers.
-            targets: (E,) whole numbers.
-            nodes: how many there are; by default as many as features or labels, else what the arcs need.
-            weight: (E,) of the arcs as given.
-            x: features, dense (N, F), a SciPy sparse matrix, or `SparseFeatures`.
-            y: classes, (N,) whole numbers, or targets, (N,) or (N, K) floats.
-            train: node numbers, or a mask (N,) of bools; so for the other parts.
-            validation: the nodes to choose by.
-            test: the nodes to judge by.
-            names: of the classes.
-            name: of the graph.
-            directed: False says that every arc has its reverse.
+            sources: (E,) integers.
+            targets: (E,) integers.
+            nodes: N; by default the number of rows of the features or labels, else the largest index + 1.
+            weight: edge weights, (E,), in the order given.
+            x: node features, dense (N, F), a SciPy sparse matrix, or `SparseFeatures`.
+            y: classes, (N,) integers, or targets, (N,) or (N, K) floats.
+            train: training nodes, as indices or a boolean mask (N,); the same for the other parts.
+            validation: validation nodes.
+            test: test nodes.
+            names: class names.
+            name: name of the graph.
+            directed: False asserts that every edge has its reverse.
 
         Raises:
-            UsageError: what does not fit together, or must not be; says which arc or node.
+            UsageError: arrays of mismatched shapes or invalid values; the message names the edge or node.
 
         """
         nodes = count_nodes(nodes, x, y, sources, targets)
-        arcs, places = Arcs.of(sources, targets, (nodes, nodes))
+        edges, places = EdgeIndex.of(sources, targets, (nodes, nodes))
         if not directed:
-            _check_reverse(arcs, places)
+            _check_reverse(edges, places)
         values = checked_weights(weight, len(places))
         values = None if values is None else values[places]
-        graph = cls(arcs, values, None, None, None, None, None, (), name, directed)
+        graph = cls(edges, values, None, None, None, None, None, (), name, directed)
         return graph.with_features(x).with_labels(y, names).with_split(train, validation, test)
 
     @property
     def nodes(self) -> int:
         """Number of nodes."""
-        return self.arcs.size[0]
+        return self.edges.size[0]
 
     @property
     def classes(self) -> int:
-        """Number of classes; 0 where there are no classes."""
+        """Number of classes; 0 if the labels are not classes."""
         if self.y is None or self.y.ndim > 1:
             return 0
         return len(self.names) or int(self.y.max(initial=-1)) + 1
 
     def check_outputs(self, outputs: int) -> None:
-        """Raise UsageError if a network has fewer outputs than the graph has classes, or targets per node."""
+        """Raise a `UsageError` if a network has too few outputs for the classes, or the targets per node."""
         needed = self.classes or (0 if self.y is None else self.y.shape[1])
         if outputs < needed:
             what = "classes" if self.classes else "targets per node"
-            raise UsageError(f"{self.name} has {needed} {what}, the network {outputs} outputs; give {needed}")
+            raise UsageError(
+                f"{self.name} has {needed} {what}, but the network has {outputs} outputs; give it {needed}"
+            )
 
     def with_features(self, x: Any) -> Self:
-        """Return the graph with other features (see `of`), or with None."""
+        """Return the graph with other node features (see `of`), or with none."""
         if x is not None and not isinstance(x, SparseFeatures):
             x = SparseFeatures.of(x) if sparse.issparse(x) else numbers("features", x).astype(np.float32)
         if x is not None:
@@ -109,65 +112,68 @@ class Graph(eqx.Module):
             sparsely = isinstance(x, SparseFeatures)
             wrong = ~np.isfinite(x.values) if sparsely else ~np.isfinite(x).all(axis=1)
             if wrong.any():
-                node = x.arcs.targets[wrong.argmax()] if sparsely else wrong.argmax()
-                raise UsageError(f"features of node {node} hold NaN or infinity; remove or fill them")
+                node = x.edges.targets[wrong.argmax()] if sparsely else wrong.argmax()
+                raise UsageError(f"features of node {node} contain NaN or infinity; remove or fill them")
         return dataclasses.replace(self, x=x)
 
     def with_labels(self, y: Any, names: tuple[str, ...] = ()) -> Self:
-        """Return the graph with other classes or targets (see `of`), or with None."""
+        """Return the graph with other classes or targets (see `of`), or with none."""
         y = None if y is None else labels_of(y, self.nodes, names)
         new = dataclasses.replace(self, y=y, names=tuple(map(str, names)))
         return new.with_split(self.train, self.validation, self.test)
 
     def with_split(self, train: Any, validation: Any = None, test: Any = None) -> Self:
-        """Return the graph with other parts, each of them node numbers, or a mask (N,), or None.
+        """Return the graph with another split; each part is node indices, a boolean mask (N,), or None.
 
         Raises:
-            UsageError: a node that is not there, that is twice in a part or in two parts, or that has no
-                label; or nothing to train on.
+            UsageError: a node index out of range, a node listed twice, in two parts or without a label, or an
+                empty training part.
 
         """
         found = parts_of((train, validation, test), self.nodes, self.y, self.name)
         return dataclasses.replace(self, **found)
 
     def with_self_loops(self) -> Self:
-        """Return the graph with an arc from every node to itself, of weight 1; one that is there stays."""
+        """Return the graph with a self-loop of weight 1 at every node; existing self-loops are kept."""
         has = np.zeros(self.nodes, bool)
-        has[self.arcs.targets[self.arcs.sources == self.arcs.targets]] = True
+        has[self.edges.targets[self.edges.sources == self.edges.targets]] = True
         return self._with_more(np.flatnonzero(~has), np.flatnonzero(~has), None)
 
     def undirected(self) -> Self:
-        """Return the graph with the reverse of every arc that has none, of the same weight."""
-        s, t = self.arcs.sources.astype(np.int64), self.arcs.targets.astype(np.int64)
+        """Return the graph with missing reverse edges added, each with the weight of its edge."""
+        s, t = self.edges.sources.astype(np.int64), self.edges.targets.astype(np.int64)
         alone = ~np.isin(t * self.nodes + s, s * self.nodes + t)
         weight = None if self.weight is None else self.weight[alone]
         return dataclasses.replace(self._with_more(t[alone], s[alone], weight), directed=False)
 
     def without_duplicates(self, how: str = "sum") -> Self:
-        """Return the graph with one arc for each pair of ends.
+        """Return the graph with repeated edges merged (PyTorch Geometric calls this `coalesce`).
 
         Args:
-            how: `sum` adds up the weights of equal arcs (an arc without weight counts 1, so the graph has
-                weights if any arc was repeated), `first` keeps the one that was given first.
+            how: `sum` adds the weights of repeated edges (an edge without weight counts 1, so the result has
+                weights if any edge was repeated), `first` keeps the edge that was given first.
+
+        Raises:
+            UsageError: an unknown `how`.
 
         """
         if how not in ("sum", "first"):
-            raise unknown("way to merge arcs", how, ("sum", "first"))
-        first = ~repeated(self.arcs)
+            raise unknown("merge rule", how, ("sum", "first"))
+        first = ~repeated(self.edges)
         if first.all():
             return self
-        arcs, _ = Arcs.of(self.arcs.sources[first], self.arcs.targets[first], self.arcs.size)
+        edges, _ = EdgeIndex.of(self.edges.sources[first], self.edges.targets[first], self.edges.size)
         weight = None if self.weight is None else self.weight[first]
         if how == "sum":
             sums = np.bincount(np.cumsum(first) - 1, self.weight)
             weight = sums.astype(np.float32)
-        return dataclasses.replace(self, arcs=arcs, weight=weight)
+        return dataclasses.replace(self, edges=edges, weight=weight)
 
     def normalised(self, how: str) -> "Graph":
-        """Return the graph with the weights, and the self-loops, of a named normalisation.
+        """Return the graph with the edge weights and self-loops of a named normalization.
 
-        With A[i, j] the weight of the arc from j to i, I the self-loops that are missing, R the sums of the
-        rows and C those of the columns (equal where the graph is undirected):
+        With A[i, j] the weight of the edge from j to i, I the missing self-loops, and R and C the row and
+        column sums (equal for an undirected graph):
 
         | name | matrix |
         | --- | --- |
@@ -181,46 +187,46 @@ class Graph(eqx.Module):
         A row or column that sums to 0 gives zeros, never NaN.
 
         Raises:
-            UsageError: an unknown name, or a symmetric one where weights sum to less than 0.
+            UsageError: an unknown name, or a symmetric normalization of weights with a negative sum.
 
         Source: T. N. Kipf, M. Welling (2017), Semi-Supervised Classification with Graph Convolutional
         Networks, arXiv:1609.02907.
 
         """
         graph = self.with_self_loops() if normalisation.adds_self_loops(how) else self
-        weight = normalisation.weights(graph.arcs, graph.weight, graph.nodes, how)
+        weight = normalisation.weights(graph.edges, graph.weight, graph.nodes, how)
         return dataclasses.replace(graph, weight=weight)
 
     def _with_more(self, sources: np.ndarray, targets: np.ndarray, weight: Any) -> Self:
-        """Return the graph with arcs added; without a weight they count 1."""
+        """Return the graph with edges added, of weight 1 by default."""
         if not len(sources):
             return self
-        arcs, places = Arcs.of(
-            np.concatenate([self.arcs.sources, sources]),
-            np.concatenate([self.arcs.targets, targets]),
-            self.arcs.size,
+        edges, places = EdgeIndex.of(
+            np.concatenate([self.edges.sources, sources]),
+            np.concatenate([self.edges.targets, targets]),
+            self.edges.size,
         )
         if self.weight is not None:
             more = np.ones(len(sources), np.float32) if weight is None else weight
             weight = np.concatenate([self.weight, more])[places]
-        return dataclasses.replace(self, arcs=arcs, weight=weight)
+        return dataclasses.replace(self, edges=edges, weight=weight)
 
 
 def read_only(tree: Any) -> Any:
-    """Return what loaders share, with arrays that cannot be written to."""
+    """Return a data set with its arrays made read-only: loaders cache and share them."""
     for leaf in jax.tree.leaves(tree):
         leaf.flags.writeable = False
     return tree
 
 
-def _check_reverse(arcs: Arcs, places: np.ndarray) -> None:
-    if is_symmetric(arcs):
+def _check_reverse(edges: EdgeIndex, places: np.ndarray) -> None:
+    if is_symmetric(edges):
         return
-    pairs = list(zip(arcs.sources.tolist(), arcs.targets.tolist()))
+    pairs = list(zip(edges.sources.tolist(), edges.targets.tolist()))
     known = set(pairs)
     alone = next((i for i, (s, t) in enumerate(pairs) if (t, s) not in known), None)
     if alone is not None:
         raise UsageError(
-            f"arc {places[alone]} ({pairs[alone][0]} to {pairs[alone][1]}) has no reverse; "
-            "an undirected graph has each edge as two arcs: add it, or pass directed=True"
+            f"edge {places[alone]} ({pairs[alone][0]} to {pairs[alone][1]}) has no reverse; "
+            "an undirected graph stores each edge in both directions: add the reverse, or pass directed=True"
         )

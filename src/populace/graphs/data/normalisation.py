@@ -1,9 +1,9 @@
-"""Weights of arcs, and self-loops, by a named normalisation."""
+"""Edge weights and self-loops of a named normalization."""
 
 import numpy as np
 
 from populace.core.errors import UsageError, unknown
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 
 NORMALISATIONS = ("none", "self-loops", "mean", "mean-self-loops", "symmetric", "symmetric-no-loops")
 
@@ -14,17 +14,17 @@ def _power(sums: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def adds_self_loops(how: str) -> bool:
-    """Return whether a normalisation adds the self-loops that are missing."""
+    """Return whether a normalization adds missing self-loops."""
     if how not in NORMALISATIONS:
         raise unknown("normalisation", how, NORMALISATIONS)
     return how not in ("none", "mean", "symmetric-no-loops")
 
 
-def weights(arcs: Arcs, weight: np.ndarray | None, nodes: int, how: str) -> np.ndarray | None:
-    """Return the weights (E,) of arcs by a normalisation; see `Graph.normalised`."""
+def weights(edges: EdgeIndex, weight: np.ndarray | None, nodes: int, how: str) -> np.ndarray | None:
+    """Return the normalized edge weights, (E,); see `Graph.normalised`."""
     if how in ("none", "self-loops"):
         return weight
-    s, t = arcs.sources, arcs.targets
+    s, t = edges.sources, edges.targets
     weight = np.ones(len(s)) if weight is None else weight.astype(np.float64)
     rows, columns = (np.bincount(ends, weight, minlength=nodes) for ends in (t, s))
     if how.startswith("mean"):
@@ -33,7 +33,7 @@ def weights(arcs: Arcs, weight: np.ndarray | None, nodes: int, how: str) -> np.n
         negative = (rows < 0) | (columns < 0)
         if negative.any():
             raise UsageError(
-                f"weights of node {negative.argmax()} sum to less than 0; '{how}' takes a root of the sum"
+                f"edge weights of node {negative.argmax()} have a negative sum; '{how}' takes its square root"
             )
         weight = weight * _power(rows, -0.5)[t] * _power(columns, -0.5)[s]
     return weight.astype(np.float32)

@@ -1,9 +1,8 @@
-"""One graph over many devices: rows are shared out, and features that others need are exchanged.
+"""One graph across several devices: each holds some of the nodes, and receives features of others as needed.
 
-Each part has a run of target nodes with about as many arcs as the others, and the features of these nodes.
-What it hears from other parts' nodes, its halo, is sent to it once, in one exchange of all with all, before
-every aggregation; the gradient travels back the same way. What comes out equals the undivided result up to
-rounding.
+Each part owns a contiguous range of target nodes, chosen so that parts have about equally many edges. The
+features it needs from nodes of other parts, its halo, arrive in one all-to-all exchange before every
+aggregation; gradients return the same way. The result equals the undivided one up to rounding.
 """
 
 from dataclasses import dataclass
@@ -19,19 +18,19 @@ from jax.sharding import Mesh, PartitionSpec
 from populace.core.errors import UsageError
 from populace.graphs.data.graph import Graph
 from populace.nn.graph.aggregate import aggregate
-from populace.nn.graph.edges import Arcs, Rows
+from populace.nn.graph.edges import EdgeIndex, Rows
 
 AXIS = "parts"
 
 
 @dataclass(frozen=True)
 class Volume:
-    """What one aggregation exchanges.
+    """Communication volume of one aggregation.
 
     Attributes:
-        halo: of each part, the rows of other parts that it needs.
-        sent: rows in the exchange, all parts together; each pair of parts has room for the largest halo.
-        nodes: of the graph.
+        halo: for each part, the number of rows it needs from other parts.
+        sent: rows exchanged by all parts together; every pair of parts is padded to the largest halo.
+        nodes: number of nodes of the graph.
 
     """
 
@@ -40,31 +39,31 @@ class Volume:
     nodes: int
 
     def bytes(self, features: int, itemsize: int = 4) -> int:
-        """Return the bytes that one forward aggregation of so many features exchanges."""
+        """Return the bytes exchanged by the forward pass of one aggregation of that many features."""
         return self.sent * features * itemsize
 
     def __str__(self) -> str:
         needed = sum(self.halo)
         return (
-            f"{len(self.halo)} parts need {needed:,} rows of others ({needed / max(self.nodes, 1):.1%} of "
-            f"{self.nodes:,} nodes) and exchange {self.sent:,} with padding"
+            f"{len(self.halo)} parts need {needed:,} rows of other parts ({needed / max(self.nodes, 1):.1%} "
+            f"of {self.nodes:,} nodes) and exchange {self.sent:,} rows with padding"
         )
 
 
 class Partition(eqx.Module):
-    """A graph in parts; arrays have the parts P in front.
+    """A graph in P parts; arrays have a leading axis of size P.
 
     Attributes:
-        arcs: of each part, from its own nodes and its halo (R + P W sources) to its own nodes and one row of
-            padding (R + 1 targets).
-        weight: (P, A) float32, 0 in padding.
-        send: (P, P, W) int32: `send[p, q]` are the rows of part p that part q needs.
-        place: (P, R) int32, which node is in each row; N in padding.
+        edges: for each part, from its own nodes and its halo (R + P W sources) to its own nodes and one row
+            of padding (R + 1 targets).
+        weight: (P, E) float32, 0 in padding.
+        send: (P, P, W) int32: `send[p, q]` holds the rows of part p that part q needs.
+        place: (P, R) int32, the node in each row; N in padding.
         nodes: N.
 
     """
 
-    arcs: Arcs
+    edges: EdgeIndex
     weight: Any
     send: Any
     place: Any
@@ -72,16 +71,16 @@ class Partition(eqx.Module):
 
     @classmethod
     def of(cls, graph: Graph, parts: int) -> Self:
-        """Return a graph in so many parts with about as many arcs each.
+        """Partition a graph into parts with about equally many edges.
 
         Raises:
-            UsageError: fewer than one part, or more than nodes.
+            UsageError: fewer than one part, or more parts than nodes.
 
         """
         count = graph.nodes
         if not 1 <= parts <= max(count, 1):
-            raise UsageError(f"{graph.name} has {count} nodes; it has 1 to {count} parts, got {parts}")
-        offsets, sources = np.asarray(graph.arcs.rows.offsets), np.asarray(graph.arcs.sources)
+            raise UsageError(f"{graph.name} has {count} nodes; parts must be 1 to {count}, got {parts}")
+        offsets, sources = np.asarray(graph.edges.rows.offsets), np.asarray(graph.edges.sources)
         bounds = _bounds(offsets, parts)
         owner = np.searchsorted(bounds, np.arange(count), side="right") - 1
         rows = int(np.diff(bounds).max())
@@ -96,32 +95,32 @@ class Partition(eqx.Module):
         weight = np.ones(len(sources), np.float32) if graph.weight is None else np.asarray(graph.weight)
         pieces, weights = [], []
         for p, (a, b) in enumerate(pairwise(bounds)):
-            here = np.full(count + 1, -1, np.int64)  # where each node is in this part's features
+            here = np.full(count + 1, -1, np.int64)  # row of each node in this part's features
             here[a:b] = np.arange(b - a)
             for q, nodes in enumerate(needs[p]):
                 here[nodes] = rows + q * width + np.arange(len(nodes))
             own = slice(offsets[a], offsets[b])
             fill = most - (own.stop - own.start)
             s = np.concatenate([here[sources[own]], np.zeros(fill, np.int64)])
-            t = np.concatenate([np.asarray(graph.arcs.targets)[own] - a, np.full(fill, rows)])
-            arcs, places = Arcs.of(s, t, (rows + 1, rows + parts * width))
-            pieces.append(arcs)
+            t = np.concatenate([np.asarray(graph.edges.targets)[own] - a, np.full(fill, rows)])
+            edges, places = EdgeIndex.of(s, t, (rows + 1, rows + parts * width))
+            pieces.append(edges)
             weights.append(np.concatenate([weight[own], np.zeros(fill, np.float32)])[places])
         place = np.full((parts, rows), count, np.int32)
         for p, (a, b) in enumerate(pairwise(bounds)):
             place[p, : b - a] = np.arange(a, b)
-        stacked = jax.tree.map(lambda *x: np.stack(x), *[_filled(arcs) for arcs in pieces])
+        stacked = jax.tree.map(lambda *x: np.stack(x), *[_filled(edges) for edges in pieces])
         return cls(stacked, np.stack(weights), send, place, count)
 
     @property
     def parts(self) -> int:
-        """P."""
+        """Number of parts, P."""
         return self.place.shape[0]
 
     @property
     def volume(self) -> Volume:
-        """What one aggregation exchanges."""
-        sources = np.asarray(self.arcs.sources)
+        """Communication volume of one aggregation."""
+        sources = np.asarray(self.edges.sources)
         rows = self.place.shape[1]
         halo = tuple(int((np.unique(s) >= rows).sum()) for s in sources)
         return Volume(halo, self.parts * (self.parts - 1) * self.send.shape[2], self.nodes)
@@ -130,33 +129,33 @@ class Partition(eqx.Module):
         """Return a mesh of the first P devices.
 
         Raises:
-            UsageError: there are fewer.
+            UsageError: fewer devices than parts.
 
         """
         devices = jax.devices()
         if len(devices) < self.parts:
-            raise UsageError(f"{self.parts} parts need as many devices, there are {len(devices)}")
+            raise UsageError(f"{self.parts} parts need {self.parts} devices, but there are {len(devices)}")
         return Mesh(np.asarray(devices[: self.parts]), (AXIS,))
 
     def divided(self, x: jax.Array) -> jax.Array:
-        """Return node features (N, F) as rows of the parts, (P, R, F), zeros in padding."""
+        """Return node features (N, F) divided among the parts, (P, R, F), with zeros in padding."""
         padded = jnp.concatenate([x, jnp.zeros((1, *x.shape[1:]), x.dtype)])
         return padded[self.place]
 
     def joined(self, rows: jax.Array) -> jax.Array:
-        """Return rows of the parts (P, R, F) as node features (N, F)."""
+        """Return the rows of the parts (P, R, F) joined into node features (N, F)."""
         flat = rows.reshape(-1, *rows.shape[2:])
         return flat[jnp.asarray(np.argsort(np.asarray(self.place).ravel(), kind="stable")[: self.nodes])]
 
     def aggregate(self, x: jax.Array, mesh: Mesh) -> jax.Array:
-        """Return what every node receives, (P, R, F), the weighted sum over the arcs into it.
+        """Return the weighted sum over the edges into each node, (P, R, F).
 
         Args:
-            x: (P, R, F), as `divided` makes it.
-            mesh: with an axis `parts` of P devices, such as `mesh()`.
+            x: (P, R, F), as returned by `divided`.
+            mesh: a mesh with an axis `parts` of P devices, such as `mesh()`.
 
         Raises:
-            UsageError: a mesh of another size, rows of another shape.
+            UsageError: a mesh of another size, or rows of another shape.
 
         """
         if mesh.shape.get(AXIS) != self.parts:
@@ -167,21 +166,21 @@ class Partition(eqx.Module):
             raise UsageError(f"x has shape {x.shape}, expected {(*self.place.shape, 'F')}; see divided")
         spec = PartitionSpec(AXIS)
         program = jax.shard_map(_aggregate, mesh=mesh, in_specs=spec, out_specs=spec)
-        return program(self.arcs, jnp.asarray(self.weight), jnp.asarray(self.send), x)
+        return program(self.edges, jnp.asarray(self.weight), jnp.asarray(self.send), x)
 
 
-def _aggregate(arcs: Arcs, weight: jax.Array, send: jax.Array, x: jax.Array) -> jax.Array:
-    """Return one part's sums; every array has an axis of one in front."""
-    arcs, weight, send, x = jax.tree.map(lambda a: a[0], (arcs, weight, send, x))
+def _aggregate(edges: EdgeIndex, weight: jax.Array, send: jax.Array, x: jax.Array) -> jax.Array:
+    """Aggregate one part; every array has a leading axis of size 1."""
+    edges, weight, send, x = jax.tree.map(lambda a: a[0], (edges, weight, send, x))
     received = jax.lax.all_to_all(x[send], AXIS, 0, 0)
     features = jnp.concatenate([x, received.reshape(-1, x.shape[1])])
-    return aggregate(arcs, features, "sum", weight)[None, : len(x)]
+    return aggregate(edges, features, "sum", weight)[None, : len(x)]
 
 
 def _bounds(offsets: np.ndarray, parts: int) -> np.ndarray:
-    """Return where parts begin, (P + 1,): arcs and nodes balanced, no part without a node."""
+    """Return the boundaries of the parts, (P + 1,), with edges and nodes balanced and no part empty."""
     nodes = len(offsets) - 1
-    load = offsets + np.arange(nodes + 1)  # a node costs something even without arcs
+    load = offsets + np.arange(nodes + 1)  # a node without edges is not free
     inner = np.searchsorted(load, load[-1] * np.arange(1, parts) / parts)
     inner = np.maximum(inner, np.arange(1, parts))
     bounds = np.concatenate([[0], inner, [nodes]])
@@ -190,6 +189,6 @@ def _bounds(offsets: np.ndarray, parts: int) -> np.ndarray:
     return np.maximum.accumulate(bounds)
 
 
-def _filled(arcs: Arcs) -> Arcs:
-    """Return arcs whose rows name their order, so that arrays of all parts stack."""
-    return Arcs(arcs.sources, arcs.targets, Rows(arcs.rows.offsets, arcs.sources, None), arcs.back)
+def _filled(edges: EdgeIndex) -> EdgeIndex:
+    """Return the edges in a form whose arrays can be stacked over the parts."""
+    return EdgeIndex(edges.sources, edges.targets, Rows(edges.rows.offsets, edges.sources, None), edges.back)

@@ -1,4 +1,4 @@
-"""Zachary's karate club: 34 people, who meets whom, and what side they took when the club split."""
+"""Zachary's karate club: 34 people, who meets whom, and which side each took when the club split."""
 
 import networkx as nx
 import numpy as np
@@ -10,11 +10,11 @@ _OFFICER = 33
 
 
 def karate() -> Graph:
-    """Return the karate club with one known member for each side, its two leaders.
+    """Return Zachary's karate club with one labelled training node per class, the leaders of the two sides.
 
-    The 78 edges have weights, how often two people met; the classes are the sides, "Mr. Hi" and "Officer".
-    A person is told from the others by a feature of their own (the identity). The leaders, nodes 0 and 33,
-    are trained on; of the others every fourth is chosen by, 8 in all, and the 24 that are left are judged by.
+    The weight of each of the 78 edges counts the contexts in which two people met; the classes are the sides,
+    `Mr. Hi` and `Officer`. Features are one-hot node identities. The leaders, nodes 0 and 33, are the
+    training part; every fourth of the others, 8 in all, is for validation, the remaining 24 for testing.
 
     Source: W. W. Zachary (1977), An Information Flow Model for Conflict and Fission in Small Groups.
 

@@ -1,4 +1,4 @@
-"""Graphs of the Open Graph Benchmark, where they are on disk, with its own splits and scores."""
+"""Data sets of the Open Graph Benchmark, read from disk, with the benchmark's own splits and scores."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +13,17 @@ from populace.graphs.data.graph import Graph
 from populace.graphs.data.graph_set import GraphSet
 from populace.graphs.data.graph_set import one_hot as categories
 
-METRICS = ("accuracy", "rocauc", "ap", "rmse")
+METRICS = ("accuracy", "roc_auc", "ap", "rmse")
 _SPLIT_FILES = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
 class _Set:
-    """What the files of a data set do not tell."""
+    """Facts about a data set that its files do not contain."""
 
     metric: str
     split: str
-    both_ways: bool  # each edge is listed once and goes both ways
+    both_ways: bool  # the files list each undirected edge once
 
 
 _MOLECULES = {
@@ -31,13 +31,13 @@ _MOLECULES = {
     **dict.fromkeys(("molpcba", "molmuv"), "ap"),
     **dict.fromkeys(
         ("molhiv", "molbace", "molbbbp", "molclintox", "molsider", "moltox21", "moltoxcast", "molchembl"),
-        "rocauc",
+        "roc_auc",
     ),
 }
 _SETS = {
     "ogbn-arxiv": _Set("accuracy", "time", False),
     "ogbn-products": _Set("accuracy", "sales_ranking", True),
-    "ogbn-proteins": _Set("rocauc", "species", True),
+    "ogbn-proteins": _Set("roc_auc", "species", True),
     "ogbg-ppa": _Set("accuracy", "species", True),
     **{f"ogbg-{name}": _Set(metric, "scaffold", True) for name, metric in _MOLECULES.items()},
 }
@@ -48,8 +48,8 @@ class Benchmark:
     """A data set of the Open Graph Benchmark.
 
     Args:
-        data: a `Graph` with parts of its nodes, or a `GraphSet` with parts of its graphs.
-        metric: what outputs are scored by: `accuracy`, `rocauc`, `ap` or `rmse`.
+        data: a `Graph` with a split of its nodes, or a `GraphSet` with a split of its graphs.
+        metric: the benchmark's metric: `accuracy`, `roc_auc`, `ap` or `rmse`.
 
     """
 
@@ -57,7 +57,12 @@ class Benchmark:
     metric: str
 
     def score(self, outputs: Any, part: str = "test") -> float:
-        """Return the score of outputs (N or G, K) for all nodes or graphs, on a part of them."""
+        """Return the score on one part of the split, given outputs (N or G, K) for all nodes or graphs.
+
+        Raises:
+            UsageError: an unknown part, or what `score` refuses.
+
+        """
         rows = {"train": self.data.train, "validation": self.data.validation, "test": self.data.test}.get(
             part
         )
@@ -67,23 +72,24 @@ class Benchmark:
 
 
 def ogb(name: str, *, split: str | None = None, one_hot: bool = False) -> Benchmark:
-    """Return a data set of the Open Graph Benchmark that somebody has downloaded.
+    """Load a data set of the Open Graph Benchmark that has already been downloaded.
 
-    Its folder (`ogbn_arxiv`, or `ogbn-arxiv`, with `raw/` and `split/` inside) lies in `$POPULACE_DATA`, or
-    `$POPULACE_DATA` names it, or it is in the cache. Nothing is downloaded. Read are `ogbn-arxiv`,
-    `-products` and `-proteins`, `ogbg-ppa` and `ogbg-mol*`. Where nodes have no features they are the mean of
-    the features of the arcs into them, if arcs have features; features of arcs are not read otherwise.
+    Its folder (`ogbn_arxiv` or `ogbn-arxiv`, containing `raw/` and `split/`) is looked for in
+    `$POPULACE_DATA`, which may also name the folder itself, and in the cache. Nothing is downloaded.
+    Supported are `ogbn-arxiv`, `-products` and `-proteins`, `ogbg-ppa` and `ogbg-mol*`. If nodes have no
+    features but edges do, the node features are the means of the features of incoming edges; edge features
+    are not read otherwise.
 
     Args:
-        name: as the benchmark calls it.
-        split: the folder below `split/`, by default the one the benchmark scores by.
-        one_hot: of molecules, the features of an atom are categories, whole numbers in a column each; whether
-            to give each category that is in the set a column of its own instead. A product with a matrix is
-            then the sum of an embedding for each category, which the benchmark's own examples begin with.
+        name: the benchmark's name of the data set.
+        split: name of a folder in `split/`; by default the benchmark's official split.
+        one_hot: for molecules, whose atom features are categories (one integer per column): whether to encode
+            them one-hot. A product with a weight matrix is then a sum of embeddings of the categories, the
+            first layer of the benchmark's own examples.
 
     Raises:
-        UsageError: a name that is not known.
-        RunError: a file is missing, damaged, or does not fit the others.
+        UsageError: an unknown name.
+        RunError: a file is missing or damaged, or files do not match each other.
 
     Source: W. Hu et al. (2020), Open Graph Benchmark: Datasets for Machine Learning on Graphs,
     arXiv:2005.00687.
@@ -97,18 +103,18 @@ def ogb(name: str, *, split: str | None = None, one_hot: bool = False) -> Benchm
         where = ", ".join(str(place) for place in looked)
         raise RunError(
             f"{name}: no raw/edge.csv.gz in {where}; download it with the package `ogb`, unpack it, and set "
-            "POPULACE_DATA to the folder that '" + name.replace("-", "_") + "' is in"
+            "POPULACE_DATA to the folder that contains '" + name.replace("-", "_") + "'"
         )
     counts = [_column(folder, f"num-{what}-list", None) for what in ("node", "edge")]
-    nodes, arcs = (np.concatenate([[0], np.cumsum(c)]) for c in counts)
+    nodes, ends = (np.concatenate([[0], np.cumsum(c)]) for c in counts)
     if len(counts[0]) != len(counts[1]):
         raise damaged(
-            folder / "raw", f"lists the nodes of {len(counts[0])} graphs, edges of {len(counts[1])}"
+            folder / "raw", f"lists the nodes of {len(counts[0])} graphs, but the edges of {len(counts[1])}"
         )
     many = name.startswith("ogbg-")
     if not many and len(counts[0]) != 1:
         raise damaged(folder / "raw" / "num-node-list.csv.gz", f"has {len(counts[0])} graphs, expected 1")
-    sources, targets = _edges(folder, nodes, arcs)
+    sources, targets = _edges(folder, nodes, ends)
     features = _features(folder, int(nodes[-1]), targets, sources, known.both_ways)
     if one_hot and features is not None and name.startswith("ogbg-mol"):
         columns = (np.unique(column, return_inverse=True)[1] for column in features.T)
@@ -126,21 +132,21 @@ def ogb(name: str, *, split: str | None = None, one_hot: bool = False) -> Benchm
         graph = graph.undirected() if known.both_ways else graph
         return Benchmark(graph.with_split(*parts), known.metric)
     except UsageError as error:
-        raise damaged(folder, f"does not fit together: {error}") from None
+        raise damaged(folder, f"contains files that do not match: {error}") from None
 
 
 def score(metric: str, targets: Any, outputs: Any) -> float:
-    """Return what the benchmark's evaluator returns.
+    """Return the score that the benchmark's own evaluator would return.
 
     Args:
-        metric: `accuracy` of the highest output of each row; `rocauc`, the area under the curve, and `ap`,
-            the average precision, each the mean over the columns that have both a 0 and a 1; `rmse`, the
-            root of the mean squared error, the mean over the columns.
-        targets: classes (n,), or targets (n, K) with NaN where there is none to score.
+        metric: `accuracy` of the highest output of each row; `roc_auc`, the area under the ROC curve, and
+            `ap`, the average precision, each averaged over the columns that have both a 0 and a 1; `rmse`,
+            the root mean squared error, averaged over the columns.
+        targets: classes (n,), or targets (n, K) with NaN for missing values, which are not scored.
         outputs: (n, classes) or (n, K).
 
     Raises:
-        UsageError: an unknown metric, shapes that do not fit, NaN outputs, or no column with both values.
+        UsageError: an unknown metric, shapes that do not match, NaN outputs, or no column with both values.
 
     """
     from sklearn.metrics import (
@@ -155,47 +161,47 @@ def score(metric: str, targets: Any, outputs: Any) -> float:
     y, f = np.asarray(targets), np.asarray(outputs)
     classes = metric == "accuracy"
     if f.ndim != 2 or y.shape[:1] != f.shape[:1] or (y.ndim != 1 if classes else y.shape != f.shape):
-        raise UsageError(f"{metric} of targets {y.shape} cannot be taken of outputs {f.shape}")
+        raise UsageError(f"{metric}: targets {y.shape} and outputs {f.shape} do not match")
     if not np.isfinite(f).all():
-        raise UsageError(f"outputs of row {np.isfinite(f).all(axis=1).argmin()} hold NaN or infinity")
+        raise UsageError(f"outputs of row {np.isfinite(f).all(axis=1).argmin()} contain NaN or infinity")
     if classes:
         return float(accuracy_score(y, f.argmax(axis=1)))
-    of = {"rocauc": roc_auc_score, "ap": average_precision_score, "rmse": root_mean_squared_error}[metric]
+    of = {"roc_auc": roc_auc_score, "ap": average_precision_score, "rmse": root_mean_squared_error}[metric]
     known = np.isfinite(y)
     columns = [k for k in range(y.shape[1]) if known[:, k].any()]
     if metric != "rmse":
         columns = [k for k in columns if len(np.unique(y[known[:, k], k])) == 2]
     if not columns:
-        raise UsageError(f"{metric} needs a column with a 0 and a 1, there is none in {len(y)} rows")
+        raise UsageError(f"{metric} needs a column with both a 0 and a 1, found none in {len(y)} rows")
     return float(np.mean([of(y[known[:, k], k], f[known[:, k], k]) for k in columns]))
 
 
 def _column(folder: Path, file: str, top: int | None, under: str = "raw") -> np.ndarray:
-    """Return whole numbers from 0, one in a line."""
+    """Read non-negative integers, one per line."""
     path = folder / under / f"{file}.csv.gz"
     values = table(path, (1,))[:, 0]
     wrong = (values != np.rint(values)) | (values < 0) | (values >= (np.inf if top is None else top))
     if wrong.any():
         line = int(wrong.argmax())
-        raise damaged(path, f"has in line {line + 1} {values[line]:g}, expected a whole number from 0")
+        raise damaged(path, f"has {values[line]:g} in line {line + 1}, expected a non-negative integer")
     return values.astype(np.int64)
 
 
-def _edges(folder: Path, nodes: np.ndarray, arcs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the edges as listed, numbered through all graphs."""
+def _edges(folder: Path, nodes: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return sources and targets of the edges, numbered across all graphs."""
     path = folder / "raw" / "edge.csv.gz"
     edges = table(path, (2,))
-    if len(edges) != arcs[-1]:
-        raise damaged(path, f"has {len(edges):,} lines, expected {arcs[-1]:,}")
-    owner = np.repeat(np.arange(len(nodes) - 1), np.diff(arcs))
+    if len(edges) != ends[-1]:
+        raise damaged(path, f"has {len(edges):,} lines, expected {ends[-1]:,}")
+    owner = np.repeat(np.arange(len(nodes) - 1), np.diff(ends))
     size = np.diff(nodes)[owner][:, None]
     wrong = ((edges != np.rint(edges)) | (edges < 0) | (edges >= size)).any(axis=1)
     if wrong.any():
         i = int(wrong.argmax())
         raise damaged(
             path,
-            f"has in line {i + 1} {edges[i].tolist()}, "
-            f"nodes of graph {owner[i]} go from 0 to {size[i, 0] - 1}",
+            f"has edge {edges[i].tolist()} in line {i + 1}, "
+            f"but the nodes of graph {owner[i]} are numbered 0 to {size[i, 0] - 1}",
         )
     sources, targets = (edges.astype(np.int64) + nodes[owner][:, None]).T
     return sources, targets
@@ -204,7 +210,7 @@ def _edges(folder: Path, nodes: np.ndarray, arcs: np.ndarray) -> tuple[np.ndarra
 def _features(
     folder: Path, nodes: int, targets: np.ndarray, sources: np.ndarray, both_ways: bool
 ) -> np.ndarray | None:
-    """Return features of the nodes, or what the arcs into them have on average, or None."""
+    """Return node features, or the mean features of each node's incoming edges, or None."""
     path, others = (folder / "raw" / f"{what}-feat.csv.gz" for what in ("node", "edge"))
     if path.is_file():
         values = table(path)
@@ -222,7 +228,7 @@ def _features(
 
 
 def _labels(folder: Path, what: str, rows: int, metric: str) -> np.ndarray:
-    """Return classes where they are scored by accuracy, else targets with NaN for gaps."""
+    """Return classes if the metric is accuracy, else targets with NaN for missing values."""
     path = folder / "raw" / f"{what}-label.csv.gz"
     values = table(path, gaps=True)
     if len(values) != rows:
@@ -233,13 +239,13 @@ def _labels(folder: Path, what: str, rows: int, metric: str) -> np.ndarray:
     wrong = ((values != np.rint(values)) | (values < 0)) & ~missing
     if values.shape[1] != 1 or wrong.any():
         raise damaged(
-            path, f"has in line {wrong.any(axis=1).argmax() + 1} no class, which is one whole number"
+            path, f"has no class in line {wrong.any(axis=1).argmax() + 1}, expected one integer"
         )
     return np.where(missing, -1, values)[:, 0].astype(np.int32)
 
 
 def _parts(folder: Path, split: str) -> list[np.ndarray]:
-    """Return what to train on, to choose by and to judge by."""
+    """Return the training, validation and test indices of a split."""
     if not (folder / "split" / split).is_dir():
         there = sorted(p.name for p in (folder / "split").glob("*"))
         raise RunError(f"'{folder}' has no split '{split}'; there are: {', '.join(there) or 'none'}")

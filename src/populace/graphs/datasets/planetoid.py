@@ -1,4 +1,4 @@
-"""The citation graphs Cora, CiteSeer and PubMed, and any other in the form they were published in."""
+"""The citation graphs Cora, CiteSeer and PubMed, and any other data set in Planetoid's file format."""
 
 import hashlib
 from functools import cache
@@ -37,21 +37,22 @@ _NAMES = {
 
 
 def planetoid(name: str = "cora", *, normalize_features: bool = False) -> Graph:
-    """Return a citation graph in its public split: documents, their words, and who cites whom.
+    """Load a citation graph with its public split: documents, bags of words, and citations.
 
-    The eight files `ind.NAME.x`, `.y`, `.tx`, `.ty`, `.allx`, `.ally`, `.graph` and `.test.index` lie in
-    `$POPULACE_DATA/NAME`, in `$POPULACE_DATA`, or in the cache. Cora is downloaded where they are missing.
+    The eight files `ind.NAME.x`, `.y`, `.tx`, `.ty`, `.allx`, `.ally`, `.graph` and `.test.index` are looked
+    for in `$POPULACE_DATA/NAME`, in `$POPULACE_DATA`, and in the cache. Cora is downloaded if they are
+    missing.
 
-    Citations count in both directions and once. Nodes that are in none of the files (15 of CiteSeer) have
-    features of zeros and the label -1, and are in no part. The split is that of `splits.public`: the labelled
-    nodes of `y`, the next 500, and `test.index` in its order.
+    Citations are undirected edges, without duplicates. Nodes that are in none of the files (15 of CiteSeer)
+    have zero features and the label -1, and are in no part. The split is that of `splits.public`: the
+    labelled nodes of `y`, the next 500, and `test.index` in its order.
 
     Args:
-        name: `cora`, `citeseer`, `pubmed`, or what stands between the dots of other files of that form.
-        normalize_features: divide the words of each document by their number.
+        name: `cora`, `citeseer`, `pubmed`, or the NAME of other files in this format.
+        normalize_features: whether to divide the word counts of each document by their sum.
 
     Raises:
-        RunError: a file is missing and cannot be downloaded, or is damaged, or they do not fit together.
+        RunError: a file is missing and cannot be downloaded, or is damaged, or files do not match each other.
 
     Source: Z. Yang, W. W. Cohen, R. Salakhutdinov (2016), Revisiting Semi-Supervised Learning with Graph
     Embeddings, arXiv:1603.08861; P. Sen et al. (2008), Collective Classification in Network Data.
@@ -103,7 +104,7 @@ def _read(name: str, paths: tuple[Path, ...], normalise: bool) -> Graph:
         or not np.array_equal(_classes(y), labels[: len(y)])
     ):
         raise damaged(by_part["y"], f"has {len(y)} labels that are not the first of '{by_part['ally'].name}'")
-    # A set smaller than the published ones has fewer to choose by.
+    # A data set smaller than the published ones has fewer validation nodes.
     free = labels[len(y) : min(len(all_y), len(y) + 500)]
     held = len(free) if (free >= 0).all() else int((free < 0).argmax())
     scored = test[labels[test] >= 0]
@@ -111,7 +112,7 @@ def _read(name: str, paths: tuple[Path, ...], normalise: bool) -> Graph:
 
 
 def _check_cora(paths: dict[str, Path]) -> None:
-    """Make sure that these are the files as published: a flipped bit is a valid pickle as well."""
+    """Check the files against their published checksums: a pickle with a flipped bit may still load."""
     for part, expected in _CORA.items():
         try:
             found = hashlib.sha256(paths[part].read_bytes()).hexdigest()
@@ -119,24 +120,25 @@ def _check_cora(paths: dict[str, Path]) -> None:
             raise damaged(paths[part], f"cannot be read ({error.strerror})") from None
         if found != expected:
             raise damaged(
-                paths[part], f"is not Cora's as published: it has sha256 {found}, expected {expected}"
+                paths[part], f"is not the published file of Cora: it has sha256 {found}, expected {expected}"
             )
 
 
 def _tables(paths: dict[str, Path]) -> tuple[Any, Any, np.ndarray, np.ndarray]:
-    """Return features and one-hot labels of the nodes before the test nodes, and of those."""
+    """Return features of the other nodes and of the test nodes, then the one-hot labels of both."""
     x, all_x, test_x = (_matrix(paths[part]) for part in ("x", "allx", "tx"))
     all_y, test_y = (safe_pickle.array(paths[part]) for part in ("ally", "ty"))
     for part, labels, features in (("ally", all_y, all_x), ("ty", test_y, test_x)):
         if len(labels) != features.shape[0]:
             other = paths[part.replace("y", "x")].name
-            raise damaged(paths[part], f"has {len(labels)} rows, '{other}' {features.shape[0]}")
+            raise damaged(paths[part], f"has {len(labels)} rows, but '{other}' has {features.shape[0]}")
     for part, found, expected in (
         ("x", x.shape[1], all_x.shape[1]), ("tx", test_x.shape[1], all_x.shape[1]),
         ("ty", test_y.shape[1], all_y.shape[1]),
     ):  # fmt: skip
         if found != expected:
-            raise damaged(paths[part], f"has {found} columns, '{paths['all' + part[-1]].name}' {expected}")
+            other = paths["all" + part[-1]].name
+            raise damaged(paths[part], f"has {found} columns, but '{other}' has {expected}")
     return all_x, test_x, all_y, test_y
 
 
@@ -150,24 +152,24 @@ def _classes(one_hot: np.ndarray) -> np.ndarray:
 
 
 def _test_nodes(path: Path, count: int, first: int) -> np.ndarray:
-    """Return the test nodes: row i of the test files is the i-th of them."""
+    """Return the test nodes; row i of the test files describes the i-th of them."""
     values = table(path, columns=(1,))[:, 0]
     wrong = (values != np.rint(values)) | (values < first) | (values > np.iinfo(np.int32).max)
     if wrong.any():
         line = int(wrong.argmax())
-        raise damaged(path, f"has in line {line + 1} {values[line]:g}, expected a node from {first}")
+        raise damaged(path, f"has {values[line]:g} in line {line + 1}, expected a node from {first} on")
     if len(values) != count:
-        raise damaged(path, f"has {len(values)} lines, 'tx' and 'ty' {count} rows")
+        raise damaged(path, f"has {len(values)} lines, but 'tx' and 'ty' have {count} rows")
     nodes, counts = np.unique(values, return_counts=True)
     if (counts > 1).any():
-        raise damaged(path, f"has node {nodes[counts.argmax()]:g} {counts.max()} times")
+        raise damaged(path, f"lists node {nodes[counts.argmax()]:g} {counts.max()} times")
     if not count:
         raise damaged(path, "is empty, expected test nodes")
     return values.astype(np.int32)
 
 
 def _edges(path: Path, lists: dict[int, list[int]], nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of all that is listed."""
+    """Return sources and targets of the listed edges."""
     sources = np.repeat(list(lists), [len(others) for others in lists.values()]).astype(np.int64)
     targets = np.fromiter((n for others in lists.values() for n in others), np.int64, len(sources))
     for ends in (sources, targets):
@@ -175,6 +177,7 @@ def _edges(path: Path, lists: dict[int, list[int]], nodes: int) -> tuple[np.ndar
         if wrong.size:
             i = wrong[0]
             raise damaged(
-                path, f"has an edge from {sources[i]} to {targets[i]}, nodes go from 0 to {nodes - 1}"
+                path,
+                f"has an edge from {sources[i]} to {targets[i]}, but nodes are numbered 0 to {nodes - 1}",
             )
     return sources, targets

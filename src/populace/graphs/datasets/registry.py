@@ -1,4 +1,4 @@
-"""The graphs that are known by a name."""
+"""Graphs by name."""
 
 from populace.core.errors import UsageError
 from populace.graphs.data.graph import Graph
@@ -10,22 +10,22 @@ GRAPHS = ("karate", "cora", "citeseer", "pubmed")
 
 
 def graph_named(name: str, normalize_features: bool = True) -> Graph:
-    """Return the karate club, a graph in Planetoid's form, or one of OGB's; docs/data.md says where from.
+    """Load a graph by name: the karate club, a graph in Planetoid's format, or one of OGB; see docs/data.md.
 
     Args:
-        name: one of `GRAPHS`, another set in Planetoid's form, or one of OGB's (`ogbn-...`).
-        normalize_features: divide the features of each node by their sum.
+        name: one of `GRAPHS`, another data set in Planetoid's format, or one of OGB (`ogbn-...`).
+        normalize_features: whether to divide the features of each node by their sum (not for OGB).
 
     Raises:
-        UsageError: no name, or a set of many graphs.
+        UsageError: an empty name, or a set of many graphs.
         RunError: files are missing and cannot be downloaded, or are damaged.
 
     """
     if not name:
         raise UsageError(f"dataset must be one of {', '.join(GRAPHS)}, or another Planetoid set, got ''")
-    if name.startswith("ogb"):  # their features are measured, and stay as they are
+    if name.startswith("ogb"):  # their features are measurements, not counts: never normalized
         graph = ogb(name).data
         if not isinstance(graph, Graph):
-            raise UsageError(f"{name} is many graphs; give its name to a learner of graphs")
+            raise UsageError(f"{name} is a set of graphs; use a graph learner, such as graph-classifier")
         return graph
     return karate() if name == "karate" else planetoid(name, normalize_features=normalize_features)

@@ -1,4 +1,4 @@
-"""Many small graphs in one, from TUDataset's files or a list, and batches of them inside a program."""
+"""Sets of small graphs in TUDataset's file format."""
 
 from functools import cache
 from pathlib import Path
@@ -13,15 +13,15 @@ from populace.graphs.data.graph_set import GraphSet, offsets_of, one_hot
 
 
 def tudataset(name: str) -> GraphSet:
-    """Return a data set of TU Dortmund: graphs, each with a class.
+    """Load a data set of the TUDataset collection: graphs, each with a class.
 
-    The text files `NAME_A.txt`, `NAME_graph_indicator.txt` and `NAME_graph_labels.txt`, and where there are
-    such `_node_labels`, `_node_attributes` and `_edge_labels`, lie in `$POPULACE_DATA/NAME`, in
-    `$POPULACE_DATA/tudataset/NAME`, in `$POPULACE_DATA`, or in the cache. Features are the labels of nodes,
-    one-hot, and behind them the attributes; where there are neither, the degree, one-hot.
+    The text files `NAME_A.txt`, `NAME_graph_indicator.txt` and `NAME_graph_labels.txt`, and optionally
+    `_node_labels`, `_node_attributes` and `_edge_labels`, are looked for in `$POPULACE_DATA/NAME`, in
+    `$POPULACE_DATA/tudataset/NAME`, in `$POPULACE_DATA`, and in the cache. Node features are the one-hot node
+    labels followed by the attributes; without either, the one-hot degree.
 
     Raises:
-        RunError: there is no such folder, or a file is missing, damaged, or does not fit the others.
+        RunError: a file is missing or damaged, or files do not match each other.
 
     Source: C. Morris et al. (2020), TUDataset: A collection of benchmark datasets for learning with graphs,
     arXiv:2007.08663.
@@ -53,7 +53,7 @@ def _read(name: str, folder: Path) -> GraphSet:
         values = numbers(part, rows, (columns,))
         wrong = (values != np.rint(values)).any(axis=1)
         if wrong.any():
-            raise damaged(file(part), f"has in line {wrong.argmax() + 1} no whole number")
+            raise damaged(file(part), f"has no integer in line {wrong.argmax() + 1}")
         return values.astype(np.int64)
 
     owner = whole("graph_indicator")[:, 0]
@@ -63,32 +63,36 @@ def _read(name: str, folder: Path) -> GraphSet:
     if wrong.any() or not len(owner):
         line = int(wrong.argmax()) if len(owner) else 0
         found = f"graph {owner[line]} in line {line + 1}" if len(owner) else "no lines"
-        raise damaged(file("graph_indicator"), f"has {found}, expected 1 to {len(labels)}, never falling")
-    arcs = whole("A", columns=2)
-    outside = ((arcs < 1) | (arcs > len(owner))).any(axis=1)
+        raise damaged(
+            file("graph_indicator"), f"has {found}, expected 1 to {len(labels)} in ascending order"
+        )
+    edges = whole("A", columns=2)
+    outside = ((edges < 1) | (edges > len(owner))).any(axis=1)
     if outside.any():
         line = int(outside.argmax())
         raise damaged(
-            file("A"), f"has in line {line + 1} {arcs[line].tolist()}, nodes go from 1 to {len(owner)}"
+            file("A"),
+            f"has edge {edges[line].tolist()} in line {line + 1}, "
+            f"but nodes are numbered 1 to {len(owner)}",
         )
-    sources, targets = arcs.T - 1
+    sources, targets = edges.T - 1
     stray = owner[sources] != owner[targets]
     if stray.any():
-        raise damaged(file("A"), f"has in line {stray.argmax() + 1} an edge between two graphs")
+        raise damaged(file("A"), f"has an edge between two graphs in line {stray.argmax() + 1}")
     features = []
     if file("node_labels").is_file():
         features = [one_hot(np.unique(c, return_inverse=True)[1]) for c in whole("node_labels", len(owner)).T]
     if file("node_attributes").is_file():
         attributes = numbers("node_attributes", len(owner), None)
         if not (finite := np.isfinite(attributes).all(axis=1)).all():
-            raise damaged(file("node_attributes"), f"has in line {finite.argmin() + 1} NaN or infinity")
+            raise damaged(file("node_attributes"), f"has NaN or infinity in line {finite.argmin() + 1}")
         features.append(attributes.astype(np.float32))
-    arc_labels = whole("edge_labels", len(arcs))[:, 0] if file("edge_labels").is_file() else None
+    edge_labels = whole("edge_labels", len(edges))[:, 0] if file("edge_labels").is_file() else None
     known, y = np.unique(labels, return_inverse=True)
     return read_only(
         GraphSet.joined(
             sources, targets, offsets_of(np.bincount(owner - 1, minlength=len(labels))), y,
-            x=np.concatenate(features, axis=1) if features else None, arc_labels=arc_labels,
+            x=np.concatenate(features, axis=1) if features else None, edge_labels=edge_labels,
             names=tuple(map(str, known)), name=name,
         )
     )  # fmt: skip

@@ -11,7 +11,7 @@ from populace.core.outline import INPUT, Step, chained
 from populace.core.settings import Settings, setting
 from populace.graphs.data.batch import Batch
 from populace.graphs.models.node_networks import Dense, drop
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_conv import GINConv, GraphConv
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.primitives.buffer import Buffer
@@ -105,7 +105,7 @@ class GINLayer(eqx.Module):
 
     def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GINLayer"]:
         """Return (P, outputs) and the layer."""
-        h = self.conv(h, batch.arcs)
+        h = self.conv(h, batch.edges)
         h, inner = normalised(self.inner, h, batch.node_mask, training)
         h = self.second(jax.nn.relu(h))
         h, outer = normalised(self.outer, h, batch.node_mask, training)
@@ -124,21 +124,21 @@ class GCNLayer(eqx.Module):
 
     def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GCNLayer"]:
         """Return (P, outputs) and the layer."""
-        scale, weight = symmetric(batch.arcs)
-        # The self-loop of a node is its own features over its degree: no arc has to be added.
+        scale, weight = symmetric(batch.edges)
+        # The self-loop of a node is its own features over its degree: no edge has to be added.
         linear = h @ self.conv.weight
         around = eqx.tree_at(lambda c: c.weight, self.conv, jnp.eye(linear.shape[1]))(
-            linear, batch.arcs, weight
+            linear, batch.edges, weight
         )
         h, norm = normalised(self.norm, around + linear * scale[:, None] ** 2, batch.node_mask, training)
         return jax.nn.relu(h), eqx.tree_at(lambda n: n.norm, self, norm)
 
 
-def symmetric(arcs: Arcs) -> tuple[jax.Array, jax.Array]:
-    """Return `1 / sqrt(d_i)` of each node and what each arc weighs, d being degrees with self-loops."""
-    degree = jnp.diff(jnp.asarray(arcs.rows.offsets)) + 1
+def symmetric(edges: EdgeIndex) -> tuple[jax.Array, jax.Array]:
+    """Return `1 / sqrt(d_i)` of each node and what each edge weighs, d being degrees with self-loops."""
+    degree = jnp.diff(jnp.asarray(edges.rows.offsets)) + 1
     scale = degree.astype(jnp.float32) ** -0.5
-    return scale, scale[arcs.sources] * scale[arcs.targets]
+    return scale, scale[edges.sources] * scale[edges.targets]
 
 
 def normalised(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -> tuple[jax.Array, BatchNorm]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from populace.core.settings import Settings, setting
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.normalisation import NORMALISATIONS
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, glorot, personalised_pagerank
 from populace.nn.modules.dropout import dropped
@@ -24,8 +24,8 @@ class NodeNetwork(eqx.Module):
     """Layers one after the other: `h <- layer(drop(h))`, with an activation between two of them.
 
     Attributes:
-        layers: each called as `layer(h, arcs, weight)`, or as `layer(h)` if it is a `Dense`; attention as
-            `layer(h, arcs)`.
+        layers: each called as `layer(h, edges, weight)`, or as `layer(h)` if it is a `Dense`; attention as
+            `layer(h, edges)`.
         rate: share of the features of a layer that are dropped in training.
         attention_rate: share of the attention that is.
         activation: its name.
@@ -42,7 +42,9 @@ class NodeNetwork(eqx.Module):
         self.rate = Buffer(jnp.asarray(rate, jnp.float32))
         self.attention_rate = Buffer(jnp.asarray(attention_rate, jnp.float32))
 
-    def __call__(self, x: Any, arcs: Arcs, weight: Any = None, *, key: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, x: Any, edges: EdgeIndex, weight: Any = None, *, key: jax.Array | None = None
+    ) -> jax.Array:
         """Return (N, outputs): in training where there is a key, in use where there is none."""
         for i, layer in enumerate(self.layers):
             if i:
@@ -52,14 +54,14 @@ class NodeNetwork(eqx.Module):
                 x = drop(x, self.rate.value, own[0])
             if isinstance(layer, GATConv | GATv2Conv):
                 rate = 0.0 if own is None else self.attention_rate.value
-                x = layer(x, arcs, rate=rate, key=None if own is None else own[1])
+                x = layer(x, edges, rate=rate, key=None if own is None else own[1])
             else:
-                x = layer(x, arcs, weight)
+                x = layer(x, edges, weight)
         return x
 
 
 class Dense(eqx.Module):
-    """`y = x W + b` for each node by itself; arcs are not looked at."""
+    """`y = x W + b` for each node by itself; edges are not looked at."""
 
     weight: jax.Array
     bias: jax.Array | None
@@ -67,9 +69,9 @@ class Dense(eqx.Module):
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> None:
         self.weight, self.bias = glorot(key, inputs, outputs), jnp.zeros(outputs) if bias else None
 
-    def __call__(self, x: Any, arcs: Any = None, weight: Any = None) -> jax.Array:
+    def __call__(self, x: Any, edges: Any = None, weight: Any = None) -> jax.Array:
         """Return (N, outputs)."""
-        del arcs, weight
+        del edges, weight
         y = x @ self.weight
         return y if self.bias is None else y + self.bias
 
@@ -80,15 +82,15 @@ class Propagation(eqx.Module):
     restart: Buffer
     hops: int = eqx.field(static=True)
 
-    def __call__(self, x: Any, arcs: Arcs, weight: Any = None) -> jax.Array:
+    def __call__(self, x: Any, edges: EdgeIndex, weight: Any = None) -> jax.Array:
         """Return (N, outputs)."""
-        return personalised_pagerank(x, arcs, weight, hops=self.hops, restart=self.restart.value)
+        return personalised_pagerank(x, edges, weight, hops=self.hops, restart=self.restart.value)
 
 
 def drop(x: Any, rate: jax.Array, key: jax.Array) -> Any:
     """Return features with some dropped and the others scaled up; of sparse ones only what is there."""
     if isinstance(x, SparseFeatures):
-        return SparseFeatures(x.arcs, dropped(jnp.asarray(x.values), rate, key))
+        return SparseFeatures(x.edges, dropped(jnp.asarray(x.values), rate, key))
     return dropped(x, rate, key)
 
 
@@ -130,7 +132,7 @@ class SGC(NodeNetworkConfig):
     kind: ClassVar[str] = "sgc"
     hidden_sizes: tuple[int, ...] = setting((), low=1, help="features of each hidden layer; [] in the paper")
     dropout: float = setting(0.0, low=0, high=0.99, help="share of a layer's input dropped in training")
-    hops: int = setting(2, low=1, help="how often features travel along the arcs, in each layer")
+    hops: int = setting(2, low=1, help="how often features travel along the edges, in each layer")
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> GraphConv:
         """Return one layer."""
@@ -202,9 +204,9 @@ class Predict(eqx.Module):
     dense: Dense
     spread: Propagation
 
-    def __call__(self, x: Any, arcs: Arcs, weight: Any = None) -> jax.Array:
+    def __call__(self, x: Any, edges: EdgeIndex, weight: Any = None) -> jax.Array:
         """Return (N, outputs)."""
-        return self.spread(self.dense(x), arcs, weight)
+        return self.spread(self.dense(x), edges, weight)
 
 
 class GAT(NodeNetworkConfig):

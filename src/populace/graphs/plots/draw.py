@@ -6,23 +6,23 @@ import networkx as nx
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.media import Picture
+from populace.core.media import Image
 from populace.graphs.data.graph import Graph
 from populace.graphs.plots.drawing import LABELLED, Colours, panel
 from populace.graphs.plots.neighbourhood import checked_node, ego, sample, within
-from populace.runs.figures import figure, picture
+from populace.runs.figures import figure, to_image
 
 MOST = 300  # nodes in a drawing
 _SCALE = "viridis"
 _CLASSES = 10  # that still have a colour of their own
 
 
-def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption: str = "") -> Picture:
+def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption: str = "") -> Image:
     """Return a graph with its nodes coloured by a value.
 
     Args:
         graph: of any size; of a graph of more than 300 nodes those nearest to one node are drawn.
-        values: (N,) numbers, by default the classes, else how many arcs go into a node.
+        values: (N,) numbers, by default the classes, else how many edges go into a node.
         around: the node to draw around, by default the one with the most neighbours.
         caption: what the picture shows.
 
@@ -33,21 +33,21 @@ def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption
     chosen, note = sample(graph, around, MOST)
     shown = None if values is None and graph.classes else values
     if values is None and not graph.classes:
-        shown = np.diff(graph.arcs.rows.offsets)
-    part, _ = within(graph.arcs, chosen)
+        shown = np.diff(graph.edges.rows.offsets)
+    part, _ = within(graph.edges, chosen)
     drawn, axis = figure(7.4, 6.2)
     colours = _colours(graph, shown, chosen)
     panel(axis, part, graph.directed, _layout(graph, chosen), colours, chosen)
-    what = "arcs into the node" if values is None else ""
+    what = "edges into the node" if values is None else ""
     _key(drawn, axis, graph, colours, what)
-    return picture(drawn, ". ".join(filter(None, (caption or f"The graph {graph.name}", note))))
+    return to_image(drawn, ". ".join(filter(None, (caption or f"The graph {graph.name}", note))))
 
 
 def draw_convolution(
     graph: Graph, before: Any, linear: Any, after: Any, *, around: int | None = None,
     titles: tuple[str, str, str] = ("before", "after the linear step", "after aggregation"),
     alike: bool = True, caption: str = "",
-) -> Picture:  # fmt: skip
+) -> Image:  # fmt: skip
     """Return a graph three times: before a graph convolution, after its linear step, after its aggregation.
 
     The second and third share one scale of colours, so that what aggregation evens out is seen, unless they
@@ -57,7 +57,7 @@ def draw_convolution(
         graph: as for `draw`.
         before: (N,) a value of each node before the convolution.
         linear: (N,) a value of each node after the linear step, which no other node has a part in.
-        after: (N,) the same value after aggregation over the arcs.
+        after: (N,) the same value after aggregation over the edges.
         around: as for `draw`.
         titles: of the three, for layers whose steps are others.
         alike: whether the second and the third are values of one kind.
@@ -73,7 +73,7 @@ def draw_convolution(
         for name, given in (("before", before), ("linear", linear), ("after", after))
     ]
     places = _layout(graph, chosen)
-    part, _ = within(graph.arcs, chosen)
+    part, _ = within(graph.edges, chosen)
     drawn, axes = figure(15.5, 5.2, ncols=3)
     limits = [_limits(shown) for shown in panels]
     if alike:
@@ -83,31 +83,31 @@ def draw_convolution(
         axis.set_title(title, fontsize=11)
     for group in (axes[:1], axes[1:]) if alike else (axes[:1], axes[1:2], axes[2:]):
         drawn.colorbar(group[-1].collections[-1], ax=group, fraction=0.046 / len(group))
-    return picture(drawn, ". ".join(filter(None, (caption or f"A graph convolution on {graph.name}", note))))
+    return to_image(drawn, ". ".join(filter(None, (caption or f"A graph convolution on {graph.name}", note))))
 
 
 def draw_neighbours(
     graph: Graph, node: int, importance: Any, hops: int = 2, *, values: Any = None, most: int = 40
-) -> Picture:
-    """Return the nodes around a node, with arcs as wide as they mattered to it.
+) -> Image:
+    """Return the nodes around a node, with edges as wide as they mattered to it.
 
     Args:
         graph: the graph.
         node: the one that is explained.
-        importance: (E,) how much each arc mattered, in the numbering of the arcs; 0 or more.
-        hops: how many arcs away nodes may be.
+        importance: (E,) how much each edge mattered, in the numbering of the edges; 0 or more.
+        hops: how many edges away nodes may be.
         values: (N,) numbers that colour the nodes, by default the classes.
-        most: nodes that are drawn; beyond that, those that the most important arcs lead to.
+        most: nodes that are drawn; beyond that, those that the most important edges lead to.
 
     Raises:
         UsageError: a node that is not there, or numbers that do not fit or are below 0.
 
     """
-    given = _values("importance", importance, graph.arcs.count, "arcs")
+    given = _values("importance", importance, graph.edges.count, "edges")
     if (given < 0).any():
-        raise UsageError(f"importance of arc {given.argmin()} is {given.min():g}; expected 0 or more")
+        raise UsageError(f"importance of edge {given.argmin()} is {given.min():g}; expected 0 or more")
     chosen, left_out = ego(graph, checked_node(graph, node), hops, most, given)
-    part, kept = within(graph.arcs, chosen)
+    part, kept = within(graph.edges, chosen)
     weights = given[kept]
     drawn, axis = figure(7.4, 6.2)
     colours = _colours(
@@ -118,10 +118,10 @@ def draw_neighbours(
     if values is not None or graph.classes:
         _key(drawn, axis, graph, colours, "")
     note = f"; {left_out} nodes left out" if left_out else ""
-    return picture(
+    return to_image(
         drawn,
         f"What mattered to node {node} of {graph.name}: {len(chosen)} nodes up to {hops} hops away{note}. "
-        "The wider an arc, the more it mattered",
+        "The wider an edge, the more it mattered",
     )
 
 
@@ -158,7 +158,7 @@ def _key(drawn: Any, axis: Any, graph: Graph, colours: Colours, what: str) -> No
 
 def _layout(graph: Graph, chosen: np.ndarray, centre: int | None = None) -> np.ndarray:
     """Return where the nodes lie, (n, 2), the same every time; nodes that hear each other lie together."""
-    part, _ = within(graph.arcs, chosen)
+    part, _ = within(graph.edges, chosen)
     net = nx.Graph()
     net.add_nodes_from(range(len(chosen)))
     net.add_edges_from(zip(part.sources.tolist(), part.targets.tolist()))

@@ -1,11 +1,11 @@
-"""One panel of a drawing: nodes, and arcs between them."""
+"""One panel of a drawing: nodes, and edges between them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 
 LABELLED = 60  # nodes that still have room for a number
 
@@ -22,10 +22,10 @@ class Colours:
 
 
 def panel(
-    axis: Any, arcs: Arcs, directed: bool, places: np.ndarray, colours: Colours, names: np.ndarray,
+    axis: Any, edges: EdgeIndex, directed: bool, places: np.ndarray, colours: Colours, names: np.ndarray,
     widths: np.ndarray | None = None, centre: int | None = None,
 ) -> None:  # fmt: skip
-    """Draw nodes and arcs between them; the collection of nodes is the last one of the axis."""
+    """Draw nodes and edges between them; the collection of nodes is the last one of the axis."""
     from matplotlib.collections import LineCollection
 
     count = len(places)
@@ -33,9 +33,9 @@ def panel(
     area = float(np.clip(9000 / max(count, 1), 18, 300))
     if numbered:  # as wide as the longest number
         area = max(area, (4.6 * len(str(names.max(initial=0))) + 4) ** 2)
-    sources, targets = arcs.sources, arcs.targets
-    width = np.full(arcs.count, float(np.clip(60 / max(count, 1), 0.5, 1.3))) if widths is None else widths
-    ink: list[tuple[float, ...]] = [(0.35, 0.35, 0.35, 0.75)] * arcs.count
+    sources, targets = edges.sources, edges.targets
+    width = np.full(edges.count, float(np.clip(60 / max(count, 1), 0.5, 1.3))) if widths is None else widths
+    ink: list[tuple[float, ...]] = [(0.35, 0.35, 0.35, 0.75)] * edges.count
     if widths is not None and widths.size:
         ink = [_ink(strength) for strength in (widths - widths.min()) / (np.ptp(widths) or 1)]
     loops = sources == targets
@@ -74,7 +74,7 @@ def panel(
 def _arrows(
     axis: Any, sources: np.ndarray, targets: np.ndarray, places: np.ndarray, width: Any, ink: Any, area: float
 ) -> None:
-    """Draw an arrow for each arc, bent where there is one in the other direction too."""
+    """Draw an arrow for each edge, bent where there is one in the other direction too."""
     pairs = set(zip(sources.tolist(), targets.tolist()))
     gap = np.sqrt(area) / 2 + 1  # points from the middle of a node to its rim
     for s, t, w, colour in zip(sources.tolist(), targets.tolist(), width, ink):
@@ -92,7 +92,7 @@ def _arrows(
 
 
 def _ink(strength: float) -> tuple[float, ...]:
-    """Return grey for an arc that did not matter, dark blue for the one that mattered most."""
+    """Return grey for an edge that did not matter, dark blue for the one that mattered most."""
     return tuple(
         (1 - strength) * np.array([0.72, 0.72, 0.72, 0.8]) + strength * np.array([0.06, 0.2, 0.5, 1])
     )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.media import Exhibit
+from populace.core.media import Visualization
 from populace.graphs.data.graph import Graph
 from populace.graphs.plots.draw import MOST, draw, draw_convolution, draw_neighbours
 from populace.graphs.plots.layer_activations import steps
@@ -18,9 +18,9 @@ _ATTENTIVE = (GATConv, GATv2Conv)
 
 
 def attention(graph: Graph, network: Any) -> np.ndarray:
-    """Return how much attention each arc gets in the first layer, the mean over heads, (E,).
+    """Return how much attention each edge gets in the first layer, the mean over heads, (E,).
 
-    Over the arcs into a node it sums to 1. Attention says what a layer took in, not what the outcome
+    Over the edges into a node it sums to 1. Attention says what a layer took in, not what the outcome
     hangs on; for that see [`influence`][populace.graphs.plots.explain.influence].
 
     Raises:
@@ -28,7 +28,7 @@ def attention(graph: Graph, network: Any) -> np.ndarray:
 
     """
     layer = network.layers[0]
-    return np.asarray(eqx.filter_jit(layer.attention)(_features(graph), graph.arcs)).mean(-1)
+    return np.asarray(eqx.filter_jit(layer.attention)(_features(graph), graph.edges)).mean(-1)
 
 
 def influence(graph: Graph, network: Any, node: int) -> np.ndarray:
@@ -41,26 +41,26 @@ def influence(graph: Graph, network: Any, node: int) -> np.ndarray:
     x = _features(graph)
 
     def logit(values: jax.Array) -> jax.Array:
-        given = values if isinstance(x, jax.Array) else type(x)(x.arcs, values)
-        outputs = network(given, graph.arcs, graph.weight)[node]
+        given = values if isinstance(x, jax.Array) else type(x)(x.edges, values)
+        outputs = network(given, graph.edges, graph.weight)[node]
         return jnp.max(outputs)
 
     values = x if isinstance(x, jax.Array) else jnp.asarray(x.values)
     product = np.abs(np.asarray(jax.jit(lambda values: values * jax.grad(logit)(values))(values)))
     if isinstance(x, jax.Array):
         return product.sum(1)
-    return np.bincount(x.arcs.targets, product, minlength=graph.nodes)
+    return np.bincount(x.edges.targets, product, minlength=graph.nodes)
 
 
 def importance(graph: Graph, network: Any, node: int) -> tuple[np.ndarray, str]:
-    """Return how much each arc mattered to a node, (E,), and in words how that was measured."""
+    """Return how much each edge mattered to a node, (E,), and in words how that was measured."""
     if isinstance(network.layers[0], _ATTENTIVE):
         return attention(graph, network), "attention of the first layer, mean over heads"
     share = influence(graph, network, node)
-    return share[graph.arcs.sources].astype(np.float64), "input gradient times input, of the arc's source"
+    return share[graph.edges.sources].astype(np.float64), "input gradient times input, of the edge's source"
 
 
-def exhibits(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[str, Exhibit]:
+def visualizations(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[str, Visualization]:
     """Return what the report shows of a trained node classifier."""
     part, y = np.asarray(model.part.value), np.asarray(graph.y)
     name, judged = "test", np.flatnonzero(part == 3)
@@ -68,7 +68,7 @@ def exhibits(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[str, E
         name, judged = "validation", np.flatnonzero(part == 2)
     said = probabilities.argmax(1)
     names = graph.names or tuple(str(i) for i in range(graph.classes))
-    shown: dict[str, Exhibit] = {}
+    shown: dict[str, Visualization] = {}
     if len(judged):
         logits = np.log(np.maximum(probabilities[judged], 1e-30))
         shown["confusion"] = plots.confusion(jnp.asarray(logits), y[judged], names, name)
@@ -76,8 +76,8 @@ def exhibits(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[str, E
         wrong = judged[said[judged] != y[judged]]
         sure = probabilities[wrong if len(wrong) else judged].max(1)
         node = int(wrong[sure.argmax()] if len(wrong) else judged[sure.argmin()])
-        arcs, how = importance(graph, model.network, node)
-        drawn = draw_neighbours(graph, node, arcs)
+        edges, how = importance(graph, model.network, node)
+        drawn = draw_neighbours(graph, node, edges)
         truth = f"it is {names[y[node]]}, the network says {names[said[node]]}"
         caption = f"{drawn.caption} ({how}); {truth} with {probabilities[node].max():.0%}"
         shown["neighbours"] = type(drawn)(drawn.image, caption)

@@ -46,10 +46,10 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
         middle = wide[:, 0]
         if layer.join == "mean":
             middle = wide[:, :: len(layer.bias)].mean(1)
-        output = eqx.filter_jit(layer)(x, graph.arcs)
+        output = eqx.filter_jit(layer)(x, graph.edges)
         title, last = "after the linear step", "after attention: the layer's output"
     elif isinstance(layer, GraphConv | SAGEConv | Predict):
-        output = eqx.filter_jit(layer)(x, graph.arcs, graph.weight)
+        output = eqx.filter_jit(layer)(x, graph.edges, graph.weight)
         if isinstance(layer, GraphConv):
             middle = (x @ layer.weight)[:, 0]
             title, last = "after the linear step", "after aggregation: the layer's output"
@@ -61,15 +61,15 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
             title, last = "after the linear step", "after spreading: the layer's output"
     else:
         return None
-    degree = np.diff(graph.arcs.rows.offsets)
-    return Steps(("arcs into the node", title, last), (degree, np.asarray(middle), np.asarray(output)[:, 0]))
+    degree = np.diff(graph.edges.rows.offsets)
+    return Steps(("edges into the node", title, last), (degree, np.asarray(middle), np.asarray(output)[:, 0]))
 
 
 def _gathered(graph: Graph, layer: GINConv, x: Any) -> Steps:
     """Return the steps of a layer that aggregates first: of the feature that the nodes have most of."""
     features = np.asarray(dense(x))
     feature = int(np.abs(features).sum(0).argmax())
-    gathered = np.asarray(eqx.filter_jit(layer.gather)(x, graph.arcs, graph.weight))[:, feature]
-    output = np.asarray(eqx.filter_jit(layer)(x, graph.arcs, graph.weight))[:, 0]
+    gathered = np.asarray(eqx.filter_jit(layer.gather)(x, graph.edges, graph.weight))[:, feature]
+    output = np.asarray(eqx.filter_jit(layer)(x, graph.edges, graph.weight))[:, 0]
     titles = f"feature {feature}", f"feature {feature} after aggregation", "after the MLP: the layer's output"
     return Steps(titles, (features[:, feature], gathered, output), alike=False)

@@ -4,14 +4,14 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.graphs.data.graph import Graph
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 
 
 def sample(graph: Graph, around: int | None, most: int) -> tuple[np.ndarray, str]:
     """Return the nodes to draw, and what to say of those that are not."""
     if around is None and graph.nodes <= most:
         return np.arange(graph.nodes), ""
-    degrees = np.bincount(graph.arcs.sources, minlength=graph.nodes) + np.diff(graph.arcs.rows.offsets)
+    degrees = np.bincount(graph.edges.sources, minlength=graph.nodes) + np.diff(graph.edges.rows.offsets)
     node = int(degrees.argmax()) if around is None else checked_node(graph, around)
     chosen, _ = ego(graph, node, graph.nodes, most, None)
     return chosen, f"Drawn are {len(chosen)} of its {graph.nodes:,} nodes, those nearest to node {node}"
@@ -20,14 +20,14 @@ def sample(graph: Graph, around: int | None, most: int) -> tuple[np.ndarray, str
 def ego(
     graph: Graph, node: int, hops: int, most: int, importance: np.ndarray | None
 ) -> tuple[np.ndarray, int]:
-    """Return up to so many nodes that are so few arcs away, and how many more there are.
+    """Return up to so many nodes that are so few edges away, and how many more there are.
 
-    With importance they are those that reach the node along arcs, else direction does not matter.
+    With importance they are those that reach the node along edges, else direction does not matter.
     """
     distance = np.full(graph.nodes, -1)
     rank = np.zeros(graph.nodes)
     distance[node] = 0
-    sources, targets = graph.arcs.sources, graph.arcs.targets
+    sources, targets = graph.edges.sources, graph.edges.targets
     for hop in range(1, hops + 1):
         inward = (distance[targets] == hop - 1) & (distance[sources] < 0)
         outward = (distance[sources] == hop - 1) & (distance[targets] < 0)
@@ -45,12 +45,14 @@ def ego(
     return np.sort(order[:most]), len(order) - min(len(order), most)
 
 
-def within(arcs: Arcs, chosen: np.ndarray) -> tuple[Arcs, np.ndarray]:
-    """Return the arcs between chosen nodes, numbered anew, and which of all arcs they are."""
-    number = np.full(arcs.size[0], -1, np.int32)
+def within(edges: EdgeIndex, chosen: np.ndarray) -> tuple[EdgeIndex, np.ndarray]:
+    """Return the edges between chosen nodes, numbered anew, and which of all edges they are."""
+    number = np.full(edges.size[0], -1, np.int32)
     number[chosen] = np.arange(len(chosen))
-    kept = np.flatnonzero((number[arcs.sources] >= 0) & (number[arcs.targets] >= 0))
-    part, order = Arcs.of(number[arcs.sources[kept]], number[arcs.targets[kept]], (len(chosen), len(chosen)))
+    kept = np.flatnonzero((number[edges.sources] >= 0) & (number[edges.targets] >= 0))
+    part, order = EdgeIndex.of(
+        number[edges.sources[kept]], number[edges.targets[kept]], (len(chosen), len(chosen))
+    )
     return part, kept[order]
 
 

@@ -1,4 +1,4 @@
-"""Division: which graphs are trained on, chosen by and judged by; in folds, or by the set's own split."""
+"""Cross-validation folds of a graph set, or the set's own split into training, validation and test graphs."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -18,12 +18,12 @@ PROTOCOLS = ("nested", "gin", "split")
 
 
 class CrossValidation(eqx.Module):
-    """Graphs in parts, the same for all members; a member's own is only the number of the fold it tests.
+    """A division of graphs shared by all members; each member tests one fold of it.
 
     Attributes:
-        place: (G,) int32, the fold each graph is tested in, or the number of its part, -1 for none.
-        sizes: graphs in each fold or part.
-        protocol: `nested`, `gin` or `split`; `GraphLearner` says what they are.
+        place: (G,) int32, the fold in which each graph is tested, or the index of its part, -1 for none.
+        sizes: number of graphs in each fold or part.
+        protocol: `nested`, `gin` or `split`; see `GraphLearner`.
 
     """
 
@@ -33,10 +33,10 @@ class CrossValidation(eqx.Module):
 
     @classmethod
     def of(cls, data: GraphSet, protocol: str, folds: int) -> Self:
-        """Return the division of a set by a protocol.
+        """Divide a graph set by a protocol.
 
         Raises:
-            UsageError: too few graphs for so many folds, or no split of the set's own.
+            UsageError: fewer graphs than folds, or `split` for a set without a split.
 
         """
         if protocol == "split":
@@ -47,18 +47,18 @@ class CrossValidation(eqx.Module):
         return cls(place, tuple(np.bincount(place[place >= 0], minlength=count).tolist()), protocol)
 
     def judged(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each part or fold that anybody is judged by: its name, and its graphs."""
+        """Yield the name and the graphs of each part or fold that some member is evaluated on."""
         split = self.protocol == "split"
         for number in range(1 if split else 0, len(self.sizes)):
             name = f"part '{PARTS[number]}'" if split else f"fold {number}"
             yield name, np.flatnonzero(self.place == number)
 
     def part(self, which: str, fold: Any) -> jax.Array:
-        """Return of each graph whether it is in `train`, `validation` or `test`, (G,) bool.
+        """Return (G,) bool: whether each graph is in a part.
 
         Args:
-            which: the part.
-            fold: the fold that is tested; the one before it chooses, where one is held out to choose by.
+            which: `train`, `validation` or `test`.
+            fold: index of the test fold; under `nested`, the fold before it is the validation fold.
 
         """
         place = jnp.asarray(self.place)
@@ -74,7 +74,7 @@ class CrossValidation(eqx.Module):
         return rest & (place != chooses) if self.protocol == "nested" else rest
 
     def most(self, training: bool) -> int:
-        """Return how many graphs the largest training part has, or the largest part to evaluate."""
+        """Return the size of the largest training part, or of the largest part to evaluate."""
         sizes = np.asarray(self.sizes)
         if self.protocol == "split":
             return int(sizes[0] if training else sizes[1:].max())
@@ -90,10 +90,10 @@ def _folds(labels: bytes, kind: str, shape: tuple[int, ...], folds: int) -> np.n
 
 
 def part_of(data: Any) -> np.ndarray:
-    """Return which of a set's own parts each graph is in, (G,) int32: its place in `PARTS`, -1 for none.
+    """Return the index in `PARTS` of each graph's part in the set's own split, (G,) int32, -1 for none.
 
     Raises:
-        UsageError: the set has no split, or one with an empty part.
+        UsageError: the set has no split, or a part is empty.
 
     """
     found = np.full(data.graphs, -1, np.int32)
@@ -101,8 +101,8 @@ def part_of(data: Any) -> np.ndarray:
         graphs = getattr(data, part)
         if graphs is None or not len(graphs):
             raise UsageError(
-                f"{data.name} has no {part} graphs; give it all three parts with "
-                "with_split(train, validation, test), or set protocol = nested"
+                f"{data.name} has no {part} graphs; split it with with_split(train, validation, test), "
+                "or set protocol = nested"
             )
         found[graphs] = number
     return found

@@ -1,4 +1,4 @@
-"""Which nodes a member trains on, is chosen by and is judged by: the graph's split, or one of its own."""
+"""The split of the nodes of one member: the graph's own split, or one sampled from the member's seed."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from populace.graphs.data.labels import PARTS, is_known
 
 
 def nodes_in(graph: Graph, part: str) -> np.ndarray:
-    """Return the nodes of a part of the graph's own split; none where it has no such part."""
+    """Return the nodes in a part of the graph's own split; empty if it has no such part."""
     nodes = getattr(graph, part)
     return np.zeros(0, np.int32) if nodes is None else nodes
 
 
 def fixed(graph: Graph) -> jax.Array:
-    """Return the graph's own split, (N,) int8: 1 to train on, 2 to choose by, 3 to judge by, 0 none."""
+    """Return the graph's own split, (N,) int8: 1 training, 2 validation, 3 test, 0 none."""
     part = jnp.zeros(graph.nodes, jnp.int8)
     for number, name in enumerate(PARTS, 1):
         part = part.at[nodes_in(graph, name)].set(number)
@@ -26,14 +26,14 @@ def fixed(graph: Graph) -> jax.Array:
 
 
 @dataclass(frozen=True)
-class DrawnSplit:
-    """A split that every member draws for itself, from the nodes of which something is known.
+class RandomSplit:
+    """A random split of the labelled nodes, sampled by each member from its own seed.
 
     Args:
-        per_class: whether `train` counts the nodes of each class, and not those of all together.
-        train: nodes to train on.
-        validation: nodes to choose by.
-        test: nodes to judge by; 0 for all that are left.
+        per_class: whether `train` is the number of training nodes per class instead of in total.
+        train: number of training nodes.
+        validation: number of validation nodes.
+        test: number of test nodes; 0 for all remaining.
 
     """
 
@@ -43,11 +43,11 @@ class DrawnSplit:
     test: int
 
     def check(self, graph: Graph) -> None:
-        """Raise a `UsageError` if the graph has too few nodes of which something is known."""
+        """Raise a `UsageError` if the graph has too few labelled nodes."""
         known = graph.y[is_known(graph.y)]
         if self.per_class:
             if not graph.classes:
-                raise UsageError(f"{graph.name} has targets, not classes; set split = random")
+                raise UsageError(f"{graph.name} has targets instead of classes; set split = random")
             counts = np.bincount(known, minlength=graph.classes)
             if counts.min() < self.train:
                 raise UsageError(
@@ -57,21 +57,21 @@ class DrawnSplit:
         needed = self._training(graph) + self.validation + self.test
         if needed > len(known):
             raise UsageError(
-                f"{graph.name} has {len(known)} labelled nodes, the split asks for {needed}: "
+                f"{graph.name} has {len(known)} labelled nodes, but the split needs {needed}; "
                 "lower train_nodes, validation_nodes or test_nodes"
             )
 
     def draw(self, graph: Graph, key: jax.Array) -> jax.Array:
-        """Return a split, coded as `fixed` does."""
+        """Sample a split, encoded as by `fixed`."""
         order = jax.random.permutation(key, graph.nodes)
         y = jnp.asarray(graph.y)[order]
         known = y >= 0 if y.ndim == 1 else jnp.any(jnp.isfinite(y), axis=1)
         first = jnp.zeros(graph.nodes, bool)
         if self.per_class:
             own = jax.nn.one_hot(y, graph.classes, dtype=jnp.int32)
-            rank = jnp.sum((jnp.cumsum(own, 0) - 1) * own, -1)  # how many of its class come before
+            rank = jnp.sum((jnp.cumsum(own, 0) - 1) * own, -1)  # earlier nodes of the same class
             first = (y >= 0) & (rank < self.train)
-        # Those that train come first, those without a label last; else the order is the drawn one.
+        # Training nodes come first and unlabelled nodes last; otherwise the random order is kept.
         order = order[jnp.argsort(jnp.where(first, 0, jnp.where(known, 1, 2)), stable=True)]
         held = (train := self._training(graph)) + self.validation
         end = held + self.test if self.test else jnp.sum(known)

@@ -1,4 +1,4 @@
-"""Splits of the nodes of a graph: which are trained on, chosen by, and judged by."""
+"""Splits of the nodes of a graph into training, validation and test parts."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from populace.graphs.data.labels import is_known
 
 
 def public(graph: Graph, train: int, test: Any, validation: int = 500) -> Graph:
-    """Return the graph split as the Planetoid sets are published.
+    """Return the graph with a public split like those of the Planetoid data sets.
 
-    The first `train` nodes are trained on, the next `validation` chosen by, and `test` are listed. Of the
-    sets themselves [`planetoid`][populace.graphs.planetoid] returns them split like this.
+    The first `train` nodes are for training, the next `validation` for validation, and `test` lists the test
+    nodes. [`planetoid`][populace.graphs.planetoid] already returns the data sets with this split.
 
     Raises:
-        UsageError: there are not so many nodes before the test nodes.
+        UsageError: fewer than `train + validation` nodes before the first test node.
 
     Source: Z. Yang, W. W. Cohen, R. Salakhutdinov (2016), Revisiting Semi-Supervised Learning with Graph
     Embeddings, arXiv:1603.08861.
@@ -27,8 +27,8 @@ def public(graph: Graph, train: int, test: Any, validation: int = 500) -> Graph:
     free = int(test.min()) if test.size else graph.nodes
     if train + validation > free:
         raise UsageError(
-            f"{graph.name} has {free} nodes before its first test node, fewer than {train} to train on and "
-            f"{validation} to choose by; ask for fewer"
+            f"{graph.name} has {free} nodes before its first test node, fewer than {train} for training and "
+            f"{validation} for validation; ask for fewer"
         )
     return graph.with_split(np.arange(train), np.arange(train, train + validation), test)
 
@@ -36,17 +36,17 @@ def public(graph: Graph, train: int, test: Any, validation: int = 500) -> Graph:
 def random_split(
     graph: Graph, train: int = 140, validation: int = 500, test: int | None = 1000, seed: int = 0
 ) -> Graph:
-    """Return the graph with parts drawn at random from the nodes whose label is known.
+    """Return the graph with a random split of its labelled nodes.
 
     Args:
-        graph: with labels.
-        train: how many to train on.
-        validation: how many to choose by.
-        test: how many to judge by; None takes all that are left.
-        seed: of the drawing; the same seed draws the same nodes on every machine.
+        graph: a graph with labels.
+        train: number of training nodes.
+        validation: number of validation nodes.
+        test: number of test nodes; None takes all remaining.
+        seed: random seed; the same seed gives the same split on every machine.
 
     Raises:
-        UsageError: the graph has no labels, or fewer labelled nodes than that.
+        UsageError: a graph without labels, or with too few labelled nodes.
 
     """
     nodes = np.random.default_rng(seed).permutation(_labelled(graph))
@@ -56,10 +56,10 @@ def random_split(
 def per_class_split(
     graph: Graph, per_class: int = 20, validation: int = 500, test: int | None = 1000, seed: int = 0
 ) -> Graph:
-    """Return the graph with the same number of training nodes of every class; the rest as `random_split`.
+    """Return the graph with `per_class` random training nodes of every class; the rest as by `random_split`.
 
     Raises:
-        UsageError: the graph has no classes, or one with fewer nodes than that, or too few are left.
+        UsageError: a graph without classes, a class with too few nodes, or too few nodes left over.
 
     Source: O. Shchur, M. Mumme, A. Bojchevski, S. Günnemann (2018), Pitfalls of Graph Neural Network
     Evaluation, arXiv:1811.05868.
@@ -67,7 +67,7 @@ def per_class_split(
     """
     nodes = np.random.default_rng(seed).permutation(_labelled(graph))
     if not graph.classes:
-        raise UsageError(f"{graph.name} has targets, not classes; use random_split")
+        raise UsageError(f"{graph.name} has targets instead of classes; use random_split")
     labels = graph.y[nodes]
     counts = np.bincount(labels, minlength=graph.classes)
     if counts.min() < per_class:
@@ -81,19 +81,19 @@ def per_class_split(
 
 
 def _labelled(graph: Graph) -> np.ndarray:
-    """Return the nodes whose label is known."""
+    """Return the labelled nodes."""
     if graph.y is None:
-        raise UsageError(f"{graph.name} has no labels to split by; give it some with with_labels")
+        raise UsageError(f"{graph.name} has no labels; add them with with_labels")
     return np.flatnonzero(is_known(graph.y)).astype(np.int32)
 
 
 def _divided(
     graph: Graph, chosen: np.ndarray, rest: np.ndarray, train: int, validation: int, test: int | None
 ) -> Graph:
-    """Return the graph with the chosen nodes to train on and the others from the rest."""
+    """Return the graph with the chosen training nodes, and the other parts taken from the rest."""
     for part, count in (("train", train), ("validation", validation), ("test", test or 0)):
         if count < 0:
-            raise UsageError(f"{part} must be a number of nodes, got {count}")
+            raise UsageError(f"{part} must be at least 0 nodes, got {count}")
     needed = train + validation + (test or 0)
     if needed > (there := len(chosen) + len(rest)):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Protocols: what a cross-validation came to, by the two rules that papers use."""
+"""The result of a cross-validation by the protocol of Xu et al. 2019."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from populace.statistics import Interval, bootstrap_interval
 
 @dataclass(frozen=True)
 class BestEpoch:
-    """The outcome of the protocol of Xu et al. 2019.
+    """Result of the best-epoch protocol of Xu et al. 2019.
 
     Attributes:
-        step: at which the mean over folds was highest.
-        accuracy: of each fold there.
-        mean: over folds.
-        deviation: standard deviation over folds, as the paper's tables have it behind the plus-minus.
+        step: step at which the mean over folds is highest.
+        accuracy: accuracy of each fold at that step.
+        mean: mean over folds.
+        deviation: standard deviation over folds, the number after the plus-minus in the paper's tables.
         interval: 95 % bootstrap interval of the mean over folds.
 
     """
@@ -30,17 +30,17 @@ class BestEpoch:
 
 
 def best_epoch(run: Run, setting: int = 0) -> BestEpoch:
-    """Return the highest mean over folds at one and the same epoch.
+    """Return the highest mean accuracy over folds at a single epoch.
 
-    `max_t mean_f accuracy_f(t)`, over the evaluations of the run. With `protocol = gin` these are on the
-    tested fold itself: the number is the paper's, and optimistic, for nothing was held out to choose by.
+    `max_t mean_f accuracy_f(t)`, over the evaluations of the run. With `protocol = gin` the epoch is chosen
+    on the test folds themselves, as in the paper: the result is optimistic.
 
     Args:
         run: a cross-validation by `GraphClassifier`.
         setting: index of the setting.
 
     Raises:
-        UsageError: the run has no evaluations of that setting, or no accuracies.
+        UsageError: a run without evaluations of that setting, or without accuracies.
 
     Source: K. Xu, W. Hu, J. Leskovec, S. Jegelka (2019), How Powerful are Graph Neural Networks?
 
@@ -50,7 +50,7 @@ def best_epoch(run: Run, setting: int = 0) -> BestEpoch:
     if not rows:
         raise UsageError(f"'{run.path}' has no evaluations of setting {setting}")
     if "accuracy" not in table:
-        raise UsageError(f"'{run.path}' has no accuracies to choose an epoch by; its learner has no classes")
+        raise UsageError(f"'{run.path}' has no accuracies to choose an epoch by; use a run of a classifier")
     steps = np.asarray(table["step"])[rows]
     values = np.asarray([table["accuracy"][i] for i in rows], np.float64)
     epochs = np.unique(steps)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.media import Exhibit, Picture
+from populace.core.media import Image, Visualization
 from populace.core.settings import setting
 from populace.images.classification.networks import CNN
 from populace.images.datasets.cifar import cifar
@@ -39,7 +39,7 @@ class ImageClassifier(Classifier):
     split_seed: int = setting(0, low=0, help="seed that draws the validation pictures")
     shift: int = setting(0, low=0, help="training pictures move by up to so many pixels each way")
     mirror: bool = setting(False, help="half of the training pictures are mirrored, left to right")
-    network: Network = setting(CNN(), help="the network, where no `plan` is given in Python")
+    network: Network = setting(CNN(), help="network, unless a network_fn is given in Python")
 
     def load_data(self) -> Self:
         """Return the learner with its data set, loaded once for all members."""
@@ -64,14 +64,14 @@ class ImageClassifier(Classifier):
             x = _shifted(x, by[1], self.shift, axis=2)
         return x
 
-    def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, Picture | np.ndarray]:
+    def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, Image | np.ndarray]:
         """Return activations of every layer on some validation pictures, and what is said of those."""
         del key
         from populace.images.classification.gallery import samples
 
         pictures, labels = (a[:_WATCHED] for a in self._data.examples("validation"))
         probabilities = np.asarray(self.probabilities(state, pictures))
-        shown: dict[str, Picture | np.ndarray] = {
+        shown: dict[str, Image | np.ndarray] = {
             "predictions": samples(pictures, labels, probabilities, self._data.names)
         }
         if isinstance(state, Stack):
@@ -80,7 +80,7 @@ class ImageClassifier(Classifier):
             shown |= {f"activations/{name}": np.asarray(value) for name, value in found.items()}
         return shown
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return confusion matrix, calibration, the pictures it was surest about and wrong, and filters."""
         from populace.images.classification.gallery import mistakes
         from populace.images.filters import filter
@@ -90,7 +90,7 @@ class ImageClassifier(Classifier):
         return {
             **super().visualize(state, key),
             "mistakes": mistakes(pictures, labels, probabilities, self._data.names),
-            "filters": Picture(
+            "filters": Image(
                 filter.show(pictures[0], _FILTERS),
                 f"What a convolution can do: a {self._data.called('test')} picture before and after kernels "
                 "that are known.",

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from populace.core.media import Picture
-from populace.runs.figures import figure, picture
+from populace.core.media import Image
+from populace.runs.figures import figure, to_image
 
 _COLUMNS, _ROWS = 6, 3
 
 
-def mistakes(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> Picture:
+def mistakes(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> Image:
     """Draw the pictures that the network was surest about and wrong."""
     said, sure = probabilities.argmax(1), probabilities.max(1)
     wrong = np.flatnonzero(said != labels)
@@ -17,7 +17,7 @@ def mistakes(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names
     return _gallery(x, labels, probabilities, names, chosen, caption)
 
 
-def samples(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> Picture:
+def samples(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> Image:
     """Draw the first pictures with what the network says."""
     chosen = np.arange(min(len(x), _COLUMNS * _ROWS))
     return _gallery(x, labels, probabilities, names, chosen, "Pictures and what the network says of them")
@@ -26,7 +26,7 @@ def samples(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names:
 def _gallery(
     x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...],
     chosen: np.ndarray, caption: str,
-) -> Picture:  # fmt: skip
+) -> Image:  # fmt: skip
     known = names or tuple(str(i) for i in range(probabilities.shape[1]))
     drawn, axes = figure(1.45 * _COLUMNS, 1.75 * _ROWS, nrows=_ROWS, ncols=_COLUMNS)
     for place, axis in enumerate(np.ravel(axes)):
@@ -42,4 +42,4 @@ def _gallery(
         title = f"{known[said]} ({100 * probabilities[row, said]:.0f} %)"
         title += "" if right else f"\nis {known[int(labels[row])]}"
         axis.set_title(title, fontsize=9, color="#1a7f37" if right else "#b3261e")
-    return picture(drawn, caption)
+    return to_image(drawn, caption)

@@ -12,7 +12,7 @@ import numpy as np
 from populace.core.errors import UsageError, unknown
 from populace.images.filters.kernels import box, gaussian, laplace, sharpen, shift, sobel, swap_colours
 from populace.nn.conv.convolution import convolve
-from populace.runs.figures import figure, picture
+from populace.runs.figures import figure, to_image
 
 Border = Literal["repeat", "zero"]
 
@@ -149,7 +149,7 @@ def show(image: Any, names: Sequence[str]) -> np.ndarray:
         _draw_picture(left, "before", before)
         _draw_kernels(middle, chosen.kernels)
         _draw_picture(right, chosen.title, chosen.strength(before))
-    return picture(drawn, "").image
+    return to_image(drawn, "").image
 
 
 _ABREAST = 2  # filters in a row of the drawing

@@ -1,13 +1,13 @@
-"""Attention over the arcs into each node as one operation, which recomputes its weights for the gradient.
+"""Fused attention over the edges into each node; the backward pass recomputes the attention weights.
 
-    e = LeakyReLU(s[source] + t[target])    alpha = softmax of e over the arcs into the target
-    y[i] = sum of alpha keep / (1 - rate) x[source] over the arcs into i
+    e = LeakyReLU(s[source] + t[target])    alpha = softmax of e over the edges into the target
+    y[i] = sum of alpha keep / (1 - rate) x[source] over the edges into i
 
-Between the passes only y and the logarithm of each softmax's sum are kept, O(n H) numbers; the gradient by
-each arc's e is O(E H). The kernels hold nothing of size (E, H, F).
+Between the passes only y and the log-sum-exp of each softmax are stored, O(n H) numbers; the gradient with
+respect to the edge scores is O(E H). The kernels allocate nothing of size (E, H, F).
 
-Source: Velickovic et al. 2018, "Graph Attention Networks", arXiv:1710.10903. That the softmax is computed
-again from the logarithm of its sum is due to Dao et al. 2022, "FlashAttention", arXiv:2205.14135.
+Source: Velickovic et al. 2018, "Graph Attention Networks", arXiv:1710.10903. Recomputing the softmax from its
+log-sum-exp is due to Dao et al. 2022, "FlashAttention", arXiv:2205.14135.
 """
 
 from functools import partial
@@ -27,25 +27,25 @@ def _bound(form: str, wanted: str, graph: Any, *operands: jax.Array) -> jax.Arra
 
 
 def _softmax(graph: Any, seeds: Any, settings: Any, s: Any, t: Any) -> tuple[jax.Array, ...]:
-    """Return per arc what is summed by, (members, E, H), the scores before LeakyReLU, and the log of sums."""
+    """Return alpha and the dropout factor per edge (members, E, H), scores before LeakyReLU, log-sum-exp."""
     targets, offsets = graph[1], graph[2]
     slope, rate = settings[:, :1, None], settings[:, 1:, None]
     raw = s[:, graph[0]] + t[:, targets]
     score = jnp.where(raw >= 0, raw, slope * raw)
-    by_arc = score.swapaxes(0, 1)  # members beside heads
-    best = jax.ops.segment_max(by_arc, targets, len(offsets) - 1, indices_are_sorted=True)
+    by_edge = score.swapaxes(0, 1)  # members beside heads
+    best = jax.ops.segment_max(by_edge, targets, len(offsets) - 1, indices_are_sorted=True)
     best = jnp.where((jnp.diff(offsets) > 0)[:, None, None], best, 0)
-    power = jnp.exp(by_arc - best[targets])
+    power = jnp.exp(by_edge - best[targets])
     total = jax.ops.segment_sum(power, targets, len(offsets) - 1, indices_are_sorted=True)
     alpha = (power / total[targets]).swapaxes(0, 1)
     log_sum = (best + jnp.log(jnp.where(total > 0, total, 1))).swapaxes(0, 1)
-    _, arcs, heads = alpha.shape
+    _, edges, heads = alpha.shape
     factor = jnp.ones((), alpha.dtype)
     if seeds.size:
-        mask = jax.vmap(lambda pair, r: kept(pair, arcs * heads, r))
+        mask = jax.vmap(lambda pair, r: kept(pair, edges * heads, r))
         rates = jnp.broadcast_to(settings[:, 1], len(seeds)) if len(settings) == 1 else settings[:, 1]
         pairs = jnp.broadcast_to(seeds, (len(rates), 2))
-        factor = mask(pairs, rates).reshape(-1, arcs, heads) / (1 - rate)
+        factor = mask(pairs, rates).reshape(-1, edges, heads) / (1 - rate)
     return alpha, factor, raw, log_sum
 
 
@@ -64,10 +64,10 @@ def _back_by_xla(*operands: Any) -> list[jax.Array]:
     by_x = _bound("weighted", "source", graph, alpha * factor, g)
     by_alpha = factor * _bound("weighted", "weight", graph, x, g)
     by_score = alpha * (by_alpha - inner[:, graph[1]])
-    by_arc = jnp.where(raw >= 0, by_score, settings[:, :1, None] * by_score)
-    by_s = _bound("at sources", "source", graph, by_arc[..., None])[..., 0]
+    by_edge = jnp.where(raw >= 0, by_score, settings[:, :1, None] * by_score)
+    by_s = _bound("at sources", "source", graph, by_edge[..., None])[..., 0]
     members = max(a.shape[0] for a in operands[INDICES:])
-    return [_to(members, a) for a in (by_s, by_x, by_arc, inner)]
+    return [_to(members, a) for a in (by_s, by_x, by_edge, inner)]
 
 
 def _to(members: int, a: jax.Array) -> jax.Array:
@@ -82,8 +82,8 @@ def _shapes(*operands: Any) -> list[Any]:
 def _back_shapes(*operands: Any) -> list[Any]:
     nodes, heads, features = operands[-1].shape[1:]
     targets = operands[2].size - 1
-    by_arc, inner = (operands[0].size, heads), (targets, heads)  # inner is <g, y>: room for the kernel
-    return [((nodes, heads), None), ((nodes, heads, features), None), (by_arc, None), (inner, None)]
+    by_edge, inner = (operands[0].size, heads), (targets, heads)  # inner is <g, y>: room for the kernel
+    return [((nodes, heads), None), ((nodes, heads, features), None), (by_edge, None), (inner, None)]
 
 
 def _call(name: str, shapes: Any, operands: Any, *arguments: Any) -> list[jax.Array]:
@@ -121,11 +121,11 @@ def _forward(backend: str, graph: Any, seeds: Any, settings: Any, s: Any, t: Any
 
 def _backward(backend: str, kept_for_it: Any, g: jax.Array) -> Any:
     graph, seeds, settings, s, t, x, y, log_sum = kept_for_it
-    by_s, by_x, by_arc, _ = attend_back_p.bind(
+    by_s, by_x, by_edge, _ = attend_back_p.bind(
         *graph, seeds, settings, s, t, log_sum, y, g, x, backend=backend
     )
     form: Any = {"form": "at targets", "wanted": "target", "backend": backend}
-    by_t = sparse_p.bind(*graph, by_arc[..., None], **form)[0][..., 0]
+    by_t = sparse_p.bind(*graph, by_edge[..., None], **form)[0][..., 0]
     return None, None, jnp.zeros_like(settings), by_s, by_t, by_x
 
 
@@ -133,7 +133,7 @@ _fused.defvjp(_forward, _backward)
 
 
 def fused(backend: str, graph: Any, seeds: Any, settings: Any, s: Any, t: Any, x: Any) -> jax.Array:
-    """Return y (members, targets, H, F); differentiated in reverse, once, and by s, t and x only.
+    """Return y (members, targets, H, F); only its first derivatives in reverse mode by s, t and x exist.
 
     Args:
         backend: `"auto"`, `"xla"` or `"native"`.

@@ -1,11 +1,11 @@
-"""Arcs: who hears whom in a graph, sorted once, for forward and backward.
+"""Directed edges of a graph, sorted once for the forward and the backward pass.
 
-An arc carries something from its source to its target. Arcs lie target by target (compressed sparse rows),
-so that what a target receives is one run of them and can be added up in a fixed order, without atomics.
-The gradient flows the other way, from targets to sources, and needs the same of those: `back` is that order.
+An edge carries a message from its source to its target. Edges are stored by target (compressed sparse rows,
+CSR): the messages into a target are contiguous, and are added in a fixed order, without atomics. Gradients
+flow from targets to sources and need the edges sorted by source: `back` holds that order.
 
-The matrix with a row for each target, a column for each source and an entry for each arc need not be square:
-the sparse features of a bag of words are arcs from words to documents.
+The adjacency matrix, with a row for each target, a column for each source and an entry for each edge, need
+not be square: a sparse bag of words is stored as edges from words to documents.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,16 @@ import numpy as np
 from populace.core.errors import UsageError
 
 MOST_NODES = 2**31 - 1
-"""As many as int32 can number, with their count."""
+"""Most nodes that int32 indices and offsets can address."""
 
 
 class Rows(eqx.Module):
-    """Arcs as compressed rows: those of row `i` are at places `offsets[i]` to `offsets[i + 1] - 1`.
+    """Edges as compressed sparse rows: those of row `i` have indices `offsets[i]` to `offsets[i + 1] - 1`.
 
     Attributes:
         offsets: (rows + 1,) int32.
-        columns: (E,) int32, the node at the other end of each arc.
-        order: (E,) int32, where the arc in each place stands among the arcs as they are numbered;
-            None if in the same place.
+        columns: (E,) int32, the node at the other end of each edge.
+        order: (E,) int32, index of each edge in the numbering of the `EdgeIndex`; None if it is the same.
 
     """
 
@@ -36,17 +35,17 @@ class Rows(eqx.Module):
     order: Any
 
 
-class Arcs(eqx.Module):
-    """Arcs between `size[1]` sources and `size[0]` targets, numbered by target, then source.
+class EdgeIndex(eqx.Module):
+    """Directed edges from `size[1]` sources to `size[0]` targets, numbered by target, then source.
 
-    Whatever there is per arc (a weight, an attention score) is an array of E entries in this numbering. Make
-    one with [`of`][populace.nn.graph.edges.Arcs.of]; arrays stay in NumPy until a program uses them.
+    Everything stored per edge (a weight, an attention score) is an array of E entries in this order. Build
+    one with [`of`][populace.nn.graph.edges.EdgeIndex.of]; arrays stay in NumPy until a program uses them.
 
     Attributes:
         sources: (E,) int32.
-        targets: (E,) int32, never falling.
-        rows: the arcs into each target.
-        back: the arcs out of each source.
+        targets: (E,) int32, in ascending order.
+        rows: the incoming edges of each target.
+        back: the outgoing edges of each source.
 
     """
 
@@ -57,16 +56,16 @@ class Arcs(eqx.Module):
 
     @classmethod
     def of(cls, sources: Any, targets: Any, size: tuple[int, int]) -> tuple[Self, np.ndarray]:
-        """Return the arcs, and at which place of the arrays given each of them was.
+        """Return the sorted edges, and the index that each of them had in the arrays given.
 
         Args:
-            sources: (E,) whole numbers below `size[1]`.
-            targets: (E,) whole numbers below `size[0]`.
+            sources: (E,) integers below `size[1]`.
+            targets: (E,) integers below `size[0]`.
             size: number of targets, number of sources.
 
         Raises:
-            UsageError: the arrays do not fit together or are no whole numbers, or a number is out of range;
-                says which arc.
+            UsageError: arrays of different lengths, values that are not integers, or an index out of range;
+                the message names the edge.
 
         """
         ends = [
@@ -74,7 +73,9 @@ class Arcs(eqx.Module):
             for name, ids, count in (("source", sources, size[1]), ("target", targets, size[0]))
         ]
         if len(ends[0]) != len(ends[1]):
-            raise UsageError(f"arcs have {len(ends[0])} sources and {len(ends[1])} targets; give one of each")
+            raise UsageError(
+                f"edges have {len(ends[0])} sources and {len(ends[1])} targets; give one of each"
+            )
         places = np.lexsort((ends[0], ends[1]))
         source, target = (x[places] for x in ends)
         order = np.lexsort((target, source)).astype(np.int32)
@@ -84,30 +85,33 @@ class Arcs(eqx.Module):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Number of targets, and of sources."""
+        """Number of targets, number of sources."""
         return len(self.rows.offsets) - 1, len(self.back.offsets) - 1
 
     @property
     def count(self) -> int:
-        """Number of arcs."""
+        """Number of edges."""
         return len(self.sources)
 
 
 def checked_ends(
-    name: str, ids: Any, count: int, where: Callable[[int], str] = "of arc {}".format
+    name: str, ids: Any, count: int, where: Callable[[int], str] = "of edge {}".format
 ) -> np.ndarray:
-    """Return node numbers as (E,) int32; raise a `UsageError` for what is none.
+    """Return node indices as (E,) int32.
 
     Args:
-        name: which end it is, `source` or `target`.
-        ids: (E,) whole numbers below `count`.
+        name: which end of the edge, `source` or `target`.
+        ids: (E,) integers below `count`.
         count: number of nodes.
-        where: what to call the place of a wrong number in the message.
+        where: describes the position of an invalid index in the error message.
+
+    Raises:
+        UsageError: an array of another shape, a value that is not an integer, or an index out of range.
 
     """
-    values = plain(f"{name}s of arcs", ids)
+    values = plain(f"{name}s of edges", ids)
     if values.ndim != 1:
-        raise UsageError(f"{name}s of arcs must have shape (E,), got {values.shape}")
+        raise UsageError(f"{name}s of edges must have shape (E,), got {values.shape}")
     if values.size and not np.issubdtype(values.dtype, np.integer):
         whole = np.issubdtype(values.dtype, np.floating) and np.isfinite(values) & (values == np.rint(values))
         if not np.all(whole):
@@ -123,7 +127,7 @@ def checked_ends(
 
 
 def plain(what: str, values: Any) -> np.ndarray:
-    """Return values as an array; raise a `UsageError` where lists within them differ in length."""
+    """Return values as an array; raise a `UsageError` if nested lists differ in length."""
     try:
         return np.asarray(values)
     except ValueError:
@@ -134,22 +138,22 @@ def _offsets(sorted_ids: np.ndarray, count: int) -> np.ndarray:
     return np.searchsorted(sorted_ids, np.arange(count + 1)).astype(np.int32)
 
 
-def repeated(arcs: Arcs) -> np.ndarray:
-    """Return for each arc whether the one before has the same ends, (E,) bool."""
-    s, t = arcs.sources, arcs.targets
+def repeated(edges: EdgeIndex) -> np.ndarray:
+    """Return (E,) bool: whether an edge has the same source and target as the one before it."""
+    s, t = edges.sources, edges.targets
     return np.concatenate([[False], (s[1:] == s[:-1]) & (t[1:] == t[:-1])])[: len(s)]
 
 
-def is_symmetric(arcs: Arcs, weight: Any = None) -> bool:
-    """Return whether every arc has its reverse, as often as itself and of the same weight, to rounding."""
-    back = arcs.back
-    # Sorted the other way round, and with ends exchanged, they must be the same arcs.
-    same = np.array_equal(arcs.targets, arcs.sources[back.order]) and np.array_equal(
-        arcs.sources, back.columns
+def is_symmetric(edges: EdgeIndex, weight: Any = None) -> bool:
+    """Return whether every edge has its reverse, with the same multiplicity and weight (up to rounding)."""
+    back = edges.back
+    # Sorted by source, with ends swapped, they must be the same edges.
+    same = np.array_equal(edges.targets, edges.sources[back.order]) and np.array_equal(
+        edges.sources, back.columns
     )
     if not same or weight is None:
         return same
-    # Repeated arcs are compared in the order of their weights: which of them came first says nothing.
-    there = weight[np.lexsort((weight, arcs.sources, arcs.targets))]
-    again = weight[np.lexsort((weight, arcs.targets, arcs.sources))]
+    # Repeated edges are compared in the order of their weights: their own order carries no meaning.
+    there = weight[np.lexsort((weight, edges.sources, edges.targets))]
+    again = weight[np.lexsort((weight, edges.targets, edges.sources))]
     return np.allclose(there, again, rtol=1e-6, atol=0)

@@ -1,6 +1,6 @@
-"""Graph attention: each node weighs what it hears by a softmax over the arcs into it.
+"""Graph attention: each node weights its incoming messages by a softmax over its incoming edges.
 
-A node that is to hear itself needs a self-loop: `populace.graphs.Graph.with_self_loops` gives each one.
+For a node to attend to itself it needs a self-loop: `populace.graphs.Graph.with_self_loops` adds them.
 """
 
 from typing import Any
@@ -10,32 +10,32 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.nn.graph.aggregate import aggregate, at_sources, at_targets, attend, softmax_over_arcs
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.aggregate import aggregate, at_sources, at_targets, attend, edge_softmax
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_conv import check_features, check_sizes, glorot
 from populace.nn.modules.dropout import dropped
 
 
 class GATConv(eqx.Module):
-    """Attention with H heads, whose scores are a sum of one term for each end.
+    """Attention with H heads whose scores are the sum of a source term and a target term.
 
         z_i = W x_i                                                  (N, H, F)
-        e_ij = LeakyReLU(a_to . z_i + a_from . z_j)                  for each arc from j to i, each head
+        e_ij = LeakyReLU(a_to . z_i + a_from . z_j)                  for each edge from j to i, each head
         y_i = join_h sum_(j into i) softmax_j(e_ij) z_j + b
 
-    Heads are concatenated, or averaged. The memory is `O(E H + N H F)`: nothing of size (N, N) or (E, H, F)
-    is made. The cost is `O(N Cin H F + E H F)`.
+    Heads are concatenated or averaged. Memory is `O(E H + N H F)`: nothing of size (N, N) or (E, H, F) is
+    allocated. Time is `O(N Cin H F + E H F)`.
 
     Args:
         inputs: Cin.
         outputs: F, per head.
         heads: H.
         join: `concatenate` gives (N, H F), `mean` (N, F).
-        slope: of the LeakyReLU where its input is negative.
-        key: of the initial weights, as Glorot and Bengio 2010 have them.
+        slope: negative slope of the LeakyReLU.
+        key: random key for the initial weights (Glorot and Bengio 2010).
 
     Raises:
-        UsageError: sizes below 1, an unknown `join`; an input of another width.
+        UsageError: a size below 1, an unknown `join`, or an input of another width.
 
     Source: Velickovic et al. 2018, "Graph Attention Networks".
 
@@ -60,46 +60,43 @@ class GATConv(eqx.Module):
         self.join, self.slope = join, slope
 
     def __call__(
-        self, x: Any, arcs: Arcs, *, rate: float | jax.Array = 0.0, key: jax.Array | None = None
+        self, x: Any, edges: EdgeIndex, *, rate: float | jax.Array = 0.0, key: jax.Array | None = None
     ) -> jax.Array:
         """Return (N, H F) or (N, F).
 
         Args:
-            x: features (N, Cin), or what knows `x @ weight`.
-            arcs: the graph's.
-            rate: share of the attention that is dropped in training.
-            key: decides which; None in use.
+            x: features (N, Cin), or any object that supports `x @ weight`.
+            edges: edges of the graph.
+            rate: dropout rate of the attention weights.
+            key: random key for dropout; None at inference.
 
         """
-        z, source, target = self._scores(x, arcs)
-        y = attend(arcs, source, target, z, slope=self.slope, rate=rate, key=key)
+        z, source, target = self._scores(x, edges)
+        y = attend(edges, source, target, z, slope=self.slope, rate=rate, key=key)
         return _joined(y, self.join) + self.bias
 
-    def attention(self, x: Any, arcs: Arcs) -> jax.Array:
-        """Return how much each arc's target takes in of its source, (E, H): 1 in all."""
-        _, source, target = self._scores(x, arcs)
-        score = jax.nn.leaky_relu(at_sources(arcs, source) + at_targets(arcs, target), self.slope)
-        return softmax_over_arcs(arcs, score)
+    def attention(self, x: Any, edges: EdgeIndex) -> jax.Array:
+        """Return the attention weights, (E, H); they sum to 1 over the edges into each node."""
+        _, source, target = self._scores(x, edges)
+        score = jax.nn.leaky_relu(at_sources(edges, source) + at_targets(edges, target), self.slope)
+        return edge_softmax(edges, score)
 
-    def _scores(self, x: Any, arcs: Arcs) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return z (N, H, F) and the scores of nodes as sources and as targets, (N, H)."""
-        check_features("GATConv", x, arcs, self.weight.shape[0])
+    def _scores(self, x: Any, edges: EdgeIndex) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return z (N, H, F) and the score terms of nodes as sources and as targets, (N, H)."""
+        check_features("GATConv", x, edges, self.weight.shape[0])
         z = (x @ self.weight).reshape(x.shape[0], *self.source.shape)
         return z, jnp.sum(z * self.source, -1), jnp.sum(z * self.target, -1)
 
 
 class GATv2Conv(eqx.Module):
-    """Attention whose scores see both ends at once, so that each node may rank its sources its own way.
+    """Dynamic attention: scores depend on both ends jointly, so each node can rank its sources differently.
 
         e_ij = a . LeakyReLU(W_to x_i + W_from x_j)
         y_i = join_h sum_(j into i) softmax_j(e_ij) W_from x_j + b
 
-    Cost and memory are `O(E H F)`: unlike GAT's, the score does not fall apart into a term of each end.
+    Time and memory are `O(E H F)`: unlike GAT's, the score does not split into one term per end.
 
-    Args: as [`GATConv`][populace.nn.graph.graph_attention.GATConv].
-
-    Raises:
-        UsageError: as GATConv.
+    Arguments and errors are those of [`GATConv`][populace.nn.graph.graph_attention.GATConv].
 
     Source: Brody, Alon and Yahav 2022, "How Attentive are Graph Attention Networks?".
 
@@ -124,23 +121,23 @@ class GATv2Conv(eqx.Module):
         self.join, self.slope = join, slope
 
     def __call__(
-        self, x: Any, arcs: Arcs, *, rate: float | jax.Array = 0.0, key: jax.Array | None = None
+        self, x: Any, edges: EdgeIndex, *, rate: float | jax.Array = 0.0, key: jax.Array | None = None
     ) -> jax.Array:
         """Return (N, H F) or (N, F); see [`GATConv`][populace.nn.graph.graph_attention.GATConv]."""
-        z, score = self._scores(x, arcs)
-        share = softmax_over_arcs(arcs, score)
+        z, score = self._scores(x, edges)
+        share = edge_softmax(edges, score)
         share = share if key is None else dropped(share, rate, key)
-        return _joined(aggregate(arcs, z, "sum", share), self.join) + self.bias
+        return _joined(aggregate(edges, z, "sum", share), self.join) + self.bias
 
-    def attention(self, x: Any, arcs: Arcs) -> jax.Array:
-        """Return how much of each arc's source its target takes in, (E, H)."""
-        return softmax_over_arcs(arcs, self._scores(x, arcs)[1])
+    def attention(self, x: Any, edges: EdgeIndex) -> jax.Array:
+        """Return the attention weights, (E, H); they sum to 1 over the edges into each node."""
+        return edge_softmax(edges, self._scores(x, edges)[1])
 
-    def _scores(self, x: Any, arcs: Arcs) -> tuple[jax.Array, jax.Array]:
-        check_features("GATv2Conv", x, arcs, self.from_weight.shape[0])
+    def _scores(self, x: Any, edges: EdgeIndex) -> tuple[jax.Array, jax.Array]:
+        check_features("GATv2Conv", x, edges, self.from_weight.shape[0])
         shape = (x.shape[0], *self.score.shape)
         z, own = (x @ self.from_weight).reshape(shape), (x @ self.to_weight).reshape(shape)
-        both = jax.nn.leaky_relu(at_sources(arcs, z) + at_targets(arcs, own), self.slope)
+        both = jax.nn.leaky_relu(at_sources(edges, z) + at_targets(edges, own), self.slope)
         return z, jnp.sum(both * self.score, -1)
 
 

@@ -1,8 +1,8 @@
-"""Primitives on graphs whose arrays keep an axis of members in front, where a kernel wants it.
+"""Graph primitives whose arrays have a leading member axis, the layout that the kernels expect.
 
-Operands are indices, which say who hears whom and are the same for all members, and arrays (members, ...),
-where one member stands for all. `vmap` only makes more members; nothing is turned or copied, but for operands
-that are mapped in one `vmap` and not in another.
+Operands are index arrays, which describe the graph and are shared by all members, and arrays (members, ...),
+where an axis of size 1 is broadcast. `vmap` enlarges the member axis; nothing is transposed or copied, except
+operands that are mapped in one `vmap` and not in another.
 """
 
 import functools
@@ -22,15 +22,15 @@ Program = Callable[..., Sequence[jax.Array]]
 
 
 def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: Program) -> Primitive:
-    """Make a primitive of several results, with the static parameter `backend` besides its own.
+    """Make a primitive with several results, and a static parameter `backend` besides its own.
 
     Args:
-        name: what it is called in programs.
-        indices: how many of the first operands are indices.
-        shapes: `shapes(*operands, **params)` returns shape and dtype (None: that of the last operand) of
-            each result, but for members.
-        by_xla: `by_xla(*operands, **params)` computes it by JAX's operations.
-        by_kernel: the same by the native kernels.
+        name: name of the primitive in jaxprs.
+        indices: number of leading operands that are index arrays.
+        shapes: `shapes(*operands, **params)` returns shape, without the member axis, and dtype (None: that of
+            the last operand) of each result.
+        by_xla: `by_xla(*operands, **params)` computes the results with JAX's operations.
+        by_kernel: the same with the native kernels.
 
     """
     p = Primitive(name)
@@ -46,13 +46,13 @@ def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: 
 
     def elsewhere(*operands: Any, backend: str, **params: Any) -> Any:
         if backend == "native":
-            raise UsageError("backend 'native' computes on CPU only; use 'auto'")
+            raise UsageError("backend 'native' runs on CPU only; use 'auto'")
         return by_xla(*operands, **params)
 
     def on_cpu(*operands: Any, backend: str, **params: Any) -> Any:
         fits = operands[-1].dtype.name in DTYPES and not missing()
         if backend == "native" and not fits:
-            raise UsageError(f"backend 'native' computes float32 and float64, got {operands[-1].dtype}")
+            raise UsageError(f"backend 'native' supports float32 and float64, got {operands[-1].dtype}")
         return (by_kernel if backend != "xla" and fits else by_xla)(*operands, **params)
 
     @functools.cache
@@ -68,10 +68,10 @@ def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: 
 
 
 def tie(*operands: jax.Array) -> list[jax.Array]:
-    """Return the operands as they are; in `shard_map`, all varying over the mesh where one of them does.
+    """Return the operands unchanged; within `shard_map`, mark all as varying over the mesh if one of them is.
 
-    For its gradient to be summed over the mesh, an operand that all devices share has to be told so. Sums of
-    no entries tell it, and compute nothing.
+    The gradient of an operand that all devices share is summed over the mesh only if it is marked as varying.
+    Adding sums over no entries marks it, and computes nothing.
     """
     if AxisType.Manual not in jax.sharding.get_abstract_mesh().axis_types:
         return list(operands)
@@ -83,7 +83,7 @@ def _batch(p: Primitive, indices: int, operands: Any, dims: Any, **params: Any) 
     size = next(a.shape[d] for a, d in zip(operands, dims) if d is not None)
     operands = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(operands, dims)]
     mapped = [d is not None for d in dims]
-    if any(mapped[:indices]):  # graphs that differ: one after the other
+    if any(mapped[:indices]):  # different graphs: one after the other
 
         def one(own: Any) -> Any:
             rest = iter(own)
@@ -94,7 +94,7 @@ def _batch(p: Primitive, indices: int, operands: Any, dims: Any, **params: Any) 
     members = max(a.shape[m] for a, m in list(zip(operands, mapped))[indices:])
     folded = operands[:indices]
     for a, m in list(zip(operands, mapped))[indices:]:
-        if m or a.shape[0] > 1:  # not one member for all
+        if m or a.shape[0] > 1:  # not broadcast over members
             own = a.shape[1 + m :]
             a = jnp.broadcast_to(a if m else a[None], (size, members, *own)).reshape(size * members, *own)
         folded.append(a)

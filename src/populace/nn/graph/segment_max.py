@@ -1,4 +1,4 @@
-"""The largest of what arrives over the arcs into each target, feature by feature."""
+"""Elementwise maximum of the messages into each target."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import ad
 
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.member_axis import primitive, tie
 from populace.nn.graph.segment_sum import INDICES, indices, sparse_p
 
@@ -18,11 +18,11 @@ def _shapes(*operands: Any) -> list[Any]:
 
 def _by_xla(*operands: Any) -> list[jax.Array]:
     columns, targets, offsets, *_, x = operands
-    count, arcs = len(offsets) - 1, len(columns)
+    count, edges = len(offsets) - 1, len(columns)
     messages = jnp.swapaxes(x, 0, 1)[columns]
     best = jax.ops.segment_max(messages, targets, count, indices_are_sorted=True)
     mine = (messages == best[targets]) | jnp.isnan(messages)
-    place = jnp.where(mine, jnp.arange(arcs, dtype=jnp.int32)[:, None, None, None], arcs)
+    place = jnp.where(mine, jnp.arange(edges, dtype=jnp.int32)[:, None, None, None], edges)
     chosen = jax.ops.segment_min(place, targets, count, indices_are_sorted=True)
     some = (jnp.diff(offsets) > 0)[:, None, None, None]
     return [jnp.where(some, best, 0).swapaxes(0, 1), jnp.where(some, chosen, -1).swapaxes(0, 1)]
@@ -35,20 +35,20 @@ def _by_kernel(*operands: Any) -> list[jax.Array]:
     return list(jax.ffi.ffi_call("populace_maximum", results)(offsets, columns, x))
 
 
-maximum_p = primitive("arc_maximum", INDICES, _shapes, _by_xla, _by_kernel)
-"""graph, x (members, nodes, H, F) -> the largest, and the first arc that has it: (members, targets, H, F).
+maximum_p = primitive("edge_maximum", INDICES, _shapes, _by_xla, _by_kernel)
+"""graph, x (members, nodes, H, F) -> maximum and index of the first edge with it, (members, targets, H, F).
 
-A target without arcs has 0 and -1.
+A target without edges gets 0 and -1.
 """
 
 
-def maximum(arcs: Arcs, x: jax.Array, backend: str) -> jax.Array:
-    """Return (members, targets, H, F) of x (members, sources, H, F); the first of equal ones counts."""
-    return maximum_p.bind(*indices(arcs), *tie(x), backend=backend)[0]
+def maximum(edges: EdgeIndex, x: jax.Array, backend: str) -> jax.Array:
+    """Return (members, targets, H, F) from x (members, sources, H, F); ties go to the first edge."""
+    return maximum_p.bind(*indices(edges), *tie(x), backend=backend)[0]
 
 
 def _jvp(primals: Any, tangents: Any, *, backend: str) -> Any:
-    """Return what the chosen arcs carry; where x changes a little, these remain the same."""
+    """Differentiate along the chosen edges, which do not change for small changes of x."""
     y, chosen = maximum_p.bind(*primals, backend=backend)
     nothing = [ad.Zero(jax.typeof(a).to_tangent_aval()) for a in (y, chosen)]
     if type(tangents[-1]) is ad.Zero:

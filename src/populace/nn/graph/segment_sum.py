@@ -1,4 +1,4 @@
-"""Sums over the arcs of a graph: a few forms, linear in each operand, and their derivatives.
+"""Sums over the edges of a graph: five multilinear forms and their derivatives.
 
     "weighted"   S(w, x, y) = sum_(e, h, f) w[e, h] x[source(e), h, f] y[target(e), h, f]
     "plain"      S(x, y)    = sum_(e, h, f) x[source(e), h, f] y[target(e), h, f]
@@ -7,13 +7,14 @@
     "chosen"     S(x, y)    = sum_(e, h, f) x[source(e), h, f] y[target(e), h, f]
                               where chosen[target(e), h, f] = e
 
-The derivative of a form by one operand is linear in the others: by y the (weighted) sum of what sources send
-to targets, by x the same against the arcs, by w a product for each arc, by z what its end holds. The
-derivatives of these are again these. So there is one primitive, which takes all operands of a form but one
-and returns the derivative by that one; it is what makes every derivative a sum in a fixed order, and `vmap`
-a longer batch, in place of scattered additions.
+The derivative of a form with respect to one operand is linear in the others: with respect to y it is the
+(weighted) sum of messages from sources to targets, with respect to x the same along reversed edges, with
+respect to w a dot product per edge, with respect to z a gather. Derivatives of these are again of this kind.
+So a single primitive takes all operands of a form but one and returns the derivative with respect to that
+one: every derivative is a sum in a fixed order instead of a scattered addition, and `vmap` only enlarges a
+batch.
 
-Arrays have members in front: w (members, E, H), z (members, E, H, F), x (members, sources, H, F), y and
+Arrays have a leading member axis: w (members, E, H), z (members, E, H, F), x (members, sources, H, F), y and
 chosen (members, targets, H, F).
 """
 
@@ -23,40 +24,40 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import ad
 
-from populace.nn.graph.edges import Arcs
+from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.member_axis import primitive, tie
 
-WEIGHT, ARC, SOURCE, TARGET = "weight", "arc", "source", "target"
+WEIGHT, EDGE, SOURCE, TARGET = "weight", "edge", "source", "target"
 FORMS = {
     "weighted": (WEIGHT, SOURCE, TARGET),
     "plain": (SOURCE, TARGET),
-    "at sources": (ARC, SOURCE),
-    "at targets": (ARC, TARGET),
+    "at sources": (EDGE, SOURCE),
+    "at targets": (EDGE, TARGET),
     "chosen": (SOURCE, TARGET),
 }
 INDICES = 6
 
 
-def indices(arcs: Arcs) -> tuple[jax.Array, ...]:
-    """Return the arrays of the graph as the primitives take them."""
-    back = arcs.back
-    arrays = (arcs.sources, arcs.targets, arcs.rows.offsets, back.offsets, back.columns, back.order)
+def indices(edges: EdgeIndex) -> tuple[jax.Array, ...]:
+    """Return the index arrays of the graph in the order that the primitives take them."""
+    back = edges.back
+    arrays = (edges.sources, edges.targets, edges.rows.offsets, back.offsets, back.columns, back.order)
     return tuple(map(jnp.asarray, arrays))
 
 
-def sparse(arcs: Arcs, form: str, wanted: str, *operands: jax.Array, backend: str) -> jax.Array:
-    """Return the derivative of a form by one of its operands, from the others.
+def sparse(edges: EdgeIndex, form: str, wanted: str, *operands: jax.Array, backend: str) -> jax.Array:
+    """Return the derivative of a form with respect to one of its operands, given the others.
 
     Args:
-        arcs: the graph.
-        form: a name of `FORMS`.
-        wanted: `"weight"`, `"arc"`, `"source"` or `"target"`.
-        operands: the other operands, in the form's order and all of one dtype; `chosen` before them.
+        edges: edges of the graph.
+        form: a key of `FORMS`.
+        wanted: the operand to differentiate by: `"weight"`, `"edge"`, `"source"` or `"target"`.
+        operands: the other operands, in the form's order and of one dtype; `chosen` comes first.
         backend: `"auto"`, `"xla"` or `"native"`.
 
     """
     others = tie(*operands)
-    return sparse_p.bind(*indices(arcs), *others, form=form, wanted=wanted, backend=backend)[0]
+    return sparse_p.bind(*indices(edges), *others, form=form, wanted=wanted, backend=backend)[0]
 
 
 def _shapes(*operands: Any, form: str, wanted: str) -> list[Any]:
@@ -71,7 +72,7 @@ def _by_xla(*operands: Any, form: str, wanted: str) -> list[jax.Array]:
     *given, last = (jnp.swapaxes(a, 0, 1) for a in operands[INDICES:])  # members beside heads and features
     if wanted == WEIGHT:
         return [jnp.sum(given[0][sources] * last[targets], axis=-1).swapaxes(0, 1)]
-    if wanted == ARC:
+    if wanted == EDGE:
         return [last[sources if form == "at sources" else targets].swapaxes(0, 1)]
     forward = wanted == TARGET
     place = jnp.arange(len(sources)) if forward else order
@@ -93,7 +94,7 @@ def _by_xla(*operands: Any, form: str, wanted: str) -> list[jax.Array]:
 def _by_kernel(*operands: Any, form: str, wanted: str) -> list[jax.Array]:
     sources, targets, offsets, back_offsets, back_targets, order = operands[:INDICES]
     given, last = operands[INDICES:-1], operands[-1]
-    if wanted == ARC:  # a plain copy of rows, in which XLA is as quick
+    if wanted == EDGE:  # a plain gather of rows, which XLA does equally fast
         return [last[:, sources if form == "at sources" else targets]]
     members = max(a.shape[0] for a in operands[INDICES:])
     (shape, _), *_ = _shapes(*operands, form=form, wanted=wanted)
@@ -119,7 +120,7 @@ def _by_kernel(*operands: Any, form: str, wanted: str) -> list[jax.Array]:
 
 
 def _pick(x: jax.Array, chosen: jax.Array, sources: jax.Array) -> jax.Array:
-    """Return x[m, source(chosen[m, i, h, f]), h, f], and 0 where none is chosen."""
+    """Return x[m, source(chosen[m, i, h, f]), h, f], and 0 where no edge is chosen."""
     if not len(sources):
         return jnp.zeros(jnp.broadcast_shapes(x.shape[:1], chosen.shape[:1]) + chosen.shape[1:], x.dtype)
     members = max(len(x), len(chosen))

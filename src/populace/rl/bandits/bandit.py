@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.learner import Learner, Mean, Metrics
-from populace.core.media import Exhibit
+from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.rl.bandits import plots
 from populace.rl.bandits.arms import Arms, Bernoulli
@@ -157,7 +157,7 @@ class Bandit(Learner):
         )
         return self.rollout * np.arange(1, steps + 1), np.asarray(found, np.float64)
 
-    def visualize(self, state: State, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: State, key: jax.Array) -> dict[str, Visualization]:
         """Return a picture of the regret of fresh copies of this setting, beside the lower bound.
 
         Where the means stay, the copies meet the arms of this member; otherwise arms of their own, for
@@ -172,4 +172,4 @@ class Bandit(Learner):
         differ = stays and float(jnp.ptp(state.means)) > 0
         slope = self.arms.slope(np.asarray(state.means)) if differ else None
         shown = plots.regret({self.rule.kind: (at, regrets)}, slope)
-        return {"regret": plots.picture(shown, f"regret of {copies} fresh copies over {pulls:,} pulls")}
+        return {"regret": plots.to_image(shown, f"regret of {copies} fresh copies over {pulls:,} pulls")}

@@ -7,10 +7,10 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.formatting import words
-from populace.runs.figures import figure, picture
+from populace.runs.figures import figure, to_image
 from populace.statistics import bootstrap_interval
 
-__all__ = ["curves", "picture", "regret"]
+__all__ = ["curves", "regret", "to_image"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
 _POINTS = 60
@@ -27,7 +27,7 @@ def regret(found: Curves, slope: float | None = None, *, title: str = "") -> Any
         title: above the picture.
 
     Returns:
-        a Matplotlib figure, for `picture`.
+        a Matplotlib figure, for `to_image`.
 
     """
     drawn, axes = figure(8, 4.8)

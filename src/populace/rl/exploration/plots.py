@@ -28,7 +28,7 @@ def draw(
         per_episode: frames of an episode, for schedules that count episodes.
 
     Returns:
-        a Matplotlib figure, for `populace.runs.figures.picture`.
+        a Matplotlib figure, for `populace.runs.figures.to_image`.
 
     """
     drawn, (left, right) = figure(11, 4, ncols=2)

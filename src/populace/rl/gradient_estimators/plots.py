@@ -38,7 +38,7 @@ def draw(policy: BernoulliLogistic, key: jax.Array, samples: int = 20_000, weigh
     Lines are closed forms (of the relaxed action: quadrature), points are samples with 95 % intervals.
 
     Returns:
-        a Matplotlib figure, for `populace.runs.figures.picture`.
+        a Matplotlib figure, for `populace.runs.figures.to_image`.
 
     """
     drawn, (left, right) = figure(11, 4.4, ncols=2)

@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.media import Picture
+from populace.core.media import Image
 from populace.rl.planning import enumeration
 from populace.rl.task import Task
-from populace.runs.figures import figure, picture
+from populace.runs.figures import figure, to_image
 
 _ARROWS = ("\N{LEFTWARDS ARROW}", "\N{DOWNWARDS ARROW}", "\N{RIGHTWARDS ARROW}", "\N{UPWARDS ARROW}")
 
 
-def draw(task: Task, bins: tuple[int, ...], q: np.ndarray) -> Picture:
+def draw(task: Task, bins: tuple[int, ...], q: np.ndarray) -> Image:
     """Return the picture of a table.
 
     Args:
@@ -32,7 +32,7 @@ def draw(task: Task, bins: tuple[int, ...], q: np.ndarray) -> Picture:
     return _rows(q)
 
 
-def _lake(tiles: np.ndarray, q: np.ndarray) -> Picture:
+def _lake(tiles: np.ndarray, q: np.ndarray) -> Image:
     rows, columns = tiles.shape
     # Gymnax numbers the tiles, Gymnasium keeps their letters.
     letters = np.array(["S", "F", "H", "G"])[tiles] if tiles.dtype.kind == "i" else tiles.astype(str)
@@ -50,10 +50,10 @@ def _lake(tiles: np.ndarray, q: np.ndarray) -> Picture:
             text = f"{_ARROWS[int(q[row * columns + column].argmax())]}\n{value:.2f}"
         axes.text(column, row, text, ha="center", va="center", color=colour)
     _bare(axes)
-    return picture(drawn, "value and greedy action of each cell; H hole, G goal")
+    return to_image(drawn, "value and greedy action of each cell; H hole, G goal")
 
 
-def _robot(world: Any, q: np.ndarray) -> Picture:
+def _robot(world: Any, q: np.ndarray) -> Image:
     """One map for each heading; the letter is the greedy action."""
     headings = ("north", "east", "south", "west")
     grid = q.reshape(world.height, world.width, len(headings), -1)
@@ -73,10 +73,10 @@ def _robot(world: Any, q: np.ndarray) -> Picture:
         one.set_title(f"heading {heading}")
         _bare(one)
     drawn.colorbar(shown, ax=axes, label="max Q", shrink=0.8)
-    return picture(drawn, "value of each cell by heading; L turns left, R right, F drives forward; T target")
+    return to_image(drawn, "value of each cell by heading; L turns left, R right, F drives forward; T target")
 
 
-def _plane(bins: tuple[int, ...], q: np.ndarray) -> Picture:
+def _plane(bins: tuple[int, ...], q: np.ndarray) -> Image:
     drawn, axes = figure(9.0, 4.0, ncols=2)
     grid = q.reshape(*bins, -1)
     panels: list[tuple[str, np.ndarray, dict[str, Any]]] = [
@@ -88,10 +88,10 @@ def _plane(bins: tuple[int, ...], q: np.ndarray) -> Picture:
         ticks = {"ticks": range(q.shape[1])} if title == "greedy action" else {}
         drawn.colorbar(shown, ax=one, boundaries=np.arange(q.shape[1] + 1) - 0.5 if ticks else None, **ticks)
         one.set(title=title, xlabel="bin of the first number", ylabel="bin of the second number")
-    return picture(drawn, "value and greedy action in each bin of the observation")
+    return to_image(drawn, "value and greedy action in each bin of the observation")
 
 
-def _rows(q: np.ndarray) -> Picture:
+def _rows(q: np.ndarray) -> Image:
     states, actions = q.shape
     drawn, axes = figure(float(np.clip(2 + 0.3 * states, 5, 12)), 1.2 + 0.35 * min(actions, 12))
     shown = axes.imshow(q.T, cmap="viridis", aspect="auto", interpolation="nearest")
@@ -101,7 +101,7 @@ def _rows(q: np.ndarray) -> Picture:
             np.arange(states), q.argmax(axis=1), "o", color="white", markeredgecolor="black", markersize=4
         )
     axes.set(xlabel="state", ylabel="action", yticks=range(actions) if actions <= 12 else [])
-    return picture(drawn, "value of each action in each state; the dot is the greedy action")
+    return to_image(drawn, "value of each action in each state; the dot is the greedy action")
 
 
 def _bare(axes: Any) -> None:
