@@ -250,7 +250,7 @@ def rank_table(n: int = 512) -> str:
     q, k, v = inputs(n)
     near = jnp.exp(-0.5 * ((jnp.arange(n)[:, None] - jnp.arange(n)) / 16) ** 2)
     smooth = [near @ x / jnp.linalg.norm(near, axis=1, keepdims=True) for x in (q, k, v)]
-    cases = {"independent": (q, k, v), "independent, 3 Q": (3 * q, k, v), "neighbours alike": smooth}
+    cases = {"independent": (q, k, v), "independent, 3 Q": (3 * q, k, v), "neighbors alike": smooth}
     lines = [
         f"Relative error, {n} tokens of width {WIDTH}, standard normal; in the last rows tokens beside each "
         "other are alike (smoothed over 16 places).",
@@ -266,7 +266,7 @@ def rank_table(n: int = 512) -> str:
         }
         for start in ("mean", "glorot"):
             layers = [ProjectedAttention(n, r, start=start, key=key) for r in ranks]
-            label = "means of neighbours" if start == "mean" else "untrained Linformer"
+            label = "means of neighbors" if start == "mean" else "untrained Linformer"
             rows[f"{label}, output"] = [relative(layer(*x), expected) for layer in layers]
         for label, values in rows.items():
             lines.append(f"| {name} | {label} | " + " | ".join(f"{value:.2g}" for value in values) + " |")

@@ -17,7 +17,7 @@ from populace.report.runs import Reading
 from populace.runs.figures import figure
 from populace.runs.run import Run
 
-COLOURS = ("#0b6e75", "#b4521e", "#5a4fa0", "#3f7d2f", "#a3285e", "#7a6a12", "#2b5fa8", "#7d3c3c", "#444444")
+COLORS = ("#0b6e75", "#b4521e", "#5a4fa0", "#3f7d2f", "#a3285e", "#7a6a12", "#2b5fa8", "#7d3c3c", "#444444")
 
 
 def main() -> None:
@@ -35,13 +35,13 @@ def main() -> None:
     if found is None:
         parser.error(f"{args.run} has no evaluations of {args.metric or 'its score'}")
     drawn, axes = figure(7.2, 3.6)
-    for entry, colour in zip(reading.results["settings"], [*COLOURS] * 99):
+    for entry, color in zip(reading.results["settings"], [*COLORS] * 99):
         name = ", ".join(f"{path} {setting(value)}" for path, value in entry["values"].items())
         curve = setting_curve(found, entry)
         if args.members:
-            axes.plot(found.units, found.rows(entry["members"]).T, color=colour, linewidth=0.5, alpha=0.35)
-        axes.plot(curve.units, curve.value, color=colour, linewidth=1.8, label=name or None)
-        axes.fill_between(curve.units, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+            axes.plot(found.units, found.rows(entry["members"]).T, color=color, linewidth=0.5, alpha=0.35)
+        axes.plot(curve.units, curve.value, color=color, linewidth=1.8, label=name or None)
+        axes.fill_between(curve.units, curve.low, curve.high, color=color, alpha=0.18, linewidth=0)
     for value, words in args.line:
         axes.axhline(float(value), color="#555555", linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(

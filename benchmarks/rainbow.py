@@ -29,7 +29,7 @@ from populace.core.population import Population
 from populace.engine.training_loop import Engine
 from populace.runs.recipe import Recipe, parse
 from populace.runs.run import Run, run_recipe
-from populace.statistics import probability_of_improvement, summarise
+from populace.statistics import probability_of_improvement, summarize
 
 NAMES = ("plain", "double", "dueling", "prioritized", "n-step", "c51", "quantile", "noisy", "rainbow")
 RETURNS = {"CartPole-v1": (0.0, 100.0), "Acrobot-v1": (-100.0, 0.0)}  # discounted: bounds for the atoms
@@ -74,7 +74,7 @@ def compare(env: str, folder: Path, steps: int | None) -> None:
     for i, name in enumerate(NAMES):
         cells = []
         for scores in (final, along):
-            iqm, better = summarise(scores[i]).iqm, probability_of_improvement(scores[i], scores[0])
+            iqm, better = summarize(scores[i]).iqm, probability_of_improvement(scores[i], scores[0])
             cells.append(f"{iqm.value:.0f} ({iqm.low:.0f} to {iqm.high:.0f})")
             cells.append(f"{better.value:.2f} ({better.low:.2f} to {better.high:.2f})" if i else "")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)

@@ -19,7 +19,7 @@ from populace.statistics import (
     interquartile_mean,
     performance_profile,
     probability_of_improvement,
-    summarise,
+    summarize,
 )
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -308,7 +308,7 @@ def test_improvement_of_either_adds_to_one(x, y):
 
 def test_summary_holds_the_three_aggregates_and_is_json():
     scores = [3.0, 1.0, 2.0, 10.0, 4.0]
-    summary = summarise(scores)
+    summary = summarize(scores)
     assert summary.iqm == bootstrap_interval(scores)
     assert summary.median == bootstrap_interval(scores, np.median)
     assert summary.mean == bootstrap_interval(scores, np.mean)
@@ -324,19 +324,19 @@ def test_summary_holds_the_three_aggregates_and_is_json():
 
 def test_a_diverged_member_is_counted_and_scored_as_worst():
     scores, mask = [5.0, 9.0, math.nan, 7.0], [False, True, False, False]
-    summary = summarise(scores, mask)
+    summary = summarize(scores, mask)
     assert summary.n == 4
     assert summary.diverged == 2
     assert summary.scores == (5, 5, 5, 7)
     assert summary.mean == bootstrap_interval([5, 5, 5, 7], np.mean)
-    assert summarise(scores, mask, mode="min").scores == (5, 9, 9, 7)
-    assert summarise(scores, mask, worst=-1.0).scores == (5, -1, -1, 7)
-    assert summarise([math.inf, 1.0, -math.inf, 2.0]).scores == (1, 1, 1, 2)
-    assert summarise([1.0, 2.0, 3.0], [True, False, False]).diverged == 1
+    assert summarize(scores, mask, mode="min").scores == (5, 9, 9, 7)
+    assert summarize(scores, mask, worst=-1.0).scores == (5, -1, -1, 7)
+    assert summarize([math.inf, 1.0, -math.inf, 2.0]).scores == (1, 1, 1, 2)
+    assert summarize([1.0, 2.0, 3.0], [True, False, False]).diverged == 1
 
 
 def test_nothing_finite_is_nan_here_and_null_in_json():
-    summary = summarise([math.nan, math.inf])
+    summary = summarize([math.nan, math.inf])
     assert summary.n == summary.diverged == 2
     assert all(map(math.isnan, (*summary.scores, summary.mean.value, summary.iqm.low)))
     written = json.loads(json.dumps(summary.as_dict(), allow_nan=False))
@@ -348,7 +348,7 @@ def test_nothing_finite_is_nan_here_and_null_in_json():
         "median": [None] * 3,
         "mean": [None] * 3,
     }
-    assert summarise([math.nan, math.inf], worst=-3.0).mean == Interval(-3, -3, -3)
+    assert summarize([math.nan, math.inf], worst=-3.0).mean == Interval(-3, -3, -3)
 
 
 # Seeds.
@@ -359,7 +359,7 @@ def results(seed):
     profile = performance_profile(table, [-0.3, 0.1], seed=seed)
     return (
         bootstrap_interval(table, seed=seed),
-        summarise(table[:, 0], seed=seed),
+        summarize(table[:, 0], seed=seed),
         tuple(tuple(curve) for curve in profile),
         probability_of_improvement(table, table[:5] + 0.1, seed=seed),
     )
@@ -426,12 +426,12 @@ def test_bad_scores_and_options_are_refused_in_one_line(call):
             lambda: probability_of_improvement([[1, 2]], [1, 2]),
             r"same tasks, got \(1, 2\), \(2, 1\)",
         ),
-        (lambda: summarise([]), r"scores must have shape \(members,\), at least one, got \(0,\)"),
-        (lambda: summarise([[1.0]]), r"got \(1, 1\)"),
-        (lambda: summarise([1.0, 2.0], [True]), r"diverged must be \(2,\) bool, got \(1,\) bool"),
-        (lambda: summarise([1.0, 2.0], [0, 7]), r"got \(2,\) int64"),
-        (lambda: summarise([1.0], worst=math.nan), "worst must be finite, .* got nan"),
-        (lambda: summarise([1.0], mode="more"), "mode must be 'max' or 'min', got 'more'"),
+        (lambda: summarize([]), r"scores must have shape \(members,\), at least one, got \(0,\)"),
+        (lambda: summarize([[1.0]]), r"got \(1, 1\)"),
+        (lambda: summarize([1.0, 2.0], [True]), r"diverged must be \(2,\) bool, got \(1,\) bool"),
+        (lambda: summarize([1.0, 2.0], [0, 7]), r"got \(2,\) int64"),
+        (lambda: summarize([1.0], worst=math.nan), "worst must be finite, .* got nan"),
+        (lambda: summarize([1.0], mode="more"), "mode must be 'max' or 'min', got 'more'"),
     ],
 )
 def test_bad_input_is_refused_with_what_came(call, message):

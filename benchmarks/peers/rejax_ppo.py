@@ -3,7 +3,7 @@
 The work, the same for every peer: each agent acts in 8 environments, rollouts of 128 steps of each, 4 epochs
 over a rollout in 4 minibatches of 256 frames, so 16 gradient steps per 1,024 frames; policy and value network
 of two hidden layers of 64 (tanh) each, Adam 2.5e-4, discount 0.99, GAE 0.95, clip 0.2, entropy 0.01, value
-coefficient 0.5, gradients shortened to a norm of 0.5, advantages standardised per minibatch.
+coefficient 0.5, gradients shortened to a norm of 0.5, advantages standardized per minibatch.
 
 What is timed: see `rejax_training.py`. The evaluation callback does nothing, is due only once, at the end,
 and the initial evaluation is skipped.

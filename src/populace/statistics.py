@@ -114,7 +114,7 @@ def bootstrap_interval(
     return Interval(float(evaluate(table[None])[0]), float(low), float(high))
 
 
-def summarise(
+def summarize(
     scores: ArrayLike,
     diverged: ArrayLike | None = None,
     *,
@@ -122,7 +122,7 @@ def summarise(
     mode: Literal["max", "min"] = "max",
     seed: int = 0,
 ) -> Summary:
-    """Summarise one score per member; one that diverged is never dropped, but scored as `worst`.
+    """Summarize one score per member; one that diverged is never dropped, but scored as `worst`.
 
     A member diverged where the boolean mask `diverged` says so or its score is not finite. `worst`
     defaults to the worst finite score given, also if a diverged member has it: the lowest, or with

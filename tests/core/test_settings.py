@@ -39,7 +39,7 @@ class Thing(Settings):
     rate: float = setting(0.5, low=0, high=1, help="a share")
     count: int = setting(3, low=1, high=9, help="how many")
     flag: bool = setting(True, help="whether")
-    colour: str = setting("red", choices=("red", "blue"), help="which")
+    color: str = setting("red", choices=("red", "blue"), help="which")
     widths: tuple[int, ...] = setting((4, 5), low=1, help="a list")
     limit: int | None = setting(None, low=0, help="none for no limit")
     shape: Shape = setting(Ball(), help="what it looks like")
@@ -61,7 +61,7 @@ def test_a_float_takes_whole_numbers_too_and_is_a_float(value):
     assert thing.rate == value
 
 
-@pytest.mark.parametrize("path", ["rate", "count", "widths", "colour", "limit"])
+@pytest.mark.parametrize("path", ["rate", "count", "widths", "color", "limit"])
 @pytest.mark.parametrize("value", [True, False])
 def test_a_bool_is_no_number_and_no_text(path, value):
     with pytest.raises(UsageError, match=path):
@@ -72,7 +72,7 @@ def test_a_bool_is_no_number_and_no_text(path, value):
     ("path", "value"),
     [
         ("rate", "0.5"), ("rate", None), ("rate", [0.5]), ("count", 2.0), ("count", "2"),
-        ("count", None), ("flag", 1), ("flag", "true"), ("colour", 1), ("colour", None),
+        ("count", None), ("flag", 1), ("flag", "true"), ("color", 1), ("color", None),
         ("widths", 4), ("widths", "45"), ("widths", [1.5]), ("widths", ["4"]), ("limit", 1.5),
         ("shape", 3), ("shape", None), ("shape", [1]), ("shape", {"kind": 1}),
         ("shape", {"kind": ["ball"]}), ("shape.radius", "1"),
@@ -143,9 +143,9 @@ def test_every_entry_of_a_list_is_checked(values):
 
 
 def test_only_the_choices_are_accepted():
-    assert Thing(colour="blue").colour == "blue"
-    with pytest.raises(UsageError, match=r"colour must be one of red \| blue, got 'bleu'"):
-        Thing(colour="bleu")
+    assert Thing(color="blue").color == "blue"
+    with pytest.raises(UsageError, match=r"color must be one of red \| blue, got 'bleu'"):
+        Thing(color="bleu")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -175,7 +175,7 @@ def test_a_range_in_words(bounds, words):
 @pytest.mark.parametrize(
     ("path", "nearest"),
     [
-        ("rat", "rate"), ("cuont", "count"), ("color", "colour"), ("shape.radios", "shape.radius"),
+        ("rat", "rate"), ("cuont", "count"), ("color", "color"), ("shape.radios", "shape.radius"),
         ("RATE", "rate"), ("shpe.radius", "shape.radius"),
     ],
 )  # fmt: skip
@@ -243,7 +243,7 @@ things = st.builds(
     rate=st.floats(0, 1),
     count=st.integers(1, 9),
     flag=st.booleans(),
-    colour=st.sampled_from(["red", "blue"]),
+    color=st.sampled_from(["red", "blue"]),
     widths=st.lists(st.integers(1, 2**40), max_size=3).map(tuple),
     limit=st.none() | st.integers(0, 2**40),
     shape=shapes,
@@ -278,7 +278,7 @@ def test_replacing_changes_a_copy_and_only_what_was_named(thing, rate):
 
 def test_walk_gives_every_path_once():
     paths = [path for path, _, _ in settings.walk(Thing())]
-    assert paths == ["rate", "count", "flag", "colour", "widths", "limit", "shape", "shape.radius"]
+    assert paths == ["rate", "count", "flag", "color", "widths", "limit", "shape", "shape.radius"]
 
 
 def test_describe_gives_types_in_words():

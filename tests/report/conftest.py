@@ -18,7 +18,7 @@ class Browser:
         self.driver = driver
 
     def open(self, page: Path, *, width: int = 1200, scheme: str = "light") -> None:
-        """Load a page at a width and in a colour scheme, with the logs emptied before."""
+        """Load a page at a width and in a color scheme, with the logs emptied before."""
         self.driver.get_log("browser")
         self.driver.get_log("performance")
         self.media(scheme)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
-from populace.statistics import summarise
+from populace.statistics import summarize
 
 AXES = {"learning_rate": [3e-4, 1e-3, 3e-3, 1e-2], "exploration.decay": [0.9, 0.99, 0.995, 0.999]}
 
@@ -179,7 +179,7 @@ def _summaries(entries: list[dict[str, Any]], kind: str, settings: int, mode: st
     for s in range(settings):
         rows = [m for m, e in enumerate(entries) if e["setting"] == s]
         dead = np.array([entries[m]["diverged_at"] is not None for m in rows])
-        summary = summarise([scores[m] for m in rows], dead, worst=worst, mode=mode)
+        summary = summarize([scores[m] for m in rows], dead, worst=worst, mode=mode)
         found.append(summary.as_dict())
     return found
 

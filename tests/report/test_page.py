@@ -116,7 +116,7 @@ def test_a_narrow_screen_never_scrolls_sideways(browser, page, width):
     assert not [name for name, marks in drawn(browser).items() if not marks]
 
 
-def test_dark_recolours_page_and_charts_at_once(browser, page):
+def test_dark_recolors_page_and_charts_at_once(browser, page):
     browser.open(page)
     look = """
         const text = document.querySelector("#chart-curves .xtick text");

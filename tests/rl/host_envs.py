@@ -157,7 +157,7 @@ class Fragile(Counting):
     def __init__(self, file: str) -> None:
         super().__init__()
         if Path(file).exists():
-            raise OSError("the licence has run out")
+            raise OSError("the license has run out")
 
 
 class Refusing(Counting):

@@ -9,12 +9,12 @@ from populace.supervised.learner import State, Supervised
 
 
 def blobs(examples: int = 240, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return clouds of points around well separated centres, and which cloud each is of."""
+    """Return clouds of points around well separated centers, and which cloud each is of."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(examples) % classes)
     angle = 2 * np.pi * labels / classes
-    centres = 4 * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return centres + rng.normal(size=(examples, 2)), labels
+    centers = 4 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return centers + rng.normal(size=(examples, 2)), labels
 
 
 def line(examples: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

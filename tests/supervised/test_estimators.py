@@ -62,7 +62,7 @@ def test_a_pickled_estimator_predicts_the_same():
 
 @pytest.mark.parametrize("kind", [PopulationClassifier, PopulationRegressor])
 def test_early_stopping_predicts_with_the_weights_of_the_lowest_validation_loss(kind):
-    """Nothing can be learnt: the validation loss soon rises, and the last weights are among the worst."""
+    """Nothing can be learned: the validation loss soon rises, and the last weights are among the worst."""
     x, y = blobs(60)
     y = np.random.default_rng(0).permutation(y)
     held = {"members": 2, "validation": 0.5, "learning_rate": 3e-2, "batch_size": 15}
@@ -108,7 +108,7 @@ def test_parameters_may_be_numbers_of_numpy():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-def test_values_far_from_zero_are_learnt_as_well():
+def test_values_far_from_zero_are_learned_as_well():
     x, y = blobs(120)
     model = PopulationClassifier(members=1, epochs=20).fit(x + 1.7e9, y)
     assert model.score(x + 1.7e9, y) > 0.95

@@ -1,6 +1,6 @@
 """Graph layers to be profiled, on a graph of n nodes with eight edges into each.
 
-The nodes are numbered at random, so that neighbours do not lie side by side in memory.
+The nodes are numbered at random, so that neighbors do not lie side by side in memory.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
-from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, personalised_pagerank
+from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, personalized_pagerank
 
 DEGREE, HEADS, HOPS, STEPS = 8, 4, 2, 10
 
@@ -73,4 +73,4 @@ def edges_of(n: int) -> EdgeIndex:
 
 
 def _spread(x: jax.Array, edges: EdgeIndex, weight: jax.Array) -> jax.Array:
-    return personalised_pagerank(x, edges, weight, hops=STEPS)
+    return personalized_pagerank(x, edges, weight, hops=STEPS)

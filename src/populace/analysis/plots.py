@@ -11,7 +11,7 @@ from populace.analysis.gradient_flow import Flow
 from populace.runs import figures
 
 INK, MUTED, GRID = "#1d2226", "#5b646c", "#e3e6e8"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
 MARKERS = "osD^vPX"
 UNITS = {"seconds": "s", "flops": "FLOP", "bytes": "B", "memory": "B"}
 
@@ -26,11 +26,11 @@ def flow(found: Flow, *, title: str = "") -> np.ndarray:
     top = found.log_largest
     for i, values in enumerate(_others(found)):
         label = "" if i else "others, down to rounding"
-        axes.plot(x, values, color=COLOURS[0], lw=0.8, alpha=0.5, label=label)
+        axes.plot(x, values, color=COLORS[0], lw=0.8, alpha=0.5, label=label)
     seen = np.where(np.isfinite(top), top, np.nan)
-    axes.plot(x, seen, color=COLOURS[0], lw=2, label="largest singular value")
+    axes.plot(x, seen, color=COLORS[0], lw=2, label="largest singular value")
     if found.log_bound is not None:
-        axes.plot(x, found.log_bound, color=COLOURS[1], lw=1.5, ls="--", label="analytic bound")
+        axes.plot(x, found.log_bound, color=COLORS[1], lw=1.5, ls="--", label="analytic bound")
     if np.isfinite(top).all() and found.rate.value > 0:
         fit = math.log10(found.rate.value) * (x - x.mean()) + top.mean()
         axes.plot(x, fit, color=INK, lw=1.2, ls=":", label=f"fit, x {found.rate.value:.3g} each")
@@ -96,12 +96,12 @@ def _line(axes: Any, found: Profile, which: str, quantity: str, i: int, *, alone
     label = own if alone else None if gradient else found.name
     axes.plot(
         found.sizes, np.where(values > 0, values, np.nan), label=label,
-        color=COLOURS[(gradient if alone else i) % len(COLOURS)], ls="--" if gradient else "-",
-        marker=MARKERS[(i // len(COLOURS)) % len(MARKERS)], ms=4, lw=1.5,
+        color=COLORS[(gradient if alone else i) % len(COLORS)], ls="--" if gradient else "-",
+        marker=MARKERS[(i // len(COLORS)) % len(MARKERS)], ms=4, lw=1.5,
     )  # fmt: skip
     if alone and math.isfinite(p):
         axes.annotate(f"{p:.2f}", (found.sizes[-1], values[-1]), xytext=(6, -3), textcoords="offset points",
-                      fontsize=9, color=COLOURS[gradient])  # fmt: skip
+                      fontsize=9, color=COLORS[gradient])  # fmt: skip
 
 
 def _slope(axes: Any, found: Profile, quantity: str, order: float | None) -> None:

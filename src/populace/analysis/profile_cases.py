@@ -254,7 +254,7 @@ _ALL = (
             "d = 64 features, window k = 8"),
     Subject("gcn", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gcn"), _ON_EDGES),
     Subject("graphsage", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "graphsage"),
-            f"{_ON_EDGES}, mean of neighbours"),
+            f"{_ON_EDGES}, mean of neighbors"),
     Subject("gin", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gin"),
             f"{_ON_EDGES}, MLP of one hidden layer"),
     Subject("sgc", "nodes", "n (h k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "sgc"),

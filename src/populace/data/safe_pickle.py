@@ -1,4 +1,4 @@
-"""Pickles of arrays, sparse matrices and lists of neighbours, read without trusting them.
+"""Pickles of arrays, sparse matrices and lists of neighbors, read without trusting them.
 
 A pickle is a program that may call whatever it names. Here the few names that the files need stand for
 classes that only take note of what they are told, and any other name is refused; arrays are made afterwards,
@@ -153,8 +153,8 @@ def array(path: Path) -> np.ndarray:
     raise damaged(path, f"holds {_what(found)}, expected an array of two axes")
 
 
-def neighbours(path: Path) -> dict[int, list[int]]:
-    """Return a pickled dictionary of nodes and their neighbours.
+def neighbors(path: Path) -> dict[int, list[int]]:
+    """Return a pickled dictionary of nodes and their neighbors.
 
     Raises:
         RunError: as of `matrix`.
@@ -162,7 +162,7 @@ def neighbours(path: Path) -> dict[int, list[int]]:
     """
     found = _load(path)
     if not isinstance(found, dict):
-        raise damaged(path, f"holds {_what(found)}, expected a dictionary of nodes and their neighbours")
+        raise damaged(path, f"holds {_what(found)}, expected a dictionary of nodes and their neighbors")
     for node, others in found.items():
         if type(node) is not int or not isinstance(others, list) or any(type(n) is not int for n in others):
             raise damaged(path, f"has for node {str(node)[:40]} no list of whole numbers")

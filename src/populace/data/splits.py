@@ -6,7 +6,7 @@ from populace.core.errors import UsageError
 
 
 def hold_out(labels: np.ndarray | None, examples: int, share: float, seed: int) -> tuple[np.ndarray, ...]:
-    """Return the rows to train on and the rows held out, drawn at random, class by class if labelled."""
+    """Return the rows to train on and the rows held out, drawn at random, class by class if labeled."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(examples).astype(np.int32)
     if labels is None:

@@ -24,7 +24,7 @@ def over_members(one: Callable[..., Any], width: int) -> Callable[..., Any]:
         the function; its arguments and results have the members in front.
 
     """
-    every = _vectorised(one, width)
+    every = _vectorized(one, width)
 
     def share(*args: Any) -> Any:
         members = jax.tree.leaves(args)[0].shape[0]
@@ -65,8 +65,8 @@ def in_turn(batch: Callable[[Any, Any], Any], read: Any, written: Any, width: in
     return lax.fori_loop(0, lax.optimization_barrier(jnp.int32(members // width)), next_batch, written)
 
 
-def _vectorised(one: Callable[..., Any], width: int) -> Callable[..., Any]:
-    """Vectorise over a batch; a batch of one runs the very program of a member by itself."""
+def _vectorized(one: Callable[..., Any], width: int) -> Callable[..., Any]:
+    """Vectorize over a batch; a batch of one runs the very program of a member by itself."""
     if width > 1:
         return jax.vmap(one)
 

@@ -1,6 +1,6 @@
-"""Images: labelled pictures to learn from, and filters on them."""
+"""Images: labeled pictures to learn from, and filters on them."""
 
-from populace.images.datasets.labelled import Images
+from populace.images.datasets.labeled import Images
 from populace.images.datasets.registry import cifar, digits, mnist
 from populace.images.filters.filter import FILTERS, Filter, apply, show
 

@@ -75,7 +75,7 @@ def one(reading: Reading) -> dict[str, Any]:
     }
     elsewhere = generalization.section(reading)
     if elsewhere:
-        charts |= {"generalisation": elsewhere["curves"], "gaps": elsewhere["gaps"]}
+        charts |= {"generalization": elsewhere["curves"], "gaps": elsewhere["gaps"]}
     results = reading.results
     return {
         "title": reading.name,

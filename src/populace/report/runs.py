@@ -158,13 +158,13 @@ class Reading:
 
     @cached_property
     def shown(self) -> list[dict[str, Any]]:
-        """The winner and then the settings that rank best: the six which get a colour."""
+        """The winner and then the settings that rank best: the six which get a color."""
         first = [self.winner] if self.winner else []
         others = [e for e in self.ranked if e is not self.winner and self.believed(e)]
         return (first + others)[:6]
 
-    def colour(self, entry: dict[str, Any]) -> str:
-        """Return the colour of a setting, the same in every chart."""
+    def color(self, entry: dict[str, Any]) -> str:
+        """Return the color of a setting, the same in every chart."""
         for index, shown in enumerate(self.shown):
             if shown is entry:
                 return f"c{index}"

@@ -29,6 +29,6 @@ def to_env_action(task: Task, action: jax.Array) -> jax.Array:
     low, high = (np.asarray(bound, np.float32) for bound in task.box)
     bounded = np.isfinite(low) & np.isfinite(high)
     bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
-    centre, half = top / 2 + bottom / 2, top / 2 - bottom / 2
+    center, half = top / 2 + bottom / 2, top / 2 - bottom / 2
     shaped = action.reshape(*action.shape[:-1], *task.action_shape)
-    return jnp.clip(centre + half * shaped, low, high)
+    return jnp.clip(center + half * shaped, low, high)

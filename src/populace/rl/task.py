@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """An environment with its parameters, vectorised over parallel copies.
+    """An environment with its parameters, vectorized over parallel copies.
 
     Attributes:
         name: the name it was made by.

@@ -39,7 +39,7 @@ class MLP(Network):
     kind: ClassVar[str] = "mlp"
     hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer; [] for none")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
-    norm: str = setting("none", choices=NORMS, help="normalisation before each activation")
+    norm: str = setting("none", choices=NORMS, help="normalization before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share of hidden units dropped in training")
 
     def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Stack:
@@ -47,7 +47,7 @@ class MLP(Network):
         layers: list[Any] = [jnp.ravel]
         size = math.prod(inputs)
         for i, units in enumerate(self.hidden_sizes):
-            # Batch normalisation takes any bias off again: its gradient would be nothing but rounding.
+            # Batch normalization takes any bias off again: its gradient would be nothing but rounding.
             bias = self.norm != "batch"
             layers.append(dense(size, units, bias=bias, key=jax.random.fold_in(key, i)))
             layers += [*norm_of(self.norm, units), ACTIVATIONS[self.activation], Dropout(self.dropout)]
@@ -64,7 +64,7 @@ def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eq
 
 
 def norm_of(name: str, channels: int) -> list[Any]:
-    """Return the normalisation of that name over the last axis, or none."""
+    """Return the normalization of that name over the last axis, or none."""
     if name == "batch":
         return [BatchNorm(channels)]
     return [eqx.nn.LayerNorm(channels)] if name == "layer" else []

@@ -215,8 +215,8 @@ def test_attributes_of_nodes_are_features_and_labels() -> None:
     graph = convert.from_networkx(theirs, features=["place", "seven"], label="kind")
     np.testing.assert_array_equal(graph.x, [[0, 0, 7], [1, 2, 7], [2, 4, 7]])
     assert (graph.y.tolist(), graph.names) == ([0, 1, 0], ("x", "y"))
-    with pytest.raises(UsageError, match="node 0 has no attribute 'colour'"):
-        convert.from_networkx(theirs, label="colour")
+    with pytest.raises(UsageError, match="node 0 has no attribute 'color'"):
+        convert.from_networkx(theirs, label="color")
     nx.set_node_attributes(theirs, {0: [1], 1: [1, 2], 2: [3]}, "ragged")
     with pytest.raises(UsageError, match="attributes 'ragged' of the nodes are lists of different lengths"):
         convert.from_networkx(theirs, features="ragged")

@@ -30,7 +30,7 @@ def test_labels_and_parts_are_counted() -> None:
     found = describe(graph)
     assert found.homophily == pytest.approx(0.5)  # of 0-1 and 1-2; that of 3 is not known
     assert found.classes == (("a", 2), ("b", 1), ("c", 0))
-    assert found.unlabelled == 1
+    assert found.unlabeled == 1
     assert found.parts == (("train", 1), ("test", 2))
 
 

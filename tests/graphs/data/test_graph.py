@@ -10,7 +10,7 @@ from scipy import sparse
 
 from populace.core.errors import UsageError
 from populace.graphs import Graph, SparseFeatures, karate
-from populace.graphs.data.normalisation import NORMALISATIONS
+from populace.graphs.data.normalization import NORMALIZATIONS
 
 TRIANGLE: tuple[Any, ...] = ([0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2], 4)  # and node 3 alone
 
@@ -123,7 +123,7 @@ def test_sparse_features_are_those_of_the_matrix() -> None:
     np.testing.assert_array_equal(features.to_scipy().toarray(), matrix)
     sums = matrix.sum(1, keepdims=True)
     expected = np.divide(matrix, sums, where=sums > 0, out=np.zeros_like(matrix))
-    np.testing.assert_allclose(features.row_normalised().to_scipy().toarray(), expected, rtol=1e-6)
+    np.testing.assert_allclose(features.row_normalized().to_scipy().toarray(), expected, rtol=1e-6)
 
 
 def test_a_graph_is_a_pytree_of_numpy_arrays() -> None:
@@ -163,10 +163,10 @@ def test_self_loops_are_added_once() -> None:
     assert graph.with_self_loops() is graph
 
 
-@pytest.mark.parametrize("how", NORMALISATIONS)
+@pytest.mark.parametrize("how", NORMALIZATIONS)
 @pytest.mark.parametrize("directed", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
-def test_normalisations_are_those_of_dense_algebra(how: str, directed: bool, weighted: bool) -> None:
+def test_normalizations_are_those_of_dense_algebra(how: str, directed: bool, weighted: bool) -> None:
     graph = random_graph(3, directed=directed, weighted=weighted)
     a = dense(graph)
     if "self-loops" in how or how == "symmetric":
@@ -179,21 +179,21 @@ def test_normalisations_are_those_of_dense_algebra(how: str, directed: bool, wei
         "mean": np.diag(inverse) @ a,
         "symmetric": np.diag(root_rows) @ a @ np.diag(root_columns),
     }.get(how.partition("-")[0], a)
-    np.testing.assert_allclose(dense(graph.normalised(how)), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(dense(graph.normalized(how)), expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("how", NORMALISATIONS)
+@pytest.mark.parametrize("how", NORMALIZATIONS)
 def test_isolated_nodes_and_no_edges_give_no_nan(how: str) -> None:
     for graph in (Graph.of(*TRIANGLE), Graph.of([], [], 3), Graph.of([], [], 1), Graph.of([], [], 0)):
-        matrix = dense(graph.normalised(how))
+        matrix = dense(graph.normalized(how))
         assert np.isfinite(matrix).all()
         if how in ("mean", "symmetric-no-loops") and graph.nodes:
             assert not matrix[-1].any()
 
 
-def test_what_cannot_be_normalised_is_refused() -> None:
+def test_what_cannot_be_normalized_is_refused() -> None:
     graph = Graph.of([0, 1], [1, 0], weight=[-1.0, 1.0])
     with pytest.raises(UsageError, match="edge weights of node 0 have a negative sum"):
-        graph.normalised("symmetric-no-loops")
-    with pytest.raises(UsageError, match="unknown normalisation 'symetric'; did you mean 'symmetric'"):
-        graph.normalised("symetric")
+        graph.normalized("symmetric-no-loops")
+    with pytest.raises(UsageError, match="unknown normalization 'symetric'; did you mean 'symmetric'"):
+        graph.normalized("symetric")

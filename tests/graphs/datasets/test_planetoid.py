@@ -259,7 +259,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-@pytest.mark.parametrize("read", [safe_pickle.matrix, safe_pickle.array, safe_pickle.neighbours])
+@pytest.mark.parametrize("read", [safe_pickle.matrix, safe_pickle.array, safe_pickle.neighbors])
 def test_a_pickle_that_asks_for_more_is_refused(what: str, read: Any, tmp_path: Path) -> None:
     path, mark = tmp_path / "file", tmp_path / MARK
     path.write_bytes(BAD[what](mark))
@@ -273,7 +273,7 @@ def test_the_refused_name_is_said(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(Evil(os.system, "true"), protocol=2))
     assert "it asks for posix.system, which is refused" in refused(lambda: safe_pickle.array(path))
     path.write_bytes(BAD["default from outside"](path))
-    assert "it asks for os.system, which is refused" in refused(lambda: safe_pickle.neighbours(path))
+    assert "it asks for os.system, which is refused" in refused(lambda: safe_pickle.neighbors(path))
 
 
 def test_an_array_is_as_large_as_its_bytes(tmp_path: Path) -> None:

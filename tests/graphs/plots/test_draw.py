@@ -1,4 +1,4 @@
-"""Drawings: colours stand for values, widths for importance, and large graphs say that they are cut."""
+"""Drawings: colors stand for values, widths for importance, and large graphs say that they are cut."""
 
 import numpy as np
 import pytest
@@ -6,18 +6,18 @@ import pytest
 from populace.core.errors import UsageError
 from populace.graphs import Graph, karate
 from populace.graphs.data.convert import from_edges
-from populace.graphs.plots import draw, neighbourhood
+from populace.graphs.plots import draw, neighborhood
 
 SMALL = Graph.of([0, 1, 1, 2, 3], [1, 0, 2, 2, 2], 4, name="small")
 RING = from_edges([(i, (i + 1) % 500) for i in range(500)], name="ring")
 
 
-def near(image: np.ndarray, colour: tuple[int, int, int]) -> int:
-    """How many pixels have about this colour."""
-    return int((np.abs(image.astype(int) - colour).max(axis=2) <= 6).sum())
+def near(image: np.ndarray, color: tuple[int, int, int]) -> int:
+    """How many pixels have about this color."""
+    return int((np.abs(image.astype(int) - color).max(axis=2) <= 6).sum())
 
 
-def test_nodes_have_the_colour_of_their_class() -> None:
+def test_nodes_have_the_color_of_their_class() -> None:
     found = draw.draw(karate())
     assert found.image.dtype == np.uint8
     assert found.caption == "The graph karate"
@@ -25,7 +25,7 @@ def test_nodes_have_the_colour_of_their_class() -> None:
     assert near(found.image, (255, 127, 14)) > 2000
 
 
-def test_values_have_the_colours_of_the_scale() -> None:
+def test_values_have_the_colors_of_the_scale() -> None:
     low, high = (68, 1, 84), (253, 231, 37)  # the ends of viridis
     found = draw.draw(SMALL, [0.0, 1, 1, 1])
     assert near(found.image, high) > 2.2 * near(found.image, low) > 0
@@ -68,26 +68,26 @@ def test_a_large_graph_is_a_part_and_the_caption_says_so() -> None:
     assert found.caption == "The graph ring. Drawn are 300 of its 500 nodes, those nearest to node 7"
     both = draw.draw_convolution(RING, *np.zeros((3, 500)))
     assert "300 of its 500 nodes" in both.caption
-    nodes, _ = neighbourhood.sample(RING, 7, 5)
+    nodes, _ = neighborhood.sample(RING, 7, 5)
     assert nodes.tolist() == [5, 6, 7, 8, 9]
 
 
-def test_neighbours_are_those_that_reach_the_node_and_the_important_ones_stay() -> None:
+def test_neighbors_are_those_that_reach_the_node_and_the_important_ones_stay() -> None:
     star = Graph.of([1, 2, 3, 4, 0], [0, 0, 0, 3, 5], 6)
     importance = np.array([0.1, 0.9, 0.5, 0.2, 1.0])  # edges by target, then source
-    found, left = neighbourhood.ego(star, 0, 1, 3, importance)
+    found, left = neighborhood.ego(star, 0, 1, 3, importance)
     assert (found.tolist(), left) == ([0, 2, 3], 1)
-    found, left = neighbourhood.ego(star, 0, 2, 10, importance)
+    found, left = neighborhood.ego(star, 0, 2, 10, importance)
     assert (found.tolist(), left) == ([0, 1, 2, 3, 4], 0)  # 5 hears 0 but says nothing to it
     assert (
         "3 nodes up to 1 hops away; 1 nodes left out"
-        in draw.draw_neighbours(star, 0, importance, 1, most=3).caption
+        in draw.draw_neighbors(star, 0, importance, 1, most=3).caption
     )
 
 
 def test_an_edge_that_matters_more_is_wider() -> None:
     pair = Graph.of([1, 2], [0, 0], 3)
-    even, odd = (draw.draw_neighbours(pair, 0, w).image for w in ([1.0, 1.0], [1.0, 0.0]))
+    even, odd = (draw.draw_neighbors(pair, 0, w).image for w in ([1.0, 1.0], [1.0, 0.0]))
     blue = (15, 51, 128)
     assert near(even, blue) != near(odd, blue)
     assert near(odd, blue) > 100
@@ -96,7 +96,7 @@ def test_an_edge_that_matters_more_is_wider() -> None:
 @pytest.mark.parametrize("graph", [Graph.of([], [], 1), Graph.of([0], [0], 1), Graph.of([], [], 4)])
 def test_the_smallest_graphs_can_be_drawn(graph: Graph) -> None:
     draw.draw(graph)
-    draw.draw_neighbours(graph, 0, np.zeros(graph.edges.count))
+    draw.draw_neighbors(graph, 0, np.zeros(graph.edges.count))
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
@@ -109,6 +109,6 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(UsageError, match="there is no node 4; nodes are numbered 0 to 3"):
         draw.draw(SMALL, around=4)
     with pytest.raises(UsageError, match=r"importance have shape \(4,\), expected \(5,\)"):
-        draw.draw_neighbours(SMALL, 0, np.ones(4))
+        draw.draw_neighbors(SMALL, 0, np.ones(4))
     with pytest.raises(UsageError, match="importance of edge 2 is -1"):
-        draw.draw_neighbours(SMALL, 0, [0, 0, -1, 0, 0])
+        draw.draw_neighbors(SMALL, 0, [0, 0, -1, 0, 0])

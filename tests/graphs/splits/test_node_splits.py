@@ -43,11 +43,11 @@ def test_the_public_split_is_first_next_and_listed() -> None:
 
 
 def test_too_few_nodes_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"graph has 90 labelled nodes, fewer than 50 \+ 40 \+ 10 = 100"):
+    with pytest.raises(UsageError, match=r"graph has 90 labeled nodes, fewer than 50 \+ 40 \+ 10 = 100"):
         random_split(GRAPH, 50, 40, 10)
     with pytest.raises(UsageError, match=r"class 2 \(c\) of graph has 20 nodes, fewer than 21"):
         per_class_split(GRAPH, 21, 1, 1)
-    with pytest.raises(UsageError, match="has 90 labelled nodes, fewer than 60"):
+    with pytest.raises(UsageError, match="has 90 labeled nodes, fewer than 60"):
         per_class_split(GRAPH, 20, 20, 20)
     with pytest.raises(UsageError, match="has 40 nodes before its first test node, fewer than 30"):
         public(GRAPH, 30, [50, 40], validation=20)

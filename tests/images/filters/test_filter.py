@@ -35,8 +35,8 @@ def reference(image: np.ndarray, kernel: np.ndarray, border: str) -> np.ndarray:
     "kernel",
     [
         kernels.sobel(0), kernels.sobel(1), kernels.laplace(), kernels.shift(2, -1), kernels.box(2),
-        kernels.box(4), kernels.gaussian(0.7), kernels.sharpen(0.5), kernels.swap_colours(),
-        kernels.swap_colours((1, 2, 0), 3), RNG.normal(size=(2, 3)), RNG.normal(size=(3, 2, 3, 4)),
+        kernels.box(4), kernels.gaussian(0.7), kernels.sharpen(0.5), kernels.swap_colors(),
+        kernels.swap_colors((1, 2, 0), 3), RNG.normal(size=(2, 3)), RNG.normal(size=(3, 2, 3, 4)),
         RNG.normal(size=(9, 11)),
     ],
     ids=lambda kernel: "x".join(map(str, kernel.shape)),
@@ -62,11 +62,11 @@ def test_inside_a_program_and_over_a_batch() -> None:
         np.testing.assert_allclose(found, apply(image, kernels.gaussian(1.0)), atol=1e-6)
 
 
-def test_bytes_are_taken_as_0_to_1_and_grey_may_lack_its_channel() -> None:
-    grey = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
-    found = np.asarray(apply(grey, kernels.box(1)))
+def test_bytes_are_taken_as_0_to_1_and_gray_may_lack_its_channel() -> None:
+    gray = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+    found = np.asarray(apply(gray, kernels.box(1)))
     assert found.shape == (4, 6, 1)
-    np.testing.assert_allclose(found[..., 0], grey / 255, atol=1e-7)
+    np.testing.assert_allclose(found[..., 0], gray / 255, atol=1e-7)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(0, 0), (2, 1), (-1, 3), (0, -2)])
@@ -111,11 +111,11 @@ def test_gaussian_has_its_width() -> None:
     assert kernels.gaussian(2.0).shape == (13, 13)
 
 
-def test_colours_are_swapped_and_swapped_back() -> None:
-    once = apply(PICTURE, kernels.swap_colours())
+def test_colors_are_swapped_and_swapped_back() -> None:
+    once = apply(PICTURE, kernels.swap_colors())
     np.testing.assert_array_equal(once, PICTURE[..., ::-1])
-    np.testing.assert_array_equal(apply(once, kernels.swap_colours(size=3)), PICTURE)
-    np.testing.assert_array_equal(apply(PICTURE, kernels.swap_colours((1, 2, 0))), PICTURE[..., [1, 2, 0]])
+    np.testing.assert_array_equal(apply(once, kernels.swap_colors(size=3)), PICTURE)
+    np.testing.assert_array_equal(apply(PICTURE, kernels.swap_colors((1, 2, 0))), PICTURE[..., [1, 2, 0]])
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_colours_are_swapped_and_swapped_back() -> None:
         (lambda: kernels.gaussian(0.0), "gaussian: sigma must be above 0, got 0.0"),
         (lambda: kernels.gaussian(float("nan")), "gaussian: sigma must be above 0, got nan"),
         (lambda: kernels.gaussian(1.0, 0), "gaussian: size must be at least 1, got 0"),
-        (lambda: kernels.swap_colours((0, 1, 1)), "order must hold 0, 1 and 2 once each, got (0, 1, 1)"),
-        (lambda: kernels.swap_colours(size=0), "swap_colours: size must be at least 1, got 0"),
+        (lambda: kernels.swap_colors((0, 1, 1)), "order must hold 0, 1 and 2 once each, got (0, 1, 1)"),
+        (lambda: kernels.swap_colors(size=0), "swap_colors: size must be at least 1, got 0"),
         (
             lambda: apply(np.zeros(4), kernels.box(3)),
             "picture has shape (4,), expected (height, width, ",
@@ -139,7 +139,7 @@ def test_colours_are_swapped_and_swapped_back() -> None:
         ),
         (lambda: apply(PICTURE, np.ones((0, 3))), "kernel has shape (0, 3)"),
         (
-            lambda: apply(np.zeros((4, 4)), kernels.swap_colours()),
+            lambda: apply(np.zeros((4, 4)), kernels.swap_colors()),
             "picture has 1 channels, the kernel of",
         ),
         (
@@ -162,9 +162,9 @@ def test_what_cannot_be_is_refused(wrong: Any, message: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def drawn_pictures(drawing: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """Return the columns of a drawing in which more than 20 pixels have a colour."""
-    return np.flatnonzero((drawing == colour).all(axis=2).sum(axis=0) > 20)
+def drawn_pictures(drawing: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+    """Return the columns of a drawing in which more than 20 pixels have a color."""
+    return np.flatnonzero((drawing == color).all(axis=2).sum(axis=0) > 20)
 
 
 def test_the_drawing_has_the_picture_before_on_the_left_and_after_on_the_right() -> None:
@@ -187,6 +187,6 @@ def test_every_filter_is_drawn_and_more_take_more_room() -> None:
 
 
 def test_an_even_picture_has_no_edges_and_can_be_drawn() -> None:
-    for grey in np.linspace(0, 1, 20):  # some leave a rounding error, which is no edge
-        assert np.all(np.asarray(FILTERS["laplace"].strength(np.full((4, 4), grey))) < 0.2)
+    for gray in np.linspace(0, 1, 20):  # some leave a rounding error, which is no edge
+        assert np.all(np.asarray(FILTERS["laplace"].strength(np.full((4, 4), gray))) < 0.2)
     show(np.full((4, 4), 0.5), ["laplace", "sobel"])

@@ -129,7 +129,7 @@ def test_projected_attention_is_its_formula(length):
     )
 
 
-def test_means_are_exact_where_neighbours_are_alike():
+def test_means_are_exact_where_neighbors_are_alike():
     q, k, v = draw(5, 4)
 
     @jax.jit

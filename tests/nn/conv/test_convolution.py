@@ -59,7 +59,7 @@ def test_lowerings_agree(sizes: Any, kernel: Any, ins: int, outs: int, options: 
             assert_close(mine, xla, f"gradient of {name}")
 
 
-def test_a_kernel_that_swaps_colours() -> None:
+def test_a_kernel_that_swaps_colors() -> None:
     """An RGB picture and a (1, 1, 3, 3) kernel that puts red into blue, and blue into red."""
     picture = draw(4, 5, 3)
     swap = np.eye(3, dtype=np.float32)[::-1].reshape(1, 1, 3, 3)

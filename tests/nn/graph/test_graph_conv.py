@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, personalised_pagerank
+from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, personalized_pagerank
 from tests.nn.draws import draw, filled, quick_key
 from tests.nn.graph.layers import NODES, WIDTH, Bound, features, graph
 from tests.nn.harness import check_layer
@@ -76,7 +76,7 @@ def test_gin(learn_eps):
     check_layer(Bound(layer, edges, weight), (features(),), lambda n, x: reference(n.layer, x))
 
 
-def test_personalised_pagerank_ends_in_its_closed_form():
+def test_personalized_pagerank_ends_in_its_closed_form():
     edges, _ = graph()
     a = matrix(edges)
     rows = np.maximum(a.sum(1), 1)
@@ -86,7 +86,7 @@ def test_personalised_pagerank_ends_in_its_closed_form():
     @jax.jit
     def run(h):
         return [
-            personalised_pagerank(h, edges, weight, hops=hops, restart=restart)
+            personalized_pagerank(h, edges, weight, hops=hops, restart=restart)
             for hops, restart in ((1, 0.2), (25, 0.5))
         ]
 
@@ -120,8 +120,8 @@ def test_weights_start_glorot_uniform():
             r"GraphConv: features have shape \(7, 5\), expected \(7, 4\)",
         ),
         (
-            lambda key: personalised_pagerank(features(), graph()[0], restart=0.0),
-            r"personalised_pagerank: restart must be in \(0, 1\], got 0.0",
+            lambda key: personalized_pagerank(features(), graph()[0], restart=0.0),
+            r"personalized_pagerank: restart must be in \(0, 1\], got 0.0",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Batch normalisation: by the running statistics in use, by those of the batch in training."""
+"""Batch normalization: by the running statistics in use, by those of the batch in training."""
 
 import equinox as eqx
 import jax

@@ -106,7 +106,7 @@ def on_mesh(devices: int) -> None:
     """Check drawn geometries, and the hard ones, on so many of the devices."""
     mesh = mesh_of(devices)
     assert mesh.size == devices, "fewer devices than that"
-    # The halo goes over several neighbours; parts own nothing, or read nothing but padding.
+    # The halo goes over several neighbors; parts own nothing, or read nothing but padding.
     far = {"axis": 0, "padding": ((9, 18),), "dilation": 6}
     assert exchange((devices, 2), 4, devices, **undivided(far)).distance == devices - 1
     alone = {"axis": 0, "padding": ((3 * devices, 0),), "stride": 2}

@@ -8,7 +8,7 @@ from populace.nn.primitives.hashing import kept, seed_pair, uniform_bits
 
 
 def test_bits_are_uniform() -> None:
-    """Chi-square of bytes, every bit one half, neighbours and seeds unrelated; bounds are 5 sigma."""
+    """Chi-square of bytes, every bit one half, neighbors and seeds unrelated; bounds are 5 sigma."""
     n = 1 << 16
 
     @jax.jit

@@ -122,7 +122,7 @@ def held_out_run(path, *, loses=50.0, late=0.0, **more):
 def test_a_run_without_held_out_evaluations_has_no_section(tmp_path):
     run = fake_run(tmp_path, axes=TWO, media=False)
     assert generalization.section(Reading.of(run)) is None
-    assert 'id="generalisation"' not in report.write([run]).read_text(encoding="utf-8")
+    assert 'id="generalization"' not in report.write([run]).read_text(encoding="utf-8")
 
 
 def test_the_section_gives_the_gap_of_each_setting(tmp_path):
@@ -131,14 +131,14 @@ def test_the_section_gives_the_gap_of_each_setting(tmp_path):
     assert [m.lost.value for m in found] == pytest.approx([51.5] * 2)
     assert all(50 <= m.lost.low <= m.lost.high <= 53 for m in found)
     page = report.write([run]).read_text(encoding="utf-8")
-    assert 'id="generalisation"' in page
-    assert 'href="#generalisation"' in page
-    part = page.split('<section id="generalisation">')[1].split("</section>")[0]
+    assert 'id="generalization"' in page
+    assert 'href="#generalization"' in page
+    part = page.split('<section id="generalization">')[1].split("</section>")[0]
     assert "measured afresh: a gap of 51.5 (95 % interval 50" in part
     assert "Trained in Braking-v0(friction=(0.6, 0.9)); held out: Braking-v0(friction=(0.2, 0.4))." in part
     assert part.count('<tr class=" chosen">') == 1
     specs = json.loads(page.split('id="specs">')[1].split("</script>")[0])
-    assert {"generalisation", "gaps"} <= set(specs)
+    assert {"generalization", "gaps"} <= set(specs)
 
 
 def test_what_is_not_told_apart_is_not_called_a_gap(tmp_path):

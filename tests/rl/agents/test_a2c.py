@@ -35,11 +35,11 @@ def rollout() -> Rollout:
     return Rollout(seen, action, log_probability, reward, terminated, done, following)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("normalise", [False, True])
-def test_the_gradient_is_that_of_the_formula(normalise):
+@pytest.mark.parametrize("normalize", [False, True])
+def test_the_gradient_is_that_of_the_formula(normalize):
     learner = Captured(
         **WIRING, discount=0.9, gae_lambda=0.8, value_coefficient=0.3, entropy_coefficient=0.05,
-        max_gradient_norm=0.0, normalize_advantages=normalise,
+        max_gradient_norm=0.0, normalize_advantages=normalize,
     )  # fmt: skip
     learner.check()  # makes the environment, before anything is traced
     model = filled(lambda: learner.init(jax.random.key(0)).model)
@@ -51,7 +51,7 @@ def test_the_gradient_is_that_of_the_formula(normalise):
     ends = happened.terminated, happened.done
     advantage = advantages_by_loop(happened.reward, *ends, value, following, 0.9, 0.8)
     target = advantage + value
-    if normalise:
+    if normalize:
         advantage = (advantage - advantage.mean()) / advantage.std()
 
     def loss(networks, advantage, target):

@@ -85,5 +85,5 @@ def test_a_run_keeps_both_returns_and_its_report_tells_the_gap(tmp_path):
     assert len(section["table"].rows) == 2
     assert "measured afresh" in section["sentence"]
     page = report.write([run]).read_text(encoding="utf-8")
-    assert '<section id="generalisation">' in page
+    assert '<section id="generalization">' in page
     assert f"Trained in {DRY}; held out: {SNOW}." in page

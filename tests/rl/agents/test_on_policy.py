@@ -32,7 +32,7 @@ LEARNERS: dict[str, tuple[type[PolicyGradient], dict, int]] = {
     ),
 }
 PATIENCE = 3  # times the copies and twice the steps, where one agent learns three problems
-NORMALISED = {"normalize_observations": True, "normalize_rewards": True}
+NORMALIZED = {"normalize_observations": True, "normalize_rewards": True}
 KINDS = ("", "Continuous")
 cases = pytest.mark.parametrize("kind", KINDS, ids=["discrete", "continuous"])
 learners = pytest.mark.parametrize("name", LEARNERS)
@@ -105,25 +105,25 @@ def test_truncation_is_not_termination(name, kind):
 
 
 @pytest.fixture(scope="module")
-def normalised():
-    """A learner and the models that it trained on `Matching`, observations and rewards normalised."""
-    return agent("a2c", "Matching", **NORMALISED)
+def normalized():
+    """A learner and the models that it trained on `Matching`, observations and rewards normalized."""
+    return agent("a2c", "Matching", **NORMALIZED)
 
 
-def test_the_action_depends_on_what_is_seen_where_all_is_normalised(normalised):
-    _, action = told(*normalised, [[1, 0], [-1, 0]])
+def test_the_action_depends_on_what_is_seen_where_all_is_normalized(normalized):
+    _, action = told(*normalized, [[1, 0], [-1, 0]])
     np.testing.assert_array_equal(action, [[1, 0]] * 2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "reinforce"])
-def test_the_action_depends_on_what_is_seen_where_all_is_normalised_for_others_too(name):
-    _, action = trained(name, "Matching", [[1, 0], [-1, 0]], **NORMALISED)
+def test_the_action_depends_on_what_is_seen_where_all_is_normalized_for_others_too(name):
+    _, action = trained(name, "Matching", [[1, 0], [-1, 0]], **NORMALIZED)
     np.testing.assert_array_equal(action, [[1, 0]] * 2)
 
 
-def test_the_policy_that_is_handed_out_normalises_what_it_sees(normalised):
-    learner, models = normalised
+def test_the_policy_that_is_handed_out_normalizes_what_it_sees(normalized):
+    learner, models = normalized
     model = jax.tree.map(lambda x: np.array(x)[0], models)
     assert model.observations.count == learner.units_per_step * LEARNERS["a2c"][2]
     # Times were 0 all the time: of 0.3 hardly anything is left but a bound.
@@ -221,7 +221,7 @@ def test_gradients_are_shortened_to_the_norm_and_no_further():
 @pytest.mark.parametrize("cls", [A2C, *(pytest.param(c, marks=pytest.mark.slow) for c in (PPO, Reinforce))])
 def test_it_keeps_every_invariant(cls, tmp_path):
     env = "Pendulum-v1" if cls is A2C else "CartPole-v1"
-    learner = cls(env=env, num_envs=2, rollout=16, hidden_sizes=(8,), evaluation_episodes=2, **NORMALISED)
+    learner = cls(env=env, num_envs=2, rollout=16, hidden_sizes=(8,), evaluation_episodes=2, **NORMALIZED)
     harness.check_learner(learner, {"learning_rate": [1e-2, 1e-3]}, 20, tmp_path)
 
 

@@ -35,12 +35,12 @@ def minibatch(seed: int):
     return networks, (observation, action, log_probability, old_value, advantage)
 
 
-@pytest.mark.parametrize(("clip_value", "normalise"), [(0.0, True), (0.3, False)])
-def test_the_loss_is_that_of_its_formula(clip_value, normalise):
+@pytest.mark.parametrize(("clip_value", "normalize"), [(0.0, True), (0.3, False)])
+def test_the_loss_is_that_of_its_formula(clip_value, normalize):
     learner = PPO(
         hidden_sizes=(4,), clip_range=0.25, clip_range_vf=clip_value, value_coefficient=0.7,
         entropy_coefficient=0.03,
-        normalize_advantages=normalise,
+        normalize_advantages=normalize,
     )  # fmt: skip
     networks, (observation, action, log_probability, old_value, advantage) = minibatch(0)
     batch = observation, action, log_probability, old_value, advantage
@@ -48,7 +48,7 @@ def test_the_loss_is_that_of_its_formula(clip_value, normalise):
 
     logits, value, _ = (np.asarray(x, np.float64) for x in asked(networks, observation, action))
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    gain = (advantage - advantage.mean()) / advantage.std() if normalise else advantage
+    gain = (advantage - advantage.mean()) / advantage.std() if normalize else advantage
     surrogate, outside = [], 0
     for i in range(FRAMES):
         ratio = p[i, action[i]] / np.exp(log_probability[i])

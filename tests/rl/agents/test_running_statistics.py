@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from populace.rl.agents.running_statistics import Moments, Returns
 
 take_up, update = jax.jit(Moments.update), jax.jit(Returns.update)
-normalise, scale = jax.jit(Moments.normalise), jax.jit(Moments.scale)
+normalize, scale = jax.jit(Moments.normalize), jax.jit(Moments.scale)
 
 
 # Few sizes of a batch, for each of which a program is compiled.
@@ -31,14 +31,14 @@ def test_moments_taken_up_in_batches_are_those_of_all(seed, sizes, offset):
 def test_what_was_seen_has_mean_0_and_deviation_1_and_outliers_are_cut():
     x = np.random.default_rng(0).normal(3, 7, size=(500, 2)).astype(np.float32)
     moments = take_up(Moments((2,)), x)
-    z = np.asarray(normalise(moments, x))
+    z = np.asarray(normalize(moments, x))
     np.testing.assert_allclose(z.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(z.std(0), 1, atol=1e-4)
-    assert np.abs(normalise(moments, np.float32([[1e9, -1e9]]))).tolist() == [[10, 10]]
+    assert np.abs(normalize(moments, np.float32([[1e9, -1e9]]))).tolist() == [[10, 10]]
 
 
 def test_nothing_is_changed_before_anything_was_seen():
-    assert float(normalise(Moments(), np.float32(3.5))) == 3.5
+    assert float(normalize(Moments(), np.float32(3.5))) == 3.5
     assert float(scale(Moments(), np.float32(-3.5))) == -3.5
 
 

@@ -1,4 +1,4 @@
-"""Prioritised replay against a plain Python reference."""
+"""Prioritized replay against a plain Python reference."""
 
 from functools import cache, partial
 

@@ -32,7 +32,7 @@ def test_the_index_is_that_of_numpys_binning(counts):
     assert np.array_equal(bins.index(x), wanted)
     assert (np.asarray(jax.jit(bins.index)(x)) == wanted).mean() > 0.999, "rounding at the edges only"
     assert len(np.unique(wanted)) == bins.states
-    assert np.array_equal(bins.index(bins.centres().astype(np.float32)), np.arange(bins.states))
+    assert np.array_equal(bins.index(bins.centers().astype(np.float32)), np.arange(bins.states))
 
 
 def test_what_lies_outside_falls_into_the_outermost_bin():

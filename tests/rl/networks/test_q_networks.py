@@ -83,7 +83,7 @@ def test_a_picture_is_convolved():
     np.testing.assert_allclose(ask(seeing, x), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_noise_is_factorised():
+def test_noise_is_factorized():
     e, x = np.float32([0.3, -1.2, 2.0, -0.4, 0.9]), np.float32([1.0, -2.0, 0.5])
     layer = filled(lambda: NoisyLinear(3, 2, 0.5, key=jax.random.key(0)))
     noisy, mean = jax.jit(lambda layer, x, e: (layer(x, e), layer(x)))(layer, x, e)

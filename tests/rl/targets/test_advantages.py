@@ -87,7 +87,7 @@ def test_with_lambda_one_the_advantage_is_the_return_less_the_value(seed, shape,
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_standardised_counts_only_what_has_weight():
+def test_standardized_counts_only_what_has_weight():
     x = np.array([[1.0, 2.0, 100.0], [4.0, -50.0, 3.0]])
     weight = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
     weighed, all_alike = jax.jit(lambda x, weight: (standardized(x, weight), standardized(x)))(x, weight)

@@ -39,7 +39,7 @@ class Description:
         features: number of features, or None.
         nonzero: fraction of feature values that are not 0, or None.
         classes: (name, nodes) of every class.
-        unlabelled: number of nodes without a class or target.
+        unlabeled: number of nodes without a class or target.
         parts: (name, nodes) of every part of the split.
 
     """
@@ -63,7 +63,7 @@ class Description:
     features: int | None
     nonzero: float | None
     classes: tuple[tuple[str, int], ...]
-    unlabelled: int
+    unlabeled: int
     parts: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
@@ -86,8 +86,8 @@ class Description:
             facts.append(("features", f"{self.features:,}, {100 * (self.nonzero or 0):.2f} % not zero"))
         if self.classes:
             facts.append(("classes", ", ".join(f"{name} {count:,}" for name, count in self.classes)))
-        if self.unlabelled:
-            facts.append(("no label", f"{self.unlabelled:,} nodes"))
+        if self.unlabeled:
+            facts.append(("no label", f"{self.unlabeled:,} nodes"))
         if self.parts:
             facts.append(("split", ", ".join(f"{name} {count:,}" for name, count in self.parts)))
         facts.append(("degree", f"min {least:,}, median {median:g}, mean {mean:.2f}, max {most:,}"))
@@ -111,7 +111,7 @@ def describe(graph: Graph) -> Description:
     matrix = sparse.coo_array((np.ones(len(s), np.int8), (t, s)), shape=(n, n))
     count, component = connected_components(matrix, directed=False) if n else (0, np.zeros(0, int))
     degrees = np.diff(edges.rows.offsets)
-    homophily, classes, unlabelled = _labels(graph, between)
+    homophily, classes, unlabeled = _labels(graph, between)
     loops = int(loop.sum())
     return Description(
         name=graph.name, nodes=n, directed_edges=edges.count,
@@ -124,7 +124,7 @@ def describe(graph: Graph) -> Description:
         if n else (0, 0.0, 0.0, 0),
         histogram=_histogram(degrees),
         components=int(count), largest=int(np.bincount(component).max(initial=0)),
-        homophily=homophily, classes=classes, unlabelled=unlabelled,
+        homophily=homophily, classes=classes, unlabeled=unlabeled,
         features=None if graph.x is None else graph.x.shape[1],
         nonzero=_nonzero(graph),
         parts=tuple((part, len(nodes)) for part in PARTS if (nodes := getattr(graph, part)) is not None),

@@ -46,7 +46,7 @@ class SparseFeatures(eqx.Module):
         """Return the features as a SciPy matrix (nodes, features)."""
         return sparse.csr_array((self.values, self.edges.sources, self.edges.rows.offsets), shape=self.shape)
 
-    def row_normalised(self) -> Self:
+    def row_normalized(self) -> Self:
         """Return the features with each row divided by its sum; a row that sums to 0 stays as it is."""
         sums = np.bincount(self.edges.targets, self.values, minlength=self.shape[0])
         sums[sums == 0] = 1

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from populace.core.errors import UsageError, unknown
-from populace.graphs.data import normalisation
+from populace.graphs.data import normalization
 from populace.graphs.data.checks import checked_weights, count_nodes
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.labels import check_rows, labels_of, numbers, parts_of
@@ -169,7 +169,7 @@ class Graph(eqx.Module):
             weight = sums.astype(np.float32)
         return dataclasses.replace(self, edges=edges, weight=weight)
 
-    def normalised(self, how: str) -> "Graph":
+    def normalized(self, how: str) -> "Graph":
         """Return the graph with the edge weights and self-loops of a named normalization.
 
         With A[i, j] the weight of the edge from j to i, I the missing self-loops, and R and C the row and
@@ -193,8 +193,8 @@ class Graph(eqx.Module):
         Networks, arXiv:1609.02907.
 
         """
-        graph = self.with_self_loops() if normalisation.adds_self_loops(how) else self
-        weight = normalisation.weights(graph.edges, graph.weight, graph.nodes, how)
+        graph = self.with_self_loops() if normalization.adds_self_loops(how) else self
+        weight = normalization.weights(graph.edges, graph.weight, graph.nodes, how)
         return dataclasses.replace(graph, weight=weight)
 
     def _with_more(self, sources: np.ndarray, targets: np.ndarray, weight: Any) -> Self:

@@ -99,8 +99,8 @@ class GraphSet(eqx.Module):
             between = f"graph {owner[edges.sources[i]]} to graph {owner[edges.targets[i]]}"
             raise UsageError(f"edge {order[i]} goes from {between}; edges must stay within a graph")
         y = labels_of(labels, count, names, "graph")
-        if (unlabelled := np.flatnonzero(~is_known(y))).size:
-            raise UsageError(f"graph {unlabelled[0]} has no label; leave it out")
+        if (unlabeled := np.flatnonzero(~is_known(y))).size:
+            raise UsageError(f"graph {unlabeled[0]} has no label; leave it out")
         if x is None:
             degree = np.diff(edges.rows.offsets)
             x = one_hot(degree, int(degree.max(initial=0)) + 1)

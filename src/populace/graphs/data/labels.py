@@ -47,8 +47,8 @@ def parts_of(parts: tuple[Any, ...], rows: int, y: Any, name: str, what: str = "
             continue
         found[part] = _part(part, given, taken, number, what)
         known = np.zeros(rows, bool) if y is None else is_known(y)
-        if len(unlabelled := found[part][~known[found[part]]]):
-            raise UsageError(f"{part} {what} {unlabelled[0]} has no label; leave it out, or label it")
+        if len(unlabeled := found[part][~known[found[part]]]):
+            raise UsageError(f"{part} {what} {unlabeled[0]} has no label; leave it out, or label it")
     if found["train"] is not None and not len(found["train"]):
         raise UsageError(f"the training part of {name} is empty; it needs at least one {what}")
     return found

@@ -10,7 +10,7 @@ _OFFICER = 33
 
 
 def karate() -> Graph:
-    """Return Zachary's karate club with one labelled training node per class, the leaders of the two sides.
+    """Return Zachary's karate club with one labeled training node per class, the leaders of the two sides.
 
     The weight of each of the 78 edges counts the contexts in which two people met; the classes are the sides,
     `Mr. Hi` and `Officer`. Features are one-hot node identities. The leaders, nodes 0 and 33, are the

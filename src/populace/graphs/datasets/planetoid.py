@@ -45,7 +45,7 @@ def planetoid(name: str = "cora", *, normalize_features: bool = False) -> Graph:
 
     Citations are undirected edges, without duplicates. Nodes that are in none of the files (15 of CiteSeer)
     have zero features and the label -1, and are in no part. The split is that of `splits.public`: the
-    labelled nodes of `y`, the next 500, and `test.index` in its order.
+    labeled nodes of `y`, the next 500, and `test.index` in its order.
 
     Args:
         name: `cora`, `citeseer`, `pubmed`, or the NAME of other files in this format.
@@ -76,14 +76,14 @@ def planetoid(name: str = "cora", *, normalize_features: bool = False) -> Graph:
 
 
 @cache
-def _read(name: str, paths: tuple[Path, ...], normalise: bool) -> Graph:
+def _read(name: str, paths: tuple[Path, ...], normalize: bool) -> Graph:
     by_part: dict[str, Path] = dict(zip(_PARTS, paths))
     if name == "cora":
         _check_cora(by_part)
     all_x, test_x, all_y, test_y = _tables(by_part)
     y = safe_pickle.array(by_part["y"])
     test = _test_nodes(by_part["test.index"], len(test_y), all_x.shape[0])
-    lists = safe_pickle.neighbours(by_part["graph"])
+    lists = safe_pickle.neighbors(by_part["graph"])
     nodes = max(all_x.shape[0], int(test.max()) + 1, max(lists, default=-1) + 1)
     sources, targets = _edges(by_part["graph"], lists, nodes)
     coo: Any = sparse.vstack([all_x, test_x]).tocoo()
@@ -92,7 +92,7 @@ def _read(name: str, paths: tuple[Path, ...], normalise: bool) -> Graph:
     labels = np.full(nodes, -1, np.int32)
     labels[: len(all_y)], labels[test] = _classes(all_y), _classes(test_y)
     graph = Graph.of(
-        sources, targets, nodes, x=x.row_normalised() if normalise else x, y=labels,
+        sources, targets, nodes, x=x.row_normalized() if normalize else x, y=labels,
         names=_NAMES.get(name) or tuple(str(c) for c in range(all_y.shape[1])), name=name,
     )  # fmt: skip
     graph = graph.without_duplicates("first").undirected()

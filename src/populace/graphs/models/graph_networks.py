@@ -84,7 +84,7 @@ class GraphNetwork(eqx.Module):
 
 
 class GINLayer(eqx.Module):
-    """`h <- relu(norm(MLP((1 + eps) h + sum_j h_j)))`, with a normalisation inside of the MLP too."""
+    """`h <- relu(norm(MLP((1 + eps) h + sum_j h_j)))`, with a normalization inside of the MLP too."""
 
     conv: GINConv
     second: Dense
@@ -93,7 +93,7 @@ class GINLayer(eqx.Module):
 
     def __init__(self, inputs: int, outputs: int, *, key: jax.Array) -> None:
         first, second = jax.random.split(key)
-        # Batch normalisation takes any bias off again: its gradient would be nothing but rounding.
+        # Batch normalization takes any bias off again: its gradient would be nothing but rounding.
         self.conv = GINConv(Dense(inputs, outputs, bias=False, key=first), learn_eps=True)
         self.second = Dense(outputs, outputs, bias=False, key=second)
         self.inner, self.outer = BatchNorm(outputs), BatchNorm(outputs)
@@ -106,15 +106,15 @@ class GINLayer(eqx.Module):
     def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GINLayer"]:
         """Return (P, outputs) and the layer."""
         h = self.conv(h, batch.edges)
-        h, inner = normalised(self.inner, h, batch.node_mask, training)
+        h, inner = normalized(self.inner, h, batch.node_mask, training)
         h = self.second(jax.nn.relu(h))
-        h, outer = normalised(self.outer, h, batch.node_mask, training)
+        h, outer = normalized(self.outer, h, batch.node_mask, training)
         layer = eqx.tree_at(lambda n: (n.inner, n.outer), self, (inner, outer))
         return jax.nn.relu(h), layer
 
 
 class GCNLayer(eqx.Module):
-    """`h <- relu(norm(A h W))` with the symmetric normalisation of each batch, self-loops included."""
+    """`h <- relu(norm(A h W))` with the symmetric normalization of each batch, self-loops included."""
 
     conv: GraphConv
     norm: BatchNorm
@@ -130,7 +130,7 @@ class GCNLayer(eqx.Module):
         around = eqx.tree_at(lambda c: c.weight, self.conv, jnp.eye(linear.shape[1]))(
             linear, batch.edges, weight
         )
-        h, norm = normalised(self.norm, around + linear * scale[:, None] ** 2, batch.node_mask, training)
+        h, norm = normalized(self.norm, around + linear * scale[:, None] ** 2, batch.node_mask, training)
         return jax.nn.relu(h), eqx.tree_at(lambda n: n.norm, self, norm)
 
 
@@ -141,8 +141,8 @@ def symmetric(edges: EdgeIndex) -> tuple[jax.Array, jax.Array]:
     return scale, scale[edges.sources] * scale[edges.targets]
 
 
-def normalised(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -> tuple[jax.Array, BatchNorm]:
-    """Return batch normalisation over the nodes (P, F) that are no padding, and the module moved."""
+def normalized(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -> tuple[jax.Array, BatchNorm]:
+    """Return batch normalization over the nodes (P, F) that are no padding, and the module moved."""
     if not training:
         return norm(x), norm
     real = mask.astype(x.dtype)[:, None]

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 
 from populace.core.settings import Settings, setting
 from populace.graphs.data.features import SparseFeatures
-from populace.graphs.data.normalisation import NORMALISATIONS
+from populace.graphs.data.normalization import NORMALIZATIONS
 from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
-from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, glorot, personalised_pagerank
+from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, glorot, personalized_pagerank
 from populace.nn.modules.dropout import dropped
 from populace.nn.primitives.buffer import Buffer
 
@@ -77,14 +77,14 @@ class Dense(eqx.Module):
 
 
 class Propagation(eqx.Module):
-    """The step of APPNP as a layer: see `populace.nn.graph.graph_conv.personalised_pagerank`."""
+    """The step of APPNP as a layer: see `populace.nn.graph.graph_conv.personalized_pagerank`."""
 
     restart: Buffer
     hops: int = eqx.field(static=True)
 
     def __call__(self, x: Any, edges: EdgeIndex, weight: Any = None) -> jax.Array:
         """Return (N, outputs)."""
-        return personalised_pagerank(x, edges, weight, hops=self.hops, restart=self.restart.value)
+        return personalized_pagerank(x, edges, weight, hops=self.hops, restart=self.restart.value)
 
 
 def drop(x: Any, rate: jax.Array, key: jax.Array) -> Any:
@@ -97,8 +97,8 @@ def drop(x: Any, rate: jax.Array, key: jax.Array) -> Any:
 class NodeNetworkConfig(Settings):
     """Configuration of a network over nodes; `build` makes the network."""
 
-    normalisation: str = setting(
-        "symmetric", choices=NORMALISATIONS, help="matrix of the graph; docs/graphs.md#matrices names them"
+    normalization: str = setting(
+        "symmetric", choices=NORMALIZATIONS, help="matrix of the graph; docs/graphs.md#matrices names them"
     )
     hidden_sizes: tuple[int, ...] = setting((16,), low=1, help="features of each hidden layer, per head")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
@@ -143,8 +143,8 @@ class SAGE(NodeNetworkConfig):
     """GraphSAGE: `h <- W_self h + W_around how_j h_j + b` (Hamilton et al. 2017)."""
 
     kind: ClassVar[str] = "sage"
-    normalisation: str = setting("none", choices=NORMALISATIONS, help="matrix of the graph")
-    how: str = setting("mean", choices=("mean", "sum", "max"), help="what is made of the neighbours")
+    normalization: str = setting("none", choices=NORMALIZATIONS, help="matrix of the graph")
+    how: str = setting("mean", choices=("mean", "sum", "max"), help="what is made of the neighbors")
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> SAGEConv:
         """Return one layer."""
@@ -152,10 +152,10 @@ class SAGE(NodeNetworkConfig):
 
 
 class GIN(NodeNetworkConfig):
-    """Graph isomorphism network: `h <- MLP((1 + eps) h + sum_j h_j)`, eps learnt (Xu et al. 2019)."""
+    """Graph isomorphism network: `h <- MLP((1 + eps) h + sum_j h_j)`, eps learned (Xu et al. 2019)."""
 
     kind: ClassVar[str] = "gin"
-    normalisation: str = setting("none", choices=NORMALISATIONS, help="matrix of the graph")
+    normalization: str = setting("none", choices=NORMALIZATIONS, help="matrix of the graph")
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> GINConv:
         """Return one layer, with an MLP of one hidden layer."""
@@ -179,7 +179,7 @@ class Perceptron(eqx.Module):
 
 
 class APPNP(NodeNetworkConfig):
-    """`softmax` of what an MLP says of each node, spread by personalised PageRank (Klicpera et al. 2019)."""
+    """`softmax` of what an MLP says of each node, spread by personalized PageRank (Klicpera et al. 2019)."""
 
     kind: ClassVar[str] = "appnp"
     hidden_sizes: tuple[int, ...] = setting((64,), low=1, help="features of each hidden layer")
@@ -213,8 +213,8 @@ class GAT(NodeNetworkConfig):
     """Graph attention network (Velickovic et al. 2018); `second` scores as GATv2 (Brody et al. 2022)."""
 
     kind: ClassVar[str] = "gat"
-    normalisation: str = setting(
-        "self-loops", choices=NORMALISATIONS, help="matrix of the graph; weights are not used"
+    normalization: str = setting(
+        "self-loops", choices=NORMALIZATIONS, help="matrix of the graph; weights are not used"
     )
     hidden_sizes: tuple[int, ...] = setting((8,), low=1, help="features of each hidden layer, per head")
     activation: str = setting("elu", choices=tuple(ACTIVATIONS), help="between layers")

@@ -8,22 +8,22 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.media import Image
 from populace.graphs.data.graph import Graph
-from populace.graphs.plots.drawing import LABELLED, Colours, panel
-from populace.graphs.plots.neighbourhood import checked_node, ego, sample, within
+from populace.graphs.plots.drawing import LABELED, Colors, panel
+from populace.graphs.plots.neighborhood import checked_node, ego, sample, within
 from populace.runs.figures import figure, to_image
 
 MOST = 300  # nodes in a drawing
 _SCALE = "viridis"
-_CLASSES = 10  # that still have a colour of their own
+_CLASSES = 10  # that still have a color of their own
 
 
 def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption: str = "") -> Image:
-    """Return a graph with its nodes coloured by a value.
+    """Return a graph with its nodes colored by a value.
 
     Args:
         graph: of any size; of a graph of more than 300 nodes those nearest to one node are drawn.
         values: (N,) numbers, by default the classes, else how many edges go into a node.
-        around: the node to draw around, by default the one with the most neighbours.
+        around: the node to draw around, by default the one with the most neighbors.
         caption: what the picture shows.
 
     Raises:
@@ -36,10 +36,10 @@ def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption
         shown = np.diff(graph.edges.rows.offsets)
     part, _ = within(graph.edges, chosen)
     drawn, axis = figure(7.4, 6.2)
-    colours = _colours(graph, shown, chosen)
-    panel(axis, part, graph.directed, _layout(graph, chosen), colours, chosen)
+    colors = _colors(graph, shown, chosen)
+    panel(axis, part, graph.directed, _layout(graph, chosen), colors, chosen)
     what = "edges into the node" if values is None else ""
-    _key(drawn, axis, graph, colours, what)
+    _key(drawn, axis, graph, colors, what)
     return to_image(drawn, ". ".join(filter(None, (caption or f"The graph {graph.name}", note))))
 
 
@@ -50,7 +50,7 @@ def draw_convolution(
 ) -> Image:  # fmt: skip
     """Return a graph three times: before a graph convolution, after its linear step, after its aggregation.
 
-    The second and third share one scale of colours, so that what aggregation evens out is seen, unless they
+    The second and third share one scale of colors, so that what aggregation evens out is seen, unless they
     are not alike.
 
     Args:
@@ -79,14 +79,14 @@ def draw_convolution(
     if alike:
         limits[1:] = [_limits(np.concatenate(panels[1:]))] * 2
     for axis, shown, limit, title in zip(axes, panels, limits, titles):
-        panel(axis, part, graph.directed, places, Colours(shown, _SCALE, *limit), chosen)
+        panel(axis, part, graph.directed, places, Colors(shown, _SCALE, *limit), chosen)
         axis.set_title(title, fontsize=11)
     for group in (axes[:1], axes[1:]) if alike else (axes[:1], axes[1:2], axes[2:]):
         drawn.colorbar(group[-1].collections[-1], ax=group, fraction=0.046 / len(group))
     return to_image(drawn, ". ".join(filter(None, (caption or f"A graph convolution on {graph.name}", note))))
 
 
-def draw_neighbours(
+def draw_neighbors(
     graph: Graph, node: int, importance: Any, hops: int = 2, *, values: Any = None, most: int = 40
 ) -> Image:
     """Return the nodes around a node, with edges as wide as they mattered to it.
@@ -96,7 +96,7 @@ def draw_neighbours(
         node: the one that is explained.
         importance: (E,) how much each edge mattered, in the numbering of the edges; 0 or more.
         hops: how many edges away nodes may be.
-        values: (N,) numbers that colour the nodes, by default the classes.
+        values: (N,) numbers that color the nodes, by default the classes.
         most: nodes that are drawn; beyond that, those that the most important edges lead to.
 
     Raises:
@@ -110,13 +110,13 @@ def draw_neighbours(
     part, kept = within(graph.edges, chosen)
     weights = given[kept]
     drawn, axis = figure(7.4, 6.2)
-    colours = _colours(
+    colors = _colors(
         graph, np.zeros(graph.nodes) if values is None and not graph.classes else values, chosen
     )
     widths = 0.4 + 3.6 * weights / (weights.max(initial=0) or 1)
-    panel(axis, part, True, _layout(graph, chosen, node), colours, chosen, widths, node)
+    panel(axis, part, True, _layout(graph, chosen, node), colors, chosen, widths, node)
     if values is not None or graph.classes:
-        _key(drawn, axis, graph, colours, "")
+        _key(drawn, axis, graph, colors, "")
     note = f"; {left_out} nodes left out" if left_out else ""
     return to_image(
         drawn,
@@ -125,48 +125,48 @@ def draw_neighbours(
     )
 
 
-def _colours(graph: Graph, values: Any, chosen: np.ndarray) -> Colours:
-    """Return how nodes are coloured by values, or by classes where there are none."""
+def _colors(graph: Graph, values: Any, chosen: np.ndarray) -> Colors:
+    """Return how nodes are colored by values, or by classes where there are none."""
     if values is not None:
         shown = _values("values", values, graph.nodes)
-        return Colours(shown[chosen], _SCALE, *_limits(shown[chosen]))
+        return Colors(shown[chosen], _SCALE, *_limits(shown[chosen]))
     if graph.classes > _CLASSES:
-        return Colours(graph.y[chosen].astype(float), _SCALE, 0, graph.classes - 1)
+        return Colors(graph.y[chosen].astype(float), _SCALE, 0, graph.classes - 1)
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
-    colours = colormaps["tab10"].colors[: graph.classes]  # type: ignore[attr-defined]
-    scale = ListedColormap(colours).with_extremes(under="0.6")  # grey is an unknown class
-    return Colours(graph.y[chosen].astype(float), scale, -0.5, graph.classes - 0.5, classes=True)
+    colors = colormaps["tab10"].colors[: graph.classes]  # type: ignore[attr-defined]
+    scale = ListedColormap(colors).with_extremes(under="0.6")  # gray is an unknown class
+    return Colors(graph.y[chosen].astype(float), scale, -0.5, graph.classes - 0.5, classes=True)
 
 
-def _key(drawn: Any, axis: Any, graph: Graph, colours: Colours, what: str) -> None:
-    """Draw what the colours mean."""
-    if not colours.classes:
+def _key(drawn: Any, axis: Any, graph: Graph, colors: Colors, what: str) -> None:
+    """Draw what the colors mean."""
+    if not colors.classes:
         drawn.colorbar(axis.collections[-1], ax=axis, fraction=0.035, label=what)
         return
     names = graph.names or tuple(f"class {c}" for c in range(graph.classes))
-    for c in np.unique(colours.values).astype(int):
+    for c in np.unique(colors.values).astype(int):
         axis.scatter(
             [],
             [],
-            color=colours.scale.colors[c] if c >= 0 else "0.6",
+            color=colors.scale.colors[c] if c >= 0 else "0.6",
             label=names[c] if c >= 0 else "unknown",
         )
     axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _layout(graph: Graph, chosen: np.ndarray, centre: int | None = None) -> np.ndarray:
+def _layout(graph: Graph, chosen: np.ndarray, center: int | None = None) -> np.ndarray:
     """Return where the nodes lie, (n, 2), the same every time; nodes that hear each other lie together."""
     part, _ = within(graph.edges, chosen)
     net = nx.Graph()
     net.add_nodes_from(range(len(chosen)))
     net.add_edges_from(zip(part.sources.tolist(), part.targets.tolist()))
     net.remove_edges_from(nx.selfloop_edges(net))
-    if len(chosen) <= LABELLED and len(chosen) > 1 and nx.is_connected(net):
+    if len(chosen) <= LABELED and len(chosen) > 1 and nx.is_connected(net):
         start = nx.circular_layout(net)
-        if centre is not None:
-            start[int(np.flatnonzero(chosen == centre)[0])] = np.zeros(2)
+        if center is not None:
+            start[int(np.flatnonzero(chosen == center)[0])] = np.zeros(2)
         found = nx.kamada_kawai_layout(net, pos=start)
     else:
         found = nx.spring_layout(net, k=1.6 / np.sqrt(max(len(chosen), 1)), iterations=120, seed=0)

@@ -7,12 +7,12 @@ import numpy as np
 
 from populace.nn.graph.edges import EdgeIndex
 
-LABELLED = 60  # nodes that still have room for a number
+LABELED = 60  # nodes that still have room for a number
 
 
 @dataclass(frozen=True)
-class Colours:
-    """Values of nodes and how they become colours."""
+class Colors:
+    """Values of nodes and how they become colors."""
 
     values: np.ndarray
     scale: Any
@@ -22,14 +22,14 @@ class Colours:
 
 
 def panel(
-    axis: Any, edges: EdgeIndex, directed: bool, places: np.ndarray, colours: Colours, names: np.ndarray,
-    widths: np.ndarray | None = None, centre: int | None = None,
+    axis: Any, edges: EdgeIndex, directed: bool, places: np.ndarray, colors: Colors, names: np.ndarray,
+    widths: np.ndarray | None = None, center: int | None = None,
 ) -> None:  # fmt: skip
     """Draw nodes and edges between them; the collection of nodes is the last one of the axis."""
     from matplotlib.collections import LineCollection
 
     count = len(places)
-    numbered = count <= LABELLED
+    numbered = count <= LABELED
     area = float(np.clip(9000 / max(count, 1), 18, 300))
     if numbered:  # as wide as the longest number
         area = max(area, (4.6 * len(str(names.max(initial=0))) + 4) ** 2)
@@ -53,14 +53,14 @@ def panel(
             *places[sources[i]], s=area * 0.9, facecolors="none", edgecolors=[ink[i]],
             linewidths=max(width[i], 0.8), zorder=1, transform=_raised(axis, radius),
         )  # fmt: skip
-    central = names == centre
+    central = names == center
     axis.scatter(
-        *places.T, s=area, c=colours.values, cmap=colours.scale, vmin=colours.low, vmax=colours.high,
+        *places.T, s=area, c=colors.values, cmap=colors.scale, vmin=colors.low, vmax=colors.high,
         edgecolors=np.where(central, "black", "white"), linewidths=np.where(central, 2.2, 0.6), zorder=3,
     )  # fmt: skip
     if numbered:
-        bright = (colours.values - colours.low) / (colours.high - colours.low) > 0.6
-        dark = bright & (not colours.classes)
+        bright = (colors.values - colors.low) / (colors.high - colors.low) > 0.6
+        dark = bright & (not colors.classes)
         for (x, y), name, black in zip(places, names, dark):
             ink_of_number = "black" if black else "white"
             axis.text(
@@ -77,7 +77,7 @@ def _arrows(
     """Draw an arrow for each edge, bent where there is one in the other direction too."""
     pairs = set(zip(sources.tolist(), targets.tolist()))
     gap = np.sqrt(area) / 2 + 1  # points from the middle of a node to its rim
-    for s, t, w, colour in zip(sources.tolist(), targets.tolist(), width, ink):
+    for s, t, w, color in zip(sources.tolist(), targets.tolist(), width, ink):
         if s == t:
             continue
         bend = "arc3,rad=0.14" if (t, s) in pairs else "arc3"
@@ -85,14 +85,14 @@ def _arrows(
         axis.annotate(
             "", places[t], xytext=places[s], zorder=2,
             arrowprops={
-                "arrowstyle": "-|>", "mutation_scale": head, "linewidth": w, "color": colour,
+                "arrowstyle": "-|>", "mutation_scale": head, "linewidth": w, "color": color,
                 "shrinkA": gap, "shrinkB": gap, "connectionstyle": bend,
             },
         )  # fmt: skip
 
 
 def _ink(strength: float) -> tuple[float, ...]:
-    """Return grey for an edge that did not matter, dark blue for the one that mattered most."""
+    """Return gray for an edge that did not matter, dark blue for the one that mattered most."""
     return tuple(
         (1 - strength) * np.array([0.72, 0.72, 0.72, 0.8]) + strength * np.array([0.06, 0.2, 0.5, 1])
     )

@@ -1,4 +1,4 @@
-"""Explain: which neighbours mattered to what a network says of a node."""
+"""Explain: which neighbors mattered to what a network says of a node."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from populace.core.media import Visualization
 from populace.graphs.data.graph import Graph
-from populace.graphs.plots.draw import MOST, draw, draw_convolution, draw_neighbours
+from populace.graphs.plots.draw import MOST, draw, draw_convolution, draw_neighbors
 from populace.graphs.plots.layer_activations import steps
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from populace.supervised import plots
@@ -77,10 +77,10 @@ def visualizations(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[
         sure = probabilities[wrong if len(wrong) else judged].max(1)
         node = int(wrong[sure.argmax()] if len(wrong) else judged[sure.argmin()])
         edges, how = importance(graph, model.network, node)
-        drawn = draw_neighbours(graph, node, edges)
+        drawn = draw_neighbors(graph, node, edges)
         truth = f"it is {names[y[node]]}, the network says {names[said[node]]}"
         caption = f"{drawn.caption} ({how}); {truth} with {probabilities[node].max():.0%}"
-        shown["neighbours"] = type(drawn)(drawn.image, caption)
+        shown["neighbors"] = type(drawn)(drawn.image, caption)
     if graph.nodes <= MOST:
         right = np.where(said == y, "right", "wrong") == "right"
         shown["graph"] = draw(

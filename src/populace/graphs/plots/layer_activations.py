@@ -19,7 +19,7 @@ class Steps:
     Args:
         titles: what each of the three is.
         values: (N,) each.
-        alike: whether the second and the third are the same quantity, for one scale of colours.
+        alike: whether the second and the third are the same quantity, for one scale of colors.
 
     """
 
@@ -32,7 +32,7 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
     """Return the steps of a network's first layer, or None where it does not listen to other nodes.
 
     Args:
-        graph: normalised as the network asks.
+        graph: normalized as the network asks.
         network: a `NodeNetwork`.
         x: the features, as the network takes them.
 
@@ -55,7 +55,7 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
             title, last = "after the linear step", "after aggregation: the layer's output"
         elif isinstance(layer, SAGEConv):
             middle = (x @ layer.own)[:, 0]
-            title, last = "the node's own part", "with its neighbours' part: the layer's output"
+            title, last = "the node's own part", "with its neighbors' part: the layer's output"
         else:
             middle = layer.dense(x)[:, 0]
             title, last = "after the linear step", "after spreading: the layer's output"

@@ -27,7 +27,7 @@ def fixed(graph: Graph) -> jax.Array:
 
 @dataclass(frozen=True)
 class RandomSplit:
-    """A random split of the labelled nodes, sampled by each member from its own seed.
+    """A random split of the labeled nodes, sampled by each member from its own seed.
 
     Args:
         per_class: whether `train` is the number of training nodes per class instead of in total.
@@ -43,7 +43,7 @@ class RandomSplit:
     test: int
 
     def check(self, graph: Graph) -> None:
-        """Raise a `UsageError` if the graph has too few labelled nodes."""
+        """Raise a `UsageError` if the graph has too few labeled nodes."""
         known = graph.y[is_known(graph.y)]
         if self.per_class:
             if not graph.classes:
@@ -57,7 +57,7 @@ class RandomSplit:
         needed = self._training(graph) + self.validation + self.test
         if needed > len(known):
             raise UsageError(
-                f"{graph.name} has {len(known)} labelled nodes, but the split needs {needed}; "
+                f"{graph.name} has {len(known)} labeled nodes, but the split needs {needed}; "
                 "lower train_nodes, validation_nodes or test_nodes"
             )
 
@@ -71,7 +71,7 @@ class RandomSplit:
             own = jax.nn.one_hot(y, graph.classes, dtype=jnp.int32)
             rank = jnp.sum((jnp.cumsum(own, 0) - 1) * own, -1)  # earlier nodes of the same class
             first = (y >= 0) & (rank < self.train)
-        # Training nodes come first and unlabelled nodes last; otherwise the random order is kept.
+        # Training nodes come first and unlabeled nodes last; otherwise the random order is kept.
         order = order[jnp.argsort(jnp.where(first, 0, jnp.where(known, 1, 2)), stable=True)]
         held = (train := self._training(graph)) + self.validation
         end = held + self.test if self.test else jnp.sum(known)

@@ -36,7 +36,7 @@ def public(graph: Graph, train: int, test: Any, validation: int = 500) -> Graph:
 def random_split(
     graph: Graph, train: int = 140, validation: int = 500, test: int | None = 1000, seed: int = 0
 ) -> Graph:
-    """Return the graph with a random split of its labelled nodes.
+    """Return the graph with a random split of its labeled nodes.
 
     Args:
         graph: a graph with labels.
@@ -46,10 +46,10 @@ def random_split(
         seed: random seed; the same seed gives the same split on every machine.
 
     Raises:
-        UsageError: a graph without labels, or with too few labelled nodes.
+        UsageError: a graph without labels, or with too few labeled nodes.
 
     """
-    nodes = np.random.default_rng(seed).permutation(_labelled(graph))
+    nodes = np.random.default_rng(seed).permutation(_labeled(graph))
     return _divided(graph, nodes[:train], nodes[train:], train, validation, test)
 
 
@@ -65,7 +65,7 @@ def per_class_split(
     Evaluation, arXiv:1811.05868.
 
     """
-    nodes = np.random.default_rng(seed).permutation(_labelled(graph))
+    nodes = np.random.default_rng(seed).permutation(_labeled(graph))
     if not graph.classes:
         raise UsageError(f"{graph.name} has targets instead of classes; use random_split")
     labels = graph.y[nodes]
@@ -80,8 +80,8 @@ def per_class_split(
     return _divided(graph, nodes[chosen], nodes[~chosen], per_class * graph.classes, validation, test)
 
 
-def _labelled(graph: Graph) -> np.ndarray:
-    """Return the labelled nodes."""
+def _labeled(graph: Graph) -> np.ndarray:
+    """Return the labeled nodes."""
     if graph.y is None:
         raise UsageError(f"{graph.name} has no labels; add them with with_labels")
     return np.flatnonzero(is_known(graph.y)).astype(np.int32)
@@ -97,7 +97,7 @@ def _divided(
     needed = train + validation + (test or 0)
     if needed > (there := len(chosen) + len(rest)):
         raise UsageError(
-            f"{graph.name} has {there} labelled nodes, fewer than "
+            f"{graph.name} has {there} labeled nodes, fewer than "
             f"{train} + {validation} + {test or 0} = {needed}; ask for fewer"
         )
     held = rest[:validation]

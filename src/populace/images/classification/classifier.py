@@ -117,7 +117,7 @@ def _load(dataset: str, validation: float, seed: int) -> Data:
         images.train_labels,
         test=(images.test_images, images.test_labels),
         validation=validation,
-        standardise="channel",
+        standardize="channel",
         names=images.classes,
         seed=seed,
     )

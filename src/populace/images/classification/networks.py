@@ -30,7 +30,7 @@ class CNN(Network):
     )
     hidden_sizes: tuple[int, ...] = setting((64,), low=1, help="units of the dense layers; [] for none")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="after each layer")
-    norm: str = setting("none", choices=NORMS, help="normalisation before each activation")
+    norm: str = setting("none", choices=NORMS, help="normalization before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share dropped before each dense layer, in training")
     channel_dropout: float = setting(
         0.0, low=0, high=0.99, help="share dropped after each convolution, in training"

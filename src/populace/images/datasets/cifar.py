@@ -12,7 +12,7 @@ import numpy as np
 from populace.core.errors import RunError
 from populace.data.download import Remote, damaged, fetch, places
 from populace.images.datasets.cifar_batch import CLASSES, Batch, parse_binary, parse_python
-from populace.images.datasets.labelled import Images, wrong_label
+from populace.images.datasets.labeled import Images, wrong_label
 
 _ARCHIVE = Remote(
     "cifar-10-binary.tar.gz",
@@ -26,7 +26,7 @@ _BLOCK = 2**20
 
 
 def cifar() -> Images:
-    """Return CIFAR-10: 50,000 and 10,000 colour pictures of 32 x 32 in ten classes, or a sample of it.
+    """Return CIFAR-10: 50,000 and 10,000 color pictures of 32 x 32 in ten classes, or a sample of it.
 
     Taken is the first of these that lies in `$POPULACE_DATA/cifar10` (or another usual name of that
     folder), in `$POPULACE_DATA`, or in the cache: the six binary batches (`data_batch_1.bin`, ...),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from populace.data.download import damaged
-from populace.images.datasets.labelled import wrong_label
+from populace.images.datasets.labeled import wrong_label
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",

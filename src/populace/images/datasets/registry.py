@@ -14,7 +14,7 @@ import numpy as np
 from populace.data.download import Remote, damaged, fetch
 from populace.images.datasets import idx
 from populace.images.datasets.cifar import cifar
-from populace.images.datasets.labelled import Images, wrong_label
+from populace.images.datasets.labeled import Images, wrong_label
 
 __all__ = ["cifar", "digits", "mnist"]
 
@@ -24,9 +24,9 @@ _DIGITS_TRAIN = 1437  # four fifths of 1,797
 
 @cache
 def digits() -> Images:
-    """Return the 1,797 handwritten digits of 8 x 8 grey values that scikit-learn carries inside.
+    """Return the 1,797 handwritten digits of 8 x 8 gray values that scikit-learn carries inside.
 
-    The first 1,437 are for training, the last 360 for test, in the order of the file: neighbours look
+    The first 1,437 are for training, the last 360 for test, in the order of the file: neighbors look
     as if written by the same hand, and shuffling first would put that hand into both. The values 0
     to 16 are spread over 0 to 255.
 
@@ -88,7 +88,7 @@ _MNIST_MIRRORS = (
 
 
 def mnist() -> Images:
-    """Return MNIST: 60,000 and 10,000 handwritten digits of 28 x 28 grey values.
+    """Return MNIST: 60,000 and 10,000 handwritten digits of 28 x 28 gray values.
 
     The four idx files, packed (`.gz`) or plain, lie in `$POPULACE_DATA/mnist`, in `$POPULACE_DATA`, or
     in the cache; what is missing is downloaded.

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError, unknown
-from populace.images.filters.kernels import box, gaussian, laplace, sharpen, shift, sobel, swap_colours
+from populace.images.filters.kernels import box, gaussian, laplace, sharpen, shift, sobel, swap_colors
 from populace.nn.conv.convolution import convolve
 from populace.runs.figures import figure, to_image
 
@@ -108,7 +108,7 @@ FILTERS: dict[str, Filter] = {
     "box": Filter("blur (box)", (box(3),)),
     "gaussian": Filter("blur (Gaussian)", (gaussian(1.0),)),
     "sharpen": Filter("sharpen", (sharpen(),)),
-    "swap": Filter("red and blue swapped", (swap_colours(),)),
+    "swap": Filter("red and blue swapped", (swap_colors(),)),
 }
 
 
@@ -169,11 +169,11 @@ def _draw_kernels(axis: Any, kernels: Sequence[np.ndarray]) -> None:
     gap = np.full((1, flat[0].shape[1]), np.nan)
     table = np.vstack([row for kernel in flat for row in (gap, kernel)][1:])
     largest = float(np.nanmax(np.abs(table))) or 1.0
-    # Half of the scale's strength, so that black numbers can be read on every colour.
+    # Half of the scale's strength, so that black numbers can be read on every color.
     axis.imshow(table, cmap="RdBu", vmin=-2 * largest, vmax=2 * largest, interpolation="nearest")
     mixes = kernels[0].ndim == 4
     axis.set_title(
-        "colours in \u2193 out \u2192" if mixes else f"kernel{'s' * (len(kernels) > 1)}", fontsize=9
+        "colors in \u2193 out \u2192" if mixes else f"kernel{'s' * (len(kernels) > 1)}", fontsize=9
     )
     if table.shape[1] <= _LEGIBLE:
         for (i, j), weight in np.ndenumerate(table):

@@ -1,7 +1,7 @@
-"""Kernels of the classic filters, as small arrays: edges, shift, blur, sharpen, swapped colours.
+"""Kernels of the classic filters, as small arrays: edges, shift, blur, sharpen, swapped colors.
 
 A kernel is not flipped (cross-correlation, as in every network): `y[i, j] = sum_kl x[i + k, j + l] w[k, l]`
-around the centre of the kernel.
+around the center of the kernel.
 """
 
 from collections.abc import Sequence
@@ -61,14 +61,14 @@ def sharpen(amount: float = 1.0) -> np.ndarray:
     return np.pad([[1.0]], 1) - amount * laplace()
 
 
-def swap_colours(order: Sequence[int] = (2, 1, 0), size: int = 1) -> np.ndarray:
-    """Return the (size, size, 3, 3) kernel that makes colour `order[i]` of the picture its colour i.
+def swap_colors(order: Sequence[int] = (2, 1, 0), size: int = 1) -> np.ndarray:
+    """Return the (size, size, 3, 3) kernel that makes color `order[i]` of the picture its color i.
 
     Red, green and blue are 0, 1 and 2: the default swaps red and blue.
     """
     if sorted(order) != [0, 1, 2]:
-        raise UsageError(f"swap_colours: order must hold 0, 1 and 2 once each, got {tuple(order)}")
-    kernel = np.zeros((_size("swap_colours", size), size, 3, 3))
+        raise UsageError(f"swap_colors: order must hold 0, 1 and 2 once each, got {tuple(order)}")
+    kernel = np.zeros((_size("swap_colors", size), size, 3, 3))
     kernel[(size - 1) // 2, (size - 1) // 2, list(order), [0, 1, 2]] = 1.0
     return kernel
 

@@ -54,7 +54,7 @@ class RandomFeatures(FeatureMap):
     Each w_i is standard normal; with `orthogonal`, those of one block of d are at right angles, which
     keeps the mean and lowers the variance. Relative to its mean, the variance of one weight is
     `(exp(|q' + k'|^2) - 1) / f` for independent w_i: it falls with f, but grows exponentially with the
-    length of queries and keys, so keep those short (by a normalisation, or small initial weights).
+    length of queries and keys, so keep those short (by a normalization, or small initial weights).
 
     The directions are a buffer: they are drawn once and not learned. Cost `O(n d f)`.
 

@@ -118,7 +118,7 @@ class ProjectedAttention(eqx.Module):
         length: the most keys there can be.
         rank: r, places after the projection, 1 to `length`.
         start: `"glorot"`: E and F are drawn Glorot-uniform; `"mean"`: both take the means of r stretches
-            of neighbouring keys (the paper's mean pooling).
+            of neighboring keys (the paper's mean pooling).
         key: for drawing E and F.
 
     Raises:

@@ -34,7 +34,7 @@ def convolve(
 
     `y[i, o] = bias[o] + sum_k sum_c x[i * stride + k * dilation, c] weight[k, c, o]`, the kernel not
     flipped; i and k run over all spatial axes. With groups, output channels of group g see the input
-    channels of group g only, each group a block of neighbouring channels.
+    channels of group g only, each group a block of neighboring channels.
 
     Args:
         x: (*spatial, Cin), one example.

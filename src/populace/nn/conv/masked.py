@@ -1,4 +1,4 @@
-"""Masked convolution: every output sees only what comes before it in raster order, colour by colour.
+"""Masked convolution: every output sees only what comes before it in raster order, color by color.
 
 Van den Oord et al. 2016, "Pixel recurrent neural networks" (PixelCNN).
 """
@@ -24,9 +24,9 @@ class MaskedConv(eqx.Module):
     """Convolution whose output at a position depends only on positions before it, in raster order.
 
     `y[i, o] = bias[o] + sum_k sum_c x[i + k, c] weight[k, c, o] mask[k, c, o]`, k counted from the middle of
-    the kernel. The mask is 1 where k comes before the middle. In the middle it is 1 where the colour of c
+    the kernel. The mask is 1 where k comes before the middle. In the middle it is 1 where the color of c
     comes before that of o (mask A, for the first layer, which must not see what it predicts), or is the
-    same (mask B, for all others). Channels are in equal blocks of neighbours, one per colour, red first.
+    same (mask B, for all others). Channels are in equal blocks of neighbors, one per color, red first.
 
     Rows behind the middle would be masked altogether and are left out: the weight has only
     `kernel_size // 2 + 1` of them. Outputs lie as inputs, (*spatial, out_channels). Cost `O(places * K / 2 *
@@ -37,16 +37,16 @@ class MaskedConv(eqx.Module):
 
     Args:
         spatial: number of spatial axes.
-        in_channels: Cin, a multiple of `colours`.
-        out_channels: Cout, a multiple of `colours`.
+        in_channels: Cin, a multiple of `colors`.
+        out_channels: Cout, a multiple of `colors`.
         kernel_size: taps, odd, for all axes or one number each.
         mask: `"A"` or `"B"`.
-        colours: parts of a pixel that are predicted one after the other: 3 for RGB, 1 for grey.
+        colors: parts of a pixel that are predicted one after the other: 3 for RGB, 1 for gray.
         lowering: as in [`convolve`][populace.nn.convolve].
         key: randomness of the start.
 
     Raises:
-        UsageError: an even kernel, an unknown mask, channels not divisible by `colours`, or an input that is
+        UsageError: an even kernel, an unknown mask, channels not divisible by `colors`, or an input that is
             not (*spatial, Cin).
 
     References:
@@ -58,7 +58,7 @@ class MaskedConv(eqx.Module):
     bias: jax.Array
     kernel_size: tuple[int, ...] = eqx.field(static=True)
     mask: str = eqx.field(static=True)
-    colours: int = eqx.field(static=True)
+    colors: int = eqx.field(static=True)
     lowering: str = eqx.field(static=True)
 
     def __init__(
@@ -68,7 +68,7 @@ class MaskedConv(eqx.Module):
         out_channels: int,
         kernel_size: int | Sequence[int],
         mask: str,
-        colours: int = 1,
+        colors: int = 1,
         lowering: str = "auto",
         *,
         key: jax.Array,
@@ -77,19 +77,19 @@ class MaskedConv(eqx.Module):
         check_channels(name, in_channels, out_channels, 1)
         if mask not in MASKS:
             raise unknown("mask", mask, MASKS, where=f" of {name}")
-        if colours < 1 or in_channels % colours or out_channels % colours:
+        if colors < 1 or in_channels % colors or out_channels % colors:
             raise UsageError(
                 f"{name}: {in_channels} input and {out_channels} output channels are not divisible by "
-                f"{colours} colours"
+                f"{colors} colors"
             )
         self.kernel_size = Window.of(name, spatial, kernel_size).size
         if not all(k % 2 for k in self.kernel_size):
             raise UsageError(f"{name}: kernel size must be odd, to have a middle, got {self.kernel_size}")
-        self.mask, self.colours = mask, colours
+        self.mask, self.colors = mask, colors
         self.lowering = check_lowering(name, lowering)
         first, *others = self.kernel_size
         shape = (first // 2 + 1, *others, in_channels, out_channels)
-        seen = visible(shape, mask, colours)
+        seen = visible(shape, mask, colors)
         fan_in = max(1.0, seen.sum() / out_channels)
         self.weight, self.bias = uniform_start(key, shape, out_channels, fan_in)
 
@@ -98,7 +98,7 @@ class MaskedConv(eqx.Module):
         first, *others = (k // 2 for k in self.kernel_size)
         return convolve(
             x,
-            self.weight * visible(self.weight.shape, self.mask, self.colours),
+            self.weight * visible(self.weight.shape, self.mask, self.colors),
             self.bias,
             padding=[(first, 0), *((k, k) for k in others)],
             lowering=self.lowering,
@@ -120,13 +120,13 @@ class MaskedConv2d(MaskedConv):
         super().__init__(2, *arguments, **options)
 
 
-def visible(shape: tuple[int, ...], mask: str, colours: int) -> np.ndarray:
+def visible(shape: tuple[int, ...], mask: str, colors: int) -> np.ndarray:
     """Return the mask of a weight (*kernel, Cin, Cout) that has no rows behind its middle."""
     *kernel, inputs, outputs = shape
     middle = (kernel[0] - 1, *(k // 2 for k in kernel[1:]))
     before = np.arange(math.prod(kernel)) < np.ravel_multi_index(middle, kernel)
     seen = np.broadcast_to(before.reshape(*kernel, 1, 1), shape).astype(np.float32)
-    source = np.arange(inputs)[:, None] * colours // inputs
-    target = np.arange(outputs) * colours // outputs
+    source = np.arange(inputs)[:, None] * colors // inputs
+    target = np.arange(outputs) * colors // outputs
     seen[middle] = source < target if mask == "A" else source <= target
     return seen

@@ -1,7 +1,7 @@
 """Graph convolutions: each node aggregates the features of the sources of its incoming edges.
 
 All layers take node features x (N, Cin), the `edges`, and edge weights (E,), or None for weights of 1.
-Weighted edges form a matrix A, with A[i, j] the weight of the edge from j to i. `Graph.normalised` chooses
+Weighted edges form a matrix A, with A[i, j] the weight of the edge from j to i. `Graph.normalized` chooses
 its form: with self-loops, with its rows or both sides divided by degrees.
 
 x may also be any object that supports `x @ weight` (N, Cout), such as `populace.graphs.SparseFeatures`.
@@ -141,7 +141,7 @@ class GINConv(eqx.Module):
         return self.function(self.gather(x, edges, weight))
 
 
-def personalised_pagerank(
+def personalized_pagerank(
     h: jax.Array, edges: EdgeIndex, weight: Any = None, *, hops: int = 10, restart: float | jax.Array = 0.1
 ) -> jax.Array:
     """Propagation of APPNP: iterate `Z <- (1 - restart) A Z + restart H`, starting from Z = H.
@@ -162,10 +162,10 @@ def personalised_pagerank(
     Source: Klicpera, Bojchevski and Guennemann 2019, "Predict then Propagate".
 
     """
-    check_sizes("personalised_pagerank", hops=hops)
+    check_sizes("personalized_pagerank", hops=hops)
     if isinstance(restart, int | float) and not 0 < restart <= 1:
-        raise UsageError(f"personalised_pagerank: restart must be in (0, 1], got {restart}")
-    check_features("personalised_pagerank", h, edges, h.shape[1])
+        raise UsageError(f"personalized_pagerank: restart must be in (0, 1], got {restart}")
+    check_features("personalized_pagerank", h, edges, h.shape[1])
     z = h
     for _ in range(hops):
         z = (1 - restart) * aggregate(edges, z, "sum", weight) + restart * h

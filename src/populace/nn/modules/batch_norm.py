@@ -1,4 +1,4 @@
-"""Batch normalisation, channels last, with running statistics of each member's own."""
+"""Batch normalization, channels last, with running statistics of each member's own."""
 
 import equinox as eqx
 import jax
@@ -15,7 +15,7 @@ class BatchNorm(eqx.Module):
     In training, mean and variance are those of the batch, over all positions of all its examples;
     they move the running ones, `r <- r + rate (batch - r)`. In use, the running ones stand in.
 
-    Layer, group and RMS normalisation need no batch, and are Equinox's.
+    Layer, group and RMS normalization need no batch, and are Equinox's.
 
     Args:
         channels: size of the last axis.
@@ -47,12 +47,12 @@ class BatchNorm(eqx.Module):
         self.rate, self.eps = rate, eps
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Normalise (..., channels) with the running statistics."""
+        """Normalize (..., channels) with the running statistics."""
         self._check(x)
-        return self._normalise(x, self.mean.value, self.variance.value)
+        return self._normalize(x, self.mean.value, self.variance.value)
 
     def learn(self, x: jax.Array, *, key: jax.Array) -> tuple[jax.Array, "BatchNorm"]:
-        """Normalise one example (..., channels) with the batch's statistics, and move the running ones."""
+        """Normalize one example (..., channels) with the batch's statistics, and move the running ones."""
         del key
         self._check(x)
         positions = tuple(range(x.ndim - 1))
@@ -64,9 +64,9 @@ class BatchNorm(eqx.Module):
             for old, new in ((self.mean, mean), (self.variance, variance))
         ]
         after = eqx.tree_at(lambda n: (n.mean, n.variance), self, tuple(moved))
-        return self._normalise(x, mean, variance), after
+        return self._normalize(x, mean, variance), after
 
-    def _normalise(self, x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+    def _normalize(self, x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
         return (x - mean) * (jax.lax.rsqrt(variance + self.eps) * self.scale) + self.shift
 
     def _check(self, x: jax.Array) -> None:

@@ -28,7 +28,7 @@ class Learns(Protocol):
 class Stack(eqx.Module):
     """`f_n(... f_2(f_1(x)))` of layers or plain functions, on one example.
 
-    A layer with a method [`learn`][populace.nn.modules.sequential.Learns] (dropout, batch normalisation) is
+    A layer with a method [`learn`][populace.nn.modules.sequential.Learns] (dropout, batch normalization) is
     asked that in training; other layers are called as they are. Every layer draws from a key of its own.
     """
 

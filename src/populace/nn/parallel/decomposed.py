@@ -2,7 +2,7 @@
 
 The outputs along one spatial axis are shared out to P workers. Each gets exactly the input rows that
 its outputs need: rows it owns, and a halo of rows that others own. Workers are the turns of a loop in
-one process, or the devices of a mesh, where the halo travels between neighbours.
+one process, or the devices of a mesh, where the halo travels between neighbors.
 
 N. Dryden et al. 2019, "Improving Strong-Scaling of CNN Training by Exploiting Finer-Grained Parallelism".
 """

@@ -64,7 +64,7 @@ class Exchange(NamedTuple):
         halo: bytes of all halos, the least that has to change hands.
         sent: bytes that a mesh sends: all messages over one distance are as long as the longest.
         messages: number of those messages.
-        distance: how many neighbours away the farthest goes.
+        distance: how many neighbors away the farthest goes.
 
     """
 

@@ -62,7 +62,7 @@ def _differentiate(cell: type[Cell], reverse: bool, primals: Any, tangents: Any)
     """
     x, weights, state, keep = primals
     dx, *rest, _ = tangents
-    (dW_u, dW_h, db_h), dstate = jax.tree.map(_materialise, rest, [weights, state])
+    (dW_u, dW_h, db_h), dstate = jax.tree.map(_materialize, rest, [weights, state])
     end, (h, past, slopes, kept) = _forward(cell, reverse, x, weights, state, keep)
     W_u, W_h, _ = weights
     as_input = lambda u: cell.join(u, jnp.zeros_like(u))  # noqa: E731
@@ -105,5 +105,5 @@ def _hold(keep: jax.Array | None, new: State, old: State) -> State:
     return new if keep is None else tuple(jnp.where(keep, n, o) for n, o in zip(new, old))
 
 
-def _materialise(tangent: Any, like: jax.Array) -> jax.Array:
+def _materialize(tangent: Any, like: jax.Array) -> jax.Array:
     return jnp.zeros_like(like) if isinstance(tangent, SymbolicZero) else tangent

@@ -1,4 +1,4 @@
-"""A chart as data: Plotly traces whose colours are names, resolved in the page by its theme."""
+"""A chart as data: Plotly traces whose colors are names, resolved in the page by its theme."""
 
 import html
 import math
@@ -47,9 +47,9 @@ class Chart:
         }
 
 
-def dash_of(colour: str) -> str:
-    """Return the dash that goes with a colour: lines must differ without colours too."""
-    return DASHES[int(colour[1:]) % len(DASHES)] if colour[1:].isdigit() else "solid"
+def dash_of(color: str) -> str:
+    """Return the dash that goes with a color: lines must differ without colors too."""
+    return DASHES[int(color[1:]) % len(DASHES)] if color[1:].isdigit() else "solid"
 
 
 def text(label: object) -> str:
@@ -101,7 +101,7 @@ def _titled(axis: dict[str, Any]) -> dict[str, Any]:
     return axis
 
 
-def curve_traces(curve: Curve, name: str, colour: str, *, dash: str = "solid", unit: str = "") -> list[Trace]:
+def curve_traces(curve: Curve, name: str, color: str, *, dash: str = "solid", unit: str = "") -> list[Trace]:
     """Return a band and the line over it."""
     hover = [
         f"{text(name)}<br>{text(number_format.whole(u))} {text(unit)}<br><b>{_interval(v, low, high)}</b>"
@@ -115,8 +115,8 @@ def curve_traces(curve: Curve, name: str, colour: str, *, dash: str = "solid", u
         "x": numbers(edge),
         "y": numbers(np.concatenate([curve.high[there], curve.low[there][::-1]])),
         "fill": "toself",
-        "fillcolor": f"{colour}/0.16",
-        "line": {"width": 0, "color": f"{colour}/0"},
+        "fillcolor": f"{color}/0.16",
+        "line": {"width": 0, "color": f"{color}/0"},
         "hoverinfo": "skip",
     }
     line = {
@@ -124,15 +124,15 @@ def curve_traces(curve: Curve, name: str, colour: str, *, dash: str = "solid", u
         "mode": "lines" if there.sum() > 1 else "markers",
         "x": numbers(curve.units),
         "y": numbers(curve.value),
-        "line": {"color": colour, "width": 2.2, "dash": dash},
-        "marker": {"color": colour, "size": 8},
+        "line": {"color": color, "width": 2.2, "dash": dash},
+        "marker": {"color": color, "size": 8},
         "hovertext": hover,
         "hoverinfo": "text",
     }
     return [band, line]
 
 
-def bundle(lines: Iterable[tuple[Floats, Floats]], colour: str) -> Trace:
+def bundle(lines: Iterable[tuple[Floats, Floats]], color: str) -> Trace:
     """Return many thin lines as one trace with gaps: hundreds of traces would be slow."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -144,7 +144,7 @@ def bundle(lines: Iterable[tuple[Floats, Floats]], colour: str) -> Trace:
         "mode": "lines",
         "x": x,
         "y": y,
-        "line": {"color": colour, "width": 1},
+        "line": {"color": color, "width": 1},
         "hoverinfo": "skip",
         "connectgaps": False,
     }

@@ -15,7 +15,7 @@ class Dot:
 
     label: str
     found: Interval
-    colour: str = "c0"
+    color: str = "c0"
     full: str = ""
 
 
@@ -37,7 +37,7 @@ def dots(id: str, rows: Sequence[Dot], *, x: str, alt: str, heading: str = "", c
             "width": 0,
         },
         "marker": {
-            "color": [row.colour for row in rows],
+            "color": [row.color for row in rows],
             "size": 10,
             "line": {"color": "panel", "width": 1.5},
         },

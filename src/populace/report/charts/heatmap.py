@@ -18,7 +18,7 @@ def heat_map(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the trace and its labels as annotations; NaN leaves a cell empty.
 
-    The colour runs from the worse to the better end of `bounds`, `reverse` where lower is better.
+    The color runs from the worse to the better end of `bounds`, `reverse` where lower is better.
     Plotly's own labels choose between black and white without knowing the page's theme, so they are
     placed here.
     """
@@ -43,9 +43,9 @@ def heat_map(
     for y, row in enumerate(z):
         for x, value in enumerate(row):
             share = (value - low) / ((high - low) or 1)
-            colour = "panel" if (1 - share if reverse else share) > 0.56 else "ink"
+            color = "panel" if (1 - share if reverse else share) > 0.56 else "ink"
             note = {"x": x, "y": y, "text": text(labels[y][x]), "showarrow": False}
-            notes.append(note | {"font": {"color": colour, "size": 13}})
+            notes.append(note | {"font": {"color": color, "size": 13}})
     return trace, notes
 
 

@@ -54,8 +54,8 @@ class Comparison:
         ]
         return [i for _, i in sorted(scored)] if self.comparable else [i for _, i in scored]
 
-    def colour(self, index: int) -> str:
-        """Return a run's colour."""
+    def color(self, index: int) -> str:
+        """Return a run's color."""
         return f"c{index}" if index < 7 else "muted"
 
 
@@ -124,10 +124,10 @@ def curves(found: Comparison) -> Chart | None:
         grid = score_grid(reading)
         if grid is None or reading.winner is None:
             continue
-        colour = found.colour(index)
-        curve, dash = setting_curve(grid, reading.winner), dash_of(colour)
-        drawn = curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
-        label = {"label": shorten(name, 60), "color": colour, "dash": dash}
+        color = found.color(index)
+        curve, dash = setting_curve(grid, reading.winner), dash_of(color)
+        drawn = curve_traces(curve, name, color, dash=dash, unit=reading.unit)
+        label = {"label": shorten(name, 60), "color": color, "dash": dash}
         legend.append(label | {"traces": [len(traces), len(traces) + 1]})
         traces += drawn
     if not traces:
@@ -141,7 +141,7 @@ def curves(found: Comparison) -> Chart | None:
 def leaderboard(found: Comparison) -> Chart | None:
     """Draw the runs' best settings with their intervals."""
     rows = [
-        Dot(found.names[i], interval, found.colour(i))
+        Dot(found.names[i], interval, found.color(i))
         for i in found.ranked()
         if (interval := found.found(i)) is not None
     ]
@@ -155,7 +155,7 @@ def profiles(found: Comparison) -> Chart | None:
     """Draw the performance profiles of the runs' best settings."""
     if not found.comparable:
         return None
-    named = [(found.names[i], found.members(i), found.colour(i)) for i in found.ranked()[:6]]
+    named = [(found.names[i], found.members(i), found.color(i)) for i in found.ranked()[:6]]
     return profile_chart(named, score=found.scores[0], lower=found.lower)
 
 
@@ -207,7 +207,7 @@ def runs_table(found: Comparison) -> Table:
         seeds = len(reading.winner["members"]) if reading.winner else 0
         label = reading.label(reading.winner) if reading.winner else number_format.MISSING
         cells = [
-            Cell(found.names[i], found.names[i], found.colour(i)),
+            Cell(found.names[i], found.names[i], found.color(i)),
             Cell(label if reading.axes else "the only one", label),
             Cell(number_format.whole(seeds), seeds),
             Cell(number_format.interval(interval), interval.value if interval else None),

@@ -46,7 +46,7 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
     }
     entries = reading.shown
     traces, legend = [], []
-    for kind, (name, symbol, colour, shift) in kinds.items():
+    for kind, (name, symbol, color, shift) in kinds.items():
         found = [(place, interval_of(entry.get(kind))) for place, entry in enumerate(entries)]
         known = [(place, f) for place, f in found if f is not None]
         if not known:
@@ -62,15 +62,15 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
                     "symmetric": False,
                     "array": numbers([f.high - f.value for _, f in known]),
                     "arrayminus": numbers([f.value - f.low for _, f in known]),
-                    "color": f"{colour}/0.6",
+                    "color": f"{color}/0.6",
                     "thickness": 1.6,
                     "width": 0,
                 },
                 "marker": {
-                    "color": colour,
+                    "color": color,
                     "symbol": symbol,
                     "size": 9,
-                    "line": {"color": colour, "width": 2},
+                    "line": {"color": color, "width": 2},
                 },
                 "hovertext": [
                     f"{text(reading.label(entries[p]))}<br>{name} <b>{number_format.interval(f)}</b>"
@@ -79,7 +79,7 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
                 "hoverinfo": "text",
             }
         )
-        legend.append({"label": name, "color": colour, "symbol": symbol, "traces": [len(traces) - 1]})
+        legend.append({"label": name, "color": color, "symbol": symbol, "traces": [len(traces) - 1]})
     if len(traces) < 2:
         return None
     names = [reading.compact(entry) for entry in entries]
@@ -97,12 +97,12 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
 
 
 def _dot(reading: Reading, entry: dict[str, Any], found: Interval) -> Dot:
-    return Dot(reading.compact(entry), found, reading.colour(entry), reading.label(entry))
+    return Dot(reading.compact(entry), found, reading.color(entry), reading.label(entry))
 
 
 def profile(reading: Reading) -> Chart | None:
     """Draw which fraction of members does better than each score, for the leading settings."""
-    named = [(reading.label(e), reading.scores(e), reading.colour(e)) for e in reading.shown[:4]]
+    named = [(reading.label(e), reading.scores(e), reading.color(e)) for e in reading.shown[:4]]
     return profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.score_threshold)
 
 
@@ -113,7 +113,7 @@ def profile_chart(
     lower: bool,
     solved: float | None = None,
 ) -> Chart | None:
-    """Draw performance profiles of `(name, scores, colour)`; None where all scores are alike."""
+    """Draw performance profiles of `(name, scores, color)`; None where all scores are alike."""
     named = [row for row in named if row[1]]
     every = [s for _, scores, _ in named for s in scores]
     if not every or min(every) == max(every):
@@ -124,20 +124,20 @@ def profile_chart(
     levels = np.unique([*ends, *every]) if len(every) <= 240 else np.linspace(*ends, 240)
     sign, side = (-1.0, "below") if lower else (1.0, "above")
     traces, legend = [], []
-    for name, scores, colour in reversed(named):
+    for name, scores, color in reversed(named):
         share, low, high = performance_profile(sign * np.asarray(scores), sign * levels)
         stairs, top = _stairs(levels, high, lower)
         bottom = _stairs(levels, low, lower)[1]
         band = {
             "type": "scatter", "mode": "lines", "x": numbers([*stairs, *stairs[::-1]]),
             "y": numbers([*top, *bottom[::-1]]), "fill": "toself",
-            "fillcolor": f"{colour}/0.09", "line": {"width": 0, "color": f"{colour}/0"},
+            "fillcolor": f"{color}/0.09", "line": {"width": 0, "color": f"{color}/0"},
             "hoverinfo": "skip",
         }  # fmt: skip
-        dash = dash_of(colour)
+        dash = dash_of(color)
         line = {
             "type": "scatter", "mode": "lines", "x": numbers(levels), "y": numbers(share),
-            "line": {"color": colour, "width": 2.2, "dash": dash, "shape": "vh" if lower else "hv"},
+            "line": {"color": color, "width": 2.2, "dash": dash, "shape": "vh" if lower else "hv"},
             "hovertext": [
                 f"{text(name)}<br>{100 * s:.0f} % {side} {number_format.number(t)}"
                 for s, t in zip(share, levels)
@@ -145,7 +145,7 @@ def profile_chart(
             "hoverinfo": "text",
         }  # fmt: skip
         places = [len(traces), len(traces) + 1] if len(scores) > 1 else [len(traces)]
-        legend.insert(0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places})
+        legend.insert(0, {"label": shorten(name, 60), "color": color, "dash": dash, "traces": places})
         traces += [band, line] if len(scores) > 1 else [line]
     drawn = layout(
         {"title": score},

@@ -1,4 +1,4 @@
-"""Generalisation on the page: the gap in words, charts and a table, and the flag for over-fitting."""
+"""Generalization on the page: the gap in words, charts and a table, and the flag for over-fitting."""
 
 import tomllib
 from typing import Any
@@ -22,7 +22,7 @@ ROWS = 20
 
 
 def section(reading: Reading) -> dict[str, Any] | None:
-    """Return what the page says on generalisation; None where nothing was held out."""
+    """Return what the page says on generalization; None where nothing was held out."""
     measured = measure(reading)
     if not measured:
         return None
@@ -99,12 +99,12 @@ def _table(reading: Reading, measured: list[Measured]) -> Table:
         Column("late, trained", numeric=True, hint=hint),
         Column("late, held out", numeric=True, hint=hint), Column("over-fits"),
     ]  # fmt: skip
-    table = Table("generalisation-table", "Every setting where it was trained and where not", columns)
+    table = Table("generalization-table", "Every setting where it was trained and where not", columns)
     for m in measured:
         late = [m.late.training, m.late.held_out] if m.late else [None, None]
         verdict = "–" if m.late is None else "yes" if m.late.overfits else "no"
         numbers = [_cell(found) for found in (m.training, m.held_out, m.lost, *late)]
-        label = Cell(reading.label(m.entry), reading.label(m.entry), reading.colour(m.entry))
+        label = Cell(reading.label(m.entry), reading.label(m.entry), reading.color(m.entry))
         cells = [label, Cell(number_format.whole(m.n), m.n), *numbers, Cell(verdict, verdict)]
         table.rows.append(Row(cells, chosen=m.entry is reading.winner))
     return table
@@ -119,16 +119,16 @@ def _curves(reading: Reading, entry: dict[str, Any]) -> Chart | None:
     score = reading.results["score"]["name"]
     traces, legend = [], []
     kinds = (("trained", score, "c0", "solid"), ("held out", f"held_out_{score}", "c1", "dash"))
-    for name, metric, colour, dash in kinds:
+    for name, metric, color, dash in kinds:
         found = grid(reading.evaluation, metric)
         if found is None:
             return None
         curve = setting_curve(found.thinned(), entry)
         places = [len(traces), len(traces) + 1]
-        legend.append({"label": name, "color": colour, "dash": dash, "traces": places})
-        traces += curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
+        legend.append({"label": name, "color": color, "dash": dash, "traces": places})
+        traces += curve_traces(curve, name, color, dash=dash, unit=reading.unit)
     return Chart(
-        "generalisation",
+        "generalization",
         f"Interquartile mean {reading.score} over {reading.unit}, where trained and where held out.",
         traces,
         layout({"title": reading.unit, **COUNTS}, {"title": reading.score}),
@@ -140,7 +140,7 @@ def _gaps(reading: Reading, measured: list[Measured]) -> Chart | None:
     if len(measured) < 2:
         return None
     rows = [
-        Dot(reading.compact(m.entry), m.lost, reading.colour(m.entry), reading.label(m.entry))
+        Dot(reading.compact(m.entry), m.lost, reading.color(m.entry), reading.label(m.entry))
         for m in measured[:ROWS]
     ]
     return dots(

@@ -29,7 +29,7 @@ def scale(values: Sequence[Any]) -> Scale:
     """Place the values of one axis: evenly if few or not numbers, else to scale.
 
     A sweep's values are rarely linear (0.9, 0.99, 0.999): evenly spaced they stay apart, and each
-    can be labelled. A scale is logarithmic when all values are positive and span a factor of 20.
+    can be labeled. A scale is logarithmic when all values are positive and span a factor of 20.
     """
     distinct: list[Any]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
@@ -92,7 +92,7 @@ def _one_axis(reading: Reading, scored: list[dict[str, Any]], path: str) -> Char
             "width": 0,
         },
         "line": {"color": "faint", "width": 1.5},
-        "marker": {"color": [reading.colour(scored[i]) for i in order], "size": 10},
+        "marker": {"color": [reading.color(scored[i]) for i in order], "size": 10},
         "hovertext": [_hover(reading, scored[i]) for i in order],
         "hoverinfo": "text",
     }
@@ -128,7 +128,7 @@ def _heat_map(
         [trace],
         heat_axes((paths[0], names[0]), (paths[1], names[1]), notes),
         height=110 + 52 * max(len(y), 3),
-        caption="The deeper the colour, the better.",
+        caption="The deeper the color, the better.",
         min_width=90 + 48 * len(x),
     )
 
@@ -145,7 +145,7 @@ def _parallel(
     for i in reversed(shown):
         best = scored[i] is reading.winner
         share = columns[-1].places[i]
-        colour = "c0" if best else f"seq:{0.15 + 0.75 * (1 - share if reading.lower else share):.3f}"
+        color = "c0" if best else f"seq:{0.15 + 0.75 * (1 - share if reading.lower else share):.3f}"
         # Settings that share a value would hide each other: each stands a little off, by its rank.
         spread = 0.035 * (i / max(len(scored) - 1, 1) - 0.5)
         places = [c.places[i] + spread for c in columns[:-1]] + [columns[-1].places[i]]
@@ -155,8 +155,8 @@ def _parallel(
                 "mode": "lines+markers",
                 "x": list(range(len(columns))),
                 "y": numbers(places),
-                "line": {"color": colour, "width": 3.5 if best else 1.6, "shape": "linear"},
-                "marker": {"color": colour, "size": 7 if best else 4},
+                "line": {"color": color, "width": 3.5 if best else 1.6, "shape": "linear"},
+                "marker": {"color": color, "size": 7 if best else 4},
                 "hovertext": _hover(reading, scored[i]),
                 "hoverinfo": "text",
                 "meta": {"fades": True},
@@ -186,7 +186,7 @@ def _parallel(
     drawn["margin"] = {"l": 12, "r": 12, "t": 34, "b": 8}
     more = f" The best {LINES} of {len(scored)} settings are drawn." if len(scored) > LINES else ""
     logs = [name for name, column in zip(names, columns) if column.logarithmic]
-    caption = "A line per setting, the winner's thick; the deeper the colour, the better." + more
+    caption = "A line per setting, the winner's thick; the deeper the color, the better." + more
     if logs:
         caption += f" Logarithmic: {', '.join(logs)}."
     return Chart(

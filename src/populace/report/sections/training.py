@@ -18,7 +18,7 @@ from populace.report.charts.chart import (
 from populace.report.charts.curves import Grid, grid, metrics_of, score_grid, setting_curve
 from populace.report.runs import Reading
 
-SEEDS = 40  # more thin lines than this are a grey area
+SEEDS = 40  # more thin lines than this are a gray area
 
 
 def learning_curves(reading: Reading) -> Chart | None:
@@ -35,11 +35,11 @@ def learning_curves(reading: Reading) -> Chart | None:
         legend.append({"label": label, "color": "faint", "traces": [0]})
     # The winner is drawn last, over all others.
     for entry in reversed(reading.shown):
-        name, colour = reading.label(entry), reading.colour(entry)
-        curve, dash = setting_curve(found, entry), dash_of(colour)
-        drawn = curve_traces(curve, name, colour, dash=dash, unit=reading.unit)
+        name, color = reading.label(entry), reading.color(entry)
+        curve, dash = setting_curve(found, entry), dash_of(color)
+        drawn = curve_traces(curve, name, color, dash=dash, unit=reading.unit)
         places = [len(traces), len(traces) + 1]
-        legend.insert(0, {"label": shorten(name, 60), "color": colour, "dash": dash, "traces": places})
+        legend.insert(0, {"label": shorten(name, 60), "color": color, "dash": dash, "traces": places})
         traces += drawn
     axes = layout({"title": reading.unit, **COUNTS}, {"title": reading.score})
     if reading.score_threshold is not None:

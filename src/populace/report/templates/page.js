@@ -1,14 +1,14 @@
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const COLOUR = /^(c\d|ink|muted|faint|line|grid|panel|paper|seq:[\d.]+)(?:\/([\d.]+))?$/;
+  const COLOR = /^(c\d|ink|muted|faint|line|grid|panel|paper|seq:[\d.]+)(?:\/([\d.]+))?$/;
   const PAPER_WIDTH = 680; // A4 between the margins, in CSS pixels
   const specs = JSON.parse(document.getElementById("specs").textContent);
   const charts = [...document.querySelectorAll("[data-chart]")];
   const hidden = {};
   let printing = false;
 
-  // The stylesheet is the one place that knows colours: the browser is asked what each name means now.
+  // The stylesheet is the one place that knows colors: the browser is asked what each name means now.
   function palette() {
     const probe = document.body.appendChild(document.createElement("span"));
     const known = {};
@@ -20,8 +20,8 @@
       return known[name];
     };
     const done = () => probe.remove();
-    const colour = (word) => {
-      const parts = typeof word === "string" && COLOUR.exec(word);
+    const color = (word) => {
+      const parts = typeof word === "string" && COLOR.exec(word);
       if (!parts) return word;
       let rgb;
       if (parts[1].startsWith("seq:")) {
@@ -33,17 +33,17 @@
       }
       return `rgba(${rgb.join(",")},${parts[2] === undefined ? 1 : parts[2]})`;
     };
-    return { colour, done };
+    return { color, done };
   }
 
-  // Only what stands under a colour's key is a colour: a recipe may well be named "ink".
-  function painted(value, key, colour) {
-    const isColour = /color(scale)?$/.test(key);
-    if (Array.isArray(value)) return value.map((item) => painted(item, isColour ? "color" : "", colour));
+  // Only what stands under a color's key is a color: a recipe may well be named "ink".
+  function painted(value, key, color) {
+    const isColor = /color(scale)?$/.test(key);
+    if (Array.isArray(value)) return value.map((item) => painted(item, isColor ? "color" : "", color));
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, painted(v, k, colour)]));
+      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, painted(v, k, color)]));
     }
-    return isColour ? colour(value) : value;
+    return isColor ? color(value) : value;
   }
 
   function assign(target, path, value) {
@@ -55,8 +55,8 @@
   function draw(element) {
     const spec = specs[element.dataset.chart];
     const tones = palette();
-    const traces = painted(spec.traces, "", tones.colour);
-    const layout = painted(spec.layout, "", tones.colour);
+    const traces = painted(spec.traces, "", tones.color);
+    const layout = painted(spec.layout, "", tones.color);
     tones.done();
     (hidden[element.dataset.chart] || new Set()).forEach((i) => { traces[i].visible = false; });
     const small = element.closest(".multiples");

@@ -26,7 +26,7 @@ class Cell:
 
     text: str
     key: float | str | None = None
-    colour: str = ""
+    color: str = ""
 
 
 @dataclass
@@ -57,7 +57,7 @@ def settings_table(reading: Reading) -> Table:
     columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
     table = Table("settings-table", "Every setting, its interquartile mean and interval", columns)
     for rank, entry in enumerate(reading.ranked, start=1):
-        cells = [Cell(str(rank), rank, reading.colour(entry))]
+        cells = [Cell(str(rank), rank, reading.color(entry))]
         cells += _values(reading, entry)
         cells.append(_count(len(entry["members"])))
         cells.append(_count(int(entry.get("diverged") or 0)))

@@ -30,7 +30,7 @@ class A2C(PolicyGradient):
     learning_rate: float = setting(7e-4, above=0, help="step size of RMSProp")
     gae_lambda: float = setting(1.0, low=0, high=1, help="weight of longer sums of rewards in the advantage")
     value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
-    normalize_advantages: bool = setting(False, help="standardise the advantages of a rollout")
+    normalize_advantages: bool = setting(False, help="standardize the advantages of a rollout")
 
     @property
     def rule(self) -> optax.GradientTransformation:

@@ -27,14 +27,14 @@ Networks = tuple[Any, ...]
 
 
 class Model(eqx.Module):
-    """What acting and judging need: the networks, and how observations are normalised for them."""
+    """What acting and judging need: the networks, and how observations are normalized for them."""
 
     policy: Policy
     critic: Network | None
     observations: Moments | None
 
     def wiring(self) -> list[Step]:
-        """Return the parts: policy and critic side by side, both of normalised observations."""
+        """Return the parts: policy and critic side by side, both of normalized observations."""
         steps = chained([("observations", self.observations)])
         heard = tuple(name for name, _, _ in steps)
         return [*steps, ("policy", self.policy, heard), ("critic", self.critic, heard)]
@@ -53,7 +53,7 @@ class Rollout(eqx.Module):
     """What happened in `steps` steps of all copies; every leaf is (steps, copies, ...).
 
     Attributes:
-        observation: features of what was seen, normalised as the policy saw them.
+        observation: features of what was seen, normalized as the policy saw them.
         action: as drawn, before it was fitted to the environment's bounds.
         log_probability: of that action, under the policy that drew it.
         reward: as scaled for learning.
@@ -154,7 +154,7 @@ class PolicyGradient(Agent):
         return to_env_action(self.task, model.policy(self._see(model, observation)).mode())
 
     def model(self, state: State) -> Model:
-        """Return networks and normalisation."""
+        """Return networks and normalization."""
         return state.model
 
     def rate(self, frames: jax.Array) -> jax.Array:
@@ -225,15 +225,15 @@ class PolicyGradient(Agent):
         return tuple(changed), tuple(kept), other
 
     def _see(self, model: Model, observation: jax.Array) -> jax.Array:
-        """Return the features of observations (..., *shape), normalised if they are to be."""
+        """Return the features of observations (..., *shape), normalized if they are to be."""
         x = flat(self.task, observation)
-        return x if model.observations is None else model.observations.normalise(x)
+        return x if model.observations is None else model.observations.normalize(x)
 
 
 def estimates(
     model: Model, rollout: Rollout, discount: jax.Array | float, gae_lambda: jax.Array | float
 ) -> tuple[jax.Array, jax.Array]:
-    """Return the values of what was seen and the generalised advantages of what was done, (steps, copies)."""
+    """Return the values of what was seen and the generalized advantages of what was done, (steps, copies)."""
     assert model.critic is not None
     value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
     advantage = generalized_advantages(

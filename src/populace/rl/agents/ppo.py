@@ -20,7 +20,7 @@ from populace.rl.targets.advantages import standardized
 class PPO(PolicyGradient):
     r"""Proximal policy optimisation for discrete and continuous actions.
 
-        A = generalised advantage estimates;  target = A + V_old(s);  ratio = pi(a|s) / pi_old(a|s)
+        A = generalized advantage estimates;  target = A + V_old(s);  ratio = pi(a|s) / pi_old(a|s)
         loss = -mean(min(ratio A, clip(ratio, 1 - clip, 1 + clip) A))
                + value_coefficient mean((V(s) - target)^2) / 2 - entropy mean(H)
 
@@ -39,7 +39,7 @@ class PPO(PolicyGradient):
     )
     epochs: int = setting(4, low=1, help="times that a rollout is gone through")
     minibatches: int = setting(4, low=1, help="gradient steps per epoch")
-    normalize_advantages: bool = setting(True, help="standardise the advantages of a minibatch")
+    normalize_advantages: bool = setting(True, help="standardize the advantages of a minibatch")
 
     def check(self) -> None:
         """Raise a `UsageError` where minibatches cannot be of one size."""

@@ -37,7 +37,7 @@ class Reinforce(PolicyGradient):
     )
     baseline: bool = setting(True, help="subtract a learned value of the state from the return")
     baseline_updates: int = setting(8, low=1, help="gradient steps of the baseline per iteration")
-    normalize_advantages: bool = setting(False, help="standardise what weighs the log probabilities")
+    normalize_advantages: bool = setting(False, help="standardize what weighs the log probabilities")
 
     @property
     def has_critic(self) -> bool:

@@ -1,4 +1,4 @@
-"""Running normalisation: observations to mean 0 and deviation 1, rewards to returns of deviation 1.
+"""Running normalization: observations to mean 0 and deviation 1, rewards to returns of deviation 1.
 
 Mean and variance of all that was seen are kept per member, part of its state, and taken up a batch at a time
 by the parallel form of Welford's update (Chan, Golub & LeVeque 1979):
@@ -45,7 +45,7 @@ class Moments(eqx.Module):
             lambda m: (m.count, m.mean, m.variance), self, (count, self.mean + delta * share, variance)
         )
 
-    def normalise(self, x: jax.Array) -> jax.Array:
+    def normalize(self, x: jax.Array) -> jax.Array:
         """Return `(x - mean) / deviation`, clipped to [-10, 10]."""
         return jnp.clip((x - self.mean) / self._deviation, -_CLIP, _CLIP)
 

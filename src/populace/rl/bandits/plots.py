@@ -12,7 +12,7 @@ from populace.statistics import bootstrap_interval
 
 __all__ = ["curves", "regret", "to_image"]
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
 _POINTS = 60
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -36,10 +36,10 @@ def regret(found: Curves, slope: float | None = None, *, title: str = "") -> Any
         kept = _spread(len(pulls))
         at = pulls[kept]
         intervals = [bootstrap_interval(regrets[:, k], np.mean, resamples=500) for k in kept]
-        colour = _COLOURS[i % len(_COLOURS)]
-        axes.plot(at, [x.value for x in intervals], color=colour, lw=1.8, label=name)
+        color = _COLORS[i % len(_COLORS)]
+        axes.plot(at, [x.value for x in intervals], color=color, lw=1.8, label=name)
         axes.fill_between(
-            at, [x.low for x in intervals], [x.high for x in intervals], color=colour, alpha=0.2, lw=0
+            at, [x.low for x in intervals], [x.high for x in intervals], color=color, alpha=0.2, lw=0
         )
     if slope is not None:
         at = np.geomspace(1, last, 200)

@@ -59,7 +59,7 @@ class Bins:
         strides = np.cumprod((1, *self.counts[:0:-1]))[::-1].astype(np.int32)
         return xp.sum(place * strides, axis=-1, dtype=xp.int32)
 
-    def centres(self) -> np.ndarray:
+    def centers(self) -> np.ndarray:
         """Return the middle of each bin, (states, d) in the order of the index."""
         places = np.stack(np.unravel_index(np.arange(self.states), self.counts), axis=-1)
         return self.low + (places + 0.5) / np.asarray(self.counts) * (self.high - self.low)

@@ -9,7 +9,7 @@ import numpy as np
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration
 from populace.runs.figures import figure
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b78103", "#4a4f55", "#3a9bd1")
 
 
 def draw(
@@ -35,7 +35,7 @@ def draw(
     at = np.unique(np.linspace(0, frames, 600).astype(int))
     for i, (name, schedule) in enumerate(schedules.items()):
         epsilon = jax.jit(schedule.epsilon)(at, at // per_episode)
-        left.plot(at, np.asarray(epsilon), color=_COLOURS[i % len(_COLOURS)], label=name)
+        left.plot(at, np.asarray(epsilon), color=_COLORS[i % len(_COLORS)], label=name)
     left.set(xlabel="frames", ylabel="epsilon", ylim=(0, None), title="Schedules")
 
     lead, start, counts = np.linspace(-2, 2, 401), np.int32(0), np.full(2, 10.0, np.float32)
@@ -43,7 +43,7 @@ def draw(
         over_values = jax.jit(jax.vmap(policy.probabilities, (0, None, None, None)))
         values = np.stack([lead, np.zeros_like(lead)], axis=1).astype(np.float32)
         first = over_values(values, counts, start, start)[:, 0]
-        right.plot(lead, np.asarray(first), color=_COLOURS[i % len(_COLOURS)], label=name)
+        right.plot(lead, np.asarray(first), color=_COLORS[i % len(_COLORS)], label=name)
     right.set(xlabel="Q(s, 0) - Q(s, 1)", ylabel="probability of action 0", ylim=(0, 1), title="Policies")
     for axes in (left, right):
         axes.grid(color="#e3e6e8", lw=0.8)

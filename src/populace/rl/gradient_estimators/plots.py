@@ -91,10 +91,10 @@ def _over_temperature(
     axes.set(xscale="log", yscale="log", xlabel="temperature", title="Relaxed action")
 
 
-def _points(axes: Any, at: np.ndarray, found: list[Interval], colour: str, label: str) -> None:
+def _points(axes: Any, at: np.ndarray, found: list[Interval], color: str, label: str) -> None:
     value = np.array([x.value for x in found])
     reach = np.array([[x.value - x.low for x in found], [x.high - x.value for x in found]])
-    axes.errorbar(at, value, yerr=reach, fmt="o", ms=4, capsize=3, color=colour, label=label)
+    axes.errorbar(at, value, yerr=reach, fmt="o", ms=4, capsize=3, color=color, label=label)
 
 
 def _words(interval: Interval) -> str:

@@ -69,7 +69,7 @@ def orthogonal(key: jax.Array, rows: int, columns: int) -> jax.Array:
     """Return a matrix whose rows, or columns where they are fewer, are orthonormal; all directions alike.
 
     A Gaussian matrix is made orthogonal line by line (Gram-Schmidt, every line twice: Giraud et al. 2005).
-    LAPACK's factorisation, which `jax.random.orthogonal` calls, can wait for itself for ever when two CPU
+    LAPACK's factorization, which `jax.random.orthogonal` calls, can wait for itself for ever when two CPU
     devices run it at once.
     """
     if rows > columns:

@@ -21,7 +21,7 @@ class NoisyLinear(eqx.Module):
     """A linear layer whose weights are drawn anew for each forward pass (Fortunato et al. 2018).
 
     `y = (mu_W + sigma_W * f(e_out) f(e_in)^T) x + mu_b + sigma_b * f(e_out)` with
-    `f(e) = sign(e) sqrt(|e|)` and e standard Gaussian: factorised noise, of which one draw serves a whole
+    `f(e) = sign(e) sqrt(|e|)` and e standard Gaussian: factorized noise, of which one draw serves a whole
     batch. Without e the noise is left out: the mean of the layer.
 
     mu starts uniform in `±1/sqrt(inputs)`, sigma at `sigma / sqrt(inputs)`.

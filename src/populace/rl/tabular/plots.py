@@ -44,11 +44,11 @@ def _lake(tiles: np.ndarray, q: np.ndarray) -> Image:
     middle = (np.nanmin(best) + np.nanmax(best)) / 2
     for (row, column), letter in np.ndenumerate(letters):
         value = best[row, column]
-        colour = "black" if np.isnan(value) or value > middle else "white"
+        color = "black" if np.isnan(value) or value > middle else "white"
         text = letter
         if not done[row, column]:
             text = f"{_ARROWS[int(q[row * columns + column].argmax())]}\n{value:.2f}"
-        axes.text(column, row, text, ha="center", va="center", color=colour)
+        axes.text(column, row, text, ha="center", va="center", color=color)
     _bare(axes)
     return to_image(drawn, "value and greedy action of each cell; H hole, G goal")
 
@@ -67,8 +67,8 @@ def _robot(world: Any, q: np.ndarray) -> Image:
         shown = one.imshow(best[..., k], cmap="viridis", vmin=np.nanmin(best), vmax=np.nanmax(best))
         for row, column in np.argwhere(~closed) if closed.size <= 100 else ():
             action, value = int(grid[row, column, k].argmax()), best[row, column, k]
-            colour = "black" if value > middle else "white"
-            one.text(column, row, "LRF"[action], ha="center", va="center", color=colour)
+            color = "black" if value > middle else "white"
+            one.text(column, row, "LRF"[action], ha="center", va="center", color=color)
         one.text(*world.target, "T", ha="center", va="center")
         one.set_title(f"heading {heading}")
         _bare(one)

@@ -85,8 +85,8 @@ def test_a_film_moves_and_its_frames_fit_together(name):
     for _ in range(3):
         env.step(1)
         frames.append(env.render())
-    height, width, colours = frames[0].shape
-    assert (colours, frames[0].dtype) == (3, np.uint8)
+    height, width, colors = frames[0].shape
+    assert (colors, frames[0].dtype) == (3, np.uint8)
     assert (height % 2, width % 2) == (0, 0), "a film in yuv420p needs even sizes"
     assert all(frame.shape == frames[0].shape for frame in frames)
     assert not np.array_equal(frames[0], frames[1])

@@ -26,30 +26,30 @@ class Canvas:
         self._axes: Any = self._figure.add_axes((0, 0, 1, 1), frameon=False)
         self._axes.set(xlim=(0, width / scale), ylim=(height / scale, 0), xticks=[], yticks=[])
 
-    def box(self, x: float, y: float, width: float, height: float, colour: str, **more: Any) -> None:
+    def box(self, x: float, y: float, width: float, height: float, color: str, **more: Any) -> None:
         """Draw a rectangle from its upper left corner."""
-        self._axes.add_patch(Rectangle((x, y), width, height, **{"facecolor": colour, "linewidth": 0} | more))
+        self._axes.add_patch(Rectangle((x, y), width, height, **{"facecolor": color, "linewidth": 0} | more))
 
-    def rounded(self, x: float, y: float, width: float, height: float, radius: float, colour: str) -> None:
+    def rounded(self, x: float, y: float, width: float, height: float, radius: float, color: str) -> None:
         """Draw a rectangle with round corners."""
         style = f"round,pad=0,rounding_size={radius}"
         self._axes.add_patch(
-            FancyBboxPatch((x, y), width, height, boxstyle=style, facecolor=colour, linewidth=0)
+            FancyBboxPatch((x, y), width, height, boxstyle=style, facecolor=color, linewidth=0)
         )
 
-    def disc(self, x: float, y: float, radius: float, colour: str, **more: Any) -> None:
+    def disc(self, x: float, y: float, radius: float, color: str, **more: Any) -> None:
         """Draw a disc."""
-        self._axes.add_patch(Circle((x, y), radius, **{"facecolor": colour, "linewidth": 0} | more))
+        self._axes.add_patch(Circle((x, y), radius, **{"facecolor": color, "linewidth": 0} | more))
 
-    def shape(self, points: Any, colour: str) -> None:
+    def shape(self, points: Any, color: str) -> None:
         """Draw a polygon."""
-        self._axes.add_patch(Polygon(np.asarray(points), closed=True, facecolor=colour, linewidth=0))
+        self._axes.add_patch(Polygon(np.asarray(points), closed=True, facecolor=color, linewidth=0))
 
     def words(
-        self, x: float, y: float, text: str, size: float, colour: str = INK, align: str = "center"
+        self, x: float, y: float, text: str, size: float, color: str = INK, align: str = "center"
     ) -> None:
-        """Write one line, centred on y; `size` in points."""
-        self._axes.text(x, y, text, size=size, color=colour, ha=align, va="center")
+        """Write one line, centered on y; `size` in points."""
+        self._axes.text(x, y, text, size=size, color=color, ha=align, va="center")
 
     def pixels(self) -> np.ndarray:
         """Return the picture, (height, width, 3) uint8."""
@@ -78,8 +78,8 @@ def _(world: line_world.LineWorld, state: line_world.State, params: Any) -> np.n
     canvas = Canvas(696, 126, 60)
     goal = line_world.CELLS - 1
     for cell in range(line_world.CELLS):
-        colour = "#d4efe5" if cell == goal else CELL
-        canvas.rounded(1.04 + cell, 0.6, 0.92, 0.92, 0.12, colour)
+        color = "#d4efe5" if cell == goal else CELL
+        canvas.rounded(1.04 + cell, 0.6, 0.92, 0.92, 0.12, color)
         canvas.words(1.5 + cell, 1.75, str(cell), 10, MUTED)
     canvas.words(1.5 + goal, 0.33, "goal", 11, GREEN)
     canvas.words(0.5, 1.06, "edge", 11, RED)
@@ -132,10 +132,10 @@ def _(world: grid_robot.GridRobot, state: grid_robot.State, params: Any) -> np.n
     canvas.disc(1 + column, 1 + row, 0.14, GREEN)
     ahead = np.asarray(grid_robot.AHEAD[int(state.heading)])
     aside = np.asarray([-ahead[1], ahead[0]])
-    centre = np.asarray([1 + int(state.column), 1 + int(state.row)])
-    tail = centre - 0.24 * ahead
+    center = np.asarray([1 + int(state.column), 1 + int(state.row)])
+    tail = center - 0.24 * ahead
     canvas.shape(
-        [centre + 0.34 * ahead, tail + 0.27 * aside, centre - 0.1 * ahead, tail - 0.27 * aside], BLUE
+        [center + 0.34 * ahead, tail + 0.27 * aside, center - 0.1 * ahead, tail - 0.27 * aside], BLUE
     )
     return canvas.pixels()
 
@@ -154,10 +154,10 @@ def _(world: braking.Braking, state: braking.State, params: Any) -> np.ndarray:
     for stripe in (2.15, 2.55, 2.95):
         canvas.box(18.4, stripe, 0.35, 0.16, PAPER)
     front = 18.4 - distance / 10
-    colour = RED if hit else BLUE
-    canvas.rounded(front - 1.5, 2.6, 1.5, 0.45, 0.12, colour)
+    color = RED if hit else BLUE
+    canvas.rounded(front - 1.5, 2.6, 1.5, 0.45, 0.12, color)
     cabin = [(front - 1.25, 2.65), (front - 1.05, 2.25), (front - 0.6, 2.25), (front - 0.35, 2.65)]
-    canvas.shape(cabin, colour)
+    canvas.shape(cabin, color)
     for wheel in (front - 1.18, front - 0.36):
         canvas.disc(wheel, 3.05, 0.2, INK)
         canvas.disc(wheel, 3.05, 0.08, LINE)

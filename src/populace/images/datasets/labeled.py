@@ -1,4 +1,4 @@
-"""Labelled pictures, split into training and test: what every loader returns."""
+"""Labeled pictures, split into training and test: what every loader returns."""
 
 from dataclasses import dataclass, fields
 

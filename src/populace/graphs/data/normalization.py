@@ -5,7 +5,7 @@ import numpy as np
 from populace.core.errors import UsageError, unknown
 from populace.nn.graph.edges import EdgeIndex
 
-NORMALISATIONS = ("none", "self-loops", "mean", "mean-self-loops", "symmetric", "symmetric-no-loops")
+NORMALIZATIONS = ("none", "self-loops", "mean", "mean-self-loops", "symmetric", "symmetric-no-loops")
 
 
 def _power(sums: np.ndarray, exponent: float) -> np.ndarray:
@@ -15,13 +15,13 @@ def _power(sums: np.ndarray, exponent: float) -> np.ndarray:
 
 def adds_self_loops(how: str) -> bool:
     """Return whether a normalization adds missing self-loops."""
-    if how not in NORMALISATIONS:
-        raise unknown("normalisation", how, NORMALISATIONS)
+    if how not in NORMALIZATIONS:
+        raise unknown("normalization", how, NORMALIZATIONS)
     return how not in ("none", "mean", "symmetric-no-loops")
 
 
 def weights(edges: EdgeIndex, weight: np.ndarray | None, nodes: int, how: str) -> np.ndarray | None:
-    """Return the normalized edge weights, (E,); see `Graph.normalised`."""
+    """Return the normalized edge weights, (E,); see `Graph.normalized`."""
     if how in ("none", "self-loops"):
         return weight
     s, t = edges.sources, edges.targets
