@@ -33,6 +33,7 @@ from populace.nn.modules.sequential import Stack
 from populace.nn.parallel.decomposed import convolve_decomposed, gradient_decomposed
 from populace.nn.parallel.halo import Exchange, Part, decompose, exchange
 from populace.nn.primitives.buffer import Buffer, trainable
+from populace.nn.pytorch.state_dict import from_torch
 from populace.nn.recurrent.autoregressive import AutoregressiveWindow
 from populace.nn.recurrent.layers import GRU, LSTM, Elman, LinearRecurrence, Recurrent
 
@@ -43,7 +44,7 @@ __all__ = [
     "LinearRecurrence", "LinearState", "MaskedConv", "MaskedConv1d", "MaskedConv2d", "MaxPool1d",
     "MaxPool2d", "MaxPool3d", "MultiHeadAttention", "Part", "ProjectedAttention", "RandomFeatures",
     "Recurrent", "ReluFeatures", "Stack", "WaveNet", "attention", "average_pool", "convolve",
-    "convolve_decomposed", "convolve_transposed", "decompose", "exchange", "global_average_pool",
-    "global_max_pool", "gradient_decomposed", "linear_attention", "low_rank_attention", "max_pool",
-    "rank_errors", "trainable",
+    "convolve_decomposed", "convolve_transposed", "decompose", "exchange", "from_torch",
+    "global_average_pool", "global_max_pool", "gradient_decomposed", "linear_attention",
+    "low_rank_attention", "max_pool", "rank_errors", "trainable",
 ]  # fmt: skip

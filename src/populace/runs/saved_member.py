@@ -1,0 +1,206 @@
+"""A trained member as two files: its weights (safetensors), and its settings beside them (JSON).
+
+Nothing in them is code, and reading them runs none: a learner that is no part of populace, nor registered by
+an installed package, must be given by whoever loads it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core import settings, weights
+from populace.core.errors import RunError, UsageError
+from populace.core.files import write
+from populace.core.learner import Learner
+from populace.core.population import Member
+from populace.core.random import root_key
+from populace.runs import provenance
+from populace.runs.recipe import learner_class, learners, path_of
+
+FORMAT = 1
+"""Number of what the two files hold and call things; files of another are refused."""
+SETTINGS, WEIGHTS = "member.json", "weights.safetensors"
+CODE = "code"
+"""Name in `inference_data` of code that settings name, such as the class of an environment of the user's."""
+_KEPT = "inference."  # what predictions need besides weights, in the file of weights
+
+
+@dataclass(frozen=True)
+class SavedMember:
+    """What the two files hold: who it is, its swept values, the learner without its data, and the model."""
+
+    member: Member
+    values: dict[str, Any]
+    learner: Learner
+    model: Any
+
+
+def write_member(folder: Path, saved: SavedMember, *, overwrite: bool = False) -> None:
+    """Write a member into a folder; see [`Trained.save`][populace.runs.trained_member.Trained.save]."""
+    from safetensors.numpy import save as packed
+
+    _check_target(folder, overwrite)
+    kept = saved.learner.inference_data(saved.model)
+    arrays = {name: np.asarray(v) for name, v in kept.items() if _is_array(v)}
+    tensors = weights.named(saved.model) | {_KEPT + name: value for name, value in arrays.items()}
+    content = packed({name: np.asarray(x, order="C") for name, x in tensors.items()})
+    who = saved.member
+    note: dict[str, Any] = {
+        "format": FORMAT,
+        "populace": provenance.version(),
+        "member": {"index": who.index, "setting": who.setting, "seed": who.seed},
+        "values": _plain(saved.values),
+        "learner": {**_plain(settings.to_dict(saved.learner)), "kind": path_of(saved.learner)},
+        "own_network": getattr(saved.learner, "network_fn", None) is not None,
+        "inference": {name: _plain(v) for name, v in kept.items() if name not in arrays},
+        "weights": {name: f"{x.dtype}{list(x.shape)}" for name, x in tensors.items()},
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+    }
+    note["sha256"] = _digest(note)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SETTINGS).unlink(missing_ok=True)  # until both files are new there is no member here
+        aside = folder / f".{WEIGHTS}.{os.getpid()}"
+        aside.write_bytes(content)
+        aside.replace(folder / WEIGHTS)
+        write(folder / SETTINGS, json.dumps(note, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write to '{folder}': {error.strerror or error}") from None
+
+
+def read_member(folder: Path, learner: Learner | None) -> SavedMember:
+    """Read a member; see [`load_trained`][populace.runs.trained_member.load_trained]."""
+    note, tensors = _read(folder)
+    described = dict(note["learner"])
+    kind = described.pop("kind")
+    if learner is None:
+        learner = _made(folder, kind, described, note["inference"])
+    else:
+        _check_given(folder, learner, kind, described)
+    # As in a population: a hyperparameter is a float32 array, not a constant that XLA folds.
+    learner = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32) if isinstance(x, float) else x, learner)
+    if note["own_network"] and getattr(learner, "network_fn", None) is None:
+        name = type(learner).__name__
+        raise UsageError(
+            f"'{folder}' has a network of your own; give it: load_trained(path, {name}(network_fn=...))"
+        )
+    kept = {k.removeprefix(_KEPT): v for k, v in tensors.items() if k.startswith(_KEPT)}
+    try:
+        ready = learner.with_inference_data(note["inference"] | kept)
+        template = eqx.filter_eval_shape(lambda key: ready.model(ready.init(key)), root_key(0))
+        model = weights.filled(template, {k: v for k, v in tensors.items() if not k.startswith(_KEPT)})
+    except UsageError as error:
+        raise UsageError(f"cannot load the member in '{folder}': {error}") from None
+    return SavedMember(Member(**note["member"]), note["values"], ready, model)
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what the two files hold, having checked that both are as they were written."""
+    if not folder.exists():
+        raise UsageError(f"no saved member at '{folder}': there is no such folder")
+    if not (folder / SETTINGS).is_file():
+        run = (folder / "recipe.toml").is_file()
+        advice = "it is a run folder: populace.Run.load opens it" if run else f"it has no {SETTINGS}"
+        raise UsageError(f"'{folder}' holds no saved member; {advice}")
+    note: Any = None
+    with contextlib.suppress(OSError, ValueError):
+        note = json.loads((folder / SETTINGS).read_text("utf-8"))
+    if not isinstance(note, dict) or "format" not in note:
+        raise UsageError(f"'{folder / SETTINGS}' is damaged or no file of populace; save the member again")
+    if note["format"] != FORMAT:
+        raise UsageError(
+            f"'{folder}' has format {note['format']}, this version of populace reads {FORMAT}; load it with "
+            f"the version that wrote it, {note.get('populace', 'which it does not name')}"
+        )
+    if note.pop("sha256", None) != _digest(note):
+        raise UsageError(f"'{folder / SETTINGS}' was changed or damaged; save the member again")
+    try:
+        content = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read '{folder / WEIGHTS}': {error.strerror or error}") from None
+    if hashlib.sha256(content).hexdigest() != note["weights_sha256"]:
+        raise UsageError(f"'{folder / WEIGHTS}' is not the file that was saved; save the member again")
+    from safetensors.numpy import load as unpacked
+
+    return note, unpacked(content)
+
+
+def _made(folder: Path, kind: str, described: dict[str, Any], kept: dict[str, Any]) -> Learner:
+    """Return the learner of saved settings, where all of it is code that was installed to be found here."""
+    name = kind.rpartition(":")[2]
+    how = f"; if you trust it, give it: load_trained('{folder}', learner={name}(...))"
+    if not kind.startswith("populace.") and kind not in learners().values():
+        raise UsageError(f"'{folder}' was trained by '{kind}', which is no learner of populace's{how}")
+    if kept.get(CODE):
+        raise UsageError(f"'{folder}' needs code that is no part of populace, '{kept[CODE]}'{how}")
+    return settings.from_dict(learner_class(kind), described)
+
+
+def _check_given(folder: Path, learner: Learner, kind: str, described: dict[str, Any]) -> None:
+    """Raise a `UsageError` unless a learner is the one that was saved."""
+    own = type(learner)
+    if own.__qualname__ != kind.rpartition(":")[2]:
+        raise UsageError(f"'{folder}' was saved by '{kind}', not by a {own.__qualname__}")
+    mine = _plain(settings.to_dict(learner))
+    for name in sorted({*mine, *described} - {"kind"}):
+        if _rounded(mine.get(name)) != _rounded(described.get(name)):
+            raise UsageError(
+                f"'{folder}' was saved with {name} {described.get(name)!r}, the learner has "
+                f"{mine.get(name)!r}; give load_trained the learner with the saved settings"
+            )
+
+
+def _check_target(folder: Path, overwrite: bool) -> None:
+    if folder.is_file():
+        raise UsageError(f"'{folder}' is a file; choose a folder")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    ours = {SETTINGS, WEIGHTS}
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and p.name[:1] != ".")
+    if strangers:
+        raise UsageError(
+            f"'{folder}' contains '{strangers[0]}', which no saved member has; choose another folder"
+        )
+    if not overwrite:
+        raise UsageError(f"'{folder}' holds a saved member; overwrite=True replaces it")
+
+
+def _digest(note: dict[str, Any]) -> str:
+    """Return a SHA-256 over everything that the file of settings says."""
+    return hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it; a float32 by the shortest number that is read as the same."""
+    if isinstance(value, settings.Settings):
+        value = settings.to_dict(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if not hasattr(value, "dtype"):
+        return value
+    number = np.asarray(value)
+    return float(str(number[()])) if number.dtype == np.float32 else number.item()
+
+
+def _rounded(value: Any) -> Any:
+    """Return a value with its real numbers as float32 has them."""
+    if isinstance(value, dict):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_rounded(entry) for entry in value]
+    return float(np.float32(value)) if isinstance(value, float) else value
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "dtype") and not isinstance(value, np.generic)
