@@ -15,6 +15,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from populace.engine.callbacks import Callback
+
 # Machines that test are busy ones, and the first example pays for imports: no example has a deadline.
 hypothesis.settings.register_profile("populace", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("populace")
@@ -195,8 +197,8 @@ def stopped_copy(stopped: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(stopped, tmp_path / "stopped"))
 
 
-class Reached:
-    """A listener that knows when a step has come."""
+class Reached(Callback):
+    """Knows when a step has come."""
 
     def __init__(self, step: int) -> None:
         self.step, self.at = step, 0
@@ -206,9 +208,6 @@ class Reached:
 
     def on_window(self, window: Any) -> None:
         self.at = window.step
-
-    def on_evaluation(self, evaluation: Any) -> None:
-        pass
 
     def is_over(self) -> bool:
         return self.at >= self.step

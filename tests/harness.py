@@ -10,7 +10,8 @@ import pytest
 
 from populace.core.learner import Learner
 from populace.core.population import Population, sweep
-from populace.engine.training_loop import Engine, Evaluation, Window
+from populace.engine.callbacks import Callback, Evaluation, Window
+from populace.engine.training_loop import Engine
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.recipe import Options, of_population
 from populace.runs.run import Run, run_recipe
@@ -169,7 +170,7 @@ def _like(leaf: jax.Array, values: np.ndarray) -> jax.Array:
     return jax.device_put(values, leaf.sharding)
 
 
-class Cuts:
+class Cuts(Callback):
     """Asks a run to stop after its 2nd window, after its 5th, and so on; counts on when it is resumed."""
 
     def __init__(self, after: list[int]) -> None:

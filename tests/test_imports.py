@@ -12,19 +12,20 @@ HOUSE = Path(populace.__file__).parent
 
 FLOORS = (
     ("core",),
-    ("nn", "optim", "metrics", "statistics", "data"),
+    ("nn",),
+    ("optim", "metrics", "statistics", "data"),
     ("engine",),
     ("runs",),
     ("supervised",),
     ("analysis", "graphs", "images", "rl"),
-    ("report", "recipes"),
+    ("report", "recipes", "tuning"),
     ("cli",),
 )
 """Rooms from the bottom up. A room imports rooms of lower floors; beside it, only what `BESIDE` lists."""
 BESIDE: dict[str, set[str]] = {}
 ONLY = {
     "nn": {"core.errors", "core.outline"},
-    "optim": {"core"},
+    "optim": {"core", "nn.primitives.buffer"},
     "metrics": {"core"},
     "statistics": set(),
     "data": {"core"},

@@ -31,6 +31,10 @@ assert len(errors) == 4 and min(errors.values()) < 0.01, errors
 assert best.setting["learning_rate"] == 1e-2
 assert abs(float(best.model(1.0)) - 0.8415) < 0.1
 """,
+    "docs/controllers.md": """
+assert pop.Run.load("runs/callback").results()["status"] == "stopped"
+assert sorted(m["stopped_at"] or 0 for m in run.results()["members"]) == [0, 0, 400, 400]
+""",
     "docs/data.md": "assert digits.train_images.shape == (1437, 8, 8, 1) and picture.ndim == 3",
     "docs/supervised.md": """
 assert all(s["test"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.results()["settings"]

@@ -54,8 +54,8 @@ def test_without_words_the_help_is_printed(cli):
 
 
 OPTIONS = {
-    "run": "--set --sweep --seeds --steps --strategy --out --overwrite --json --quiet --no-report",
-    "resume": "--json --quiet --no-report",
+    "run": "--set --sweep --seeds --steps --strategy --target-score --out --overwrite --json --quiet --no-report",
+    "resume": "--steps --json --quiet --no-report",
     "evaluate": "--size --backend --seed --json",
     "report": "--out",
     "profile": "--sizes --out --repeats --json",
@@ -307,13 +307,13 @@ def test_an_evaluation_is_printed_as_a_table_and_changes_nothing(cli, finished):
 
 
 def test_an_evaluation_cuts_no_name_in_a_narrow_terminal(capsys, monkeypatch):
-    from populace.cli.info import evaluation
+    from populace.cli.info import print_evaluation
 
     monkeypatch.setenv("COLUMNS", "80")
     values = {"exploration.decay": 0.995, "exploration.start": 0.5, "learning_rate": 0.001}
     summary = {"iqm": [123.4, 120.1, 130.2], "diverged": 0}
     entry = {"setting": 0, "values": values, "members": [0, 1], "summary": summary}
-    evaluation({"size": 2, "unit": "episodes", "backend": "native", "seed": 1, "settings": [entry]})
+    print_evaluation({"size": 2, "unit": "episodes", "backend": "native", "seed": 1, "settings": [entry]})
     said = capsys.readouterr().out
     assert "…" not in said
     for name in (*values, "interquartile", "120.1 to 130.2"):
@@ -368,4 +368,4 @@ def test_a_fault_of_ours_is_one_line_with_a_way_to_see_more(cli, monkeypatch):
     monkeypatch.setattr(info, "listing", fail)
     found = cli("list")
     assert found.code == 1
-    assert found.err == "populace: ZeroDivisionError: first line (POPULACE_DEBUG=1 shows where)\n"
+    assert found.err == "populace: ZeroDivisionError: first line (set POPULACE_DEBUG=1 for the traceback)\n"

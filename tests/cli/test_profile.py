@@ -53,7 +53,7 @@ def test_table_fits_80_columns(done):
     lines = found.out.splitlines()
     assert max(map(len, lines)) <= max(80, len(f"profile  {out}"))
     assert "…" not in found.out
-    for word in ("linear", "layer-norm", "O(n²)", "exponent", "± 95 %", "on paper", "64"):
+    for word in ("linear", "layer-norm", "O(n²)", "exponent", "± 95 %", "theory", "64"):
         assert word in found.out
 
 
@@ -110,14 +110,14 @@ def test_a_size_that_does_not_fit_is_said(cli, tmp_path, monkeypatch):
     monkeypatch.setattr(cost, "memory_here", lambda: 10_000)
     found = cli("profile", "linear", "--sizes", SIZES, "--repeats", 1, "--out", tmp_path)
     assert found.code == 0
-    assert "left out  size 64 needs" in found.out
+    assert "skipped  size 64 needs" in found.out
 
 
 def test_what_the_counts_leave_out_is_said(cli, tmp_path):
     words = ("low-rank-attention", "projected-attention", "--sizes", "16,20,24", "--repeats", 1)
     found = cli("profile", *words, "--out", tmp_path)
     assert found.code == 0
-    assert "FLOP and bytes leave out lapack" in found.out
+    assert "FLOPs and bytes do not include lapack" in found.out
     lines = found.out.splitlines()
     summary = {line.split()[0]: line.rstrip() for line in lines if "±" in line and "O(" in line}
     assert summary["low-rank-attention"].endswith(" *")

@@ -8,13 +8,14 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.random import root_key
+from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.compiled import EVALUATION, INIT, TEST, TURN
-from populace.engine.training_loop import Engine, Evaluation, Window
+from populace.engine.training_loop import Engine
 from tests import harness
 from tests.learners import Draws, Quadratic, Shifty, Table
 
 
-class Ear:
+class Ear(Callback):
     """Remembers what it heard."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is typed behind --set and --sweep, as values, and put into a recipe."""
+"""Parses the values of --set and --sweep and applies them to a recipe."""
 
 import tomllib
 from dataclasses import replace
@@ -13,7 +13,7 @@ def assignment(text: str, option: str) -> tuple[str, str]:
     """Split KEY=VALUE.
 
     Raises:
-        UsageError: there is no `=`, or nothing before it.
+        UsageError: no `=`, or no key before it.
 
     """
     key, equals, value = text.partition("=")
@@ -23,7 +23,7 @@ def assignment(text: str, option: str) -> tuple[str, str]:
 
 
 def value(text: str) -> Any:
-    """Read a value as TOML does: number, boolean, list, table; anything else is a string."""
+    """Parse a TOML value (number, boolean, list, table); anything else is a string."""
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
@@ -31,10 +31,10 @@ def value(text: str) -> Any:
 
 
 def values(text: str) -> Any:
-    """Read `a,b,c` as a list, or a whole TOML value such as `{log_uniform = [1e-4, 1e-2]}`.
+    """Parse `a,b,c` as a list, or a whole TOML value such as `{log_uniform = [1e-4, 1e-2]}`.
 
     Raises:
-        UsageError: nothing stands between two commas, or before or behind them all.
+        UsageError: an empty value between, before or after commas.
 
     """
     whole = value(text)
@@ -42,18 +42,17 @@ def values(text: str) -> Any:
         return whole
     parts = [part.strip() for part in text.split(",")]
     if not all(parts) and any(parts):
-        raise UsageError(f"a swept value is empty in '{text}'; write them as A,B,C")
+        raise UsageError(f"a swept value is empty in '{text}'; expected A,B,C")
     return [value(part) for part in parts if part]
 
 
 def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]) -> Recipe:
-    """Return the recipe with what was typed in place.
+    """Return the recipe with the changes from the command line applied.
 
-    A `--set` of a setting that the recipe sweeps, or of what it is part of, ends that sweep;
-    `run.KEY` sets a key of [run].
+    `--set` of a setting removes the recipe's sweep over it or over its parts; `run.KEY` sets a key of [run].
 
     Raises:
-        UsageError: an unknown setting, a wrong type or value, an empty sweep.
+        UsageError: an unknown setting, a value of the wrong type or out of range, or an empty sweep.
 
     """
     learner, axes = recipe.learner, dict(recipe.sweep)
@@ -70,7 +69,7 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
         key, written = assignment(text, "--sweep")
         axes[key] = values(written)
         if listed:
-            raise UsageError("--sweep needs a recipe with [sweep]; this one lists its [[settings]]")
+            raise UsageError("--sweep cannot be combined with a recipe that lists its [[settings]]; edit the list")
     merged = recipe.options.model_dump() | run
     if any(key in chosen for key in run) or axes != recipe.sweep:
         merged |= {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}

@@ -1,4 +1,4 @@
-"""The commands that only inform: list, show, doctor; and how outcomes are printed."""
+"""The commands list, show and doctor, and how results are printed."""
 
 import importlib.util
 import inspect
@@ -17,11 +17,11 @@ from populace.core.errors import unknown
 KINDS = ("recipes", "learners", "environments")
 
 
-def listing(what: str) -> None:
-    """Print the names of what there is."""
+def print_list(what: str) -> None:
+    """Print the names of all recipes, learners or environments."""
     console = Console()
     if what not in KINDS:
-        raise unknown("kind of thing", what, KINDS)
+        raise unknown("list", what, KINDS)
     if what == "environments":
         from populace.rl.environments import registry
 
@@ -40,13 +40,13 @@ def listing(what: str) -> None:
     for name, about in rows:
         table.add_row(f"[bold]{name}[/]", about)
     console.print(table)
-    trains = "; populace run NAME trains it" if what == "recipes" else ""
-    console.print(f"\n[dim]populace show NAME says more{trains}[/]")
+    trains = ", populace run NAME to train it" if what == "recipes" else ""
+    console.print(f"\n[dim]populace show NAME for details{trains}[/]")
 
 
-def describe(name: str) -> None:
-    """Print what a recipe or learner is, with all its settings."""
-    from populace.core.formatting import words
+def print_description(name: str) -> None:
+    """Print a description of a recipe or learner with all its settings."""
+    from populace.core.formatting import format_value
     from populace.runs.recipe import learner_class, learners, parse
 
     console = Console()
@@ -65,7 +65,7 @@ def describe(name: str) -> None:
             f"{seeds} seed{'s' * (seeds != 1)} each, {recipe.options.steps:,} steps{each}\n"
         )
         for path, values in population.axes.items():
-            console.print(f"  swept  {path}: {', '.join(map(words, values))}")
+            console.print(f"  sweep  {path}: {', '.join(map(format_value, values))}")
         console.print()
         _settings(console, type(recipe.learner), recipe.learner)
         _options(console, recipe.options)
@@ -73,15 +73,15 @@ def describe(name: str) -> None:
         return
     if name not in learners():
         raise unknown(
-            "recipe or learner", name, {*recipes.names(), *learners()}, where=" (nor a file of that name)"
+            "recipe or learner", name, {*recipes.names(), *learners()}, where=" (and there is no file of that name)"
         )
     cls = learner_class(name)
     console.print(f"[bold]{name}[/]: {inspect.getdoc(cls)}\n", highlight=False)
     _settings(console, cls, None)
 
 
-def diagnose(as_json: bool) -> None:
-    """Print what was found here."""
+def doctor(as_json: bool) -> None:
+    """Print a diagnosis of the installation."""
     import jax
 
     from populace.core.files import cache_dir
@@ -94,14 +94,16 @@ def diagnose(as_json: bool) -> None:
     size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.exists() else 0
     missing = []
     if importlib.util.find_spec("pygame") is None:
-        missing.append("pygame: no films of classic-control agents; pip install 'gymnasium[classic-control]'")
+        missing.append(
+            "pygame: no videos of classic-control agents; pip install 'gymnasium[classic-control]'"
+        )
     if importlib.util.find_spec("tensorboard") is None:
-        missing.append("tensorboard: logs are written all the same; pip install tensorboard to read them")
+        missing.append("tensorboard: logs are written anyway; pip install tensorboard to view them")
     if jax.default_backend() == "cpu" and shutil.which("nvidia-smi"):
-        missing.append("an NVIDIA GPU is here, JAX does not see it; pip install 'jax[cuda13]'")
+        missing.append("an NVIDIA GPU is here, but JAX does not use it; pip install 'jax[cuda13]'")
     if reason := native.missing():
         missing.append(
-            "native kernels: graphs and convolutions are computed by XLA, slower on CPU; "
+            "native kernels: graph layers and convolutions use XLA instead, which is slower on CPU; "
             f"{reason}; {native.ADVICE}"
         )
     found = provenance.describe()
@@ -120,32 +122,32 @@ def diagnose(as_json: bool) -> None:
     console.print(table, highlight=False)
 
 
-def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
-    """Print what a run came to."""
+def print_results(console: Console, folder: Path, results: dict[str, Any]) -> None:
+    """Print the results of a run."""
     best, score = results["best"], results["score"]["name"]
     setting = results["settings"][best["setting"]]
     values = ", ".join(
         f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in setting["values"].items()
     )
-    console.print(f"\n[bold]best setting[/]  {values or 'the only one'}", highlight=False)
+    console.print(f"\n[bold]best setting[/]  {values or 'the only setting'}", highlight=False)
     seeds = len(setting["members"])
-    rows = {"chosen on": "validation", "measured on": "test", "external": "external"}
+    rows = {"validation": "validation", "test": "test", "external": "external"}
     for label, key in rows.items():
         summary = best[key]
         if summary is None or summary["iqm"][0] is None:
             continue
         if key == "external":
             member = results["members"][best["member"]]["external"]
-            label = f"in {member['backend']}" if member else label
+            label = member["backend"] if member else label
         value, low, high = summary["iqm"]
-        sure = f"({low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
+        sure = f"(95 % interval {low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
         sure = sure if seeds > 1 else "(one seed: no interval)"
         if key == "test" and results.get("test_description"):
             sure += f"; on {results['test_description']}"
         console.print(f"  {label:<15} {score} {value:.4g} {sure}", highlight=False)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
-        console.print(f"  {diverged} of {len(results['members'])} members diverged, scored as worst")
+        console.print(f"  {diverged} of {len(results['members'])} members diverged; they count as the worst")
     timing = results["timing"]
     console.print(
         f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s",
@@ -157,8 +159,8 @@ def outcome(console: Console, folder: Path, results: dict[str, Any]) -> None:
         console.print(f"report  {page}", highlight=False, soft_wrap=True)
 
 
-def evaluation(found: dict[str, Any]) -> None:
-    """Print a fresh evaluation as a table."""
+def print_evaluation(found: dict[str, Any]) -> None:
+    """Print a new evaluation as a table."""
     order = sorted(found["settings"], key=lambda s: -(s["summary"]["iqm"][0] or -1e300))
     shown = {
         entry["setting"]: ", ".join(
@@ -169,7 +171,7 @@ def evaluation(found: dict[str, Any]) -> None:
     size = f"{found['size']} {found['unit']} per member, " if found["unit"] else ""
     title = f"{size}{found['backend']}, seed {found['seed']}"
     table = Table(title=title, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    # Lines may end between the names of settings, not within one.
+    # Lines wrap between the names of settings, never within one.
     longest = max((len(word) for values in shown.values() for word in values.split()), default=0)
     for heading in ("setting", "values", "seeds", "diverged", "interquartile mean", "95 % interval"):
         table.add_column(heading, overflow="fold", min_width=longest if heading == "values" else None)
@@ -184,7 +186,7 @@ def evaluation(found: dict[str, Any]) -> None:
 
 def _settings(console: Console, cls: type, learner: Any) -> None:
     from populace.core import settings
-    from populace.core.formatting import words
+    from populace.core.formatting import format_value
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("setting", "type", "value" if learner else "default", "range", "meaning"):
@@ -195,7 +197,7 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
             table.add_row(path, "kind", getattr(value, "kind", ""), kinds, field.meaning.help)
             continue
         traced = "" if field.type_name == "float" else " [dim]*[/]"
-        shown = words(value)
+        shown = format_value(value)
         table.add_row(
             path,
             field.type_name + traced,
@@ -204,7 +206,7 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
             field.meaning.help,
         )
     console.print(table, highlight=False)
-    console.print("\n[dim]* structure: members that differ in it are compiled as programs of their own[/]\n")
+    console.print("\n[dim]* structural: members with different values are compiled as separate programs[/]\n")
 
 
 def _walk(settings: Any, cls: type, learner: Any, prefix: str = "") -> list[Any]:

@@ -1,4 +1,4 @@
-"""What every command prints in the same way: JSON on standard output, and the one line of an error."""
+"""Output shared by all commands: JSON on standard output, and one-line errors."""
 
 import json
 import sys
@@ -6,11 +6,11 @@ from typing import Any, NoReturn
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Print one line on standard error and leave."""
+    """Print one line to standard error and exit."""
     print(f"populace: {message}", file=sys.stderr)
     sys.exit(code)
 
 
 def print_json(value: Any) -> None:
-    """Print JSON on standard output."""
+    """Print JSON to standard output."""
     print(json.dumps(value, indent=1))

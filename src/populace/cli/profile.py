@@ -1,4 +1,4 @@
-"""The command that measures what layers cost: profile."""
+"""The command profile."""
 
 import json
 import math
@@ -10,29 +10,29 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from populace.analysis.profile_cases import SUBJECTS, Subject, subject
+from populace.analysis.profile_cases import PROFILE_CASES, ProfileCase, profile_case
 from populace.analysis.units import quantity
 from populace.cli.output import fail, print_json
 from populace.core.errors import RunError, UsageError
 from populace.core.files import write
 
 _RESULT = "profile.json"
-_TOGETHER = 7  # layers that one picture can tell apart
+_TOGETHER = 7  # most layers that one figure can show legibly
 _FITS = (("forward", "seconds"), ("gradient", "seconds"), ("forward", "flops"))
 _HEADINGS = {
     "seconds": ("time", "s"),
-    "flops": ("FLOP", ""),
+    "flops": ("FLOPs", ""),
     "bytes": ("bytes", "B"),
     "memory": ("peak", "B"),
 }
 
 
 def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: int, as_json: bool) -> None:
-    """Profile layers one after the other; whatever is measured is on disk at once."""
+    """Profile layers one after the other; each measurement is written to disk at once."""
     if not names:
-        listing()
+        print_list()
         return
-    named = (subject(name) for name in (SUBJECTS if "all" in names else names))
+    named = (profile_case(name) for name in (PROFILE_CASES if "all" in names else names))
     wanted = list({one.name: one for one in named}.values())
     chosen = _sizes(sizes)
     folder = _folder(out)
@@ -58,7 +58,7 @@ def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: 
             _summary(console, wanted, found)
     except KeyboardInterrupt:
         measured = sum(len(p.sizes) for p in found.values())
-        fail(f"interrupted; what was measured ({measured} sizes) is in '{folder / _RESULT}'", 130)
+        fail(f"interrupted; the {measured} sizes measured so far are in '{folder / _RESULT}'", 130)
     except OSError as error:
         raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
     if as_json:
@@ -67,7 +67,7 @@ def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: 
 
 
 def _measure(
-    console: Console, one: Subject, sizes: Sequence[int] | None, repeats: int,
+    console: Console, one: ProfileCase, sizes: Sequence[int] | None, repeats: int,
     found: dict[str, Any], keep: Callable[[], None],
 ) -> None:  # fmt: skip
     from populace.analysis import cost
@@ -79,12 +79,12 @@ def _measure(
     _show(console, one, found[one.name])
 
 
-def _draw(path: Path, subjects: Sequence[Subject], found: dict[str, Any]) -> None:
+def _draw(path: Path, cases: Sequence[ProfileCase], found: dict[str, Any]) -> None:
     import imageio.v3 as iio
 
     from populace.analysis import plots
 
-    drawn = [one for one in subjects if found[one.name].sizes]
+    drawn = [one for one in cases if found[one.name].sizes]
     if drawn:
         words = {one.size for one in drawn}
         image = plots.costs(
@@ -95,26 +95,26 @@ def _draw(path: Path, subjects: Sequence[Subject], found: dict[str, Any]) -> Non
         iio.imwrite(path, image)
 
 
-def listing() -> None:
-    """Print what can be profiled."""
+def print_list() -> None:
+    """Print the layers that can be profiled."""
     table = _table("layer", "work", "n", "with")
-    for one in SUBJECTS.values():
+    for one in PROFILE_CASES.values():
         table.add_row(one.name, f"O({one.work})", one.size, one.fixed)
     console = Console()
     console.print(table, highlight=False)
-    console.print("\n[dim]populace profile LAYER... measures them, `all` every one[/]", highlight=False)
+    console.print("\n[dim]populace profile LAYER... to profile layers, or all for all of them[/]", highlight=False)
 
 
-def _show(console: Console, one: Subject, found: Any) -> None:
-    """Print the costs of one layer, a row for every size, and the exponents under them."""
+def _show(console: Console, one: ProfileCase, found: Any) -> None:
+    """Print the costs of one layer, one row per size, and the fitted exponents below."""
     console.print(
-        f"\n[bold]{one.name}[/]  work O({one.work}), memory O({one.memory}), n the {one.size}",
+        f"\n[bold]{one.name}[/]  work O({one.work}), memory O({one.memory}), n = {one.size}",
         highlight=False,
     )
     if one.fixed:
         console.print(f"  {one.fixed}", highlight=False)
     for line in found.missing:
-        console.print(f"  left out  size {line}", highlight=False, soft_wrap=True)
+        console.print(f"  skipped  size {line}", highlight=False, soft_wrap=True)
     if not found.sizes:
         return
     columns = [(which, name) for name in _HEADINGS for which in ("forward", "gradient")]
@@ -129,26 +129,26 @@ def _show(console: Console, one: Subject, found: Any) -> None:
     fits = [found.exponent(which, name) for which, name in columns]
     table.add_row("exponent", *(_number(p.value) for p in fits), style="bold")
     table.add_row("± 95 %", *(_number(p.high - p.value) for p in fits))
-    table.add_row("on paper", *(str(one.order) if name == "flops" else "" for _, name in columns))
+    table.add_row("theory", *(str(one.order) if name == "flops" else "" for _, name in columns))
     console.print(table, highlight=False)
     for line in found.uncounted:
-        console.print(f"  FLOP and bytes leave out {line}", highlight=False, soft_wrap=True)
+        console.print(f"  FLOPs and bytes do not include {line}", highlight=False, soft_wrap=True)
 
 
-def _summary(console: Console, wanted: Sequence[Subject], found: dict[str, Any]) -> None:
+def _summary(console: Console, wanted: Sequence[ProfileCase], found: dict[str, Any]) -> None:
     """Print the exponents of all layers, one row each."""
-    table = _table("exponent of n", "on paper", "time", "with gradient", "FLOP", "")
+    table = _table("exponent of n", "theory", "time", "with gradient", "FLOPs", "")
     for one in wanted:
         fits = [_fit(found[one.name].exponent(*cell)) for cell in _FITS]
         table.add_row(one.name, f"O({one.work})", *fits, "*" if found[one.name].uncounted else "")
     console.print()
     console.print(table, highlight=False)
     if any(found[one.name].uncounted for one in wanted):
-        console.print("* FLOP leave something out: see its own table", highlight=False)
+        console.print("* FLOPs are incomplete; see the table of the layer", highlight=False)
 
 
-def _entry(one: Subject, found: Any) -> dict[str, Any]:
-    """Return a layer's profile as it stands in `profile.json`, with None for NaN."""
+def _entry(one: ProfileCase, found: Any) -> dict[str, Any]:
+    """Return a layer's profile as written to `profile.json`, with None for NaN."""
     passes = {}
     for which in ("forward", "gradient"):
         costs = getattr(found, which)
@@ -167,14 +167,14 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
         return None
     try:
         return checked([int(part) for part in text.split(",")])
-    except ValueError:  # UsageError is one: of numbers that are whole, and wrong all the same
+    except ValueError:  # of int(), or a UsageError of checked()
         raise UsageError(
-            f"--sizes needs at least 3 different whole numbers above 0, such as 64,128,256, got '{text}'"
+            f"--sizes needs at least 3 different positive integers, such as 64,128,256, got '{text}'"
         ) from None
 
 
 def _folder(out: Path | None) -> Path:
-    """Make the folder for what comes out; files of an earlier profile in it are replaced."""
+    """Create the output folder; files of an earlier profile in it are replaced."""
     folder = out if out is not None else Path("profiles") / time.strftime("%Y%m%d-%H%M%S")
     if folder.is_file():
         raise UsageError(f"output folder '{folder}' is a file; choose another with --out")

@@ -1,4 +1,4 @@
-"""Progress: a live line in a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress display: a live line in a terminal, plain lines elsewhere, nothing when quiet."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from populace.engine.training_loop import Evaluation, Window
+from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.statistics import bootstrap_interval
 
 _PLAIN_SECONDS = 5.0
@@ -21,7 +21,7 @@ _BAR = 24
 _FADING = 0.9
 
 
-class Progress:
+class Progress(Callback):
     """Listens to a run and shows it: members, steps, speed, score with interval, time left."""
 
     def __init__(self, steps: int, console: Console, *, live: bool, silent: bool) -> None:
@@ -33,16 +33,16 @@ class Progress:
         self._unit, self._scale, self._name = "steps", 1, "score"
 
     def on_start(self, population: Any, step: int) -> None:
-        """Learn who trains, and from where."""
+        """Note the population and the starting step."""
         learner = population.learner
         self._members, self._at = len(population), step
         self._unit, self._scale, self._name = learner.unit, learner.units_per_step, learner.score
 
     def on_window(self, window: Window) -> None:
-        """Show a window; the speed is a running mean that forgets."""
+        """Update the display; the speed is an exponentially weighted mean over windows."""
         units = (window.step - self._at) * self._scale * self._members
-        # The first window holds the compilation: its speed is shown, but not remembered. Units and
-        # seconds fade apart, since windows that were waited for together end together.
+        # The first window includes compilation: its speed is shown but not averaged. Units and seconds are
+        # averaged separately because windows that were dispatched together also finish together.
         keep = 0.0 if self._windows < 2 else _FADING
         self._units = keep * self._units + units
         self._seconds = keep * self._seconds + window.seconds
@@ -53,7 +53,7 @@ class Progress:
         self._show()
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Show the interquartile mean over all members."""
+        """Update the interquartile mean over all members."""
         values = evaluation.metrics.get(self._name)
         finite = values[np.isfinite(values)] if values is not None else np.empty(0)
         if len(finite):
@@ -67,19 +67,19 @@ class Progress:
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._display is not None:
             self._display.stop()
             self._display = None
 
     def finish(self, folder: Path, results: dict[str, Any]) -> None:
-        """Say what came out and where it is."""
+        """Print the results and where they are."""
         self.close()
         if self.silent:
             return
-        from populace.cli.info import outcome
+        from populace.cli.info import print_results
 
-        outcome(self.console, folder, results)
+        print_results(self.console, folder, results)
 
     def _show(self, force: bool = False) -> None:
         if self.silent:
@@ -117,8 +117,8 @@ class Progress:
         return grid
 
 
-class _Told(logging.Handler):
-    """Hands what the library logs, such as a download, to the display."""
+class _LogHandler(logging.Handler):
+    """Shows the library's log messages, such as downloads, above the display."""
 
     def __init__(self, display: Progress) -> None:
         super().__init__(logging.INFO)
@@ -131,11 +131,11 @@ class _Told(logging.Handler):
 
 @contextmanager
 def progress(silent: bool, steps: int) -> Iterator[Progress]:
-    """Yield the display that fits where standard output goes."""
+    """Yield a display that suits standard output."""
     console = Console(stderr=False, quiet=silent)
     display = Progress(steps, console, live=sys.stdout.isatty() and not silent, silent=silent)
-    logger, handler = logging.getLogger("populace"), _Told(display)
-    # Another library may have given the root logger a handler: it would say everything again.
+    logger, handler = logging.getLogger("populace"), _LogHandler(display)
+    # Another library may have added a handler to the root logger, which would print everything twice.
     before, heard = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -1,8 +1,9 @@
-"""The commands that train and measure: run, resume, evaluate."""
+"""The commands run, resume and evaluate."""
 
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from populace.cli.progress import Progress, progress
 from populace.core.errors import UsageError
 
 
-def start(
-    name: str, set_: list[str], sweep: list[str], chosen: dict[str, Any], out: Path | None, *,
+def run(
+    name: str, set_: list[str], sweep: list[str], chosen: dict[str, Any],
+    target_score: float | None, out: Path | None, *,
     overwrite: bool, as_json: bool, quiet: bool, report: bool,
 ) -> None:  # fmt: skip
-    """Run a recipe from its start."""
+    """Train a recipe from scratch."""
     from populace import recipes
     from populace.engine.placement import setup
     from populace.runs.recipe import parse
@@ -25,9 +27,13 @@ def start(
     if chosen["seeds"] is not None and chosen["seeds"] < 1:
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")
     recipe = assignments.changed(parse(recipes.read(name), name), set_, sweep, chosen)
+    if target_score is not None:
+        from populace.tuning import TargetScore
+
+        recipe = replace(recipe, controller=TargetScore(target_score))
     setup()
     with progress(quiet, recipe.options.steps) as display:
-        _go(
+        _train(
             lambda stop: run_recipe(
                 recipe, out, overwrite=overwrite, callbacks=[display], log=display.log, stop=stop
             ),
@@ -35,60 +41,61 @@ def start(
         )  # fmt: skip
 
 
-def go_on(folder: Path, *, as_json: bool, quiet: bool, report: bool) -> None:
-    """Resume a run."""
+def resume(folder: Path, steps: int | None, *, as_json: bool, quiet: bool, report: bool) -> None:
+    """Resume a run from its last checkpoint, to more steps where they are given."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
-    run = Run.load(folder)
+    loaded = Run.load(folder)
     setup()
-    with progress(quiet, run.recipe.options.steps) as display:
-        if run.finished:
-            display.log(f"'{folder}' has finished already; nothing is left to train")
+    asked = loaded.recipe.options.steps
+    with progress(quiet, max(asked, steps or 0)) as display:
+        if loaded.finished and steps in (None, asked):
+            display.log(f"'{folder}' is already finished; there is nothing left to train")
             report = report and not (folder / "report.html").is_file()
-        _go(
-            lambda stop: run.resume(callbacks=[display], log=display.log, stop=stop),
+        _train(
+            lambda stop: loaded.resume(steps, callbacks=[display], log=display.log, stop=stop),
             display, as_json=as_json, report=report,
         )  # fmt: skip
 
 
-def measure(folder: Path, size: int, backend: str, seed: int, as_json: bool) -> None:
-    """Evaluate trained members again."""
+def evaluate(folder: Path, size: int, backend: str, seed: int, as_json: bool) -> None:
+    """Evaluate the trained members again."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
-    run = Run.load(folder)
+    loaded = Run.load(folder)
     setup()
-    found = run.evaluate(size, backend, seed)
+    found = loaded.evaluate(size, backend, seed)
     if as_json:
         print_json(found)
         return
-    from populace.cli.info import evaluation
+    from populace.cli.info import print_evaluation
 
-    evaluation(found)
+    print_evaluation(found)
 
 
-def _go(train: Callable[..., Any], display: Progress, *, as_json: bool, report: bool) -> None:
-    """Train with the signals caught, then show what came out."""
+def _train(train: Callable[..., Any], display: Progress, *, as_json: bool, report: bool) -> None:
+    """Train with signals handled, then print the results."""
     from populace.runs.training import Stopped
 
     caught: list[int] = []
 
     def catch(number: int, frame: Any) -> None:
         if caught and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: leave at once, the last checkpoint is there
+            raise KeyboardInterrupt  # a second Ctrl-C: exit at once; the last checkpoint is on disk
         caught.append(number)
-        display.log("stopping at the next window, with a checkpoint")
+        display.log("stopping after this window, with a checkpoint")
 
     before = {s: signal.signal(s, catch) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        run = train(lambda: bool(caught))
+        trained = train(lambda: bool(caught))
         if report:
             from populace.report import present
 
-            present(run, display.log)
-        results = run.results()
-        display.finish(run.path, results)
+            present(trained, display.log)
+        results = trained.results()
+        display.finish(trained.path, results)
         if as_json:
             print_json(results)
     except Stopped as stopped:

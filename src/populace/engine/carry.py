@@ -4,14 +4,18 @@ from typing import Any, NamedTuple
 
 import jax
 
+STOPPED = 2**30
+"""The `step` of a slot that was stopped: past the end of every window, so that nothing waits for it."""
+
 
 class Carry(NamedTuple):
     """What training carries from step to step; each leaf has the slot axis in front.
 
     Attributes:
         state: the learner's state, arrays only.
-        step: iterations completed.
-        diverged_at: the step after which the model was not finite any more, or -1.
+        step: iterations completed; from `STOPPED` on for a member that a controller has stopped.
+        diverged_at: the step after which the model was not finite any more, or at which a controller
+            stopped the member; else -1. From there on it counts in no metric.
         halted: diverged and not yet frozen by the host; its batch halts until it is.
 
     """

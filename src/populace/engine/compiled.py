@@ -40,7 +40,13 @@ _known: OrderedDict[Hashable, "Compiled"] = OrderedDict()
 
 
 def compiled_for(
-    learner: Learner, one: Learner, varied: Any, placement: Placement, width: int, slots: int
+    learner: Learner,
+    one: Learner,
+    varied: Any,
+    placement: Placement,
+    width: int,
+    slots: int,
+    kind: "type[Compiled] | None" = None,
 ) -> "Compiled":
     """Return the compiled functions of a structure, from this process's memory where it has been met.
 
@@ -51,19 +57,21 @@ def compiled_for(
         placement: the devices.
         width: members per batch.
         slots: members, rounded up to whole batches on every device.
+        kind: another way to compile, for learners whose batches the host reads.
 
     """
+    kind = kind or Compiled
     leaves, tree = jax.tree.flatten(learner)
     shapes = tuple(_shape_of(x) for x in leaves)
     marks = tuple(bool(x) for x in jax.tree.leaves(varied))
     x64 = jax.config.read("jax_enable_x64")
-    key = (tree, shapes, marks, one.epoch_steps, placement, width, slots, x64)
+    key = (kind, tree, shapes, marks, one.epoch_steps, placement, width, slots, x64)
     try:
         found = _known.pop(key, None)
     except TypeError:  # a part of the learner that cannot be compared: compiled each time
-        return Compiled(one, placement, width)
+        return kind(one, placement, width)
     if found is None:
-        found = Compiled(one, placement, width)
+        found = kind(one, placement, width)
     _known[key] = found  # the latest use comes last
     while len(_known) > _KEPT:
         _known.popitem(last=False)
@@ -89,7 +97,7 @@ class Compiled:
     """
 
     def __init__(self, learner: Learner, placement: Placement, width: int) -> None:
-        self.signature, self.epoch_steps = Signature(learner), learner.epoch_steps
+        self.signature, self.epoch_steps = self._signature(learner), learner.epoch_steps
         self.key_types: dict[Any, Any] = {}
         self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
         self._placement, self.width = placement, width
@@ -198,14 +206,14 @@ class Compiled:
         """Step a batch in lockstep; the trip count is dynamic, so one program serves any length."""
 
         def one(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
-            learner = eqx.combine(varied, shared, self._fixed)
+            learner = self._learner(varied, shared, t)
             state = self.signature.whole_state(state)
             state, metrics = learner.step(state, jax.random.fold_in(key, t))
             finite = _all_finite(learner.model(state))
             return eqx.filter(state, eqx.is_array), dict(metrics), finite
 
         def turn(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
-            learner = eqx.combine(varied, shared, self._fixed)
+            learner = self._learner(varied, shared, t)
             key = jax.random.fold_in(jax.random.fold_in(key, TURN), t)
             return eqx.filter(learner.on_epoch_start(self.signature.whole_state(state), key), eqx.is_array)
 
@@ -235,6 +243,14 @@ class Compiled:
 
         done = lax.while_loop(going, step, (carry, sums))
         return jax.tree.map(lambda x: x[None], done) if alone else done
+
+    def _learner(self, varied: Any, shared: Any, t: Any) -> Learner:
+        """Return a member's learner as it is at a step."""
+        del t
+        return eqx.combine(varied, shared, self._fixed)
+
+    def _signature(self, learner: Learner) -> Signature:
+        return Signature(learner)
 
     @cached_property
     def _begin(self) -> Any:

@@ -1,4 +1,4 @@
-"""A group while it trains, on the devices and, for members that diverged, beside them."""
+"""A group while it trains, on the devices and, for members that diverged or were stopped, beside them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from populace.core.population import Group
-from populace.engine.carry import Best, Carry
+from populace.engine.carry import STOPPED, Best, Carry
+from populace.engine.hosts import fetch
 from populace.engine.program import Program
 from populace.engine.strategy import BatchingChoice
 
@@ -23,7 +24,7 @@ class GroupState:
     program: Program
     choice: BatchingChoice
     frozen: dict[int, Any] = field(default_factory=dict)
-    """State of each diverged slot as it was when it diverged; its place in the carry runs on."""
+    """State of each slot that diverged or was stopped, as it was then; its place in the carry runs on."""
     _carry: Carry | None = None
     _best: Best | None = None
 
@@ -70,11 +71,39 @@ class GroupState:
 
     def freeze_diverged(self) -> None:
         """Take the states of members that just diverged out of the carry, and let their batch go on."""
-        halted = np.asarray(self.carry.halted)
+        halted = fetch(self.carry.halted)
         for slot in np.flatnonzero(halted).tolist():
             self.frozen[slot] = self.program.take(self.carry.state, slot)
         clear = jax.device_put(np.zeros_like(halted), self.program.placement.by_member)
         self.carry = self.carry._replace(halted=clear)
+
+    def entry(self, slot: int) -> Any:
+        """Return the state of one member, on the host."""
+        return self.frozen[slot] if slot in self.frozen else self.program.take(self.carry.state, slot)
+
+    def replace(self, slot: int, state: Any, step: int) -> None:
+        """Let a member go on from another state; one that had diverged or was stopped is revived."""
+        for place in self.program.places(slot):
+            self.frozen.pop(place, None)
+            self.carry = self.carry._replace(state=self.program.put(self.carry.state, place, state))
+            self._mark(place, step=step, diverged_at=-1)
+
+    def stop(self, slot: int, step: int) -> None:
+        """Let a member train no further; the batch that it lies in leaves it out of the metrics.
+
+        Where a whole batch is stopped nothing is computed for it any more.
+        """
+        for place in self.program.places(slot):
+            if place not in self.frozen:
+                self.frozen[place] = self.program.take(self.carry.state, place)
+            self._mark(place, step=STOPPED, diverged_at=step)
+
+    def _mark(self, slot: int, **values: int) -> None:
+        columns = {name: fetch(getattr(self.carry, name)) for name in values}
+        for name, value in values.items():
+            columns[name][slot] = value
+        sharding = self.program.placement.by_member
+        self.carry = self.carry._replace(**{n: jax.device_put(c, sharding) for n, c in columns.items()})
 
 
 def _no_best(program: Program, carry: Carry) -> Best:

@@ -1,46 +1,62 @@
-"""Callbacks: what code on the host raises while a compiled program waits for it.
+"""Errors of callbacks: code on the host that a compiled program calls.
 
-JAX turns any such exception into one of its own, a traceback long. Here it becomes again what it was.
+JAX replaces an exception of a callback by one of its own, with a long traceback. This module raises the
+original one instead.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 
 from populace.core.errors import PopulaceError
 
-_raised: list[PopulaceError] = []
+# A callback runs in a thread of XLA and does not know who called the program, and JAX keeps only the text of
+# its exception. So every open `reraised` collects the errors of the process, and raises one only if its own
+# program failed.
+_collected: list[list[PopulaceError]] = []
 
 
 def record(error: PopulaceError) -> None:
-    """Keep an error that a callback is about to raise into a program."""
-    _raised.append(error)
+    """Remember an error that a callback is about to raise."""
+    for errors in list(_collected):
+        errors.append(error)
 
 
 @contextmanager
 def reraised() -> Iterator[None]:
-    """Raise what a callback raised, instead of what JAX makes of it; also a decorator.
+    """Raise the first error of a callback, instead of JAX's error about it; also a decorator.
 
     Raises:
         PopulaceError: a callback raised it.
 
     """
-    _raised.clear()
+    errors: list[PopulaceError] = []
+    _collected.append(errors)
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if not _raised:
+        if not errors:
             raise
-        with suppress(Exception):
-            _forget_tokens()
-        raise _raised[0] from error
+        _forget_failed_programs()
+        raise errors[0] from error
+    finally:
+        # By identity: lists that are empty or hold the same errors compare equal.
+        del _collected[next(i for i, other in enumerate(_collected) if other is errors)]
 
 
-def _forget_tokens() -> None:
-    """Let JAX forget the programs that failed; it would wait for them at exit, and complain once more."""
-    from jax._src import dispatch
+def _forget_failed_programs() -> None:
+    """Keep JAX from waiting for the failed programs at exit, where it would print their tracebacks again.
 
-    tokens: Any = dispatch.runtime_tokens
-    tokens.clear()
+    JAX has no public call for that: `jax.effects_barrier` waits for the same programs, raises the same error,
+    and keeps them. Without this the run still ends with its one line, and tracebacks follow it; so a JAX that
+    has moved these internals must not hide the error. A test of this file fails if it has.
+    """
+    try:
+        from jax._src.dispatch import runtime_tokens
+    except ImportError:
+        return
+    clear: Any = getattr(runtime_tokens, "clear", None)
+    if clear is not None:
+        clear()

@@ -4,7 +4,7 @@ It holds what differs from group to group: the members' hyperparameters and keys
 """
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import equinox as eqx
@@ -12,12 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from populace.core import settings
+from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean
 from populace.core.population import Group
 from populace.core.random import root_key
 from populace.core.signature import Signature
 from populace.engine.carry import Best, Carry
 from populace.engine.compiled import compiled_for
+from populace.engine.fed_programs import FedCompiled
+from populace.engine.feeding import Feeding
+from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
 
 
@@ -44,9 +49,14 @@ class Program:
         self._own = jax.tree.map(lambda x: np.asarray(x)[self._source], varied)
         self.varied = jax.device_put(self._own, placement.by_member)
         self.shared = jax.device_put(shared, placement.everywhere)
-        self._compiled = compiled_for(
-            group.learner, self.learner, group.varied, placement, self.width, self.slots
-        )
+        structure = (group.learner, self.learner, group.varied, placement, self.width, self.slots)
+        self._compiled = compiled_for(*structure, None if self.learner.feed is None else FedCompiled)
+        self._feeding: Feeding | None = None
+        if isinstance(self._compiled, FedCompiled):
+            seeds = np.asarray([m.seed for m in group.members])[self._source]
+            self._feeding = Feeding(
+                self.learner, self._compiled, placement, seeds, lambda: self._members, group.groups
+            )
 
     @property
     def signature(self) -> Signature:
@@ -88,7 +98,14 @@ class Program:
             the carry (the one passed in is consumed), and each metric summed over the steps taken.
 
         """
+        if self._feeding is not None:
+            return self._feeding.advance(carry, end)
         return self._compiled.advance(*self._members, carry, end)
+
+    def release(self) -> None:
+        """Let go of batches that were read ahead of training; they are read again if it goes on."""
+        if self._feeding is not None:
+            self._feeding.release()
 
     def models(self, state: Any) -> Any:
         """Return the models of all members, arrays only."""
@@ -96,10 +113,14 @@ class Program:
 
     def evaluate(self, model: Any, salt: int, step: int) -> dict[str, Mean]:
         """Evaluate every member's snapshot with the key of (member, salt, step)."""
+        if self._feeding is not None:
+            return self._feeding.evaluate("evaluation", lambda learner: learner, model)
         return self._compiled.evaluate(*self._members, model, np.uint32(salt), np.int32(step))
 
     def test(self, model: Any, size: int, seed: int) -> dict[str, Mean]:
         """Return the final evaluation of all members, on what no model was selected by."""
+        if self._feeding is not None:
+            return self._feeding.evaluate(("test", size), lambda learner: learner.for_test(size), model)
         return self._compiled.test(size)(*self._members, model, np.uint32(seed))
 
     def keep(self, best: Best, model: Any, score: jax.Array, step: jax.Array, always: bool) -> Best:
@@ -116,6 +137,32 @@ class Program:
     def put(self, stacked: Any, slot: int, entry: Any) -> Any:
         """Return `stacked` with an entry in a slot; the old one is consumed."""
         return _put(self.placement)(stacked, np.int32(slot), entry)
+
+    def places(self, slot: int) -> list[int]:
+        """Return a member's slot, and for the last member those that repeat it."""
+        return np.flatnonzero(self._source == slot).tolist()
+
+    def change_setting(self, slot: int, path: str, value: float) -> None:
+        """Give one member another value of a `float` setting that is an argument of the program.
+
+        Raises:
+            UsageError: no such setting, a value outside its range, or one that all members share.
+
+        """
+        settings.replace(self.learner_of(slot), path, value)  # refuses what is no such setting or value
+
+        def at(tree: Any) -> Any:
+            return reduce(getattr, path.split("."), tree)
+
+        if at(self.group.varied) is not True:
+            raise UsageError(
+                f"the controller changes '{path}', which is no argument of the compiled program: "
+                "it must be a float setting whose sweep has at least two values"
+            )
+        column = at(self._own).copy()  # devices may read the memory of the one before
+        column[self.places(slot)] = value
+        self._own = eqx.tree_at(at, self._own, column)
+        self.varied = jax.device_put(self._own, self.placement.by_member)
 
     # -- one member, on the host -------------------------------------------------------------------
 
@@ -154,11 +201,11 @@ def _entry(stacked: jax.Array, slot: int) -> Any:
     """Return a copy of one entry, from the device that holds it."""
     if jnp.issubdtype(stacked.dtype, jax.dtypes.prng_key):
         return stacked[slot]
-    for shard in stacked.addressable_shards:
+    for shard in stacked.addressable_shards if stacked.is_fully_addressable else ():
         first = shard.index[0].start or 0
         if first <= slot < first + shard.data.shape[0]:
             return jnp.asarray(np.array(np.asarray(shard.data)[slot - first]))
-    raise IndexError(f"slot {slot} lies on another host")
+    return jnp.asarray(fetch(stacked)[slot])  # on another host, perhaps
 
 
 @lru_cache(maxsize=8)

@@ -105,6 +105,7 @@ def _seconds_per_step(program: Program) -> float:
         compiled = done > 0
         done += steps
         if compiled and (seconds > _TRIAL_SECONDS or steps >= 4096):
+            program.release()
             return seconds / steps
         steps *= 4 if compiled else 1
 

@@ -7,7 +7,7 @@ for the host. Between windows it evaluates, keeps the best models, and sets dive
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,44 +16,14 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Mean
 from populace.core.population import Population
+from populace.engine import intervention
+from populace.engine.callbacks import Callback, Columns, Evaluation, Window
 from populace.engine.compiled import EVALUATION
+from populace.engine.controller import Control, Controller
 from populace.engine.group_state import GroupState
+from populace.engine.hosts import any_of, fetch
 from populace.engine.placement import place
 from populace.engine.strategy import choose
-
-Columns = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a stretch of training gave: one entry per member of the population in each column."""
-
-    step: int
-    metrics: Columns
-    diverged_at: np.ndarray
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a periodic evaluation gave, per member; NaN for members that have diverged."""
-
-    step: int
-    metrics: Columns
-    diverged_at: np.ndarray
-
-
-class Callback(Protocol):
-    """Whoever wants to hear of a run; nothing it does can change the run."""
-
-    def on_start(self, population: Population, step: int) -> None:
-        """Hear who is about to train, and from which step."""
-
-    def on_window(self, window: Window) -> None:
-        """Hear of a finished window."""
-
-    def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Hear of an evaluation."""
 
 
 @dataclass
@@ -75,6 +45,7 @@ class Engine:
         devices: use at most so many devices; 0 means all.
         log: is told what a person may want to know, a line each.
         checkpoint_selection: which model of each member is kept: `best`, by its evaluations, or `last`.
+        controller: decides after each evaluation how the population goes on.
 
     """
 
@@ -85,11 +56,14 @@ class Engine:
         devices: int = 0,
         log: Callable[[str], None] = lambda line: None,
         checkpoint_selection: Literal["best", "last"] = "best",
+        controller: Controller | None = None,
     ) -> None:
         self._keep_last = checkpoint_selection == "last"
         self.population, self.step, self.training_seconds = population, 0, 0.0
         self._since = time.perf_counter()
         self.callbacks: list[Callback] = []
+        self.controller = controller
+        self.control = Control(controller.init(population) if controller else None)
         self.group_states: list[GroupState] = []
         count = len(population.groups)
         names = [strategy] * count if isinstance(strategy, str) else list(strategy)
@@ -109,7 +83,7 @@ class Engine:
         wants_pause: Callable[[], bool] = lambda: False,
         pause: Callable[[], bool] = lambda: True,
     ) -> bool:
-        """Train until `steps` are completed; return whether it got there.
+        """Train until `steps` are completed or the controller ends the run; return whether it got there.
 
         Args:
             steps: iterations in all, those already completed included.
@@ -123,6 +97,23 @@ class Engine:
         """
         for callback in self.callbacks:
             callback.on_start(self.population, self.step)
+        done = self._train(steps, window, evaluate_every, wants_pause, pause)
+        for group_state in self.group_states:
+            group_state.program.release()
+        for callback in self.callbacks:
+            callback.on_end(self.step)
+        return done
+
+    def _train(
+        self,
+        steps: int,
+        window: int,
+        evaluate_every: int,
+        wants_pause: Callable[[], bool],
+        pause: Callable[[], bool],
+    ) -> bool:
+        if self.control.stop:
+            return True
         pending: _Pending | None = None
         self._since = time.perf_counter()
         for end in self._ends(steps, window, evaluate_every):
@@ -131,18 +122,28 @@ class Engine:
                 self._catch_up(following)  # it was dispatched to batches that had halted
             pending = following
             due = end == steps or (evaluate_every > 0 and end % evaluate_every == 0)
-            if due or wants_pause():
+            if due or any_of(wants_pause() or self.stop_training):
                 self._finish(pending)
                 pending = None
                 if due:
-                    self.evaluate()
-                if not pause() and end < steps:
+                    evaluation = self.evaluate()
+                    if evaluate_every > 0 and end % evaluate_every == 0:
+                        self._decide(evaluation)
+                stopping = any_of(not pause() or self.stop_training)
+                if self.control.stop:
+                    return True
+                if stopping and end < steps:
                     return False
                 self._since = time.perf_counter()
         return True
 
-    def evaluate(self) -> None:
-        """Evaluate all members, keep the best models (or the last), and tell the listeners."""
+    @property
+    def stop_training(self) -> bool:
+        """Whether a callback wants the run to stop."""
+        return any(callback.stop_training for callback in self.callbacks)
+
+    def evaluate(self) -> Evaluation:
+        """Evaluate all members, keep the best models (or the last), and tell the callbacks."""
         collected = []
         for group_state in self.group_states:
             program = group_state.program
@@ -155,21 +156,43 @@ class Engine:
             step = jnp.full(score.shape, self.step, jnp.int32)
             group_state.best = program.keep(group_state.best, model, score, step, self._keep_last)
             collected.append(metrics)
-        diverged_at = self.diverged_at()
+        training = self.gather([c.carry.diverged_at for c in self.group_states]) < 0
         columns = {
-            name: np.where(diverged_at < 0, values, np.nan)
-            for name, values in self.columns(collected).items()
+            name: np.where(training, values, np.nan) for name, values in self.columns(collected).items()
         }
+        evaluation = Evaluation(self.step, columns, self.diverged_at())
         for callback in self.callbacks:
-            callback.on_evaluation(Evaluation(self.step, columns, diverged_at))
+            callback.on_evaluation(evaluation)
+        return evaluation
 
     def diverged_at(self) -> np.ndarray:
         """Return per member the step after which it was not finite any more, or -1."""
-        return self.gather([c.carry.diverged_at for c in self.group_states])
+        return self._but_stopped(self.gather([c.carry.diverged_at for c in self.group_states]))
+
+    def restore_control(self, control: Control) -> None:
+        """Take over what a controller decided before, with the settings that it changed."""
+        self.control = control
+        intervention.change_settings(control.settings(), self.find)
+
+    def _decide(self, evaluation: Evaluation) -> None:
+        """Ask the controller, and do what it says."""
+        if self.controller is None or self.control.stop:
+            return
+        state, decision = self.controller.decide(self.control.state, evaluation, self.population)
+        if decision is not None:
+            decision.check(len(self.population))
+            intervention.apply(decision, self.find, self.step, evaluation.diverged_at)
+        self.control = self.control.after(state, decision and decision.to_dict(self.step))
+
+    def _but_stopped(self, diverged_at: np.ndarray) -> np.ndarray:
+        """Leave members out that did not diverge, but were stopped by the controller."""
+        found = diverged_at.copy()
+        found[list(self.control.stopped_at())] = -1
+        return found
 
     def gather(self, per_group: list[Any]) -> np.ndarray:
         """Put per-slot arrays of the groups together in the order of the population's members."""
-        parts = [np.asarray(x) for x in per_group]
+        parts = [fetch(x) for x in per_group]
         out = np.zeros((len(self.population), *parts[0].shape[1:]), parts[0].dtype)
         for group_state, part in zip(self.group_states, parts):
             members = group_state.group.members
@@ -207,12 +230,12 @@ class Engine:
         return pending
 
     def _finish(self, pending: _Pending) -> bool:
-        """Wait for a window, tell the listeners, and return whether a batch had halted in it."""
-        halted = min(int(np.min(steps)) for steps in pending.steps) < pending.end
+        """Wait for a window, tell the callbacks, and return whether a batch had halted in it."""
+        halted = min(int(fetch(steps).min()) for steps in pending.steps) < pending.end
         if halted:
             self._catch_up(pending)
         columns, diverged_at = self.columns(pending.sums), self.gather(pending.diverged_at)
-        diverged_at = np.where(diverged_at > pending.end, -1, diverged_at)
+        diverged_at = self._but_stopped(np.where(diverged_at > pending.end, -1, diverged_at))
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         self.step, self.training_seconds = pending.end, self.training_seconds + seconds
@@ -223,7 +246,7 @@ class Engine:
     def _catch_up(self, pending: _Pending) -> None:
         """Set diverged members aside and bring their batches to the end of a window."""
         for i, group_state in enumerate(self.group_states):
-            while int(np.min(group_state.carry.step)) < pending.end:
+            while int(fetch(group_state.carry.step).min()) < pending.end:
                 group_state.freeze_diverged()
                 group_state.carry, more = group_state.program.advance(group_state.carry, pending.end)
                 pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
@@ -242,6 +265,6 @@ class Engine:
 
 
 def _value(mean: Mean) -> np.ndarray:
-    weight = np.asarray(mean.weight)
-    total = np.asarray(mean.total)
+    weight = fetch(mean.weight)
+    total = fetch(mean.total)
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight != 0)

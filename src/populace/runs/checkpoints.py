@@ -5,6 +5,7 @@ array, so that a damaged one is noticed and the one before is used.
 """
 
 import contextlib
+import dataclasses
 import logging
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,7 +18,9 @@ import numpy as np
 
 from populace.core.errors import RunError, UsageError
 from populace.engine.carry import Best, Carry
+from populace.engine.controller import Control
 from populace.engine.group_state import GroupState
+from populace.engine.hosts import fetch
 from populace.engine.training_loop import Engine
 
 LAYOUT = 1
@@ -54,7 +57,8 @@ class Checkpoints:
             name: x for c, group_state in enumerate(engine.group_states) for name, x in _flat(group_state, c)
         }
         known = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
-        note = info | {"layout": LAYOUT, "step": engine.step, "arrays": known}
+        control = dataclasses.asdict(engine.control)
+        note = info | {"layout": LAYOUT, "step": engine.step, "arrays": known, "control": control}
         args = self._ocp.args
         with self._clear(engine.step):
             self._manager.save(
@@ -114,6 +118,7 @@ class Checkpoints:
                     f"checkpoint {step} of '{self.folder.parent}' does not fit the learner ({error}): "
                     "the run was trained by another; give Run.load the learner of the run"
                 ) from error
+            engine.restore_control(Control(**info["control"]))
             engine.step = info["step"]
             engine.training_seconds = info["training_seconds"]
             return info
@@ -188,7 +193,7 @@ def _flat(group_state: GroupState, index: int) -> Iterator[tuple[str, np.ndarray
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                 leaf = jax.random.key_data(leaf)
             # A copy: the buffer itself is consumed by the next window while the disk still writes.
-            yield f"group{index}-{part}-{i:04d}", np.array(leaf)[:count]
+            yield f"group{index}-{part}-{i:04d}", fetch(leaf)[:count]
 
 
 def _load(group_state: GroupState, index: int, arrays: dict[str, np.ndarray]) -> None:
@@ -220,7 +225,7 @@ def _load(group_state: GroupState, index: int, arrays: dict[str, np.ndarray]) ->
         state=fill("state", carry.state),
         step=fill("step", carry.step),
         diverged_at=diverged_at,
-        halted=jax.device_put(np.asarray(diverged_at) >= 0, program.placement.by_member),
+        halted=jax.device_put(fetch(diverged_at) >= 0, program.placement.by_member),
     )
     group_state.freeze_diverged()
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from populace.core.population import Member
+from populace.engine.hosts import is_writer
 
 Columns = dict[str, np.ndarray]
 KINDS = ("train", "evaluation")
@@ -41,16 +42,18 @@ class Recorder:
     def flush(self) -> None:
         """Write what was collected since the last flush, one part per kind."""
         for kind, rows in self._rows.items():
-            if rows:
+            if rows and is_writer():
                 first, last = rows[0][0], rows[-1][0]
                 name = f"{kind}-{first:010d}-{last:010d}.parquet"
                 aside = self.folder / f".{name}.{os.getpid()}"
                 pq.write_table(self._table(rows), aside)
                 aside.replace(self.folder / name)
-                rows.clear()
+            rows.clear()
 
     def drop_after(self, step: int) -> None:
         """Remove rows later than `step`, which a run resumed from there writes again."""
+        if not is_writer():
+            return
         for path, _, first, _ in _parts(self.folder):
             if first > step:
                 path.unlink()

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +17,9 @@ from populace.core.learner import Learner
 from populace.core.population import LogUniform, Population, Uniform, sweep
 from populace.core.values import listed
 from populace.engine import strategy
+from populace.engine.controller import Controller
+
+C = TypeVar("C", Learner, Controller)
 
 _RANGES = {"uniform": Uniform, "log_uniform": LogUniform}
 
@@ -104,6 +107,7 @@ class Recipe:
     settings: list[dict[str, Any]] = field(default_factory=list)
     options: Options = field(default_factory=Options)
     about: str = ""
+    controller: Controller | None = None
 
     def population(self) -> Population:
         """Return who is trained.
@@ -128,8 +132,9 @@ class Recipe:
         """Return the complete recipe as TOML: every setting, also those at their defaults."""
         tables: dict[str, Any] = {"name": self.name, "about": self.about}
         tables["run"] = {k: v for k, v in self.options.model_dump().items() if v is not None}
-        kind = f"{type(self.learner).__module__}:{type(self.learner).__qualname__}"
-        tables["learner"] = {"kind": kind} | settings.to_dict(self.learner)
+        tables["learner"] = {"kind": path_of(self.learner)} | settings.to_dict(self.learner)
+        if self.controller is not None:
+            tables["controller"] = settings.to_dict(self.controller) | {"kind": path_of(self.controller)}
         if self.sweep:
             tables["sweep"] = self.sweep
         if self.settings:
@@ -137,12 +142,18 @@ class Recipe:
         return tomli_w.dumps(tables)
 
 
-def of_population(name: str, population: Population, chosen: Options, about: str = "") -> Recipe:
+def of_population(
+    name: str,
+    population: Population,
+    chosen: Options,
+    about: str = "",
+    controller: Controller | None = None,
+) -> Recipe:
     """Return the recipe of a population made in Python: its settings one by one."""
     seeds = list(population.seeds)
     changed = chosen.model_copy(update={"seeds": seeds, "seed": population.seed, "samples": None})
     listed = [dict(s) for s in population.settings if s]
-    return Recipe(name, population.learner, {}, listed, changed, about)
+    return Recipe(name, population.learner, {}, listed, changed, about, controller)
 
 
 def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
@@ -161,7 +172,7 @@ def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{source} is not TOML: {error}") from None
-    known = ("name", "about", "learner", "sweep", "settings", "run")
+    known = ("name", "about", "learner", "sweep", "settings", "run", "controller")
     for key in tables:
         if key not in known:
             raise unknown("key", key, known, where=f" in {source}")
@@ -180,15 +191,40 @@ def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
     if learner is None:
         cls = learner_class(str(described["kind"]))
         learner = settings.from_dict(cls, {k: v for k, v in described.items() if k != "kind"})
+    controller = tables.get("controller")
+    if controller is not None and not (isinstance(controller, dict) and "kind" in controller):
+        raise UsageError(f'{source}: [controller] needs a `kind`, such as kind = "target-score"')
     return Recipe(
         str(tables.get("name", "run")), learner, tables.get("sweep", {}),
         listed, options(tables.get("run", {})), str(tables.get("about", "")),
+        None if controller is None else controller_of(controller),
     )  # fmt: skip
+
+
+def controller_of(values: Mapping[str, Any]) -> Controller:
+    """Return the controller that a table [controller] describes: its `kind`, and its settings.
+
+    Raises:
+        UsageError: no such controller, an unknown setting, a wrong type or value.
+
+    """
+    cls = _class_of(str(values["kind"]), "controller", controllers(), Controller)
+    return settings.from_dict(cls, {k: v for k, v in values.items() if k != "kind"})
+
+
+def path_of(module: Learner | Controller) -> str:
+    """Return the import path of a module's class, `package.module:Class`."""
+    return f"{type(module).__module__}:{type(module).__qualname__}"
 
 
 def learners() -> dict[str, str]:
     """Return the short names of learners and their import paths."""
     return {e.name: e.value for e in entry_points(group="populace.learners")}
+
+
+def controllers() -> dict[str, str]:
+    """Return the short names of controllers and their import paths."""
+    return {e.name: e.value for e in entry_points(group="populace.controllers")}
 
 
 def learner_class(kind: str) -> type[Learner]:
@@ -198,23 +234,30 @@ def learner_class(kind: str) -> type[Learner]:
         UsageError: no such learner, or it is not a `Learner`.
 
     """
-    path = learners().get(kind, kind)
+    return _class_of(kind, "learner", learners(), Learner)
+
+
+def _class_of(kind: str, what: str, known: dict[str, str], base: type[C]) -> type[C]:
+    path = known.get(kind, kind)
     if ":" not in path:
-        raise unknown("learner", kind, learners())
+        raise unknown(what, kind, known)
     module, _, name = path.partition(":")
     try:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module is named
-        script = " (it was defined in a script; put it in a module, or give it to Run.load)"
+        given = ", or give it to Run.load" if base is Learner else ""
+        script = f" (it was defined in a script; put it in a module{given})"
         advice = script if module == "__main__" else ""
-        raise UsageError(f"cannot import learner '{kind}': {error}{advice}") from None
-    if not (isinstance(found, type) and issubclass(found, Learner)):
-        raise UsageError(f"'{kind}' is not a Learner; expected a subclass of populace.Learner")
+        raise UsageError(f"cannot import {what} '{kind}': {error}{advice}") from None
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UsageError(
+            f"'{kind}' is not a {base.__name__}; expected a subclass of populace.{base.__name__}"
+        )
     if inspect.isabstract(found):
         missing = ", ".join(sorted(found.__abstractmethods__))
-        raise UsageError(f"'{kind}' is an abstract Learner: it does not define {missing}")
+        raise UsageError(f"'{kind}' is an abstract {base.__name__}: it does not define {missing}")
     return found
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from populace.core.formatting import words
+from populace.core.formatting import format_value
 from populace.core.population import Member, Population
+from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
-from populace.statistics import summarise
+from populace.statistics import summarize
 
 
 @dataclass
@@ -33,6 +34,10 @@ class Scores:
     """What else the final evaluation measured."""
     external: dict[int, float] = field(default_factory=dict)
     backend: str | None = None
+    stopped_at: dict[int, int] = field(default_factory=dict)
+    """Members that a controller stopped, and the step."""
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    """What a controller decided."""
 
 
 def collect(engine: Engine, evaluations: pa.Table) -> Scores:
@@ -49,13 +54,18 @@ def collect(engine: Engine, evaluations: pa.Table) -> Scores:
         measured = np.isfinite(table)
         total = np.where(measured, table, 0.0).sum(0)
         course = np.divide(total, measured.sum(0), out=course, where=measured.any(0))
-        last = table[-1]
+        last = table[-1].copy()
+        for member in engine.control.stopped_at():
+            before = table[measured[:, member], member]
+            last[member] = before[-1] if len(before) else np.nan
     return Scores(
         validation=np.where(np.isfinite(best), best, np.nan),
         selection_step=engine.gather([c.best.step for c in engine.group_states]),
         last=last,
         course=course,
         diverged_at=engine.diverged_at(),
+        stopped_at=engine.control.stopped_at(),
+        decisions=engine.control.decisions,
     )
 
 
@@ -172,6 +182,8 @@ def _member(population: Population, scores: Scores, index: int, size: int) -> di
         "setting": member.setting,
         "seed": member.seed,
         "diverged_at": at if at >= 0 else None,
+        "stopped_at": scores.stopped_at.get(index),
+        "lineage": lineage(scores.decisions, index),
         "validation": {
             "score": _number(scores.validation[index]),
             "step": int(scores.selection_step[index]),
@@ -183,13 +195,13 @@ def _member(population: Population, scores: Scores, index: int, size: int) -> di
 
 
 def summary(population: Population, scores: Scores, values: np.ndarray, setting: int) -> dict[str, Any]:
-    """Summarise one setting; a diverged member counts as the worst that any member reached."""
+    """Summarize one setting; a diverged member counts as the worst that any member reached."""
     members = [m.index for m in population.members if m.setting == setting]
     sound = values[(scores.diverged_at < 0) & np.isfinite(values)]
     worst = None
     if len(sound):
         worst = float(sound.min() if population.learner.mode == "max" else sound.max())
-    return summarise(
+    return summarize(
         values[members],
         scores.diverged_at[members] >= 0,
         worst=worst,
@@ -219,4 +231,4 @@ def _number(value: Any) -> float | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, bool | int | float | str | list):
         return value
-    return list(value) if isinstance(value, tuple) else words(value)
+    return list(value) if isinstance(value, tuple) else format_value(value)

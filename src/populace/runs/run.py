@@ -5,7 +5,9 @@ run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 """
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from populace.core.errors import RunError, UsageError
+from populace.core.files import write
 from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.engine import host_errors
-from populace.engine.training_loop import Callback, Engine
+from populace.engine.callbacks import Callback
+from populace.engine.controller import Controller
+from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
 from populace.runs.folder import check_format, prepare
 from populace.runs.recipe import Recipe, of_population, options, parse
@@ -95,23 +100,39 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether training got to its last step and was evaluated."""
-        return (self.path / "results.json").is_file() and self.results()["status"] == "finished"
+        if not (self.path / "results.json").is_file():
+            return False
+        results = self.results()
+        # A kill may have come between a recipe that asks for more steps and the removal of the old results.
+        return results["status"] == "finished" and results["steps_total"] == self.recipe.options.steps
 
     def resume(
         self,
+        steps: int | None = None,
         *,
         callbacks: Sequence[Callback] = (),
         log: Log = quiet,
         stop: Callable[[], bool] | None = None,
     ) -> "Run":
-        """Go on from the newest sound checkpoint; a finished run is left as it is.
+        """Go on from the newest sound checkpoint; a finished run is left as it is, unless it gets more steps.
+
+        More steps end in the same bits as a run that was asked for them at first: nothing that is learned
+        depends on how many there are. `log_every` and `evaluate_every` stay as they were, also where the recipe
+        had left them to follow from the steps. Where the old number is no multiple of `evaluate_every`, its end
+        was evaluated once more than that run would, which counts among those that the best model is chosen by.
 
         Args:
+            steps: iterations of each member in all, at least as many as the run was asked for.
             callbacks: told of every window and evaluation.
             log: told in words what happens.
             stop: asked between windows; yes ends the run with a checkpoint.
 
+        Raises:
+            UsageError: fewer steps than the run was asked for.
+
         """
+        if steps is not None:
+            self._extend(steps)
         if not self.finished:
             self._check_data()
             Session(self.path, self.recipe, self.population, log).go(callbacks, stop, resume=True)
@@ -200,6 +221,29 @@ class Run:
             store.close()
         return engine
 
+    def _extend(self, steps: int) -> None:
+        """Let the recipe ask for more steps, and remove what described the old end."""
+        old = self.recipe.options
+        changed = options(old.model_dump() | {"steps": steps})
+        if steps < old.steps:
+            raise UsageError(
+                f"'{self.path}' was asked for {old.steps:,} steps, and only more can be added; got {steps:,}"
+            )
+        if steps == old.steps:
+            return
+        self._check_data()
+        intervals = {"log_every": old.window, "evaluate_every": old.evaluation_window}
+        recipe = replace(self.recipe, options=changed.model_copy(update=intervals))
+        try:
+            write(self.path / "recipe.toml", recipe.text())
+            for name in ("results.json", "report.html"):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / "media", ignore_errors=True)
+        except OSError as error:
+            raise RunError(f"cannot write to '{self.path}': {error.strerror or error}") from None
+        for name in ("recipe", "engine"):
+            self.__dict__.pop(name, None)
+
     def _check_data(self) -> None:
         """Raise a `UsageError` if the learner's data are not the run's; once, for they may be many."""
         if not self._checked:
@@ -223,6 +267,7 @@ def train(
     name: str = "run",
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
+    controller: Controller | None = None,
     log: Log = quiet,
     **settings: Any,
 ) -> Run:
@@ -234,7 +279,8 @@ def train(
         out: run folder to make; by default a new one under `runs/`.
         name: of the run.
         overwrite: replace a run folder that is there.
-        callbacks: told of every window and evaluation.
+        callbacks: told of every window and evaluation; may stop the run.
+        controller: decides after each evaluation how the population goes on.
         log: told in words what happens.
         settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
             `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `checkpoint_selection`,
@@ -252,7 +298,7 @@ def train(
         )
     if steps is not None:
         settings["steps"] = steps
-    recipe = of_population(name, population, options(settings))
+    recipe = of_population(name, population, options(settings), controller=controller)
     folder = prepare(out, name, overwrite)
     Session(folder, recipe, population, log).go(callbacks)
     return Run(folder, population.learner)

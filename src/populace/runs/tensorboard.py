@@ -15,13 +15,15 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.core.formatting import words
+from populace.core.formatting import format_value
 from populace.core.learner import Learner
-from populace.core.media import Picture
+from populace.core.media import Image
 from populace.core.population import Population
 from populace.core.random import root_key
+from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.compiled import EXHIBIT
-from populace.engine.training_loop import Engine, Evaluation, Window
+from populace.engine.hosts import fetch, is_writer
+from populace.engine.training_loop import Engine
 from populace.runs.model_graph import model_graph
 from populace.statistics import bootstrap_interval, interquartile_mean
 
@@ -31,8 +33,8 @@ _RESAMPLES = 200
 _SECONDS_APART = 2.0
 
 
-class TensorBoard:
-    """Listens to an engine and writes what TensorBoard reads.
+class TensorBoard(Callback):
+    """Writes what TensorBoard reads while an engine trains.
 
     Args:
         folder: of the event files.
@@ -57,7 +59,7 @@ class TensorBoard:
         self._members = defaultdict(list)
         for member in population.members:
             self._members[member.setting].append(member)
-        self._writers = {setting: self._open(setting) for setting in self._shown}
+        self._writers = {setting: self._open(setting) for setting in self._shown if is_writer()}
 
     def on_start(self, population: Population, step: int) -> None:
         """Write the graph of each setting's model; a run that resumes has it already."""
@@ -69,12 +71,13 @@ class TensorBoard:
             models = group_state.program.models(group_state.state())
             drawn = set()
             for slot, member in enumerate(group_state.group.members):
-                if member.setting in drawn or member.setting not in self._writers:
+                if member.setting in drawn or member.setting not in self._shown:
                     continue
                 drawn.add(member.setting)
                 model = group_state.program.signature.whole_model(group_state.program.take(models, slot))
-                event = Event(graph_def=model_graph(model).SerializeToString())
-                self._writers[member.setting].file_writer.add_event(event)
+                if writer := self._writers.get(member.setting):
+                    event = Event(graph_def=model_graph(model).SerializeToString())
+                    writer.file_writer.add_event(event)
 
     def on_window(self, window: Window) -> None:
         """Write training curves: the interquartile mean of each setting, once in a while.
@@ -111,9 +114,9 @@ class TensorBoard:
         """Write histograms of every weight, over the members of each setting that are finite."""
         for group_state in self._engine.group_states:
             models = eqx.filter(group_state.program.models(group_state.state()), eqx.is_inexact_array)
-            alive = np.asarray(group_state.carry.diverged_at) < 0
+            alive = fetch(group_state.carry.diverged_at) < 0
             for path, leaf in jax.tree_util.tree_leaves_with_path(models):
-                values, name = np.asarray(leaf), "weights/" + _tag(path)
+                values, name = fetch(leaf), "weights/" + _tag(path)
                 for setting, writer in self._writers.items():
                     slots = [
                         slot
@@ -129,17 +132,20 @@ class TensorBoard:
         if type(self._population.learner).log_artifacts is Learner.log_artifacts:
             return
         step = self._engine.step * self._scale
-        for setting, writer in self._writers.items():
+        for setting in self._shown:
             for member in self._members[setting]:
                 group_state, slot = self._engine.find(member.index)
-                if int(group_state.carry.diverged_at[slot]) >= 0:
+                if fetch(group_state.carry.diverged_at)[slot] >= 0:
                     continue
                 model = group_state.program.take(group_state.program.models(group_state.state()), slot)
                 learner = self._population.learner_of(setting)
                 key = jax.random.fold_in(root_key(member.seed), EXHIBIT)
+                writer = self._writers.get(setting)
+                if writer is None:
+                    break
                 shown = learner.log_artifacts(group_state.program.signature.whole_model(model), key)
                 for name, value in shown.items():
-                    if isinstance(value, Picture):
+                    if isinstance(value, Image):
                         writer.add_image(name, value.image, step, dataformats="HWC")
                     elif np.isfinite(value).all():
                         writer.add_histogram(name, np.ravel(value), step)
@@ -189,4 +195,4 @@ def _tag(path: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else words(value)
+    return value if isinstance(value, bool | int | float | str) else format_value(value)

@@ -13,8 +13,9 @@ import numpy as np
 from populace.core.errors import RunError
 from populace.core.files import write
 from populace.core.population import Population
-from populace.engine import host_errors
-from populace.engine.training_loop import Callback, Engine, Evaluation, Window
+from populace.engine import host_errors, hosts
+from populace.engine.callbacks import Callback, Evaluation, Window
+from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT
@@ -40,10 +41,10 @@ def quiet(line: str) -> None:
 def engine_of(recipe: Recipe, population: Population, log: Log) -> Engine:
     """Return the untrained engine of a recipe."""
     o = recipe.options
-    return Engine(population, o.strategy, o.devices, log, o.checkpoint_selection)
+    return Engine(population, o.strategy, o.devices, log, o.checkpoint_selection, recipe.controller)
 
 
-class Session:
+class Session(Callback):
     """Trains one run folder; writes everything in it but the report and the media."""
 
     def __init__(self, folder: Path, recipe: Recipe, population: Population, log: Log) -> None:
@@ -62,7 +63,7 @@ class Session:
         """Train to the end, measure the outcome, and write it down.
 
         Raises:
-            Stopped: `stop` said so; a checkpoint was made.
+            Stopped: `stop` said so; a checkpoint was made. A callback that ends the run raises nothing.
             RunError: the disk failed; the last good checkpoint is intact.
 
         """
@@ -91,6 +92,8 @@ class Session:
                 wants_pause=lambda: stop() or self._due(),
                 pause=lambda: self._pause(stop()),
             )
+            if engine.control.stop:
+                self.log(f"stopped early, at step {engine.step} of {options.steps}: {engine.control.stop}")
             self._guard(self._save)
             self.checkpoints.wait()
             self._finish(done and not stop())
@@ -102,7 +105,9 @@ class Session:
                     close()
             raise
         self.checkpoints.close()
-        if not done or stop():
+        if not done and not stop():
+            self.log(f"a callback stopped the run at step {engine.step} of {options.steps}")
+        elif stop():
             raise Stopped(
                 f"stopped at step {engine.step} of {options.steps}; "
                 f"go on with `populace resume {self.folder}`"
@@ -113,9 +118,6 @@ class Session:
         self.recorder = Recorder(self.folder / "metrics", members, learner.units_per_step)
         self.recorder.drop_after(self.engine.step)
         self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.log)
-
-    def on_start(self, population: Population, step: int) -> None:
-        """Nothing is recorded of the start."""
 
     def on_window(self, window: Window) -> None:
         """Record a window, and name members that diverged in it."""
@@ -140,7 +142,7 @@ class Session:
         return time.perf_counter() - self._saved_at > wait
 
     def _pause(self, stopping: bool) -> bool:
-        if stopping or self._due():
+        if hosts.any_of(stopping or self._due()):
             self._guard(self._save)
         return not stopping
 
@@ -163,7 +165,7 @@ class Session:
 
     def _write_head(self, resumed: bool) -> None:
         """Write what is known before the first step; the strategy is settled from here on."""
-        if resumed:
+        if resumed or not hosts.is_writer():
             return
         chosen = [c.choice.strategy for c in self.engine.group_states]
         settled = chosen[0] if len(set(chosen)) == 1 else chosen
@@ -202,6 +204,10 @@ class Session:
             "learner": f"{type(self.recipe.learner).__module__}:{type(self.recipe.learner).__qualname__}",
             "steps": engine.step,
             "steps_total": options.steps,
+            "stopped_early": {"step": engine.step, "reason": engine.control.stop}
+            if engine.control.stop
+            else None,
+            "decisions": engine.control.decisions,
             "checkpoint_selection": options.checkpoint_selection,
             "strategy": [
                 {
@@ -222,7 +228,8 @@ class Session:
             },
         }
         table = results.table(self.population, scores, best, options.final_evaluation_size, about)
-        self._guard(write, self.folder / "results.json", json.dumps(table, indent=1))
+        if hosts.is_writer():
+            self._guard(write, self.folder / "results.json", json.dumps(table, indent=1))
 
     def _guard(self, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Turn a failing disk into one line that says what is safe."""

@@ -1,0 +1,282 @@
+"""Feeding: reads the batches of a group from files while its members train on the ones before.
+
+Two chunks of batches are held: the one that is trained on, and the next one, which a thread reads and puts on the
+devices meanwhile. Where a chunk ends changes nothing: the rows of a step follow from the order of rows in the
+members' states and from their keys.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.core.learner import Mean
+from populace.data.example_files import ExampleFiles
+from populace.engine.carry import Carry
+from populace.engine.fed_programs import Batches, FedCompiled, Judge
+from populace.engine.placement import Placement
+from populace.engine.row_orders import RowOrders
+
+_SHARES = 6
+"""A chunk takes a sixth of the memory: one is in use, one is being read and copied to the devices, which is three
+with the copy; and an evaluation takes as many while those of training are held."""
+
+
+class _Chunk(NamedTuple):
+    """Batches of the steps from `first` on, before `end`."""
+
+    first: int
+    end: int
+    batches: Batches
+    size: int
+
+
+class Feeding:
+    """Trains and evaluates one group on examples that are in files.
+
+    Args:
+        learner: that of any member, with its data.
+        compiled: the functions of its structure.
+        placement: the devices.
+        seeds: the seed of each slot's member.
+        members: returns what varies between slots, what is shared, and the keys.
+        groups: how many groups share the memory.
+
+    Attributes:
+        held: bytes of examples that are held in memory now, on the host and on the devices.
+        peak: the most that was held at once.
+
+    Raises:
+        UsageError: the memory is too small for the batches of one step.
+
+    """
+
+    def __init__(
+        self, learner: Any, compiled: FedCompiled, placement: Placement, seeds: np.ndarray,
+        members: Callable[[], Any], groups: int = 1,
+    ) -> None:  # fmt: skip
+        self._learner, self._compiled, self._placement, self._members = learner, compiled, placement, members
+        self._files: ExampleFiles = learner.feed
+        self._memory = self._files.memory // groups
+        self._slots, self._devices = len(seeds), len(placement.devices)
+        self._rows = RowOrders(learner, compiled, members, self._slots)
+        self.held, self.peak, self._counting = 0, 0, Lock()
+        self._reader = ThreadPoolExecutor(1, "feeding")
+        self._chunk: _Chunk | None = None
+        self._next: Future[_Chunk] | None = None
+        self._trained: Any = None  # what is ready once the steps dispatched so far are done
+        self._seen: Any = None  # sums of the validation part at the last start of an epoch
+        self._at, self._left = 0, (None, None, None)
+        self._size(max(len(set(s.tolist())) for s in np.split(seeds, self._devices)))
+        self._zeros = jax.device_put(
+            jax.tree.map(lambda x: np.zeros(self._slots, np.float32), compiled.zeros()), placement.by_member
+        )
+
+    # -- training ----------------------------------------------------------------------------------
+
+    def advance(self, carry: Carry, end: int) -> tuple[Carry, dict[str, Mean]]:
+        """Train until `end` steps are completed, or until a batch of members halts; as `Program.advance`."""
+        if any(one is not other for one, other in zip(self._marks(carry), self._left)):
+            self._at = self._take_over(carry)
+        sums = self._zeros
+        while self._at < end:
+            chunk, stop = self._chunk_at(self._at), end
+            validation = None
+            if self._learner.validates_epochs:
+                validation = self._seen = self._validation(carry)
+                stop = min(stop, self._rows.end_of_epoch(self._at))
+            stop = min(stop, chunk.end)
+            # Before the steps: devices work in this order, and the reader would wait for those.
+            self._rows.ask(chunk.end, self.steps)
+            carry, sums = self._compiled.advance_fed(
+                self._members(), carry, sums, stop, chunk.first, chunk.batches, validation
+            )
+            self._read_on(chunk, carry)
+            self._at = stop
+        self._left = self._marks(carry)
+        return carry, sums
+
+    def release(self) -> None:
+        """Let go of the chunks."""
+        self._drop_chunks()
+
+    def _marks(self, carry: Carry) -> tuple[Any, Any, Any]:
+        """Return arrays that are others after anybody else has had a hand in the carry."""
+        return carry.step, carry.halted, self._rows.of(carry)
+
+    def _take_over(self, carry: Carry) -> int:
+        """Return the step that the slowest slot is at, having looked at the rows in the states."""
+        if self._next is not None:
+            self._next.result()
+        if self._rows.take_over(carry):
+            self._drop_chunks()
+        return int(np.min(carry.step))
+
+    def _validation(self, carry: Carry) -> Any:
+        """Return the sums of the validation part, if an epoch begins; otherwise some that nobody reads."""
+        if self._at % self._learner.epoch_steps and self._seen is not None:
+            return self._seen
+        model = self._compiled.models(*self._members(), carry.state)
+        return self._sums("validation", lambda learner: learner.for_validation(), model)
+
+    # -- chunks ------------------------------------------------------------------------------------
+
+    def _chunk_at(self, step: int) -> _Chunk:
+        """Return the chunk with the batches of a step."""
+        if self._chunk is not None and self._chunk.first <= step < self._chunk.end:
+            return self._chunk
+        if self._next is not None and self._next.result().first != step:
+            self._drop_chunks()
+        if self._next is None:
+            self._drop_chunks()
+            self._rows.ask(step, self.steps)
+            self._next = self._reader.submit(self._read, step)
+        return self._next.result()
+
+    def _read_on(self, chunk: _Chunk, carry: Carry) -> None:
+        """Let go of the chunk before the one that is trained on now, and read the one after it."""
+        done = jnp.copy(carry.step)  # the next window consumes the carry
+        if chunk is not self._chunk:
+            self._drop(self._chunk)
+            self._chunk = chunk
+            self._next = self._reader.submit(self._read, chunk.end)
+        self._trained = done
+
+    def _drop_chunks(self) -> None:
+        chunk, coming = self._chunk, self._next
+        self._chunk = self._next = None
+        self._drop(chunk)
+        if coming is not None and coming.exception() is None:
+            self._count(-coming.result().size)
+
+    def _drop(self, chunk: _Chunk | None) -> None:
+        """Let go of a chunk as soon as no step reads it any more."""
+        if chunk is not None:
+            jax.block_until_ready(self._trained)
+            self._count(-chunk.size)
+
+    def _read(self, first: int) -> _Chunk:
+        """Read the chunk that begins at a step; in a thread of its own."""
+        steps, batch = self.steps, self._learner.batch_size
+        rows = self._rows.steps(first, steps)
+        shares = [np.unique(share, return_inverse=True) for share in np.split(rows, self._devices)]
+        if (most := max(len(distinct) for distinct, _ in shares)) > self.capacity:
+            self._size(-(-most // (steps * batch)))
+            return self._read(first)
+        places = np.concatenate([place.reshape(-1, steps * batch) for _, place in shares]).astype(np.int32)
+        spare = ((0, 0), (0, batch))
+        padded = np.pad(places, spare), np.pad(rows.reshape(self._slots, -1), spare)
+        by_member = self._placement.by_member
+        x = self._put(self._files, [distinct for distinct, _ in shares], self.capacity, by_member)
+        batches = Batches(x, *jax.device_put(padded, by_member))
+        return _Chunk(first, first + steps, batches, x.nbytes)
+
+    def _put(self, files: ExampleFiles, parts: Sequence[np.ndarray], capacity: int, sharding: Any) -> Any:
+        """Return examples on the devices, each part filled up to a capacity; the caller uncounts them."""
+        staged = np.zeros((len(parts) * capacity, *files.shape[1:]), files.dtype)
+        self._count(staged.nbytes)
+        for i, rows in enumerate(parts):
+            files.read(rows, staged[i * capacity : i * capacity + len(rows)])
+        copies = 1 if sharding == self._placement.by_member else self._devices
+        self._count(staged.nbytes * copies)
+        x = jax.block_until_ready(jax.device_put(staged, sharding))
+        self._count(-staged.nbytes)
+        return x
+
+    def _count(self, size: int) -> None:
+        with self._counting:
+            self.held += size
+            self.peak = max(self.peak, self.held)
+
+    def _size(self, orders: int) -> None:
+        """Set how many steps a chunk has, and the most examples of a device in it.
+
+        Args:
+            orders: how many different batches the members of a device need a step.
+
+        """
+        batch, epoch, examples = self._learner.batch_size, self._learner.epoch_steps, len(self._files)
+        row = self._devices * self._files.row_bytes
+        capacity = self._memory // (_SHARES * row)
+        self.steps = epoch if examples <= capacity else min(epoch, capacity // (orders * batch))
+        if not self.steps:
+            needed = _SHARES * row * min(orders * batch, examples)
+            self._refuse(needed, f"{self._devices * orders} batches of {batch} examples a step")
+        self.capacity = min(examples, orders * self.steps * batch)
+        places = (self._slots, (self.steps + 1) * batch)
+        like = [(self._devices * self.capacity, *self._files.shape[1:]), places, places]
+        types = (self._files.dtype, np.int32, np.int32)
+        self._compiled.expected = Batches(*(
+            jax.ShapeDtypeStruct(shape, dtype, sharding=self._placement.by_member)
+            for shape, dtype in zip(like, types)
+        ))  # fmt: skip
+
+    def _refuse(self, needed: int, what: str) -> None:
+        raise UsageError(
+            f"memory of {self._memory:,} bytes is too small for {what}; "
+            f"give this group of members at least {needed:,}, or smaller batches"
+        )
+
+    # -- evaluation --------------------------------------------------------------------------------
+
+    def evaluate(self, name: Any, judge: Judge, model: Any) -> dict[str, Mean]:
+        """Evaluate all members on a part of the data.
+
+        Args:
+            name: of the part, the same for the same judge.
+            judge: learner -> the learner that evaluates on the part.
+            model: of every slot.
+
+        """
+        metrics = self._compiled.metrics_of(name, judge)
+        return metrics(*self._members(), self._sums(name, judge, model))
+
+    def _sums(self, name: Any, judge: Judge, model: Any) -> Any:
+        """Return the sums of every batch of a part, (slots, batches, ...)."""
+        files, rows = judge(self._learner).evaluated_part()
+        size = min(self._learner.evaluation_batch_size, len(rows))
+        count = -(-len(rows) // size)
+        weight = (np.arange(count * size) < len(rows)).astype(np.float32).reshape(count, size)
+        found = []
+        run = self._compiled.batch_sums(name, judge)
+        for batches in self._pieces(files, np.resize(rows, (count, size)), weight):
+            found.append(run(*self._members(), model, *batches))
+            if len(found) > 1:
+                jax.block_until_ready(found[-2])
+        sums = jax.tree.map(lambda *parts: np.concatenate(parts, 1)[:, :count], *jax.device_get(found))
+        return jax.device_put(sums, self._placement.by_member)
+
+    def _pieces(self, files: ExampleFiles, rows: np.ndarray, weight: np.ndarray) -> Iterator[Any]:
+        """Yield (x, places, rows, weight) of some batches at a time; the next ones are read meanwhile."""
+        count, size = rows.shape
+        bytes_each = (
+            size * files.row_bytes * (2 * self._devices + 1)
+        )  # two on each device, and one on its way
+        many = min(count, 3 * self._memory // _SHARES // bytes_each)
+        if many < min(count, 2):  # XLA unrolls a loop of one, and rounds otherwise
+            self._refuse(2 * _SHARES * bytes_each // 3, f"evaluating 2 batches of {size} examples at a time")
+
+        places = np.arange(many * size, dtype=np.int32).reshape(many, size)
+
+        def read(start: int) -> Any:
+            at, everywhere = np.minimum(np.arange(start, start + many), count - 1), self._placement.everywhere
+            x = self._put(files, [rows[at].reshape(-1)], many * size, everywhere)
+            return x, *jax.device_put((places, rows[at], weight[at]), everywhere)
+
+        starts = range(0, count, many)
+        coming: Future[Any] | None = self._reader.submit(read, 0)
+        for start in starts:
+            assert coming is not None
+            batches = coming.result()
+            coming = None
+            yield batches  # ended when these are dispatched and the ones before are done
+            if start:
+                self._count(-batches[0].nbytes * self._devices)
+            if start + many < count:
+                coming = self._reader.submit(read, start + many)
+        self._count(-batches[0].nbytes * self._devices)

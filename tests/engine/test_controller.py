@@ -1,0 +1,211 @@
+"""Controllers: what they decide is done, is remembered, and is repeated exactly by a run that resumes."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.core.population import sweep
+from populace.core.settings import setting
+from populace.engine.callbacks import Callback
+from populace.engine.controller import Control, Controller, Decision, lineage
+from populace.engine.training_loop import Engine
+from populace.runs.recipe import of_population, options
+from populace.runs.run import Run, run_recipe, train
+from populace.runs.training import Stopped
+from tests.conftest import Reached
+from tests.learners import Quadratic
+
+STEPS, EVERY = 40, 10
+POPULATION = sweep(Quadratic(), {"learning_rate": [0.1, 0.01]}, seeds=2)
+
+
+class Planned(Controller):
+    """Does what a test wants at the evaluation with a given number; counts them in its state."""
+
+    at: int = setting(1, help="number of the evaluation")
+    what: str = setting("", help="what is done")
+
+    def init(self, population: Any) -> int:
+        return 0
+
+    def decide(self, state: int, evaluation: Any, population: Any) -> tuple[int, Decision | None]:
+        return state + 1, DECISIONS[self.what] if state + 1 == self.at else None
+
+
+DECISIONS: dict[str, Decision | None] = {
+    "": None,
+    "copy": Decision(copy={3: 0}),
+    "swap": Decision(copy={0: 3, 3: 0}),
+    "settings": Decision(settings={1: {"learning_rate": 0.05}}),
+    "stop one": Decision(stop_members=(2,)),
+    "all of it": Decision(copy={3: 0}, settings={3: {"learning_rate": 0.05}}, stop_members=(2,)),
+    "stop": Decision(stop="enough"),
+    "nobody": Decision(stop_members=(4,)),
+    "shared": Decision(settings={0: {"limit": 5.0}}),
+    "unknown": Decision(settings={0: {"learning_rat": 5.0}}),
+    "outside": Decision(settings={0: {"learning_rate": -1.0}}),
+}
+
+
+def engine_of(what: str, at: int = 2, strategy: str = "vmap", **more: Any) -> Engine:
+    return Engine(POPULATION, strategy, controller=Planned(at=at, what=what), **more)
+
+
+def ended(engine: Engine, steps: int = STEPS) -> dict[int, list[np.ndarray]]:
+    engine.train(steps, window=7, evaluate_every=EVERY)
+    found = {}
+    for index in range(len(POPULATION)):
+        group_state, slot = engine.find(index)
+        leaves = jax.tree.leaves(group_state.entry(slot))
+        found[index] = [
+            np.asarray(jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
+            for x in leaves
+        ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[int, list[np.ndarray]]:
+    return ended(engine_of(""))
+
+
+def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_a_copied_member_has_the_state_of_its_source_and_goes_on_with_its_own_setting(undisturbed):
+    at_once = ended(engine_of("copy"), 20)
+    assert same(at_once[3], at_once[0])
+    later = ended(engine_of("copy"))
+    assert [same(later[i], undisturbed[i]) for i in range(4)] == [True, True, True, False]
+    assert not same(later[3], later[0])  # another learning rate, and another key
+
+
+def test_members_can_be_swapped():
+    before, after = ended(engine_of(""), 20), ended(engine_of("swap"), 20)
+    assert same(after[0], before[3])
+    assert same(after[3], before[0])
+
+
+def test_a_changed_setting_is_that_of_a_member_that_had_it_from_the_start():
+    changed = ended(engine_of("settings", at=1), EVERY)  # nothing has been trained with it yet
+    assert same(changed[1], ended(engine_of(""), EVERY)[1])
+    engine = engine_of("settings", at=1)
+    group_state, slot = engine.find(1)
+    ended(engine)
+    assert float(group_state.program.learner_of(slot).learning_rate) == np.float32(0.05)
+    assert float(group_state.program.learner_of(0).learning_rate) == np.float32(0.1)
+    assert engine.control.settings() == {1: {"learning_rate": 0.05}}
+
+
+@pytest.mark.parametrize("strategy", ["vmap", "map"])
+def test_a_stopped_member_stands_still_and_the_others_train_as_before(strategy):
+    before, at_once = ended(engine_of("", strategy=strategy)), ended(engine_of("stop one", 2, strategy), 20)
+    engine = engine_of("stop one", 2, strategy)
+    after = ended(engine)
+    assert [same(after[i], before[i]) for i in range(4)] == [True, True, False, True]
+    assert same(after[2], at_once[2])
+    assert engine.control.stopped_at() == {2: 20}
+    assert engine.diverged_at().tolist() == [-1] * 4  # to be stopped is not to diverge
+
+
+def test_a_stopped_member_has_no_metrics_any_more():
+    heard: list[tuple[int, np.ndarray]] = []
+
+    class Ear(Callback):
+        def on_window(self, window: Any) -> None:
+            heard.append((window.step, np.isfinite(window.metrics["loss"])))
+
+    engine = engine_of("stop one")
+    engine.callbacks = [Ear()]
+    ended(engine)
+    assert {step: row.tolist() for step, row in heard} == {
+        step: [True, True, step <= 20, True] for step in (7, 10, 14, 20, 21, 28, 30, 35, 40)
+    }
+
+
+def test_a_run_that_the_controller_ends_is_complete():
+    engine = engine_of("stop")
+    assert engine.train(STEPS, window=7, evaluate_every=EVERY)
+    assert (engine.step, engine.control.stop) == (20, "enough")
+    assert engine.train(STEPS, window=7, evaluate_every=EVERY)
+    assert engine.step == 20
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("nobody", "the controller names member 4; there are members 0 to 3"),
+        ("shared", "the controller changes 'limit', which is no argument of the compiled program"),
+        ("unknown", "unknown setting 'learning_rat'.*learning_rate"),
+        ("outside", "learning_rate must be > 0, got -1.0"),
+    ],
+)
+def test_a_decision_that_cannot_be_is_refused(what, line):
+    with pytest.raises(UsageError, match=line):
+        engine_of(what, at=1).train(EVERY, window=EVERY, evaluate_every=EVERY)
+
+
+def test_lineage_is_followed_back_through_copies():
+    decisions = [{"step": 10, "copy": [[1, 2]]}, {"step": 20, "copy": [[0, 1], [2, 0]]}, {"step": 30}]
+    assert lineage(decisions, 0) == [{"step": 20, "source": 1}, {"step": 10, "source": 2}]
+    assert lineage(decisions, 2) == [{"step": 20, "source": 0}]
+    assert lineage(decisions, 3) == []
+
+
+def test_a_copy_revives_a_member_that_was_stopped():
+    control = Control(None, [Decision(stop_members=(1, 2)).to_dict(5), Decision(copy={1: 0}).to_dict(9)])
+    assert control.stopped_at() == {2: 5}
+
+
+def test_decisions_survive_json():
+    decision = DECISIONS["all of it"]
+    assert decision is not None
+    assert Decision.from_dict(decision.to_dict(3)) == decision
+
+
+def test_a_resumed_run_ends_as_the_undisturbed_one(tmp_path):
+    chosen = options({"steps": STEPS, "strategy": "vmap", "log_every": 5, "evaluate_every": EVERY})
+    recipe = of_population("planned", POPULATION, chosen, controller=Planned(at=2, what="all of it"))
+    whole = run_recipe(recipe, tmp_path / "whole")
+    for step in (15, 25):
+        reached, folder = Reached(step), tmp_path / f"cut-{step}"
+        with pytest.raises(Stopped):
+            run_recipe(recipe, folder, callbacks=[reached], stop=reached.is_over)
+        resumed = Run.load(folder).resume()
+        for kind in ("train", "evaluation"):
+            # As text: NaN equals NaN there.
+            assert str(resumed.metrics(kind).to_pylist()) == str(whole.metrics(kind).to_pylist())
+        for key in ("members", "decisions", "settings"):
+            assert resumed.results()[key] == whole.results()[key]
+        for index in range(4):
+            for a, b in zip(*(jax.tree.leaves(run.member(index).model) for run in (whole, resumed))):
+                np.testing.assert_array_equal(a, b)
+    found = Run.load(tmp_path / "whole")
+    members = found.results()["members"]
+    assert [m["stopped_at"] for m in members] == [None, None, 20, None]
+    assert [m["lineage"] for m in members] == [[], [], [], [{"step": 20, "source": 0}]]
+    assert np.isfinite(members[2]["test"]["score"])
+    assert float(found.member(3).learner.learning_rate) == np.float32(0.05)
+
+
+def test_a_callback_ends_a_run_that_can_be_resumed(tmp_path):
+    class Enough(Callback):
+        ends: list[int] = []  # noqa: RUF012
+
+        def on_evaluation(self, evaluation: Any) -> None:
+            self.stop_training = evaluation.step >= 20
+
+        def on_end(self, step: int) -> None:
+            self.ends.append(step)
+
+    more = {"strategy": "vmap", "log_every": 5, "evaluate_every": EVERY}
+    enough = Enough()
+    run = train(POPULATION, STEPS, out=tmp_path / "run", callbacks=[enough], **more)
+    assert (run.finished, run.results()["status"], run.results()["steps"]) == (False, "stopped", 20)
+    assert enough.ends == [20]
+    run = Run.load(tmp_path / "run").resume()
+    assert (run.finished, run.results()["steps"]) == (True, STEPS)
