@@ -115,6 +115,17 @@ def test_one_seed_has_no_interval_and_says_so(tmp_path):
     assert any("One seed: no interval" in doubt for doubt in summary.doubts(run))
 
 
+def test_what_a_controller_did_is_told(tmp_path):
+    run = reading(tmp_path)
+    run.results["stopped_early"] = {"step": run.results["steps"], "reason": "the target is 475"}
+    run.members[0]["stopped_at"], run.members[1]["lineage"] = 100, [{"step": 100, "source": 2}]
+    notes = " ".join(summary.doubts(run))
+    assert "Training ended early" in notes
+    assert "the target is 475. That moment was chosen" in notes
+    assert "A controller stopped 1 member before the end." in notes
+    assert "The state of 1 member was copied from another member." in notes
+
+
 def test_all_diverged_is_the_answer_even_where_something_scored_before(tmp_path):
     run = reading(tmp_path, axes=ONE_AXIS, seeds=2, diverged=(0, 1, 2, 3))
     assert summary.answer(run).startswith("All 4 members diverged, the first at step")

@@ -109,6 +109,18 @@ def doubts(reading: Reading) -> list[str]:
             f"({number_format.interval(ahead)}). The choice was made before that and "
             "stands: choosing again on these numbers would bias them too."
         )
+    if early := reading.results.get("stopped_early"):
+        notes.append(
+            f"Training ended early, at step {number_format.whole(early['step'])} of "
+            f"{number_format.whole(reading.results['steps_total'])}: {early['reason']}. That moment was chosen for "
+            "its high score; the final evaluation was not."
+        )
+    halted = sum(m.get("stopped_at") is not None for m in reading.members)
+    copied = sum(bool(m.get("lineage")) for m in reading.members)
+    if halted:
+        notes.append(f"A controller stopped {number_format.count(halted, 'member')} before the end.")
+    if copied:
+        notes.append(f"The state of {number_format.count(copied, 'member')} was copied from another member.")
     if reading.score_threshold is not None:
         scores = [score_of(m, reading.measured) for m in reading.members]
         own = [s for m, s in zip(reading.members, scores) if m["member"] in winner["members"]]
