@@ -212,6 +212,13 @@ def test_json_of_a_finished_resume_is_its_results(cli, finished_copy):
     assert found.json == json.loads((finished_copy / "results.json").read_text())
 
 
+def test_resume_trains_on_to_more_steps(cli, finished_copy):
+    line = cli("resume", finished_copy, "--steps", 200).refused(2)
+    assert line.endswith("was asked for 300 steps, and only more can be added; got 200")
+    found = cli("resume", finished_copy, "--steps", 310, "--no-report", "--json")
+    assert (found.code, found.json["steps"], found.json["status"]) == (0, 310, "finished")
+
+
 def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
     from populace.runs.run import Run
 

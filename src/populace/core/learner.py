@@ -6,6 +6,7 @@ exactly, and are frozen when they diverge, is the engine's business.
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import equinox as eqx
@@ -13,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.media import Exhibit, Picture
+from populace.core.errors import UsageError
+from populace.core.media import Image, Visualization
 from populace.core.settings import Settings
 
 
@@ -44,6 +46,13 @@ Metrics = Mapping[str, Mean]
 
 
 ExternalEvaluator = Callable[[Any, int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Stands for one leaf of a state."""
+
+    index: int
 
 
 class Learner(Settings):
@@ -163,6 +172,74 @@ class Learner(Settings):
         """
         del seed
         return self
+
+    def with_model(self, state: Any, model: Any) -> Any:
+        """Return a fresh state that begins with another model, in training from given weights.
+
+        By default the parts of the state that `model` returns are replaced. A learner whose `model` computes
+        something, or that keeps a second copy of it (a target network), says here how a state is begun.
+
+        Raises:
+            UsageError: `model` does more than to leave things out.
+
+        """
+        leaves, tree = jax.tree.flatten(state)
+        places = jax.tree.leaves(self.model(tree.unflatten([_Place(i) for i in range(len(leaves))])))
+        values = jax.tree.leaves(model)
+        if len(places) != len(values) or not all(isinstance(place, _Place) for place in places):
+            name = type(self).__name__
+            raise UsageError(f"{name}.model computes a model; its with_model must say how to begin with one")
+        for place, value in zip(places, values):
+            leaves[place.index] = value
+        return tree.unflatten(leaves)
+
+    def predictor(self, model: Any) -> Callable[..., np.ndarray]:
+        """Return the function from raw inputs to classes, numbers or actions, on the host.
+
+        [`Trained.predict`][populace.runs.trained_member.Trained.predict] calls it.
+
+        Raises:
+            UsageError: the learner makes no predictions.
+
+        """
+        raise UsageError(f"{type(self).__name__} makes no predictions; its trained model is `.model`")
+
+    def probabilities(self, model: Any, x: Any) -> Any:
+        """Return the probability of each class, (N, K), for raw inputs.
+
+        Raises:
+            UsageError: the learner predicts no classes.
+
+        """
+        raise UsageError(f"{type(self).__name__} predicts no classes, so there are no probabilities")
+
+    def inference_data(self, model: Any) -> dict[str, Any]:
+        """Return what predictions need besides settings and weights, by name: arrays, numbers, words, lists.
+
+        That is what a saved member keeps of the training data, such as the mean that inputs are centered by.
+        """
+        del model
+        return {}
+
+    def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
+        """Return the learner, made from settings alone, ready to predict; it needs no training data.
+
+        `init` must then give a model of the shapes that were trained; it is traced and never run.
+
+        Raises:
+            UsageError: what was kept does not fit the learner.
+
+        """
+        del kept
+        return self
+
+    @property
+    def feed(self) -> Any:
+        """Files that the host reads batches from, where they do not fit on the devices; by default none.
+
+        A learner that has some also has the functions of [`FedLearner`][populace.data.feed.FedLearner].
+        """
+        return None
 
     def check(self) -> None:
         """Raise a `UsageError` for settings that are sound each but not together.

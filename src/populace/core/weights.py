@@ -51,14 +51,8 @@ def filled(template: Any, weights: Mapping[str, Any]) -> Any:
 
     """
     known = dict(entries(template))
-    for name in weights:
-        if name not in known:
-            raise unknown("tensor", str(name), known)
+    check_names(weights, known, known)
     for name, leaf in known.items():
-        if name not in weights:
-            raise UsageError(
-                f"tensor '{name}' is missing; the model needs it, {leaf.dtype}{list(leaf.shape)}"
-            )
         fitted(name, weights[name], leaf)
 
     def fill(path: Any, leaf: Any) -> Any:
@@ -67,6 +61,39 @@ def filled(template: Any, weights: Mapping[str, Any]) -> Any:
         return jnp.asarray(fitted(name := _name(path), weights[name], leaf))
 
     return jax.tree_util.tree_map_with_path(fill, template)
+
+
+def check_names(tensors: Mapping[str, Any], known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise a `UsageError` for a tensor that is not known, or one that is wanted and missing."""
+    for name in tensors:
+        if name not in known:
+            raise unknown("tensor", str(name), known)
+    for name, leaf in wanted.items():
+        if name not in tensors:
+            kind = f"{leaf.dtype}{list(leaf.shape)}"
+            raise UsageError(f"tensor '{name}' is missing; the model needs it, {kind}")
+
+
+def start_entries(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield name and leaf of what start weights replace: real numbers, but for what settings say.
+
+    A single number in a buffer, such as the rate of a dropout, is a setting; whole numbers are no weights.
+    """
+    for path, node in jax.tree_util.tree_leaves_with_path(model, is_leaf=_is_buffer):
+        leaf = node.value if _is_buffer(node) else node
+        if not _is_array(leaf) or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            continue
+        if leaf.ndim or not _is_buffer(node):
+            yield _name(path), leaf
+
+
+def replaced(model: Any, tensors: Mapping[str, Any]) -> Any:
+    """Return the model with the arrays that are named replaced, and all others as they are."""
+
+    def fill(path: Any, leaf: Any) -> Any:
+        return tensors.get(_name(path), leaf) if _is_array(leaf) else leaf
+
+    return jax.tree_util.tree_map_with_path(fill, model)
 
 
 def fitted(name: str, value: Any, leaf: Any) -> np.ndarray:
@@ -84,6 +111,11 @@ def _name(path: Any) -> str:
     # `nn.Buffer` holds its array as `value`, which says nothing to whoever reads the name.
     name = jax.tree_util.keystr(path, simple=True, separator=".")
     return (name.removesuffix(".value") if len(path) > 1 else name) or WHOLE
+
+
+def _is_buffer(node: Any) -> bool:
+    """Return whether a module declares that what it holds is no weight, as `nn.Buffer` does."""
+    return not getattr(type(node), "is_weight", True) and hasattr(node, "value")
 
 
 def _is_array(leaf: Any) -> bool:

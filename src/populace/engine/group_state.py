@@ -1,11 +1,14 @@
 """A group while it trains, on the devices and, for members that diverged or were stopped, beside them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
+from populace.core import weights
 from populace.core.population import Group
 from populace.engine.carry import STOPPED, Best, Carry
 from populace.engine.hosts import fetch
@@ -55,6 +58,20 @@ class GroupState:
     def best_model(self, slot: int) -> Any:
         """Return the best model of one member, on the host."""
         return self.program.signature.whole_model(self.program.take(self.best.model, slot))
+
+    def start_from(self, tensors: Mapping[str, Any]) -> None:
+        """Let every member, before its first step, begin with weights of these names instead of its own."""
+        program = self.program
+        learner, whole = program.learner, program.signature.whole_state
+
+        def one(state: Any, tensors: Any) -> Any:
+            state = whole(state)
+            model = weights.replaced(learner.model(state), tensors)
+            return eqx.filter(learner.with_model(state, model), eqx.is_array)
+
+        begin = jax.jit(jax.vmap(one, (0, None)), donate_argnums=0, out_shardings=program.placement.by_member)
+        self.carry = self.carry._replace(state=begin(self.carry.state, dict(tensors)))
+        self._best = None
 
     @property
     def group(self) -> Group:

@@ -58,7 +58,7 @@ def _clear(folder: Path) -> None:
     """Empty a folder that holds a run, and nothing else: a mistyped path must cost nothing."""
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
-        "report.html", "media", "data.json",
+        "report.html", "media", "data.json", "start.safetensors",
     }  # fmt: skip
     left = (*(f".{name}." for name in ours), ".probe-")  # what a kill left half-written
     strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.startswith(left))

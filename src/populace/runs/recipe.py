@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
@@ -62,6 +63,11 @@ class Options(BaseModel):
         int,
         Field(ge=1, description="size of each member's final evaluation, such as a number of episodes"),
     ] = 200
+
+    start_from: Annotated[
+        str,
+        Field(description="weights that all members start from: a .safetensors file or a saved member"),
+    ] = ""
 
     @property
     def window(self) -> int:
@@ -194,9 +200,12 @@ def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
     controller = tables.get("controller")
     if controller is not None and not (isinstance(controller, dict) and "kind" in controller):
         raise UsageError(f'{source}: [controller] needs a `kind`, such as kind = "target-score"')
+    chosen = options(tables.get("run", {}))
+    if chosen.start_from and Path(source).is_file():  # its path is relative to the recipe
+        chosen = chosen.model_copy(update={"start_from": str(Path(source).parent / chosen.start_from)})
     return Recipe(
         str(tables.get("name", "run")), learner, tables.get("sweep", {}),
-        listed, options(tables.get("run", {})), str(tables.get("about", "")),
+        listed, chosen, str(tables.get("about", "")),
         None if controller is None else controller_of(controller),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from populace.runs.folder import check_format, prepare
 from populace.runs.recipe import Recipe, of_population, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
+from populace.runs.weights import start
 
 
 class Run:
@@ -117,9 +118,9 @@ class Run:
         """Go on from the newest sound checkpoint; a finished run is left as it is, unless it gets more steps.
 
         More steps end in the same bits as a run that was asked for them at first: nothing that is learned
-        depends on how many there are. `log_every` and `evaluate_every` stay as they were, also where the recipe
-        had left them to follow from the steps. Where the old number is no multiple of `evaluate_every`, its end
-        was evaluated once more than that run would, which counts among those that the best model is chosen by.
+        depends on how many there are. `log_every` and `evaluate_every` stay as they were, also where the
+        recipe had left them to follow from the steps. Where the old number is no multiple of
+        `evaluate_every`, there was one evaluation more, at the old end, and the best model may be of it.
 
         Args:
             steps: iterations of each member in all, at least as many as the run was asked for.
@@ -232,8 +233,10 @@ class Run:
         if steps == old.steps:
             return
         self._check_data()
-        intervals = {"log_every": old.window, "evaluate_every": old.evaluation_window}
-        recipe = replace(self.recipe, options=changed.model_copy(update=intervals))
+        update: dict[str, Any] = {"log_every": old.window, "evaluate_every": old.evaluation_window}
+        if old.start_from:
+            update["start_from"] = start.FILE  # as it is called there, beside the recipe
+        recipe = replace(self.recipe, options=changed.model_copy(update=update))
         try:
             write(self.path / "recipe.toml", recipe.text())
             for name in ("results.json", "report.html"):
@@ -268,6 +271,7 @@ def train(
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
     controller: Controller | None = None,
+    start_from: Trained | Mapping[str, Any] | str | Path | None = None,
     log: Log = quiet,
     **settings: Any,
 ) -> Run:
@@ -281,6 +285,10 @@ def train(
         overwrite: replace a run folder that is there.
         callbacks: told of every window and evaluation; may stop the run.
         controller: decides after each evaluation how the population goes on.
+        start_from: weights that all members start from, instead of drawing them by their seeds
+            (fine-tuning): arrays by name as `Trained.weights()` returns them, a `Trained`, a PyTorch
+            `state_dict`, or the path of a saved member or a `.safetensors` file. Optimizers start afresh;
+            settings, such as a dropout rate, stay those of the population.
         log: told in words what happens.
         settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
             `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `checkpoint_selection`,
@@ -299,9 +307,23 @@ def train(
     if steps is not None:
         settings["steps"] = steps
     recipe = of_population(name, population, options(settings), controller=controller)
-    folder = prepare(out, name, overwrite)
+    began_with = start_from if start_from is not None else recipe.options.start_from
+    recipe, folder = _prepared(recipe, population, out, overwrite, began_with)
     Session(folder, recipe, population, log).go(callbacks)
     return Run(folder, population.learner)
+
+
+def _prepared(
+    recipe: Recipe, population: Population, out: str | Path | None, overwrite: bool, start_from: Any
+) -> tuple[Recipe, Path]:
+    """Make the folder of a run, with the weights that it starts from, if there are any."""
+    if isinstance(start_from, str) and not start_from:
+        return recipe, prepare(out, recipe.name, overwrite)
+    tensors = start.start_weights(population, start_from)  # before the folder: what does not fit leaves none
+    folder = prepare(out, recipe.name, overwrite)
+    start.keep(folder, tensors)
+    chosen = recipe.options.model_copy(update={"start_from": str(folder / start.FILE)})
+    return replace(recipe, options=chosen), folder
 
 
 def run_recipe(
@@ -315,6 +337,6 @@ def run_recipe(
 ) -> Run:
     """Run a recipe from its start; the same as [`train`][populace.runs.run.train] but for its source."""
     population = recipe.population()
-    folder = prepare(out, recipe.name, overwrite)
+    recipe, folder = _prepared(recipe, population, out, overwrite, recipe.options.start_from)
     Session(folder, recipe, population, log).go(callbacks, stop)
     return Run(folder, recipe.learner)

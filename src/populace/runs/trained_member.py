@@ -15,7 +15,7 @@ from populace.core.media import Visualization
 from populace.core.population import Member
 from populace.core.random import root_key
 from populace.engine.compiled import EXHIBIT
-from populace.runs.saved_member import SavedMember, read_member, write_member
+from populace.runs.weights.saved_member import SavedMember, read_member, write_member
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from populace.runs.folder import FORMAT
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.recipe import Recipe
 from populace.runs.tensorboard import TensorBoard
+from populace.runs.weights import start
 
 Log = Callable[[str], None]
 
@@ -77,6 +78,10 @@ class Session(Callback):
             self.log(f"resuming at step {engine.step} of {options.steps}")
         elif resume:
             self.log("no checkpoint yet: starting from the beginning")
+        if options.start_from and not info:
+            tensors = start.read(self.folder)
+            for group_state in engine.group_states:
+                group_state.start_from(tensors)
         self.checkpoints.drop_after(engine.step)
         self._guard(self._write_head, resumed=bool(info))
         self._guard(self._open)
@@ -171,6 +176,8 @@ class Session(Callback):
         settled = chosen[0] if len(set(chosen)) == 1 else chosen
         devices = max(len(c.program.placement.devices) for c in self.engine.group_states)
         update = {"strategy": settled, "devices": devices}
+        if self.recipe.options.start_from:
+            update["start_from"] = start.FILE
         recipe = self.recipe.drawn()
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
         write(

@@ -85,9 +85,15 @@ class AveragedDQN(DQN):
         summed: Any = jax.tree.map(lambda x: jnp.sum(x, axis=0), metrics)
         return state, dict(summed) | {"apart": Mean(spread(state.network))}
 
-    def model(self, state: State) -> QNetwork:
+    def model(self, state: State) -> AnyQNetwork:
         """Return the average network."""
-        return jax.tree.map(lambda x: jnp.mean(x, axis=0), state.network)
+        return _over_arrays(lambda x: jnp.mean(x, axis=0), state.network)
+
+    def with_model(self, state: State, model: AnyQNetwork) -> State:
+        """Return a fresh state in which all learners and their targets begin with one network."""
+        spread_out = lambda x: jnp.broadcast_to(x, (self.learners, *x.shape))  # noqa: E731
+        network = _over_arrays(spread_out, model)
+        return eqx.tree_at(lambda s: (s.network, s.target), state, (network, network))
 
     def _keys(self, key: jax.Array) -> jax.Array:
         """Return a key for each learner; one learner alone has the key itself, as DQN has."""

@@ -168,6 +168,10 @@ class QLearner(Agent):
         """Return the network: all that acting needs."""
         return state.network
 
+    def with_model(self, state: State, model: AnyQNetwork) -> State:
+        """Return a fresh state whose network and target begin with these weights."""
+        return eqx.tree_at(lambda s: (s.network, s.target), state, (model, model))
+
     def clock(self, acting: EnvLoopState) -> tuple[jax.Array, jax.Array]:
         """Return the frames and episodes that schedules go by."""
         return acting.frames, acting.episodes

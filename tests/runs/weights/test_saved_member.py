@@ -22,8 +22,8 @@ from populace.images.classification.classifier import ImageClassifier
 from populace.images.classification.networks import CNN
 from populace.rl import DQN, PPO, Bandit, Tabular
 from populace.runs.run import Run
-from populace.runs.saved_member import SETTINGS, WEIGHTS
 from populace.runs.trained_member import Trained, load_trained
+from populace.runs.weights.saved_member import SETTINGS, WEIGHTS
 from populace.supervised import MLP, Classifier, Data, Regressor
 from tests.graphs.learners.test_graph_classifier import shapes
 from tests.graphs.learners.test_node_classifier import cliques, targets

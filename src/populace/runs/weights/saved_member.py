@@ -87,7 +87,7 @@ def read_member(folder: Path, learner: Learner | None) -> SavedMember:
     else:
         _check_given(folder, learner, kind, described)
     # As in a population: a hyperparameter is a float32 array, not a constant that XLA folds.
-    learner = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32) if isinstance(x, float) else x, learner)
+    own = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32) if isinstance(x, float) else x, learner)
     if note["own_network"] and getattr(learner, "network_fn", None) is None:
         name = type(learner).__name__
         raise UsageError(
@@ -95,12 +95,18 @@ def read_member(folder: Path, learner: Learner | None) -> SavedMember:
         )
     kept = {k.removeprefix(_KEPT): v for k, v in tensors.items() if k.startswith(_KEPT)}
     try:
-        ready = learner.with_inference_data(note["inference"] | kept)
+        ready = own.with_inference_data(note["inference"] | kept)
         template = eqx.filter_eval_shape(lambda key: ready.model(ready.init(key)), root_key(0))
         model = weights.filled(template, {k: v for k, v in tensors.items() if not k.startswith(_KEPT)})
     except UsageError as error:
         raise UsageError(f"cannot load the member in '{folder}': {error}") from None
     return SavedMember(Member(**note["member"]), note["values"], ready, model)
+
+
+def read_weights(folder: Path) -> dict[str, np.ndarray]:
+    """Return the weights of a saved member alone; nothing that its settings name is looked for."""
+    _, tensors = _read(folder)
+    return {name: x for name, x in tensors.items() if not name.startswith(_KEPT)}
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
