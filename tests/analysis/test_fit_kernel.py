@@ -123,12 +123,12 @@ def test_the_picture_shows_the_descent(settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"parts": 7}, "parts must be at most 6, the outputs there are, got 7"),
+        ({"parts": 7}, "parts must be at most 6, the number of outputs, got 7"),
         ({"parts": 0}, "parts must be >= 1, got 0"),
         ({"kernel": (1.0,)}, "kernel must have at least 2 weights, got 1"),
-        ({"signal": (1.0, 2.0)}, "signal of 2 values determines 0 of the 3 weights of kernel"),
-        ({"signal": (1.0, 5.0, 2.0, 3.0)}, "determines 2 of the 3 weights"),
-        ({"signal": (1.0,) * 8}, "determines 1 of the 3 weights of kernel; give it more values"),
+        ({"signal": (1.0, 2.0)}, "signal of 2 values determines only 0 of the 3 weights of the kernel"),
+        ({"signal": (1.0, 5.0, 2.0, 3.0)}, "determines only 2 of the 3 weights"),
+        ({"signal": (1.0,) * 8}, "determines only 1 of the 3 weights of the kernel; give it more"),
         ({"signal": (1.0, float("nan"), 3.0)}, "signal must be finite, got nan"),
         ({"kernel": ("a", 1.0)}, "kernel must be a list of float"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0"),

@@ -16,7 +16,7 @@ SETTINGS = {
     ),
     "setting of a kind that has none": (
         ["--set", "distribution.v_min=1"],
-        ["distribution is of kind none, which has no settings", "another kind first"],
+        ["distribution is of kind expected, which has no settings", "another kind first"],
     ),
     "unknown setting": (["--set", "learning_rat=1e-3"], ["learning_rat", "'learning_rate'"]),
     "unknown nested": (["--set", "exploration.stat=1.0"], ["'exploration.start'"]),

@@ -129,9 +129,9 @@ BAD = {
     "far from all": (["zzzzzz"], ["unknown layer 'zzzzzz'", "known", "lstm"]),
     "two sizes": (["linear", "--sizes", "4,8"], ["--sizes", "at least 3", "'4,8'"]),
     "the same size": (["linear", "--sizes", "4,4,4"], ["--sizes", "at least 3"]),
-    "size 0": (["linear", "--sizes", "0,4,8"], ["--sizes", "above 0"]),
-    "text for a size": (["linear", "--sizes", "4,8,big"], ["--sizes", "whole numbers", "'4,8,big'"]),
-    "fraction": (["linear", "--sizes", "4,8,1.5"], ["--sizes", "whole numbers"]),
+    "size 0": (["linear", "--sizes", "0,4,8"], ["--sizes", "positive"]),
+    "text for a size": (["linear", "--sizes", "4,8,big"], ["--sizes", "positive integers", "'4,8,big'"]),
+    "fraction": (["linear", "--sizes", "4,8,1.5"], ["--sizes", "positive integers"]),
     "no sizes": (["linear", "--sizes", ""], ["--sizes", "at least 3"]),
     "no repeats": (["linear", "--repeats", "0"], ["--repeats", "1"]),
     "no such option": (["linear", "--sise", "3"], ["--sise"]),
@@ -141,7 +141,7 @@ BAD = {
     ),
     "fewer nodes than edges into each": (
         ["gcn", "--sizes", "4,16,32"],
-        ["graph layers", "4 nodes", "8 edges"],
+        ["graph layers", "8 edges", "got 4"],
     ),
 }
 

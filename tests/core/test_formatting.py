@@ -1,8 +1,8 @@
-"""What a swept value is called."""
+"""How values of settings are formatted."""
 
 import pytest
 
-from populace.core.formatting import words
+from populace.core.formatting import format_value
 from populace.rl.exploration.strategies import LinearDecay
 
 
@@ -20,5 +20,5 @@ from populace.rl.exploration.strategies import LinearDecay
         (LinearDecay(start=1.0, end=0.5, duration=10.0), "linear start 1 end 0.5 duration 10"),
     ],
 )
-def test_words(value, called):
-    assert words(value) == called
+def test_format_value(value, called):
+    assert format_value(value) == called

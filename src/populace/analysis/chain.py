@@ -1,8 +1,8 @@
 """A chain of differentiable links, and products of its Jacobians with vectors.
 
-The Jacobian of l links is `J_l = dx_l/dx_0 = D_l ... D_2 D_1`. Over hundreds of links its entries
-leave the range of float32, so every link is divided by a scale, and the logarithms of the scales are
-kept: `J_l = 10^(sum of log_scales[:l]) * (what the methods below work with)`.
+The Jacobian of l links is `J_l = dx_l/dx_0 = D_l ... D_2 D_1`. Over hundreds of links its entries leave the
+range of float32, so every link is divided by a scale whose logarithm is stored: J_l is
+`10^(sum of log_scales[:l])` times the scaled Jacobian that the methods below work with.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ from populace.core.errors import UsageError
 
 
 class Chain(Protocol):
-    """Links with the state before each of them; vectors are flat."""
+    """Links and the state before each of them; vectors are flat."""
 
     sizes: tuple[int, ...]
-    """Numbers in the state before each link, and after the last."""
+    """Size of the state before each link and after the last."""
     log_scales: np.ndarray
-    """Base-10 logarithm of what each link is divided by; set while the chain is walked along."""
+    """Base-10 logarithm of the scale of each link; set while the chain is traversed."""
 
     def push(self, v: Any, links: int) -> Any:
         """Return the scaled `J_links v`."""
@@ -34,18 +34,18 @@ class Chain(Protocol):
         ...
 
     def dense(self, link: int) -> np.ndarray:
-        """Return the Jacobian of one link as a matrix, not scaled."""
+        """Return the unscaled Jacobian of one link as a matrix."""
         ...
 
 
 class Depth:
-    """Layers, each with a structure and shapes of its own: link i is `layers[i]`."""
+    """A chain of layers, each with its own structure and shapes: link i is `layers[i]`."""
 
     def __init__(self, layers: Sequence[Callable[[Any], Any]], x: Any) -> None:
         self.layers = tuple(layers)
         self.states = [_floats(x, "the input")]
         for i, layer in enumerate(self.layers):
-            self.states.append(_floats(_apply(layer, self.states[-1]), f"what layer {i} returns"))
+            self.states.append(_floats(_apply(layer, self.states[-1]), f"the output of layer {i}"))
         self.sizes = tuple(_size(s) for s in self.states)
         self.log_scales = np.zeros(len(self.layers))
 
@@ -68,9 +68,9 @@ class Depth:
 
 
 class Time:
-    """One step function, repeated: link t is `step(state)`, or `step(state, inputs[t])`.
+    """A repeated step function: link t is `step(state)`, or `step(state, inputs[t])`.
 
-    The loops run inside one compiled program, whatever the number of steps.
+    The loops run inside one compiled program, for any number of steps.
     """
 
     def __init__(self, step: Callable[..., Any], state: Any, inputs: Any, steps: int) -> None:
@@ -80,7 +80,7 @@ class Time:
         after = eqx.filter_eval_shape(step, state, *given)
         if _shapes(after) != _shapes(state):
             raise UsageError(
-                f"gradient flow: the step returns {_shapes(after)}, expected the state's {_shapes(state)}"
+                f"gradient flow: step returns {_shapes(after)}, expected the state's {_shapes(state)}"
             )
         self.states, last = _roll(step, state, self.inputs, steps)
         _floats(last, "the last state")
@@ -172,7 +172,7 @@ def _dense_step(jacobian: Any, step: Any, states: Any, inputs: Any, t: Any) -> A
 
 
 def _jacobian(dense: Callable[..., Any], *given: Any) -> np.ndarray:
-    """Return a dense Jacobian, by forward mode, or by reverse mode where a link has no other derivative."""
+    """Return a dense Jacobian by forward mode, or by reverse mode if a link supports only that."""
     try:
         found = dense(jax.jacfwd, *given)
     except TypeError as error:
@@ -183,20 +183,20 @@ def _jacobian(dense: Callable[..., Any], *given: Any) -> np.ndarray:
 
 
 def _forward(what: str, push: Callable[..., Any], *given: Any) -> Any:
-    """Return a product by forward mode; raise a `UsageError` where a link has no such derivative."""
+    """Return a product by forward mode; raise a `UsageError` if a link does not support it."""
     try:
         return push(*given)
     except TypeError as error:
         if not _is_reverse_only(error):
             raise
         raise UsageError(
-            f"gradient flow: {what} can only be differentiated in reverse (jax.custom_vjp), and "
-            "method='iterative' needs forward mode too; pass method='exact'"
+            f"gradient flow: {what} supports only reverse-mode differentiation (jax.custom_vjp), but "
+            "method='iterative' also needs forward mode; pass method='exact'"
         ) from None
 
 
 def _is_reverse_only(error: TypeError) -> bool:
-    """Return whether JAX says that a function has a `custom_vjp`, and so no forward mode."""
+    """Return whether the error says that a function has a `custom_vjp`, and hence no forward mode."""
     return "forward-mode autodiff (jvp) to a custom_vjp" in str(error)
 
 
@@ -204,9 +204,10 @@ def _floats(x: Any, what: str) -> Any:
     x = jax.tree.map(jnp.asarray, x)
     wrong = [a.dtype.name for a in jax.tree.leaves(x) if not jnp.issubdtype(a.dtype, jnp.floating)]
     if wrong or not jax.tree.leaves(x):
-        raise UsageError(f"gradient flow: {what} is of {wrong[0] if wrong else 'no arrays'}, expected floats")
+        found = f"is of type {wrong[0]}" if wrong else "has no arrays"
+        raise UsageError(f"gradient flow: {what} {found}, expected floats")
     if not all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(x)):
-        raise UsageError(f"gradient flow: {what} holds NaN or infinity")
+        raise UsageError(f"gradient flow: {what} contains NaN or infinity")
     return x
 
 

@@ -1,4 +1,4 @@
-"""What one program costs: counted by the compiler, and measured by the clock."""
+"""The cost of one compiled program: FLOPs, bytes and memory from the compiler, time by measurement."""
 
 import os
 import re
@@ -18,28 +18,28 @@ from jax.interpreters.partial_eval import dce_jaxpr
 from populace.nn.conv.correlation import correlation_p, flops_of_kernel
 
 _SHORTEST = 2e-3
-"""Seconds that one timing lasts at least: the program is called as often as that takes."""
+"""Minimum duration of one timing in seconds: the program is called repeatedly to reach it."""
 _CALLS = re.compile(r'custom_call_target="([^"]+)"')
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What the compiler says of a program, before it runs.
+    """The compiler's cost analysis of a program.
 
-    `flops` and `bytes` are XLA's own cost analysis of the optimised program. It counts the body of a
-    loop once; here the body of every `scan` is counted as often as it runs. `memory` is the most
-    that is held at once: arguments, results and temporaries, in bytes.
+    `flops` and `bytes` come from XLA's cost analysis of the optimized program. XLA counts the body of a loop
+    once; here the body of every `scan` is counted once per iteration. `memory` is the peak in bytes:
+    arguments, results and temporaries.
     """
 
     flops: float
     bytes: float
     memory: int
     uncounted: tuple[str, ...] = ()
-    """What `flops` and `bytes` leave out: library calls such as an SVD, and repeats of `while`."""
+    """What `flops` and `bytes` do not include: library calls such as an SVD, and iterations of `while`."""
 
 
 class Program:
-    """A function, compiled for the arrays among its arguments."""
+    """A function compiled for the shapes of its array arguments."""
 
     def __init__(self, function: Callable[..., Any], *args: Any) -> None:
         self._arrays, rest = eqx.partition(args, eqx.is_array)
@@ -52,10 +52,10 @@ class Program:
         self._calls = 0
 
     def counts(self) -> Counts:
-        """Return FLOPs, bytes and memory; compiles the body of every loop once more."""
+        """Return FLOPs, bytes and memory; compiles the body of every loop again."""
         uncounted: set[str] = set(_CALLS.findall(self._compiled.as_text() or "")) - {"populace_correlation"}
         whole = self._traced.jaxpr.jaxpr
-        needed, _ = dce_jaxpr(whole, [True] * len(whole.outvars))  # XLA computes no more either
+        needed, _ = dce_jaxpr(whole, [True] * len(whole.outvars))  # XLA eliminates dead code too
         flops, moved = _cost(self._compiled) + _repeated(needed, uncounted)
         memory: Any = self._compiled.memory_analysis()
         held = (
@@ -67,7 +67,7 @@ class Program:
         return Counts(float(flops), float(moved), int(held), tuple(sorted(uncounted)))
 
     def seconds(self) -> float:
-        """Run it, wait, and return the seconds of one call: the mean of as many as last 2 ms."""
+        """Return the duration of one call in seconds: the mean over calls that together last 2 ms."""
         if not self._calls:
             self._time(1)  # the first call also loads the program
             self._calls = 1
@@ -83,22 +83,22 @@ class Program:
 
 
 def memory_here() -> int:
-    """Return how many bytes a program may use: of the device, or of the machine and its limits."""
+    """Return the available memory in bytes: of the device, or of the machine and its cgroup limit."""
     device = jax.local_devices()[0]
     if limit := (device.memory_stats() or {}).get("bytes_limit"):
         return int(limit)
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):  # no such limit: not Linux, or `max`
+    with suppress(OSError, ValueError):  # not Linux, or no limit (`max`)
         found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min(found)
 
 
 def _repeated(jaxpr: Jaxpr, uncounted: set[str]) -> np.ndarray:
-    """Return the FLOPs and bytes that XLA has not counted: further turns of loops, the native convolution.
+    """Return the FLOPs and bytes that XLA does not count: loop iterations and the native convolution.
 
-    With X(body) what XLA says of a body that is compiled by itself, and R what is returned here, a loop
-    of n turns costs `n (X(body) + R(body))`, of which XLA counts `X(body)` once, or as often as the
-    body stands in the unrolled program.
+    With X(body) XLA's count of a body compiled on its own, and R(body) the result of this function, a loop of
+    n iterations costs `n (X(body) + R(body))`, of which XLA counts `X(body)` once per copy of the body in the
+    unrolled program.
     """
     total = np.zeros(2)
     for equation in jaxpr.eqns:
@@ -116,12 +116,12 @@ def _repeated(jaxpr: Jaxpr, uncounted: set[str]) -> np.ndarray:
         else:
             total += sum(inside)
             if equation.primitive.name == "while":
-                uncounted.add("every turn but one of a while loop")
+                uncounted.add("all iterations but one of a while loop")
     return total
 
 
 def _parts(params: dict[str, Any]) -> Iterator[Jaxpr]:
-    """Yield the programs within a program: bodies, branches, functions that are called."""
+    """Yield the programs nested in a program: loop bodies, branches, called functions."""
     for value in params.values():
         for part in value if isinstance(value, tuple | list) else (value,):
             if isinstance(part, ClosedJaxpr):

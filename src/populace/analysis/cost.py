@@ -1,8 +1,8 @@
-"""Cost profile: what a layer costs over a range of sizes, and how that grows.
+"""Cost profiles: the cost of a layer over a range of sizes, and how it scales.
 
-Time, FLOPs, bytes moved and memory held, forward and with the gradient, each with the exponent p that is
-fitted to `cost = c * size^p`. FLOPs, bytes and memory come from the compiler and are the same in every
-run; time is measured and is not.
+Time, FLOPs, bytes moved and peak memory, of the forward pass and with the gradient, each with the exponent p
+of a fit of `cost = c * size^p`. FLOPs, bytes and memory come from the compiler and are the same in every run;
+time is measured.
 """
 
 import math
@@ -26,19 +26,19 @@ Build = Callable[..., tuple[Any, tuple[Any, ...]]]
 
 PASSES = ("forward", "gradient")
 QUANTITIES = {"seconds": "time", "flops": "FLOPs", "bytes": "bytes moved", "memory": "peak memory"}
-"""What is profiled: attribute of `Cost`, and its name in words."""
+"""Profiled quantities: attribute of `Cost` to its label."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one program costs at one size: timings of one call in seconds, and what XLA counts."""
+    """The cost of one program at one size: times of single calls in seconds, and XLA's counts."""
 
     times: tuple[float, ...]
     counts: Counts
 
     @property
     def seconds(self) -> float:
-        """Median time of one call."""
+        """Median time of one call, in seconds."""
         return statistics.median(self.times)
 
     @property
@@ -48,12 +48,12 @@ class Cost:
 
     @property
     def bytes(self) -> float:
-        """Bytes read and written by all operations of the optimised program."""
+        """Bytes read and written by all operations of the optimized program."""
         return self.counts.bytes
 
     @property
     def memory(self) -> float:
-        """Most bytes held at once: arguments, results and temporaries."""
+        """Peak memory in bytes: arguments, results and temporaries."""
         return self.counts.memory
 
 
@@ -69,7 +69,7 @@ class Profile:
     forward: tuple[Cost, ...] = ()
     gradient: tuple[Cost, ...] = ()
     missing: tuple[str, ...] = field(default=(), kw_only=True)
-    """Why sizes that were asked for are not there."""
+    """Requested sizes that were not measured, with the reason."""
 
     def values(self, which: str, quantity: str) -> list[float]:
         """Return one quantity (`seconds`, `flops`, `bytes`, `memory`) of `forward` or `gradient`."""
@@ -78,9 +78,9 @@ class Profile:
     def exponent(self, which: str, quantity: str) -> Interval:
         """Return p of `quantity = c * size^p` with its 95 % interval, from least squares in logarithms.
 
-        The interval covers the scatter of the points around one power law. A sum of powers, such as
-        `n^2 + n`, bends; p then lies between the powers, nearer to that of the sizes profiled. NaN
-        with fewer than 3 sizes, or where something costs nothing.
+        The interval covers the scatter of the points around a single power law. For a sum of powers, such as
+        `n^2 + n`, p lies between the powers, closer to the one that dominates at the sizes profiled. NaN with
+        fewer than 3 sizes, or if a cost is zero.
         """
         if len(self.sizes) < 3:
             return Interval(math.nan, math.nan, math.nan)
@@ -88,27 +88,25 @@ class Profile:
 
     @property
     def uncounted(self) -> tuple[str, ...]:
-        """What FLOPs and bytes leave out, of all sizes."""
+        """Operations that FLOPs and bytes do not include, at any size."""
         return tuple(sorted({u for cost in (*self.forward, *self.gradient) for u in cost.counts.uncounted}))
 
 
 def profile(name: str, build: Build, sizes: Sequence[int], *, repeats: int = 7, seed: int = 0) -> Profile:
-    """Measure a layer over a range of sizes.
+    """Profile a layer over a range of sizes.
 
-    Timings go round all sizes `repeats` times, so that what else the machine does now and then falls on
-    all of them and not on one.
+    All sizes are timed in turn, `repeats` times, so that other load on the machine affects all of them alike.
 
     Args:
-        name: what to call it.
-        build: `build(size, key=key)` returns the layer and the tuple of its arguments, one example. Any
-            callable will do that Equinox can take apart into arrays and the rest. It is traced first,
-            for the size of what it makes.
-        sizes: at least 3 different whole numbers above 0.
-        repeats: timings of each program, of which the median counts.
-        seed: of the key for weights and inputs.
+        name: name of the layer.
+        build: `build(size, key=key)` returns the layer and the tuple of its arguments, a single example. The
+            layer may be any callable pytree. `build` is traced first, to find the size of its result.
+        sizes: at least 3 different positive integers.
+        repeats: timings of each program; the median is reported.
+        seed: seed of the weights and inputs.
 
     Raises:
-        UsageError: sizes or repeats that cannot be, and what the layer raises for a size.
+        UsageError: invalid sizes or repeats, or whatever the layer raises for a size.
 
     """
     *_, last = profiled(name, build, sizes, repeats=repeats, seed=seed)
@@ -118,10 +116,10 @@ def profile(name: str, build: Build, sizes: Sequence[int], *, repeats: int = 7, 
 def profiled(
     name: str, build: Build, sizes: Sequence[int], *, repeats: int = 7, seed: int = 0
 ) -> Iterator[Profile]:
-    """Yield the profile as it grows: after every size that is compiled, and every round of timings.
+    """Yield the growing profile after every compiled size and every round of timings.
 
-    Arguments and errors are those of `profile`. A size that needs more memory than this machine has is left
-    out with all above it, and said in `missing`; it is not run.
+    Arguments and errors are those of `profile`. A size that needs more memory than this machine has is
+    skipped, with all larger ones, and recorded in `missing`.
     """
     sizes = checked(sizes)
     if repeats < 1:
@@ -137,11 +135,13 @@ def profiled(
     for size in sizes:
         make = partial(build, size, key=jax.random.key(seed))
         pair, needed, here = None, _bytes(eqx.filter_eval_shape(make)), memory_here()
-        if needed <= here:  # else not even the arguments fit
+        if needed <= here:  # otherwise not even the arguments fit
             pair = _Pair(*make())
             needed = pair.memory
         if pair is None or needed > here:
-            missing = (f"{size:,} needs {needed / 2**30:,.1f} GiB of memory, {here / 2**30:,.1f} are here",)
+            missing = (
+                f"{size:,} needs {needed / 2**30:,.1f} GiB of memory, {here / 2**30:,.1f} GiB available",
+            )
             break
         pair.time()
         measured.append((size, pair))
@@ -155,7 +155,7 @@ def profiled(
 
 
 class _Pair:
-    """The two programs of a layer at one size, and what is known of their costs."""
+    """The two programs of a layer at one size, and their costs so far."""
 
     def __init__(self, layer: Any, inputs: tuple[Any, ...]) -> None:
         out = eqx.filter_eval_shape(_forward, layer, inputs)
@@ -176,15 +176,15 @@ class _Pair:
 
 
 def checked(sizes: Sequence[int]) -> tuple[int, ...]:
-    """Return the sizes in order.
+    """Return the sizes in ascending order.
 
     Raises:
-        UsageError: fewer than 3 different ones, or one below 1.
+        UsageError: fewer than 3 different sizes, or a size below 1.
 
     """
     found = sorted(set(sizes))
     if len(found) < 3 or found[0] < 1:
-        raise UsageError(f"sizes must be at least 3 different whole numbers above 0, got {list(sizes)}")
+        raise UsageError(f"sizes must be at least 3 different positive integers, got {list(sizes)}")
     return tuple(found)
 
 
@@ -198,7 +198,7 @@ def _forward(layer: Any, inputs: tuple[Any, ...]) -> Any:
 
 
 def _gradient(layer: Any, inputs: tuple[Any, ...], weights: Any) -> tuple[Any, Any]:
-    """Return the output and the gradient of its sum, weighted so that no term of it is trivial."""
+    """Return the output and the gradient of a weighted sum of it, in which no term is trivial."""
     arrays, rest = eqx.partition((layer, inputs), eqx.is_inexact_array)
     out, pull = jax.vjp(lambda a: _forward(*eqx.combine(a, rest)), arrays)
     return out, pull(weights)[0]

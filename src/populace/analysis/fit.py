@@ -1,4 +1,4 @@
-"""Straight lines through measurements, with the interval that goes with the slope."""
+"""Least-squares fits of straight lines and power laws, with the confidence interval of the slope."""
 
 import math
 from typing import Any
@@ -14,17 +14,16 @@ def slope(x: ArrayLike, y: ArrayLike) -> Interval:
 
         slope = Sxy / Sxx,   half width = t(0.975, n - 2) * sqrt(SSE / (n - 2) / Sxx)
 
-    The interval holds for independent normal errors of one size around a straight line. Where the
-    points bend instead, it widens with the bend. It is unbounded for two points, which lie on a line
-    whatever they are.
+    The interval assumes independent normal errors of equal variance around a straight line. If the points
+    follow a curve instead, it is wider. For two points, which always lie on a line, it is unbounded.
 
     Raises:
-        ValueError: the lengths differ, or fewer than two different x.
+        ValueError: arrays of different lengths, or fewer than two different x.
 
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.shape != y.shape or x.ndim != 1 or np.unique(x).size < 2:
-        raise ValueError(f"slope needs two points or more, got shapes {x.shape} and {y.shape}")
+        raise ValueError(f"slope needs at least two points, got shapes {x.shape} and {y.shape}")
     if not np.isfinite(y).all():
         return Interval(math.nan, math.nan, math.nan)
     dx, dy = x - x.mean(), y - y.mean()
@@ -41,6 +40,6 @@ def slope(x: ArrayLike, y: ArrayLike) -> Interval:
 
 
 def exponent(sizes: ArrayLike, values: ArrayLike) -> Interval:
-    """Return p of `values = c * sizes^p`, the slope in logarithms; NaN if a value is not above 0."""
+    """Return p of `values = c * sizes^p` with its 95 % interval; NaN unless all values are positive."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return slope(np.log(np.asarray(sizes, np.float64)), np.log(np.asarray(values, np.float64)))

@@ -1,4 +1,4 @@
-"""Fitting a kernel: gradient descent finds a convolution's kernel from one input and its output."""
+"""Fitting a kernel: gradient descent recovers the kernel of a convolution from one input and its output."""
 
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +20,7 @@ _TRUE, _FOUND, _PATH = "#94a3b8", "#0f766e", "#ea580c"
 
 
 class State(eqx.Module):
-    """The kernel now, where it started, and after how many steps: all of the descent follows from it."""
+    """Current kernel, initial kernel and number of steps, from which the whole descent can be recomputed."""
 
     kernel: jax.Array
     start: jax.Array
@@ -30,31 +30,29 @@ class State(eqx.Module):
 class FitKernel(Learner):
     r"""Gradient descent on the mean squared error of a convolution.
 
-    From a signal x of n values and what a known kernel w* of K weights makes of it, y* = x * w*, of
-    m = n - K + 1 values:
+    Given a signal x of n values and its convolution y* = x * w* with a known kernel w* of K weights, which
+    has m = n - K + 1 values:
 
         L(w) = 1/m sum_j (sum_k x[j + k] w[k] - y*[j])^2
         w <- w - learning_rate dL/dw
 
-    With the m windows of the signal as rows of a matrix X, the gradient is `2/m X^T X (w - w*)`. So
-    the descent converges for learning rates below 2 over the largest eigenvalue of `2/m X^T X`, and
-    each eigenvector's share of the error shrinks by `1 - learning_rate eigenvalue` in every step.
-    One step is O(m K), on P parts O(m K / P) for each of them.
+    With the m windows of the signal as rows of a matrix X, the gradient is `2/m X^T X (w - w*)`. Descent
+    therefore converges for learning rates below 2 over the largest eigenvalue of `2/m X^T X`, and the
+    component of the error along each eigenvector shrinks by the factor `1 - learning_rate * eigenvalue` per
+    step. One step is O(m K), or O(m K / P) per part on P parts.
     """
 
     score: ClassVar[str] = "error"
     mode: ClassVar[Literal["max", "min"]] = "min"
 
-    learning_rate: float = setting(5e-3, above=0, help="step size of the descent")
-    spread: float = setting(1.0, above=0, help="standard deviation of the weights at the start")
-    parts: int = setting(1, low=1, help="parts that the convolution is cut into; 1 leaves it whole")
-    kernel: tuple[float, ...] = setting((-1.0, 0.0, 1.0), help="the kernel to find")
-    signal: tuple[float, ...] = setting(
-        (2.0, 2.1, 2.2, 2.3, 7.6, 7.5, 7.4, 7.3), help="the input it is found from"
-    )
+    learning_rate: float = setting(5e-3, above=0, help="step size of gradient descent")
+    spread: float = setting(1.0, above=0, help="standard deviation of the initial weights")
+    parts: int = setting(1, low=1, help="parts that the convolution is divided into; 1 for an undivided one")
+    kernel: tuple[float, ...] = setting((-1.0, 0.0, 1.0), help="true kernel, to be recovered")
+    signal: tuple[float, ...] = setting((2.0, 2.1, 2.2, 2.3, 7.6, 7.5, 7.4, 7.3), help="input signal")
 
     def check(self) -> None:
-        """Raise a `UsageError` for a signal that cannot tell the kernel, or more parts than outputs."""
+        """Raise a `UsageError` if the signal does not determine the kernel, or parts exceed outputs."""
         super().check()
         weights = len(self.kernel)
         if weights < 2:
@@ -62,21 +60,21 @@ class FitKernel(Learner):
         rank = np.linalg.matrix_rank(self._windows) if len(self.signal) >= weights else 0
         if rank < weights:
             raise UsageError(
-                f"signal of {len(self.signal)} values determines {rank} of the {weights} weights of kernel; "
-                "give it more values, or more varied ones"
+                f"signal of {len(self.signal)} values determines only {rank} of the {weights} weights of the "
+                "kernel; give it more, or more varied, values"
             )
         if self.parts > len(self._windows):
             raise UsageError(
-                f"parts must be at most {len(self._windows)}, the outputs there are, got {self.parts}"
+                f"parts must be at most {len(self._windows)}, the number of outputs, got {self.parts}"
             )
 
     def init(self, key: jax.Array) -> State:
-        """Return a kernel drawn from a normal distribution."""
+        """Return a kernel sampled from a normal distribution."""
         start = self.spread * jax.random.normal(key, (len(self.kernel),))
         return State(start, start, jnp.int32(0))
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        """Take one step down the gradient, over the whole signal; nothing is drawn."""
+        """Take one step of full-batch gradient descent; nothing is random."""
         del key
         x, target, weight = self._input, self._target, state.kernel.reshape(-1, 1, 1)
         if self.parts == 1:
@@ -96,12 +94,12 @@ class FitKernel(Learner):
         return {"error": Mean(jnp.linalg.norm(away)), "loss": Mean(loss)}
 
     def test_description(self, size: int) -> str:
-        """Return in words what the final evaluation compares with."""
+        """Return a description of what the final evaluation compares with."""
         del size
         return "the true kernel"
 
     def visualize(self, state: State, key: jax.Array) -> dict[str, Visualization]:
-        """Return a picture of the descent, and of the kernel that it found."""
+        """Return a figure of the descent and of the kernel it found."""
 
         def advance(state: State, _: Any) -> tuple[State, Any]:
             state, metrics = self.step(state, key)
@@ -127,7 +125,7 @@ class FitKernel(Learner):
 
     @property
     def _windows(self) -> np.ndarray:
-        """The matrix whose product with the kernel is the output."""
+        """The matrix X whose product with the kernel is the output."""
         return np.lib.stride_tricks.sliding_window_view(np.asarray(self.signal), len(self.kernel))
 
 
@@ -155,11 +153,11 @@ def _draw(path: np.ndarray, losses: np.ndarray, true: np.ndarray, windows: np.nd
 
 
 def _draw_surface(axes: Any, path: np.ndarray, true: np.ndarray, windows: np.ndarray) -> None:
-    """Draw the loss over the first and the last weight, and the way that the descent took."""
+    """Plot the loss over the first and the last weight, and the path of the descent."""
     shown = [0, path.shape[1] - 1]
     rest = [i for i in range(path.shape[1]) if i not in shown]
-    # The loss is a quadratic form of the error. Of the weights that are not shown it takes the best
-    # values, given those two (the Schur complement): after its first steps the descent is near them.
+    # The loss is a quadratic form of the error. The weights that are not shown take their best values given
+    # those two (the Schur complement); after its first steps the descent is close to them.
     form = windows.T @ windows / len(windows)
     inside = form[np.ix_(shown, shown)]
     if rest:

@@ -1,8 +1,8 @@
-"""Gradient flow: what becomes of a gradient on its way through many layers or many time steps.
+"""Gradient flow: how gradients grow or shrink through many layers or many time steps.
 
-A gradient that flows back through n links is multiplied by the transpose of the Jacobian
-`J_n = dx_n/dx_0`. Its largest singular value is the most it can grow by; where that falls by a factor
-with every link, early links cannot learn from late errors.
+A gradient backpropagated through n links is multiplied by the transpose of the Jacobian `J_n = dx_n/dx_0`.
+The largest singular value of J_n is the most it can grow by; if that value decays exponentially with n, early
+links cannot learn from late errors.
 
 Sources: Bengio, Simard and Frasconi 1994, "Learning Long-Term Dependencies with Gradient Descent is
 Difficult"; Pascanu, Mikolov and Bengio 2013, "On the Difficulty of Training Recurrent Neural Networks"
@@ -28,27 +28,27 @@ Method = Literal["auto", "exact", "iterative"]
 Verdict = Literal["vanishing", "stable", "exploding"]
 
 LIPSCHITZ = {"identity": 1.0, "relu": 1.0, "tanh": 1.0, "elu": 1.0, "softplus": 1.0, "sigmoid": 0.25}
-"""The largest slope of each activation function."""
+"""Lipschitz constant (largest slope) of each activation function."""
 
 WIDEST_EXACT = 128
-"""Up to this many numbers in every state, `method="auto"` multiplies the Jacobians out."""
+"""Largest state size for which `method="auto"` uses dense Jacobians."""
 
 TENFOLD = 1.0
-"""How many powers of ten a gradient may change by along the whole chain and still be stable."""
+"""Powers of ten by which a gradient may change along the whole chain and still count as stable."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """The singular values of `J_1 ... J_n`, as base-10 logarithms: a float would under- or overflow."""
+    """Singular values of `J_1 ... J_n`, as base-10 logarithms because floats would under- or overflow."""
 
     through: Literal["depth", "time"]
     method: Literal["exact", "iterative"]
     log_values: tuple[np.ndarray, ...]
-    """One array per link, sorted downwards: all values if exact, the largest if iterative."""
+    """One array per link, in descending order: all values if exact, the largest if iterative."""
     log_bound: np.ndarray | None = None
-    """The analytic upper bound on the largest, one per link, if one was given."""
+    """Analytic upper bound on the largest value, one per link, if given."""
     converged: bool = True
-    """False if an iterative value may be too small."""
+    """False if an iterative value may be underestimated."""
 
     @property
     def links(self) -> int:
@@ -62,10 +62,10 @@ class Flow:
 
     @property
     def rate(self) -> Interval:
-        """The factor that the largest singular value changes by in one link, with its 95 % interval.
+        """Factor by which the largest singular value changes per link, with its 95 % interval.
 
-        `10^slope` of the least-squares line through the logarithms over the link number. Where a
-        gradient has died altogether it is 0.
+        `10^slope` of the least-squares line through the logarithms over the link number; 0 if a gradient
+        vanishes entirely.
         """
         if not np.isfinite(self.log_largest).all():
             return Interval(0.0, 0.0, 0.0)
@@ -74,10 +74,10 @@ class Flow:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether gradients vanish, explode, or neither, over the chain as long as it is.
+        """Whether gradients vanish, explode, or are stable over the length of the chain.
 
         With the rate r and n links: `vanishing` if `r^n < 1/10` at the upper end of the interval of r,
-        `exploding` if `r^n > 10` at its lower end, and otherwise `stable`: neither is shown.
+        `exploding` if `r^n > 10` at its lower end, otherwise `stable`.
         """
         rate = self.rate
         if rate.high <= 0 or self.links * math.log10(rate.high) < -TENFOLD:
@@ -102,21 +102,22 @@ def through_depth(
     bound: ArrayLike | None = None,
     method: Method = "auto",
 ) -> Flow:
-    """Follow the gradient through layers: the singular values of `dx_l/dx_0`, `x_l = layer_l(x_(l-1))`.
+    """Analyze gradient flow through layers: singular values of `dx_l/dx_0`, with `x_l = layer_l(x_(l-1))`.
 
-    Cost: `exact` O(n w^3) for n layers of width w, `iterative` O(n^2) layer calls, forward and backward.
+    Cost: `exact` O(n w^3) for n layers of width w, `iterative` O(n^2) layer evaluations, forward and
+        backward.
 
     Args:
-        layers: what maps one activation to the next: Equinox modules or functions. Put an activation
-            function into the layer before it, so that a link is what the rate should be per.
-        x: the input, an array or a pytree of arrays of floats.
+        layers: Equinox modules or functions, each of which maps one activation to the next. The rate is per
+            element of this list, so combine a layer with its activation function.
+        x: the input, a float array or a pytree of float arrays.
         bound: logarithm of an upper bound after each layer, from `analytic_bound`.
-        method: `exact` (dense Jacobians, all values), `iterative` (products only, the largest value), or
-            `auto`: exact where no activation has more than 128 numbers.
+        method: `exact` (dense Jacobians, all values), `iterative` (matrix-vector products, the largest
+            value), or `auto`: exact if no activation has more than 128 values.
 
     Raises:
-        UsageError: fewer than 3 layers, what is not floats, NaN or infinity, a bound of another length;
-            iterative, and a layer that can only be differentiated in reverse.
+        UsageError: fewer than 3 layers, arrays that are not floats, NaN or infinity, a bound of another
+            length, or method `iterative` with a layer that supports only reverse-mode differentiation.
 
     """
     if len(layers) < 3:
@@ -133,26 +134,26 @@ def through_time(
     bound: ArrayLike | None = None,
     method: Method = "auto",
 ) -> Flow:
-    """Follow the gradient through time: the singular values of `ds_t/ds_0`, `s_t = step(s_(t-1), x_t)`.
+    """Analyze gradient flow through time: singular values of `ds_t/ds_0`, with `s_t = step(s_(t-1), x_t)`.
 
-    Cost: `exact` O(n w^3) for n steps of a state of w numbers, `iterative` O(n^2) steps in one program.
+    Cost: `exact` O(n w^3) for n steps of a state of size w, `iterative` O(n^2) steps in one program.
 
     Args:
-        step: returns the next state, from the state and, where inputs are given, the input.
-        state: the first state, an array or a pytree of arrays of floats, such as the `(h, c)` of an LSTM.
-        inputs: arrays with the time axis first; without, `step(state)` is called `steps` times.
-        steps: number of steps where there are no inputs.
+        step: returns the next state, given the state and, with inputs, the input.
+        state: the initial state, a float array or a pytree of float arrays, such as the `(h, c)` of an LSTM.
+        inputs: arrays with a leading time axis; without them, `step(state)` is called `steps` times.
+        steps: number of steps if there are no inputs.
         bound: as in `through_depth`.
         method: as in `through_depth`.
 
     Raises:
-        UsageError: fewer than 3 steps, neither or both of inputs and steps, a step that changes the
-            state's shape, what is not floats, NaN or infinity, a bound of another length;
-            iterative, and a step that can only be differentiated in reverse.
+        UsageError: fewer than 3 steps, neither or both of inputs and steps, a step that changes the shape of
+            the state, arrays that are not floats, NaN or infinity, a bound of another length, or method
+            `iterative` with a step that supports only reverse-mode differentiation.
 
     """
     if (inputs is None) == (steps is None):
-        raise UsageError("gradient flow through time needs either inputs or steps, and not both")
+        raise UsageError("gradient flow through time needs either inputs or steps, but not both")
     if inputs is not None:
         lengths = {np.shape(a)[0] if np.ndim(a) else 0 for a in jax.tree.leaves(inputs)}
         if len(lengths) != 1:
@@ -166,14 +167,15 @@ def through_time(
 def analytic_bound(weights: Sequence[ArrayLike], activation: str = "relu") -> np.ndarray:
     """Return the logarithm of an upper bound on the largest singular value after each link.
 
-        sigma_max(J_l) <= prod over i <= l of slope * sigma_max(W_i)
+        sigma_max(J_l) <= prod over i <= l of L sigma_max(W_i)
 
-    where slope is the largest of the activation function. Two cases that are in every textbook: the
-    scalar ReLU chain `x_l = relu(w_l x_(l-1))`, `0 <= |dx_n/dx_0| <= prod |w_i|`; and the recurrence
-    `x_(t+1) = sigmoid(W x_t)`, `sigma_max(dx_n/dx_1) <= (sigma_max(W) / 4)^(n-1)`: give `[W] * (n - 1)`.
+    with L the Lipschitz constant of the activation function. Two textbook cases: the scalar ReLU chain
+    `x_l = relu(w_l x_(l-1))`, for which `0 <= |dx_n/dx_0| <= prod |w_i|`, and the recurrence
+    `x_(t+1) = sigmoid(W x_t)`, for which `sigma_max(dx_n/dx_1) <= (sigma_max(W) / 4)^(n-1)`: pass
+    `[W] * (n - 1)`.
 
     Args:
-        weights: one matrix (or one number) per link.
+        weights: one matrix (or number) per link.
         activation: identity, relu, tanh, elu, softplus or sigmoid.
 
     Raises:
@@ -185,7 +187,7 @@ def analytic_bound(weights: Sequence[ArrayLike], activation: str = "relu") -> np
     logs: dict[int, float] = {}
     weights = list(weights)
     for i, w in enumerate(weights):
-        if id(w) in logs:  # the same matrix in every step of a recurrence
+        if id(w) in logs:  # a recurrence repeats the same matrix
             continue
         matrix = np.atleast_2d(np.asarray(w, np.float64))
         if matrix.ndim != 2:
@@ -196,12 +198,12 @@ def analytic_bound(weights: Sequence[ArrayLike], activation: str = "relu") -> np
 
 
 def scientific(log10: float) -> str:
-    """Write 10 to the power of log10 as `1.2e-345`, which need not be a float."""
+    """Format 10^log10 as `1.2e-345`, also beyond the range of floats."""
     if not math.isfinite(log10):
         return "0" if log10 < 0 else "inf"
     if -3 <= log10 < 4:
         return f"{10.0**log10:.3g}"
-    whole = math.floor(log10 + 0.0022)  # what rounds to 10.0 is 1.0 of the next
+    whole = math.floor(log10 + 0.0022)  # 9.95 and above rounds to 1.0 of the next power
     return f"{10.0 ** (log10 - whole):.1f}e{whole:+d}"
 
 

@@ -1,6 +1,6 @@
-"""Graph layers to be profiled, on a graph of n nodes with eight edges into each.
+"""Profile cases of graph layers, on a graph of n nodes with eight incoming edges each.
 
-The nodes are numbered at random, so that neighbors do not lie side by side in memory.
+Nodes are numbered at random, so that neighbors are not adjacent in memory.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ DEGREE, HEADS, HOPS, STEPS = 8, 4, 2, 10
 
 
 class _Weighed(eqx.Module):
-    """A layer over weighted edges; their weights are data, as in training, and have no gradient."""
+    """A layer over weighted edges; the weights are data and have no gradient."""
 
     layer: Callable[..., Any]
 
@@ -29,10 +29,10 @@ class _Weighed(eqx.Module):
 
 
 def build(kind: str, features: int, n: int, *, key: jax.Array) -> tuple[Any, tuple[Any, ...]]:
-    """Return a layer from features to as many, and its arguments on n nodes.
+    """Return a layer with equal input and output width, and its arguments on n nodes.
 
     Raises:
-        UsageError: a number of nodes that is not above the edges into each.
+        UsageError: n is not larger than the number of incoming edges per node.
 
     """
     edges = edges_of(n)
@@ -50,27 +50,27 @@ def build(kind: str, features: int, n: int, *, key: jax.Array) -> tuple[Any, tup
     layers = {
         "gcn": lambda: GraphConv(features, features, key=layer_key),
         "sgc": lambda: GraphConv(features, features, hops=HOPS, key=layer_key),
-        "appnp": lambda: _spread,
+        "appnp": lambda: _appnp,
     }
     return _Weighed(layers[kind]()), (x, edges, jnp.full(n * DEGREE, 1 / DEGREE))
 
 
 def edges_of(n: int) -> EdgeIndex:
-    """Return edges into each of n nodes from `DEGREE` others, the same ones in every call.
+    """Return a regular graph: `DEGREE` incoming edges for each of n nodes, the same in every call.
 
     Raises:
-        UsageError: a number of nodes that is not above `DEGREE`.
+        UsageError: n is not larger than `DEGREE`.
 
     """
     if n <= DEGREE:
-        raise UsageError(f"graph layers: size is {n} nodes, expected more than the {DEGREE} edges into each")
+        raise UsageError(f"graph layers: size must be above {DEGREE} nodes, each has {DEGREE} edges, got {n}")
     rng = np.random.default_rng(0)
-    # Steps of different lengths along a ring of nodes: no two edges into a node are the same.
+    # Sources are at different distances along a ring of nodes, so no edge is repeated.
     steps, numbers = 1 + rng.permutation(n - 1)[:DEGREE], rng.permutation(n)
     places = np.arange(n)[:, None]
     sources, targets = numbers[(places + steps) % n], np.repeat(numbers, DEGREE)
     return jax.tree.map(jnp.asarray, EdgeIndex.of(sources.ravel(), targets, (n, n))[0])
 
 
-def _spread(x: jax.Array, edges: EdgeIndex, weight: jax.Array) -> jax.Array:
+def _appnp(x: jax.Array, edges: EdgeIndex, weight: jax.Array) -> jax.Array:
     return personalized_pagerank(x, edges, weight, hops=STEPS)

@@ -1,4 +1,4 @@
-"""Pictures of gradient flow and of costs."""
+"""Figures of gradient flow and of cost profiles."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +17,15 @@ UNITS = {"seconds": "s", "flops": "FLOP", "bytes": "B", "memory": "B"}
 
 
 def flow(found: Flow, *, title: str = "") -> np.ndarray:
-    """Draw singular values over layers or steps, with the fitted rate and the bound: (H, W, 3) uint8.
+    """Plot singular values over layers or steps, with the fitted rate and the bound: (H, W, 3) uint8.
 
-    The y axis is logarithmic and reaches as far as the values do, far beyond what a float holds.
+    The y axis is logarithmic and may extend beyond the range of floats.
     """
     figure, (axes,) = _figure(1, 1, 7.2, 4.4)
-    x = np.arange(1, found.links + 1)
+    x, unit = np.arange(1, found.links + 1), "layer" if found.through == "depth" else "step"
     top = found.log_largest
     for i, values in enumerate(_others(found)):
-        label = "" if i else "others, down to rounding"
+        label = "" if i else "other singular values"
         axes.plot(x, values, color=COLORS[0], lw=0.8, alpha=0.5, label=label)
     seen = np.where(np.isfinite(top), top, np.nan)
     axes.plot(x, seen, color=COLORS[0], lw=2, label="largest singular value")
@@ -33,13 +33,13 @@ def flow(found: Flow, *, title: str = "") -> np.ndarray:
         axes.plot(x, found.log_bound, color=COLORS[1], lw=1.5, ls="--", label="analytic bound")
     if np.isfinite(top).all() and found.rate.value > 0:
         fit = math.log10(found.rate.value) * (x - x.mean()) + top.mean()
-        axes.plot(x, fit, color=INK, lw=1.2, ls=":", label=f"fit, x {found.rate.value:.3g} each")
+        axes.plot(x, fit, color=INK, lw=1.2, ls=":", label=f"fit, x {found.rate.value:.3g} per {unit}")
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.set_xlabel("layer" if found.through == "depth" else "time step")
     axes.set_ylabel("singular values of the Jacobian")
     axes.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -1.0), max(high, 1.0))  # what is level should look level
+    axes.set_ylim(min(low, -1.0), max(high, 1.0))  # a constant must not look like a trend
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_major_locator().set_params(integer=True)
     axes.set_title(f"{title}: {found.verdict}" if title else found.verdict, loc="left", color=INK)
@@ -50,12 +50,12 @@ def flow(found: Flow, *, title: str = "") -> np.ndarray:
 def costs(
     profiles: Sequence[Profile], orders: Mapping[str, float] | None = None, *, size: str = "size"
 ) -> np.ndarray:
-    """Draw time, FLOPs, bytes and memory over size, forward and with the gradient: (H, W, 3) uint8.
+    """Plot time, FLOPs, bytes and memory over size, forward and with the gradient: (H, W, 3) uint8.
 
     Args:
-        profiles: one line each in every panel; forward is full, with the gradient dashed.
-        orders: documented exponents by name, drawn as a dotted slope beside a single profile.
-        size: what the size is, such as `length`.
+        profiles: one line each per panel, solid for the forward pass, dashed with the gradient.
+        orders: documented exponents by name, drawn as a dotted slope if there is a single profile.
+        size: label of the size, such as `length`.
 
     """
     figure, panels = _figure(2, 2, 9.6, 7.2)
@@ -105,7 +105,7 @@ def _line(axes: Any, found: Profile, which: str, quantity: str, i: int, *, alone
 
 
 def _slope(axes: Any, found: Profile, quantity: str, order: float | None) -> None:
-    """Draw the documented exponent through the last forward point."""
+    """Draw a line with the documented exponent through the last forward point."""
     last = found.values("forward", quantity)[-1]
     if order is None or last <= 0:
         return
@@ -139,7 +139,7 @@ def _engineering(unit: str) -> Callable[[float, Any], str]:
 
 
 def _others(found: Flow) -> list[np.ndarray]:
-    """Return curves of at most 12 of the values below the largest, NaN where one is 0."""
+    """Return curves of at most 12 of the smaller singular values, NaN where a value is 0."""
     count = min(map(len, found.log_values))
     chosen = np.unique(np.linspace(1, count - 1, 12).round().astype(int)) if count > 1 else []
     curves = [np.asarray([values[k] for values in found.log_values]) for k in chosen]

@@ -1,7 +1,7 @@
-"""What can be profiled by name: each layer with the size that varies and its documented big-O.
+"""Layers that can be profiled by name, each with the size that varies and its documented complexity.
 
-Layers are imported when they are built, so that the list comes at once. All take one example of
-float32: 16 channels in convolutions, 64 features in sequences and of nodes.
+Layers are imported when they are built, so that listing them is instant. All take a single float32 example:
+16 channels in convolutions, 64 features in sequences and of nodes.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,19 @@ CHANNELS, FEATURES, RANK, WORDS = 16, 64, 16, 4096
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A layer whose cost is known on paper, as a function of one size n.
+class ProfileCase:
+    """A layer with known complexity as a function of one size n.
 
-    `work` and `memory` are what its documentation says; `order` is the exponent of n in the work, for
-    large n. `build(n, key=key)` returns the layer and the tuple of its arguments.
+    Attributes:
+        name: name on the command line.
+        size: what n is, such as `length`.
+        work: documented number of operations, inside O(...).
+        order: exponent of n in the work for large n.
+        memory: documented memory, inside O(...).
+        sizes: values of n to profile by default.
+        build: `build(n, key=key)` returns the layer and the tuple of its arguments.
+        fixed: the sizes that do not vary, as text.
+
     """
 
     name: str
@@ -37,21 +45,21 @@ class Subject:
 
 
 def names() -> list[str]:
-    """Return the names of all subjects, those of one family side by side."""
-    return list(SUBJECTS)
+    """Return the names of all profile cases, grouped by family."""
+    return list(PROFILE_CASES)
 
 
-def subject(name: str) -> Subject:
-    """Return the subject of that name, or of which that is another name.
+def profile_case(name: str) -> ProfileCase:
+    """Return the profile case of a name or alias.
 
     Raises:
-        UsageError: there is none, with the nearest name there is.
+        UsageError: an unknown name.
 
     """
     name = ALIASES.get(name, name)
-    if name not in SUBJECTS:
-        raise unknown("layer", name, [*SUBJECTS, *ALIASES])
-    return SUBJECTS[name]
+    if name not in PROFILE_CASES:
+        raise unknown("layer", name, [*PROFILE_CASES, *ALIASES])
+    return PROFILE_CASES[name]
 
 
 def _draw(key: jax.Array, *shape: int) -> jax.Array:
@@ -202,76 +210,76 @@ _LONG = (1024, 2048, 4096, 8192, 16384)
 _ON_EDGES = "k = 8 edges into each node, d = 64 features"
 
 _ALL = (
-    Subject("linear", "width", "n²", 2, "n²", (512, 1024, 2048, 4096, 8192), _linear),
-    Subject("layer-norm", "width", "n", 1, "n", (2**16, 2**18, 2**20, 2**22, 2**24), _layer_norm),
-    Subject("batch-norm", "side", "n² c", 2, "n² c", _WIDE, _batch_norm, "c = 16 channels, in use"),
-    Subject("group-norm", "side", "n² c", 2, "n² c", _WIDE, _group_norm, "c = 16 channels in 4 groups"),
-    Subject("dropout", "width", "n", 1, "n", (2**14, 2**16, 2**18, 2**20, 2**22), _dropout,
-            "in training, rate 0.5"),
-    Subject("embedding", "length", "n d", 1, "n d + v d", _LONG, _embedding,
-            "d = 64 features of each of v = 4,096 words"),
-    Subject("conv1d", "length", "n k c²", 1, "n k c", (1024, 4096, 16384, 65536, 262144),
+    ProfileCase("linear", "width", "n²", 2, "n²", (512, 1024, 2048, 4096, 8192), _linear),
+    ProfileCase("layer-norm", "width", "n", 1, "n", (2**16, 2**18, 2**20, 2**22, 2**24), _layer_norm),
+    ProfileCase("batch-norm", "side", "n² c", 2, "n² c", _WIDE, _batch_norm, "c = 16 channels, inference"),
+    ProfileCase("group-norm", "side", "n² c", 2, "n² c", _WIDE, _group_norm, "c = 16 channels in 4 groups"),
+    ProfileCase("dropout", "width", "n", 1, "n", (2**14, 2**16, 2**18, 2**20, 2**22), _dropout,
+            "training, rate 0.5"),
+    ProfileCase("embedding", "length", "n d", 1, "n d + v d", _LONG, _embedding,
+            "d = 64 features, v = 4,096 words"),
+    ProfileCase("conv1d", "length", "n k c²", 1, "n k c", (1024, 4096, 16384, 65536, 262144),
             partial(_convolution, 1, 5), "c = 16 channels, k = 5"),
-    Subject("conv2d", "side", "n² k² c²", 2, "n² k² c", _SIDES,
+    ProfileCase("conv2d", "side", "n² k² c²", 2, "n² k² c", _SIDES,
             partial(_convolution, 2, 3), "c = 16 channels, k = 3"),
-    Subject("conv3d", "side", "n³ k³ c²", 3, "n³ k³ c", (8, 12, 16, 24, 32, 48),
+    ProfileCase("conv3d", "side", "n³ k³ c²", 3, "n³ k³ c", (8, 12, 16, 24, 32, 48),
             partial(_convolution, 3, 3), "c = 16 channels, k = 3"),
-    Subject("conv-transpose2d", "side", "n² k² c²", 2, "n² k² c", _SIDES[:-1], _conv_transpose,
+    ProfileCase("conv-transpose2d", "side", "n² k² c²", 2, "n² k² c", _SIDES[:-1], _conv_transpose,
             "c = 16 channels, k = 3, stride 2"),
-    Subject("masked-conv2d", "side", "n² k² c²", 2, "n² k² c", _SIDES, _masked_conv,
+    ProfileCase("masked-conv2d", "side", "n² k² c²", 2, "n² k² c", _SIDES, _masked_conv,
             "c = 16 channels, k = 3, mask B"),
-    Subject("decomposed-conv2d", "side", "n² k² c²", 2, "n² k² c", _SIDES, _decomposed,
-            "c = 16 channels, k = 3, 4 parts in turn"),
-    Subject("max-pool", "side", "n² c", 2, "n² c", _WIDE, partial(_pooling, "max_pool"),
+    ProfileCase("decomposed-conv2d", "side", "n² k² c²", 2, "n² k² c", _SIDES, _decomposed,
+            "c = 16 channels, k = 3, 4 parts, one after the other"),
+    ProfileCase("max-pool", "side", "n² c", 2, "n² c", _WIDE, partial(_pooling, "max_pool"),
             "c = 16 channels, window 2 x 2"),
-    Subject("average-pool", "side", "n² c", 2, "n² c", _WIDE, partial(_pooling, "average_pool"),
+    ProfileCase("average-pool", "side", "n² c", 2, "n² c", _WIDE, partial(_pooling, "average_pool"),
             "c = 16 channels, window 2 x 2"),
-    Subject("linear-recurrence", "length", "n d²", 1, "n d", _SHORT,
+    ProfileCase("linear-recurrence", "length", "n d²", 1, "n d", _SHORT,
             partial(_recurrent, "LinearRecurrence"), "d = 64 inputs and units"),
-    Subject("elman", "length", "n d²", 1, "n d", _SHORT, partial(_recurrent, "Elman"),
+    ProfileCase("elman", "length", "n d²", 1, "n d", _SHORT, partial(_recurrent, "Elman"),
             "d = 64 inputs and units"),
-    Subject("lstm", "length", "n d²", 1, "n d", _SHORT, partial(_recurrent, "LSTM"),
+    ProfileCase("lstm", "length", "n d²", 1, "n d", _SHORT, partial(_recurrent, "LSTM"),
             "d = 64 inputs and units"),
-    Subject("gru", "length", "n d²", 1, "n d", _SHORT, partial(_recurrent, "GRU"),
+    ProfileCase("gru", "length", "n d²", 1, "n d", _SHORT, partial(_recurrent, "GRU"),
             "d = 64 inputs and units"),
-    Subject("attention", "length", "n² d", 2, "n d + b n", _LENGTHS, _attention,
+    ProfileCase("attention", "length", "n² d", 2, "n d + b n", _LENGTHS, _attention,
             "one head, d = 64, b queries at a time"),
-    Subject("multi-head-attention", "length", "n² d + n d²", 2, "n d + h b n", _LENGTHS[:-1], _multi_head,
+    ProfileCase("multi-head-attention", "length", "n² d + n d²", 2, "n d + h b n", _LENGTHS[:-1], _multi_head,
             "h = 4 heads, d = 64, b queries at a time"),
-    Subject("linear-attention", "length", "n d²", 1, "n d", _LONG, _linear_attention,
+    ProfileCase("linear-attention", "length", "n d²", 1, "n d", _LONG, _linear_attention,
             "one head, d = 64"),
-    Subject("causal-linear-attention", "length", "n d²", 1, "n d", _LONG,
+    ProfileCase("causal-linear-attention", "length", "n d²", 1, "n d", _LONG,
             partial(_linear_attention, causal=True), "one head, d = 64"),
-    Subject("random-feature-attention", "length", "n d f", 1, "n (d + f)", _LONG,
+    ProfileCase("random-feature-attention", "length", "n d f", 1, "n (d + f)", _LONG,
             _random_feature_attention, "one head, d = 64, f = 128 features"),
-    Subject("low-rank-attention", "length", "n² d + n³", 3, "n²", (64, 128, 192, 256, 384, 512),
+    ProfileCase("low-rank-attention", "length", "n² d + n³", 3, "n²", (64, 128, 192, 256, 384, 512),
             _low_rank_attention, "one head, d = 64, rank 16, by SVD of the context matrix"),
-    Subject("projected-attention", "length", "n r d", 1, "n (r + d)", _LONG, _projected_attention,
+    ProfileCase("projected-attention", "length", "n r d", 1, "n (r + d)", _LONG, _projected_attention,
             "one head, d = 64, rank r = 16"),
-    Subject("wavenet", "length", "n L c²", 1, "n L c", _LENGTHS, _wavenet,
+    ProfileCase("wavenet", "length", "n L c²", 1, "n L c", _LENGTHS, _wavenet,
             "L = 10 blocks, c = 32 channels"),
-    Subject("autoregressive", "length", "n k d²", 1, "n k d", _LONG, _autoregressive,
+    ProfileCase("autoregressive", "length", "n k d²", 1, "n k d", _LONG, _autoregressive,
             "d = 64 features, window k = 8"),
-    Subject("gcn", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gcn"), _ON_EDGES),
-    Subject("graphsage", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "graphsage"),
+    ProfileCase("gcn", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gcn"), _ON_EDGES),
+    ProfileCase("graphsage", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "graphsage"),
             f"{_ON_EDGES}, mean of neighbors"),
-    Subject("gin", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gin"),
+    ProfileCase("gin", "nodes", "n (k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "gin"),
             f"{_ON_EDGES}, MLP of one hidden layer"),
-    Subject("sgc", "nodes", "n (h k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "sgc"),
+    ProfileCase("sgc", "nodes", "n (h k d + d²)", 1, "n (k + d)", _LONG, partial(_graph, "sgc"),
             f"{_ON_EDGES}, h = 2 hops"),
-    Subject("appnp", "nodes", "n t k d", 1, "n (k + d)", _LONG, partial(_graph, "appnp"),
-            f"{_ON_EDGES}, t = 10 steps of spreading"),
-    Subject("gat", "nodes", "n (k d + d²)", 1, "n (k h + d)", _LONG, partial(_graph, "gat"),
+    ProfileCase("appnp", "nodes", "n t k d", 1, "n (k + d)", _LONG, partial(_graph, "appnp"),
+            f"{_ON_EDGES}, t = 10 propagation steps"),
+    ProfileCase("gat", "nodes", "n (k d + d²)", 1, "n (k h + d)", _LONG, partial(_graph, "gat"),
             f"{_ON_EDGES}, h = 4 heads"),
-    Subject("gatv2", "nodes", "n (k d + d²)", 1, "n k d", _LONG, partial(_graph, "gatv2"),
+    ProfileCase("gatv2", "nodes", "n (k d + d²)", 1, "n k d", _LONG, partial(_graph, "gatv2"),
             f"{_ON_EDGES}, 4 heads"),
 )  # fmt: skip
 
-SUBJECTS = {one.name: one for one in _ALL}
-"""Every subject by name."""
+PROFILE_CASES = {one.name: one for one in _ALL}
+"""Profile cases by name."""
 
 ALIASES = {
     "dense": "linear", "pooling": "max-pool", "rnn": "elman", "softmax-attention": "attention",
     "layernorm": "layer-norm", "groupnorm": "group-norm", "graph-conv": "gcn", "sage": "graphsage",
 }  # fmt: skip
-"""Other names that people look for."""
+"""Aliases under which a layer is also found."""

@@ -1,6 +1,6 @@
-"""Singular values of the Jacobians along a chain: all of them exactly, or the largest by Lanczos.
+"""Singular values of the Jacobians along a chain: all of them by SVD, or the largest by Lanczos.
 
-Values are base-10 logarithms throughout, because products of Jacobians leave every float format.
+Values are base-10 logarithms throughout, because products of Jacobians overflow any float format.
 """
 
 import math
@@ -16,11 +16,11 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def exact(chain: Chain) -> Values:
-    """Return the logarithms of all singular values of `J_1 ... J_n`, each sorted downwards.
+    """Return the logarithms of all singular values of each of `J_1 ... J_n`, in descending order.
 
-    `J_l = D_l J_(l-1)` is multiplied out in float64 from dense link Jacobians. A value below about
-    1e-16 times the largest cannot be told from zero and is given as minus infinity. Cost: O(w^3) for
-    each link of width w.
+    `J_l = D_l J_(l-1)` is computed in float64 from dense link Jacobians. A value below about 1e-16 times the
+    largest cannot be distinguished from zero and is returned as minus infinity. Cost: O(w^3) per link of
+    width w.
     """
     product, log_scale, found = np.eye(chain.sizes[0]), 0.0, []
     for link in range(len(chain.sizes) - 1):
@@ -36,15 +36,15 @@ def exact(chain: Chain) -> Values:
 
 
 def leading(chain: Chain, *, tolerance: float = 1e-3, most: int = 100, seed: int = 0) -> tuple[Values, bool]:
-    """Return the logarithm of the largest singular value of `J_1 ... J_n`, and whether all converged.
+    """Return the logarithm of the largest singular value of each of `J_1 ... J_n`, and whether all converged.
 
-    No Jacobian is formed: `golub_kahan` asks for products with it and with its transpose. It starts
-    from the singular vector that was found one link earlier. Cost: O(n^2 k) links, k about 5 to 30.
+    No Jacobian is formed: `golub_kahan` needs only products with it and with its transpose. It starts from
+    the singular vector of the previous link. Cost: O(n^2 k) link evaluations, with k about 5 to 30.
     """
     draws = np.random.default_rng(seed)
     start, log_scale, found, converged = np.zeros(chain.sizes[0]), 0.0, [], True
     for link in range(len(chain.sizes) - 1):
-        # A little noise, since a start that misses the wanted direction altogether never finds it.
+        # Some noise, because a start orthogonal to the leading direction never finds it.
         noise = draws.normal(size=start.size)
         start = start + 0.1 * noise / np.linalg.norm(noise)
         value, start, sure = golub_kahan(
@@ -68,24 +68,24 @@ def golub_kahan(
     tolerance: float = 1e-3,
     most: int = 100,
 ) -> tuple[float, np.ndarray, bool]:
-    """Return the largest singular value of a linear map, its right vector, and whether it converged.
+    """Return the largest singular value of a linear map, its right singular vector, and whether it converged.
 
-    Power iteration on `J^T J` that forgets no direction it has seen: k steps give orthonormal U, V and
-    an upper bidiagonal B with `J V = U B`, and the largest singular value of B grows towards that of J.
+    Golub-Kahan-Lanczos bidiagonalization with full reorthogonalization: k steps give orthonormal U, V and an
+    upper bidiagonal B with `J V = U B`, and the largest singular value of B increases toward that of J.
 
         alpha_k u_k = J v_k - beta_(k-1) u_(k-1)
         beta_k v_(k+1) = J^T u_k - alpha_k v_k
 
     It has converged when the residual `beta_k |p_k|` of the leading vector p of B is at most `tolerance`
-    times the value; where the next value is well below, its error is then of the order of `tolerance^2`.
-    It is never too large. Cost: 2 products a step.
+    times the value; if the second value is well separated, the error is then of the order of `tolerance^2`.
+    The value is never overestimated. Cost: 2 products per step.
 
     Args:
-        push: v to `J v`.
-        pull: u to `J^T u`.
-        start: first direction, not 0.
-        tolerance: relative residual to stop at.
-        most: steps at the most.
+        push: maps v to `J v`.
+        pull: maps u to `J^T u`.
+        start: initial direction, nonzero.
+        tolerance: relative residual at which to stop.
+        most: maximum number of steps.
 
     Source: Golub and Kahan 1965, "Calculating the Singular Values and Pseudo-Inverse of a Matrix".
 
@@ -96,7 +96,7 @@ def golub_kahan(
     for _ in range(most):
         u = _orthogonal(push(V[-1]), U)
         alphas.append(float(np.linalg.norm(u)))
-        # A start in the null space: J is 0 as far as a random direction can tell.
+        # The start is in the null space, so to a random direction J looks like 0.
         if not alphas[0]:
             return 0.0, V[0], True
         U.append(u / alphas[-1] if alphas[-1] else u)
@@ -113,7 +113,7 @@ def golub_kahan(
 
 
 def _orthogonal(x: np.ndarray, basis: list[np.ndarray]) -> np.ndarray:
-    """Take the part of x along the basis away, twice: once leaves a part as large as the rounding."""
+    """Project x onto the complement of the basis, twice: once leaves a component as large as rounding."""
     for _ in range(2 if basis else 0):
         Q = np.stack(basis)
         x = x - Q.T @ (Q @ x)

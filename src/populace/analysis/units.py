@@ -1,4 +1,4 @@
-"""Numbers that span many powers of ten, written for a person: `1.23 ms`, `45.6 GFLOP`."""
+"""Formatting of quantities with SI prefixes: `1.23 ms`, `45.6 GFLOP`."""
 
 import math
 
@@ -6,7 +6,7 @@ _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T",
 
 
 def quantity(value: float, unit: str = "") -> str:
-    """Write a value with three digits and the prefix of its power of a thousand; `-` for NaN."""
+    """Format a value with three significant digits and an SI prefix; `-` for NaN."""
     if not math.isfinite(value):
         return "-"
     if value == 0:

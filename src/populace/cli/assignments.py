@@ -69,7 +69,9 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
         key, written = assignment(text, "--sweep")
         axes[key] = values(written)
         if listed:
-            raise UsageError("--sweep cannot be combined with a recipe that lists its [[settings]]; edit the list")
+            raise UsageError(
+                "--sweep cannot be combined with a recipe that lists its [[settings]]; edit the list"
+            )
     merged = recipe.options.model_dump() | run
     if any(key in chosen for key in run) or axes != recipe.sweep:
         merged |= {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}

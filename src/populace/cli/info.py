@@ -73,7 +73,10 @@ def print_description(name: str) -> None:
         return
     if name not in learners():
         raise unknown(
-            "recipe or learner", name, {*recipes.names(), *learners()}, where=" (and there is no file of that name)"
+            "recipe or learner",
+            name,
+            {*recipes.names(), *learners()},
+            where=" (and there is no file of that name)",
         )
     cls = learner_class(name)
     console.print(f"[bold]{name}[/]: {inspect.getdoc(cls)}\n", highlight=False)

@@ -102,7 +102,9 @@ def print_list() -> None:
         table.add_row(one.name, f"O({one.work})", one.size, one.fixed)
     console = Console()
     console.print(table, highlight=False)
-    console.print("\n[dim]populace profile LAYER... to profile layers, or all for all of them[/]", highlight=False)
+    console.print(
+        "\n[dim]populace profile LAYER... to profile layers, or all for all of them[/]", highlight=False
+    )
 
 
 def _show(console: Console, one: ProfileCase, found: Any) -> None:

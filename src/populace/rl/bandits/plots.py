@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.formatting import words
+from populace.core.formatting import format_value
 from populace.runs.figures import figure, to_image
 from populace.statistics import bootstrap_interval
 
@@ -74,7 +74,7 @@ def curves(run: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         order = np.lexsort((column["units"][mine], column["member"][mine]))
         pulls, count = np.unique(column["units"][mine], return_counts=True)
         regrets = column["regret_so_far"][mine][order].reshape(count[0], len(pulls))
-        name = ", ".join(map(words, values.values())) or f"setting {index}"
+        name = ", ".join(map(format_value, values.values())) or f"setting {index}"
         found[name] = (pulls, regrets.astype(np.float64))
     return found
 
