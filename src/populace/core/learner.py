@@ -121,7 +121,7 @@ class Learner(Settings):
         """
         return state
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return pictures and films of one trained member, made on the host. By default none."""
         del state, key
         return {}
@@ -140,7 +140,7 @@ class Learner(Settings):
         """Return in words what `for_test(size)` measures on."""
         return f"{size:,} fresh {self.evaluation_unit}" if self.evaluation_unit else "the test data"
 
-    def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, "Picture | np.ndarray"]:
+    def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, "Image | np.ndarray"]:
         """Return what TensorBoard shows of one member at checkpoints: pictures, and arrays as histograms.
 
         `state` is a snapshot. Weights are shown without being asked for.

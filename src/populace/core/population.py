@@ -68,11 +68,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """Members of one structure: `learner` has a leading member axis on the leaves `varied` marks."""
+    """Members of one structure: `learner` has a leading member axis on the leaves `varied` marks.
+
+    `groups` is how many groups the population has: they share the machine's memory.
+    """
 
     learner: Learner
     varied: Any
     members: tuple[Member, ...]
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Population:
             learner = learners[member.setting].for_seed(member.seed)
             key = (jax.tree.structure(learner), tuple(_shape(x) for x in jax.tree.leaves(learner)))
             by_structure.setdefault(key, []).append((learner, member))
-        return tuple(_stack(pairs) for pairs in by_structure.values())
+        return tuple(_stack(pairs, len(by_structure)) for pairs in by_structure.values())
 
     def only(self, member: Member) -> "Population":
         """Return the population of that one member: it trains to the same end by itself."""
@@ -233,10 +237,10 @@ def _draw(axes: Axes, samples: int, seed: int) -> Iterator[Setting]:
 def _shape(leaf: Any) -> Any:
     if isinstance(leaf, float):
         return "hyperparameter"
-    return (leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else leaf
+    return (leaf.shape, leaf.dtype) if isinstance(leaf, jax.Array | np.ndarray) else leaf
 
 
-def _stack(pairs: list[tuple[Learner, Member]]) -> Group:
+def _stack(pairs: list[tuple[Learner, Member]], groups: int) -> Group:
     """Stack the leaves that differ; hyperparameters become float32 arrays either way.
 
     They are never constants of the program: XLA folds constants, which rounds differently, and a
@@ -248,7 +252,8 @@ def _stack(pairs: list[tuple[Learner, Member]]) -> Group:
     leaves, varied = [], []
     for column in columns:
         first = column[0]
-        same = all(x is first or (isinstance(x, float) and x == first) for x in column)
+        array = isinstance(first, jax.Array | np.ndarray)
+        same = all(x is first or (not array and x == first) for x in column)
         varied.append(not same)
         if isinstance(first, float):
             leaves.append(jnp.asarray(first if same else column, jnp.float32))
@@ -257,4 +262,4 @@ def _stack(pairs: list[tuple[Learner, Member]]) -> Group:
             first = jnp.asarray(first) if isinstance(first, np.ndarray) else first
             leaves.append(first if same else jnp.asarray(np.stack([np.asarray(x) for x in column])))
     members = tuple(member for _, member in pairs)
-    return Group(structure.unflatten(leaves), structure.unflatten(varied), members)
+    return Group(structure.unflatten(leaves), structure.unflatten(varied), members, groups)

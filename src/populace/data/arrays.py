@@ -14,8 +14,8 @@ LARGEST = float(np.finfo(np.float32).max)
 COARSE = 1e-3
 """Float32's steps, in deviations of a column, from which on too little of the column is left."""
 BLOCK = 2**20
-"""Values looked at in one go. Sums over many examples are made block by block, of examples in memory and of those
-in files alike, so that both have the same statistics bit for bit."""
+"""Values looked at in one go. Sums over many examples are made block by block, of examples in memory and of
+those in files alike, so that both have the same statistics bit for bit."""
 CONSTANT = 1e-14
 """Deviation, in sizes of the values, below which a column is constant but for float64's rounding."""
 
@@ -117,6 +117,12 @@ def kept(x: np.ndarray, origin: Any) -> np.ndarray:
     return (x - origin.astype(np.float64) if origin.any() else x).astype(np.float32, copy=False)
 
 
+def restored(values: Any, origin: Any) -> Any:
+    """Return values with their origin added again: in float64, where there is one."""
+    origin = np.asarray(origin, np.float64)
+    return np.asarray(values, np.float64) + origin if origin.any() else values
+
+
 def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None:
     """Warn of the column that float32 leaves least of, if there is one it leaves too little of."""
     if x.dtype in (np.uint8, np.float16, np.float32):
@@ -129,7 +135,7 @@ def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None
     lost = np.where(_varies(mean + origin, deviation), error / np.where(deviation > 0, deviation, 1), 0)
     if lost.max(initial=0) > COARSE:
         column = ", ".join(map(str, np.unravel_index(np.argmax(lost), np.atleast_1d(lost).shape)))
-        advice = "standardise it, or take off its mean" if how == "none" else "take off more of its mean"
+        advice = "standardize it, or take off its mean" if how == "none" else "take off more of its mean"
         warnings.warn(
             f"column {column} of {name} does not survive float32: its values are too close together for "
             f"how far they are from zero; {advice}",

@@ -20,10 +20,10 @@ from populace.core.random import root_key
 from populace.core.signature import Signature
 from populace.engine.carry import Best, Carry
 from populace.engine.compiled import compiled_for
-from populace.engine.fed_programs import FedCompiled
-from populace.engine.feeding import Feeding
 from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
+from populace.engine.streaming.fed_programs import FedCompiled
+from populace.engine.streaming.feeding import Feeding
 
 
 class Program:

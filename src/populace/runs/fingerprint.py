@@ -19,6 +19,7 @@ from populace.core import settings
 from populace.core.errors import RunError, UsageError
 from populace.core.files import write
 from populace.core.learner import Learner
+from populace.data.example_files import ExampleFiles
 
 FILE = "data.json"
 _SHOWN = 4
@@ -32,9 +33,10 @@ def digest(learner: Learner) -> str:
             continue  # a setting
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jax.random.key_data(leaf)
-        array = np.ascontiguousarray(leaf)
-        found.update(f"{array.dtype.name}{np.shape(leaf)}".encode())
-        found.update(array.reshape(-1).view(np.uint8).data)
+        found.update(f"{np.dtype(leaf.dtype).name}{tuple(leaf.shape)}".encode())
+        # Examples in files have the digest of the array that holds the same.
+        for block in leaf.blocks() if isinstance(leaf, ExampleFiles) else [leaf]:
+            found.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
         count += 1
     return found.hexdigest() if count else ""
 

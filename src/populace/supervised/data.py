@@ -1,5 +1,6 @@
 """Data: examples and what is to be predicted of them, checked and split once, shared by all members."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import equinox as eqx
@@ -8,12 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.values import plain
 from populace.data import arrays
-from populace.data.arrays import check_features, check_labels, check_targets, moments
+from populace.data.arrays import check_features, check_labels, check_targets, moments, restored
+from populace.data.example_files import DEFAULT_MEMORY, ExampleFiles, Selection, open_array
 from populace.data.splits import hold_out
 
 Pair = tuple[Any, Any]
-STANDARDISE = ("none", "all", "feature", "channel")
+_SCALES = ("origin", "y_origin", "mean", "deviation", "y_mean", "y_deviation")
+STANDARDIZE = ("none", "all", "feature", "channel")
 
 
 class Data(eqx.Module):
@@ -22,6 +26,10 @@ class Data(eqx.Module):
     Make one with [`from_classes`][populace.supervised.Data.from_classes] or
     [`from_targets`][populace.supervised.Data.from_targets]. The test part is looked at once, by the
     final evaluation, and nothing is chosen by it.
+
+    Examples may stay on disk: `x` is then the path of a `.npy` file, or a `numpy.memmap`, and so may be those
+    of `validation` and `test`. Batches are read while the ones before them are trained on, with the same
+    results bit for bit; see the page on streaming. Labels and targets are always kept in memory.
 
     Attributes:
         x: training and validation examples, (N, ...), uint8 or float32, less `origin`.
@@ -65,31 +73,35 @@ class Data(eqx.Module):
         *,
         test: Pair | None = None,
         validation: float | Pair = 0.1,
-        standardise: str = "feature",
+        standardize: str = "feature",
         names: tuple[str, ...] = (),
         classes: int | None = None,
         seed: int = 0,
+        memory: int | None = None,
     ) -> Self:
         """Return data of a classification.
 
         Args:
-            x: examples, (N, ...).
-            y: whole numbers from 0, (N,).
+            x: examples, (N, ...); or where they are, see above.
+            y: whole numbers from 0, (N,), or the path of a `.npy` file of them.
             test: examples and labels to judge by at the end.
             validation: share of the examples to choose by, drawn class by class; or examples and labels.
-            standardise: subtract mean and divide by deviation of the training rows: of each `feature`, of
+            standardize: subtract mean and divide by deviation of the training rows: of each `feature`, of
                 each `channel` (last axis), of `all` together, or `none`.
             names: of the classes.
             classes: how many there are; by default the highest label says.
             seed: of the split.
+            memory: bytes of examples from files that may be held in memory at once; 256 MiB by default.
 
         Raises:
-            UsageError: arrays that do not fit together, or hold what they must not; says which row.
+            UsageError: arrays that do not fit together, or hold what they must not; says which row; a file
+                that is missing or holds no array; a limit on memory for examples that are in memory already.
 
         """
         classes = classes or len(names) or None
-        x = check_features("x", x)
-        y = check_labels("y", y, len(x), classes)
+        x, memory = _opened(x, memory)
+        check_features("x", x)
+        y = check_labels("y", open_array("y", y), len(x), classes)
         count = classes or int(y.max()) + 1
         if count < 2:
             raise UsageError("y has only the class 0; a classification needs at least two classes")
@@ -97,7 +109,7 @@ class Data(eqx.Module):
         def check(name: str, labels: Any, examples: int) -> np.ndarray:
             return check_labels(name, labels, examples, count)
 
-        return cls._of(x, y, check, test, validation, standardise, seed, count, tuple(names), y)
+        return cls._of(x, y, check, test, validation, standardize, seed, count, tuple(names), y, memory)
 
     @classmethod
     def from_targets(
@@ -107,30 +119,33 @@ class Data(eqx.Module):
         *,
         test: Pair | None = None,
         validation: float | Pair = 0.1,
-        standardise: str = "feature",
+        standardize: str = "feature",
         seed: int = 0,
+        memory: int | None = None,
     ) -> Self:
         """Return data of a regression; y is (N,) or (N, K); see `from_classes` for the arguments.
 
         Raises:
-            UsageError: arrays that do not fit together, or hold what they must not; says which row.
+            UsageError: as `from_classes` does.
 
         """
-        x = check_features("x", x)
-        y = check_targets("y", y, len(x))
+        x, memory = _opened(x, memory)
+        check_features("x", x)
+        y = check_targets("y", open_array("y", y), len(x))
 
         def check(name: str, targets: Any, examples: int) -> np.ndarray:
             return check_targets(name, targets, examples, y.shape[1])
 
-        return cls._of(x, y, check, test, validation, standardise, seed, y.shape[1], (), None)
+        return cls._of(x, y, check, test, validation, standardize, seed, y.shape[1], (), None, memory)
 
     @classmethod
     def _of(
-        cls, x: Any, y: Any, check: Any, test: Any, validation: Any, standardise: str, seed: int,
-        outputs: int, names: tuple[str, ...], labels: Any,
+        cls, x: Any, y: Any, check: Any, test: Any, validation: Any, standardize: str, seed: int,
+        outputs: int, names: tuple[str, ...], labels: Any, memory: int,
     ) -> Self:  # fmt: skip
-        if standardise not in STANDARDISE:
-            raise UsageError(f"standardise must be one of {', '.join(STANDARDISE)}, got {standardise!r}")
+        if standardize not in STANDARDIZE:
+            raise UsageError(f"standardize must be one of {', '.join(STANDARDIZE)}, got {standardize!r}")
+        files = [x] if memory else []
         test_x, test_y = (None, None) if test is None else _pair("test", test, x, check)
         if isinstance(validation, float | int):
             if not 0 <= validation < 1:
@@ -142,10 +157,19 @@ class Data(eqx.Module):
             more_x, more_y = _pair("validation", validation, x, check)
             rows = np.arange(len(x), dtype=np.int32)
             held = np.arange(len(x), len(x) + len(more_x), dtype=np.int32)
-            x, y = np.concatenate([x, more_x]), np.concatenate([y, more_y])
+            y = np.concatenate([y, more_y])
+            if files:
+                files.append(more_x)
+            else:
+                x = np.concatenate([x, more_x])
         if not len(rows):
             raise UsageError(f"validation {validation:g} leaves no example to train on of {len(x)}")
-        x, test_x, origin, mean, deviation = _standard("x", x, test_x, rows, standardise)
+        if files:
+            origin, mean, deviation = _statistics("x", x, rows, standardize)
+            x = ExampleFiles(files, origin, memory)
+            test_x = None if test_x is None else ExampleFiles([test_x], origin, memory)
+        else:
+            x, test_x, origin, mean, deviation = _standard("x", x, test_x, rows, standardize)
         y_origin, y_mean, y_deviation = np.zeros((), np.float32), *moments(y, rows, "none")
         if labels is None:
             y, test_y, y_origin, y_mean, y_deviation = _standard("y", y, test_y, rows, "feature")
@@ -153,6 +177,20 @@ class Data(eqx.Module):
             x, y, rows, held, test_x, test_y, origin, y_origin, mean, deviation, y_mean, y_deviation,
             outputs, names,
         )  # fmt: skip
+
+    def scaling(self) -> dict[str, Any]:
+        """Return what predicting needs of the data: shapes, names of the classes, and what values are scaled by."""
+        arrays = {name: np.asarray(getattr(self, name)) for name in _SCALES}
+        x = {"input_shape": list(self.shape), "input_dtype": str(self.x.dtype)}
+        return {**x, "outputs": self.outputs, "classes": list(self.names), **arrays}
+
+    @classmethod
+    def from_scaling(cls, kept: Mapping[str, Any]) -> Self:
+        """Return data of no examples that scale as those did which `scaling` was taken from."""
+        x = np.zeros((0, *kept["input_shape"]), kept["input_dtype"])
+        y = np.zeros((0, *np.shape(kept["y_mean"])), np.float32)
+        rows, scales = np.zeros(0, np.int32), (jnp.asarray(kept[name]) for name in _SCALES)
+        return cls(x, y, rows, rows, None, None, *scales, kept["outputs"], tuple(kept["classes"]))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -172,7 +210,7 @@ class Data(eqx.Module):
         return arrays.kept(found, self.origin)
 
     def inputs(self, x: jax.Array) -> jax.Array:
-        """Return examples of `x` as the network sees them: float32, standardised."""
+        """Return examples of `x` as the network sees them: float32, standardized."""
         return (x.astype(jnp.float32) - self.mean) / self.deviation
 
     def part(self, which: str) -> tuple[Any, Any, Any]:
@@ -191,33 +229,62 @@ class Data(eqx.Module):
             return "test"
         return "validation" if which != "train" and len(self.validation) else "training"
 
-    def examples(self, which: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return (x, y) of a part as they were given: raw examples, and labels or targets."""
-        x, y, rows = (np.asarray(a) for a in self.part(which))
-        return restored(x[rows], self.origin), restored(y[rows], self.y_origin)
+    def examples(self, which: str) -> tuple[np.ndarray | Selection, np.ndarray]:
+        """Return (x, y) of a part as they were given: raw examples, and labels or targets.
 
-
-def restored(values: Any, origin: Any) -> Any:
-    """Return values with their origin added again: in float64, where there is one."""
-    origin = np.asarray(origin, np.float64)
-    return np.asarray(values, np.float64) + origin if origin.any() else values
+        Examples in files are read as they are indexed.
+        """
+        x, y, rows = self.part(which)
+        y, rows = np.asarray(y), np.asarray(rows)
+        if not len(rows):
+            raise UsageError("the data that the member was trained on are not saved with it")
+        if isinstance(x, ExampleFiles):
+            return Selection(x, rows, self.origin), restored(y[rows], self.y_origin)
+        return restored(np.asarray(x)[rows], self.origin), restored(y[rows], self.y_origin)
 
 
 def _standard(
     name: str, x: np.ndarray, test: np.ndarray | None, rows: np.ndarray, how: str
 ) -> tuple[Any, ...]:
     """Return values and test values as they are kept, then origin, mean and deviation."""
+    origin, mean, deviation = _statistics(name, x, rows, how)
+    x, test = arrays.kept(x, origin), None if test is None else arrays.kept(test, origin)
+    return x, test, origin, mean, deviation
+
+
+def _statistics(name: str, x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.ndarray, ...]:
+    """Return origin, mean and deviation; a few rows are in memory at a time."""
     origin = arrays.origin(x, rows, how)
     arrays.warn_of_loss(name, x, origin, how)
-    x, test = arrays.kept(x, origin), None if test is None else arrays.kept(test, origin)
-    return x, test, origin, *moments(x, rows, how)
+    return origin, *moments(x, rows, how, origin)
+
+
+def _opened(x: Any, memory: int | None) -> tuple[Any, int]:
+    """Return examples, and how much memory those in files may take; 0 where they are in memory already."""
+    x = open_array("x", x, mapped=True)
+    if not isinstance(x, np.memmap):
+        if memory is not None:
+            raise UsageError(
+                "memory limits what is read from files, and x is an array in memory; "
+                "save it with numpy.save and give the path"
+            )
+        return check_features("x", x), 0
+    memory = DEFAULT_MEMORY if memory is None else plain(memory)
+    if isinstance(memory, bool) or not isinstance(memory, int) or memory < 1:
+        raise UsageError(f"memory must be a number of bytes, at least 1, got {memory!r}")
+    return x, memory
 
 
 def _pair(name: str, pair: Any, x: np.ndarray, check: Any) -> tuple[np.ndarray, np.ndarray]:
     if not (isinstance(pair, tuple | list) and len(pair) == 2):
         raise UsageError(f"{name} must be a pair (x, y), got {type(pair).__name__}")
-    other = check_features(f"{name} x", pair[0])
+    streamed = isinstance(x, np.memmap)
+    given = open_array(f"{name} x", pair[0], mapped=streamed)
+    other = check_features(f"{name} x", given)
     if other.shape[1:] != x.shape[1:]:
         raise UsageError(f"{name} x has examples of shape {other.shape[1:]}; those of x have {x.shape[1:]}")
+    if streamed and other.dtype != x.dtype:
+        raise UsageError(f"{name} x is {other.dtype}, x is {x.dtype}; save both with one type")
     other = other.astype(np.uint8, copy=False) if x.dtype == np.uint8 else other
-    return other, check(f"{name} y", pair[1], len(other))
+    y = check(f"{name} y", open_array(f"{name} y", pair[1]), len(other))
+    return given if streamed and isinstance(given, np.memmap) else other, y

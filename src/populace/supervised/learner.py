@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -12,10 +13,17 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean, Metrics
 from populace.core.settings import setting
+from populace.data.arrays import restored
+from populace.data.example_files import ExampleFiles, Selection
+from populace.data.feed import Fed
+from populace.metrics.losses import Loss
 from populace.nn.modules import sequential
-from populace.nn.primitives.buffer import trainable
-from populace.optim.optimisers import Adam, Constant, Optimiser, Schedule, descend
-from populace.supervised.data import Data, restored
+from populace.nn.modules.custom import NetworkFn, check_network
+from populace.optim import gradient_step as descent
+from populace.optim.early_stopping import EarlyStopping, EarlyStoppingState, Never
+from populace.optim.optimizers import Adam, Optimizer
+from populace.optim.schedules import Constant, Schedule
+from populace.supervised.data import Data
 from populace.supervised.networks import MLP, Network
 
 
@@ -23,23 +31,19 @@ class State(eqx.Module):
     """A network while it trains.
 
     Attributes:
-        network: weights, and running statistics of normalisations.
-        memory: what the optimiser remembers.
+        network: weights, and running statistics of normalizations.
+        opt_state: what the optimizer remembers.
         order: the training rows in this epoch's order, filled up to whole batches.
         count: steps taken.
-        best_loss: lowest validation loss at the start of an epoch, for early stopping.
-        patience: epochs since.
-        stopped_at: step at which the member stopped early, or -1.
+        early_stopping: whether and when the member stopped early; None where it never does.
 
     """
 
     network: Any
-    memory: Any
+    opt_state: Any
     order: jax.Array
     count: jax.Array
-    best_loss: jax.Array
-    patience: jax.Array
-    stopped_at: jax.Array
+    early_stopping: EarlyStoppingState | None
 
 
 class Supervised(Learner):
@@ -52,21 +56,23 @@ class Supervised(Learner):
     unit: ClassVar[str] = "samples"
 
     data: Data | None = None
-    plan: Any = eqx.field(default=None, static=True)
-    """A network of the user's own: `plan(inputs, outputs, key)` returns an Equinox module."""
-    judge: str = eqx.field(default="validation", static=True)
+    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
+    """A network of the user's own: `network_fn(inputs, outputs, key)` returns an Equinox module."""
+    loss_fn: Loss | None = eqx.field(default=None, static=True)
+    """A loss of the user's own: from outputs (N, K) and what they should be to (N,) or (N, K)."""
+    evaluation_split: str = eqx.field(default="validation", static=True)
     """The part of the data that `evaluate` looks at; the final evaluation looks at `test`."""
+    fed: Fed | None = None
+    """What the host has read for a step, where the examples are in files; the engine puts it here."""
 
-    network: Network = setting(MLP(), help="the network, where no `plan` is given in Python")
+    network: Network = setting(MLP(), help="network, unless a network_fn is given in Python")
     batch_size: int = setting(128, low=1, help="examples per step")
-    learning_rate: float = setting(1e-3, above=0, help="step size")
-    optimizer: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
-    schedule: Schedule = setting(Constant(), help="factor on the learning rate over the steps")
-    weight_decay: float = setting(0.0, low=0, help="decoupled decay of weights, per step and learning rate")
-    max_gradient_norm: float = setting(0.0, low=0, help="largest norm of a gradient; 0 for any")
-    patience: int = setting(
-        0, low=0, help="epochs without a better validation loss before a member stops; 0: never"
-    )
+    learning_rate: float = descent.learning_rate(1e-3)
+    optimizer: Optimizer = descent.optimizer(Adam())
+    schedule: Schedule = descent.schedule(Constant())
+    weight_decay: float = descent.weight_decay()
+    max_gradient_norm: float = descent.max_gradient_norm()
+    early_stopping: EarlyStopping = setting(Never(), help="when a member stops before its last step")
     evaluation_batch_size: int = setting(250, low=1, help="examples evaluated at a time")
 
     # -- what a kind of supervised learning says of itself -----------------------------------------
@@ -107,79 +113,66 @@ class Supervised(Learner):
     def init(self, key: jax.Array) -> State:
         """Return fresh weights; the first order of rows comes with the first `on_epoch_start`."""
         network = self.build(key)
-        memory = self.optimizer.rule().init(eqx.filter(network, trainable(network)))
         return State(
             network=network,
-            memory=memory,
+            opt_state=descent.initial_opt_state(self, network),
             order=jnp.zeros(self.epoch_steps * self.batch_size, jnp.int32),
             count=jnp.int32(0),
-            best_loss=jnp.float32(jnp.inf),
-            patience=jnp.int32(0),
-            stopped_at=jnp.int32(-1),
+            early_stopping=self.early_stopping.start(),
         )
 
     def build(self, key: jax.Array) -> Any:
         """Return a fresh network for the data."""
         data = self._data
-        if self.plan is not None:
-            return self.plan(data.shape, data.outputs, key)
+        if self.network_fn is not None:
+            return self.network_fn(data.shape, data.outputs, key)
         return self.network.build(data.shape, data.outputs, key=key)
 
     def on_epoch_start(self, state: State, key: jax.Array) -> State:
         """Shuffle the rows for the next epoch; stop where the validation loss has not fallen for long."""
+        state = eqx.tree_at(lambda s: s.order, state, self.new_order(key))
+        if state.early_stopping is None:
+            return state
+        found = self._evaluated(state.network, "validation")
+        score = found[self.score].value * (1 if self.mode == "max" else -1)
+        seen = self.early_stopping.after(state.early_stopping, state.count, found["loss"].value, score)
+        return eqx.tree_at(lambda s: s.early_stopping, state, seen)
+
+    def new_order(self, key: jax.Array) -> jax.Array:
+        """Return the training rows in a random order, filled up to whole batches."""
         rows = jnp.asarray(self._data.train)
         order = jax.random.permutation(key, rows)
         fill = self.epoch_steps * self.batch_size - len(rows)
-        order = jnp.concatenate([order, jnp.resize(order, (fill,))])
-        state = eqx.tree_at(lambda s: s.order, state, order)
-        if not self.patience:
-            return state
-        loss = self._judged(state.network, "validation")["loss"].value
-        better = loss < state.best_loss
-        waited = jnp.where(better, 0, state.patience + 1)
-        running = state.stopped_at < 0
-        stopped_at = jnp.where(running & (waited >= self.patience), state.count, state.stopped_at)
-        best = jnp.where(better, loss, state.best_loss)
-        return eqx.tree_at(
-            lambda s: (s.best_loss, s.patience, s.stopped_at), state, (best, waited, stopped_at)
-        )
+        return jnp.concatenate([order, jnp.resize(order, (fill,))])
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one gradient step on the next batch of the epoch."""
         data, (augment_key, network_key) = self._data, jax.random.split(key)
         place = (state.count % self.epoch_steps) * self.batch_size
-        rows = jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
+        rows = self._rows(state, place)
         real = (place + jnp.arange(self.batch_size) < len(data.train)).astype(jnp.float32)
-        x, y = jnp.asarray(data.x)[rows], jnp.asarray(data.y)[rows]
+        x, y = self._x(data.x, rows), jnp.asarray(data.y)[rows]
         x = self.augment(data.inputs(x), augment_key)
-        weights, rest = eqx.partition(state.network, trainable(state.network))
 
-        def loss_of(weights: Any) -> Any:
-            outputs, network = sequential.learn(eqx.combine(weights, rest), x, network_key)
-            loss = jnp.sum(self.losses(outputs, y) * real) / jnp.sum(real)
-            return loss, (outputs, network)
+        def loss(network: Any) -> Any:
+            outputs, after = sequential.learn(network, x, network_key)
+            return jnp.sum(self.losses(outputs, y) * real) / jnp.sum(real), (outputs, after)
 
-        (loss, (outputs, network)), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
-        moved, memory = descend(
-            weights, gradient, state.memory,
-            optimizer=self.optimizer, weight_decay=self.weight_decay,
-            max_gradient_norm=self.max_gradient_norm,
-            rate=self.learning_rate * self.schedule.factor(state.count),
-        )  # fmt: skip
-        _, buffers = eqx.partition(network, trainable(network))
-        network = eqx.combine(moved, buffers)
+        network, opt_state, mean, (outputs, after) = descent.gradient_step(
+            self, loss, state.network, state.opt_state, state.count
+        )
+        network = descent.with_buffers(network, after)
         count, running = jnp.sum(real), jnp.bool(True)
-        if self.patience:
-            running = state.stopped_at < 0
-            network, memory = _where(running, (network, memory), (state.network, state.memory))
-        metrics = {"loss": Mean(loss * count, count)}
+        if state.early_stopping is not None:
+            running = state.early_stopping.running
+            old = (state.network, state.opt_state)
+            network, opt_state = _where(running, (network, opt_state), old)
+        metrics = {"loss": Mean(mean * count, count)}
         for name, total in self._training(outputs, y, real).items():
             metrics[name] = Mean(total, count)
         metrics = jax.tree.map(lambda v: jnp.where(running, v, 0.0), metrics)
-        after = eqx.tree_at(
-            lambda s: (s.network, s.memory, s.count), state, (network, memory, state.count + 1)
-        )
-        return after, metrics
+        changed = (network, opt_state, state.count + 1)
+        return eqx.tree_at(lambda s: (s.network, s.opt_state, s.count), state, changed), metrics
 
     def model(self, state: State) -> Any:
         """Return the network."""
@@ -188,12 +181,12 @@ class Supervised(Learner):
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Return the metrics of a network on the part of the data that is judged by."""
         del key
-        return self._judged(state, self.judge)
+        return self._evaluated(state, self.evaluation_split)
 
     def for_test(self, size: int) -> Self:
         """Return the learner that judges by the test part, whole; `size` does not matter."""
         del size
-        return dataclasses.replace(self, judge="test")
+        return dataclasses.replace(self, evaluation_split="test")
 
     def test_description(self, size: int) -> str:
         """Return in words which examples the final evaluation looks at."""
@@ -210,10 +203,20 @@ class Supervised(Learner):
 
         """
         data = self._data
-        x = data.keep(x)
-        parts = np.array_split(x, max(1, -(-len(x) // self.evaluation_batch_size)))
-        outputs = [sequential.use(model, data.inputs(jnp.asarray(part))) for part in parts]
+        x = x if isinstance(x, Selection) else data.keep(x)
+        parts = np.array_split(np.arange(len(x)), max(1, -(-len(x) // self.evaluation_batch_size)))
+        kept = (data.keep(x[i]) if isinstance(x, Selection) else x[i] for i in parts)
+        outputs = [sequential.use(model, data.inputs(jnp.asarray(part))) for part in kept]
         return restored(self.finish(jnp.concatenate(outputs)), data.y_origin)
+
+    def inference_data(self, model: Any) -> dict[str, Any]:
+        """Return what examples and outputs are scaled by, and their shapes."""
+        del model
+        return self._data.scaling()
+
+    def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
+        """Return the learner ready to predict, with data of no examples."""
+        return dataclasses.replace(self, data=Data.from_scaling(kept))
 
     def finish(self, outputs: jax.Array) -> jax.Array:
         """Return a network's outputs in the units of the data's y; by default as they are."""
@@ -222,23 +225,11 @@ class Supervised(Learner):
     def check(self) -> None:
         """Raise a `UsageError` where there is no data, or network and data do not fit together."""
         data = self._data
-        if self.judge not in ("train", "validation", "test"):
-            raise UsageError(f"judge must be train, validation or test, got {self.judge!r}")
-        if self.patience and not len(data.validation):
-            raise UsageError("early stopping (patience) needs validation examples; the data has none")
-        network = eqx.filter_eval_shape(lambda: self.build(jax.random.key(0)))
-        example = jax.ShapeDtypeStruct((1, *data.shape), jnp.float32)
-        try:
-            found = eqx.filter_eval_shape(sequential.use, network, example)
-        except UsageError:
-            raise
-        except (TypeError, ValueError) as error:  # what JAX says of shapes names neither network nor data
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"the network does not take examples of shape {data.shape}: {reason}") from error
-        shape = getattr(found, "shape", None)
-        if shape != (1, data.outputs):
-            got = f"an output of shape {shape[1:]}" if shape else f"a {type(found).__name__}"
-            raise UsageError(f"the network gives {got} per example; the data needs ({data.outputs},)")
+        if (split := self.evaluation_split) not in ("train", "validation", "test"):
+            raise UsageError(f"evaluation_split must be train, validation or test, got {split!r}")
+        if self.early_stopping.enabled and not len(data.validation):
+            raise UsageError("early_stopping needs validation examples; the data has none")
+        check_network(self.build, sequential.use, data.shape, data.outputs, "the data")
 
     @property
     def _data(self) -> Data:
@@ -252,10 +243,12 @@ class Supervised(Learner):
         del outputs, y, weight
         return {}
 
-    def _judged(self, network: Any, which: str) -> Metrics:
+    def _evaluated(self, network: Any, which: str) -> Metrics:
         """Return the metrics on a part of the data, gone through in batches."""
-        data = self._data
-        x, y, rows = (jnp.asarray(a) for a in data.part(which))
+        if self.fed is not None and self.fed.validation is not None:
+            return self.for_validation().evaluate_sums(self.fed.validation)
+        x, y, rows = self._data.part(which)
+        y, rows = jnp.asarray(y), jnp.asarray(rows)
         size = min(self.evaluation_batch_size, len(rows))
         count = -(-len(rows) // size)
         padded = jnp.resize(rows, (count, size))
@@ -263,13 +256,80 @@ class Supervised(Learner):
 
         def batch(rows_and_weight: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
             rows, weight = rows_and_weight
-            outputs = sequential.use(network, data.inputs(x[rows]))
-            sums = self.measure(outputs, y[rows], weight)
-            return sums | {"loss": jnp.sum(self.losses(outputs, y[rows]) * weight), "count": jnp.sum(weight)}
+            return self._batch_sums(network, self._x(x, rows), y[rows], weight)
 
-        sums = {name: v.sum(0) for name, v in jax.lax.map(batch, (padded, weight)).items()}
+        return self._metrics(jax.lax.map(batch, (padded, weight)), y[rows])
+
+    def _batch_sums(
+        self, network: Any, x: jax.Array, y: jax.Array, weight: jax.Array
+    ) -> dict[str, jax.Array]:
+        outputs = sequential.use(network, self._data.inputs(x))
+        sums = self.measure(outputs, y, weight)
+        return sums | {"loss": jnp.sum(self.losses(outputs, y) * weight), "count": jnp.sum(weight)}
+
+    def _metrics(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
+        """Return the metrics of the sums of every batch, and of the y of all."""
+        sums = {name: v.sum(0) for name, v in sums.items()}
         loss = Mean(sums.pop("loss"), sums["count"])
-        return {"loss": loss, **self.conclude(sums, y[rows])}
+        return {"loss": loss, **self.conclude(sums, y)}
+
+    # -- examples that the host reads, see populace.data.feed --------------------------------------
+
+    @property
+    def feed(self) -> ExampleFiles | None:
+        """The files of the training examples, where they are in files."""
+        return self.data.x if self.data is not None and isinstance(self.data.x, ExampleFiles) else None
+
+    @property
+    def validates_epochs(self) -> bool:
+        """Whether early stopping looks at the validation part."""
+        return self.early_stopping.enabled
+
+    def order(self, state: State) -> jax.Array:
+        """Return the rows of the state's epoch."""
+        return state.order
+
+    def with_fed(self, fed: Fed) -> Self:
+        """Return the learner with what the host has read."""
+        return dataclasses.replace(self, fed=fed)
+
+    def for_validation(self) -> Self:
+        """Return the learner that judges by the validation part."""
+        return dataclasses.replace(self, evaluation_split="validation")
+
+    def evaluated_part(self) -> tuple[ExampleFiles, np.ndarray]:
+        """Return the files and rows of the part that is judged by."""
+        x, _, rows = self._data.part(self.evaluation_split)
+        return x, np.asarray(rows)
+
+    def evaluate_batch(self, model: Any, weight: jax.Array) -> dict[str, jax.Array]:
+        """Return sums over the examples that the host has read."""
+        assert self.fed is not None
+        y = jnp.asarray(self._data.part(self.evaluation_split)[1])
+        return self._batch_sums(model, self.fed.x, y[self.fed.rows], weight)
+
+    def evaluate_sums(self, sums: dict[str, jax.Array]) -> Metrics:
+        """Return the metrics of the sums of every batch of the part."""
+        _, y, rows = self._data.part(self.evaluation_split)
+        size = min(self.evaluation_batch_size, len(rows))
+        weight = (jnp.arange(len(sums["count"]) * size) < len(rows)).astype(jnp.float32)
+        # One count for all members, and none that XLA knows beforehand, as when the learner evaluates by
+        # itself: how a quotient is rounded depends on it.
+        sums = sums | {"count": jax.lax.optimization_barrier(jnp.sum(weight.reshape(-1, size), 1))}
+        return self._metrics(sums, jnp.asarray(y)[jnp.asarray(rows)])
+
+    def _rows(self, state: State, place: jax.Array) -> jax.Array:
+        if self.fed is not None and self.fed.rows is not None:
+            return self.fed.rows
+        return jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
+
+    def _x(self, x: Any, rows: jax.Array) -> jax.Array:
+        if not isinstance(x, ExampleFiles):
+            return jnp.asarray(x)[rows]
+        if self.fed is None or self.fed.x is None:
+            name = type(self).__name__
+            raise UsageError(f"the examples of the {name} are in files, which only populace.train reads")
+        return self.fed.x
 
 
 def _where(condition: jax.Array, new: Any, old: Any) -> Any:

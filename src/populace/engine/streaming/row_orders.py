@@ -1,7 +1,7 @@
 """Row orders: which examples the steps of a group read, known on the host before the steps are taken.
 
-The order of an epoch follows from a member's key, as its `on_epoch_start` draws it. In the middle of an epoch it is
-the one in the member's state, which a checkpoint or another member may have brought.
+The order of an epoch follows from a member's key, as its `on_epoch_start` draws it. In the middle of an epoch
+it is the one in the member's state, which a checkpoint or another member may have brought.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from populace.engine.carry import Carry
-from populace.engine.fed_programs import FedCompiled
+from populace.engine.streaming.fed_programs import FedCompiled
 
 
 class RowOrders:

@@ -1,9 +1,9 @@
 """Fed programs: the compiled functions of a structure of learners whose batches the host reads.
 
-A window of training takes the examples of some steps as an argument, each once for all members of a device, and for
-every member where in them its batches are. So a step gathers its batch as it would from all examples, and XLA, which
-rounds by how a program is written, rounds as it would there. An evaluation takes the examples of some batches at a
-time, and returns the sums of each.
+A window of training takes the examples of some steps as an argument, each once for all members of a device,
+and for every member where in them its batches are. So a step gathers its batch as it would from all examples,
+and XLA, which rounds by how a program is written, rounds as it would there. An evaluation takes the examples
+of some batches at a time, and returns the sums of each.
 """
 
 from collections.abc import Callable

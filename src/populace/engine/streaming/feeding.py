@@ -1,8 +1,8 @@
 """Feeding: reads the batches of a group from files while its members train on the ones before.
 
-Two chunks of batches are held: the one that is trained on, and the next one, which a thread reads and puts on the
-devices meanwhile. Where a chunk ends changes nothing: the rows of a step follow from the order of rows in the
-members' states and from their keys.
+Two chunks of batches are held: the one that is trained on, and the next one, which a thread reads and puts on
+the devices meanwhile. Where a chunk ends changes nothing: the rows of a step follow from the order of rows in
+the members' states and from their keys.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +18,13 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean
 from populace.data.example_files import ExampleFiles
 from populace.engine.carry import Carry
-from populace.engine.fed_programs import Batches, FedCompiled, Judge
 from populace.engine.placement import Placement
-from populace.engine.row_orders import RowOrders
+from populace.engine.streaming.fed_programs import Batches, FedCompiled, Judge
+from populace.engine.streaming.row_orders import RowOrders
 
 _SHARES = 6
-"""A chunk takes a sixth of the memory: one is in use, one is being read and copied to the devices, which is three
-with the copy; and an evaluation takes as many while those of training are held."""
+"""A chunk takes a sixth of the memory: one is in use, one is being read and copied to the devices, which is
+three with the copy; and an evaluation takes as many while those of training are held."""
 
 
 class _Chunk(NamedTuple):
@@ -269,14 +269,12 @@ class Feeding:
             return x, *jax.device_put((places, rows[at], weight[at]), everywhere)
 
         starts = range(0, count, many)
-        coming: Future[Any] | None = self._reader.submit(read, 0)
+        coming, before = self._reader.submit(read, 0), 0
         for start in starts:
-            assert coming is not None
             batches = coming.result()
-            coming = None
-            yield batches  # ended when these are dispatched and the ones before are done
-            if start:
-                self._count(-batches[0].nbytes * self._devices)
+            yield batches  # comes back when these are dispatched and the ones before are done
+            self._count(-before)
+            before = batches[0].nbytes * self._devices
             if start + many < count:
                 coming = self._reader.submit(read, start + many)
-        self._count(-batches[0].nbytes * self._devices)
+        self._count(-before)
