@@ -44,8 +44,8 @@ def worker(members: int, processes: int, frames: int) -> None:
     seconds = loop_seconds(engine.group_states[0], done, steps)
     result = {"frames_per_second": members * steps * per_step / seconds, "seconds": seconds}
     if processes:
-        pool = registry.make(name).environment.pool
-        result |= {"replayed": pool.replayed, "at_most": processes / pool.facts.seconds}
+        cache = registry.make(name).environment.cache
+        result |= {"replayed": cache.replayed, "at_most": processes / cache.env_info.step_seconds}
     print(json.dumps(result))
 
 

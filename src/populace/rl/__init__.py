@@ -1,6 +1,6 @@
-"""Reinforcement learning: environments, what agents share, and one file per algorithm.
+"""Reinforcement learning: environments, agents with one file per algorithm, planning and bandits.
 
-Names are imported when they are first used: who trains one agent need not wait for all.
+Names are imported on first use, so that training one agent does not load all of them.
 """
 
 import importlib

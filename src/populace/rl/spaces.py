@@ -1,4 +1,4 @@
-"""Observations as the features of a network, and its outputs as actions of the environment."""
+"""Conversion of observations to the input features of a network, and of its outputs to actions."""
 
 import math
 
@@ -10,12 +10,12 @@ from populace.rl.task import Task
 
 
 def features(task: Task) -> int:
-    """Return how many numbers a network is given of an observation."""
+    """Return the number of input features of an observation."""
     return task.states or math.prod(task.observation_shape)
 
 
 def flat(task: Task, observation: jax.Array) -> jax.Array:
-    """Return observations (..., *shape) as features (..., F); a state that is a number becomes one-hot."""
+    """Flatten observations (..., *shape) to float features (..., F); an integer state becomes one-hot."""
     if task.states:
         return jax.nn.one_hot(observation, task.states)
     lead = observation.shape[: observation.ndim - len(task.observation_shape)]
@@ -23,7 +23,17 @@ def flat(task: Task, observation: jax.Array) -> jax.Array:
 
 
 def to_env_action(task: Task, action: jax.Array) -> jax.Array:
-    """Return what the environment is given for drawn actions: (...), or (..., D) in units of the box."""
+    """Convert a policy's actions to the environment's.
+
+    Args:
+        task: the environment.
+        action: discrete actions (...), returned unchanged; or continuous ones (..., D), where [-1, 1] spans
+            the box of the environment, or the real units where it has no bounds.
+
+    Returns:
+        discrete actions (...), or continuous ones (..., *action_shape), clipped to the box.
+
+    """
     if task.box is None:
         return action
     low, high = (np.asarray(bound, np.float32) for bound in task.box)

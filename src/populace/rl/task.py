@@ -1,8 +1,8 @@
-"""Task: an environment as agents meet it, whatever it was made of.
+"""Task: the common interface of all environments to the agents.
 
-A step gives six things: observation, state, reward, terminated, truncated, info. `terminated` means
-the task ended and nothing follows; `truncated` means only the clock ran out, so the value of what
-would have followed must still be bootstrapped, from `info["final_observation"]`.
+A step returns observation, state, reward, terminated, truncated and info. `terminated` means that the episode
+reached a terminal state, whose value is 0; `truncated` means that only the time limit ended it, so the value
+of the last state must be bootstrapped, from `info["final_observation"]`.
 """
 
 import dataclasses
@@ -17,21 +17,21 @@ class Task:
     """An environment with its parameters, vectorized over parallel copies.
 
     Attributes:
-        name: the name it was made by.
-        environment: as Gymnax defines them; of other origin it has the same methods.
+        name: the name that it was created by, with arguments.
+        environment: an environment with Gymnax's methods `reset` and `step`.
         parameters: its parameters.
-        actions: number of discrete actions; 0 where actions are continuous.
-        box: None, or the lowest and the highest value of each part of a continuous action.
-        states: number of states where an observation is one integer, else 0.
+        actions: number of discrete actions; 0 if actions are continuous.
+        box: lower and upper bounds of a continuous action, each of shape `action_shape`; else None.
+        states: number of states if an observation is one integer, else 0.
         observation_shape: shape of one observation.
-        observation_dtype: its type.
-        observation_low: lowest value of each part of an observation, may be -inf.
-        observation_high: the highest.
-        horizon: steps after which an episode is truncated.
-        origin: `native` (inside the program) or `host`.
-        observation_start: what the environment itself counts discrete observations from; inside, all are
-            counted from 0.
-        action_start: likewise of discrete actions.
+        observation_dtype: data type of observations.
+        observation_low: lower bounds of an observation, possibly -inf.
+        observation_high: upper bounds of an observation, possibly inf.
+        horizon: maximum length of an episode in steps, after which it is truncated.
+        origin: `native` (inside the compiled program) or `host` (in worker processes).
+        observation_start: smallest discrete observation in the environment's own numbering; agents count
+            from 0.
+        action_start: smallest discrete action in the environment's own numbering.
 
     """
 
@@ -52,20 +52,25 @@ class Task:
 
     @property
     def action_shape(self) -> tuple[int, ...]:
-        """Shape of one action: () where it is a number of a list."""
+        """Shape of one action: () if it is discrete."""
         return () if self.box is None else self.box[0].shape
 
-    def reset(self, key: jax.Array, copies: int) -> tuple[jax.Array, Any]:
-        """Return observations (copies, ...) and states of freshly started episodes."""
-        keys = jax.random.split(key, copies)
+    def reset(self, key: jax.Array, num_envs: int) -> tuple[jax.Array, Any]:
+        """Start episodes; return observations (num_envs, ...) and states, with a leading axis of num_envs."""
+        keys = jax.random.split(key, num_envs)
         return jax.vmap(self.environment.reset, (0, None))(keys, self.parameters)
 
     def step(self, key: jax.Array, state: Any, action: jax.Array) -> tuple[Any, ...]:
-        """Step every copy once; a copy whose episode ended starts the next.
+        """Step every copy once; a copy whose episode ends starts the next one.
+
+        Args:
+            key: JAX random key.
+            state: states, with a leading axis of num_envs.
+            action: actions (num_envs, *action_shape), in the environment's units.
 
         Returns:
-            observation, state, reward, terminated, truncated (each with the copies in front), and
-            info, where `final_observation` is what was seen before the restart.
+            observation, state, reward, terminated, truncated, each with a leading axis of num_envs, and
+            info, whose `final_observation` is the observation before a reset.
 
         """
         keys = jax.random.split(key, action.shape[0])

@@ -65,13 +65,13 @@ def test_a_sound_one_is_taken():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Unpaid", "gave a reward of nan after 3 random steps of copy 0"),
-        ("Steered", "gave a reward of nan after 3 random steps of copy 0"),
-        ("Endless", "gave an observation of inf after 2 random steps of copy 0"),
-        ("Misshapen", r"an observation has shape \(2,\), its space says \(3,\)"),
+        ("Unpaid", "returned a reward of nan after 3 random steps of copy 0"),
+        ("Steered", "returned a reward of nan after 3 random steps of copy 0"),
+        ("Endless", "returned an observation of inf after 2 random steps of copy 0"),
+        ("Misshapen", r"an observation has shape \(2,\), but observation_space has shape \(3,\)"),
         ("Dictionary", "observations must be one array, got dict"),
-        ("Branching", "cannot be played: TracerBoolConversionError: Attempted boolean conversion"),
-        ("Wanting", "cannot be played: TypeError: .*'size'"),
+        ("Branching", "does not work: TracerBoolConversionError: Attempted boolean conversion"),
+        ("Wanting", "does not work: TypeError: .*'size'"),
     ],
 )
 def test_what_no_agent_can_learn_from_is_told(name, message):

@@ -40,7 +40,7 @@ def test_a_continuous_action_is_clipped_as_the_environment_asks():
 
 
 def test_a_film_is_the_episode_that_its_return_is_of():
-    frames, fps, total = gymnasium_evaluation.film("CartPole-v1", leaning, seed=3)
+    frames, fps, total = gymnasium_evaluation.record_video("CartPole-v1", leaning, seed=3)
     pictures = list(frames)
     assert total == by_hand(3)
     assert len(pictures) == total + 1
@@ -50,7 +50,7 @@ def test_a_film_is_the_episode_that_its_return_is_of():
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "filmed", "score_threshold"),
+    ("name", "known", "renders", "score_threshold"),
     [
         ("CartPole-v1", True, True, 475.0),
         ("gymnasium:CartPole-v1", True, True, 475.0),
@@ -59,15 +59,15 @@ def test_a_film_is_the_episode_that_its_return_is_of():
         ("Catch-bsuite", False, False, None),
     ],
 )
-def test_what_gymnasium_has(name, known, filmed, score_threshold):
+def test_what_gymnasium_has(name, known, renders, score_threshold):
     assert (
         gymnasium_evaluation.known(name),
-        gymnasium_evaluation.filmed(name),
+        gymnasium_evaluation.renders(name),
         gymnasium_evaluation.score_threshold(name),
-    ) == (known, filmed, score_threshold)
+    ) == (known, renders, score_threshold)
 
 
-def test_a_board_is_drawn_a_colour_for_each_channel():
+def test_a_board_is_drawn_a_color_for_each_channel():
     board = np.zeros((3, 4, 2))
     board[1, 2, 1] = 1
     picture = channels.draw(board)
@@ -77,10 +77,10 @@ def test_a_board_is_drawn_a_colour_for_each_channel():
     assert (middle[1, 2] != middle[0, 0]).any()
 
 
-def test_a_game_of_minatar_is_filmed():
-    assert gymnasium_evaluation.filmed("Breakout-MinAtar")
+def test_a_game_of_minatar_is_rendered():
+    assert gymnasium_evaluation.renders("Breakout-MinAtar")
     assert not gymnasium_evaluation.known("Breakout-MinAtar")
-    frames, _, total = gymnasium_evaluation.film("Breakout-MinAtar", lambda seen: np.int64(0), seed=0)
+    frames, _, total = gymnasium_evaluation.record_video("Breakout-MinAtar", lambda seen: np.int64(0), seed=0)
     pictures = list(frames)
     assert total >= 0
     assert pictures[0].shape == (320, 320, 3)

@@ -1,5 +1,8 @@
 """Environments by name, with arguments, and what a step of many copies gives."""
 
+import subprocess
+import sys
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -26,7 +29,7 @@ def test_a_name_is_taken_apart():
 
 @pytest.mark.parametrize("text", ["A(3)", "A(b=c)", "A(b=1", "A(**{})", "A(b=f(1))", "A(b=1)(c=2)", "A(;)"])
 def test_arguments_that_are_no_plain_values_are_refused(text):
-    with pytest.raises(UsageError, match="arguments are written like"):
+    with pytest.raises(UsageError, match="write arguments like"):
         names.parse(text)
 
 
@@ -66,12 +69,30 @@ def test_an_argument_may_be_a_parameter():
     [
         ("CartPole-v9", "did you mean 'CartPole-v1'"),
         ("CartPole-v1(max_steps=3)", "unknown argument 'max_steps' of environment"),
-        ("FrozenLake-misc(success_rate=1.5)", "cannot be made: success_rate must be between 0 and 1"),
+        ("FrozenLake-misc(success_rate=1.5)", "cannot be created: success_rate must be between 0 and 1"),
     ],
 )
 def test_what_cannot_be_is_told(name, message):
     with pytest.raises(UsageError, match=message):
         registry.make(name)
+
+
+PLOTTING = """
+import sys
+from populace.rl.environments import registry
+
+registry.names()
+print(*[name in sys.modules for name in ("seaborn", "matplotlib.pyplot", "pandas")])
+from gymnax.environments.misc import pong
+import matplotlib.pyplot, seaborn
+
+print(pong.plt.figure is matplotlib.pyplot.figure, pong.sns.color_palette is seaborn.color_palette)
+"""
+
+
+def test_gymnax_is_imported_without_plotting_libraries_which_work_when_they_are_used():
+    run = subprocess.run([sys.executable, "-c", PLOTTING], capture_output=True, text=True, check=True)
+    assert run.stdout == "False False False\nTrue True\n"
 
 
 def acted(task, copies, steps):

@@ -12,7 +12,7 @@ from gymnax.environments import spaces
 
 from populace.core.errors import UsageError
 from populace.rl.environments import registry
-from populace.rl.environments.discretisation import aggregate
+from populace.rl.environments.discretization import aggregate
 from populace.rl.planning import dynamic_programming, enumeration
 from tests.rl.probes import Probe
 
@@ -110,7 +110,7 @@ def test_the_robot_takes_the_way_that_a_search_finds():
 
 
 def test_a_start_that_is_drawn_is_no_known_distribution():
-    table = enumeration.outcomes(registry.make("LineWorld-v0(observation='index', start='drawn')"))
+    table = enumeration.outcomes(registry.make("LineWorld-v0(observation='index', start='random')"))
     assert table.start is None
 
 

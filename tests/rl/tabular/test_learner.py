@@ -16,7 +16,7 @@ from populace.rl.tabular.rules import SARSA, DoubleQ, NStepSARSA, QLearning, SAR
 from tests import harness
 
 LAKE = "FrozenLake-misc(is_slippery=False)"
-LINE = "LineWorld-v0(observation='index', start='drawn', max_steps_in_episode=12)"
+LINE = "LineWorld-v0(observation='index', start='random', max_steps_in_episode=12)"
 
 
 def walked(learner: Tabular, seed: int, steps: int):
@@ -27,7 +27,8 @@ def walked(learner: Tabular, seed: int, steps: int):
         return {
             "observation": acting.observation, "action": state.action, "tables": state.tables,
             "episode_length": acting.episode_length, "frames": acting.frames, "episodes": acting.episodes,
-            "gained": metrics["return"].total, "ended": metrics["return"].weight, "world": acting.world,
+            "gained": metrics["return"].total, "ended": metrics["return"].weight,
+            "env_state": acting.env_state,
         }  # fmt: skip
 
     def run(seed, keys):
@@ -96,7 +97,7 @@ def test_several_environments_are_learned_from_one_after_the_other():
     learner = Tabular(env=LAKE, num_envs=3, rollout=1, learning_rate=0.5, exploration=Boltzmann())
     before, after = walked(learner, 1, 60)
     outcomes = jax.jit(jax.vmap(learner.task.step, (None, 0, 0)))(
-        jax.random.key(0), before["world"], before["action"]
+        jax.random.key(0), before["env_state"], before["action"]
     )
     outcomes = jax.device_get((outcomes[5]["final_observation"], *outcomes[2:4]))
     q = np.zeros((16, 4))
@@ -191,7 +192,7 @@ def test_the_policy_is_greedy_for_one_observation_and_for_many():
         ({"env": "MountainCar-v0", "bins": (3, 3), "dynamics": "table"}, "are no exact MDP"),
         ({"env": "CartPole-v1", "features": "raw", "exploration": "ucb"}, "needs features 'table'"),
         ({"env": "CartPole-v1", "features": "raw", "rule": "watkins-q"}, "replacing traces need a table"),
-        ({"env": "GridRobot-v0(observation='index', source='drawn')", "dynamics": "table"}, "is not known"),
+        ({"env": "GridRobot-v0(observation='index', source='random')", "dynamics": "table"}, "is not known"),
         ({"dynamics": "guess"}, r"one of auto \| table \| environment"),
     ],
 )

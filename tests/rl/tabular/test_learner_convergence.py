@@ -26,8 +26,8 @@ from tests.rl import probes  # noqa: F401  registers the probes
 
 LAKE = "FrozenLake-misc(is_slippery=False)"
 # The line is cut before its 20th move, whose penalty the state does not tell.
-LINE = "LineWorld-v0(observation='index', start='drawn', max_steps_in_episode=12)"
-ROBOT = "GridRobot-v0(observation='index', source='drawn', obstacles=((1, 1),))"
+LINE = "LineWorld-v0(observation='index', start='random', max_steps_in_episode=12)"
+ROBOT = "GridRobot-v0(observation='index', source='random', obstacles=((1, 1),))"
 
 
 def final(learner: Tabular, steps: int, seeds: int = 3):

@@ -125,4 +125,4 @@ def test_an_unknown_first_state_is_told():
     with pytest.raises(
         UsageError, match="how its first state is drawn is not known; take dynamics=environment"
     ):
-        tabulated("GridRobot-v0(observation='index', source='drawn')")
+        tabulated("GridRobot-v0(observation='index', source='random')")

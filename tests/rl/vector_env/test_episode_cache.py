@@ -1,4 +1,4 @@
-"""The pool as a function: the same questions get the same answers, whatever stands where and fails."""
+"""The cache as a function: equal questions get equal answers, wherever environments are, whatever fails."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import RunError
-from populace.rl.vector_env.episode_cache import START, Pool, StepRequest
+from populace.rl.vector_env.episode_cache import START, EpisodeCache, StepRequest
 from populace.rl.vector_env.process import messages
 from populace.rl.vector_env.process.making import Spec
 from populace.rl.vector_env.process.probing import EnvInfo
@@ -19,12 +19,12 @@ from tests.rl import host_envs
 HORIZON = 9
 
 
-def pool_of(cls: str = "Counting", count: int = 1, deterministic: bool = True, **arguments) -> Pool:
-    """Return a pool of one of the small environments, unprobed."""
+def cache_of(cls: str = "Counting", count: int = 1, deterministic: bool = True, **arguments) -> EpisodeCache:
+    """Return the cache of one of the small environments, without probing it."""
     arguments = {"length": 20} | arguments
     worker_pool = WorkerPool(cls, Spec(False, f"tests.rl.host_envs:{cls}", arguments, HORIZON), count, 60.0)
     env_info = EnvInfo(None, None, HORIZON, 1e-5, "", deterministic)
-    return Pool(worker_pool, messages.record(("<f4", (3,)), ("|u1", ())), env_info)
+    return EpisodeCache(worker_pool, messages.record(("<f4", (3,)), ("|u1", ())), env_info)
 
 
 @pytest.fixture
@@ -35,15 +35,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Episodes:
-    """What a program carries of its episodes, in NumPy; the marks come from Python's own hash."""
+    """What a program carries of its episodes, in NumPy; history hashes come from Python's own `hash`."""
 
-    def __init__(self, pool: Pool, tickets: list[int], rule: int = 0) -> None:
-        self.pool, self.rule, self.steps, n = pool, rule, 0, len(tickets)
-        found = pool.begin(np.asarray(tickets, np.uint32))
-        self.seed, self.seen, self.t = found["next"].copy(), found["seen"].copy(), np.zeros(n, np.int32)
-        self.mark = self.seed.astype(np.uint64) | np.uint64(START << 32)
+    def __init__(self, cache: EpisodeCache, seeds: list[int], rule: int = 0) -> None:
+        self.cache, self.rule, self.steps, n = cache, rule, 0, len(seeds)
+        found = cache.begin(np.asarray(seeds, np.uint32))
+        self.seed, self.obs_checksum = found["next_seed"].copy(), found["obs_checksum"].copy()
+        self.t = np.zeros(n, np.int32)
+        self.history_hash = self.seed.astype(np.uint64) | np.uint64(START << 32)
         self.history = np.zeros((n, HORIZON), np.uint8)
-        self.told: list[tuple] = [tuple(found["observation"][:, 1].tolist())]
+        self.results: list[tuple] = [tuple(found["observation"][:, 1].tolist())]
 
     def query(self) -> StepRequest:
         rows = np.arange(len(self.seed))
@@ -54,53 +55,60 @@ class Episodes:
         ]
         fresh = (self.seed * np.uint32(7) + np.uint32(1)) & np.uint32(0x7FFFFFFF)
         return StepRequest(
-            self.seed, self.t, self.mark, np.asarray(after, np.uint64), self.seen, fresh, self.history
+            self.seed,
+            self.t,
+            self.history_hash,
+            np.asarray(after, np.uint64),
+            self.obs_checksum,
+            fresh,
+            self.history,
         )
 
     def step(self, times: int = 1) -> "Episodes":
         for _ in range(times):
             query = self.query()
-            found = self.pool.step(query)
+            found = self.cache.step(query)
             done = found["terminated"] | found["truncated"]
-            self.told.append(
+            self.results.append(
                 (
                     found["observation"].tolist(),
-                    found["final"][done].tolist(),
+                    found["final_observation"][done].tolist(),
                     found["reward"].tolist(),
                     done.tolist(),
                 )
             )
-            self.seed = np.where(done, found["next"], self.seed)
+            self.seed = np.where(done, found["next_seed"], self.seed)
             self.t = np.where(done, 0, self.t + 1)
-            begun = found["next"].astype(np.uint64) | np.uint64(START << 32)
-            self.mark, self.seen = np.where(done, begun, query.after), found["seen"].copy()
+            begun = found["next_seed"].astype(np.uint64) | np.uint64(START << 32)
+            self.history_hash = np.where(done, begun, query.next_hash)
+            self.obs_checksum = found["obs_checksum"].copy()
         return self
 
-    def moved(self, pool: Pool) -> "Episodes":
-        """Return the same episodes, asked of another pool: what a resume is."""
+    def moved(self, cache: EpisodeCache) -> "Episodes":
+        """Return the same episodes, asked of another cache: what a resume is."""
         other = object.__new__(Episodes)
         other.__dict__.update(
-            self.__dict__ | {"pool": pool, "told": list(self.told), "history": self.history.copy()}
+            self.__dict__ | {"cache": cache, "results": list(self.results), "history": self.history.copy()}
         )
         return other
 
 
-TICKETS = [3, 5, 7, 9, 11]
+SEEDS = [3, 5, 7, 9, 11]
 
 
 @pytest.fixture(scope="module")
 def reference():
     """30 steps of undisturbed episodes, in two processes. Read only."""
-    pool = pool_of(count=2)
-    found = Episodes(pool, TICKETS).step(30)
-    assert pool.replayed == 0
-    assert len(pool.slots) == len(TICKETS)
-    pool.close()
-    return found.told
+    cache = cache_of(count=2)
+    found = Episodes(cache, SEEDS).step(30)
+    assert cache.replayed == 0
+    assert len(cache.slots) == len(SEEDS)
+    cache.close()
+    return found.results
 
 
 def test_answers_are_those_of_the_environment_itself(reference):
-    for row, seed in enumerate(TICKETS):
+    for row, seed in enumerate(SEEDS):
         env = gymnasium.wrappers.TimeLimit(host_envs.Counting(length=20), HORIZON)
         seed, t = seed, 0
         env.reset(seed=seed)
@@ -114,60 +122,62 @@ def test_answers_are_those_of_the_environment_itself(reference):
 
 
 def test_another_process_goes_on_in_the_very_same_episodes(reference):
-    first, second = pool_of(count=2), pool_of()
-    half = Episodes(first, TICKETS).step(14)
+    first, second = cache_of(count=2), cache_of()
+    half = Episodes(first, SEEDS).step(14)
     first.close()
-    assert half.moved(second).step(16).told == reference
-    assert second.replayed == len(TICKETS)
+    assert half.moved(second).step(16).results == reference
+    assert second.replayed == len(SEEDS)
     second.close()
 
 
 def test_other_episodes_between_change_nothing(reference):
-    pool = pool_of()
-    ours = Episodes(pool, TICKETS)
+    cache = cache_of()
+    ours = Episodes(cache, SEEDS)
     for _ in range(3):
-        Episodes(pool, [1, 2, 3, 4, 5], rule=1).step(25)  # as many: they take the place of ours
+        Episodes(cache, [1, 2, 3, 4, 5], rule=1).step(25)  # as many: they take the place of ours
         ours.step(10)
-    assert ours.told == reference
-    assert 0 < pool.replayed <= 2 * len(TICKETS)
-    assert len(pool.slots) <= 3 * len(TICKETS)
-    pool.close()
+    assert ours.results == reference
+    assert 0 < cache.replayed <= 2 * len(SEEDS)
+    assert len(cache.slots) <= 3 * len(SEEDS)
+    cache.close()
 
 
 def test_equal_episodes_have_environments_of_their_own():
-    pool = pool_of()
-    twins = Episodes(pool, [3, 3, 3]).step(12)
-    alone = Episodes(pool, [3]).step(12)
-    assert [told[0][0] for told in twins.told[1:]] == [told[0][0] for told in alone.told[1:]]
-    assert pool.replayed == 0
-    pool.close()
+    cache = cache_of()
+    twins = Episodes(cache, [3, 3, 3]).step(12)
+    alone = Episodes(cache, [3]).step(12)
+    assert [results[0][0] for results in twins.results[1:]] == [
+        results[0][0] for results in alone.results[1:]
+    ]
+    assert cache.replayed == 0
+    cache.close()
 
 
 def test_a_repeated_question_is_answered_from_memory():
-    pool = pool_of()
-    episodes = Episodes(pool, TICKETS).step(5)
+    cache = cache_of()
+    episodes = Episodes(cache, SEEDS).step(5)
     query = episodes.query()
-    first = pool.step(query)
+    first = cache.step(query)
     for _ in range(30):
-        again = pool.step(query)
-        for field in ("observation", "reward", "terminated", "truncated", "seen"):
+        again = cache.step(query)
+        for field in ("observation", "reward", "terminated", "truncated", "obs_checksum"):
             np.testing.assert_array_equal(again[field], first[field])
-    assert pool.replayed == 0
-    assert len(pool.slots) == len(TICKETS)
-    pool.close()
+    assert cache.replayed == 0
+    assert len(cache.slots) == len(SEEDS)
+    cache.close()
 
 
 def test_evaluations_reuse_the_slots_of_the_one_before():
-    pool = pool_of()
-    training = Episodes(pool, TICKETS)
+    cache = cache_of()
+    training = Episodes(cache, SEEDS)
     sizes = []
     for k in range(6):
         training.step(4)
-        Episodes(pool, [100 + 10 * k + i for i in range(3)]).step(HORIZON)
-        sizes.append(len(pool.slots))
-    assert set(sizes) == {len(TICKETS) + 3}
-    assert pool.replayed == 0
-    pool.close()
+        Episodes(cache, [100 + 10 * k + i for i in range(3)]).step(HORIZON)
+        sizes.append(len(cache.slots))
+    assert set(sizes) == {len(SEEDS) + 3}
+    assert cache.replayed == 0
+    cache.close()
 
 
 def test_what_was_given_up_makes_room_after_two_horizons():
@@ -183,108 +193,108 @@ def test_what_was_given_up_makes_room_after_two_horizons():
 
 @pytest.mark.parametrize("what", ["raise", "die"])
 def test_a_fault_that_does_not_come_back_changes_nothing(what, folder, reference, caplog):
-    pool = pool_of(count=2, what=what, at=4, trace=str(folder))
-    episodes = Episodes(pool, TICKETS).step(2)
+    cache = cache_of(count=2, what=what, at=4, trace=str(folder))
+    episodes = Episodes(cache, SEEDS).step(2)
     (folder / "one").touch()
     with caplog.at_level(logging.WARNING, "populace"):
-        assert episodes.step(28).told == reference
+        assert episodes.step(28).results == reference
     (line,) = caplog.messages
     why = "ZeroDivisionError: the wheel came off" if what == "raise" else "its process ended with exit code 3"
     slot, seed = int(line.split()[1]), int(line.partition("seed ")[2].partition(";")[0])
-    assert seed == TICKETS[slot]
+    assert seed == SEEDS[slot]
     assert line == (
-        f"environment {slot} of 'Counting' (process {slot % 2}): {why}, in step 4 of the episode with seed "
+        f"environment {slot} of 'Counting' (worker {slot % 2}): {why}, in step 4 of the episode with seed "
         f"{seed}; restarted, and its episode replayed"
     )
-    assert pool.incidents.counts == {"failure": 1}
-    pool.close()
+    assert cache.warnings.counts == {"failed": 1}
+    cache.close()
 
 
-def test_who_is_lost_with_another_is_brought_back_without_a_word(folder, reference, monkeypatch):
-    pool = pool_of(what="raise", at=4, trace=str(folder))
-    ours = Episodes(pool, TICKETS).step(2)
-    others = Episodes(pool, [2, 4]).step(2)
+def test_environments_lost_with_another_are_restored_without_a_warning(folder, reference, monkeypatch):
+    cache = cache_of(what="raise", at=4, trace=str(folder))
+    ours = Episodes(cache, SEEDS).step(2)
+    others = Episodes(cache, [2, 4]).step(2)
     # The first row raises; while it is replayed, its process dies, and with it all that had gone well.
     (folder / "1-raise").touch()
-    step = pool.worker_pool.step
+    step = cache.worker_pool.step
 
     def and_then(slots, replays):
         report = step(slots, replays)
-        if list(report.faults.values()) == ["ZeroDivisionError: the wheel came off"]:
+        if list(report.failed.values()) == ["ZeroDivisionError: the wheel came off"]:
             (folder / "2-die").touch()
         return report
 
-    monkeypatch.setattr(pool.worker_pool, "step", and_then)
+    monkeypatch.setattr(cache.worker_pool, "step", and_then)
     ours.step(3)
-    assert pool.incidents.counts["failure"] == 2
+    assert cache.warnings.counts["failed"] == 2
     others.step(1)
-    assert ours.told[:4] == reference[:4]
-    after = [told[0][1:] for told in ours.told[4:]]
-    assert after == [told[0][1:] for told in reference[4:6]], "all but the row that was cut"
-    assert pool.incidents.counts["failure"] == 2
-    pool.close()
+    assert ours.results[:4] == reference[:4]
+    after = [results[0][1:] for results in ours.results[4:]]
+    assert after == [results[0][1:] for results in reference[4:6]], "all but the row that was cut"
+    assert cache.warnings.counts["failed"] == 2
+    cache.close()
 
 
 def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
-    pool = pool_of(what="raise", at=4)
-    episodes = Episodes(pool, [3]).step(4)
-    before, (observations, final, reward, done) = episodes.told[-2], episodes.told[-1]
+    cache = cache_of(what="raise", at=4)
+    episodes = Episodes(cache, [3]).step(4)
+    before, (observations, final, reward, done) = episodes.results[-2], episodes.results[-1]
     assert done == [True]
     assert reward == [0.0]
     assert final == before[0], "what is bootstrapped is what was seen before the fault"
     assert int(episodes.seed[0]) == 3 * 7 + 1
     env = host_envs.Counting()
     assert observations[0] == env.reset(seed=22)[0].tolist()
-    pool.close()
+    cache.close()
 
 
 def test_faults_without_end_end_the_run_with_one_line():
-    pool = pool_of(what="raise", at=4)
+    cache = cache_of(what="raise", at=4)
     with pytest.raises(RunError, match="'Counting' fails repeatedly: 3 episodes in a row") as ended:
-        Episodes(pool, TICKETS).step(4)
+        Episodes(cache, SEEDS).step(4)
     assert "ZeroDivisionError: the wheel came off" in str(ended.value)
     assert "populace resume" in str(ended.value)
     assert "\n" not in str(ended.value)
-    pool.close()
+    cache.close()
 
 
 def test_a_seed_that_cannot_be_begun_with_is_passed_over(caplog):
-    pool = pool_of("Refusing")
+    cache = cache_of("Refusing")
     with caplog.at_level(logging.WARNING, "populace"):
-        episodes = Episodes(pool, [4, 5])
+        episodes = Episodes(cache, [4, 5])
     assert episodes.seed.tolist() == [5, 5]
     assert "ValueError: even, in the reset with seed 4" in caplog.text
     episodes.step(12)
     assert all(seed % 2 for seed in episodes.seed)
-    pool.close()
+    cache.close()
 
 
 @pytest.mark.parametrize(("what", "field"), [("nan-reward", "reward"), ("nan-observation", "observation")])
 def test_what_is_not_a_number_is_named(what, field, caplog):
-    pool = pool_of(what=what, at=2)
+    cache = cache_of(what=what, at=2)
     with caplog.at_level(logging.WARNING, "populace"):
-        Episodes(pool, [3]).step(3)
+        Episodes(cache, [3]).step(3)
     assert caplog.messages == [
-        f"environment 0 of 'Counting' (process 0): the {field} is NaN, in step 2 of the episode with seed 3"
+        f"environment 0 of 'Counting' (worker 0): the {field} is NaN, in step 2 of the episode with seed 3"
     ]
-    pool.close()
+    cache.close()
 
 
 def test_an_environment_that_is_not_deterministic_is_told_once(caplog):
-    first, second = pool_of("Drifting"), pool_of("Drifting")
+    first, second = cache_of("Drifting"), cache_of("Drifting")
     with caplog.at_level(logging.WARNING, "populace"):
-        half = Episodes(first, TICKETS).step(3)
+        half = Episodes(first, SEEDS).step(3)
         half.moved(second).step(2)
-    told = [m for m in caplog.messages if "not deterministic" in m]
-    assert len(told) == 1
-    assert second.incidents.counts["drift"] == len(TICKETS)
+    results = [m for m in caplog.messages if "not deterministic" in m]
+    assert len(results) == 1
+    assert second.warnings.counts["nondeterministic"] == len(SEEDS)
     first.close()
     second.close()
 
 
-def test_who_asks_a_closed_pool_is_told():
-    pool = pool_of()
-    episodes = Episodes(pool, [3])
-    pool.close()
+def test_a_closed_cache_raises():
+    cache = cache_of()
+    episodes = Episodes(cache, [3])
+    cache.close()
     with pytest.raises(RunError, match="closed"):
         episodes.step()

@@ -23,7 +23,7 @@ OWN = "tests.rl.host_envs"
 
 
 def rollout(task, key, copies, steps, action=None):
-    """Return tickets, actions and what was seen of a scan over steps, NumPy arrays (steps, copies, ...)."""
+    """Return seeds, actions and observations of a scan over steps, NumPy arrays (steps, copies, ...)."""
 
     def act(carry, key):
         observation, world = carry
@@ -107,7 +107,7 @@ def test_a_program_on_an_accelerator_asks_the_same(monkeypatch):
 
 def test_members_that_have_finished_cost_no_replays():
     task = registry.make(CARTPOLE)
-    pool = task.environment.pool
+    cache = task.environment.cache
 
     def until(limit, key):
         start, key = jax.random.split(key)
@@ -121,9 +121,9 @@ def test_members_that_have_finished_cost_no_replays():
         return jax.lax.while_loop(lambda loop: loop[0] < limit, step, (0, observation, world))
 
     keys, limits = jax.random.split(jax.random.key(2), 3), np.array([3, 30, 11], np.int32)
-    before = pool.replayed
+    before = cache.replayed
     found = jax.device_get(jax.jit(jax.vmap(until))(limits, keys))
-    assert pool.replayed == before
+    assert cache.replayed == before
     alone = jax.jit(until)
     for i, key in enumerate(keys):
         for a, b in zip(jax.tree.leaves(alone(limits[i], key)), jax.tree.leaves(found)):
@@ -198,13 +198,13 @@ def test_what_a_task_says_of_itself():
     np.testing.assert_array_equal(task.observation_high, space.high)
 
 
-def test_no_two_histories_have_one_mark():
+def test_no_two_histories_have_the_same_hash():
     def marks(actions):
         def fold(mark, action):
-            after = callback._fold(mark, action)
+            after = callback._next_hash(mark, action)
             return after, after
 
-        return jax.lax.scan(fold, callback._start(jnp.uint32(7)), actions)[1]
+        return jax.lax.scan(fold, callback._start_hash(jnp.uint32(7)), actions)[1]
 
     every = np.asarray(list(itertools.product(range(3), repeat=9)), np.uint8)
     floats = np.random.default_rng(0).normal(size=(1000, 9, 4)).astype(np.float32)
@@ -225,21 +225,21 @@ def test_no_two_histories_have_one_mark():
             "gymnasium:Zzzz-v9",
             "unknown environment 'Zzzz-v9' of Gymnasium; the nearest of [0-9]+:( [^ ]*,?){5}$",
         ),
-        ("CliffWalking-v1", "Gymnasium has it: did you mean 'gymnasium:CliffWalking-v1'"),
+        ("CliffWalking-v1", "Gymnasium has one: did you mean 'gymnasium:CliffWalking-v1'"),
         ("gymnasium:Blackjack-v1", "observations must be one array, got Tuple"),
         (f"{OWN}:Dictionary(max_episode_steps=5)", "observations must be one array, got Dict"),
         (
             f"{OWN}:Several(max_episode_steps=5)",
-            "actions must be Discrete or one Box of floats, got MultiDiscrete",
+            "the action space must be Discrete or a Box of floats, got MultiDiscrete",
         ),
         (
             f"{OWN}:Steering",
-            r"no time limit.*write one: tests.rl.host_envs:Steering\(max_episode_steps=1000\)",
+            r"no time limit.*set it: tests.rl.host_envs:Steering\(max_episode_steps=1000\)",
         ),
         (f"{OWN}:Counting(what='nan-reward', max_episode_steps=5)", "the reward of step 3 is NaN"),
         (f"{OWN}:Counting(what='nan-observation', max_episode_steps=5)", "the observation of step 3 is NaN"),
         (f"{OWN}:Counting(width=5, max_episode_steps=5)", "unexpected keyword argument 'width'"),
-        (f"{OWN}:NoEnvironment", "NoEnvironment, which is no gymnasium.Env"),
+        (f"{OWN}:NoEnvironment", "NoEnvironment, which is not a gymnasium.Env"),
         (f"{OWN}:Nothing", "cannot import environment"),
         ("no_such_module:Env", "cannot import environment 'no_such_module:Env'.*No module named"),
         ("gymnasium:CartPole-v1(workers=0)", "workers must be a whole number above 0, got 0"),
@@ -257,7 +257,7 @@ def test_what_this_process_alone_has_registered_is_to_be_named_by_its_module():
     gymnasium.register("HereOnly-v0", lambda: None)
     try:
         with pytest.raises(
-            UsageError, match=r"in this process alone.*gymnasium:MODULE:HereOnly-v0.*MODULE:Class"
+            UsageError, match=r"in this process only.*gymnasium:MODULE:HereOnly-v0.*MODULE:Class"
         ):
             registry.make("gymnasium:HereOnly-v0")
     finally:
@@ -281,10 +281,10 @@ def test_a_class_in_the_current_folder_is_found(tmp_path, monkeypatch):
 
 def test_a_resumed_run_goes_on_in_the_same_episodes(tmp_path):
     learner = Wanderer(env=CARTPOLE, num_envs=2, evaluation_episodes=3)
-    pool = registry.make(CARTPOLE).environment.pool
-    before = pool.replayed
+    cache = registry.make(CARTPOLE).environment.cache
+    before = cache.replayed
     harness.check_resume_is_exact(sweep(learner, {"bias": [0.5, 0.3]}), 40, tmp_path)
-    assert pool.replayed > before
+    assert cache.replayed > before
 
 
 def test_faults_that_are_overcome_change_no_run(tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""Processes that hold environments: what they answer, how they fail, and that none of them stays behind."""
+"""Worker processes: what they answer, how they fail, that they load no JAX, and that none stays behind."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from tests.rl import host_envs
 COUNTING = messages.record(("<f4", (3,)), ("|u1", ()))
 
 
-def crew_of(cls: str, count: int = 2, timeout: float = 60.0, **arguments) -> WorkerPool:
+def pool_of(cls: str, count: int = 2, timeout: float = 60.0, **arguments) -> WorkerPool:
     """Return the processes of one of the small environments, with room for its records."""
     spec = Spec(False, f"tests.rl.host_envs:{cls}", arguments, 9)
     worker_pool = WorkerPool(cls, spec, count, timeout)
@@ -38,8 +38,8 @@ def folder(tmp_path: Path) -> Path:
 def started(worker_pool: WorkerPool, slots: list[int]) -> np.ndarray:
     """Begin episodes with the seeds 100, 101, ..., and return the slots."""
     at = np.asarray(slots)
-    worker_pool.records["next"][at] = 100 + at
-    assert not worker_pool.begin(at).faults
+    worker_pool.records["next_seed"][at] = 100 + at
+    assert not worker_pool.begin(at).failed
     return at
 
 
@@ -60,7 +60,7 @@ def gone_within(pids: list[int], seconds: float) -> bool:
 
 
 def test_steps_are_those_of_the_environment_itself():
-    worker_pool = crew_of("Counting")
+    worker_pool = pool_of("Counting")
     at = started(worker_pool, [0, 1, 2, 3, 4])
     plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(), 9) for _ in at]
     seen = [env.reset(seed=100 + i)[0] for i, env in enumerate(plain)]
@@ -68,7 +68,7 @@ def test_steps_are_those_of_the_environment_itself():
     ended = 0
     for t in range(12):
         action = (t + at) % 3
-        worker_pool.records["action"][at], worker_pool.records["next"][at] = action, 1000 * t + at
+        worker_pool.records["action"][at], worker_pool.records["next_seed"][at] = action, 1000 * t + at
         report = worker_pool.step(at, {})
         assert report == Report()
         found = worker_pool.records[at]
@@ -78,7 +78,7 @@ def test_steps_are_those_of_the_environment_itself():
                 found[["reward", "terminated", "truncated"]][i].item()
             )
             if terminated or truncated:
-                np.testing.assert_array_equal(found["final"][i], seen)
+                np.testing.assert_array_equal(found["final_observation"][i], seen)
                 seen, _ = env.reset(seed=1000 * t + i)
                 ended += 1
             np.testing.assert_array_equal(found["observation"][i], seen)
@@ -87,7 +87,7 @@ def test_steps_are_those_of_the_environment_itself():
 
 
 def test_each_process_holds_its_share_and_none_is_left_after_close():
-    worker_pool = crew_of("Counting")
+    worker_pool = pool_of("Counting")
     started(worker_pool, [0, 1, 2, 3])
     assert sorted(worker_pool._workers) == [0, 1]
     pids = [w.process.pid for w in worker_pool._workers.values()]
@@ -98,14 +98,14 @@ def test_each_process_holds_its_share_and_none_is_left_after_close():
 
 
 def test_what_is_raised_is_told_with_its_slot_and_hurts_nobody_else(folder):
-    worker_pool = crew_of("Counting", 1, what="raise", at=2, trace=str(folder))
+    worker_pool = pool_of("Counting", 1, what="raise", at=2, trace=str(folder))
     at = started(worker_pool, [0, 1, 2])
     worker_pool.step(at, {})
     (folder / "one").touch()
     report = worker_pool.step(at, {})
-    assert report.faults == {0: "ZeroDivisionError: the wheel came off"}
-    assert not report.victims
-    assert not report.emptied
+    assert report.failed == {0: "ZeroDivisionError: the wheel came off"}
+    assert not report.lost
+    assert not report.restarted
     assert worker_pool.records["observation"][at][:, 0].tolist() == [1, 2, 2]
     again = worker_pool.step(at[:1], {0: (100, np.zeros(1, np.uint8))})
     assert again == Report()
@@ -114,65 +114,78 @@ def test_what_is_raised_is_told_with_its_slot_and_hurts_nobody_else(folder):
 
 
 def test_a_process_that_dies_is_replaced_and_its_other_slots_are_named(folder):
-    worker_pool = crew_of("Counting", what="die", at=1, trace=str(folder))
+    worker_pool = pool_of("Counting", what="die", at=1, trace=str(folder))
     at = started(worker_pool, [0, 1, 2, 3])
     (folder / "one").touch()
     report = worker_pool.step(at, {})
-    (culprit,) = report.faults
-    assert report.faults[culprit] == "its process ended with exit code 3"
-    assert report.emptied == [culprit % 2]
-    assert report.victims == {s for s in (0, 1, 2, 3) if s % 2 == culprit % 2} - {culprit}
-    lost = np.asarray([culprit, *report.victims])
-    worker_pool.records["seen"][lost] = 0
-    assert not worker_pool.step(lost, {int(s): (100 + int(s), np.zeros(0, np.uint8)) for s in lost}).faults
+    (culprit,) = report.failed
+    assert report.failed[culprit] == "its process ended with exit code 3"
+    assert report.restarted == [culprit % 2]
+    assert report.lost == {s for s in (0, 1, 2, 3) if s % 2 == culprit % 2} - {culprit}
+    lost = np.asarray([culprit, *report.lost])
+    worker_pool.records["obs_checksum"][lost] = 0
+    assert not worker_pool.step(lost, {int(s): (100 + int(s), np.zeros(0, np.uint8)) for s in lost}).failed
     assert (worker_pool.records["observation"][at][:, 0] == 1).all()
     worker_pool.close()
 
 
 def test_a_hanging_environment_is_told_from_a_slow_batch(folder):
-    worker_pool = crew_of("Counting", 1, timeout=1.0, what="hang", at=1, trace=str(folder))
+    worker_pool = pool_of("Counting", 1, timeout=1.0, what="hang", at=1, trace=str(folder))
     at = started(worker_pool, [0, 1])
     first = worker_pool._workers[0].process.pid
     (folder / "one").touch()
     begun = time.monotonic()
     report = worker_pool.step(at, {})
     assert 1 <= time.monotonic() - begun < 20
-    assert report.faults == {0: "no answer within 1 s"}
-    assert report.victims == {1}
+    assert report.failed == {0: "no answer within 1 s"}
+    assert report.lost == {1}
     assert gone_within([first], 5)
     worker_pool.close()
-    slow = crew_of("Counting", 1, timeout=1.0, what="slow", at=1)
+    slow = pool_of("Counting", 1, timeout=1.0, what="slow", at=1)
     report = slow.step(started(slow, [0, 1, 2]), {})  # 3 times 0.5 s
     assert report == Report()
     slow.close()
 
 
 def test_a_killed_process_is_named_by_its_signal():
-    worker_pool = crew_of("Counting", 1)
+    worker_pool = pool_of("Counting", 1)
     at = started(worker_pool, [0, 1])
     os.kill(worker_pool._workers[0].process.pid, signal.SIGKILL)
-    assert list(worker_pool.step(at, {}).faults.values()) == ["its process was killed by SIGKILL"]
+    assert list(worker_pool.step(at, {}).failed.values()) == ["its process was killed by SIGKILL"]
     worker_pool.close()
 
 
 def test_a_replay_that_leads_elsewhere_is_noticed():
-    worker_pool = crew_of("Drifting", 1)
+    worker_pool = pool_of("Drifting", 1)
     at = started(worker_pool, [0])
     worker_pool.step(at, {})
     report = worker_pool.step(at, {0: (100, np.zeros(1, np.uint8))})
-    assert report.drifted == [0]
+    assert report.mismatched == [0]
     worker_pool.close()
+
+
+def test_a_worker_loads_no_jax_and_nothing_else_of_populace():
+    program = (
+        "import sys, populace.rl.vector_env.process.serving; "
+        "print(*sorted(m for m in sys.modules if m.startswith(('jax', 'populace.'))))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    process = "populace.rl.vector_env.process"
+    assert loaded.stdout.split() == [
+        "populace.rl", "populace.rl.vector_env", process,
+        *(f"{process}.{name}" for name in ("making", "messages", "probing", "serving")),
+    ]  # fmt: skip
 
 
 PARENT = """
 import signal, sys, time, numpy as np
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start deaf to it
-from tests.rl.vector_env.test_workers import crew_of, started
-crews = [crew_of("Counting", 1, what=what, at=1) for what in sys.argv[1:]]
-for crew in crews:
-    started(crew, [0])
-print(*[w.process.pid for crew in crews for w in crew._workers.values()], flush=True)
-crew.step(np.array([0]), {}) if sys.argv[-1] else time.sleep(60)
+from tests.rl.vector_env.test_workers import pool_of, started
+pools = [pool_of("Counting", 1, what=what, at=1) for what in sys.argv[1:]]
+for pool in pools:
+    started(pool, [0])
+print(*[w.process.pid for pool in pools for w in pool._workers.values()], flush=True)
+pool.step(np.array([0]), {}) if sys.argv[-1] else time.sleep(60)
 """
 
 
@@ -194,7 +207,7 @@ def test_no_process_outlives_the_run_however_it_ends(how, faults):
 
 
 def test_what_an_environment_prints_stays_out_of_the_results(capfd):
-    worker_pool = crew_of("Talking", 1)
+    worker_pool = pool_of("Talking", 1)
     started(worker_pool, [0])
     worker_pool.close()
     out, err = capfd.readouterr()
@@ -206,13 +219,13 @@ def test_what_an_environment_prints_stays_out_of_the_results(capfd):
     ("registered", "identifier", "arguments", "message"),
     [
         (True, "CartPole-v9", {}, "v9"),
-        (True, "Nowhere/Pong-v5", {}, "name that too: gymnasium:PACKAGE:Nowhere/Pong-v5"),
-        (True, "no_such_package:Pong-v5", {}, "not installed here: .*No module named 'no_such_package'"),
-        (True, "CartPole-v1", {"colour": 3}, "colour"),
+        (True, "Nowhere/Pong-v5", {}, "name the package too: gymnasium:PACKAGE:Nowhere/Pong-v5"),
+        (True, "no_such_package:Pong-v5", {}, "that is not installed: .*No module named 'no_such_package'"),
+        (True, "CartPole-v1", {"color": 3}, "color"),
         (False, "tests.rl.host_envs:Counting", {"what": "raise"}, "ZeroDivisionError: the wheel came off"),
         (False, "tests.rl.host_envs:Counting", {"what": "die"}, "its process ended with exit code 3"),
         (False, "tests.rl.host_envs:Counting", {"what": "hang"}, "no answer within 1 s"),
-        (False, "tests.rl.host_envs:Misshapen", {}, r"shape \(4,\), its space says \(3,\)"),
+        (False, "tests.rl.host_envs:Misshapen", {}, r"shape \(4,\), but observation_space has shape \(3,\)"),
     ],
 )
 def test_what_cannot_be_played_is_told_before_anything_starts(registered, identifier, arguments, message):
@@ -227,13 +240,13 @@ def test_what_cannot_be_played_is_told_before_anything_starts(registered, identi
 
 def test_what_is_not_installed_is_told_with_what_to_install():
     worker_pool = WorkerPool("it", Spec(False, "tests.rl.host_envs:Wanting", {}, 9), 1, 60)
-    with pytest.raises(UsageError, match=r"not installed here: .*pip install"):
+    with pytest.raises(UsageError, match=r"that is not installed: .*pip install"):
         worker_pool.probe()
 
 
 def test_an_environment_that_can_be_made_no_more_ends_the_run(tmp_path):
-    worker_pool = crew_of("Fragile", 1, file=str(tmp_path / "gone"))
+    worker_pool = pool_of("Fragile", 1, file=str(tmp_path / "gone"))
     (tmp_path / "gone").touch()
-    with pytest.raises(RunError, match="cannot be made any more: OSError: the licence has run out"):
+    with pytest.raises(RunError, match="can no longer be created: OSError: the license has run out"):
         started(worker_pool, [0])
     worker_pool.close()

@@ -12,11 +12,11 @@ import numpy as np
 from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.learner import ExternalEvaluator, Learner, Mean, Metrics
-from populace.core.media import Exhibit, Video
+from populace.core.media import Video, Visualization
 from populace.core.settings import setting
 from populace.rl.environments import gymnasium_evaluation, registry
 from populace.rl.environments import names as naming
-from populace.rl.environments.observations import observed
+from populace.rl.environments.observations import from_env_obs
 from populace.rl.task import Task
 
 
@@ -91,7 +91,7 @@ class Agent(Learner):
 
         def step(loop: Any) -> Any:
             t, observation, world, done, total, length = loop
-            action = jax.vmap(self.act, (None, 0))(state, observation)
+            action = jax.vmap(lambda seen: self.act(state, seen))(observation)
             observation, world, reward, terminated, truncated, _ = task.step(
                 jax.random.fold_in(step_key, t), world, action
             )
@@ -111,7 +111,7 @@ class Agent(Learner):
         observations raises a `UsageError`.
         """
         task, act = registry.make(self.env), self.policy_inside(state)
-        return lambda observation: act(observed(task, observation)) + task.action_start
+        return lambda observation: act(from_env_obs(task, observation)) + task.action_start
 
     def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
         """Return the greedy policy."""
@@ -145,7 +145,7 @@ class Agent(Learner):
 
         @eqx.filter_jit
         def act(state: Any, batch: Any) -> jax.Array:
-            return jax.vmap(self.act, (None, 0))(state, batch)
+            return jax.vmap(lambda seen: self.act(state, seen))(batch)
 
         def policy(observation: Any) -> np.ndarray:
             seen = np.asarray(observation)
@@ -165,12 +165,12 @@ class Agent(Learner):
 
         return {"gymnasium": gymnasium}
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return a film of one greedy episode, drawn by the environment's own renderer."""
-        if not gymnasium_evaluation.filmed(self.env):
+        if not gymnasium_evaluation.renders(self.env):
             return {}
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-        frames, fps, total = gymnasium_evaluation.film(self.env, self.policy_inside(state), seed)
+        frames, fps, total = gymnasium_evaluation.record_video(self.env, self.policy_inside(state), seed)
         return {"episode": Video(frames, fps, f"one greedy episode, return {total:g}")}
 
 

@@ -1,4 +1,4 @@
-"""Outside the compiled program: the same policy in the real Gymnasium, played and filmed."""
+"""Evaluation outside the compiled program: a policy plays in Gymnasium's own environment, and is recorded."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,17 +10,17 @@ from populace.rl.environments.worlds import WORLDS
 from populace.rl.vector_env.process import making
 
 Policy = Callable[[Any], np.ndarray]
-_FILM_SECONDS = 20
+_VIDEO_SECONDS = 20
 
 
 def known(name: str) -> bool:
-    """Return whether it is an environment that Gymnasium has, or a class of its kind."""
+    """Return whether Gymnasium has this environment, or it is a class derived from `gymnasium.Env`."""
     return _maker(name) is not None
 
 
-def filmed(name: str) -> bool:
-    """Return whether an episode of that environment can be drawn."""
-    make = _maker(name) or _world(name)
+def renders(name: str) -> bool:
+    """Return whether the environment renders to arrays, so that `record_video` works."""
+    make = _maker(name) or _native_maker(name)
     if make is None:
         return False
     env = make()
@@ -30,7 +30,7 @@ def filmed(name: str) -> bool:
 
 
 def score_threshold(name: str) -> float | None:
-    """Return the return that Gymnasium calls solved, or None."""
+    """Return the return at which Gymnasium considers the environment solved, or None."""
     import gymnasium
 
     asked = names.parse(name)
@@ -39,31 +39,32 @@ def score_threshold(name: str) -> float | None:
 
 
 def play(name: str, policy: Policy, episodes: int, seed: int) -> np.ndarray:
-    """Play episodes of the real environment, all side by side.
+    """Play episodes of Gymnasium's environment, all at the same time.
 
     Args:
-        name: of an environment that is `known`.
-        policy: maps observations (episodes, ...) to actions.
-        episodes: how many; the i-th is reset with `seed + i`.
-        seed: of the first episode.
+        name: name of an environment that is `known`.
+        policy: maps observations (episodes, ...) to actions (episodes, ...).
+        episodes: number of episodes; episode i is reset with `seed + i`.
+        seed: seed of the first episode.
 
     Returns:
-        the undiscounted return of each episode.
+        the undiscounted return of each episode, (episodes,).
 
     """
     make = _maker(name)
     assert make is not None
     envs = [make() for _ in range(episodes)]
-    taken, seen = making.taken(envs[0].action_space), making.seen(envs[0].observation_space)
+    to_action = making.action_converter(envs[0].action_space)
+    to_obs = making.observation_converter(envs[0].observation_space)
     total, done = np.zeros(episodes), np.zeros(episodes, bool)
     try:
-        observation = np.stack([seen(env.reset(seed=seed + i)[0]) for i, env in enumerate(envs)])
+        observation = np.stack([to_obs(env.reset(seed=seed + i)[0]) for i, env in enumerate(envs)])
         while not done.all():
-            # All are asked for, those that are over too: another shape would be compiled anew.
+            # Include the episodes that are done: fewer rows would compile the policy again.
             actions = policy(observation)
             for i in np.flatnonzero(~done):
-                found, reward, terminated, truncated, _ = envs[i].step(taken(actions[i]))
-                observation[i] = seen(found)
+                obs, reward, terminated, truncated, _ = envs[i].step(to_action(actions[i]))
+                observation[i] = to_obs(obs)
                 total[i] += float(reward)
                 done[i] = terminated or truncated
     finally:
@@ -72,37 +73,39 @@ def play(name: str, policy: Policy, episodes: int, seed: int) -> np.ndarray:
     return total
 
 
-def film(name: str, policy: Policy, seed: int) -> tuple[Iterator[np.ndarray], int, float]:
-    """Play one episode and return (its frames, frames per second, its return).
+def record_video(name: str, policy: Policy, seed: int) -> tuple[Iterator[np.ndarray], int, float]:
+    """Play one episode and return its frames, frames per second, and its undiscounted return.
 
-    The frames are drawn while they are read, from a second playing of the same episode.
+    Frames are uint8 arrays (height, width, 3), at most 20 s of them, rendered as they are consumed: the
+    episode is played a second time for that.
     """
-    make = _maker(name) or _world(name)
+    make = _maker(name) or _native_maker(name)
     assert make is not None
 
     def episode(render: bool) -> Iterator[tuple[np.ndarray | None, float]]:
         env = make(render_mode="rgb_array") if render else make()
-        taken, seen = making.taken(env.action_space), making.seen(env.observation_space)
+        to_action = making.action_converter(env.action_space)
+        to_obs = making.observation_converter(env.observation_space)
         observation, _ = env.reset(seed=seed)
         done = False
         while not done:
-            picture: Any = env.render() if render else None
-            observation, reward, terminated, truncated, _ = env.step(taken(policy(seen(observation))))
+            frame: Any = env.render() if render else None
+            observation, reward, terminated, truncated, _ = env.step(to_action(policy(to_obs(observation))))
             done = terminated or truncated
-            yield picture, float(reward)
+            yield frame, float(reward)
         if render:
-            yield env.render(), 0.0  # what the last step led to
+            yield env.render(), 0.0  # the state after the last step
         env.close()
 
     fps = int(make(render_mode="rgb_array").metadata.get("render_fps", 30))
     total = sum(reward for _, reward in episode(render=False))
-    frames = (picture for picture, _ in episode(render=True) if picture is not None)
-    limited = (frame for _, frame in zip(range(_FILM_SECONDS * fps), frames))
+    frames = (frame for frame, _ in episode(render=True) if frame is not None)
+    limited = (frame for _, frame in zip(range(_VIDEO_SECONDS * fps), frames))
     return limited, fps, total
 
 
 def _maker(name: str) -> Callable[..., Any] | None:
-    """Return what makes the environment of Gymnasium's, None where it has none of that name."""
+    """Return a function that creates Gymnasium's environment, or None if it has none of that name."""
     import gymnasium
 
     asked = names.parse(name)
@@ -113,12 +116,12 @@ def _maker(name: str) -> Callable[..., Any] | None:
         hosted = registry.make(name).origin == "host"
         return make.spec_of(name, asked.identifier, asked.arguments).make if hosted else None
     if asked.arguments or asked.identifier not in gymnasium.registry:
-        return None  # arguments are those of the environment inside the program
+        return None  # the arguments are those of the compiled environment
     return lambda **more: gymnasium.make(asked.identifier, **more)
 
 
-def _world(name: str) -> Callable[..., Any] | None:
-    """Return what makes the face that an environment inside the program shows, where it has pictures."""
+def _native_maker(name: str) -> Callable[..., Any] | None:
+    """Return a function that creates the Gymnasium view of a compiled environment, or None if it has none."""
     asked = names.parse(name)
     if asked.identifier not in WORLDS and not asked.identifier.endswith("-MinAtar"):
         return None

@@ -6,19 +6,19 @@ from typing import Any
 
 from populace.core.errors import UsageError
 
-ADVICE = "an environment of your own is named by the class that makes it, 'module:Class'"
-"""For whoever gives a class, a function or an environment instead of a name."""
+ADVICE = "name an environment of your own by the import path of its class, 'module:Class'"
+"""Added to the error for a class, a function or an environment object in place of a name."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A name taken apart.
+    """The parts of a name.
 
     Attributes:
-        whole: as it was written.
-        source: what stands before a colon that is no part of a path: `gymnasium`, or empty.
+        whole: the name as the user wrote it.
+        source: `gymnasium` if the name starts with `gymnasium:`, otherwise empty.
         identifier: the environment's id, or `module:Class`.
-        arguments: what it is made with.
+        arguments: keyword arguments.
 
     """
 
@@ -34,10 +34,10 @@ class Name:
 
 
 def parse(text: str) -> Name:
-    """Take a name apart.
+    """Split a name into its parts.
 
     Raises:
-        UsageError: the arguments are not `key=value` with plain values.
+        UsageError: the arguments are not `key=value` with literal values.
 
     """
     bare, bracket, inside = text.partition("(")
@@ -50,7 +50,7 @@ def parse(text: str) -> Name:
 
 def _arguments(text: str, inside: str) -> dict[str, Any]:
     wrong = UsageError(
-        f"environment '{text}': arguments are written like Name(width=5, slippery=False), with plain values"
+        f"environment '{text}': write arguments like Name(width=5, slippery=False), with literal values"
     )
     try:
         call = ast.parse("f(" + inside, mode="eval").body

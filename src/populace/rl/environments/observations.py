@@ -1,7 +1,7 @@
-"""Observing: what a person hands to a policy, checked, and counted as agents count.
+"""Checks of the observations that a user passes to a policy.
 
-Inside a program nothing notices an observation that cannot be: an index beyond a table is moved to its end,
-and the one-hot of such a state is all zeros. Either way an action comes out that means nothing.
+A compiled program does not notice an invalid observation: an index beyond a table is moved to its end, and
+the one-hot vector of such a state is all zeros. Either way the policy would return a meaningless action.
 """
 
 from typing import Any
@@ -12,35 +12,37 @@ from populace.core.errors import UsageError
 from populace.rl.task import Task
 
 
-def observed(task: Task, observation: Any) -> np.ndarray:
-    """Return one observation of the environment, or a batch (k, ...), with what is discrete counted from 0.
+def from_env_obs(task: Task, observation: Any) -> np.ndarray:
+    """Convert an observation, or a batch (k, ...), to the agent's, whose discrete values start at 0.
 
     Args:
-        task: the environment as it is, without bins.
-        observation: as the environment gives it.
+        task: the environment's task, without state aggregation.
+        observation: as the environment returns it.
 
     Raises:
-        UsageError: it has another shape than the environment's, or a whole number beyond its space.
+        UsageError: the shape differs from the environment's, or an integer lies outside its space.
 
     """
-    seen, shape = np.asarray(observation), task.observation_shape
-    if seen.ndim not in (len(shape), len(shape) + 1) or seen.shape[seen.ndim - len(shape) :] != shape:
+    obs, shape = np.asarray(observation), task.observation_shape
+    if obs.ndim not in (len(shape), len(shape) + 1) or obs.shape[obs.ndim - len(shape) :] != shape:
         raise UsageError(
-            f"environment '{task.name}': an observation has shape {shape}, a batch of them one axis more in "
-            f"front; got shape {seen.shape}"
+            f"environment '{task.name}': an observation has shape {shape}, a batch one more leading axis; "
+            f"got shape {obs.shape}"
         )
     if task.observation_dtype.kind not in "iu":
-        return seen  # the bounds of real numbers are often crossed by the environments themselves
-    counted = seen - np.asarray(task.observation_start, np.int64)
-    inside = (task.observation_low <= counted) & (counted <= task.observation_high)
-    wrong = ~(inside & (counted == np.floor(counted)))
+        return obs  # real numbers are not checked, because environments often exceed their own bounds
+    shifted = obs - np.asarray(task.observation_start, np.int64)
+    inside = (task.observation_low <= shifted) & (shifted <= task.observation_high)
+    wrong = ~(inside & (shifted == np.floor(shifted)))
     if wrong.any():
-        place = np.argwhere(wrong)[0]
-        part = tuple(place[seen.ndim - len(shape) :])
-        first = np.broadcast_to(task.observation_start, shape)[part]
-        low, high = (int(bound[part]) + int(first) for bound in (task.observation_low, task.observation_high))
-        raise UsageError(
-            f"environment '{task.name}': {'a part of ' if shape else ''}an observation is a whole number "
-            f"from {low} to {high}, got {seen[tuple(place)]}"
+        index = np.argwhere(wrong)[0]
+        entry = tuple(index[obs.ndim - len(shape) :])
+        first = np.broadcast_to(task.observation_start, shape)[entry]
+        low, high = (
+            int(bound[entry]) + int(first) for bound in (task.observation_low, task.observation_high)
         )
-    return counted.astype(task.observation_dtype)
+        raise UsageError(
+            f"environment '{task.name}': {'an entry of ' if shape else ''}an observation must be a whole "
+            f"number from {low} to {high}, got {obs[tuple(index)]}"
+        )
+    return shifted.astype(task.observation_dtype)

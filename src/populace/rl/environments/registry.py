@@ -1,4 +1,4 @@
-"""Environments by name: those that run inside the compiled program, and Gymnasium's on the host."""
+"""Tasks by the name of their environment: compiled ones, and Gymnasium's in worker processes."""
 
 import dataclasses
 import inspect
@@ -16,30 +16,37 @@ from populace.rl.environments.worlds import WORLDS
 from populace.rl.task import Task
 
 
-class _Later(ModuleType):
-    """Stands for a module until somebody uses it."""
+class _LazyModule(ModuleType):
+    """A placeholder that imports its module when an attribute of it is used."""
 
     def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
         return getattr(import_module(self.__name__), name)
 
 
 @cache
 def _gymnax() -> ModuleType:
-    """Import Gymnax without the plotting libraries that only its own pictures need.
+    """Import Gymnax without the plotting libraries that only its own renderers use.
 
-    Seaborn, with pandas and Matplotlib behind it, is most of the two seconds that the import takes.
+    Seaborn, which imports pandas and Matplotlib, takes most of the two seconds that `import gymnax` takes.
+    Gymnax imports it at the top of its files, so placeholders stand in `sys.modules` meanwhile. The lazy
+    loader of the standard library does not help: on Python 3.11 an import statement alone makes it load. If
+    Gymnax uses the libraries during its import, the placeholders import them, and only time is lost.
     """
     absent = [name for name in ("seaborn", "matplotlib.pyplot") if name not in sys.modules]
-    sys.modules.update({name: _Later(name) for name in absent})
+    placeholders = {name: _LazyModule(name) for name in absent}
+    sys.modules.update(placeholders)
     try:
         return import_module("gymnax")
     finally:
-        for name in absent:
-            del sys.modules[name]
+        for name, placeholder in placeholders.items():
+            if sys.modules.get(name) is placeholder:
+                del sys.modules[name]
 
 
 def names() -> list[str]:
-    """Return the names of all environments that run inside the program, sorted."""
+    """Return the names of all compiled environments, sorted."""
     return sorted({*_gymnax().registered_envs, *WORLDS})
 
 
@@ -48,20 +55,20 @@ def make(name: str) -> Task:
     """Return the task of that name.
 
     Args:
-        name: one of `names()`; `gymnasium:` and an id of Gymnasium's; or `module:Class`, a class of the
-            user's that derives from Gymnax's or Gymnasium's environment. Arguments may follow, as in
+        name: one of `names()`; `gymnasium:` and an id of Gymnasium; or `module:Class`, a user's class
+            that derives from Gymnax's or Gymnasium's environment. Arguments may follow, as in
             `Braking-v0(friction=(0.6, 0.9))`.
 
     Raises:
-        UsageError: no such environment (with the nearest known name), arguments that it does not take, or
-            observations that are not one array.
+        UsageError: an unknown environment (the message names the nearest known one), an argument that it
+            does not have, or spaces that agents do not support.
 
     """
     asked = naming.parse(name)
     if asked.source == "gymnasium":
         return _host(asked)
     if asked.path:
-        return _own(asked)
+        return _user_class(asked)
     gymnax = _gymnax()
     if asked.identifier in WORLDS:
         module, _, cls = WORLDS[asked.identifier].partition(":")
@@ -72,19 +79,19 @@ def make(name: str) -> Task:
 
     if asked.identifier in gymnasium.registry:
         raise UsageError(
-            f"unknown environment '{asked.identifier}'; Gymnasium has it: did you mean 'gymnasium:{name}'?"
+            f"unknown environment '{asked.identifier}'; Gymnasium has one: did you mean 'gymnasium:{name}'?"
         )
     raise unknown("environment", asked.identifier, names())
 
 
-def _own(asked: naming.Name) -> Task:
-    """Return the task of a class of the user's."""
+def _user_class(asked: naming.Name) -> Task:
+    """Return the task of a user's class, derived from Gymnax's or Gymnasium's environment."""
     _gymnax()
     from gymnax.environments import environment
 
     from populace.rl.vector_env import make
 
-    found = make.imported(asked.identifier)
+    found = make.import_class(asked.identifier)
     if isinstance(found, type) and issubclass(found, environment.Environment):
         from populace.rl.environments.env_check import check_env
 
@@ -93,10 +100,10 @@ def _own(asked: naming.Name) -> Task:
             check_env(task)
         except PopulaceError:
             raise
-        except Exception as error:  # a class of the user's may raise anything while it is traced
-            line = (str(error).strip().splitlines() or ["it gives no reason"])[0]
+        except Exception as error:  # a user's class may raise anything while JAX traces it
+            line = (str(error).strip().splitlines() or ["no message"])[0]
             raise UsageError(
-                f"environment '{asked.whole}' cannot be played: {type(error).__name__}: {line}"
+                f"environment '{asked.whole}' does not work: {type(error).__name__}: {line}"
             ) from error
         return task
     return _host(asked)
@@ -109,7 +116,7 @@ def _host(asked: naming.Name) -> Task:
 
 
 def _native(asked: naming.Name, maker: Any) -> Task:
-    """Return the task of an environment of Gymnax's kind; an argument may be one of its parameters."""
+    """Return the task of a Gymnax environment; arguments may be those of its class or its parameters."""
     try:
         made = maker()
         changed = {k: v for k, v in asked.arguments.items() if hasattr(made.default_params, k)}
@@ -124,41 +131,41 @@ def _native(asked: naming.Name, maker: Any) -> Task:
         try:
             made = maker(**given) if given else made
         except (TypeError, ValueError) as error:
-            raise UsageError(f"environment '{asked.whole}' cannot be made: {error}") from None
+            raise UsageError(f"environment '{asked.whole}' cannot be created: {error}") from None
         return _task(asked.whole, made, dataclasses.replace(made.default_params, **changed))
-    except OSError as error:  # one of Gymnax's downloads what it shows
-        raise UsageError(f"environment '{asked.whole}' needs data that cannot be had here: {error}") from None
+    except OSError as error:  # some of Gymnax's environments download data
+        raise UsageError(f"environment '{asked.whole}' cannot load its data: {error}") from None
 
 
 def _task(name: str, environment: Any, parameters: Any) -> Task:
     from gymnax.environments import spaces
 
     action: Any = environment.action_space(parameters)
-    seen: Any = environment.observation_space(parameters)
-    kinds = (spaces.Discrete, spaces.Box)
-    chosen, bounded = (isinstance(action, kind) for kind in kinds)
-    counted, _ = (isinstance(seen, kind) for kind in kinds)
-    box = None
-    if not chosen:
-        if not bounded:
+    observation: Any = environment.observation_space(parameters)
+    (discrete, continuous), box = (isinstance(action, kind) for kind in (spaces.Discrete, spaces.Box)), None
+    if not discrete:
+        if not continuous:
             raise UsageError(
-                f"environment '{name}': actions must be Discrete or one Box, got {type(action).__name__}"
+                f"environment '{name}': the action space must be Discrete or a Box, "
+                f"got {type(action).__name__}"
             )
         box = (_filled(action.low, action), _filled(action.high, action))
-    shape = getattr(seen, "shape", None)
+    shape = getattr(observation, "shape", None)
     if shape is None:
-        raise UsageError(f"environment '{name}': observations must be one array, got {type(seen).__name__}")
-    states = int(seen.n) if counted else 0
-    low, high = (0, states - 1) if states else (seen.low, seen.high)
+        raise UsageError(
+            f"environment '{name}': observations must be one array, got {type(observation).__name__}"
+        )
+    states = int(getattr(observation, "n", 0))
+    low, high = (0, states - 1) if states else (observation.low, observation.high)
     return Task(
         name, environment, parameters,
-        actions=int(action.n) if chosen else 0, box=box, states=states, observation_shape=tuple(shape),
-        observation_dtype=np.dtype(np.int32 if states else seen.dtype),
-        observation_low=_filled(low, seen), observation_high=_filled(high, seen),
+        actions=int(action.n) if discrete else 0, box=box, states=states, observation_shape=tuple(shape),
+        observation_dtype=np.dtype(np.int32 if states else observation.dtype),
+        observation_low=_filled(low, observation), observation_high=_filled(high, observation),
         horizon=int(parameters.max_steps_in_episode),
     )  # fmt: skip
 
 
 def _filled(bound: Any, space: Any) -> np.ndarray:
-    """Return a bound as an array of the space's shape, read-only: it is shared."""
+    """Return a bound as an array of the space's shape, read-only because it is shared."""
     return np.broadcast_to(np.asarray(bound, np.float32), tuple(space.shape))

@@ -1,4 +1,4 @@
-"""Interaction: copies of an environment in mid-episode, and what a step of all of them gives."""
+"""Parallel copies of an environment, and the transitions and metrics of a step of all of them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from populace.rl.task import Task
 
 
 class Transition(eqx.Module):
-    """One step of one environment; `terminated` is true only where nothing can follow."""
+    """One step of one environment; `terminated` is true only if the next state is terminal."""
 
     observation: jax.Array
     action: jax.Array
@@ -21,48 +21,48 @@ class Transition(eqx.Module):
 
 
 class EnvLoopState(eqx.Module):
-    """What a learner carries of its environments, all leaves with a leading axis of copies but the counts.
+    """What a learner carries of its environments; all leaves but the counts have a leading axis of num_envs.
 
     Attributes:
-        observation: what is seen now.
-        world: the states of the environments.
-        episode_return: rewards of the running episodes so far.
-        episode_length: steps of the running episodes so far.
-        frames: steps taken so far, all copies together.
-        episodes: episodes ended so far.
+        observation: current observations.
+        env_state: states of the environments.
+        episode_return: sum of the rewards of each running episode.
+        episode_length: number of steps of each running episode.
+        frames: number of steps so far, of all environments together, ().
+        episodes: number of episodes that have ended, ().
 
     """
 
     observation: jax.Array
-    world: Any
+    env_state: Any
     episode_return: jax.Array
     episode_length: jax.Array
     frames: jax.Array
     episodes: jax.Array
 
     @classmethod
-    def start(cls, task: Task, key: jax.Array, copies: int) -> "EnvLoopState":
-        """Return freshly started episodes."""
-        observation, world = task.reset(key, copies)
+    def start(cls, task: Task, key: jax.Array, num_envs: int) -> "EnvLoopState":
+        """Reset `num_envs` copies of the environment."""
+        observation, env_state = task.reset(key, num_envs)
         return cls(
-            observation, world, jnp.zeros(copies), jnp.zeros(copies),
+            observation, env_state, jnp.zeros(num_envs), jnp.zeros(num_envs),
             frames=jnp.int32(0), episodes=jnp.int32(0),
         )  # fmt: skip
 
     def act(
         self, task: Task, key: jax.Array, action: jax.Array
     ) -> tuple["EnvLoopState", Transition, jax.Array, dict[str, Mean]]:
-        """Step every copy once.
+        """Step every environment once; one whose episode ends starts the next.
 
         Returns:
-            what is carried on; the transitions, whose `next_observation` is what was seen before any
-            restart; where the episode is over (terminated or truncated); and the metrics `return` and
-            `length` of the episodes that ended.
+            the new state; the transitions, whose `next_observation` is the one before any reset; `done`
+            (num_envs,), terminated or truncated; and the metrics `return` and `length` of the episodes that
+            ended.
 
         """
-        observation, world, reward, terminated, truncated, info = task.step(key, self.world, action)
-        seen = info["final_observation"]
-        transition = Transition(self.observation, action, reward, seen, terminated)
+        observation, env_state, reward, terminated, truncated, info = task.step(key, self.env_state, action)
+        next_obs = info["final_observation"]
+        transition = Transition(self.observation, action, reward, next_obs, terminated)
         done = terminated | truncated
         total, length = self.episode_return + reward, self.episode_length + 1
         ended = done.sum()
@@ -72,7 +72,7 @@ class EnvLoopState(eqx.Module):
         }
         acting = EnvLoopState(
             observation=observation,
-            world=world,
+            env_state=env_state,
             episode_return=jnp.where(done, 0.0, total),
             episode_length=jnp.where(done, 0.0, length),
             frames=self.frames + action.shape[0],

@@ -22,7 +22,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
-from populace.rl.environments.discretisation import Aggregated
+from populace.rl.environments.discretization import Aggregated
 from populace.rl.planning import exhaustive
 from populace.rl.planning.mdp import MDP
 from populace.rl.planning.transition_table import Outcomes, Rule, of_rule
@@ -113,7 +113,7 @@ def _of_a_class(task: Task) -> Any:
     from populace.rl.vector_env import make
 
     spec = make.spec_of(task.name, asked.identifier, asked.arguments)
-    made = make.imported(asked.identifier)(**spec.arguments)
+    made = make.import_class(asked.identifier)(**spec.arguments)
     return None if isinstance(made, gymnasium.Wrapper) else made
 
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
-from populace.core.media import Exhibit
+from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
-from populace.rl.environments.discretisation import Bins, aggregate
+from populace.rl.environments.discretization import Bins, aggregate
 from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.exploration.strategies import Exploration, ExponentialDecay
 from populace.rl.planning import enumeration
@@ -179,7 +179,7 @@ class Tabular(Agent):
             raise UsageError("action_values need features 'table'; of others take the policy")
         return np.asarray(jax.vmap(lambda x: self.rule.values(basis, model, x))(jnp.arange(basis.size)))
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return what every agent shows, and of a table a picture of its values."""
         shown = super().visualize(state, key)
         if isinstance(self.basis, Indexed):

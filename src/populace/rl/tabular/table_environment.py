@@ -48,10 +48,10 @@ class Tabulated(Task):
         keys = jax.random.split(key, len(parts))
         return tuple(jax.random.uniform(k, shape) for k, needed in zip(keys, parts) if needed)
 
-    def reset(self, key: jax.Array, copies: int) -> tuple[jax.Array, Any]:
+    def reset(self, key: jax.Array, num_envs: int) -> tuple[jax.Array, Any]:
         """Return observations (copies,) and states of freshly started episodes."""
-        state = self._first(self.draws(key, (copies,)), copies)
-        return state, Place(state, jnp.zeros(copies, jnp.int32))
+        state = self._first(self.draws(key, (num_envs,)), num_envs)
+        return state, Place(state, jnp.zeros(num_envs, jnp.int32))
 
     def step(self, key: jax.Array | Draws, state: Place, action: jax.Array) -> tuple[Any, ...]:
         """Step every copy once; a copy whose episode ended starts the next.
@@ -65,8 +65,8 @@ class Tabulated(Task):
             as `Task.step`.
 
         """
-        copies = action.shape[0]
-        draws = key if isinstance(key, tuple) else self.draws(key, (copies,))
+        num_envs = action.shape[0]
+        draws = key if isinstance(key, tuple) else self.draws(key, (num_envs,))
         row = state.state * self.actions + action
         outcome = row
         if self.cumulative.shape[-1]:
@@ -77,14 +77,14 @@ class Tabulated(Task):
         time = state.time + 1
         truncated = ~terminated & (time >= self.horizon)
         done = terminated | truncated
-        following = jnp.where(done, self._first(draws, copies), after)
+        following = jnp.where(done, self._first(draws, num_envs), after)
         place = Place(following, jnp.where(done, 0, time))
         info = {"final_observation": after, "terminated": terminated, "truncated": truncated}
         return following, place, jnp.asarray(self.reward)[outcome], terminated, truncated, info
 
-    def _first(self, draws: Draws, copies: int) -> jax.Array:
+    def _first(self, draws: Draws, num_envs: int) -> jax.Array:
         if not len(self.first_cumulative):
-            return jnp.full(copies, self.first[0], jnp.int32)
+            return jnp.full(num_envs, self.first[0], jnp.int32)
         reached = draws[-1][:, None] >= jnp.asarray(self.first_cumulative)
         return jnp.asarray(self.first)[reached.sum(axis=-1)]
 

@@ -1,9 +1,9 @@
-"""Hosted: an environment outside the compiled program, as if it were inside it.
+"""Environments in worker processes, used by a compiled program as if they were part of it.
 
-What a program carries of such an environment is a pytree: the seed of the running episode and the actions
-taken in it. A callback asks the [`Pool`][populace.rl.vector_env.episode_cache.Pool] what
-follows, for all copies and members in one call. So a checkpoint holds all there is, and a resumed run goes on
-in the very same episodes.
+The program carries a pytree for each environment: the seed of the running episode and the actions taken in
+it. For every reset and step a callback asks the
+[`EpisodeCache`][populace.rl.vector_env.episode_cache.EpisodeCache] for the results of all environments and
+members at once. So a checkpoint holds everything, and a resumed run continues in the same episodes.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from jax.experimental.buffer_callback import buffer_callback
 
 from populace.core.errors import PopulaceError
 from populace.engine import host_errors
-from populace.rl.vector_env.episode_cache import START, Pool, StepRequest
+from populace.rl.vector_env.episode_cache import START, EpisodeCache, StepRequest
 
 
 class EnvState(eqx.Module):
-    """What is carried of one environment.
+    """What the program carries of one environment.
 
     Attributes:
-        ticket: seed of the running episode.
+        seed: seed of the running episode.
         t: steps taken in it.
-        mark: 64 bits, as two numbers, that tell seed and actions so far from all others.
-        seen: checksum of the last observation.
+        history_hash: 64-bit hash of seed and actions so far, as two 32-bit numbers.
+        obs_checksum: CRC-32 of the last observation.
         history: the actions so far, with room for the longest episode.
 
     """
@@ -35,86 +35,88 @@ class EnvState(eqx.Module):
     seed: jax.Array
     t: jax.Array
     history_hash: jax.Array
-    seen: jax.Array
+    obs_checksum: jax.Array
     history: jax.Array
 
 
 class HostEnvironment:
-    """An environment whose steps are taken in other processes; `reset` and `step` as Gymnax's."""
+    """An environment that other processes step, with Gymnax's methods `reset` and `step`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self._action, self._observation = pool.records["action"][0], pool.records["observation"][0]
+    def __init__(self, cache: EpisodeCache) -> None:
+        self.cache = cache
+        self._action, self._observation = cache.records["action"][0], cache.records["observation"][0]
 
     def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, EnvState]:
-        """Start an episode whose seed is drawn from the key."""
+        """Start an episode with a seed drawn from the key."""
         del params
-        shapes = {"observation": self._observation, "seen": np.uint32(0), "next": np.uint32(0)}
-        found = _ask(self._begin, shapes, {"seed": _draw(key)})
-        history = jnp.zeros((self.pool.horizon, *self._action.shape), self._action.dtype)
+        shapes = {"observation": self._observation, "obs_checksum": np.uint32(0), "next_seed": np.uint32(0)}
+        found = _ask(self._begin, shapes, {"seed": _draw_seed(key)})
+        history = jnp.zeros((self.cache.horizon, *self._action.shape), self._action.dtype)
+        seed = found["next_seed"]
         return found["observation"], EnvState(
-            found["next"], jnp.int32(0), _start(found["next"]), found["seen"], history
+            seed, jnp.int32(0), _start_hash(seed), found["obs_checksum"], history
         )
 
     def step(self, key: jax.Array, state: EnvState, action: jax.Array, params: Any = None) -> tuple[Any, ...]:
-        """Take a step; an episode that ends is followed by the next, whose seed is drawn from the key."""
+        """Take a step; after the end of an episode the next one starts with a seed drawn from the key."""
         del params
         action = action.astype(self._action.dtype)
         history = state.history.at[state.t].set(action)
-        after, fresh = _fold(state.history_hash, action), _draw(key)
+        next_hash = _next_hash(state.history_hash, action)
         query = {
-            "seed": state.seed, "t": state.t, "history_hash": state.history_hash, "after": after,
-            "seen": state.seen, "next_seed": fresh, "history": history,
+            "seed": state.seed, "t": state.t, "history_hash": state.history_hash, "next_hash": next_hash,
+            "obs_checksum": state.obs_checksum, "next_seed": _draw_seed(key), "history": history,
         }  # fmt: skip
         shapes = {
-            "observation": self._observation, "final": self._observation, "reward": np.float32(0),
-            "terminated": np.bool(0), "truncated": np.bool(0), "seen": np.uint32(0), "next": np.uint32(0),
+            "observation": self._observation, "final_observation": self._observation,
+            "reward": np.float32(0), "terminated": np.bool(0), "truncated": np.bool(0),
+            "obs_checksum": np.uint32(0), "next_seed": np.uint32(0),
         }  # fmt: skip
         found = _ask(self._step, shapes, query)
         done = found["terminated"] | found["truncated"]
-        world = EnvState(
-            seed=jnp.where(done, found["next"], state.seed),
+        state = EnvState(
+            seed=jnp.where(done, found["next_seed"], state.seed),
             t=jnp.where(done, 0, state.t + 1),
-            history_hash=jnp.where(done, _start(found["next"]), after),
-            seen=found["seen"],
+            history_hash=jnp.where(done, _start_hash(found["next_seed"]), next_hash),
+            obs_checksum=found["obs_checksum"],
             history=history,
         )
-        info = {"final_observation": found["final"]}
-        return found["observation"], world, found["reward"], found["terminated"], found["truncated"], info
+        info = {"final_observation": found["final_observation"]}
+        return found["observation"], state, found["reward"], found["terminated"], found["truncated"], info
 
     def _begin(self, given: dict[str, np.ndarray]) -> np.ndarray:
-        return self.pool.begin(given["seed"].reshape(-1))
+        return self.cache.begin(given["seed"].reshape(-1))
 
     def _step(self, given: dict[str, np.ndarray]) -> np.ndarray:
         rows = given["t"].size
-        whole = {
-            k: v.reshape(rows) for k, v in given.items() if k not in ("history_hash", "after", "history")
+        numbers = {
+            k: v.reshape(rows) for k, v in given.items() if k not in ("history_hash", "next_hash", "history")
         }
-        marks = {
+        hashes = {
             k: np.ascontiguousarray(given[k]).reshape(rows, 2).view("<u8")[:, 0]
-            for k in ("history_hash", "after")
+            for k in ("history_hash", "next_hash")
         }
-        history = given["history"].reshape(rows, self.pool.horizon, *self._action.shape)
-        found = self.pool.step(StepRequest(**whole, **marks, history=history))
+        history = given["history"].reshape(rows, self.cache.horizon, *self._action.shape)
+        found = self.cache.step(StepRequest(**numbers, **hashes, history=history))
         going = ~(found["terminated"] | found["truncated"])
-        found["final"][going] = found["observation"][going]
+        found["final_observation"][going] = found["observation"][going]
         return found
 
 
-def _draw(key: jax.Array) -> jax.Array:
-    """Return a seed that Gymnasium takes: 31 bits."""
+def _draw_seed(key: jax.Array) -> jax.Array:
+    """Return a seed that Gymnasium accepts: 31 bits."""
     return jax.random.bits(key, (), jnp.uint32) >> 1
 
 
-def _start(seed: jax.Array) -> jax.Array:
-    """Return the mark of an episode before its first action."""
+def _start_hash(seed: jax.Array) -> jax.Array:
+    """Return the history hash of an episode before its first action, (..., 2)."""
     return jnp.stack([seed, jnp.full_like(seed, START)], axis=-1)
 
 
-def _fold(history_hash: jax.Array, action: jax.Array) -> jax.Array:
-    """Return the mark after one more action: each half is stirred with the action and the other half.
+def _next_hash(history_hash: jax.Array, action: jax.Array) -> jax.Array:
+    """Return the history hash (2,) after one more action; each half mixes both halves and the action.
 
-    The stirring is the last step of MurmurHash3 (Appleby 2011).
+    The mixing is the finalizer of MurmurHash3 (Appleby 2011).
     """
     if jnp.issubdtype(action.dtype, jnp.floating):
         words = jax.lax.bitcast_convert_type(action, jnp.uint32).reshape(-1)
@@ -129,7 +131,7 @@ def _fold(history_hash: jax.Array, action: jax.Array) -> jax.Array:
 
 
 def _ask(host: Callable[..., np.ndarray], like: dict[str, Any], given: dict[str, jax.Array]) -> Any:
-    """Call `host` with arrays that have all mapped axes in front, and return the fields that are named."""
+    """Call `host` with arrays that have all mapped axes in front; return the fields in `like`."""
     shapes = {name: jax.ShapeDtypeStruct(np.shape(x), x.dtype) for name, x in like.items()}
 
     def answer(given: Any) -> np.ndarray:
@@ -151,7 +153,7 @@ def _ask(host: Callable[..., np.ndarray], like: dict[str, Any], given: dict[str,
         return {name: found[name].reshape(*front, *s.shape) for name, s in shapes.items()}
 
     if jax.default_backend() == "cpu":
-        # A pure callback hangs on CPU when its arguments are large and every thread is in a callback
-        # (github.com/jax-ml/jax/issues/24255): it hands them over as arrays of JAX, which copies them.
+        # On CPU a pure callback deadlocks if its arguments are large and every thread is in a callback
+        # (github.com/jax-ml/jax/issues/24255), because it copies them into arrays of JAX.
         return buffer_callback(in_place, shapes, vmap_method="broadcast_all")(given)
     return jax.pure_callback(copied, shapes, given, vmap_method="broadcast_all")

@@ -1,10 +1,9 @@
-"""Pool: environments as a cache of a pure function.
+"""Environments in worker processes, as the cache of a pure function.
 
-A program asks: what follows when the episode that began with this seed, after these actions, goes on
-with that action? The answer is a function of the question alone, so nothing of an environment need be
-kept on disk. What makes it quick is that a slot of the pool mostly stands where the question starts. Where
-none does (after a resume, or when the slot was needed elsewhere), one is brought there by replaying
-the episode.
+A program asks: in the episode that began with this seed, after these actions, what is the result of that
+action? The answer depends on the question alone, so no state of an environment needs to be saved. The cache
+makes it fast: usually some environment is at exactly that point of the episode, and takes one step. If none
+is (after a resume, or because its slot was reused), an environment replays the episode up to there.
 """
 
 import threading
@@ -16,208 +15,212 @@ import numpy as np
 from populace.core.errors import RunError
 from populace.rl.vector_env.process.probing import EnvInfo
 from populace.rl.vector_env.slots import Question, Slots
-from populace.rl.vector_env.warnings import Incidents, Where
+from populace.rl.vector_env.warnings import EnvWarnings, Location
 from populace.rl.vector_env.worker_pool import Report, WorkerPool
 
-START = 0x243F6A88  # the upper half of the mark of an episode that has just begun; the lower is its ticket
+START = 0x243F6A88  # upper half of the history hash of an episode without actions; the lower is its seed
 
 
 @dataclass(frozen=True)
 class StepRequest:
-    """Questions, one row each.
+    """One question per row.
 
     Attributes:
-        ticket: seed of the episode.
+        seed: seed of the episode, (rows,) as all but the history.
         t: steps taken in it.
-        mark: 64 bits that tell the episode so far from every other.
-        after: the mark after the action.
-        seen: checksum of the last observation.
-        next_seed: seed of the next episode, if this one ends.
-        history: actions (rows, horizon, ...) up to and with the one that is asked about, at place t.
+        history_hash: 64-bit hash of seed and actions so far.
+        next_hash: the hash after the action.
+        obs_checksum: CRC-32 of the last observation, to recognize a replay that led elsewhere.
+        next_seed: seed of the next episode, in case this one ends.
+        history: actions (rows, horizon, ...); the one to take is at index t.
 
     """
 
     seed: np.ndarray
     t: np.ndarray
     history_hash: np.ndarray
-    after: np.ndarray
-    seen: np.ndarray
+    next_hash: np.ndarray
+    obs_checksum: np.ndarray
     next_seed: np.ndarray
     history: np.ndarray
 
 
-class Pool:
-    """The environments of one kind, and who of them answers.
+class EpisodeCache:
+    """Answers the questions of a program from the environments of a worker pool.
 
     Args:
-        crew: the processes.
-        layout: of what is shared of one environment.
-        facts: what a first playing found.
+        worker_pool: the worker processes.
+        layout: of an environment's shared record.
+        env_info: what probing the environment found.
 
     """
 
     def __init__(self, worker_pool: WorkerPool, layout: np.dtype, env_info: EnvInfo) -> None:
         self.worker_pool, self.records, self.env_info = worker_pool, worker_pool.attach(layout), env_info
-        self.horizon = env_info.limit or 0
-        self.slots, self.incidents = Slots(self.horizon), Incidents(worker_pool.title, worker_pool.count)
+        self.horizon = env_info.max_episode_steps or 0
+        self.slots, self.warnings = Slots(self.horizon), EnvWarnings(worker_pool.title, worker_pool.count)
         self.replayed = 0
-        self._lock, self._closed, self._new = threading.Lock(), False, True
-        self._cuts = 0
+        self._lock, self._closed, self._first_call = threading.Lock(), False, True
+        self._truncated = 0
 
-    def begin(self, tickets: np.ndarray) -> np.ndarray:
-        """Start episodes; return the records of the slots, where `next` is the seed that was taken.
+    def begin(self, seeds: np.ndarray) -> np.ndarray:
+        """Start episodes; return their records, where `next_seed` is the seed that was used.
 
         Raises:
-            RunError: the environment cannot be reset any more.
+            RunError: the environment can no longer be reset.
 
         """
         with self._lock:
             self._next_call()
-            slots = self.slots.allocate(len(tickets), len(tickets), reset=True)
-            self.records["next"][slots] = tickets
+            slots = self.slots.allocate(len(seeds), len(seeds), reset=True)
+            self.records["next_seed"][slots] = seeds
             self._begin(slots)
             found = self.records[slots]
-            for slot, seed in zip(slots, found["next"].tolist()):
-                self.slots.stand(slot, seed | START << 32, None)
+            for slot, seed in zip(slots, found["next_seed"].tolist()):
+                self.slots.place(slot, seed | START << 32, None)
             return found
 
     def step(self, query: StepRequest) -> np.ndarray:
-        """Answer; return the records of the slots.
+        """Take the steps; return the records of the environments.
 
         Raises:
-            RunError: too many episodes in a row were cut because the environment failed.
+            RunError: too many episodes in a row were truncated because the environment failed.
 
         """
         with self._lock:
             self._next_call()
             questions: list[Question] = list(
-                zip(query.history_hash.tolist(), query.after.tolist(), query.next_seed.tolist())
+                zip(query.history_hash.tolist(), query.next_hash.tolist(), query.next_seed.tolist())
             )
             slots, missing, known = self.slots.find(questions)
             asked = [row for row in range(len(slots)) if row not in known]
-            cut = self._play(query, slots, asked, missing)
+            truncated = self._play(query, slots, asked, missing)
             found = self.records[slots]
             done = (found["terminated"] | found["truncated"]).tolist()
-            nexts = found["next"].tolist()
+            next_seeds = found["next_seed"].tolist()
             for row in asked:
-                history_hash = nexts[row] | START << 32 if done[row] else questions[row][1]
-                self.slots.stand(slots[row], history_hash, questions[row])
-            if self._cuts and any(done[row] and row not in cut for row in asked):
-                self._cuts = 0
+                history_hash = next_seeds[row] | START << 32 if done[row] else questions[row][1]
+                self.slots.place(slots[row], history_hash, questions[row])
+            if self._truncated and any(done[row] and row not in truncated for row in asked):
+                self._truncated = 0
             self._look_for_nan(found, query, slots)
             return found
 
     def close(self) -> None:
-        """End the processes; who still asks is told that the pool is closed."""
+        """End the worker processes; a later question raises an error."""
         self._closed = True
         free = self._lock.acquire(timeout=1)
         if free:
             self.worker_pool.close()
-        else:  # a question is being answered, and no answer is wanted any more
+        else:  # nobody wants the answer to the question under way
             self.worker_pool.kill()
             free = self._lock.acquire(timeout=5)
         if free:
             self._lock.release()
 
     def _next_call(self) -> None:
-        if self._closed:
-            raise RunError(f"the processes of environment '{self.worker_pool.title}' are closed")
+        self._check_open()
         self.slots.next_call()
-        if self._new:
-            self._new = False
-            self.incidents.introduce(self.env_info.seconds)
+        if self._first_call:
+            self._first_call = False
+            self.warnings.speed_limit(self.env_info.step_seconds)
             if not self.env_info.deterministic:
-                self.incidents.undetermined("two playings with the same seed and actions differed")
+                self.warnings.nondeterministic("two episodes with the same seed and actions differed")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RunError(f"the worker processes of environment '{self.worker_pool.title}' are closed")
 
     def _play(self, query: StepRequest, slots: list[int], asked: list[int], missing: set[int]) -> set[int]:
-        """Step the rows that are asked, from where they are to stand; return those that were cut."""
-        strikes: Counter[int] = Counter()
-        again, late, cut = asked, missing, set()
+        """Take the steps of the rows in `asked`, after replays for `missing`; return the truncated rows."""
+        failures: Counter[int] = Counter()
+        again, late, truncated = asked, missing, set()
         while again:
             here = [slots[row] for row in again]
-            self.records["next"][here] = query.next_seed[again]
-            self.records["seen"][here] = query.seen[again]
+            self.records["next_seed"][here] = query.next_seed[again]
+            self.records["obs_checksum"][here] = query.obs_checksum[again]
             self.records["action"][here] = query.history[again, query.t[again]]
             replays = {slots[row]: (int(query.seed[row]), query.history[row, : query.t[row]]) for row in late}
             self.replayed += len(replays)
             report = self.worker_pool.step(np.asarray(here), replays)
-            self._take_in(report, here)
-            if not (report.faults or report.victims):
+            self._record(report, here)
+            if not (report.failed or report.lost):
                 break
             rows = dict(zip(here, again))
-            again = [rows[slot] for slot in report.victims]
-            for slot, what in report.faults.items():
+            again = [rows[slot] for slot in report.lost]
+            for slot, what in report.failed.items():
                 row = rows[slot]
-                strikes[row] += 1
-                twice = strikes[row] > 1
-                then = "twice: the episode is cut" if twice else "restarted, and its episode replayed"
-                self.incidents.failed(slot, what, self._where(query, row), then)
+                failures[row] += 1
+                twice = failures[row] > 1
+                action = "twice: the episode is truncated" if twice else "restarted, and its episode replayed"
+                self.warnings.failed(slot, what, self._where(query, row), action)
                 if twice:
-                    self._cut(query, slot, row, row in missing, len(slots), what)
-                    cut.add(row)
+                    self._truncate(query, slot, row, row in missing, len(slots), what)
+                    truncated.add(row)
                 else:
                     again.append(row)
             late = set(again)
-        return cut
+        return truncated
 
-    def _cut(self, query: StepRequest, slot: int, row: int, unseen: bool, size: int, what: str) -> None:
-        """End an episode that cannot go on, as a clock would, and start the next."""
-        self._cuts += 1
-        if self._cuts > max(2, size / 2):
-            cuts, self._cuts = self._cuts, 0
+    def _truncate(self, query: StepRequest, slot: int, row: int, unseen: bool, size: int, what: str) -> None:
+        """Truncate an episode that cannot continue, and start the next one."""
+        self._truncated += 1
+        if self._truncated > max(2, size / 2):
+            count, self._truncated = self._truncated, 0
             raise RunError(
-                f"environment '{self.worker_pool.title}' fails repeatedly: {cuts} episodes in a row were "
-                f"cut, the last by {what}; fix it, then go on from the last checkpoint with `populace resume`"
+                f"environment '{self.worker_pool.title}' fails repeatedly: {count} episodes in a row were "
+                f"truncated, the last because of {what}; fix it, then continue with `populace resume`"
             )
         last = self.records["observation"][slot].copy()
-        self.records["next"][slot] = query.next_seed[row]
+        self.records["next_seed"][slot] = query.next_seed[row]
         self._begin([slot])
-        # What was seen last is unknown where the replay itself failed.
-        self.records["final"][slot] = self.records["observation"][slot] if unseen else last
+        # If the replay itself failed, the last observation is unknown.
+        self.records["final_observation"][slot] = self.records["observation"][slot] if unseen else last
         self.records["reward"][slot] = 0.0
         self.records["terminated"][slot], self.records["truncated"][slot] = False, True
 
     def _begin(self, slots: list[int]) -> None:
-        strikes: Counter[int] = Counter()
-        seeds = dict(zip(slots, self.records["next"][slots].tolist()))
+        failures: Counter[int] = Counter()
+        seeds = dict(zip(slots, self.records["next_seed"][slots].tolist()))
         while slots:
             report = self.worker_pool.begin(np.asarray(slots))
-            self._take_in(report, slots)
-            for slot, what in report.faults.items():
-                strikes[slot] += 1
-                if strikes[slot] > 1:
+            self._record(report, slots)
+            for slot, what in report.failed.items():
+                failures[slot] += 1
+                if failures[slot] > 1:
                     raise RunError(
-                        f"environment '{self.worker_pool.title}' cannot begin an episode any more: {what}"
+                        f"environment '{self.worker_pool.title}' can no longer be reset: {what}; fix it, "
+                        "then continue with `populace resume`"
                     )
-                self.incidents.failed(slot, what, f", in the reset with seed {seeds[slot]}", "restarted")
-            slots = [*report.faults, *report.victims]
-            self.records["next"][slots] = [seeds[slot] for slot in slots]
+                self.warnings.failed(slot, what, f", in the reset with seed {seeds[slot]}", "restarted")
+            slots = [*report.failed, *report.lost]
+            self.records["next_seed"][slots] = [seeds[slot] for slot in slots]
 
-    def _take_in(self, report: Report, slots: list[int]) -> None:
-        """Note what is to be known of a report, whatever comes next."""
-        self.slots.found(slots)
-        if self._closed and report.emptied:
-            raise RunError(f"the processes of environment '{self.worker_pool.title}' are closed")
-        for process in report.emptied:
-            self.slots.lose(process, self.worker_pool.count)
-        for slot, what in report.told.items():
-            self.incidents.failed(slot, what, "", "restarted with the next seed")
-        for slot in report.drifted:
-            why = f"an episode of environment {slot}, replayed, led to another observation"
-            self.incidents.undetermined(why)
+    def _record(self, report: Report, slots: list[int]) -> None:
+        """Update the slots and log warnings, whatever is done next."""
+        self.slots.restore(slots)
+        if report.restarted:
+            self._check_open()
+        for worker in report.restarted:
+            self.slots.lose(worker, self.worker_pool.count)
+        for slot, what in report.recovered.items():
+            self.warnings.failed(slot, what, "", "restarted with the next seed")
+        for slot in report.mismatched:
+            why = f"a replayed episode of environment {slot} led to another observation"
+            self.warnings.nondeterministic(why)
 
     def _look_for_nan(self, found: np.ndarray, query: StepRequest, slots: list[int]) -> None:
-        for field in ("reward", "observation", "final"):
+        for field in ("reward", "observation", "final_observation"):
             values = found[field]
             if values.dtype.kind != "f" or not np.isnan(values).any():
                 continue
             bad = np.isnan(values.reshape(len(values), -1)).any(axis=1)
-            if field == "final":
+            if field == "final_observation":
                 bad &= found["terminated"] | found["truncated"]
             name = "reward" if field == "reward" else "observation"
             for row in np.flatnonzero(bad).tolist():
-                self.incidents.not_a_number(slots[row], name, self._where(query, row))
+                self.warnings.nan(slots[row], name, self._where(query, row))
 
     @staticmethod
-    def _where(query: StepRequest, row: int) -> Where:
-        return Where(int(query.t[row]) + 1, int(query.seed[row]))
+    def _where(query: StepRequest, row: int) -> Location:
+        return Location(int(query.t[row]) + 1, int(query.seed[row]))

@@ -1,4 +1,4 @@
-"""Host: tasks whose environments are of Gymnasium's kind and run in processes beside the program."""
+"""Tasks whose environments are Gymnasium's and run in worker processes."""
 
 import atexit
 import os
@@ -11,7 +11,7 @@ from populace.core.errors import UsageError
 from populace.engine.placement import cores
 from populace.rl.task import Task
 from populace.rl.vector_env.callback import HostEnvironment
-from populace.rl.vector_env.episode_cache import Pool
+from populace.rl.vector_env.episode_cache import EpisodeCache
 from populace.rl.vector_env.process import making, messages
 from populace.rl.vector_env.process.making import Spec
 from populace.rl.vector_env.process.probing import EnvInfo
@@ -21,18 +21,18 @@ _TIMEOUT = 60.0
 
 
 def task(name: str, identifier: str, arguments: dict[str, Any]) -> Task:
-    """Return the task of an environment of Gymnasium's kind.
+    """Return the task of a Gymnasium environment.
 
     Args:
-        name: as it was written: an id behind `gymnasium:`, or the path of a class.
+        name: as the user wrote it: `gymnasium:` and an id, or the path of a class.
         identifier: the id, or `module:Class`.
-        arguments: what the environment is made with; `workers` (processes, by default one per core),
-            `timeout` (seconds that a reset or step may take, by default 60) and `max_episode_steps` are not
-            handed on.
+        arguments: keyword arguments of the environment; `workers` (number of processes, by default one per
+            core), `timeout` (seconds that a reset or step may take, by default 60) and `max_episode_steps`
+            are used here and not passed on.
 
     Raises:
-        UsageError: it is unknown, not installed, cannot be played, gives NaN, has no time limit, or has
-            actions or observations that agents cannot take.
+        UsageError: the environment is unknown, not installed, does not work, returns NaN, has no time
+            limit, or has spaces that agents do not support.
 
     """
     spec = spec_of(name, identifier, arguments)
@@ -48,15 +48,15 @@ def task(name: str, identifier: str, arguments: dict[str, Any]) -> Task:
 
 
 def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
-    """Return how an environment is made, from the parts of its name.
+    """Return what is needed to create an environment, from the parts of its name.
 
     Raises:
-        UsageError: `max_episode_steps` is no positive whole number, or there is no such class.
+        UsageError: `max_episode_steps` is not a positive integer, or there is no such class.
 
     """
     registered = name.lstrip().startswith("gymnasium:")
     if not registered:
-        imported(identifier)
+        import_class(identifier)
     limit = arguments.get("max_episode_steps")
     if limit is not None:
         limit = _number(name, "max_episode_steps", limit, int)
@@ -64,8 +64,8 @@ def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
     return Spec(registered, identifier, {k: v for k, v in arguments.items() if k not in own}, limit)
 
 
-def imported(path: str) -> Any:
-    """Return the class that `module:Class` names; the current folder is searched too.
+def import_class(path: str) -> Any:
+    """Return the class that `module:Class` names; modules in the current folder are found too.
 
     Raises:
         UsageError: it cannot be imported.
@@ -74,47 +74,49 @@ def imported(path: str) -> Any:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        return making.imported(path)
-    except Exception as error:  # a module may raise anything while it is imported
+        return making.import_class(path)
+    except Exception as error:  # importing a module may raise anything
         raise UsageError(f"cannot import environment '{path}': {type(error).__name__}: {error}") from error
 
 
 def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
-    action, seen = env_info.action_space, env_info.observation_space
+    action, observation = env_info.action_space, env_info.observation_space
     kind, box = type(action).__name__, None
     if kind == "Box" and np.issubdtype(action.dtype, np.floating):
         box = (np.asarray(action.low, np.float32), np.asarray(action.high, np.float32))
     elif kind != "Discrete":
-        raise UsageError(f"environment '{name}': actions must be Discrete or one Box of floats, got {action}")
-    if type(seen).__name__ not in ("Box", "Discrete", "MultiBinary", "MultiDiscrete"):
         raise UsageError(
-            f"environment '{name}': observations must be one array, got {type(seen).__name__}; Gymnasium's "
-            "FlattenObservation wrapper makes one of them, in a class of yours"
+            f"environment '{name}': the action space must be Discrete or a Box of floats, got {action}"
+        )
+    if type(observation).__name__ not in ("Box", "Discrete", "MultiBinary", "MultiDiscrete"):
+        raise UsageError(
+            f"environment '{name}': observations must be one array, got {type(observation).__name__}; wrap "
+            "the environment in Gymnasium's FlattenObservation, in a class of your own"
         )
     if env_info.nan:
         raise UsageError(f"environment '{name}': {env_info.nan} is NaN, with seed 1 and random actions")
-    if env_info.limit is None:
+    if env_info.max_episode_steps is None:
         raise UsageError(
-            f"environment '{name}' has no time limit, which agents need; "
-            f"write one: {name.partition('(')[0]}(max_episode_steps=1000)"
+            f"environment '{name}' has no time limit, but agents need one; "
+            f"set it: {name.partition('(')[0]}(max_episode_steps=1000)"
         )
     actions = 0 if box else int(action.n)
-    states = int(seen.n) if type(seen).__name__ == "Discrete" else 0
-    shape, dtype = tuple(seen.shape or ()), _narrow(seen.dtype)
-    low, high = _bounds(seen)
+    states = int(observation.n) if type(observation).__name__ == "Discrete" else 0
+    shape, dtype = tuple(observation.shape or ()), _narrow(observation.dtype)
+    low, high = _bounds(observation)
     stored = ("f4", box[0].shape) if box else (np.min_scalar_type(actions - 1).str, ())
-    pool = Pool(worker_pool, messages.record((dtype.str, shape), stored), env_info)
-    atexit.register(pool.close)
+    cache = EpisodeCache(worker_pool, messages.record((dtype.str, shape), stored), env_info)
+    atexit.register(cache.close)
     return Task(
-        name=name, environment=HostEnvironment(pool), parameters=None, actions=actions, box=box,
+        name=name, environment=HostEnvironment(cache), parameters=None, actions=actions, box=box,
         states=states, observation_shape=shape, observation_dtype=dtype, observation_low=low,
-        observation_high=high, horizon=env_info.limit, origin="host",
-        observation_start=making.start(seen), action_start=0 if box else making.start(action),
+        observation_high=high, horizon=env_info.max_episode_steps, origin="host",
+        observation_start=making.start(observation), action_start=0 if box else making.start(action),
     )  # fmt: skip
 
 
 def _bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and highest value of each part of an observation, counted from 0 where discrete."""
+    """Return the lowest and highest value of each entry of an observation, discrete ones counted from 0."""
     count = getattr(space, "nvec", getattr(space, "n", None))
     if type(space).__name__ == "Box":
         return np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
@@ -124,7 +126,7 @@ def _bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _narrow(dtype: Any) -> np.dtype:
-    """Return the type that observations have inside the program: 32 bits at most."""
+    """Return the data type of observations inside the program: at most 32 bits."""
     dtype = np.dtype(dtype)
     if dtype.kind == "f":
         return np.dtype(np.float32)

@@ -1,6 +1,6 @@
-"""Crew: the processes of one environment, each stepping its part of a batch at the same time.
+"""The worker processes of one environment, which step their parts of a batch at the same time.
 
-A process that ends or hangs is replaced by a new one, and what was lost with it is told to who asked.
+A worker that ends or hangs is replaced, and the caller is told which environments were lost with it.
 """
 
 import os
@@ -18,35 +18,36 @@ from populace.rl.vector_env.process.probing import EnvInfo
 from populace.rl.vector_env.workers import Worker, WorkerDied
 
 Replays = dict[int, tuple[int, np.ndarray]]
+"""Seed and actions to replay, by slot."""
 
 
 @dataclass
 class Report:
-    """What came of a batch, by slot.
+    """What went wrong in a batch, by slot.
 
     Attributes:
-        faults: what an environment raised, or how it took its process with it.
-        victims: slots that were lost with a process because of another.
-        told: what went wrong and was overcome.
-        drifted: slots where a replay led to another observation than when it was played first.
-        emptied: numbers of the processes that were replaced: none of their slots stands anywhere now.
+        failed: the exception of an environment, or how it ended its worker.
+        lost: slots that were lost because another environment ended their worker.
+        recovered: errors that a second attempt fixed.
+        mismatched: slots where a replay led to another observation than the original episode.
+        restarted: numbers of the workers that were replaced; all their environments are gone.
 
     """
 
-    faults: dict[int, str] = field(default_factory=dict)
-    victims: set[int] = field(default_factory=set)
-    told: dict[int, str] = field(default_factory=dict)
-    drifted: list[int] = field(default_factory=list)
-    emptied: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
+    recovered: dict[int, str] = field(default_factory=dict)
+    mismatched: list[int] = field(default_factory=list)
+    restarted: list[int] = field(default_factory=list)
 
 
 class WorkerPool:
-    """The processes of one environment; slot i belongs to process i modulo their number.
+    """The workers of one environment; slot i belongs to worker `i % count`.
 
     Args:
-        name: what the environment is called.
-        spec: how it is made.
-        count: processes.
+        name: name of the environment.
+        spec: how to create it.
+        count: number of workers.
         timeout: seconds that one reset or step may take.
 
     """
@@ -56,13 +57,13 @@ class WorkerPool:
         self.spec, self.count, self.timeout = spec, count, timeout
         self._memory = _anonymous_file()
         self._workers: dict[int, Worker] = {}
-        self._fresh: set[int] = set()
+        self._unattached: set[int] = set()
 
     def probe(self) -> EnvInfo:
-        """Return what a first process finds out.
+        """Return what a first worker finds out about the environment.
 
         Raises:
-            UsageError: the environment cannot be made, or not be played.
+            UsageError: the environment cannot be created, reset or stepped.
 
         """
         for again in (True, False):
@@ -70,31 +71,31 @@ class WorkerPool:
             worker.send(messages.call("probe"))
             try:
                 answer = worker.answer(self.timeout)
-            except WorkerDied as lost:
-                self._workers.pop(0).kill()
-                if again and "no answer" not in str(lost):
+            except WorkerDied as died:
+                self._workers.pop(0).discard()
+                if again and "no answer" not in str(died):
                     continue
-                raise UsageError(f"environment '{self.name}' cannot be played: {lost}") from None
-            if "refused" in answer:
+                raise UsageError(f"environment '{self.name}' does not work: {died}") from None
+            if not isinstance(answer, EnvInfo):
                 self.close()
                 raise self._refused(answer)
-            self._fresh.add(0)
-            return EnvInfo(**answer)
+            self._unattached.add(0)
+            return answer
         raise AssertionError
 
     def attach(self, layout: np.dtype) -> np.ndarray:
-        """Return the records, shared with all processes from now on."""
+        """Return the records (SLOTS,), shared with all workers from now on."""
         self._layout = layout
         os.ftruncate(self._memory, messages.size(layout))
-        self.busy, self.records = messages.mapped(self._memory, layout)
+        self.progress, self.records = messages.mapped(self._memory, layout)
         return self.records
 
     def begin(self, slots: np.ndarray) -> Report:
-        """Start an episode in each slot, from the seed in `next`."""
+        """Start an episode in each slot, with the seed in `next_seed`."""
         return self._all(slots, lambda mine: messages.call("begin", mine.tolist()))
 
     def step(self, slots: np.ndarray, replays: Replays) -> Report:
-        """Take the step in `action` in each slot, after the replays (slot to seed and actions)."""
+        """Take the step in `action` in each slot, after its replay if it has one."""
 
         def message(mine: np.ndarray) -> bytes:
             if not replays:
@@ -105,59 +106,59 @@ class WorkerPool:
         return self._all(slots, message)
 
     def close(self) -> None:
-        """Let every process close its environments and end."""
+        """Let every worker close its environments and end."""
         for worker in self._workers.values():
             worker.send(messages.call("close"))
         while self._workers:
-            self._workers.popitem()[1].leave()
+            self._workers.popitem()[1].close()
 
     def kill(self) -> None:
-        """End every process at once; who waits for an answer is told that it is lost."""
+        """Kill every worker at once; a thread that waits for an answer gets `WorkerDied`."""
         for worker in list(self._workers.values()):
-            worker.end()
+            worker.kill()
 
     def _all(self, slots: np.ndarray, message: Callable[[np.ndarray], bytes]) -> Report:
         owners = slots % self.count
         parts = {n: slots[owners == n] for n in sorted(set(owners.tolist()))}
-        self._ready(parts)
+        self._start(parts)
         for number, mine in parts.items():
-            self.busy[number] = (-1, 0)
+            self.progress[number] = (-1, 0)
             self._workers[number].send(message(mine))
         report = Report()
         for number, mine in parts.items():
             try:
-                answer = self._workers[number].answer(self.timeout, self.busy[number])
-            except WorkerDied as lost:
-                self._workers.pop(number).kill()
-                culprit = int(self.busy[number, 0])
+                answer = self._workers[number].answer(self.timeout, self.progress[number])
+            except WorkerDied as died:
+                self._workers.pop(number).discard()
+                culprit = int(self.progress[number, 0])
                 culprit = culprit if culprit in mine else int(mine[0])
-                report.faults[culprit] = str(lost)
-                report.victims |= {*mine.tolist()} - {culprit}
-                report.emptied.append(number)
+                report.failed[culprit] = str(died)
+                report.lost |= {*mine.tolist()} - {culprit}
+                report.restarted.append(number)
                 continue
             if answer is not None:
-                report.faults |= answer["faults"]
-                report.told |= answer["told"]
-                report.drifted += answer["drifted"]
+                report.failed |= answer["failed"]
+                report.recovered |= answer["recovered"]
+                report.mismatched += answer["mismatched"]
         return report
 
-    def _ready(self, numbers: Iterable[int]) -> None:
-        """Start the processes that are not there, all at the same time."""
+    def _start(self, numbers: Iterable[int]) -> None:
+        """Start the workers that are not running, all at the same time."""
         for number in numbers:
             if number not in self._workers:
                 self._workers[number] = Worker(self.spec, self._memory)
-                self._fresh.add(number)
-        fresh = [n for n in numbers if n in self._fresh]
-        for number in fresh:
+                self._unattached.add(number)
+        unattached = [n for n in numbers if n in self._unattached]
+        for number in unattached:
             self._workers[number].send(messages.call("attach", number, self._memory, self._layout))
-        for number in fresh:
+        for number in unattached:
             try:
                 answer = self._workers[number].answer(self.timeout)
-            except WorkerDied as lost:
-                raise RunError(f"environment '{self.title}' cannot be made any more: {lost}") from None
+            except WorkerDied as died:
+                raise RunError(f"environment '{self.title}' can no longer be created: {died}") from None
             if answer is not None:
-                raise RunError(f"environment '{self.title}' cannot be made any more: {answer['refused']}")
-            self._fresh.discard(number)
+                raise RunError(f"environment '{self.title}' can no longer be created: {answer['refused']}")
+            self._unattached.discard(number)
 
     def _refused(self, answer: dict[str, Any]) -> UsageError:
         import gymnasium
@@ -165,24 +166,24 @@ class WorkerPool:
         why = answer["refused"]
         if answer["known"] and self.spec.identifier in gymnasium.registry:
             return UsageError(
-                f"environment '{self.name}' is registered in this process alone, and environments run in "
-                "processes of their own, which import them by name; name the module that registers it, "
+                f"environment '{self.name}' is registered in this process only, but environments run in "
+                "worker processes; name the module that registers it, "
                 f"gymnasium:MODULE:{self.spec.identifier}, or the class, MODULE:Class"
             )
         if why.startswith("NamespaceNotFound"):
             return UsageError(
-                f"environment '{self.name}' is not known to Gymnasium; where another package registers it, "
-                f"name that too: gymnasium:PACKAGE:{self.spec.identifier}"
+                f"environment '{self.name}' is not registered with Gymnasium; if another package registers "
+                f"it, name the package too: gymnasium:PACKAGE:{self.spec.identifier}"
             )
         if answer["known"]:
             return unknown("environment", self.spec.identifier, answer["known"], where=" of Gymnasium")
         if answer["missing"]:
-            return UsageError(f"environment '{self.name}' needs what is not installed here: {why}")
-        return UsageError(f"environment '{self.name}' cannot be played: {why}")
+            return UsageError(f"environment '{self.name}' needs a package that is not installed: {why}")
+        return UsageError(f"environment '{self.name}' does not work: {why}")
 
 
 def _anonymous_file() -> int:
-    """Return a file without a name, in memory where the system has such."""
+    """Return a file descriptor without a name, in memory where the system supports that."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("populace")
     with tempfile.TemporaryFile() as file:

@@ -1,9 +1,10 @@
-"""Workers: processes outside the program, each of which holds several environments.
+"""A worker: a process beside the training process that holds several environments.
 
-They are started as programs of their own, never forked: JAX has threads, and a copy of a process with
-threads may hang for ever. They end with the run, however it ends.
+Workers are started as new interpreters, never forked: JAX has threads, and a fork of a process with threads
+may deadlock. They end when the run ends, however it ends.
 """
 
+import json
 import os
 import pickle
 import select
@@ -13,7 +14,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,73 +21,70 @@ import numpy as np
 from populace.rl.vector_env.process import messages
 from populace.rl.vector_env.process.making import Spec
 
-_FOLDER = str(Path(__file__).parent / "process")
-# The folder becomes a package by itself, so that nothing above it is imported.
-_START = (
-    "import sys, types; package = types.ModuleType('populace_process'); package.__path__ = [sys.argv[1]]; "
-    "sys.modules['populace_process'] = package; from populace_process.serving import main; "
-    "main(int(sys.argv[2]))"
+# The import path of the run, so that a worker finds the same packages and classes.
+_MAIN = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from populace.rl.vector_env.process.serving import main; main(int(sys.argv[2]))"
 )
-# Seconds: between two looks at a silent process, given to one that is to leave, and to one that starts.
-_LOOK, _LEAVE, _STARTING = 0.5, 2.0, 120.0
+# In seconds: interval between checks of a worker's progress, time it gets to exit, and time it gets to start.
+_POLL, _EXIT, _START = 0.5, 2.0, 120.0
 
 
-class WorkerDied(Exception):  # noqa: N818  it says what happened to a process
-    """A process is gone, or hangs; the message says which."""
+class WorkerDied(Exception):  # noqa: N818  it names what happened to a process
+    """A worker ended or hangs; the message says which."""
 
 
 class Worker:
-    """One process."""
+    """One worker process."""
 
     def __init__(self, spec: Spec, memory: int) -> None:
         self.channel, other = socket.socketpair()
-        environment = os.environ | {"JAX_PLATFORMS": "cpu"}  # the accelerator is the program's
+        environment = os.environ | {"JAX_PLATFORMS": "cpu"}  # the accelerator belongs to the training process
         for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment.setdefault(threads, "1")
+        paths = json.dumps([str(p) or os.getcwd() for p in sys.path])
         with other:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, _FOLDER, str(other.fileno())],
+                [sys.executable, "-P", "-c", _MAIN, paths, str(other.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=environment,
                 pass_fds=(other.fileno(), memory),
                 start_new_session=True,
-            )  # fmt: skip  a session of its own: Ctrl-C is for the run to deal with
+            )  # fmt: skip  a session of its own, so that Ctrl-C reaches the training process alone
         self._started = False
-        self._watch = select.poll()
-        self._watch.register(self.channel, select.POLLIN)
-        paths = [p or os.getcwd() for p in sys.path]
-        self.send(pickle.dumps(paths))
-        self.send(pickle.dumps((spec.registered, spec.identifier, spec.arguments, spec.limit)))
+        self._readable = select.poll()
+        self._readable.register(self.channel, select.POLLIN)
+        self.send(pickle.dumps(spec))
 
     def send(self, message: bytes) -> None:
-        """Ask for something."""
-        with suppress(ConnectionError):  # waiting for the answer tells what happened
+        """Send a message, to be answered by `answer`."""
+        with suppress(ConnectionError):  # waiting for the answer tells why the connection is gone
             messages.send(self.channel, message)
 
-    def answer(self, timeout: float, busy: np.ndarray | None = None) -> Any:
+    def answer(self, timeout: float, progress: np.ndarray | None = None) -> Any:
         """Wait for the answer to the last message.
 
         Args:
-            timeout: seconds without any sign of life that are too many.
-            busy: where the process leaves word of what it does.
+            timeout: seconds without progress after which the worker counts as hanging.
+            progress: the worker's entry in shared memory, which changes with every step.
 
         Raises:
-            Lost: the process has ended, or hangs.
+            WorkerDied: the process ended, or hangs.
 
         """
         if not self._started:
-            self._wait(_STARTING, None)
+            self._wait(_START, None)
             self._started = True
-        answer = self._wait(timeout, busy)
+        answer = self._wait(timeout, progress)
         return pickle.loads(answer) if answer else None
 
-    def _wait(self, timeout: float, busy: np.ndarray | None) -> bytes:
-        sign, since = None, time.monotonic()
-        while not self._watch.poll(1000 * min(_LOOK, timeout)):
-            now = None if busy is None else tuple(busy.tolist())
-            if now != sign:
-                sign, since = now, time.monotonic()
+    def _wait(self, timeout: float, progress: np.ndarray | None) -> bytes:
+        last, since = None, time.monotonic()
+        while not self._readable.poll(1000 * min(_POLL, timeout)):
+            now = None if progress is None else tuple(progress.tolist())
+            if now != last:
+                last, since = now, time.monotonic()
             elif time.monotonic() - since >= timeout:
                 raise WorkerDied(f"no answer within {timeout:g} s")
         try:
@@ -95,30 +92,30 @@ class Worker:
         except (EOFError, ConnectionError):
             raise WorkerDied(f"its process {_ending(self.process)}") from None
 
-    def end(self) -> None:
-        """End the process and what it started, at once."""
-        with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, of one that has ended
+    def kill(self) -> None:
+        """Kill the process and everything it started, without waiting."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS: PermissionError if it has ended
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def kill(self) -> None:
-        """End the process, and take leave of it."""
+    def discard(self) -> None:
+        """Kill the process and release its socket."""
         self.channel.close()
-        self.end()
+        self.kill()
         self.process.wait()
 
-    def leave(self) -> None:
-        """Let the process close its environments and end."""
+    def close(self) -> None:
+        """Wait until the process has closed its environments, as asked by the last message, and ended."""
         with suppress(WorkerDied):
-            self.answer(_LEAVE)
+            self.answer(_EXIT)
         self.channel.close()
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_LEAVE)
-        self.kill()
+            self.process.wait(_EXIT)
+        self.discard()
 
 
 def _ending(process: subprocess.Popen) -> str:
     try:
-        code = process.wait(_LEAVE)
+        code = process.wait(_EXIT)
     except subprocess.TimeoutExpired:
         return "closed its socket"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -77,7 +77,7 @@ def test_a_one_hot_observation_is_the_index():
 
 
 def test_a_drawn_source_is_every_free_cell_and_heading_but_the_target():
-    task = registry.make(MAZE.replace("target", "source='drawn', target"))
+    task = registry.make(MAZE.replace("target", "source='random', target"))
     observation, _ = jax.jit(task.reset, static_argnums=1)(jax.random.key(0), 3_600)
     counts = np.bincount(observation, minlength=48).reshape(12, 4)
     free = [cell for cell in range(12) if cell not in (1, 5, 2)]
@@ -106,7 +106,7 @@ def test_the_clock_truncates():
         ("obstacles=((1, 2), (2, 1))", r"the target \(2, 2\) cannot be reached from any cell"),
         ("obstacles=((1, 0), (1, 1), (1, 2))", r"cannot be reached from the source \(0, 0\)"),
         ("target=(0, 0)", "source and target are the same cell"),
-        ("source='anywhere'", r"source \(or \"drawn\"\) must be \(column, row\)"),
+        ("source='anywhere'", r"source \(or \"random\"\) must be \(column, row\)"),
         ("heading='up'", "unknown heading 'up'"),
     ],
 )

@@ -15,8 +15,8 @@ from populace.rl.environments import registry
 from populace.rl.environments.worlds import WORLDS
 
 FACES = [
-    ("LineWorld-v0", {"start": "drawn", "observation": "index"}),
-    ("GridRobot-v0", {"width": 4, "obstacles": ((1, 1),), "source": "drawn", "observation": "index"}),
+    ("LineWorld-v0", {"start": "random", "observation": "index"}),
+    ("GridRobot-v0", {"width": 4, "obstacles": ((1, 1),), "source": "random", "observation": "index"}),
     ("RandomReward-v0", {"steps": 3, "observation": "index"}),
     ("Braking-v0", {"friction": (0.2, 0.4), "max_steps_in_episode": 12}),
 ]
@@ -68,12 +68,12 @@ def test_the_faces_of_one_environment_share_its_programs():
 
 
 def test_seeds_decide_and_no_seed_goes_on():
-    env = gymnasium.make("populace/LineWorld-v0", start="drawn")
+    env = gymnasium.make("populace/LineWorld-v0", start="random")
     first = [env.reset(seed=3)[0].argmax()] + [env.reset()[0].argmax() for _ in range(20)]
     again = [env.reset(seed=3)[0].argmax()] + [env.reset()[0].argmax() for _ in range(20)]
     assert first == again
     assert len(set(first)) > 4
-    fresh = [gymnasium.make("populace/LineWorld-v0", start="drawn").reset()[0].argmax() for _ in range(12)]
+    fresh = [gymnasium.make("populace/LineWorld-v0", start="random").reset()[0].argmax() for _ in range(12)]
     assert len(set(fresh)) > 1, "without any seed, every environment must draw its own"
 
 
@@ -95,11 +95,11 @@ def test_a_film_moves_and_its_frames_fit_together(name):
 
 def test_any_native_environment_has_a_face_but_only_ours_are_drawn():
     face = populace.rl.environments.worlds.gym.NativeEnv("CartPole-v1", render_mode="rgb_array")
-    with pytest.raises(UsageError, match=r"reset\(\) has to come before the first step"):
+    with pytest.raises(UsageError, match=r"call reset\(\) before the first step"):
         face.step(0)
     observation, _ = face.reset(seed=0)
     assert face.observation_space.contains(observation)
-    with pytest.raises(UsageError, match="CartPole-v1 has no picture"):
+    with pytest.raises(UsageError, match="CartPole-v1 cannot be rendered"):
         face.render()
 
 

@@ -66,7 +66,7 @@ def test_the_best_value_is_what_planning_says(discount):
 
 
 def test_the_start_is_drawn_evenly_from_all_cells_but_the_goal():
-    task = registry.make('LineWorld-v0(start="drawn", observation="index")')
+    task = registry.make('LineWorld-v0(start="random", observation="index")')
     assert task.states == 10
     observation, _ = jax.jit(task.reset, static_argnums=1)(jax.random.key(1), 9_000)
     counts = np.bincount(observation, minlength=10)
@@ -77,7 +77,7 @@ def test_the_start_is_drawn_evenly_from_all_cells_but_the_goal():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("start=9", 'start must be a cell from 0 to 8 or "drawn", got 9'),
+        ("start=9", 'start must be a cell from 0 to 8 or "random", got 9'),
         ("start=-1", "start .* must be a whole number of at least 0, got -1"),
         ('start="anywhere"', "got 'anywhere'"),
         ('observation="onehot"', "unknown observation 'onehot'.*did you mean 'one-hot'"),

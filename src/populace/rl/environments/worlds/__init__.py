@@ -1,4 +1,4 @@
-"""Worlds of our own: Gymnax environments, drawn, and each also a `gymnasium.Env`."""
+"""populace's own environments: Gymnax environments with rendering, each also a `gymnasium.Env`."""
 
 WORLDS: dict[str, str] = {
     "Braking-v0": "populace.rl.environments.worlds.braking:Braking",
@@ -6,4 +6,4 @@ WORLDS: dict[str, str] = {
     "LineWorld-v0": "populace.rl.environments.worlds.line_world:LineWorld",
     "RandomReward-v0": "populace.rl.environments.worlds.random_reward:RandomReward",
 }
-"""Name of each world to where its class is, which is imported when it is first asked for."""
+"""Import path of each world's class by name; classes are imported when they are first used."""

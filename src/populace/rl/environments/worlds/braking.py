@@ -1,4 +1,4 @@
-"""Braking: a car has to stop before an obstacle, on a road whose grip it does not see."""
+"""Braking: a car must stop before an obstacle, on a road whose friction it does not observe."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from populace.rl.environments.worlds.world import World
 GRAVITY = 9.81  # m/s^2
 STEP = 0.5  # s between two decisions
 DEMANDED = (0.0, 1.0, 4.0, 8.0)  # m/s^2: nothing, engine brake, brake, hard brake
-ANTI_LOCK = 0.9  # share of the grip that is left while the anti-lock system pumps
-ROLLING = 0.15  # m/s^2, resistance of the tyres
+ANTI_LOCK = 0.9  # fraction of the grip that remains while the anti-lock system is active
+ROLLING = 0.15  # m/s^2, rolling resistance
 AIR = 0.0003  # 1/m: c_w A rho / (2 m) = 0.3 * 2.2 m^2 * 1.2 kg/m^3 / (2 * 1,320 kg)
 SPEEDS = (12.0, 20.0)  # m/s at the start
 DISTANCES = (120.0, 150.0)  # m at the start
-CRAWL = 1.5  # m/s at which what is left to the obstacle is driven after the stop
-TIME = 0.1  # cost of a second
-COMFORT = 0.005  # cost of a second of 1 m/s^2, growing with its square
-COLLISION = 10.0  # cost of the slightest touch
-IMPACT = 0.02  # cost of each (m/s)^2 of speed in a collision
+CRAWL = 1.5  # m/s for the remaining distance after the stop
+TIME = 0.1  # cost per second
+COMFORT = 0.005  # cost per second and (m/s^2)^2 of deceleration
+COLLISION = 10.0  # cost of a collision at any speed
+IMPACT = 0.02  # additional cost per (m/s)^2 of speed
 
 
 @struct.dataclass
@@ -40,34 +40,34 @@ class State(environment.EnvState):
 
 @struct.dataclass
 class Params(environment.EnvParams):
-    """The clock: 100 steps are 50 s."""
+    """The time limit: 100 steps are 50 s."""
 
     max_steps_in_episode: int = 100
 
 
 class Braking(World):
-    """A car at 12 to 20 m/s, 120 to 150 m before an obstacle; every 0.5 s it chooses how to brake.
+    """A car at 12 to 20 m/s, 120 to 150 m before an obstacle, chooses every 0.5 s how to brake.
 
     Actions demand a deceleration from the wheels: 0 nothing, 1 engine brake (1 m/s^2), 2 brake (4), 3 hard
-    brake (8). The road grants at most `friction * 9.81`; beyond that the wheels would lock, the anti-lock
-    system pumps, and nine tenths of the grip are left. Rolling and air resistance come on top:
+    brake (8). The road provides at most the grip `friction * 9.81`; beyond it the wheels would lock, so the
+    anti-lock system keeps them at nine tenths of the grip. Rolling and air resistance are added:
 
         grip         = friction * 9.81                                            m/s^2
         granted      = demanded            where demanded <= grip, else 0.9 grip  m/s^2
         a            = granted + 0.15 + 0.0003 v^2                                m/s^2
         v(t + 0.5 s) = max(v - 0.5 a, 0);  x(t + 0.5 s) = x - (v^2 - v(t + 0.5 s)^2) / (2 a)
 
-    which is exact for a constant a, also where the car stops within the step. Friction is drawn evenly
-    from the range `friction` when an episode begins, and never seen. What is seen are the speed in units of
-    20 m/s, the distance in units of 150 m, and the feedback of the anti-lock system in the last step:
-    the share of the demand that it released, `1 - granted / demanded`.
+    which is exact for a constant a, even if the car stops within the step. Friction is drawn uniformly from
+    the range `friction` for each episode, and is not observed. Observations are the speed in units of
+    20 m/s, the distance in units of 150 m, and the feedback of the anti-lock system in the last step: the
+    fraction of the demanded deceleration that was not granted, `1 - granted / demanded`.
 
-    The task ends when the car stands, or hits the obstacle. Reward of each step, and at the end:
+    The episode terminates when the car has stopped or hits the obstacle. Reward:
 
-        -0.1 per second of the step             time
-        -0.005 a^2 per second of the step       comfort
-        -0.1 x / 1.5                            standing: the time to crawl the x m that are left at 1.5 m/s
-        -10 - 0.02 v^2                          collision at the speed v, in m/s
+        -0.1 per second                         time
+        -0.005 a^2 per second                   comfort
+        -0.1 x / 1.5                            stopped: the time to crawl the remaining x m at 1.5 m/s
+        -10 - 0.02 v^2                          collision at v m/s
 
     Dry asphalt has a friction of about 0.8, wet 0.5, snow 0.3, ice 0.1.
     """
@@ -76,20 +76,20 @@ class Braking(World):
     fps = 4
 
     def __init__(self, friction: tuple[float, float] = (0.6, 0.9)) -> None:
-        """Make the world.
+        """Create the world.
 
         Args:
-            friction: the range `(low, high)` it is drawn from in each episode, within (0, 1.5].
+            friction: the range `(low, high)` of each episode's friction, within (0, 1.5].
 
         Raises:
-            UsageError: a range that is none.
+            UsageError: an invalid range.
 
         """
         self.friction = checks.interval(self.name, "friction", friction, above=0.0, high=1.5)
 
     @property
     def default_params(self) -> Params:
-        """The parameters unless others are given."""
+        """The default parameters."""
         return Params()
 
     def reset_env(self, key: jax.Array, params: Any) -> tuple[jax.Array, State]:
@@ -114,7 +114,7 @@ class Braking(World):
         granted = jnp.where(demanded <= grip, demanded, ANTI_LOCK * grip)
         feedback = jnp.where(demanded > 0, 1 - granted / jnp.maximum(demanded, 1.0), 0.0)
         a = granted + ROLLING + AIR * v**2
-        driven = jnp.minimum(STEP, v / a)  # seconds until it stands, if it does
+        driven = jnp.minimum(STEP, v / a)  # seconds of driving: less than the step if the car stops
         left = x - v * driven + a * driven**2 / 2
         collided = left <= 0
         impact = jnp.sqrt(jnp.maximum(v**2 - 2 * a * x, 0.0))
@@ -127,14 +127,14 @@ class Braking(World):
             deceleration=a,
             time=state.time + 1,
         )
-        stands = ~collided & (speed <= 0)
+        stopped = ~collided & (speed <= 0)
         reward = -STEP * (TIME + COMFORT * a**2)
-        reward -= jnp.where(stands, TIME * left / CRAWL, 0.0)
+        reward -= jnp.where(stopped, TIME * left / CRAWL, 0.0)
         reward -= jnp.where(collided, COLLISION + IMPACT * impact**2, 0.0)
         return self.get_obs(state), state, reward, self.is_terminated(state, params), {}
 
     def is_terminated(self, state: State, params: Any) -> jax.Array:
-        """Return whether the car stands or has hit the obstacle."""
+        """Return whether the car has stopped or hit the obstacle."""
         return (state.speed <= 0) | (state.distance <= 0)
 
     def get_obs(self, state: State, params: Any = None, key: Any = None) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Checks of what a world is made with: each raises one line that a person can act on."""
+"""Checks of the worlds' arguments."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from populace.core.errors import UsageError, unknown
 
 
 def choice(world: str, name: str, value: Any, known: Sequence[str]) -> str:
-    """Return a word that must be one of a few."""
+    """Return a string that must be one of `known`."""
     if value not in known:
         raise unknown(name, str(value), known, where=f" of {world}")
     return value
@@ -30,7 +30,7 @@ def real(world: str, name: str, value: Any) -> float:
 
 
 def interval(world: str, name: str, value: Any, *, above: float, high: float) -> tuple[float, float]:
-    """Return a range `(low, high)` that must lie in `(above, high]`, and may be a single point."""
+    """Return a range `(low, high)` that must lie in `(above, high]`; both ends may be equal."""
     try:
         low, top = (float(bound) for bound in value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Grid robot: it turns and drives over a grid of cells, around obstacles, to a target."""
+"""Grid robot: a robot turns and drives on a grid, around obstacles, to a target."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from gymnax.environments import environment
 
 from populace.core.errors import UsageError
 from populace.rl.environments.worlds import checks
-from populace.rl.environments.worlds.world import NumberedWorld
+from populace.rl.environments.worlds.world import IndexedWorld
 
 HEADINGS = ("north", "east", "south", "west")
-# What a step forward adds to (column, row), by heading; rows are counted from the top.
+# The change of (column, row) by a step forward, by heading; row 0 is at the top.
 AHEAD = ((0, -1), (1, 0), (0, 1), (-1, 0))
 Cell = tuple[int, int]
 
 
 @struct.dataclass
 class State(environment.EnvState):
-    """The robot's column and row, its heading (0 to 3: north, east, south, west), and its moves."""
+    """The robot's column, row, heading (0 to 3: north, east, south, west), and number of moves, `time`."""
 
     column: jax.Array
     row: jax.Array
@@ -32,22 +32,23 @@ class State(environment.EnvState):
 
 @struct.dataclass
 class Params(environment.EnvParams):
-    """The clock."""
+    """The time limit."""
 
     max_steps_in_episode: int = 100
 
 
-class GridRobot(NumberedWorld):
-    """Actions: 0 turns left, 1 turns right, 2 drives one cell forward. The task ends on the target.
+class GridRobot(IndexedWorld):
+    """Actions: 0 turns left, 1 turns right, 2 drives one cell forward. Reaching the target terminates.
 
-    Reward of a move, the first line that fits:
+    Reward of a move, the first line that applies:
 
-        +1     onto the target; ends
-        -0.5   forward into a wall or an obstacle; the robot stays where it is
+        +1     onto the target
+        -0.5   forward into a wall or an obstacle; the robot does not move
         -0.1   anything else
 
-    The state is `4 (row * width + column) + heading`, `4 * width * height` in all, of which those in
-    an obstacle never occur. An episode is truncated after 100 moves, or `4 * width * height` if that is more.
+    The index of a state is `4 (row * width + column) + heading`; there are `4 * width * height` states, of
+    which those in an obstacle never occur. An episode is truncated after 100 moves, or `4 * width * height`
+    if that is more.
     """
 
     actions = ("turn left", "turn right", "forward")
@@ -62,21 +63,21 @@ class GridRobot(NumberedWorld):
         heading: str = "east",
         observation: str = "one-hot",
     ) -> None:
-        """Make the world; cells are `(column, row)`, counted from 0 at the top left.
+        """Create the world; cells are `(column, row)`, counted from 0 at the top left.
 
         Args:
-            width: columns.
-            height: rows.
-            obstacles: cells that cannot be entered.
-            source: the first cell, or `"drawn"`: a cell from which the target can be reached, and a
-                heading, evenly.
-            target: the cell to reach; the one at the bottom right if None.
-            heading: where the robot looks at first: `north`, `east`, `south` or `west`.
+            width: number of columns.
+            height: number of rows.
+            obstacles: cells that the robot cannot enter.
+            source: the first cell, or `"random"`: uniform over the cells from which the target can be
+                reached, with a random heading.
+            target: the cell to reach; the bottom right one if None.
+            heading: first heading of the robot: `north`, `east`, `south` or `west`.
             observation: `"one-hot"` or `"index"` (the state).
 
         Raises:
-            UsageError: cells off the grid or on an obstacle, a source that is the target, a target that
-                cannot be reached, or an unknown heading or observation.
+            UsageError: a cell outside the grid or on an obstacle, a source that is the target, a target
+                that cannot be reached, or an unknown heading or observation.
 
         """
         super().__init__(observation)
@@ -94,12 +95,12 @@ class GridRobot(NumberedWorld):
         reachable = self._reachable()
         if not reachable:
             raise UsageError(f"{self.name}: the target {self.target} cannot be reached from any cell")
-        if source == "drawn":
+        if source == "random":
             self.sources = reachable
         else:
-            self.sources = (self._cell('source (or "drawn")', source),)
+            self.sources = (self._cell('source (or "random")', source),)
             self._check_source(self.sources[0], reachable)
-        self.drawn = source == "drawn"
+        self.random_source = source == "random"
 
     def _cell(self, name: str, value: Any) -> Cell:
         return checks.cell(self.name, name, value, self.width, self.height)
@@ -115,7 +116,7 @@ class GridRobot(NumberedWorld):
             )
 
     def _reachable(self) -> tuple[Cell, ...]:
-        """Return the cells from which the target can be reached, itself left out, row by row."""
+        """Return the cells from which the target can be reached, without the target, row by row."""
         found, border = {self.target}, deque([self.target])
         while border:
             column, row = border.popleft()
@@ -129,27 +130,27 @@ class GridRobot(NumberedWorld):
 
     @property
     def default_params(self) -> Params:
-        """The parameters unless others are given."""
-        return Params(max_steps_in_episode=max(100, self.places))
+        """The default parameters."""
+        return Params(max_steps_in_episode=max(100, self.num_states))
 
     @property
-    def places(self) -> int:
-        """Cells times headings."""
+    def num_states(self) -> int:
+        """Number of cells times headings."""
         return 4 * self.width * self.height
 
-    def place(self, state: State) -> jax.Array:
+    def state_index(self, state: State) -> jax.Array:
         """Return `4 (row * width + column) + heading`."""
         return 4 * (state.row * self.width + state.column) + state.heading
 
     def reset_env(self, key: jax.Array, params: Any) -> tuple[jax.Array, State]:
         """Place the robot on its source."""
         (column, row), heading = self.sources[0], self.heading
-        if self.drawn:
-            drawn = jax.random.randint(key, (), 0, 4 * len(self.sources))
-            # A sum over a one-hot choice, because a gather is slow inside a loop on CPU.
-            chosen = jax.nn.one_hot(drawn // 4, len(self.sources), dtype=jnp.int32)
+        if self.random_source:
+            index = jax.random.randint(key, (), 0, 4 * len(self.sources))
+            # A product with a one-hot vector, because gathers are slow inside loops on CPU.
+            chosen = jax.nn.one_hot(index // 4, len(self.sources), dtype=jnp.int32)
             column, row = chosen @ np.asarray(self.sources, np.int32)
-            heading = drawn % 4
+            heading = index % 4
         state = State(
             column=jnp.int32(column), row=jnp.int32(row), heading=jnp.int32(heading), time=jnp.int32(0)
         )

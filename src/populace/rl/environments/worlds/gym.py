@@ -1,11 +1,11 @@
-"""The worlds as `gymnasium.Env`. Importing this module registers them, under `populace/`.
+"""populace's worlds as `gymnasium.Env`. Importing this module registers them, under `populace/`.
 
     import gymnasium
     import populace.rl.environments.worlds.gym
 
     env = gymnasium.make("populace/GridRobot-v0", width=5, render_mode="rgb_array")
 
-Gymnasium can also do the import:
+Or let Gymnasium import the module:
 `gymnasium.make("populace.rl.environments.worlds.gym:populace/GridRobot-v0")`.
 """
 
@@ -23,26 +23,26 @@ from populace.rl.task import Task
 
 
 class NativeEnv(gymnasium.Env[Any, Any]):
-    """A native environment, stepped from the host one action at a time.
+    """A compiled environment with the interface of Gymnasium.
 
-    Episodes are those of the compiled program: `reset(seed=s)` is the environment's own reset with the
+    Episodes are the same as in a compiled program: `reset(seed=s)` is the environment's own reset with the
     first half of `jax.random.split(jax.random.key(s))`; each later reset and step splits off the next
-    key. What it costs is a call into the compiled program per step, so train in the program, and use
-    this to look, to compare, and for tools that expect Gymnasium.
+    key. Every step is a call of a compiled function, so this is slow: use it to render, to compare, and with
+    tools that expect Gymnasium.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012 (theirs)
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012 (Gymnasium's)
 
     def __init__(self, name: str, render_mode: str | None = None, **arguments: Any) -> None:
-        """Make the environment.
+        """Create the environment.
 
         Args:
-            name: of a native environment, such as `LineWorld-v0`.
+            name: name of a compiled environment, such as `LineWorld-v0`.
             render_mode: None or `"rgb_array"`.
-            arguments: what the environment is made with.
+            arguments: keyword arguments of the environment.
 
         Raises:
-            UsageError: no such environment, arguments that it does not take, or another render mode.
+            UsageError: an unknown environment, invalid arguments, or another render mode.
 
         """
         if render_mode not in (None, "rgb_array"):
@@ -61,45 +61,45 @@ class NativeEnv(gymnasium.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; without a seed the random numbers go on from where they are."""
+        """Start an episode; without a seed the random sequence continues."""
         super().reset(seed=seed)
         if seed is not None or self._key is None:
             self._key = jax.random.key(int(self.np_random.integers(2**31)) if seed is None else seed)
         key, self._key = jax.random.split(self._key)
         observation, self._state = self._reset(key)
-        return self._seen(observation), {}
+        return self._to_numpy(observation), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step."""
         if self._state is None:
-            raise UsageError(f"{self.task.name}: reset() has to come before the first step()")
+            raise UsageError(f"{self.task.name}: call reset() before the first step()")
         key, self._key = jax.random.split(self._key)
         observation, self._state, reward, terminated, truncated = self._step(key, self._state, action)
-        return self._seen(observation), float(reward), bool(terminated), bool(truncated), {}
+        return self._to_numpy(observation), float(reward), bool(terminated), bool(truncated), {}
 
     def render(self) -> np.ndarray | None:
-        """Return the picture of the current state, (height, width, 3) uint8; None without a render mode."""
+        """Return an image of the current state, (height, width, 3) uint8; None without a render mode."""
         from populace.rl.environments.worlds.draw import draw
 
         if self.render_mode is None:
             return None
         if self._state is None:
-            raise UsageError(f"{self.task.name}: reset() has to come before the first render()")
+            raise UsageError(f"{self.task.name}: call reset() before the first render()")
         return draw(self.task.environment, jax.device_get(self._state), self.task.parameters)
 
-    def _seen(self, observation: Any) -> Any:
-        seen = np.asarray(observation, self.observation_space.dtype)
-        return seen[()] if isinstance(self.observation_space, gymnasium.spaces.Discrete) else seen
+    def _to_numpy(self, observation: Any) -> Any:
+        obs = np.asarray(observation, self.observation_space.dtype)
+        return obs[()] if isinstance(self.observation_space, gymnasium.spaces.Discrete) else obs
 
 
 @cache
 def _programs(task: Task) -> tuple[Any, Any]:
-    """Return the compiled reset and step of an environment: all its faces share them."""
+    """Return the compiled reset and step of a task, shared by all environments made from it."""
     environment, parameters = task.environment, task.parameters
 
     def step(key: Any, state: Any, action: Any) -> tuple[Any, Any, Any, Any, Any]:
-        """Return what a native step gives, before its restart: Gymnasium's caller restarts by itself."""
-        # The environment's own step splits its key into one for the step and one for the restart.
+        """Return the results of a step before the automatic reset, which Gymnasium leaves to the caller."""
+        # The environment's own step splits its key into one for the step and one for the reset.
         step_key, _ = jax.random.split(key)
         observation, state, reward, terminated, _ = environment.step_env(step_key, state, action, parameters)
         return observation, state, reward, terminated, environment.is_truncated(state, parameters)

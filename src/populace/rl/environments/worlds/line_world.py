@@ -9,7 +9,7 @@ from gymnax.environments import environment
 
 from populace.core.errors import UsageError
 from populace.rl.environments.worlds import checks
-from populace.rl.environments.worlds.world import NumberedWorld
+from populace.rl.environments.worlds.world import IndexedWorld
 
 CELLS = 10
 MOVES = 20
@@ -17,7 +17,7 @@ MOVES = 20
 
 @struct.dataclass
 class State(environment.EnvState):
-    """Where the walker is, and whether it fell; `time` counts its moves."""
+    """The walker's cell, whether it fell off the edge, and the number of its moves, `time`."""
 
     cell: jax.Array
     fallen: jax.Array
@@ -26,35 +26,35 @@ class State(environment.EnvState):
 
 @struct.dataclass
 class Params(environment.EnvParams):
-    """Nothing but the clock, which the 20 moves of the task forestall unless it is set lower."""
+    """The time limit; the task itself ends after 20 moves, so only a lower limit has an effect."""
 
     max_steps_in_episode: int = MOVES
 
 
-class LineWorld(NumberedWorld):
+class LineWorld(IndexedWorld):
     """Ten cells; action 0 moves left, 1 right; the goal is the last cell.
 
-    Reward of a move, the first line that fits:
+    Reward of a move, the first line that applies:
 
-        +1     onto the goal; ends
-        -1     off the left edge; ends
-        -1     the 20th move; ends
+        +1     onto the goal; terminates
+        -1     off the left edge; terminates
+        -1     the 20th move; terminates
         +0.1   to the right
         -0.1   to the left
 
-    All three ends are part of the task: they terminate, and nothing is bootstrapped. The best return
-    from cell c is `1 + 0.1 (8 - c)`. With a discount below 1, right is the only best action in every
-    cell; without discount a detour of one left and one right costs nothing while there are moves to
-    spare. The moves made are not part of the observation. Where the walker fell, it is seen in cell 0.
+    The best return from cell c is `1 + 0.1 (8 - c)`. With a discount below 1, right is the only optimal
+    action in every cell; without discount, a detour of one move left and one right costs nothing as long as
+    moves remain. The number of moves is not part of the observation. A walker that fell is observed in
+    cell 0.
     """
 
     actions = ("left", "right")
 
     def __init__(self, start: int | str = 0, observation: str = "one-hot") -> None:
-        """Make the world.
+        """Create the world.
 
         Args:
-            start: the first cell, 0 to 8, or `"drawn"`: one of these, evenly.
+            start: the first cell, 0 to 8, or `"random"`: uniform over these.
             observation: `"one-hot"` (10 numbers) or `"index"` (the cell).
 
         Raises:
@@ -62,29 +62,29 @@ class LineWorld(NumberedWorld):
 
         """
         super().__init__(observation)
-        if start != "drawn" and checks.whole(self.name, 'start (or "drawn")', start, 0) > CELLS - 2:
+        if start != "random" and checks.whole(self.name, 'start (or "random")', start, 0) > CELLS - 2:
             raise UsageError(
-                f'{self.name}: start must be a cell from 0 to {CELLS - 2} or "drawn", got {start}'
+                f'{self.name}: start must be a cell from 0 to {CELLS - 2} or "random", got {start}'
             )
         self.start = start
 
     @property
     def default_params(self) -> Params:
-        """The parameters unless others are given."""
+        """The default parameters."""
         return Params()
 
     @property
-    def places(self) -> int:
-        """The cells."""
+    def num_states(self) -> int:
+        """Number of cells."""
         return CELLS
 
-    def place(self, state: State) -> jax.Array:
+    def state_index(self, state: State) -> jax.Array:
         """Return the cell."""
         return state.cell
 
     def reset_env(self, key: jax.Array, params: Any) -> tuple[jax.Array, State]:
         """Place the walker."""
-        cell = jax.random.randint(key, (), 0, CELLS - 1) if self.start == "drawn" else jnp.int32(self.start)
+        cell = jax.random.randint(key, (), 0, CELLS - 1) if self.start == "random" else jnp.int32(self.start)
         state = State(cell=cell, fallen=jnp.bool(False), time=jnp.int32(0))
         return self.get_obs(state), state
 

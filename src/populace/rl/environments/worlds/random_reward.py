@@ -1,4 +1,4 @@
-"""Random-reward world: whatever is done, chance pays. There is nothing to learn."""
+"""Random-reward world: rewards are random whatever the agent does. There is nothing to learn."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from gymnax.environments import environment
 
 from populace.core.errors import UsageError
 from populace.rl.environments.worlds import checks
-from populace.rl.environments.worlds.world import NumberedWorld
+from populace.rl.environments.worlds.world import IndexedWorld
 
 
 @struct.dataclass
 class State(environment.EnvState):
-    """Steps made, and the last reward, which is kept to be drawn and never seen."""
+    """The number of steps, and the last reward, which is rendered but not observed."""
 
     reward: jax.Array
     time: Any
@@ -22,18 +22,18 @@ class State(environment.EnvState):
 
 @struct.dataclass
 class Params(environment.EnvParams):
-    """Nothing but the clock, which the task's own end forestalls unless it is set lower."""
+    """The time limit; the task itself ends after `steps`, so only a lower limit has an effect."""
 
     max_steps_in_episode: int = 10
 
 
-class RandomReward(NumberedWorld):
-    """A reward drawn evenly from `[low, high)` in each of `steps` steps, then the task ends.
+class RandomReward(IndexedWorld):
+    """A reward drawn uniformly from `[low, high)` in each of `steps` steps; then the episode terminates.
 
-    The action changes nothing, so all policies have the same value: before step t it is
+    The action has no effect, so all policies have the same value: before step t it is
     `(steps - t) (low + high) / 2` without discount. The return of one episode has the variance
-    `steps (high - low)^2 / 12`. A learner that claims to have gained something here is wrong. The
-    observation is the step, t = 0 to `steps - 1`.
+    `steps (high - low)^2 / 12`. A learner that reports an improvement here is wrong. The observation is the
+    step, t = 0 to `steps - 1`.
     """
 
     actions = ("one", "another")
@@ -41,12 +41,12 @@ class RandomReward(NumberedWorld):
     def __init__(
         self, steps: int = 10, low: float = -1.0, high: float = 1.0, observation: str = "one-hot"
     ) -> None:
-        """Make the world.
+        """Create the world.
 
         Args:
-            steps: steps until the task ends, at least 1.
-            low: lowest reward.
-            high: the rewards lie below it.
+            steps: steps per episode, at least 1.
+            low: lower bound of the reward, inclusive.
+            high: upper bound of the reward, exclusive.
             observation: `"one-hot"` (`steps` numbers) or `"index"` (the step).
 
         Raises:
@@ -61,20 +61,20 @@ class RandomReward(NumberedWorld):
 
     @property
     def default_params(self) -> Params:
-        """The parameters unless others are given."""
+        """The default parameters."""
         return Params(max_steps_in_episode=self.steps)
 
     @property
-    def places(self) -> int:
-        """The steps."""
+    def num_states(self) -> int:
+        """Number of steps."""
         return self.steps
 
-    def place(self, state: State) -> jax.Array:
-        """Return the step; after the last one it stays there."""
+    def state_index(self, state: State) -> jax.Array:
+        """Return the step; after the last step still the last one."""
         return jnp.minimum(state.time, self.steps - 1)
 
     def reset_env(self, key: jax.Array, params: Any) -> tuple[jax.Array, State]:
-        """Start to count."""
+        """Start at step 0."""
         state = State(reward=jnp.float32(0), time=jnp.int32(0))
         return self.get_obs(state), state
 
@@ -87,5 +87,5 @@ class RandomReward(NumberedWorld):
         return self.get_obs(state), state, reward, self.is_terminated(state, params), {}
 
     def is_terminated(self, state: State, params: Any) -> jax.Array:
-        """Return whether all steps are made."""
+        """Return whether all steps have been taken."""
         return state.time >= self.steps

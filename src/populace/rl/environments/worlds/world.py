@@ -1,4 +1,4 @@
-"""What the worlds share: an end is either the task's or the clock's, and states have a number."""
+"""Base classes of the worlds: an episode is either terminated or truncated, and states may have an index."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -11,12 +11,12 @@ from populace.rl.environments.worlds import checks
 
 
 class World(environment.Environment):
-    """A Gymnax environment of ours: `step` gives observation, state, reward, terminated, truncated, info."""
+    """A Gymnax environment; `step` returns observation, state, reward, terminated, truncated, info."""
 
     actions: ClassVar[tuple[str, ...]] = ()
-    """What each action does, in words."""
+    """A description of each action."""
     fps: ClassVar[int] = 4
-    """Steps per second of a film."""
+    """Steps per second of a video."""
 
     @property
     def name(self) -> str:
@@ -29,19 +29,19 @@ class World(environment.Environment):
         return self.action_space().n
 
     def action_space(self, params: Any = None) -> spaces.Discrete:
-        """Return the actions."""
+        """Return the action space."""
         return spaces.Discrete(len(self.actions))
 
     def is_truncated(self, state: Any, params: Any) -> jax.Array:
-        """Return whether the clock cut the episode; never where the task itself ended in the same step."""
+        """Return whether the time limit ended the episode; false if it terminated in the same step."""
         return super().is_truncated(state, params) & ~self.is_terminated(state, params)
 
 
-class NumberedWorld(World):
-    """A world whose observation is the number of its place, as one integer or one-hot.
+class IndexedWorld(World):
+    """A world whose observation is the index of its state, as an integer or one-hot.
 
     `one-hot` is a float vector with a single 1, for networks and linear learners; `index` is an integer
-    below `places`, for tables.
+    below `num_states`, for tables.
     """
 
     def __init__(self, observation: str) -> None:
@@ -49,20 +49,22 @@ class NumberedWorld(World):
 
     @property
     @abstractmethod
-    def places(self) -> int:
-        """How many different observations there are."""
+    def num_states(self) -> int:
+        """Number of different observations."""
 
     @abstractmethod
-    def place(self, state: Any) -> jax.Array:
-        """Return the number of the place that a state is in."""
+    def state_index(self, state: Any) -> jax.Array:
+        """Return the index that the agent observes of a state."""
 
     def get_obs(self, state: Any, params: Any = None, key: Any = None) -> jax.Array:
-        """Return what is seen of a state."""
-        place = self.place(state)
-        return place if self.observation == "index" else jax.nn.one_hot(place, self.places, dtype=jnp.float32)
+        """Return the observation of a state."""
+        index = self.state_index(state)
+        if self.observation == "index":
+            return index
+        return jax.nn.one_hot(index, self.num_states, dtype=jnp.float32)
 
     def observation_space(self, params: Any = None) -> spaces.Discrete | spaces.Box:
         """Return the space of `get_obs`."""
         if self.observation == "index":
-            return spaces.Discrete(self.places)
-        return spaces.Box(0.0, 1.0, (self.places,), jnp.float32)
+            return spaces.Discrete(self.num_states)
+        return spaces.Box(0.0, 1.0, (self.num_states,), jnp.float32)

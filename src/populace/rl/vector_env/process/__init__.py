@@ -1,4 +1,4 @@
-"""Process: what runs in the processes that hold environments of Gymnasium's kind.
+"""What runs in the worker processes that hold Gymnasium environments.
 
-Nothing in here imports JAX or the rest of populace, so that a process costs what Gymnasium costs.
+Nothing in here imports JAX or anything else of populace, so that a worker starts as fast as Gymnasium does.
 """

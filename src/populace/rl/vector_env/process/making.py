@@ -1,4 +1,4 @@
-"""Making environments of Gymnasium's kind, by id or by class, and handing them their actions."""
+"""Creating Gymnasium environments by id or by class, and converting actions and observations for them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,46 +10,46 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Spec:
-    """What is needed to make an environment anywhere.
+    """What is needed to create an environment in any process.
 
     Attributes:
-        registered: whether it is known to Gymnasium by an id, or a `module:Class` of the user's.
-        identifier: that id or path.
-        arguments: what it is made with.
-        limit: steps after which an episode is cut; None where Gymnasium knows.
+        registered: whether `identifier` is an id registered with Gymnasium, or a class `module:Class`.
+        identifier: the id or the path of the class.
+        arguments: keyword arguments of the environment.
+        max_episode_steps: steps after which an episode is truncated; None for Gymnasium's registered limit.
 
     """
 
     registered: bool
     identifier: str
     arguments: dict[str, Any]
-    limit: int | None = None
+    max_episode_steps: int | None = None
 
     def make(self, **more: Any) -> Any:
-        """Make one, with further arguments such as `render_mode`.
+        """Create the environment, with additional keyword arguments such as `render_mode`.
 
         Raises:
-            Exception: whatever Gymnasium or the class itself raises.
+            Exception: whatever Gymnasium or the class raises.
 
         """
         import gymnasium
 
-        arguments = self.arguments | more
+        arguments, limit = self.arguments | more, self.max_episode_steps
         if self.registered:
-            timed = {} if self.limit is None else {"max_episode_steps": self.limit}
-            return gymnasium.make(self.identifier, disable_env_checker=True, **timed, **arguments)
-        env = imported(self.identifier)(**arguments)
+            limited = {} if limit is None else {"max_episode_steps": limit}
+            return gymnasium.make(self.identifier, disable_env_checker=True, **limited, **arguments)
+        env = import_class(self.identifier)(**arguments)
         if not isinstance(env, gymnasium.Env):
-            raise TypeError(f"it gives a {type(env).__name__}, which is no gymnasium.Env")
-        return gymnasium.wrappers.TimeLimit(env, self.limit) if self.limit else env
+            raise TypeError(f"it creates a {type(env).__name__}, which is not a gymnasium.Env")
+        return gymnasium.wrappers.TimeLimit(env, limit) if limit else env
 
 
-def imported(path: str) -> Any:
-    """Return what `module:Class` names.
+def import_class(path: str) -> Any:
+    """Return the object that `module:Class` names.
 
     Raises:
         ImportError: there is no such module.
-        AttributeError: there is no such class in it.
+        AttributeError: the module has no such class.
 
     """
     module, _, inside = path.partition(":")
@@ -59,11 +59,11 @@ def imported(path: str) -> Any:
     return found
 
 
-def taken(space: Any) -> Callable[[Any], Any]:
-    """Return what turns an agent's action into one that an environment with this action space takes.
+def action_converter(space: Any) -> Callable[[Any], Any]:
+    """Return a function from an agent's action to an action in this Gymnasium space.
 
-    A discrete action counts from the space's own start. A continuous one is clipped to its box; what is
-    not a number, as a policy that diverged gives it, becomes 0 first.
+    A discrete action is shifted by the start of the space. A continuous one is clipped to its box; NaN, from
+    a policy that diverged, becomes 0 first.
     """
     if hasattr(space, "n"):
         first = start(space)
@@ -72,13 +72,13 @@ def taken(space: Any) -> Callable[[Any], Any]:
     return lambda action: np.clip(np.nan_to_num(action), low, high).astype(dtype)
 
 
-def seen(space: Any) -> Callable[[Any], Any]:
-    """Return what turns an observation of this space into what agents see: numbers counted from 0."""
+def observation_converter(space: Any) -> Callable[[Any], Any]:
+    """Return a function from an observation in this Gymnasium space to an agent's, discrete ones from 0."""
     first = start(space)
     return (lambda observation: observation - first) if np.any(first) else lambda observation: observation
 
 
 def start(space: Any) -> Any:
-    """Return what a space counts from: 0 where it counts nothing, an array where it has several parts."""
+    """Return the smallest value of a discrete space: 0 for other spaces, an array for `MultiDiscrete`."""
     first = getattr(space, "start", 0)
     return first if np.ndim(first) else int(first)

@@ -1,7 +1,7 @@
-"""Messages between a run and its processes, and the memory that they share.
+"""Messages between a run and its worker processes, and the memory that they share.
 
-Observations and actions lie in records, one per environment, that all processes map. What goes through
-a socket is a message: its length, one letter for its kind, and what it says.
+Observations and actions lie in shared memory, one record per environment. Everything else goes through a
+socket, as messages: the length in bytes, then the content.
 """
 
 import mmap
@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-HEADER = 16  # bytes per process, before the records: the slot it is busy with, and a count of its deeds
-PROCESSES = 256
-SLOTS = 65_536  # room for so many; the memory is sparse: what no environment uses takes none
+HEADER = 16  # bytes per worker before the records: the slot it is working on, and a progress counter
+WORKERS = 256
+SLOTS = 65_536  # maximum number of environments; unused memory is never allocated, because it is sparse
 STEP, CALL = b"step", b"call"
 
 
 def send(channel: socket.socket, message: bytes) -> None:
-    """Send one message, with its length in front."""
+    """Send one message, preceded by its length."""
     channel.sendall(struct.pack("<I", len(message)) + message)
 
 
@@ -27,7 +27,7 @@ def receive(channel: socket.socket) -> bytes:
     """Return one message.
 
     Raises:
-        EOFError: the other side is gone.
+        EOFError: the other side closed the socket.
 
     """
     (length,) = struct.unpack("<I", _exactly(channel, 4))
@@ -40,32 +40,34 @@ def call(name: str, *arguments: Any) -> bytes:
 
 
 def step(slots: np.ndarray) -> bytes:
-    """Return the message for the common case: steps, and nothing to replay."""
+    """Return the message for the common case: a step in each slot, without replays."""
     return STEP + slots.astype(np.uint32).tobytes()
 
 
 def record(observation: tuple[str, tuple[int, ...]], action: tuple[str, tuple[int, ...]]) -> np.dtype:
-    """Return the layout of what is shared of one environment, given (type, shape) of what is in it.
+    """Return the layout of one environment's shared record, given (dtype, shape) of observation and action.
 
-    `next` is the seed that the next episode begins with, `seen` a checksum of the observation.
+    `next_seed` is the seed of the next episode, `obs_checksum` the CRC-32 of `observation`, and
+    `final_observation` the last observation of an episode that has just ended.
     """
     fields = [
-        ("next", "u4"), ("seen", "u4"), ("reward", "f4"), ("terminated", "?"), ("truncated", "?"),
-        ("action", *action), ("observation", *observation), ("final", *observation),
+        ("next_seed", "u4"), ("obs_checksum", "u4"), ("reward", "f4"), ("terminated", "?"),
+        ("truncated", "?"), ("action", *action), ("observation", *observation),
+        ("final_observation", *observation),
     ]  # fmt: skip
     return np.dtype(fields, align=True)
 
 
 def size(layout: np.dtype) -> int:
-    """Return the bytes of the shared memory."""
-    return HEADER * PROCESSES + SLOTS * layout.itemsize
+    """Return the size of the shared memory in bytes."""
+    return HEADER * WORKERS + SLOTS * layout.itemsize
 
 
 def mapped(memory: int, layout: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Map the shared memory: (what each process is busy with, the records)."""
+    """Map the shared memory with this file descriptor: progress (WORKERS, 2) and records (SLOTS,)."""
     whole = mmap.mmap(memory, size(layout))
-    busy = np.ndarray((PROCESSES, 2), np.int64, whole)
-    return busy, np.ndarray((SLOTS,), layout, whole, HEADER * PROCESSES)
+    progress = np.ndarray((WORKERS, 2), np.int64, whole)
+    return progress, np.ndarray((SLOTS,), layout, whole, HEADER * WORKERS)
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Probing: what a short playing with random actions tells of an environment, before anybody trains in it."""
+"""A short episode of random actions in an environment, before anything is trained in it."""
 
 import math
 import struct
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .making import Spec
+from populace.rl.vector_env.process.making import Spec
 
 _STEPS, _SECONDS = 300, 0.05
 _COMPARED = 16
@@ -18,48 +18,48 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class EnvInfo:
-    """What was found.
+    """What probing an environment found.
 
     Attributes:
-        action_space: Gymnasium's.
-        observation_space: Gymnasium's.
-        limit: steps after which an episode is cut, or None.
-        seconds: of one step.
-        nan: what was not a number and in which step, or empty.
-        deterministic: whether the same seed and actions gave the same twice.
+        action_space: the Gymnasium space.
+        observation_space: the Gymnasium space.
+        max_episode_steps: steps after which an episode is truncated, or None.
+        step_seconds: duration of one step in seconds.
+        nan: where the first NaN appeared, such as `the reward of step 3`; empty if nowhere.
+        deterministic: whether the same seed and actions gave the same steps twice.
 
     """
 
     action_space: Any
     observation_space: Any
-    limit: int | None
-    seconds: float
+    max_episode_steps: int | None
+    step_seconds: float
     nan: str
     deterministic: bool
 
 
 def probe(spec: Spec) -> EnvInfo:
-    """Play an environment.
+    """Take random actions in an environment.
 
     Raises:
-        Exception: whatever it raises when it is made, or twice at the same step.
+        Exception: whatever the environment raises when it is created, or twice while it is stepped.
 
     """
     first = spec.make()
-    known = first.spec.max_episode_steps if first.spec is not None else None
+    registered = first.spec.max_episode_steps if first.spec is not None else None
     try:
         one, seconds, nan = _play(first, _STEPS)
-    except Exception:  # once is an accident, which the run itself would overcome
+    except Exception:  # try again: a run recovers from a single failure too
         one, seconds, nan = _play(spec.make(), _STEPS)
     other, _, _ = _play(spec.make(), _COMPARED)
     return EnvInfo(
-        first.action_space, first.observation_space, spec.limit or known, seconds, nan,
+        first.action_space, first.observation_space, spec.max_episode_steps or registered, seconds, nan,
         deterministic=one[: len(other)] == other,
     )  # fmt: skip
 
 
 def _play(env: Any, steps: int) -> tuple[list[int], float, str]:
-    """Return a checksum of each step, seconds per step, and what was not a number first."""
+    """Return a checksum per step, seconds per step, and where the first NaN appeared."""
     env.action_space.seed(_SEED)
     observation, _ = env.reset(seed=_SEED)
     _check(observation, env.observation_space)
@@ -81,7 +81,8 @@ def _check(observation: Any, space: Any) -> None:
     wanted = getattr(space, "shape", None)
     if wanted is not None and np.shape(observation) != wanted:
         raise ValueError(
-            f"reset gives an observation of shape {np.shape(observation)}, its space says {wanted}"
+            f"reset returns an observation of shape {np.shape(observation)}, but observation_space has "
+            f"shape {wanted}"
         )
 
 

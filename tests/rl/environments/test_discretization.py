@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 from populace.core.errors import UsageError
 from populace.rl.environments import registry
-from populace.rl.environments.discretisation import Bins, aggregate, aggregated, cut
+from populace.rl.environments.discretization import Bins, aggregate, aggregate_env, make_bins
 
 
 def reference(x, counts, low, high):
@@ -36,7 +36,7 @@ def test_the_index_is_that_of_numpys_binning(counts):
 
 
 def test_what_lies_outside_falls_into_the_outermost_bin():
-    bins = cut("x", np.array([0.0, 0.0]), np.array([1.0, 1.0]), (4, 3), None, None)
+    bins = make_bins("x", np.array([0.0, 0.0]), np.array([1.0, 1.0]), (4, 3), None, None)
     far = np.array([[-1e9, -0.1], [np.inf, 0.5], [0.0, 1.0], [1.0, -np.inf], [0.999, 3e38]], np.float32)
     assert bins.index(far).tolist() == [0, 10, 2, 9, 11]
     assert jax.jit(bins.index)(far).tolist() == [0, 10, 2, 9, 11]
@@ -83,7 +83,7 @@ def test_an_aggregated_task_plays_the_same_episodes():
 
 
 def test_gymnasium_gets_the_same_indices_and_its_checker_is_content():
-    env = aggregated(gymnasium.make("MountainCar-v0").unwrapped, 20)
+    env = aggregate_env(gymnasium.make("MountainCar-v0").unwrapped, 20)
     assert isinstance(env, gymnasium.ObservationWrapper)
     assert env.observation_space == gymnasium.spaces.Discrete(400)
     plain = gymnasium.make("MountainCar-v0")
@@ -101,7 +101,7 @@ def test_gymnasium_gets_the_same_indices_and_its_checker_is_content():
 @pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes")
 @pytest.mark.filterwarnings("error")
 def test_gymnasiums_checker_is_content():
-    check_env(aggregated(gymnasium.make("MountainCar-v0", render_mode="rgb_array").unwrapped, (6, 5)))
+    check_env(aggregate_env(gymnasium.make("MountainCar-v0", render_mode="rgb_array").unwrapped, (6, 5)))
 
 
 def test_bounds_may_be_given_for_some_dimensions():
@@ -123,13 +123,17 @@ def test_bounds_may_be_given_for_some_dimensions():
             r"'CartPole-v1': dimension 1 of the observation has no finite bounds \(-inf to inf\); give low",
         ),
         ("CartPole-v1", {"bins": 4, "low": -1.0}, r"dimension 1 .* \(-1 to inf\)"),
-        ("MountainCar-v0", {"bins": (4, 4, 4)}, "has 2 numbers in its observation, got bins for 3"),
+        ("MountainCar-v0", {"bins": (4, 4, 4)}, "has observations of 2 numbers, got bins for 3"),
         ("MountainCar-v0", {"bins": (4, 0)}, r"at least 1 along each dimension, got \(4, 0\)"),
-        ("MountainCar-v0", {"bins": 10**5}, "10,000,000,000 bins in all are too many"),
-        ("MountainCar-v0", {"bins": 4, "high": (1.0,)}, "has 2 numbers in its observation, got 1 for high"),
-        ("MountainCar-v0", {"bins": 4, "low": 1.0}, "dimension 0 must begin below their end, got 1 to 0.6"),
-        ("LineWorld-v0(observation='index')", {"bins": 4}, "it has one of 10 states"),
-        ("Breakout-MinAtar", {"bins": 4}, r"it has an array of shape \(10, 10, 4\)"),
+        ("MountainCar-v0", {"bins": 10**5}, "10,000,000,000 bins in total are too many"),
+        ("MountainCar-v0", {"bins": 4, "high": (1.0,)}, "has observations of 2 numbers, got 1 for high"),
+        (
+            "MountainCar-v0",
+            {"bins": 4, "low": 1.0},
+            "dimension 0 must be below its upper bound, got 1 to 0.6",
+        ),
+        ("LineWorld-v0(observation='index')", {"bins": 4}, "an observation is one of 10 states"),
+        ("Breakout-MinAtar", {"bins": 4}, r"an observation is an array of shape \(10, 10, 4\)"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(name, arguments, message):
@@ -142,6 +146,6 @@ def test_gymnasiums_infinite_bounds_are_refused_too():
     with pytest.raises(
         UsageError, match=r"'CartPole-v1': dimension 1 of the observation has no finite bounds"
     ):
-        aggregated(gymnasium.make("CartPole-v1"), 4)
-    with pytest.raises(UsageError, match=r"'FrozenLake-v1': bins need an observation of \(d,\) numbers"):
-        aggregated(gymnasium.make("FrozenLake-v1"), 4)
+        aggregate_env(gymnasium.make("CartPole-v1"), 4)
+    with pytest.raises(UsageError, match=r"'FrozenLake-v1': bins need observations of shape \(d,\)"):
+        aggregate_env(gymnasium.make("FrozenLake-v1"), 4)
