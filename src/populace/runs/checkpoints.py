@@ -9,6 +9,7 @@ import dataclasses
 import logging
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,29 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
-        import orbax.checkpoint as ocp  # half a second: only runs that train or load pay for it
-
-        self.folder = folder
-        self._ocp = ocp
+        self.folder, self._keep = folder, keep
         folder.mkdir(parents=True, exist_ok=True)
+
+    @cached_property
+    def _ocp(self) -> Any:
+        """Orbax, imported by the first checkpoint that is written or read: half a second."""
+        import orbax.checkpoint
+
         logging.getLogger("absl").setLevel(logging.ERROR)
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
-        self._reader = ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+        return orbax.checkpoint
+
+    @cached_property
+    def _manager(self) -> Any:
+        options = self._ocp.CheckpointManagerOptions(max_to_keep=self._keep, enable_async_checkpointing=True)
+        return self._ocp.CheckpointManager(self.folder.absolute(), options=options)
+
+    @cached_property
+    def _reader(self) -> Any:
+        return self._ocp.Checkpointer(self._ocp.PyTreeCheckpointHandler())
+
+    @property
+    def _writes(self) -> bool:
+        return "_manager" in self.__dict__
 
     def save(self, engine: Engine, info: dict[str, Any]) -> None:
         """Save the engine as it stands; writing goes on in the background.
@@ -73,6 +88,8 @@ class Checkpoints:
             RunError: it could not be written.
 
         """
+        if not self._writes:
+            return
         with self._clear(None):
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
@@ -83,12 +100,13 @@ class Checkpoints:
 
     def has(self, step: int) -> bool:
         """Return whether a step has been saved, be it still on its way to the disk."""
-        return step in self._manager.all_steps()
+        return step in (self._manager.all_steps() if self._writes else self.steps())
 
     def settled(self) -> list[int]:
         """Return the complete checkpoints once nothing is on its way any more, written or failed."""
-        with contextlib.suppress(Exception):
-            self._manager.wait_until_finished()
+        if self._writes:
+            with contextlib.suppress(Exception):
+                self._manager.wait_until_finished()
         return self.steps()
 
     def restore(self, engine: Engine, log: Callable[[str], None]) -> dict[str, Any] | None:
@@ -133,8 +151,9 @@ class Checkpoints:
     def close(self) -> None:
         """Wait for what is being written and free the threads."""
         with self._clear(None):
-            self._manager.close()
-            self._reader.close()
+            for part in ("_manager", "_reader"):
+                if part in self.__dict__:
+                    self.__dict__[part].close()
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         args = self._ocp.args
