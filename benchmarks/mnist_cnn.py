@@ -49,7 +49,7 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
             return network, optax.adam(self.learning_rate).init(eqx.filter(network, eqx.is_array))
 
         def step(self, state, key):
-            network, optimiser = state
+            network, optimizer = state
             start = jax.random.randint(key, (), 0, PICTURES - BATCH)
             x, y = (jax.lax.dynamic_slice_in_dim(a, start, BATCH) for a in (self.x, self.y))
 
@@ -57,8 +57,8 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
                 return optax.softmax_cross_entropy_with_integer_labels(jax.vmap(network)(x), y).mean()
 
             loss, gradient = eqx.filter_value_and_grad(loss_of)(network)
-            change, optimiser = optax.adam(self.learning_rate).update(gradient, optimiser)
-            return (eqx.apply_updates(network, change), optimiser), {"loss": pop.Mean(loss)}
+            change, optimizer = optax.adam(self.learning_rate).update(gradient, optimizer)
+            return (eqx.apply_updates(network, change), optimizer), {"loss": pop.Mean(loss)}
 
         def model(self, state):
             return state[0]

@@ -44,11 +44,11 @@ class Quadratic(Learner):
             return loss * jnp.where(self.learning_rate > self.limit, blown, 1.0)
 
         loss, gradient = jax.value_and_grad(loss_of)(state["weights"])
-        change, optimiser = optax.adam(self.learning_rate).update(gradient, state["optimizer"])
+        change, optimizer = optax.adam(self.learning_rate).update(gradient, state["optimizer"])
         weights = optax.apply_updates(state["weights"], change)
         large = state["large"].at[0].add(1.0)
         weights = jnp.where(large[0] >= self.fuse, jnp.inf, weights)
-        new = state | {"weights": weights, "optimizer": optimiser, "noise": own, "large": large}
+        new = state | {"weights": weights, "optimizer": optimizer, "noise": own, "large": large}
         return new, {"loss": Mean(loss)}
 
     def model(self, state: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,16 @@ assert all(s["test"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.re
 assert run.results()["test_description"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
 """,
+    "docs/trained-members.md": """
+assert (member.predict(x) == y).mean() > 0.8 and member.learner.data.names == ("other", "same sign")
+assert (pop.Run.load("runs/tuned").recipe.options.start_from).endswith("start.safetensors")
+assert network(np.ones(2, np.float32)).tolist() == [32.0, 32.0]
+assert layer(np.ones(2, np.float32)).tolist() == [2.0] * 16
+""",
+    "docs/optimizers.md": """
+assert [s["values"]["optimizer.b1"] for s in run.results()["settings"]] == [0.8, 0.95]
+assert all(s["test"]["iqm"][0] > 0.99 for s in run.results()["settings"]), run.results()["settings"]
+""",
     "docs/graphs.md": "assert matrix.nnz == 8",
     "docs/algorithms/ppo.md": "assert len(run.results()['settings']) == 4",
     "docs/algorithms/a2c.md": "assert len(run.results()['settings']) == 2",

@@ -38,7 +38,7 @@ OTHERS = {
         lambda: classifier(network=MLP(hidden_sizes=(9,))),
         r"differs from the recipe.*network.hidden_sizes is \[9\], the run has \[8\]",
     ),
-    "another kind of optimiser": (
+    "another kind of optimizer": (
         lambda: classifier(optimizer=Momentum()),
         r"differs from the recipe.*optimizer.kind is 'momentum', the run has 'adam'",
     ),
@@ -55,7 +55,7 @@ def test_a_run_is_not_opened_with_another_learner(halted, other, message):
 
 def test_a_checkpoint_of_another_network_is_not_called_damaged(halted):
     """Two networks of the user's own look alike to a recipe."""
-    other = dataclasses.replace(classifier(), plan=lambda i, o, key: eqx.nn.Linear(i[0], o, key=key))
+    other = dataclasses.replace(classifier(), network_fn=lambda i, o, key: eqx.nn.Linear(i[0], o, key=key))
     for act in (lambda run: run.resume(), lambda run: run.evaluate(1)):
         with pytest.raises(UsageError, match=r"checkpoint [0-9]+ of '.*run' does not fit the learner"):
             act(Run.load(halted, other))

@@ -1,4 +1,4 @@
-"""Data: how they are split and standardised, what float32 keeps of them, and what is refused."""
+"""Data: how they are split and standardized, what float32 keeps of them, and what is refused."""
 
 import dataclasses
 import warnings
@@ -25,7 +25,7 @@ def test_the_split_is_drawn_class_by_class_and_rows_do_not_meet():
 
 
 @pytest.mark.filterwarnings("error")
-def test_values_far_from_zero_are_centred_before_float32():
+def test_values_far_from_zero_are_centered_before_float32():
     """The same data moved far away has the same inputs, targets and predictions, moved as far."""
     x, y = line()
     offset = np.array([1.7e9, 0])
@@ -41,9 +41,9 @@ def test_values_far_from_zero_are_centred_before_float32():
     network = begun(learner).network
     expected = np.asarray(learner.predict(network, x), np.float64) + 1e9
     np.testing.assert_allclose(moved.predict(network, moved_x), expected, rtol=0, atol=1e-3)
-    for judge in ("validation", "test"):
+    for part in ("validation", "test"):
         one, other = (
-            eqx.filter_jit(dataclasses.replace(i, judge=judge).evaluate)(network, jax.random.key(0))
+            eqx.filter_jit(dataclasses.replace(i, evaluation_split=part).evaluate)(network, jax.random.key(0))
             for i in (learner, moved)
         )
         for name in one:
@@ -62,17 +62,17 @@ def test_data_near_zero_is_kept_as_it_comes():
 
 def test_a_column_that_float32_cannot_carry_is_told_where_nothing_is_taken_off():
     x, y = line()
-    with pytest.warns(UserWarning, match="column 1 of x does not survive float32.*; standardise it"):
-        Data.from_targets(x + np.array([0, 1.7e9]), y, standardise="none")
+    with pytest.warns(UserWarning, match="column 1 of x does not survive float32.*; standardize it"):
+        Data.from_targets(x + np.array([0, 1.7e9]), y, standardize="none")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Data.from_targets(x, y, standardise="none")
+        Data.from_targets(x, y, standardize="none")
         Data.from_targets(np.full((20, 1), 0.3) + np.arange(20)[:, None] % 2 * 1e-17, np.arange(20))
         Data.from_targets(np.arange(20) + 2**40, np.arange(20))
 
 
 def test_data_of_another_learner_keeps_its_type():
-    replaced = dataclasses.replace(regressor(), judge="train")
+    replaced = dataclasses.replace(regressor(), evaluation_split="train")
     assert replaced.data.part("train")[2].shape == (160,)
     assert len(line()[0]) == 200
 
@@ -97,7 +97,7 @@ HOLED = np.where(np.arange(30)[:, None] == 7, np.nan, X)
     (lambda: Data.from_classes(X, Y, test=(X, Y + 1)), r"test y\[\d+\] is 3; class labels go from 0 to 2"),
     (lambda: Data.from_classes(X, Y, test=X), "test must be a pair"),
     (lambda: Data.from_classes(X, Y, validation=1.0), r"share in \[0, 1\)"),
-    (lambda: Data.from_classes(X, Y, standardise="rows"), "standardise must be one of"),
+    (lambda: Data.from_classes(X, Y, standardize="rows"), "standardize must be one of"),
     (lambda: Data.from_targets(X, np.full(30, np.inf)), "y has NaN or infinity in row 0"),
     (lambda: Data.from_classes(HUGE, Y), "x is beyond float32's largest, 3.4e\\+38, in row 26; rescale it"),
     (lambda: Data.from_targets(X, HUGE), "y is beyond float32's largest, 3.4e\\+38, in row 26"),

@@ -14,6 +14,7 @@ from populace.supervised import (
     Cosine,
     Data,
     Momentum,
+    Patience,
 )
 from tests import harness
 from tests.supervised.problems import begun, blobs, classifier, line, regressor
@@ -51,7 +52,7 @@ def test_least_squares_is_found():
 
 def test_invariants_of_the_classifier(tmp_path):
     network = MLP(hidden_sizes=(8,), norm="batch", dropout=0.1)
-    learner = classifier(network=network, patience=2, weight_decay=0.01)
+    learner = classifier(network=network, early_stopping=Patience(epochs=2), weight_decay=0.01)
     harness.check_learner(learner, {"learning_rate": [1e-2, 3e-3]}, 23, tmp_path)
 
 
@@ -114,9 +115,15 @@ def test_early_stopping_stops_each_member_by_itself_and_for_good():
     x, y = blobs(60)
     noise = np.random.default_rng(0).permutation(y)  # nothing to learn: validation loss soon rises
     data = Data.from_classes(x, noise, validation=0.5)
-    learner = Classifier(data, network=MLP(hidden_sizes=(64,)), batch_size=15, learning_rate=3e-2, patience=2)
+    learner = Classifier(
+        data,
+        network=MLP(hidden_sizes=(64,)),
+        batch_size=15,
+        learning_rate=3e-2,
+        early_stopping=Patience(epochs=2),
+    )
     engine = harness.trained(sweep(learner, seeds=4), 120)
-    stopped = np.asarray(engine.group_states[0].state().stopped_at)[:4]
+    stopped = np.asarray(engine.group_states[0].state().early_stopping.stopped_at)[:4]
     assert (stopped > 0).all()
     assert (stopped % learner.epoch_steps == 0).all()
     assert len(set(stopped.tolist())) > 1
@@ -145,7 +152,7 @@ def test_the_final_evaluation_is_on_the_test_part():
     assert float(found["accuracy"].value) == pytest.approx(np.mean(learner.classify(network, x) == y))
 
 
-def test_dropout_rate_and_optimiser_numbers_are_hyperparameters_of_one_program():
+def test_dropout_rate_and_optimizer_numbers_are_hyperparameters_of_one_program():
     learner = classifier(network=MLP(hidden_sizes=(8,), dropout=0.1))
     axes = {"network.dropout": [0.0, 0.5], "optimizer.b1": [0.9, 0.5], "weight_decay": [0.0, 0.1]}
     population = sweep(learner, axes)
@@ -163,20 +170,20 @@ def test_data_is_shared_not_copied_per_member():
 
 
 def test_a_network_of_the_users_own():
-    def plan(inputs, outputs, key):
+    def network_fn(inputs, outputs, key):
         return eqx.nn.MLP(inputs[0], outputs, 8, 1, key=key)
 
-    engine = harness.trained(sweep(classifier(plan=plan), seeds=2), 200)
+    engine = harness.trained(sweep(classifier(network_fn=network_fn), seeds=2), 200)
     assert (evaluated(engine)["accuracy"] > 0.97).all()
 
 
 def test_equinox_dropout_is_off_in_use():
-    def plan(inputs, outputs, key):
+    def network_fn(inputs, outputs, key):
         return eqx.nn.Sequential(
             [eqx.nn.Linear(2, 8, key=key), eqx.nn.Dropout(0.5), eqx.nn.Linear(8, outputs, key=key)]
         )
 
-    learner = classifier(plan=plan)
+    learner = classifier(network_fn=network_fn)
     network = begun(learner).network
     state = eqx.filter_jit(learner.on_epoch_start)(begun(learner), jax.random.key(1))
     one, other = (eqx.filter_jit(learner.step)(state, jax.random.key(i))[0].network for i in (1, 2))
@@ -200,12 +207,12 @@ def too_narrow(inputs, outputs, key):
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda: sweep(classifier(plan=too_wide)), r"does not take examples of shape \(2,\): dot_general"),
+    (lambda: sweep(classifier(network_fn=too_wide)), r"does not take examples of shape \(2,\): dot_general"),
     (lambda: sweep(classifier(top=3)), "top must be below the number of classes, 3, got 3"),
     (lambda: classifier().classify(None, HOLED), "x has NaN or infinity in row 7"),
     (lambda: sweep(Classifier()), "Classifier has no data"),
-    (lambda: sweep(classifier(plan=too_narrow)), r"gives an output of shape \(2,\) .* needs \(3,\)"),
-    (lambda: sweep(Classifier(WHOLE, patience=1)), "needs validation examples"),
+    (lambda: sweep(classifier(network_fn=too_narrow)), r"gives an output of shape \(2,\) .* needs \(3,\)"),
+    (lambda: sweep(Classifier(WHOLE, early_stopping=Patience(epochs=1))), "needs validation examples"),
     (lambda: classifier(batch_size=0), "batch_size must be >= 1"),
     (lambda: classifier().predict(None, X[:, :1]), r"expected \(2,\)"),
 ])  # fmt: skip
@@ -217,15 +224,17 @@ def test_bad_input_gets_one_clear_line(make, message):
 
 
 def test_a_member_stops_after_as_many_epochs_without_a_better_loss_as_it_is_patient():
-    learner = classifier(patience=2)
+    learner = classifier(early_stopping=Patience(epochs=2))
     state = learner.init(jax.random.key(0))
     loss = float(learner.evaluate(state.network, jax.random.key(0))["loss"].value)
     state = learner.on_epoch_start(state, jax.random.key(1))
-    assert (float(state.best_loss), int(state.patience)) == (pytest.approx(loss, rel=1e-5), 0)
+    seen = state.early_stopping
+    assert (float(seen.best_loss), int(seen.waited)) == (pytest.approx(loss, rel=1e-5), 0)
     for epoch, stopped_at in ((1, -1), (2, 14), (3, 14)):  # the network stays as it is: no loss is better
         state = eqx.tree_at(lambda s: s.count, state, jnp.int32(7 * epoch))
         state = learner.on_epoch_start(state, jax.random.key(1))
-        assert (int(state.patience), int(state.stopped_at)) == (epoch, stopped_at)
+        seen = state.early_stopping
+        assert (int(seen.waited), int(seen.stopped_at)) == (epoch, stopped_at)
 
 
 def test_rows_of_a_regression_do_not_meet():

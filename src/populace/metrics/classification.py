@@ -1,4 +1,4 @@
-"""Metrics of predicted classes: cross-entropy, accuracy, top-k, confusion matrix, calibration.
+"""Metrics of predicted classes: accuracy, top-k, confusion matrix, calibration.
 
 Everything here takes whole arrays, N examples in front, and weights that count or leave out an
 example. Sums come apart from their quotients, so that a large set can be gone through in batches.
@@ -10,18 +10,6 @@ import numpy as np
 
 Array = jax.Array | np.ndarray
 BINS = 15
-
-
-def cross_entropy(logits: Array, labels: Array, smoothing: Array | float = 0.0) -> jax.Array:
-    """Return per example `-sum_c q_c log softmax(logits)_c`, shape (N,), in nats.
-
-    q is one at the label, softened: `(1 - smoothing) onehot + smoothing / C` (Szegedy et al. 2016).
-    """
-    log_probabilities = jax.nn.log_softmax(logits)
-    # A product with one-hot labels, not a gather: its gradient would be a scatter, slow on CPU.
-    target = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    target = (1 - smoothing) * target + smoothing / logits.shape[-1]
-    return -jnp.sum(target * log_probabilities, axis=-1)
 
 
 def correct(logits: Array, labels: Array) -> jax.Array:

@@ -1,5 +1,6 @@
 """Classifier: one of several classes for each example."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -8,9 +9,10 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
-from populace.core.media import Exhibit
+from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.metrics import classification
+from populace.metrics.losses import cross_entropy, per_example
 from populace.supervised.learner import Supervised
 
 
@@ -31,8 +33,10 @@ class Classifier(Supervised):
     top: int = setting(0, low=0, help="k of top-k accuracy, also measured; 0 for none")
 
     def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
-        """Return the cross-entropy of each example, nats."""
-        return classification.cross_entropy(outputs, y, self.label_smoothing)
+        """Return the cross-entropy of each example, nats, or what the user's own loss says of it."""
+        if self.loss_fn is not None:
+            return per_example(self.loss_fn(outputs, y), outputs)
+        return cross_entropy(outputs, y, self.label_smoothing)
 
     def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums of hits, of hits among the best k, and of the calibration's bins."""
@@ -73,7 +77,11 @@ class Classifier(Supervised):
         """Return the likeliest class of each raw example, (N,)."""
         return np.asarray(jnp.argmax(self.predict(model, x), -1))
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
+        """Return the function from raw examples to classes."""
+        return lambda x: self.classify(model, x)
+
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return confusion matrix and calibration diagram, on the test part or what stands for it."""
         del key
         from populace.supervised import plots

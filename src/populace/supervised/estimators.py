@@ -25,13 +25,14 @@ from populace.data.arrays import check_features, kept
 from populace.engine.strategy import check as check_strategy
 from populace.engine.training_loop import Engine
 from populace.nn.modules import sequential
+from populace.optim.early_stopping import EarlyStopping, Never, Patience
 from populace.supervised.classifier import Classifier
 from populace.supervised.data import Data
 from populace.supervised.learner import Supervised
 from populace.supervised.networks import MLP, Network
 from populace.supervised.regressor import Regressor
 
-_PRECISE = (np.float64, np.float32)  # data is made float32 once it is centred
+_PRECISE = (np.float64, np.float32)  # data is made float32 once it is centered
 
 
 class _Classifier(Classifier):
@@ -81,7 +82,7 @@ class _Estimator(BaseEstimator):
         one = learner(
             data, network=self.network or MLP(), batch_size=min(batch, len(data.train)),
             learning_rate=self.learning_rate, weight_decay=self.weight_decay,
-            patience=self.patience, **settings,
+            early_stopping=self._early_stopping(), **settings,
         )  # fmt: skip
         strategy = check_strategy(plain(self.strategy))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -95,6 +96,13 @@ class _Estimator(BaseEstimator):
         self.weights_ = [np.asarray(leaf)[:members] for leaf in jax.tree.leaves(model)]
         self.origin_, self.mean_, self.deviation_ = data.origin, data.mean, data.deviation
         self.outputs_, self.n_iter_ = data.outputs, steps
+
+    def _early_stopping(self) -> EarlyStopping:
+        """Return the rule that `patience` asks for; scikit-learn has parameters checked by `fit`."""
+        patience = plain(self.patience)
+        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 0:
+            raise UsageError(f"patience must be a whole number of at least 0, got {patience!r}")
+        return Patience(epochs=patience) if patience else Never()
 
     def _whole(self, name: str) -> int:
         """Return a parameter that counts something; scikit-learn has them checked by `fit`."""

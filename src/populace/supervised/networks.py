@@ -2,7 +2,6 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -10,14 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.settings import Settings, setting
+from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.modules.dropout import Dropout
 from populace.nn.modules.sequential import Stack
 
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "relu": jax.nn.relu, "leaky_relu": jax.nn.leaky_relu, "elu": jax.nn.elu, "gelu": jax.nn.gelu,
-    "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "arctan": jnp.arctan, "softplus": jax.nn.softplus,
-}  # fmt: skip
 NORMS = ("none", "batch", "layer")
 
 
@@ -38,7 +34,7 @@ class MLP(Network):
 
     kind: ClassVar[str] = "mlp"
     hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer; [] for none")
-    activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
+    activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
     norm: str = setting("none", choices=NORMS, help="normalization before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share of hidden units dropped in training")
 

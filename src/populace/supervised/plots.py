@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.media import Picture
+from populace.core.media import Image
 from populace.metrics import classification
-from populace.runs.figures import figure, picture
+from populace.runs.figures import figure, to_image
 
 _MOST_CLASSES_WITH_NUMBERS = 12
 
 
-def confusion(logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str) -> Picture:
-    """Draw counts per true and predicted class; a row's colour is its share."""
+def confusion(logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str) -> Image:
+    """Draw counts per true and predicted class; a row's color is its share."""
     logits = np.asarray(logits)
     classes = logits.shape[1]
     predicted = logits.argmax(1)
@@ -33,10 +33,10 @@ def confusion(logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str
                 axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=ink, fontsize=8)
     drawn.colorbar(shown, fraction=0.046, label="share of the true class")
     accuracy = float((predicted == labels).mean())
-    return picture(drawn, f"Confusion matrix on the {part} part: accuracy {100 * accuracy:.2f} %")
+    return to_image(drawn, f"Confusion matrix on the {part} part: accuracy {100 * accuracy:.2f} %")
 
 
-def calibration(logits: Any, labels: np.ndarray, part: str) -> Picture:
+def calibration(logits: Any, labels: np.ndarray, part: str) -> Image:
     """Draw how often the network is right against how sure it is."""
     sums = np.asarray(
         classification.calibration_sums(np.asarray(logits), labels, np.ones(len(labels), np.float32))
@@ -53,10 +53,10 @@ def calibration(logits: Any, labels: np.ndarray, part: str) -> Picture:
     axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.05))
     axes.legend(loc="upper left", markerscale=0.6)
     error = float(classification.calibration_error(sums))
-    return picture(drawn, f"Calibration on the {part} part: expected calibration error {error:.4f}")
+    return to_image(drawn, f"Calibration on the {part} part: expected calibration error {error:.4f}")
 
 
-def predictions(predicted: np.ndarray, targets: np.ndarray, part: str) -> Picture:
+def predictions(predicted: np.ndarray, targets: np.ndarray, part: str) -> Image:
     """Draw predictions against targets, the first output."""
     f, y = predicted[:, 0], targets[:, 0]
     drawn, axes = figure(4.8, 4.5)
@@ -66,4 +66,4 @@ def predictions(predicted: np.ndarray, targets: np.ndarray, part: str) -> Pictur
     axes.set(xlabel="target", ylabel="prediction")
     axes.legend()
     more = f" (output 1 of {predicted.shape[1]})" if predicted.shape[1] > 1 else ""
-    return picture(drawn, f"Predictions against targets on the {part} part{more}")
+    return to_image(drawn, f"Predictions against targets on the {part} part{more}")

@@ -1,25 +1,24 @@
 """Regressor: one or several numbers for each example."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from populace.core.learner import Mean, Metrics
-from populace.core.media import Exhibit
+from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.metrics import regression
+from populace.metrics.losses import REGRESSION, per_example
 from populace.supervised.learner import Supervised
-
-LOSSES = {"mse": optax.squared_error, "mae": lambda f, y: jnp.abs(f - y), "huber": optax.huber_loss}
 
 
 class Regressor(Supervised):
     """Predicts numbers; trained on the mean squared, absolute or Huber error.
 
-    The network predicts standardised targets, `(y - mean) / deviation` over the training rows, and so
+    The network predicts standardized targets, `(y - mean) / deviation` over the training rows, and so
     does the loss compare them; metrics and predictions are in the units of y. Score: R2 on the
     validation part; the final evaluation is on the test part.
     """
@@ -27,12 +26,12 @@ class Regressor(Supervised):
     score: ClassVar[str] = "r2"
     mode: ClassVar[Any] = "max"
 
-    loss: str = setting("mse", choices=tuple(LOSSES), help="error that is minimised")
+    loss: str = setting("mse", choices=tuple(REGRESSION), help="error that is minimized")
 
     def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
-        """Return the error of each example, averaged over the outputs."""
+        """Return the mean error over the outputs of each example, or what the user's own loss says of it."""
         target = (y - self._data.y_mean) / self._data.y_deviation
-        return jnp.mean(LOSSES[self.loss](outputs, target), axis=-1)
+        return per_example((self.loss_fn or REGRESSION[self.loss])(outputs, target), outputs)
 
     def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums of the absolute and the squared error, per output."""
@@ -52,7 +51,11 @@ class Regressor(Supervised):
         """Return outputs in the units of the data's y."""
         return outputs * self._data.y_deviation + self._data.y_mean
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
+        """Return the function from raw examples to numbers in the units of y."""
+        return lambda x: np.asarray(self.predict(model, x))
+
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return predictions against targets, on the test part, or what stands for it."""
         del key
         from populace.supervised import plots

@@ -34,7 +34,7 @@ def test_rings_and_stars_are_told_apart(plan):
     learner = GraphClassifier(data=shapes(), network=plan, **SMALL)
     engine = harness.trained(sweep(learner, seeds=4), 90, "map", window=30)
     group_state = engine.group_states[0]
-    found = group_state.program.examine(group_state.program.models(group_state.state()), 1, 0)
+    found = group_state.program.test(group_state.program.models(group_state.state()), 1, 0)
     assert np.asarray(found["accuracy"].weight).tolist() == [10.0] * 4
     assert np.median(np.asarray(found["accuracy"].value)) > 0.9
 
@@ -82,13 +82,13 @@ def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
     engine = harness.trained(population, 90, "map", window=30)
     group_state = engine.group_states[0]
     network = group_state.program.models(group_state.state())
-    found = group_state.program.examine(network, 1, 0)
+    found = group_state.program.test(network, 1, 0)
     assert np.asarray(found["accuracy"].weight).tolist() == [7.0] * 2
     assert np.asarray(found["accuracy"].value).min() > 0.9
     # A part that is too large for one batch is evaluated in pieces, to the same sums.
     monkeypatch.setattr(graph_learner, "AT_A_TIME", 3)
     pieces, whole = (one.load_data().for_test(1) for one in (learner, own))
-    assert [one.rooms[1].graphs for one in (pieces, whole)] == [3, 7]
+    assert [one.batch_shapes[1].graphs for one in (pieces, whole)] == [3, 7]
     found, expected = (
         eqx.filter_jit(one.evaluate)(state.network, jax.random.key(0)) for one in (pieces, whole)
     )
@@ -107,15 +107,15 @@ def test_properties_of_shapes_are_told_with_gaps():
     engine = harness.trained(sweep(learner, seeds=4), 240, "map", window=80)
     group_state = engine.group_states[0]
     networks = group_state.program.models(group_state.state())
-    found = group_state.program.examine(networks, 1, 0)
-    assert np.asarray(found["rocauc"].weight).tolist() == [2.0] * 4  # of the third nothing is known
-    assert np.median(np.asarray(found["rocauc"].value)) > 0.9
+    found = group_state.program.test(networks, 1, 0)
+    assert np.asarray(found["roc_auc"].weight).tolist() == [2.0] * 4  # of the third nothing is known
+    assert np.median(np.asarray(found["roc_auc"].value)) > 0.9
     # What a program says of its fold is what scikit-learn says of the predictions.
     for slot in range(4):
         member = group_state.program.learner_of(slot)
         said = member.predict(group_state.program.take(networks, slot))
         rows = np.asarray(member._part("test"))
-        for name in ("rocauc", "ap"):
+        for name in ("roc_auc", "ap"):
             wanted = score(name, y[rows], said[rows])
             np.testing.assert_allclose(found[name].value[slot], wanted, rtol=1e-5)
 
@@ -132,7 +132,7 @@ def test_the_number_of_nodes_is_learned_in_its_units():
     engine = harness.trained(sweep(learner, {"learning_rate": [0.05]}, seeds=4), 300, "map", window=50)
     group_state = engine.group_states[0]
     networks = group_state.program.models(group_state.state())
-    found = group_state.program.examine(networks, 1, 0)
+    found = group_state.program.test(networks, 1, 0)
     spread = 10 * np.std(np.diff(data.node_offsets))
     assert np.median(np.asarray(found["rmse"].value)) < 0.35 * spread
     member = group_state.program.learner_of(1)
@@ -168,8 +168,8 @@ def test_what_is_beside_a_graph_in_its_batch_changes_nothing(plan, readout):
     @jax.jit
     def outputs():
         network = plan(layers=2, hidden_channels=8, readout=readout).build(1, 2, key=jax.random.key(0))
-        alone = [network(data.batch(np.array([i]), data.room(1)))[0] for i in (3, 30)]
-        return alone, network(data.batch(np.array([3, -1, 30, 12]), data.room(4)))
+        alone = [network(data.batch(np.array([i]), data.batch_shape(1)))[0] for i in (3, 30)]
+        return alone, network(data.batch(np.array([3, -1, 30, 12]), data.batch_shape(4)))
 
     alone, together = outputs()
     np.testing.assert_allclose(together[0], alone[0], atol=1e-5)
@@ -184,7 +184,7 @@ def test_empty_places_have_no_part_in_gradients(readout):
     def gradient():
         plan = GraphGIN(layers=1, hidden_channels=4, readout=readout)
         network = plan.build(data.x.shape[1], 2, key=jax.random.key(0))
-        batch = data.batch(np.array([3, 30, -1, -1]), data.room(4))
+        batch = data.batch(np.array([3, 30, -1, -1]), data.batch_shape(4))
 
         def loss(weight):
             changed = eqx.tree_at(lambda n: n.layers[0].second.weight, network, weight)
@@ -198,21 +198,21 @@ def test_empty_places_have_no_part_in_gradients(readout):
     assert np.abs(found).max() > 0
 
 
-def test_the_normalisation_of_a_batch_is_the_graphs_own():
+def test_the_normalization_of_a_batch_is_the_graphs_own():
     graph = shapes().graph(25)
-    scale, weight = (np.asarray(a) for a in jax.jit(lambda: symmetric(graph.arcs))())
-    expected = graph.normalised("symmetric")
+    scale, weight = (np.asarray(a) for a in jax.jit(lambda: symmetric(graph.edges))())
+    expected = graph.normalized("symmetric")
     dense = np.zeros((graph.nodes, graph.nodes))
-    np.add.at(dense, (graph.arcs.targets, graph.arcs.sources), weight)
+    np.add.at(dense, (graph.edges.targets, graph.edges.sources), weight)
     dense[np.diag_indices(graph.nodes)] += scale**2
     wanted = np.zeros_like(dense)
-    np.add.at(wanted, (expected.arcs.targets, expected.arcs.sources), expected.weight)
+    np.add.at(wanted, (expected.edges.targets, expected.edges.sources), expected.weight)
     np.testing.assert_allclose(dense, wanted, atol=1e-6)
 
 
 def test_invariants(tmp_path):
     # Of features that are all alike, the eps of a GIN only adds a number to every node, which batch
-    # normalisation takes off again: its true gradient is zero, and where it goes is rounding's choice.
+    # normalization takes off again: its true gradient is zero, and where it goes is rounding's choice.
     learner = GraphClassifier(data=uneven(), network=GraphGIN(layers=1, hidden_channels=4), **SMALL)
     harness.check_learner(learner, {"learning_rate": [0.01, 0.003]}, 9, tmp_path)
 
@@ -250,10 +250,10 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(UsageError, match="batch_size 64 is larger than the 20 graphs to train on"):
         GraphClassifier(data=shapes(), folds=4, batch_size=64).load_data().check()
     for data, part in ((shapes(), "train"), (shapes().with_split([0, 20], test=[1, 21]), "validation")):
-        with pytest.raises(UsageError, match=f"has no {part} graphs; give it all three parts"):
+        with pytest.raises(UsageError, match=f"has no {part} graphs; split it with with_split"):
             GraphClassifier(data=data, protocol="split").load_data()
     targets = GraphSet.of([shapes().graph(0)] * 3, [0.5, 1.0, 1.5])
-    with pytest.raises(UsageError, match="has targets, not classes"):
+    with pytest.raises(UsageError, match="has targets instead of classes"):
         GraphClassifier(data=targets).check()
     with pytest.raises(UsageError, match="shapes has classes, not targets"):
         GraphRegressor(data=shapes()).check()

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from populace.core.errors import UsageError
-from populace.graphs.learners.objective import Classes, Labels, Numbers, check_yes_or_no
+from populace.graphs.learners.objective import Classes, MultiLabel, Regression, check_yes_or_no
 
 NAN = np.nan
 DRAWS = np.random.default_rng(0)
@@ -23,7 +23,7 @@ FIGURES = np.array([[3, 10, 1], [5, NAN, 1], [99, 99, 99], [1, 30, 1], [3, 20, N
 def computed(objective, y):
     """Return what an objective makes of the outputs, and the gradient of its loss, by one program."""
     loss, gradient = jax.value_and_grad(lambda f: objective.loss(f, y, WEIGHT).value)(jnp.asarray(OUTPUTS))
-    found = objective.judge(OUTPUTS, y, WEIGHT)
+    found = objective.evaluate(OUTPUTS, y, WEIGHT)
     values = {name: (mean.value, mean.weight) for name, mean in found.items()}
     return loss, gradient, values, objective.finish(OUTPUTS)
 
@@ -45,7 +45,7 @@ def test_labels_that_are_not_known_are_in_no_sum_and_in_no_gradient():
     p = 1 / (1 + np.exp(-OUTPUTS.astype(float)))
     known = np.isfinite(YES) & COUNTED[:, None]
     each = -np.where(YES == 1, np.log(p), np.log(1 - p))
-    loss, gradient, _, finished = jax.device_get(computed(Labels(3), YES))
+    loss, gradient, _, finished = jax.device_get(computed(MultiLabel(3), YES))
     np.testing.assert_allclose(loss, each[known].mean(), rtol=1e-5)
     # d loss / d f = (p - y) / n
     np.testing.assert_allclose(
@@ -55,8 +55,8 @@ def test_labels_that_are_not_known_are_in_no_sum_and_in_no_gradient():
 
 
 def test_labels_are_judged_by_columns_with_a_yes_and_a_no():
-    _, _, found, _ = jax.device_get(computed(Labels(3), YES))
-    for name, of in (("rocauc", roc_auc_score), ("ap", average_precision_score)):
+    _, _, found, _ = jax.device_get(computed(MultiLabel(3), YES))
+    for name, of in (("roc_auc", roc_auc_score), ("ap", average_precision_score)):
         columns = []
         for k in (0, 1):  # nothing that counts is known of column 2
             rows = np.isfinite(YES[:, k]) & COUNTED
@@ -66,8 +66,8 @@ def test_labels_are_judged_by_columns_with_a_yes_and_a_no():
         np.testing.assert_allclose(value, np.mean(columns), rtol=1e-5)
 
 
-def test_numbers_are_standardised_by_what_counts_and_judged_in_their_units():
-    objective = jax.device_get(eqx.filter_jit(Numbers.of)(FIGURES, WEIGHT))
+def test_numbers_are_standardized_by_what_counts_and_judged_in_their_units():
+    objective = jax.device_get(eqx.filter_jit(Regression.of)(FIGURES, WEIGHT))
     known = np.isfinite(FIGURES) & COUNTED[:, None]
     mean = [FIGURES[known[:, k], k].mean() for k in range(3)]
     deviation = [FIGURES[known[:, k], k].std() for k in range(2)] + [1.0]  # a constant keeps its units
@@ -89,6 +89,6 @@ def test_what_cannot_be_judged_is_named():
         check_yes_or_no(np.array([0, 1]), "set", "graph")
     with pytest.raises(UsageError, match=r"label 1 of graph 1 of set is 0\.5; expected 0, 1 or NaN"):
         check_yes_or_no(np.array([[0, 1], [NAN, 0.5]]), "set", "graph")
-    Labels.check(YES, "all")
+    MultiLabel.check(YES, "all")
     with pytest.raises(UsageError, match="fold 1 has no property with a yes and a no"):
-        Labels.check(np.array([[1, NAN], [1, 0]]), "fold 1")
+        MultiLabel.check(np.array([[1, NAN], [1, 0]]), "fold 1")

@@ -3,24 +3,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from populace.rl.agents.a2c import A2C
 from populace.rl.agents.on_policy import Rollout, values
 from tests.draws import filled
+from tests.rl.captured import Captured, gradient_in
 from tests.rl.targets.test_advantages import advantages_by_loop
 
 STEPS, COPIES = 5, 2
 WIRING = {"hidden_sizes": (4,), "num_envs": COPIES, "rollout": STEPS}
-
-
-class Captured(A2C):
-    """Keeps the gradient as the state of its optimiser, and changes nothing."""
-
-    @property
-    def rule(self):
-        return optax.GradientTransformation(lambda _: None, lambda g, _: (jax.tree.map(jnp.zeros_like, g), g))
 
 
 def rollout() -> Rollout:
@@ -37,9 +29,9 @@ def rollout() -> Rollout:
 
 @pytest.mark.parametrize("normalize", [False, True])
 def test_the_gradient_is_that_of_the_formula(normalize):
-    learner = Captured(
-        **WIRING, discount=0.9, gae_lambda=0.8, value_coefficient=0.3, entropy_coefficient=0.05,
-        max_gradient_norm=0.0, normalize_advantages=normalize,
+    learner = A2C(
+        **WIRING, optimizer=Captured(), discount=0.9, gae_lambda=0.8, value_coefficient=0.3,
+        entropy_coefficient=0.05, max_gradient_norm=0.0, normalize_advantages=normalize,
     )  # fmt: skip
     learner.check()  # makes the environment, before anything is traced
     model = filled(lambda: learner.init(jax.random.key(0)).model)
@@ -66,8 +58,10 @@ def test_the_gradient_is_that_of_the_formula(normalize):
 
     @jax.jit
     def outcome(model, happened, advantage, target):
-        _, found, _ = learner.learn(model, (None, None), happened, jax.random.key(0), jnp.float32(0.1))
-        return found, jax.grad(loss)((model.policy, model.critic), advantage, target)
+        networks = model.policy, model.critic
+        opt_state = learner.initial_opt_state(*networks)
+        _, found, _ = learner.learn(model, opt_state, happened, jax.random.key(0), jnp.int32(0))
+        return gradient_in(found), jax.grad(loss)(networks, advantage, target)
 
     found, expected = outcome(model, happened, advantage, target)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):

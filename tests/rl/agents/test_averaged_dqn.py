@@ -42,8 +42,8 @@ def test_one_learner_is_dqn():
     # The same numbers are added in another order where there is one more axis. Few updates: each step of Adam
     # is as long whether a gradient is large or nothing but rounding.
     one, dqn = states(AveragedDQN(learners=1, **SMALL))[6], states(DQN(**SMALL))[6]
-    leaves = [x[0] for x in jax.tree.leaves((one.network, one.target, one.optimizer, one.acting))]
-    expected = jax.tree.leaves((dqn.network, dqn.target, dqn.optimizer, dqn.acting))
+    leaves = [x[0] for x in jax.tree.leaves((one.network, one.target, one.opt_state, one.acting))]
+    expected = jax.tree.leaves((dqn.network, dqn.target, dqn.opt_state, dqn.acting))
     for a, b in zip(leaves, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -60,7 +60,7 @@ def test_the_average_is_that_of_what_each_learned_alone(together):
     for mean, each in zip(jax.tree.leaves(averaged.network), jax.tree.leaves(apart.network)):
         assert not np.array_equal(each[0], each[1])
         np.testing.assert_allclose(mean, np.broadcast_to(each.mean(0), mean.shape), rtol=1e-4, atol=1e-6)
-    for a, b in zip(jax.tree.leaves(averaged.optimizer), jax.tree.leaves(apart.optimizer)):
+    for a, b in zip(jax.tree.leaves(averaged.opt_state), jax.tree.leaves(apart.opt_state)):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 

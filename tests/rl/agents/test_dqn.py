@@ -170,7 +170,10 @@ def test_episodes_are_counted_where_they_end(history):
         ({"priority_beta": 1.5}, r"priority_beta must be in \[0, 1\], got 1.5"),
         ({"priority_alpha": 50.0}, r"priority_alpha must be in \[0, 1\], got 50.0"),
         ({"uint8_obs": True}, "uint8_obs needs observations from 0 to 255"),
-        ({"uint8_obs": True, "env": "ProbeHalves-test"}, "'ProbeHalves-test' has an observation with 0.5; set uint8_obs to false"),
+        (
+            {"uint8_obs": True, "env": "ProbeHalves-test"},
+            "'ProbeHalves-test' has an observation with 0.5; set uint8_obs to false",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(settings, message):

@@ -4,36 +4,26 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from populace.rl.agents.on_policy import Model, values
 from populace.rl.agents.reinforce import Reinforce, first_episodes
 from tests.draws import filled
 from tests.rl import probes, probes_policy  # noqa: F401  registers the probes
+from tests.rl.captured import Captured, gradient_in
 
 ENV = "ProbeMatching-test"
 
 
-class Captured(Reinforce):
-    """Keeps the gradient as the state of its optimiser, and changes nothing."""
-
-    @property
-    def rule(self):
-        def nothing(parts):
-            return jax.tree.map(jnp.zeros_like, parts)
-
-        return optax.GradientTransformation(nothing, lambda gradient, _: (nothing(gradient), gradient))
-
-
-def gradients(learner: Captured, model: Model, count: int) -> np.ndarray:
+def gradients(learner: Reinforce, model: Model, count: int) -> np.ndarray:
     """Return the gradients of the policy's loss that so many first iterations take."""
     learner.check()  # makes the environment, before anything is traced
 
     def one(model, key):
         state = eqx.tree_at(lambda s: s.model, learner.init(key), model)
         state, rollout, _ = learner.interact(state, key)
-        _, (gradient, *_), _ = learner.learn(model, state.optimisers, rollout, key, jnp.float32(0))
+        _, (policy_state, _), _ = learner.learn(model, state.opt_state, rollout, key, jnp.int32(0))
+        gradient = gradient_in(policy_state)
         return jnp.concatenate([x.ravel() for x in jax.tree.leaves(gradient)])
 
     @eqx.filter_jit
@@ -52,7 +42,8 @@ def model_of(learner: Reinforce) -> Model:
 
 @pytest.mark.parametrize("baseline", [False, True])
 def test_the_mean_gradient_is_the_exact_one(baseline):
-    learner = Captured(
+    learner = Reinforce(
+        optimizer=Captured(),
         env=ENV,
         num_envs=16,
         rollout=2,
@@ -82,8 +73,14 @@ def test_the_mean_gradient_is_the_exact_one(baseline):
 def test_the_baseline_lowers_the_variance_where_the_value_is_not_zero():
     found = {}
     for baseline in (False, True):
-        learner = Captured(
-            env="ProbeSeen-test", num_envs=8, rollout=1, hidden_sizes=(3,), baseline=baseline, discount=1.0
+        learner = Reinforce(
+            optimizer=Captured(),
+            env="ProbeSeen-test",
+            num_envs=8,
+            rollout=1,
+            hidden_sizes=(3,),
+            baseline=baseline,
+            discount=1.0,
         )
         model = model_of(learner)
         if baseline:  # the exact value, sign

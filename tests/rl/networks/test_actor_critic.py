@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from populace.rl.environments import registry
+from populace.rl.networks import actor_critic
 from populace.rl.networks.actor_critic import Policy
 from populace.rl.networks.distributions import Categorical, Gaussian
+from populace.rl.networks.mlp import Network
+from populace.rl.spaces import features
 from tests.draws import filled
 
 
@@ -19,7 +22,11 @@ def test_outputs_are_logits_where_actions_are_discrete_and_means_where_they_are_
     task = registry.make(env)
     x = np.random.default_rng(0).normal(size=(5, *task.observation_shape)).astype(np.float32)
 
-    policy = filled(lambda: Policy(task, (4,), "tanh", 0.7, jax.random.key(0)))
+    def built() -> Policy:
+        network = Network(features(task), (4,), actor_critic.outputs(task), 0.01, "tanh", jax.random.key(0))
+        return Policy(task, network, 0.7)
+
+    policy = filled(built)
     distribution, told = jax.jit(lambda policy, x: (policy(x), policy.network(x)))(policy, x)
     assert isinstance(distribution, kind)
     assert told.shape == (5, outputs)

@@ -5,8 +5,10 @@ import numpy as np
 from scipy import stats
 
 from populace.rl.environments import registry
-from populace.rl.networks.actor_critic import Policy
+from populace.rl.networks.actor_critic import Policy, outputs
 from populace.rl.networks.distributions import Categorical, Gaussian
+from populace.rl.networks.mlp import Network
+from populace.rl.spaces import features
 
 
 @jax.jit
@@ -50,7 +52,9 @@ def drawn(env, of):
     @jax.jit
     def draw(seed):
         policy_key, noise_key = jax.random.split(jax.random.key(seed))
-        policy = Policy(registry.make(env), (4,), "tanh", 0.7, policy_key)
+        task = registry.make(env)
+        network = Network(features(task), (4,), outputs(task), 0.01, "tanh", policy_key)
+        policy = Policy(task, network, 0.7)
         return of(policy).sample(policy.noise(noise_key, (20_000,)))
 
     return np.asarray(draw(1))

@@ -8,7 +8,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.graphs.data.graph_set import GraphSet
 from populace.graphs.learners.graph_learner import GraphLearner
-from populace.graphs.learners.objective import Classes, Labels, Numbers, Ranked, check_yes_or_no
+from populace.graphs.learners.objective import Classes, MultiLabel, Ranked, Regression, check_yes_or_no
 
 
 class GraphClassifier(GraphLearner):
@@ -25,14 +25,14 @@ class GraphClassifier(GraphLearner):
         """Raise a `UsageError` if there are no classes."""
         if not data.classes:
             raise UsageError(
-                f"{data.name} has targets, not classes; GraphClassifier needs classes: for yes or no take "
+                f"{data.name} has targets instead of classes; for binary labels take "
                 "MultiLabelGraphClassifier, for numbers GraphRegressor"
             )
 
     @property
     def objective(self) -> Classes:
         """Cross-entropy and accuracy."""
-        return Classes(self._data.classes)
+        return Classes(self._data.classes, self.loss_fn)
 
 
 class MultiLabelGraphClassifier(Ranked, GraphLearner):
@@ -49,18 +49,18 @@ class MultiLabelGraphClassifier(Ranked, GraphLearner):
 
     def check_part(self, y: np.ndarray, called: str) -> None:
         """Raise a `UsageError` where no property has both a yes and a no."""
-        Labels.check(y, called)
+        MultiLabel.check(y, called)
 
     @property
-    def objective(self) -> Labels:
+    def objective(self) -> MultiLabel:
         """Cross-entropy and rankings."""
-        return Labels(self._data.y.shape[1])
+        return MultiLabel(self._data.y.shape[1], self.loss_fn)
 
 
 class GraphRegressor(GraphLearner):
-    """Predicts numbers for graphs, trained on the squared error of the standardised numbers.
+    """Predicts numbers for graphs, trained on the squared error of the standardized numbers.
 
-    What is known of a graph is a row of numbers, NaN for one that is in no sum. They are standardised by mean
+    What is known of a graph is a row of numbers, NaN for one that is in no sum. They are standardized by mean
     and deviation of the member's own training graphs; folds are drawn at random. Score: the root of the mean
     squared error in the units of y, the mean over the numbers; lower is better.
     """
@@ -74,6 +74,8 @@ class GraphRegressor(GraphLearner):
             raise UsageError(f"{data.name} has classes, not targets; give it floats (G,) or (G, K)")
 
     @property
-    def objective(self) -> Numbers:
+    def objective(self) -> Regression:
         """Squared error on the scale of the training graphs."""
-        return Numbers.of(jnp.asarray(self._data.y), self._part("train").astype(jnp.float32))
+        if self.scale is not None:
+            return Regression(*self.scale)
+        return Regression.of(jnp.asarray(self._data.y), self._part("train").astype(jnp.float32), self.loss_fn)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -13,16 +14,20 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Metrics
 from populace.core.settings import setting
-from populace.graphs.data.batch import BatchShape
+from populace.graphs.data.batch import Batch, BatchShape
 from populace.graphs.data.graph_set import GraphSet
 from populace.graphs.data.labels import named
 from populace.graphs.datasets.ogb import ogb
 from populace.graphs.datasets.tudataset import tudataset
-from populace.graphs.learners.objective import Objective
+from populace.graphs.learners import inference
+from populace.graphs.learners.objective import Objective, Regression
 from populace.graphs.models.graph_networks import GraphGIN, GraphNetworkConfig
 from populace.graphs.splits.cross_validation import PROTOCOLS, CrossValidation
-from populace.nn.primitives.buffer import trainable
-from populace.optim.optimisers import Adam, Optimiser, Schedule, Staircase, descend
+from populace.metrics.losses import Loss
+from populace.nn.modules.custom import NetworkFn
+from populace.optim import gradient_step as descent
+from populace.optim.optimizers import Adam, Optimizer
+from populace.optim.schedules import Schedule, Staircase
 
 AT_A_TIME = 256
 """Graphs that are evaluated at once: a part may be too large for one batch."""
@@ -32,7 +37,7 @@ class State(eqx.Module):
     """A network while it trains; `order` holds the training graphs in this epoch's order, -1 for none."""
 
     network: Any
-    memory: Any
+    opt_state: Any
     order: jax.Array
     count: jax.Array
 
@@ -55,15 +60,21 @@ class GraphLearner(Learner):
     """
 
     unit: ClassVar[str] = "graphs"
-    trial: ClassVar[str] = ""
 
     data: GraphSet | None = None
-    judge: str = eqx.field(default="validation", static=True)
+    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
+    """A network of the user's own: `network_fn(inputs, outputs, key)` returns an Equinox module."""
+    loss_fn: Loss | None = eqx.field(default=None, static=True)
+    """A loss of the user's own: of outputs (B, K) and targets, (B,) for classes and (B, K) otherwise."""
+    evaluation_split: str = eqx.field(default="validation", static=True)
+    """The graphs that `evaluate` looks at; the final evaluation looks at `test`."""
+    scale: Any = None
+    """Mean and standard deviation of the training targets, of a learner of numbers loaded to predict."""
     fold: float = 0.0
     """The fold that is tested: a number of its own for each member, and no setting."""
     division: CrossValidation | None = None
     """Which graphs are in which fold or part; made by `load_data`."""
-    rooms: tuple[BatchShape, ...] = eqx.field(default=(), static=True)
+    batch_shapes: tuple[BatchShape, ...] = eqx.field(default=(), static=True)
     """What a training batch, and what is evaluated at a time, fits into."""
 
     dataset: str = setting("MUTAG", help="name of a TUDataset or of OGB's, such as ogbg-molhiv; docs/data.md")
@@ -72,16 +83,17 @@ class GraphLearner(Learner):
         help="what the tested fold is used for; split takes the set's own parts instead",
     )  # fmt: skip
     folds: int = setting(10, low=3, help="parts that the graphs are divided into")
-    network: GraphNetworkConfig = setting(GraphGIN(), help="the network")
+    network: GraphNetworkConfig = setting(GraphGIN(), help="network, unless a network_fn is given in Python")
     batch_size: int = setting(32, low=1, help="graphs per step")
-    learning_rate: float = setting(0.01, above=0, help="step size")
-    optimizer: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
-    schedule: Schedule = setting(Staircase(decay=0.5, every=300), help="factor on the learning rate")
-    weight_decay: float = setting(0.0, low=0, help="decoupled decay of weights, per step and learning rate")
+    learning_rate: float = descent.learning_rate(0.01)
+    optimizer: Optimizer = descent.optimizer(Adam())
+    schedule: Schedule = descent.schedule(Staircase(decay=0.5, every=300))
+    weight_decay: float = descent.weight_decay()
+    max_gradient_norm: float = descent.max_gradient_norm()
 
     def load_data(self) -> Self:
         """Return the learner with its graphs, loaded and divided once for all members."""
-        if self.rooms:
+        if self.batch_shapes:
             return self
         data = named(_load(self.dataset) if self.data is None else self.data)
         self.check_labels(data)
@@ -89,8 +101,8 @@ class GraphLearner(Learner):
         for name, graphs in division.judged():
             self.check_part(data.y[graphs], f"{name} of {data.name}")
         most = min(division.most(training=False), AT_A_TIME)
-        rooms = tuple(data.room(min(count, data.graphs)) for count in (self.batch_size, most))
-        return dataclasses.replace(self, data=data, division=division, rooms=rooms)
+        batch_shapes = tuple(data.batch_shape(min(count, data.graphs)) for count in (self.batch_size, most))
+        return dataclasses.replace(self, data=data, division=division, batch_shapes=batch_shapes)
 
     def for_seed(self, seed: int) -> Self:
         """Return the learner that tests the fold of a seed; a set's own split is the same for all."""
@@ -115,7 +127,7 @@ class GraphLearner(Learner):
         """Raise a `UsageError` where the graphs do not do, once they are there."""
         if self.data is not None:
             self.check_labels(self.data)
-        if self.rooms and self.batch_size > (most := self._parts.most(training=True)):
+        if self.batch_shapes and self.batch_size > (most := self._parts.most(training=True)):
             raise UsageError(f"batch_size {self.batch_size} is larger than the {most} graphs to train on")
 
     @property
@@ -132,9 +144,15 @@ class GraphLearner(Learner):
 
     def init(self, key: jax.Array) -> State:
         """Return fresh weights; the first order of graphs comes with the first `on_epoch_start`."""
-        network = self.network.build(self._data.x.shape[1], self.objective.outputs, key=key)
-        memory = self.optimizer.rule().init(eqx.filter(network, trainable(network)))
-        return State(network, memory, jnp.zeros(self.epoch_steps * self.batch_size, jnp.int32), jnp.int32(0))
+        network = self.build(self._data.x.shape[1], self.objective.outputs, key)
+        order = jnp.zeros(self.epoch_steps * self.batch_size, jnp.int32)
+        return State(network, descent.initial_opt_state(self, network), order, jnp.int32(0))
+
+    def build(self, inputs: int, outputs: int, key: jax.Array) -> Any:
+        """Return a fresh network from batches with nodes of (inputs,) to (B, outputs)."""
+        if self.network_fn is not None:
+            return self.network_fn(inputs, outputs, key)
+        return self.network.build(inputs, outputs, key=key)
 
     def on_epoch_start(self, state: State, key: jax.Array) -> State:
         """Shuffle the training graphs for the next epoch."""
@@ -149,23 +167,20 @@ class GraphLearner(Learner):
         """Take one gradient step on the next batch of the epoch."""
         place = (state.count % self.epoch_steps) * self.batch_size
         graphs = jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
-        batch = self._data.batch(graphs, self.rooms[0])
-        weights, rest = eqx.partition(state.network, trainable(state.network))
+        batch = self._data.batch(graphs, self.batch_shapes[0])
         real, objective = batch.present.astype(jnp.float32), self.objective
 
-        def loss_of(weights: Any) -> Any:
-            outputs, network = eqx.combine(weights, rest).learn(batch, key)
-            loss = objective.loss(outputs, batch.y, real)
-            return loss.total / jnp.maximum(loss.weight, 1), (loss, outputs, network)
+        def loss(network: Any) -> Any:
+            outputs, after = _learn(network, batch, key)
+            mean = objective.loss(outputs, batch.y, real)
+            return mean.total / jnp.maximum(mean.weight, 1), (mean, outputs, after)
 
-        (_, (loss, outputs, network)), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
-        moved, memory = descend(
-            weights, gradient, state.memory, optimizer=self.optimizer, weight_decay=self.weight_decay,
-            max_gradient_norm=0.0, rate=self.learning_rate * self.schedule.factor(state.count),
-        )  # fmt: skip
-        network = eqx.combine(moved, eqx.partition(network, trainable(network))[1])
-        found = {"loss": loss, **objective.progress(outputs, batch.y, real)}
-        return State(network, memory, state.order, state.count + 1), found
+        network, opt_state, _, (mean, outputs, after) = descent.gradient_step(
+            self, loss, state.network, state.opt_state, state.count
+        )
+        network = descent.with_buffers(network, after)
+        found = {"loss": mean, **objective.progress(outputs, batch.y, real)}
+        return State(network, opt_state, state.order, state.count + 1), found
 
     def model(self, state: State) -> Any:
         """Return the network."""
@@ -174,20 +189,23 @@ class GraphLearner(Learner):
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Return scores and loss on the graphs that are held out; at the end, on the tested fold."""
         del key
-        wanted = self._part("test" if self.judge == "test" or self.protocol == "gin" else "validation")
+        test = self.evaluation_split == "test" or self.protocol == "gin"
+        wanted = self._part("test" if test else "validation")
         chosen = jnp.argsort(~wanted, stable=True)[: self._parts.most(training=False)]
-        outputs = self._outputs(state, self._data, jnp.where(wanted[chosen], chosen, -1), self.rooms[1])
+        outputs = self._outputs(
+            state, self._data, jnp.where(wanted[chosen], chosen, -1), self.batch_shapes[1]
+        )
         y, weight = jnp.asarray(self._data.y)[chosen], wanted[chosen].astype(jnp.float32)
-        return self.objective.judge(outputs, y, weight)
+        return self.objective.evaluate(outputs, y, weight)
 
-    def for_test(self, episodes: int) -> Self:
+    def for_test(self, size: int) -> Self:
         """Return the learner whose `evaluate` judges by the tested fold, or the test graphs."""
-        del episodes
-        return dataclasses.replace(self, judge="test")
+        del size
+        return dataclasses.replace(self, evaluation_split="test")
 
-    def test_description(self, episodes: int) -> str:
+    def test_description(self, size: int) -> str:
         """Return in words which graphs the final evaluation looks at."""
-        del episodes
+        del size
         if self.protocol == "split":
             return f"the {self._parts.sizes[2]:,} test graphs"
         fold = f"each member's tested fold of {self.folds}"
@@ -207,11 +225,37 @@ class GraphLearner(Learner):
 
         """
         data = self._data if graphs is None else graphs
+        if not data.graphs:
+            raise UsageError(
+                "the graphs that the member was trained on are not saved with it: predict(graphs)"
+            )
         if data.x.shape[1] != (width := self._data.x.shape[1]):
             raise UsageError(f"{data.name} has {data.x.shape[1]} features a node, the network takes {width}")
-        room = data.room(min(AT_A_TIME, data.graphs))
+        room = data.batch_shape(min(AT_A_TIME, data.graphs))
         outputs = eqx.filter_jit(self._outputs)(network, data, jnp.arange(data.graphs), room)
         return np.asarray(self.objective.finish(outputs))
+
+    def predictor(self, model: Any) -> Callable[..., np.ndarray]:
+        """Return the function from graphs, or none for the learner's own, to what is decided of them."""
+        return lambda graphs=None: inference.answers(self.objective, self.predict(model, graphs))
+
+    def probabilities(self, model: Any, x: GraphSet | None = None) -> np.ndarray:
+        """Return the probability of each class or label of graphs, (G, K)."""
+        if isinstance(self.objective, Regression):
+            return super().probabilities(model, x)
+        return self.predict(model, x)
+
+    def inference_data(self, model: Any) -> dict[str, Any]:
+        """Return widths, names of the classes, and the scale of numbers."""
+        del model
+        return inference.described(self._data, self.objective)
+
+    def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
+        """Return the learner ready to predict, with a set of no graphs."""
+        folds = CrossValidation(np.zeros(0, np.int32), (0,) * self.folds, self.protocol)
+        data, shape = inference.set_like(kept), BatchShape(1, 1, 1)
+        scale = inference.scale_of(kept)
+        return dataclasses.replace(self, data=data, division=folds, batch_shapes=(shape, shape), scale=scale)
 
     # -- pieces ------------------------------------------------------------------------------------
 
@@ -240,6 +284,11 @@ class GraphLearner(Learner):
     def _part(self, which: str) -> jax.Array:
         """Return of each graph whether it is in a part, (G,) bool."""
         return self._parts.part(which, self.fold)
+
+
+def _learn(network: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, Any]:
+    """Return a batch's outputs in training, and the network after it: by its `learn`, if it has one."""
+    return network.learn(batch, key) if hasattr(network, "learn") else (network(batch), network)
 
 
 @lru_cache(maxsize=8)

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.media import Exhibit
+from populace.core.media import Visualization
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS
 from populace.graphs.learners.node_learner import NodeLearner
-from populace.graphs.learners.objective import Classes, Labels, Numbers, Ranked, check_yes_or_no
+from populace.graphs.learners.objective import Classes, MultiLabel, Ranked, Regression, check_yes_or_no
 from populace.graphs.splits.member_split import nodes_in
 from populace.supervised import plots
 
@@ -39,14 +39,14 @@ class NodeClassifier(NodeLearner):
     def objective(self, part: jax.Array) -> Classes:
         """Return cross-entropy and accuracy."""
         del part
-        return Classes(self._graph.classes)
+        return Classes(self._graph.classes, self.loss_fn)
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return the graph as the network sees it, a node explained, and the confusion matrix."""
         del key
         from populace.graphs.plots import explain
 
-        return explain.exhibits(self._graph, state, self.predict(state))
+        return explain.visualizations(self._graph, state, self.predict(state))
 
 
 class MultiLabelNodeClassifier(Ranked, NodeLearner):
@@ -60,21 +60,21 @@ class MultiLabelNodeClassifier(Ranked, NodeLearner):
     def check_labels(self, graph: Graph) -> None:
         """Raise a `UsageError` if what is known is not yes or no, or nothing can be ranked."""
         check_yes_or_no(graph.y, graph.name, "node")
-        Labels.check(graph.y, graph.name)
+        MultiLabel.check(graph.y, graph.name)
         for part in PARTS[1:] if self.split == "public" else ():
             if len(nodes := nodes_in(graph, part)):
-                Labels.check(graph.y[nodes], f"part '{part}' of {graph.name}")
+                MultiLabel.check(graph.y[nodes], f"part '{part}' of {graph.name}")
 
-    def objective(self, part: jax.Array) -> Labels:
+    def objective(self, part: jax.Array) -> MultiLabel:
         """Return cross-entropy and rankings."""
         del part
-        return Labels(self._graph.y.shape[1])
+        return MultiLabel(self._graph.y.shape[1], self.loss_fn)
 
 
 class NodeRegressor(NodeLearner):
-    """Predicts numbers for nodes, trained on the squared error of the standardised numbers.
+    """Predicts numbers for nodes, trained on the squared error of the standardized numbers.
 
-    What is known of a node is a row of numbers, NaN for one that is in no sum. They are standardised by mean
+    What is known of a node is a row of numbers, NaN for one that is in no sum. They are standardized by mean
     and deviation of the member's own training nodes. Score: the root of the mean squared error in the units
     of y, the mean over the numbers; lower is better.
     """
@@ -87,11 +87,13 @@ class NodeRegressor(NodeLearner):
         if graph.y is None or graph.y.ndim != 2:
             raise UsageError(f"{graph.name} has no targets of nodes; give it floats (N,) or (N, K)")
 
-    def objective(self, part: jax.Array) -> Numbers:
+    def objective(self, part: jax.Array) -> Regression:
         """Return the squared error on the scale of the training nodes."""
-        return Numbers.of(jnp.asarray(self._graph.y), (part == 1).astype(jnp.float32))
+        if self.scale is not None:
+            return Regression(*self.scale)
+        return Regression.of(jnp.asarray(self._graph.y), (part == 1).astype(jnp.float32), self.loss_fn)
 
-    def visualize(self, state: Any, key: jax.Array) -> dict[str, Exhibit]:
+    def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return predictions against targets, on the test nodes, or else the validation nodes."""
         del key
         part, y = np.asarray(state.part.value), np.asarray(self._graph.y)

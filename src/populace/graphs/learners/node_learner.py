@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -16,12 +17,17 @@ from populace.core.settings import setting
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS, named
 from populace.graphs.datasets.registry import graph_named
-from populace.graphs.learners.early_stopping import RULES, EarlyStoppingState
-from populace.graphs.learners.objective import Objective
+from populace.graphs.learners import inference
+from populace.graphs.learners.objective import Objective, Regression
 from populace.graphs.models.node_networks import GCN, NodeNetworkConfig
-from populace.graphs.splits.member_split import DrawnSplit, fixed, nodes_in
+from populace.graphs.splits.member_split import RandomSplit, fixed, nodes_in
+from populace.metrics.losses import Loss
+from populace.nn.modules.custom import NetworkFn
 from populace.nn.primitives.buffer import Buffer, trainable
-from populace.optim.optimisers import Adam, Constant, Optimiser, Schedule, descend
+from populace.optim import gradient_step as descent
+from populace.optim.early_stopping import EarlyStopping, EarlyStoppingState, Never
+from populace.optim.optimizers import Adam, Optimizer
+from populace.optim.schedules import Constant, Schedule
 
 
 class Model(eqx.Module):
@@ -36,16 +42,16 @@ class State(eqx.Module):
 
     Attributes:
         model: network and split.
-        memory: what the optimiser remembers.
+        opt_state: what the optimizer remembers.
         count: epochs trained.
-        watch: whether and when the member stopped early.
+        early_stopping: whether and when the member stopped early; None where it never does.
 
     """
 
     model: Model
-    memory: Any
+    opt_state: Any
     count: jax.Array
-    watch: EarlyStoppingState
+    early_stopping: EarlyStoppingState | None
 
 
 class NodeLearner(Learner):
@@ -55,17 +61,23 @@ class NodeLearner(Learner):
     that of the validation nodes; the final evaluation is on the test nodes.
 
     Protocols: with `run.evaluate_every` at its steps the last epoch counts (fixed epochs); with fewer, the
-    best of the evaluations by validation score. `stop` ends a member's training early: `window` when its
-    validation loss rises above the mean of the last `stop_window` ones (Kipf and Welling 2017),
-    `patience` when
-    neither its validation loss nor its score was the best for so many epochs (Velickovic et al. 2018).
+    best of the evaluations by validation score. `early_stopping` ends a member's training before, by its
+    validation nodes.
     """
 
     unit: ClassVar[str] = "epochs"
-    trial: ClassVar[str] = ""
 
     graph: Graph | None = None
-    judge: str = eqx.field(default="validation", static=True)
+    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
+    """A network of the user's own: `network_fn(inputs, outputs, key)` returns an Equinox module."""
+    loss_fn: Loss | None = eqx.field(default=None, static=True)
+    """A loss of the user's own: of outputs (N, K) and targets, (N,) for classes and (N, K) otherwise."""
+    evaluation_split: str = eqx.field(default="validation", static=True)
+    """The nodes that `evaluate` looks at; the final evaluation looks at `test`."""
+    restored: bool = eqx.field(default=False, static=True)
+    """Whether it was loaded to predict, without its graph."""
+    scale: Any = None
+    """Mean and standard deviation of the training targets, of a restored learner of numbers."""
 
     dataset: str = setting("karate", help="karate, cora, another Planetoid set, or one of OGB's: ogbn-arxiv")
     split: str = setting(
@@ -76,37 +88,38 @@ class NodeLearner(Learner):
     validation_nodes: int = setting(500, low=0, help="validation nodes of a random split")
     test_nodes: int = setting(1000, low=0, help="test nodes of a random split; 0 for all that are left")
     normalize_features: bool = setting(True, help="divide a node's features by their sum")
-    network: NodeNetworkConfig = setting(GCN(), help="the network")
-    learning_rate: float = setting(0.01, above=0, help="step size")
-    optimizer: Optimiser = setting(Adam(), help="rule that turns gradients into steps")
-    schedule: Schedule = setting(Constant(), help="factor on the learning rate over the epochs")
+    network: NodeNetworkConfig = setting(GCN(), help="network, unless a network_fn is given in Python")
+    learning_rate: float = descent.learning_rate(0.01)
+    optimizer: Optimizer = descent.optimizer(Adam())
+    schedule: Schedule = descent.schedule(Constant())
+    weight_decay: float = descent.weight_decay()
+    max_gradient_norm: float = descent.max_gradient_norm()
     l2: float = setting(5e-4, low=0, help="penalty on squared weights, inside the loss")
-    l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalised")
-    stop: str = setting("never", choices=RULES, help="rule of early stopping")
-    stop_window: int = setting(10, low=1, help="epochs that `stop` looks back")
+    l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalized")
+    early_stopping: EarlyStopping = setting(Never(), help="when a member stops before its last step")
 
     def load_data(self) -> Self:
-        """Return the learner with its graph, loaded and normalised once for all members."""
+        """Return the learner with its graph, loaded and normalized once for all members."""
         if self.graph is not None:
             return self
-        graph = _load(self.dataset, self.normalize_features, self.network.normalisation)
+        graph = _load(self.dataset, self.normalize_features, self.network.normalization)
         return dataclasses.replace(self, graph=graph)
 
     @classmethod
     def of(cls, graph: Graph, **settings: Any) -> Self:
-        """Return a learner of a graph of the user's own, which is normalised as the network asks."""
+        """Return a learner of a graph of the user's own, which is normalized as the network asks."""
         if not isinstance(graph, Graph):
             raise UsageError(
                 f"{cls.__name__}.of takes a Graph of populace.graphs, got {type(graph).__name__}; "
                 "convert it first, such as with convert.from_networkx"
             )
         learner = cls(**settings)
-        return dataclasses.replace(learner, graph=named(graph.normalised(learner.network.normalisation)))
+        return dataclasses.replace(learner, graph=named(graph.normalized(learner.network.normalization)))
 
     def check(self) -> None:
         """Raise a `UsageError` where graph, labels and split do not fit, once the graph is there."""
-        if self.judge not in PARTS:
-            raise UsageError(f"judge must be {', '.join(PARTS)}, got {self.judge!r}")
+        if (split := self.evaluation_split) not in PARTS:
+            raise UsageError(f"evaluation_split must be {', '.join(PARTS)}, got {split!r}")
         if self.graph is None:
             return
         graph = self.graph
@@ -118,8 +131,8 @@ class NodeLearner(Learner):
                 raise UsageError(
                     f"{graph.name} has no split; give it one with with_split, or set split = random"
                 )
-            if graph.validation is None and self.stop != "never":
-                raise UsageError(f"stop = {self.stop} needs validation nodes; {graph.name} has none")
+            if graph.validation is None and self.early_stopping.enabled:
+                raise UsageError(f"early_stopping needs validation nodes; {graph.name} has none")
         else:
             self._drawn.check(graph)
 
@@ -138,53 +151,60 @@ class NodeLearner(Learner):
         graph = self._graph
         network_key, split_key = jax.random.split(key)
         part = fixed(graph) if self.split == "public" else self._drawn.draw(graph, split_key)
-        network = self.network.build(graph.x.shape[1], self.objective(part).outputs, key=network_key)
+        network = self.build(graph.x.shape[1], self.objective(part).outputs, network_key)
         return State(
             model=Model(network, Buffer(part)),
-            memory=self.optimizer.rule().init(eqx.filter(network, trainable(network))),
+            opt_state=descent.initial_opt_state(self, network),
             count=jnp.int32(0),
-            watch=EarlyStoppingState.start(self.stop, self.stop_window),
+            early_stopping=self.early_stopping.start(),
         )
+
+    def build(self, inputs: int, outputs: int, key: jax.Array) -> Any:
+        """Return a fresh network from (N, inputs) to (N, outputs)."""
+        if self.network_fn is not None:
+            return self.network_fn(inputs, outputs, key)
+        return self.network.build(inputs, outputs, key=key)
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Train for one epoch; a member that has stopped stays as it is."""
-        if self.stop == "never":
+        if state.early_stopping is None:
             return self._epoch(state, key)
-        shapes = jax.eval_shape(lambda: self._epoch(state, key)[1])
-        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        arrays, rest = eqx.partition(state, eqx.is_array)
+
+        def epoch() -> tuple[Any, Metrics]:
+            after, found = self._epoch(state, key)
+            return eqx.filter(after, eqx.is_array), found
+
+        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(lambda: epoch()[1]))
         # Under map this is a branch: what has stopped costs nothing any more.
-        return jax.lax.cond(
-            state.watch.stopped_at < 0, lambda: self._epoch(state, key), lambda: (state, nothing)
-        )
+        arrays, found = jax.lax.cond(state.early_stopping.running, epoch, lambda: (arrays, nothing))
+        return eqx.combine(arrays, rest), found
 
     def _epoch(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        network, part = state.model.network, state.model.part.value
+        part = state.model.part.value
         objective = self.objective(part)
-        weights, rest = eqx.partition(network, trainable(network))
 
-        def loss_of(weights: Any) -> Any:
-            outputs = self._outputs(eqx.combine(weights, rest), key)
+        def loss(network: Any) -> Any:
+            outputs = self._outputs(network, key)
             y, weight = jnp.asarray(self._graph.y), (part == 1).astype(outputs.dtype)
             loss = objective.loss(outputs, y, weight)
             found = {"loss": loss, **objective.progress(outputs, y, weight)}
-            return loss.value + self._penalty(weights), found
+            return loss.value + self._penalty(network), found
 
-        (_, found), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
-        moved, memory = descend(
-            weights, gradient, state.memory, optimizer=self.optimizer, weight_decay=0.0,
-            max_gradient_norm=0.0,
-            rate=self.learning_rate * self.schedule.factor(state.count),
-        )  # fmt: skip
-        network = eqx.combine(moved, rest)
-        state = eqx.tree_at(
-            lambda s: (s.model.network, s.memory, s.count), state, (network, memory, state.count + 1)
+        network, opt_state, _, found = descent.gradient_step(
+            self, loss, state.model.network, state.opt_state, state.count
         )
-        if self.stop != "never":
-            judged = self._judged(state.model, 2)
-            found |= {f"validation_{name}": judged[name] for name in ("loss", self.score)}
-            score = judged[self.score].value * (1 if self.mode == "max" else -1)
-            watch = state.watch.after(state.count, judged["loss"].value, score, self.stop, self.stop_window)
-            state = eqx.tree_at(lambda s: s.watch, state, watch)
+        state = eqx.tree_at(
+            lambda s: (s.model.network, s.opt_state, s.count), state, (network, opt_state, state.count + 1)
+        )
+        if state.early_stopping is not None:
+            validation = self._evaluated(state.model, 2)
+            found |= {f"validation_{name}": validation[name] for name in ("loss", self.score)}
+            score = validation[self.score].value * (1 if self.mode == "max" else -1)
+            seen = self.early_stopping.after(
+                state.early_stopping, state.count, validation["loss"].value, score
+            )
+            state = eqx.tree_at(lambda s: s.early_stopping, state, seen)
         return state, found
 
     def model(self, state: State) -> Model:
@@ -194,26 +214,60 @@ class NodeLearner(Learner):
     def evaluate(self, state: Model, key: jax.Array) -> Metrics:
         """Return scores and loss on the validation nodes; in the final evaluation, on the test nodes."""
         del key
-        return self._judged(state, PARTS.index(self.judge) + 1)
+        return self._evaluated(state, PARTS.index(self.evaluation_split) + 1)
 
-    def for_test(self, episodes: int) -> Self:
+    def for_test(self, size: int) -> Self:
         """Return the learner whose `evaluate` judges by the test nodes."""
-        del episodes
-        return dataclasses.replace(self, judge="test")
+        del size
+        return dataclasses.replace(self, evaluation_split="test")
 
-    def test_description(self, episodes: int) -> str:
+    def test_description(self, size: int) -> str:
         """Return in words which nodes the final evaluation looks at."""
-        del episodes
+        del size
         if self.split == "public":
             return f"the {len(nodes_in(self._graph, 'test')):,} test nodes"
         return f"{self.test_nodes:,} test nodes drawn by each seed" if self.test_nodes else "all other nodes"
 
     # -- in use ------------------------------------------------------------------------------------
 
-    def predict(self, model: Model) -> np.ndarray:
-        """Return what is said of every node: probabilities (N, K), or numbers (N, K)."""
-        outputs = eqx.filter_jit(self._outputs)(model.network, None)
+    def predict(self, model: Model, graph: Graph | None = None) -> np.ndarray:
+        """Return what is said of every node: probabilities (N, K), or numbers (N, K).
+
+        Args:
+            model: such as `run.best().model`.
+            graph: another one to predict the nodes of, as `of` takes it; by default the learner's own.
+
+        Raises:
+            UsageError: its nodes have other features than those trained on, or a restored learner has no
+                graph.
+
+        """
+        if graph is None and self.restored:
+            raise UsageError(f"a {type(self).__name__} needs its graph again: predict(graph)")
+        learner = self if graph is None else self._on(graph)
+        outputs = eqx.filter_jit(learner._outputs)(model.network, None)
         return np.asarray(self.objective(model.part.value).finish(outputs))
+
+    def predictor(self, model: Model) -> Callable[..., np.ndarray]:
+        """Return the function from a graph, by default the learner's own, to what is decided of its nodes."""
+        objective = self.objective(model.part.value)
+        return lambda graph=None: inference.answers(objective, self.predict(model, graph))
+
+    def probabilities(self, model: Model, x: Graph | None = None) -> np.ndarray:
+        """Return the probability of each class or label, (N, K), for the nodes of a graph."""
+        if isinstance(self.objective(model.part.value), Regression):
+            return super().probabilities(model, x)
+        return self.predict(model, x)
+
+    def inference_data(self, model: Model) -> dict[str, Any]:
+        """Return widths, names of the classes, and the scale of numbers; the graph must be given again."""
+        kept = inference.described(self._graph, self.objective(model.part.value))
+        return {"nodes": self._graph.nodes, **kept}
+
+    def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
+        """Return the learner ready to predict the nodes of a graph that is given again."""
+        graph = inference.graph_like(kept, kept["nodes"])
+        return dataclasses.replace(self, graph=graph, restored=True, scale=inference.scale_of(kept))
 
     # -- pieces ------------------------------------------------------------------------------------
 
@@ -224,28 +278,44 @@ class NodeLearner(Learner):
             raise UsageError(f"{name} has no graph; make it with {name}.of(graph, ...)")
         return self.graph
 
+    def _on(self, graph: Graph) -> Self:
+        """Return the learner on another graph, which is normalized as the network asks."""
+        if not isinstance(graph, Graph):
+            raise UsageError(f"expected a Graph of populace.graphs, got {type(graph).__name__}")
+        width, found = self._graph.x.shape[1], 0 if graph.x is None else graph.x.shape[1]
+        if found != width:
+            raise UsageError(f"{graph.name} has {found} features a node, the network takes {width}")
+        return dataclasses.replace(self, graph=graph.normalized(self.network.normalization))
+
     @property
-    def _drawn(self) -> DrawnSplit:
+    def _drawn(self) -> RandomSplit:
         sizes = self.train_nodes, self.validation_nodes, self.test_nodes
-        return DrawnSplit(self.split == "per-class", *sizes)
+        return RandomSplit(self.split == "per-class", *sizes)
 
     def _outputs(self, network: Any, key: jax.Array | None) -> jax.Array:
         graph = self._graph
         x = jnp.asarray(graph.x) if isinstance(graph.x, np.ndarray) else graph.x
-        return network(x, graph.arcs, graph.weight, key=key)
+        return network(x, graph.edges, graph.weight, key=key)
 
-    def _judged(self, model: Model, which: int) -> Metrics:
+    def _evaluated(self, model: Model, which: int) -> Metrics:
         """Return scores and loss over the nodes of a part."""
         part, outputs = model.part.value, self._outputs(model.network, None)
         weight = (part == which).astype(outputs.dtype)
-        return self.objective(part).judge(outputs, jnp.asarray(self._graph.y), weight)
+        return self.objective(part).evaluate(outputs, jnp.asarray(self._graph.y), weight)
 
-    def _penalty(self, weights: Any) -> jax.Array:
-        layers = weights.layers[:1] if self.l2_layers == "first" else weights.layers
-        matrices = [w for w in jax.tree.leaves(layers) if w is not None and w.ndim > 1]
+    def _penalty(self, network: Any) -> jax.Array:
+        weights = eqx.filter(network, trainable(network))
+        if self.l2_layers == "first":
+            if not hasattr(network, "layers"):
+                raise UsageError(
+                    f"l2_layers = first needs a network with `layers`; {type(network).__name__} has none, "
+                    "so set l2_layers = all"
+                )
+            weights = weights.layers[:1]
+        matrices = [w for w in jax.tree.leaves(weights) if w.ndim > 1]
         return self.l2 / 2 * sum((jnp.sum(w**2) for w in matrices), start=jnp.zeros(()))
 
 
 @lru_cache(maxsize=8)
-def _load(dataset: str, normalize_features: bool, normalisation: str) -> Graph:
-    return named(graph_named(dataset, normalize_features).normalised(normalisation))
+def _load(dataset: str, normalize_features: bool, normalization: str) -> Graph:
+    return named(graph_named(dataset, normalize_features).normalized(normalization))

@@ -9,13 +9,15 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean, Metrics
 from populace.core.settings import setting
 from populace.metrics import classification, ranking
+from populace.metrics.losses import Loss, cross_entropy, per_example, per_output
 
-RANKINGS = ("rocauc", "ap")
+RANKINGS = ("roc_auc", "ap")
 
 
 class Objective(Protocol):
@@ -27,14 +29,14 @@ class Objective(Protocol):
         ...
 
     def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
-        """Return what is minimised."""
+        """Return what is minimized."""
         ...
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return what is told of a batch in training beside the loss."""
         ...
 
-    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+    def evaluate(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return the scores of a whole part, and its loss."""
         ...
 
@@ -47,18 +49,19 @@ class Classes(NamedTuple):
     """One of K classes, y (n,) int32, -1 for none: `loss = -log softmax(f)_y`; judged by accuracy."""
 
     outputs: int
+    loss_fn: Loss | None = None
 
     def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
-        """Return the cross-entropy, nats."""
-        return Mean(
-            jnp.sum(classification.cross_entropy(outputs, jnp.maximum(y, 0)) * weight), jnp.sum(weight)
-        )
+        """Return the mean cross-entropy, nats, or the mean of the user's own loss."""
+        loss_fn = self.loss_fn or cross_entropy
+        each = per_example(loss_fn(outputs, jnp.maximum(y, 0)), outputs)
+        return Mean(jnp.sum(each * weight), jnp.sum(weight))
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return the accuracy."""
-        return {"training_accuracy": self._accuracy(outputs, y, weight)}
+        return {"accuracy": self._accuracy(outputs, y, weight)}
 
-    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+    def evaluate(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return accuracy and loss."""
         return {"accuracy": self._accuracy(outputs, y, weight), "loss": self.loss(outputs, y, weight)}
 
@@ -70,7 +73,7 @@ class Classes(NamedTuple):
         return Mean(jnp.sum(classification.correct(outputs, y) * weight), jnp.sum(weight))
 
 
-class Labels(NamedTuple):
+class MultiLabel(NamedTuple):
     """K times yes or no, y (n, K) with NaN where it is not known.
 
     `loss = -log sigmoid(f)` for a yes and `-log sigmoid(-f)` for a no, the mean over all that are known;
@@ -78,11 +81,13 @@ class Labels(NamedTuple):
     """
 
     outputs: int
+    loss_fn: Loss | None = None
 
     def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
-        """Return the cross-entropy, nats."""
+        """Return the mean cross-entropy, nats, or the mean of the user's own loss."""
         known = _known(y, weight)
-        each = jax.nn.softplus(jnp.where(y > 0.5, -outputs, outputs))
+        loss_fn = self.loss_fn or optax.sigmoid_binary_cross_entropy
+        each = per_output(loss_fn(outputs, jnp.where(known, y, 0.0)), outputs)
         return Mean(jnp.sum(jnp.where(known, each, 0.0)), jnp.sum(known))
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
@@ -90,7 +95,7 @@ class Labels(NamedTuple):
         del outputs, y, weight
         return {}
 
-    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+    def evaluate(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return both rankings and the loss."""
         known = _known(y, weight)
         found = {"loss": self.loss(outputs, y, weight)}
@@ -110,7 +115,7 @@ class Labels(NamedTuple):
             raise UsageError(f"{called} has no property with a yes and a no; it cannot be ranked")
 
 
-class Numbers(NamedTuple):
+class Regression(NamedTuple):
     """K numbers, y (n, K) with NaN where one is not known.
 
     `loss = (f - (y - mean) / deviation)^2`, mean and deviation over what is trained on; judged by the root
@@ -119,15 +124,16 @@ class Numbers(NamedTuple):
 
     mean: jax.Array
     deviation: jax.Array
+    loss_fn: Loss | None = None
 
     @classmethod
-    def of(cls, y: jax.Array, weight: jax.Array) -> "Numbers":
+    def of(cls, y: jax.Array, weight: jax.Array, loss_fn: Loss | None = None) -> "Regression":
         """Return the objective whose scale is that of the rows that count."""
         known = _known(y, weight)
         count = jnp.maximum(jnp.sum(known, 0), 1)
         mean = jnp.sum(jnp.where(known, y, 0.0), 0) / count
         variance = jnp.sum(jnp.where(known, (y - mean) ** 2, 0.0), 0) / count
-        return cls(mean, jnp.where(variance > 0, jnp.sqrt(variance), 1.0))
+        return cls(mean, jnp.where(variance > 0, jnp.sqrt(variance), 1.0), loss_fn)
 
     @property
     def outputs(self) -> int:
@@ -135,17 +141,18 @@ class Numbers(NamedTuple):
         return len(self.mean)
 
     def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
-        """Return the mean squared error of the standardised numbers."""
+        """Return the mean squared error of the standardized numbers, or the mean of the user's own loss."""
         known = _known(y, weight)
-        error = jnp.where(known, outputs - (jnp.where(known, y, 0.0) - self.mean) / self.deviation, 0.0)
-        return Mean(jnp.sum(error**2), jnp.sum(known))
+        target = (jnp.where(known, y, 0.0) - self.mean) / self.deviation
+        each = per_output((self.loss_fn or optax.squared_error)(outputs, target), outputs)
+        return Mean(jnp.sum(jnp.where(known, each, 0.0)), jnp.sum(known))
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return nothing."""
         del outputs, y, weight
         return {}
 
-    def judge(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
+    def evaluate(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return root mean squared error, mean absolute error and loss."""
         known = _known(y, weight)
         error = jnp.where(known, self.finish(outputs) - y, 0.0)
@@ -164,11 +171,11 @@ class Numbers(NamedTuple):
 
 
 class Ranked(Learner):
-    """What learners with the objective `Labels` share: a choice of the score."""
+    """What learners with the objective `MultiLabel` share: a choice of the score."""
 
     mode: ClassVar[Literal["max", "min"]] = "max"
 
-    metric: str = setting("rocauc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
+    metric: str = setting("roc_auc", choices=RANKINGS, help="score: ROC-AUC, or average precision")
 
     score: ClassVar[Any] = property(lambda self: self.metric, doc="The metric that counts.")
 

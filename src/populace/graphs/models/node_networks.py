@@ -14,10 +14,9 @@ from populace.graphs.data.normalization import NORMALIZATIONS
 from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, glorot, personalized_pagerank
+from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.dropout import dropped
 from populace.nn.primitives.buffer import Buffer
-
-ACTIVATIONS = {"relu": jax.nn.relu, "elu": jax.nn.elu, "tanh": jnp.tanh, "none": lambda x: x}
 
 
 class NodeNetwork(eqx.Module):
@@ -101,7 +100,7 @@ class NodeNetworkConfig(Settings):
         "symmetric", choices=NORMALIZATIONS, help="matrix of the graph; docs/graphs.md#matrices names them"
     )
     hidden_sizes: tuple[int, ...] = setting((16,), low=1, help="features of each hidden layer, per head")
-    activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="between layers")
+    activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
     dropout: float = setting(0.5, low=0, high=0.99, help="share of a layer's input dropped in training")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> NodeNetwork:
@@ -217,7 +216,7 @@ class GAT(NodeNetworkConfig):
         "self-loops", choices=NORMALIZATIONS, help="matrix of the graph; weights are not used"
     )
     hidden_sizes: tuple[int, ...] = setting((8,), low=1, help="features of each hidden layer, per head")
-    activation: str = setting("elu", choices=tuple(ACTIVATIONS), help="between layers")
+    activation: str = setting("elu", choices=tuple(ACTIVATIONS), help="hidden activation")
     dropout: float = setting(0.6, low=0, high=0.99, help="share of a layer's input dropped in training")
     attention_dropout: float = setting(
         0.6, low=0, high=0.99, help="share of the attention dropped in training"

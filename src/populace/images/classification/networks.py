@@ -10,9 +10,10 @@ from populace.core.errors import UsageError
 from populace.core.settings import setting
 from populace.nn.conv.convolution import Conv2d
 from populace.nn.conv.pooling import max_pool
+from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.dropout import Dropout
 from populace.nn.modules.sequential import Stack
-from populace.supervised.networks import ACTIVATIONS, NORMS, Network, dense, norm_of
+from populace.supervised.networks import NORMS, Network, dense, norm_of
 
 
 class CNN(Network):
@@ -29,7 +30,7 @@ class CNN(Network):
         2, low=1, help="window and stride of the max pooling behind each convolution; 1 for none"
     )
     hidden_sizes: tuple[int, ...] = setting((64,), low=1, help="units of the dense layers; [] for none")
-    activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="after each layer")
+    activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
     norm: str = setting("none", choices=NORMS, help="normalization before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share dropped before each dense layer, in training")
     channel_dropout: float = setting(

@@ -8,10 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
+from populace.optim import gradient_step as descent
+from populace.optim.optimizers import Optimizer, RMSProp
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
 from populace.rl.targets.advantages import standardized
 
@@ -27,19 +28,15 @@ class A2C(PolicyGradient):
     """
 
     rollout: int = setting(8, low=1, help="steps of each environment per iteration")
-    learning_rate: float = setting(7e-4, above=0, help="step size of RMSProp")
+    learning_rate: float = descent.learning_rate(7e-4)
+    optimizer: Optimizer = descent.optimizer(RMSProp(decay=0.99, eps=1e-5))
     gae_lambda: float = setting(1.0, low=0, high=1, help="weight of longer sums of rewards in the advantage")
     value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
     normalize_advantages: bool = setting(False, help="standardize the advantages of a rollout")
 
-    @property
-    def rule(self) -> optax.GradientTransformation:
-        """RMSProp, as in the paper."""
-        return optax.scale_by_rms(decay=0.99, eps=1e-5)
-
     def learn(
-        self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
-    ) -> tuple[Model, tuple[Any, ...], Metrics]:
+        self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array
+    ) -> tuple[Model, Any, Metrics]:
         """Take one gradient step."""
         del key
         value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
@@ -56,6 +53,8 @@ class A2C(PolicyGradient):
             total = surprise + self.value_coefficient * value_loss - self.entropy_coefficient * entropy
             return total, {"entropy": Mean(entropy), "value_loss": Mean(value_loss)}
 
-        networks, optimisers, metrics = self.improve(loss, (model.policy, model.critic), optimisers, rate)
+        networks, opt_state, _, metrics = descent.gradient_step(
+            self, loss, (model.policy, model.critic), opt_state, iteration
+        )
         policy, critic = networks
-        return Model(policy, critic, model.observations), optimisers, metrics
+        return Model(policy, critic, model.observations), opt_state, metrics

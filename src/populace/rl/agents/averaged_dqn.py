@@ -6,6 +6,7 @@ Here the networks are action values and each learner gathers its part of the exp
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -16,9 +17,8 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.dqn import DQN
-from populace.rl.agents.off_policy import State
+from populace.rl.agents.off_policy import AnyQNetwork, State
 from populace.rl.environments.stepping import EnvLoopState
-from populace.rl.networks.q_networks import QNetwork
 
 _SHARED_OUT = ("num_envs", "batch_size", "replay_storage", "warmup")
 
@@ -42,7 +42,7 @@ class AveragedDQN(DQN):
     `replay_capacity` and
     `warmup` are shared out evenly. So whatever k, as many frames are seen and as many transitions learned
     from, and k = 1 is [`DQN`][populace.rl.DQN], one learner on all of it. They start from one network.
-    Optimisers keep their own moments. The policy that is judged is that of the average.
+    Optimizers keep their own moments. The policy that is judged is that of the average.
     """
 
     learners: int = setting(4, low=1, help="k, learners that share the experience out")
@@ -69,18 +69,18 @@ class AveragedDQN(DQN):
 
     def init(self, key: jax.Array) -> State:
         """Return k learners, stacked, with one network and worlds of their own."""
-        whole = jax.vmap(self.part.init)(self._keys(key))
-        network = jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), whole.network)
+        whole = eqx.filter_vmap(lambda k: self.part.init(k))(self._keys(key))
+        network = _over_arrays(lambda x: jnp.broadcast_to(x[:1], x.shape), whole.network)
         return eqx.tree_at(lambda s: (s.network, s.target), whole, (network, network))
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one iteration of every learner, and average them if it is time."""
-        state, metrics = jax.vmap(self.part.step)(state, self._keys(key))
+        state, metrics = eqx.filter_vmap(lambda s, k: self.part.step(s, k))(state, self._keys(key))
         if self.learners > 1:
             iteration = state.acting.frames[0] // self.part.units_per_step
             due = iteration % self.average_every == 0
             models = (state.network, state.target)
-            mixed = jax.tree.map(lambda x: jnp.where(due, jnp.mean(x, 0, keepdims=True), x), models)
+            mixed = _over_arrays(lambda x: jnp.where(due, jnp.mean(x, 0, keepdims=True), x), models)
             state = eqx.tree_at(lambda s: (s.network, s.target), state, mixed)
         summed: Any = jax.tree.map(lambda x: jnp.sum(x, axis=0), metrics)
         return state, dict(summed) | {"apart": Mean(spread(state.network))}
@@ -100,8 +100,13 @@ class AveragedDQN(DQN):
         return key[None] if self.learners == 1 else jax.random.split(key, self.learners)
 
 
-def spread(networks: QNetwork) -> jax.Array:
+def spread(networks: AnyQNetwork) -> jax.Array:
     """Return how far stacked networks lie apart: the root mean square distance of a weight from its mean."""
-    leaves = jax.tree.leaves(networks)
+    leaves = jax.tree.leaves(eqx.filter(networks, eqx.is_inexact_array))
     squares = sum(jnp.sum(jnp.var(x, axis=0)) for x in leaves)
     return jnp.sqrt(squares / sum(x[0].size for x in leaves))
+
+
+def _over_arrays(change: Callable[[jax.Array], jax.Array], tree: Any) -> Any:
+    """Return a tree with its floating-point arrays changed."""
+    return jax.tree.map(lambda x: change(x) if eqx.is_inexact_array(x) else x, tree)

@@ -1,4 +1,4 @@
-"""What agents with action values and a replay share: acting, remembering, and a step down the gradient."""
+"""What agents with action values and a replay buffer share: acting, storing, and a gradient step."""
 
 from abc import abstractmethod
 from typing import Any
@@ -6,16 +6,21 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
+from populace.nn.modules.custom import NetworkFn
+from populace.nn.primitives.buffer import trainable
+from populace.optim import gradient_step as descent
+from populace.optim.optimizers import Adam, Optimizer
+from populace.optim.schedules import Constant, Schedule
 from populace.rl.agents.agent import Agent
 from populace.rl.buffers.prioritized import PrioritizedReplay
 from populace.rl.buffers.replay import Replay, check_uint8
 from populace.rl.environments.stepping import EnvLoopState, Transition
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration, ExponentialDecay
+from populace.rl.networks import custom
 from populace.rl.networks.q_networks import QNetwork, convolves
 from populace.rl.targets import (
     c51,  # noqa: F401  kinds of `distribution`
@@ -24,13 +29,15 @@ from populace.rl.targets import (
 from populace.rl.targets.n_step import NStepTransition, NStepWindow
 from populace.rl.targets.td import Distribution, Expectation, select_action_values
 
+AnyQNetwork = QNetwork | custom.CustomQNetwork
+
 
 class State(eqx.Module):
-    """What is carried: networks, optimiser, memory, and environments in mid-episode."""
+    """What is carried: networks, state of the optimizer, replay buffer, and environments in mid-episode."""
 
-    network: QNetwork
-    target: QNetwork
-    optimizer: Any
+    network: AnyQNetwork
+    target: AnyQNetwork
+    opt_state: Any
     replay: Any
     window: NStepWindow | None
     acting: EnvLoopState
@@ -42,7 +49,14 @@ class QLearner(Agent):
     A learner of this family says which action it takes to follow, `next_action`.
     """
 
-    learning_rate: float = setting(1e-3, above=0, help="step size of Adam")
+    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
+    """A network of the user's own: `network_fn(inputs, outputs, key)` returns an Equinox module."""
+
+    learning_rate: float = descent.learning_rate(1e-3)
+    optimizer: Optimizer = descent.optimizer(Adam())
+    schedule: Schedule = descent.schedule(Constant())
+    weight_decay: float = descent.weight_decay()
+    max_gradient_norm: float = descent.max_gradient_norm()
     discount: float = setting(0.99, low=0, high=1, help="discount per frame")
     exploration: Exploration = setting(ExponentialDecay(), help="how it acts to find out")
     replay_capacity: float = setting(20_000.0, low=1, help="transitions remembered")
@@ -116,19 +130,22 @@ class QLearner(Agent):
                 "own loss; remove the setting loss"
             )
         self.distribution.check()
-        convolves(self.network, self.task)
+        if self.network_fn is None:
+            convolves(self.network, self.task)
+        elif self.dueling or self.noisy:
+            raise UsageError(
+                "dueling and noisy are layers of the built-in network; do without them, or network_fn"
+            )
+        else:
+            outputs = self.task.actions * max(self.distribution.outputs, 1)
+            custom.check(self.network_fn, self.task, outputs)
         if self.uint8_obs:
             check_uint8(self.task)
 
     def init(self, key: jax.Array) -> State:
         """Return a fresh network, an empty replay, and environments at their start."""
         network_key, world_key = jax.random.split(key)
-        network = QNetwork(
-            self.task, self.hidden_sizes, key=network_key, outputs=self.distribution.outputs,
-            dueling=self.dueling,
-            channels=self.channels if convolves(self.network, self.task) else 0,
-            sigma=self.noisy_sigma if self.noisy else None,
-        )  # fmt: skip
+        network = self.build(network_key)
         acting = EnvLoopState.start(self.task, world_key, self.num_envs)
         seen = acting.observation[0].astype(jnp.uint8) if self.uint8_obs else acting.observation[0]
         example: Any = Transition(seen, jnp.int32(0), jnp.float32(0), seen, jnp.bool(False))
@@ -139,11 +156,22 @@ class QLearner(Agent):
         return State(
             network=network,
             target=jax.tree.map(lambda x: x, network),
-            optimizer=self._optimiser.init(eqx.filter(network, eqx.is_array)),
+            opt_state=descent.initial_opt_state(self, network),
             replay=memory(example, self.replay_storage, self.num_envs),
             window=window,
             acting=acting,
         )
+
+    def build(self, key: jax.Array) -> AnyQNetwork:
+        """Return a fresh network of action values."""
+        outputs = self.distribution.outputs
+        if self.network_fn is not None:
+            return custom.q_network(self.network_fn, self.task, outputs, key)
+        return QNetwork(
+            self.task, self.hidden_sizes, key=key, outputs=outputs, dueling=self.dueling,
+            channels=self.channels if convolves(self.network, self.task) else 0,
+            sigma=self.noisy_sigma if self.noisy else None,
+        )  # fmt: skip
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Act, remember, and learn."""
@@ -151,8 +179,14 @@ class QLearner(Agent):
         if self.rollout == 1:
             state, acted = self._interact(state, act_key)
         else:
-            keys = jax.random.split(act_key, self.rollout)
-            state, stacked = jax.lax.scan(lambda s, k: self._interact(s, k), state, keys)
+            arrays, rest = eqx.partition(state, eqx.is_array)  # a scan carries nothing else
+
+            def interact(arrays: Any, key: jax.Array) -> Any:
+                state, acted = self._interact(eqx.combine(arrays, rest), key)
+                return eqx.filter(state, eqx.is_array), acted
+
+            arrays, stacked = jax.lax.scan(interact, arrays, jax.random.split(act_key, self.rollout))
+            state = eqx.combine(arrays, rest)
             acted = jax.tree.map(lambda x: x.sum(0), stacked)
         losses = Mean(0.0, 0.0)
         for i in range(self.gradient_steps):
@@ -160,11 +194,11 @@ class QLearner(Agent):
             losses = losses + loss
         return state, acted | {"loss": losses}
 
-    def act(self, model: QNetwork, observation: jax.Array) -> jax.Array:
+    def act(self, model: AnyQNetwork, observation: jax.Array) -> jax.Array:
         """Return argmax_a Q(observation, a), without noise."""
         return jnp.argmax(self.distribution.expected(model(observation)))
 
-    def model(self, state: State) -> QNetwork:
+    def model(self, state: State) -> AnyQNetwork:
         """Return the network: all that acting needs."""
         return state.network
 
@@ -176,11 +210,9 @@ class QLearner(Agent):
         """Return the frames and episodes that schedules go by."""
         return acting.frames, acting.episodes
 
-    @property
-    def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
-
-    def _describe(self, network: QNetwork, observation: jax.Array, key: jax.Array, stream: int) -> jax.Array:
+    def _describe(
+        self, network: AnyQNetwork, observation: jax.Array, key: jax.Array, stream: int
+    ) -> jax.Array:
         """Return what the network says of (k, ...) observations, with noise of its own where noisy."""
         noise = jax.random.fold_in(key, stream) if self.noisy else None
         return jax.vmap(network, (0, None))(observation, noise)
@@ -199,7 +231,7 @@ class QLearner(Agent):
             replay = state.replay.add(experience, self.replay_capacity, whole)
         else:
             replay = state.replay.add(experience, whole)
-        return State(state.network, state.target, state.optimizer, replay, window, acting), acted | metrics
+        return State(state.network, state.target, state.opt_state, replay, window, acting), acted | metrics
 
     def _choose(
         self, key: jax.Array, acting: EnvLoopState, values: jax.Array
@@ -235,26 +267,33 @@ class QLearner(Agent):
         chosen = self.next_action(key, state.acting, kind.expected(online), kind.expected(target))
         target, bootstrap = select_action_values(target, chosen), power * (1 - batch.terminated)
 
-        def loss_of(network: QNetwork) -> tuple[jax.Array, jax.Array]:
+        def loss_of(network: AnyQNetwork) -> tuple[jax.Array, jax.Array]:
             online = select_action_values(self._describe(network, batch.observation, key, 3), batch.action)
             losses, priority = kind.losses(online, target, batch.reward, bootstrap, self.loss)
             return jnp.mean(losses if weight is None else weight * losses), priority
 
-        (loss, priority), gradients = eqx.filter_value_and_grad(loss_of, has_aux=True)(state.network)
-        changes, optimiser = self._optimiser.update(gradients, state.optimizer)
-        network = eqx.apply_updates(state.network, changes)
+        # The frames tell the iteration, whose count is not carried by itself.
+        iteration = state.acting.frames // self.units_per_step
+        network, opt_state, loss, priority = descent.gradient_step(
+            self, loss_of, state.network, state.opt_state, iteration - 1
+        )
         ready = state.acting.frames >= max(self.warmup, self.batch_size + (self.n_step - 1) * self.num_envs)
-        network, optimiser = _where(ready, (network, optimiser), (state.network, state.optimizer))
+        network, opt_state = _where(ready, (network, opt_state), (state.network, state.opt_state))
         replay = state.replay
         if index is not None:
             replay = replay.update(index, priority, self.priority_alpha, ready)
-        # The frames tell the iteration, whose count is not carried by itself.
-        due = (state.acting.frames // self.units_per_step) % self.target_every == 0
-        rate = jnp.where(due, self.tau, 0.0)
-        target_network = jax.tree.map(lambda t, n: t + rate * (n - t), state.target, network)
-        state = State(network, target_network, optimiser, replay, state.window, state.acting)
+        rate = jnp.where(iteration % self.target_every == 0, self.tau, 0.0)
+        target_network = polyak(state.target, network, rate)
+        state = State(network, target_network, opt_state, replay, state.window, state.acting)
         return state, Mean(jnp.where(ready, loss, 0.0), ready)
 
 
+def polyak(target: AnyQNetwork, network: AnyQNetwork, rate: jax.Array) -> AnyQNetwork:
+    """Return the target network moved towards the online one: `w' + rate (w - w')`."""
+    ours, rest = eqx.partition(network, trainable(network))
+    theirs = eqx.filter(target, trainable(target))
+    return eqx.combine(jax.tree.map(lambda t, n: t + rate * (n - t), theirs, ours), rest)
+
+
 def _where(condition: jax.Array, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)

@@ -4,33 +4,35 @@ A learner adds `learn`: how the networks change by one rollout.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-import optax
 
 from populace.core.learner import Mean, Metrics
 from populace.core.outline import Step, chained
 from populace.core.settings import setting
+from populace.nn.modules.activations import ACTIVATIONS
+from populace.nn.modules.custom import NetworkFn
+from populace.optim import gradient_step as descent
+from populace.optim.optimizers import Adam, Optimizer
+from populace.optim.schedules import Constant, Schedule
 from populace.rl.agents.agent import Agent
 from populace.rl.agents.running_statistics import Moments, Returns
 from populace.rl.environments.stepping import EnvLoopState
+from populace.rl.networks import actor_critic, custom
 from populace.rl.networks.actor_critic import Policy
-from populace.rl.networks.mlp import ACTIVATIONS, Network
+from populace.rl.networks.custom import PerExample
+from populace.rl.networks.mlp import Network
 from populace.rl.spaces import features, flat, to_env_action
 from populace.rl.targets.advantages import generalized_advantages
-
-Networks = tuple[Any, ...]
 
 
 class Model(eqx.Module):
     """What acting and judging need: the networks, and how observations are normalized for them."""
 
     policy: Policy
-    critic: Network | None
+    critic: Network | PerExample | None
     observations: Moments | None
 
     def wiring(self) -> list[Step]:
@@ -41,10 +43,10 @@ class Model(eqx.Module):
 
 
 class State(eqx.Module):
-    """What a policy-gradient learner carries; `optimisers` belong to policy and critic, in this order."""
+    """What a policy-gradient learner carries."""
 
     model: Model
-    optimisers: tuple[Any, ...]
+    opt_state: Any
     acting: EnvLoopState
     returns: Returns | None
 
@@ -83,36 +85,34 @@ class PolicyGradient(Agent):
 
     controls: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
 
+    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
+    """A network of your own, for policy and critic; `network_fn(inputs, outputs, key)` returns a module."""
+
     num_envs: int = setting(8, low=1, help="copies of the environment that one member acts in")
     rollout: int = setting(128, low=1, help="steps of each environment per iteration")
-    learning_rate: float = setting(3e-4, above=0, help="step size of the optimiser")
-    lr_decay_frames: float = setting(
-        0.0, low=0, help="frames over which the step size falls to 0; 0: it does not"
-    )
+    learning_rate: float = descent.learning_rate(3e-4)
+    optimizer: Optimizer = descent.optimizer(Adam(eps=1e-5))
+    schedule: Schedule = descent.schedule(Constant())
+    weight_decay: float = descent.weight_decay()
+    max_gradient_norm: float = descent.max_gradient_norm(0.5)
     discount: float = setting(0.99, low=0, high=1, help="discount per frame")
-    entropy_coefficient: float = setting(
-        0.0, low=0, help="weight of the policy's entropy, in nats, in the objective"
-    )
-    max_gradient_norm: float = setting(
-        0.5, low=0, help="gradients are shortened to this norm; 0: they are not"
-    )
+    entropy_coefficient: float = setting(0.0, low=0, help="weight of the policy's entropy (nats) in the loss")
     hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="widths of the hidden layers")
-    activation: str = setting("tanh", choices=tuple(ACTIVATIONS), help="what follows each hidden layer")
+    activation: str = setting("tanh", choices=tuple(ACTIVATIONS), help="hidden activation")
     init_std: float = setting(
-        1.0, above=0, help="standard deviation that continuous actions start with; 1 is half the box"
+        1.0, above=0, help="initial standard deviation of continuous actions; 1 is half the box"
     )
-    normalize_observations: bool = setting(False, help="give networks observations of mean 0, deviation 1")
-    normalize_rewards: bool = setting(False, help="divide rewards by the deviation of discounted returns")
+    normalize_observations: bool = setting(
+        False, help="standardize observations by their running mean and deviation"
+    )
+    normalize_rewards: bool = setting(
+        False, help="divide rewards by the running deviation of discounted returns"
+    )
 
     @property
     def units_per_step(self) -> int:
         """Frames per iteration."""
         return self.num_envs * self.rollout
-
-    @property
-    def rule(self) -> optax.GradientTransformation:
-        """The optimiser's rule, without its step size."""
-        return optax.scale_by_adam(eps=1e-5)
 
     @property
     def has_critic(self) -> bool:
@@ -121,22 +121,38 @@ class PolicyGradient(Agent):
 
     @abstractmethod
     def learn(
-        self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
-    ) -> tuple[Model, tuple[Any, ...], Metrics]:
-        """Return the model and the optimisers after one rollout; `rate` is the step size by now."""
+        self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array
+    ) -> tuple[Model, Any, Metrics]:
+        """Return the model and the optimizer's state after one rollout; `iteration` counts from 0."""
+
+    def initial_opt_state(self, policy: Policy, critic: Any) -> Any:
+        """Return what the optimizer remembers at first: of policy and critic together."""
+        return descent.initial_opt_state(self, (policy, critic))
+
+    def check(self) -> None:
+        """Raise a `UsageError` where the user's own network does not fit the environment."""
+        super().check()
+        if self.network_fn is not None:
+            for outputs in (actor_critic.outputs(self.task), *[1] * self.has_critic):
+                custom.check(self.network_fn, self.task, outputs)
+
+    def build(self, outputs: int, gain: float, key: jax.Array) -> Network | PerExample:
+        """Return a fresh network of features; `gain` scales the last layer of the built-in one."""
+        if self.network_fn is not None:
+            return custom.per_example(self.network_fn, self.task, outputs, key)
+        return Network(features(self.task), self.hidden_sizes, outputs, gain, self.activation, key)
 
     def init(self, key: jax.Array) -> State:
         """Return fresh networks, and environments at their start."""
         policy_key, critic_key, world_key = jax.random.split(key, 3)
         task = self.task
-        policy = Policy(task, self.hidden_sizes, self.activation, self.init_std, policy_key)
-        critic = None
-        if self.has_critic:
-            critic = Network(features(task), self.hidden_sizes, 1, 1.0, self.activation, critic_key)
+        # A small last layer of the policy helps (Andrychowicz et al. 2021).
+        policy = Policy(task, self.build(actor_critic.outputs(task), 0.01, policy_key), self.init_std)
+        critic = self.build(1, 1.0, critic_key) if self.has_critic else None
         seen = Moments((features(task),)) if self.normalize_observations else None
         return State(
             model=Model(policy, critic, seen),
-            optimisers=tuple(self.rule.init(eqx.filter(x, eqx.is_array)) for x in (policy, critic)),
+            opt_state=self.initial_opt_state(policy, critic),
             acting=EnvLoopState.start(task, world_key, self.num_envs),
             returns=Returns(self.num_envs) if self.normalize_rewards else None,
         )
@@ -144,10 +160,10 @@ class PolicyGradient(Agent):
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Act for a rollout, and learn from it."""
         act_key, learn_key = jax.random.split(key)
-        rate = self.rate(state.acting.frames)
+        iteration = state.acting.frames // self.units_per_step
         state, rollout, acted = self.interact(state, act_key)
-        model, optimisers, learned = self.learn(state.model, state.optimisers, rollout, learn_key, rate)
-        return State(model, optimisers, state.acting, state.returns), {**acted, **learned}
+        model, opt_state, learned = self.learn(state.model, state.opt_state, rollout, learn_key, iteration)
+        return State(model, opt_state, state.acting, state.returns), {**acted, **learned}
 
     def act(self, model: Model, observation: jax.Array) -> jax.Array:
         """Return the mode of the policy: the likeliest action, or the mean, within its bounds."""
@@ -156,13 +172,6 @@ class PolicyGradient(Agent):
     def model(self, state: State) -> Model:
         """Return networks and normalization."""
         return state.model
-
-    def rate(self, frames: jax.Array) -> jax.Array:
-        """Return the step size after so many frames: `learning_rate * max(0, 1 - frames / anneal)`."""
-        left = jnp.maximum(
-            0.0, 1 - frames / jnp.where(self.lr_decay_frames > 0, self.lr_decay_frames, jnp.inf)
-        )
-        return self.learning_rate * left
 
     def interact(self, state: State, key: jax.Array) -> tuple[State, Rollout, dict[str, Mean]]:
         """Act for a rollout, and take its statistics up."""
@@ -197,32 +206,7 @@ class PolicyGradient(Agent):
         )
         model = Model(model.policy, model.critic, seen)
         metrics = jax.tree.map(lambda x: x.sum(0), metrics)
-        return State(model, state.optimisers, acting, returns), rollout, metrics
-
-    def improve(
-        self,
-        loss: Callable[..., tuple[jax.Array, Any]],
-        parts: Networks,
-        optimisers: Networks,
-        rate: jax.Array,
-    ) -> tuple[Networks, Networks, Any]:
-        """Take one gradient step down `loss(parts)`, which returns the loss and what else is wanted.
-
-        Returns:
-            the changed parts, their optimisers, and what else the loss returned.
-
-        """
-        (_, other), gradients = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
-        norm = optax.tree.norm(gradients)
-        limit = jnp.where(self.max_gradient_norm > 0, self.max_gradient_norm, jnp.inf)
-        shorter = jnp.minimum(1.0, limit / (norm + 1e-6))
-        changed, kept = [], []
-        for part, gradient, optimiser in zip(parts, gradients, optimisers):
-            gradient = jax.tree.map(lambda g: g * shorter, gradient)
-            direction, optimiser = self.rule.update(gradient, optimiser)
-            changed.append(eqx.apply_updates(part, jax.tree.map(lambda d: -rate * d, direction)))
-            kept.append(optimiser)
-        return tuple(changed), tuple(kept), other
+        return State(model, state.opt_state, acting, returns), rollout, metrics
 
     def _see(self, model: Model, observation: jax.Array) -> jax.Array:
         """Return the features of observations (..., *shape), normalized if they are to be."""
@@ -242,6 +226,6 @@ def estimates(
     return value, advantage
 
 
-def values(critic: Network, x: jax.Array) -> jax.Array:
+def values(critic: Network | PerExample, x: jax.Array) -> jax.Array:
     """Return the value of features (..., F): (...)."""
     return critic(x)[..., 0]

@@ -6,12 +6,14 @@ silent (Huang et al. 2022, "The 37 Implementation Details of Proximal Policy Opt
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
+from populace.optim import gradient_step as descent
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
 from populace.rl.buffers.permutation import permutation
 from populace.rl.targets.advantages import standardized
@@ -27,7 +29,6 @@ class PPO(PolicyGradient):
     A rollout is gone through `epochs` times, every time in a fresh order and in `minibatches` equal parts.
     """
 
-    learning_rate: float = setting(3e-4, above=0, help="step size of Adam")
     gae_lambda: float = setting(0.95, low=0, high=1, help="weight of longer sums of rewards in the advantage")
     clip_range: float = setting(0.2, above=0, help="how far the ratio of probabilities may usefully leave 1")
     clip_range_vf: float = setting(
@@ -51,22 +52,27 @@ class PPO(PolicyGradient):
             )
 
     def learn(
-        self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
-    ) -> tuple[Model, tuple[Any, ...], Metrics]:
+        self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array
+    ) -> tuple[Model, Any, Metrics]:
         """Go through the rollout `epochs` times."""
         assert model.critic is not None
         value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
         frames = (rollout.observation, rollout.action, rollout.log_probability, value, advantage)
         frames = jax.tree.map(lambda x: x.reshape(self.units_per_step, *x.shape[2:]), frames)
 
+        arrays, rest = eqx.partition(
+            (model.policy, model.critic), eqx.is_array
+        )  # a scan carries nothing else
+
         def update(carry: Any, batch: Any) -> Any:
-            networks, optimisers, going = carry
-            changed, moved, metrics = self.improve(
-                lambda networks: self.loss(networks, *batch), networks, optimisers, rate
+            arrays, opt_state, going = carry
+            networks, moved, _, metrics = descent.gradient_step(
+                self, lambda n: self.loss(n, *batch), eqx.combine(arrays, rest), opt_state, iteration
             )
-            going = going & ((metrics["kl"].total <= 1.5 * self.target_kl) | (self.target_kl == 0))
+            changed = eqx.filter(networks, eqx.is_array)
+            going = going & ((metrics["approx_kl"].total <= 1.5 * self.target_kl) | (self.target_kl == 0))
             kept = jax.tree.map(
-                lambda new, old: jnp.where(going, new, old), (changed, moved), (networks, optimisers)
+                lambda new, old: jnp.where(going, new, old), (changed, moved), (arrays, opt_state)
             )
             metrics = jax.tree.map(lambda x: jnp.where(going, x, 0.0), metrics)
             return (*kept, going), metrics
@@ -75,10 +81,10 @@ class PPO(PolicyGradient):
             order = permutation(key, self.units_per_step).reshape(self.minibatches, -1)
             return jax.lax.scan(update, carry, jax.tree.map(lambda x: x[order], frames))
 
-        start = ((model.policy, model.critic), optimisers, jnp.bool(True))
-        (networks, optimisers, _), metrics = jax.lax.scan(epoch, start, jax.random.split(key, self.epochs))
-        policy, critic = networks
-        return Model(policy, critic, model.observations), optimisers, jax.tree.map(jnp.sum, metrics)
+        start = (arrays, opt_state, jnp.bool(True))
+        (arrays, opt_state, _), metrics = jax.lax.scan(epoch, start, jax.random.split(key, self.epochs))
+        policy, critic = eqx.combine(arrays, rest)
+        return Model(policy, critic, model.observations), opt_state, jax.tree.map(jnp.sum, metrics)
 
     def loss(
         self,
@@ -110,5 +116,5 @@ class PPO(PolicyGradient):
         outside = jnp.mean(jnp.abs(ratio - 1) > self.clip_range)
         return total, {
             "entropy": Mean(entropy), "value_loss": Mean(value_loss),
-            "kl": Mean(kl), "clipped": Mean(outside),
+            "approx_kl": Mean(kl), "clip_fraction": Mean(outside),
         }  # fmt: skip

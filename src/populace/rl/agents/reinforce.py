@@ -12,8 +12,10 @@ import jax.numpy as jnp
 
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
+from populace.optim import gradient_step as descent
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, State, values
 from populace.rl.environments.stepping import EnvLoopState
+from populace.rl.networks.actor_critic import Policy
 from populace.rl.targets.advantages import discounted_returns, standardized
 
 
@@ -31,10 +33,8 @@ class Reinforce(PolicyGradient):
     """
 
     rollout: int = setting(500, low=1, help="steps after which an episode is cut")
-    learning_rate: float = setting(3e-3, above=0, help="step size of Adam")
-    max_gradient_norm: float = setting(
-        0.0, low=0, help="gradients are shortened to this norm; 0: they are not"
-    )
+    learning_rate: float = descent.learning_rate(3e-3)
+    max_gradient_norm: float = descent.max_gradient_norm(0.0)
     baseline: bool = setting(True, help="subtract a learned value of the state from the return")
     baseline_updates: int = setting(8, low=1, help="gradient steps of the baseline per iteration")
     normalize_advantages: bool = setting(False, help="standardize what weighs the log probabilities")
@@ -43,6 +43,10 @@ class Reinforce(PolicyGradient):
     def has_critic(self) -> bool:
         """Whether there is a baseline."""
         return self.baseline
+
+    def initial_opt_state(self, policy: Policy, critic: Any) -> Any:
+        """Return what the optimizer remembers at first: of policy and critic each by itself."""
+        return tuple(descent.initial_opt_state(self, network) for network in (policy, critic))
 
     def interact(self, state: State, key: jax.Array) -> tuple[State, Rollout, dict[str, Mean]]:
         """Begin new episodes, and play them."""
@@ -53,12 +57,12 @@ class Reinforce(PolicyGradient):
         returns = state.returns
         if returns is not None:
             returns = eqx.tree_at(lambda r: r.running, returns, jnp.zeros(self.num_envs))
-        state = State(state.model, state.optimisers, fresh, returns)
+        state = State(state.model, state.opt_state, fresh, returns)
         return super().interact(state, key)
 
     def learn(
-        self, model: Model, optimisers: tuple[Any, ...], rollout: Rollout, key: jax.Array, rate: jax.Array
-    ) -> tuple[Model, tuple[Any, ...], Metrics]:
+        self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array
+    ) -> tuple[Model, Any, Metrics]:
         """Take one gradient step of the policy, and then those of the baseline."""
         del key
         counts = first_episodes(rollout.done)
@@ -73,40 +77,44 @@ class Reinforce(PolicyGradient):
         if self.normalize_advantages:
             advantage = standardized(advantage, counts)
 
-        def loss(networks: Any) -> tuple[jax.Array, Metrics]:
-            distribution = networks[0](rollout.observation)
+        def loss(policy: Any) -> tuple[jax.Array, Metrics]:
+            distribution = policy(rollout.observation)
             weighed = counts * advantage * distribution.log_probability(rollout.action)
             steps = counts.sum()
             entropy = jnp.sum(counts * distribution.entropy())
             total = -jnp.sum(weighed) / self.num_envs - self.entropy_coefficient * entropy / steps
             return total, {"entropy": Mean(entropy, steps)}
 
-        (policy,), policy_optimiser, metrics = self.improve(loss, (model.policy,), optimisers[:1], rate)
-        critic, baseline_optimiser = model.critic, optimisers[1:]
+        policy_state, critic_state = opt_state
+        policy, policy_state, _, metrics = descent.gradient_step(
+            self, loss, model.policy, policy_state, iteration
+        )
+        critic = model.critic
         if critic is not None:
-            critic, baseline_optimiser, error = self._fit(critic, baseline_optimiser, rollout, returns, rate)
+            critic, critic_state, error = self._fit(critic, critic_state, rollout, returns, iteration)
             metrics = {**metrics, "value_loss": error}
-        return Model(policy, critic, model.observations), (*policy_optimiser, *baseline_optimiser), metrics
+        return Model(policy, critic, model.observations), (policy_state, critic_state), metrics
 
     def _fit(
-        self, critic: Any, optimiser: tuple[Any, ...], rollout: Rollout, returns: jax.Array, rate: jax.Array
-    ) -> tuple[Any, tuple[Any, ...], Mean]:
+        self, critic: Any, opt_state: Any, rollout: Rollout, returns: jax.Array, iteration: jax.Array
+    ) -> tuple[Any, Any, Mean]:
         """Fit the baseline to the returns by least squares."""
         counts = first_episodes(rollout.done)
+        arrays, rest = eqx.partition(critic, eqx.is_array)  # a scan carries nothing else
 
-        def loss(networks: Any) -> tuple[jax.Array, jax.Array]:
-            error = (values(networks[0], rollout.observation) - returns) ** 2
-            mean = 0.5 * jnp.sum(counts * error) / counts.sum()
-            return mean, mean
+        def loss(critic: Any) -> tuple[jax.Array, None]:
+            error = (values(critic, rollout.observation) - returns) ** 2
+            return 0.5 * jnp.sum(counts * error) / counts.sum(), None
 
         def step(carry: Any, _: None) -> Any:
-            networks, optimiser = carry
-            networks, optimiser, error = self.improve(loss, networks, optimiser, rate)
-            return (networks, optimiser), error
+            arrays, opt_state = carry
+            critic, opt_state, error, _ = descent.gradient_step(
+                self, loss, eqx.combine(arrays, rest), opt_state, iteration
+            )
+            return (eqx.filter(critic, eqx.is_array), opt_state), error
 
-        start = ((critic,), optimiser)
-        ((critic,), optimiser), errors = jax.lax.scan(step, start, None, self.baseline_updates)
-        return critic, optimiser, Mean(errors.sum(), self.baseline_updates)
+        (arrays, opt_state), errors = jax.lax.scan(step, (arrays, opt_state), None, self.baseline_updates)
+        return eqx.combine(arrays, rest), opt_state, Mean(errors.sum(), self.baseline_updates)
 
 
 def first_episodes(done: jax.Array) -> jax.Array:

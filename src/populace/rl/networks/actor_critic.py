@@ -14,35 +14,37 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from populace.rl.networks.custom import PerExample
 from populace.rl.networks.distributions import Categorical, Gaussian
 from populace.rl.networks.mlp import Network
-from populace.rl.spaces import features
 from populace.rl.task import Task
+
+
+def outputs(task: Task) -> int:
+    """Return the outputs that a policy's network needs: a logit per action, or a mean per dimension."""
+    return task.actions or math.prod(task.action_shape)
 
 
 class Policy(eqx.Module):
     """A network whose outputs are logits, or means beside deviations that no observation changes."""
 
-    network: Network
+    network: Network | PerExample
     log_deviation: jax.Array | None
     """Logarithms of the standard deviations (D,), in units of the box; None where actions are discrete."""
+    outputs: int = eqx.field(static=True)
+    """Logits, or means, that the network gives."""
 
-    def __init__(
-        self, task: Task, hidden: tuple[int, ...], activation: str, deviation: Any, key: jax.Array
-    ) -> None:
-        """Make the policy of a task; `deviation` is what a continuous one starts from."""
-        outputs = task.actions or math.prod(task.action_shape)
-        self.network = Network(features(task), hidden, outputs, 0.01, activation, key)
-        self.log_deviation = None if task.actions else jnp.full(outputs, jnp.log(deviation))
+    def __init__(self, task: Task, network: Network | PerExample, deviation: Any) -> None:
+        """Make the policy of a task by a network; `deviation` is what a continuous one starts from."""
+        self.network, self.outputs = network, outputs(task)
+        self.log_deviation = None if task.actions else jnp.full(self.outputs, jnp.log(deviation))
 
     def __call__(self, x: jax.Array) -> Categorical | Gaussian:
         """Return the distribution given features (..., inputs)."""
-        outputs = self.network(x)
-        if self.log_deviation is None:
-            return Categorical(outputs)
-        return Gaussian(outputs, self.log_deviation)
+        y = self.network(x)
+        return Categorical(y) if self.log_deviation is None else Gaussian(y, self.log_deviation)
 
     def noise(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """Return what `sample` needs for so many actions, all drawn at once: `(*shape, outputs)`."""
         draw = jax.random.gumbel if self.log_deviation is None else jax.random.normal
-        return draw(key, (*shape, self.network.biases[-1].shape[0]))
+        return draw(key, (*shape, self.outputs))

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.outline import Step, chained
-
-ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "elu": jax.nn.elu, "silu": jax.nn.silu}
+from populace.nn.modules.activations import ACTIVATIONS
 
 
 class Affine(eqx.Module):
