@@ -38,14 +38,20 @@ class _Kind:
         return np.dtype(self.order + self.name)
 
 
-class _Array:
-    """A pickled `numpy.ndarray`, or the function that makes one."""
+class Array:
+    """A pickled `numpy.ndarray` as it was written; no file may make NumPy build what it likes."""
 
     def __init__(self, *_: Any) -> None:
         self.state: Any = None
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
+
+    @property
+    def described(self) -> str:
+        """Type and shape as the pickle says, such as `u1 (3, 4)`."""
+        known = isinstance(self.state, tuple) and len(self.state) == 5 and isinstance(self.state[2], _Kind)
+        return f"{self.state[2].name} {self.state[1]}" if known else "nothing"
 
     def array(self) -> np.ndarray:
         """Return the array, if as many bytes were noted as it needs."""
@@ -98,9 +104,9 @@ def _bytes(text: Any, encoding: Any) -> bytes:
 
 
 _ADMITTED: Mapping[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,  # its name since NumPy 2
-    ("numpy", "ndarray"): _Array,
+    ("numpy.core.multiarray", "_reconstruct"): Array,
+    ("numpy._core.multiarray", "_reconstruct"): Array,  # its name since NumPy 2
+    ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): _Kind,
     ("scipy.sparse.csr", "csr_matrix"): _Csr,
     ("scipy.sparse._csr", "csr_matrix"): _Csr,  # its name since SciPy 1.8
@@ -109,6 +115,14 @@ _ADMITTED: Mapping[tuple[str, str], Any] = {
     ("builtins", "list"): list,
     ("_codecs", "encode"): _bytes,
 }
+
+
+def loads(content: bytes) -> Any:
+    """Return what a pickle holds, with `Array` in the place of its arrays; other names are refused.
+
+    Whoever calls it must be ready for any exception: that is what a damaged pickle may raise.
+    """
+    return _Unpickler(io.BytesIO(content), encoding="latin1").load()
 
 
 class _Unpickler(pickle.Unpickler):
@@ -130,7 +144,7 @@ def matrix(path: Path) -> sparse.csr_array:
     try:
         if isinstance(found, _Csr):
             return found.matrix()
-        if isinstance(found, _Array) and (values := found.array()).ndim == 2 and np.isfinite(values).all():
+        if isinstance(found, Array) and (values := found.array()).ndim == 2 and np.isfinite(values).all():
             return sparse.csr_array(values.astype(np.float32))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise damaged(path, f"holds no matrix ({_why(error)})") from None
@@ -146,7 +160,7 @@ def array(path: Path) -> np.ndarray:
     """
     found = _load(path)
     try:
-        if isinstance(found, _Array) and (values := found.array()).ndim == 2:
+        if isinstance(found, Array) and (values := found.array()).ndim == 2:
             return values
     except (ValueError, TypeError, AttributeError) as error:
         raise damaged(path, f"holds no array ({_why(error)})") from None
@@ -171,7 +185,7 @@ def neighbors(path: Path) -> dict[int, list[int]]:
 
 def _load(path: Path) -> Any:
     try:
-        return _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        return loads(path.read_bytes())
     except OSError as error:
         raise damaged(path, f"cannot be read ({error.strerror})") from None
     except Exception as error:  # a damaged pickle may raise anything at all
@@ -183,4 +197,4 @@ def _why(error: Exception) -> str:
 
 
 def _what(found: Any) -> str:
-    return {_Array: "an array", _Csr: "a sparse matrix"}.get(type(found), type(found).__name__)
+    return {Array: "an array", _Csr: "a sparse matrix"}.get(type(found), type(found).__name__)
