@@ -84,8 +84,8 @@ def test_the_legend_hides_and_shows_a_line(browser, page):
 def test_the_members_sort_both_ways_by_number_with_the_diverged_last(browser, page):
     browser.open(page)
     for way, reverse in (("ascending", False), ("descending", True)):
-        assert press(browser, "members-table", "best seen") == way
-        values = [float(v) for v in column(browser, "members-table", "best seen")]
+        assert press(browser, "members-table", "best evaluation") == way
+        values = [float(v) for v in column(browser, "members-table", "best evaluation")]
         states = column(browser, "members-table", "state")
         assert values[:-2] == sorted(values[:-2], reverse=reverse)
         assert [state.startswith("diverged") for state in states] == [False] * 62 + [True] * 2

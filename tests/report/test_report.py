@@ -69,7 +69,7 @@ def test_the_sentence_names_setting_score_interval_seeds_episodes_place_and_loss
     assert re.fullmatch(
         r"The best of 16 settings – learning_rate 0\.001, exploration\.decay 0\.9\d* – reaches an "
         r"interquartile mean return of 4\d\d(\.\d)? \(95 % interval 4[\d.]+ to [45][\d.]+\) "
-        r"over 4 seeds, 200 fresh episodes each, in the real Gymnasium; 2 of 64 members diverged\.",
+        r"over 4 seeds, on 200 new episodes each, in Gymnasium; 2 of 64 members diverged\.",
         sentence,
     ), sentence
 
@@ -80,15 +80,15 @@ def test_the_sentence_believes_outside_then_fresh_then_what_there_is(tmp_path):
     assert run.measured == "test"
     assert "Gymnasium" not in summary.answer(run)
     run = reading(tmp_path, external=False, test=False)
-    assert "not measured afresh" in summary.answer(run)
-    assert "expect worse" in summary.bias(run)
+    assert "no separate test" in summary.answer(run)
+    assert "expect a worse one" in summary.bias(run)
 
 
 def test_the_sentence_quotes_what_was_played_outside_where_it_was(tmp_path):
     run = reading(tmp_path)
     played = Interval(*run.winner["external"]["iqm"])
     assert number_format.interval(played, word="95 % interval ") in summary.answer(run)
-    assert "in the real Gymnasium" in summary.answer(run)
+    assert "in Gymnasium" in summary.answer(run)
 
 
 def test_settings_are_listed_by_rank_from_one(tmp_path):
@@ -100,26 +100,26 @@ def test_settings_are_listed_by_rank_from_one(tmp_path):
 
 
 @pytest.mark.parametrize("lower", [False, True])
-def test_a_worse_fresh_number_says_by_how_much_the_first_flatters(tmp_path, lower):
+def test_a_worse_test_score_says_how_optimistic_validation_was(tmp_path, lower):
     run = reading(tmp_path, lower=lower)
     run.winner["validation"]["iqm"], run.winner["test"]["iqm"] = [100.0, 90.0, 110.0], [93.0, 80.0, 99.0]
-    worse = "Here it flatters by 7." in summary.bias(run)
+    worse = "Here it is 7 too optimistic." in summary.bias(run)
     assert worse is not lower
-    assert ("did not come out worse" in summary.bias(run)) is lower
+    assert ("the test score is not worse" in summary.bias(run)) is lower
 
 
 def test_one_seed_has_no_interval_and_says_so(tmp_path):
     run = reading(tmp_path, axes={}, seeds=1, diverged=())
     assert "95 %" not in summary.answer(run)
     assert "single seed" in summary.answer(run)
-    assert any("One seed: no interval" in doubt for doubt in summary.doubts(run))
+    assert any("One seed: no interval" in caveat for caveat in summary.caveats(run))
 
 
 def test_what_a_controller_did_is_told(tmp_path):
     run = reading(tmp_path)
     run.results["stopped_early"] = {"step": run.results["steps"], "reason": "the target is 475"}
     run.members[0]["stopped_at"], run.members[1]["lineage"] = 100, [{"step": 100, "source": 2}]
-    notes = " ".join(summary.doubts(run))
+    notes = " ".join(summary.caveats(run))
     assert "Training ended early" in notes
     assert "the target is 475. That moment was chosen" in notes
     assert "A controller stopped 1 member before the end." in notes
@@ -133,10 +133,10 @@ def test_all_diverged_is_the_answer_even_where_something_scored_before(tmp_path)
 
 def test_both_numbers_stand_side_by_side_with_the_reason(tmp_path):
     run = reading(tmp_path)
-    rows = summary.two_numbers(run)
-    assert [row["title"] for row in rows] == ["Chosen on", "Measured afresh", "Measured outside"]
+    rows = summary.scores_by_source(run)
+    assert [row["title"] for row in rows] == ["Validation", "Test", "External"]
     assert "selection bias" in summary.bias(run)
-    assert re.search(r"flatters by \d", summary.bias(run))
+    assert re.search(r"\d too optimistic", summary.bias(run))
 
 
 def test_lower_is_better_turns_the_ranking_round(tmp_path):
@@ -153,7 +153,7 @@ def test_a_later_leader_is_named_but_not_chosen(tmp_path):
     other["external"] = other["external"] | {"iqm": [499.9, 499.8, 500.0]}
     run = Reading.of(run)
     assert run.winner is not other
-    assert any("came out ahead" in doubt for doubt in summary.doubts(run))
+    assert any("scored better" in caveat for caveat in summary.caveats(run))
 
 
 def test_a_diverged_member_counts_as_the_worst_in_the_curves(tmp_path):
@@ -249,7 +249,7 @@ def test_several_runs_need_a_path_and_none_are_refused(tmp_path):
     run = fake_run(tmp_path, axes={}, media=False)
     with pytest.raises(UsageError, match="needs a path"):
         report.write([run, run])
-    with pytest.raises(UsageError, match="no run"):
+    with pytest.raises(UsageError, match="at least one run"):
         report.write([])
 
 
@@ -263,14 +263,14 @@ def test_a_comparison_names_the_better_run_and_how_sure(tmp_path):
     found = compare.Comparison([Reading.of(run) for run in pair(tmp_path)])
     sentence = compare.answer(found)
     assert sentence.startswith("Of 2 runs, “strong” reaches the highest interquartile mean return")
-    assert "the two are told apart" in sentence
+    assert "the difference is clear" in sentence
 
 
 def test_runs_that_measure_different_things_are_not_ranked(tmp_path):
     one, two = pair(tmp_path)
     two.content["score"] = {"name": "error", "mode": "min", "score_threshold": None}
     content = compare.several([Reading.of(one), Reading.of(two)])
-    assert "different things" in content["answer"]
+    assert "different scores" in content["answer"]
     assert content["charts"]["matrix"] is content["charts"]["leaderboard"] is None
 
 

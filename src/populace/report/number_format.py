@@ -1,4 +1,4 @@
-"""How numbers are written for a person: as many digits as the interval around them supports."""
+"""Number formatting: as many digits as the confidence interval supports."""
 
 import math
 from datetime import datetime
@@ -12,7 +12,7 @@ _MINUS = "\u2212"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number with so many significant digits, or a dash where there is none."""
+    """Format a number with the given significant digits; a dash for None or NaN."""
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -27,14 +27,14 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def rough(value: float | None, digits: int = 3) -> str:
-    """Write a measured quantity with so many significant digits, zeros behind them."""
+    """Format a measured quantity rounded to the given significant digits."""
     if not value or not math.isfinite(value):
         return number(value)
     return number(round(value, digits - 1 - math.floor(math.log10(abs(value)))), digits)
 
 
 def moment(text: str | None) -> str:
-    """Write an ISO time as `2026-01-05 14:03 UTC`, or as it is where it cannot be read."""
+    """Format an ISO time as `2026-01-05 14:03 UTC`; other text is returned unchanged."""
     try:
         return datetime.fromisoformat(text or "").strftime("%Y-%m-%d %H:%M %Z").strip()
     except ValueError:
@@ -42,7 +42,7 @@ def moment(text: str | None) -> str:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Write a number with a given count of decimals and thin spaces between thousands."""
+    """Format a number with a fixed number of decimals and thin spaces between thousands."""
     text = f"{value:,.{decimals}f}"
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("-")
@@ -51,15 +51,15 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def whole(value: float | None) -> str:
-    """Write a count."""
+    """Format a count."""
     return MISSING if value is None else fixed(round(value), 0)
 
 
 def interval(found: Interval | None, *, word: str = "") -> str:
-    """Write `499.2 (496.0 to 500.0)`; `word` is put first inside the brackets.
+    """Format an interval as `499.2 (496.0 to 500.0)`; `word` is put first inside the parentheses.
 
-    The decimals leave two significant digits of the interval's width: more would be noise. An
-    interval of no width (one seed, or all seeds alike) is written as the bare value.
+    Decimals are chosen to give two significant digits of the interval's width: more would be noise. An
+    interval of zero width (one seed, or equal scores) is formatted as the value alone.
     """
     if found is None or math.isnan(found.value):
         return MISSING
@@ -69,22 +69,22 @@ def interval(found: Interval | None, *, word: str = "") -> str:
 
 
 def value_of(found: Interval) -> str:
-    """Write the middle of an interval with the digits that its width supports."""
+    """Format the point estimate of an interval with the digits that its width supports."""
     return _like(found, found.value) if has_width(found) else number(found.value)
 
 
 def bounds_of(found: Interval) -> str:
-    """Write both ends of an interval, `496.0 to 500.0`."""
+    """Format the bounds of an interval, `496.0 to 500.0`."""
     return f"{_like(found, found.low)} to {_like(found, found.high)}"
 
 
 def has_width(found: Interval) -> bool:
-    """Tell whether the interval says anything about the spread."""
+    """Return whether an interval is finite and has nonzero width."""
     return math.isfinite(found.high - found.low) and found.high > found.low
 
 
 def setting(value: Any) -> str:
-    """Write the value of a swept setting as it would stand in a recipe."""
+    """Format the value of a setting as in a recipe."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -96,7 +96,7 @@ def setting(value: Any) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a length of time: `0.42 s`, `31 s`, `2 min 14 s`, `1 h 05 min`."""
+    """Format a duration: `0.42 s`, `31 s`, `2 min 14 s`, `1 h 05 min`."""
     if seconds is None or math.isnan(seconds):
         return MISSING
     if seconds < 60:
@@ -109,7 +109,7 @@ def duration(seconds: float | None) -> str:
 
 
 def count(amount: int, noun: str) -> str:
-    """Write `1 seed` or `4 seeds`."""
+    """Format a count with its noun: `1 seed` or `4 seeds`."""
     return f"{whole(amount)} {noun}{'' if amount == 1 else 's'}"
 
 
@@ -119,7 +119,7 @@ def _like(found: Interval, value: float) -> str:
     if largest < 1e-4:
         return number(value, 4)
     decimals = 1 - math.floor(math.log10(width))
-    # Two digits of a very narrow interval would print noise of the sixth digit of the value.
+    # For a very narrow interval, limit the value itself to six significant digits.
     enough = 5 - math.floor(math.log10(largest))
     return fixed(value, min(max(0, decimals), max(0, enough)))
 

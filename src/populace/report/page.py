@@ -1,4 +1,4 @@
-"""The page: what is read of a run, drawn and worded, and written as one file that works offline."""
+"""The page: the results of a run as charts, tables and text, in one HTML file that works offline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,17 +21,20 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
-    """Write the report of one run, or the comparison of several, and return the path of the page.
+    """Write the report of one run, or a comparison of several, and return its path.
 
-    One run's page goes to `report.html` in its folder unless `path` says otherwise. The page holds
-    its charts, videos and scripts itself, and asks nothing of the network. Raises UsageError for no
-    runs, and for several without a path.
+    The report of a single run goes to `report.html` in its folder unless `path` is given. The page contains
+    its charts, videos and scripts, and loads nothing from the network.
+
+    Raises:
+        UsageError: no runs, or several runs without a path.
+
     """
     if not runs:
-        raise UsageError("no run to report on; expected at least one run folder")
+        raise UsageError("a report needs at least one run, got none")
     if path is None:
         if len(runs) > 1:
-            raise UsageError(f"a comparison of {len(runs)} runs needs a path to be written to, got none")
+            raise UsageError(f"a comparison of {len(runs)} runs needs a path to write to, got none")
         path = Path(runs[0].path) / "report.html"
     readings = [Reading.of(run) for run in runs]
     content = one(readings[0]) if len(runs) == 1 else compare.several(readings)
@@ -42,7 +45,7 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
 
 
 def render(template: str, content: dict[str, Any]) -> str:
-    """Fill a template; everything put into it is escaped, chart data included."""
+    """Render a template; everything inserted is escaped, including chart data."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -64,25 +67,25 @@ def _asset(name: str) -> Markup:
 
 
 def one(reading: Reading) -> dict[str, Any]:
-    """Return everything the page of one run shows."""
+    """Return the content of the report of one run."""
     charts: dict[str, Chart | None] = {
         "curves": training.learning_curves(reading),
         "leaderboard": evaluation.leaderboard(reading),
         "sweep": sweep.sweep_chart(reading),
-        "chosen": evaluation.chosen_and_measured(reading),
+        "chosen": evaluation.validation_and_test(reading),
         "profile": evaluation.profile(reading),
         "improvement": evaluation.improvement_chart(reading),
     }
     elsewhere = generalization.section(reading)
     if elsewhere:
-        charts |= {"generalization": elsewhere["curves"], "gaps": elsewhere["gaps"]}
+        charts |= {"generalization": elsewhere["curves"], "generalization_gap": elsewhere["gap_chart"]}
     results = reading.results
     return {
         "title": reading.name,
         "about": results.get("about") or "",
         "answer": summary.answer(reading),
-        "doubts": summary.doubts(reading),
-        "two_numbers": summary.two_numbers(reading),
+        "caveats": summary.caveats(reading),
+        "scores_by_source": summary.scores_by_source(reading),
         "bias": summary.bias(reading),
         "stopped": summary.stopped(reading),
         "facts": facts(reading),
@@ -111,7 +114,7 @@ def one(reading: Reading) -> dict[str, Any]:
 
 
 def facts(reading: Reading) -> list[tuple[str, str]]:
-    """Return the size of the run at a glance."""
+    """Return key figures of the run."""
     timing = reading.results.get("timing") or {}
     speed = timing.get("units_per_s")
     steps = reading.results.get("steps")
@@ -121,15 +124,15 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
             ("settings", number_format.whole(len(reading.settings))),
             ("members", number_format.whole(len(reading.members))),
             ("steps", number_format.whole(steps)),
-            (f"{reading.unit} a member", number_format.whole((steps or 0) * per_step)),
+            (f"{reading.unit} per member", number_format.whole((steps or 0) * per_step)),
             ("duration", number_format.duration(timing.get("wall_s"))),
-            (f"{reading.unit} a second", number_format.rough(speed) if speed else None),
+            (f"{reading.unit} per second", number_format.rough(speed) if speed else None),
         ]
     )
 
 
 def timing(reading: Reading) -> list[tuple[str, str]]:
-    """Return how long what took."""
+    """Return wall times and throughput."""
     timing = reading.results.get("timing") or {}
     resumed = timing.get("resumed")
     speed = timing.get("units_per_s")
@@ -137,7 +140,7 @@ def timing(reading: Reading) -> list[tuple[str, str]]:
         [
             ("started", number_format.moment(reading.environment.get("started"))),
             ("wall time", number_format.duration(timing.get("wall_s"))),
-            ("inside the training program", number_format.duration(timing.get("train_s"))),
+            ("time in compiled training", number_format.duration(timing.get("train_s"))),
             ("throughput", f"{number_format.rough(speed)} {reading.unit}/s" if speed else None),
             ("resumed", number_format.count(resumed, "time") if resumed else "never"),
             ("learner", reading.results.get("learner")),
@@ -146,7 +149,7 @@ def timing(reading: Reading) -> list[tuple[str, str]]:
 
 
 def versions(reading: Reading) -> list[tuple[str, str]]:
-    """Return what the run ran on."""
+    """Return versions, platform and device."""
     found = reading.environment
     first = ("populace", "commit", "python", "platform", "cpu", "cores", "backend", "devices")
     packages = sorted((found.get("packages") or {}).items())

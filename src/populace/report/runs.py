@@ -1,4 +1,4 @@
-"""What the report reads of a run, and the few things it derives from it before drawing."""
+"""The data that the report reads from a run, and values derived from it."""
 
 import math
 import os
@@ -17,7 +17,7 @@ from populace.statistics import Interval
 
 
 class RunLike(Protocol):
-    """A run as the report sees it: its folder, and what is in it (see `docs/run-folder.md`)."""
+    """Interface of a run for the report: its folder and its content (see `docs/run-folder.md`)."""
 
     @property
     def path(self) -> Path:
@@ -41,13 +41,13 @@ class RunLike(Protocol):
         ...
 
 
-# Which summary is believed first, and how a sentence says so.
+# Summaries in order of preference.
 MEASUREMENTS = ("external", "test", "validation")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One run, read once: results and tables, with its settings ranked and named."""
+    """The content of one run: results and tables, with its settings ranked and labeled."""
 
     path: Path
     results: dict[str, Any]
@@ -75,12 +75,12 @@ class Reading:
 
     @property
     def score(self) -> str:
-        """Name of the metric that ranks members, for reading: no underscores."""
+        """Display name of the metric that ranks members, without underscores."""
         return str(self.results["score"]["name"]).replace("_", " ")
 
     @property
     def lower(self) -> bool:
-        """Whether a lower score is the better one."""
+        """Whether a lower score is better."""
         return self.results["score"].get("mode") == "min"
 
     @property
@@ -90,29 +90,29 @@ class Reading:
 
     @property
     def unit(self) -> str:
-        """What training is counted in."""
+        """Unit in which training is counted."""
         return str(self.results.get("unit") or "steps")
 
     @property
     def settings(self) -> list[dict[str, Any]]:
-        """The settings in the order of the run."""
+        """The settings, in the order of the run."""
         return self.results["settings"]
 
     @property
     def members(self) -> list[dict[str, Any]]:
-        """The members in the order of the run."""
+        """The members, in the order of the run."""
         return self.results["members"]
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """What was swept: path to values."""
+        """The swept settings: path to values."""
         return self.results.get("axes") or {}
 
     @cached_property
     def measured(self) -> str:
-        """The summary that settings are compared by: the best kind that all of them have.
+        """The kind of score that settings are compared by: the preferred one that all of them have.
 
-        Usually only the winner is played outside, so the others can be compared by `test` alone.
+        Usually only the best setting is evaluated externally, so settings are compared by `test`.
         """
         found = [e for e in self.settings if any(interval_of(e.get(kind)) for kind in MEASUREMENTS)]
         for kind in MEASUREMENTS:
@@ -122,22 +122,22 @@ class Reading:
 
     @cached_property
     def headline(self) -> str:
-        """The summary of the winner that the first sentence quotes: the best kind that it has."""
+        """The kind of score that the first sentence quotes: the preferred one that the winner has."""
         winner = self.winner or {}
         return next((kind for kind in MEASUREMENTS if interval_of(winner.get(kind))), self.measured)
 
     def believed(self, entry: dict[str, Any]) -> Interval | None:
-        """Return the interquartile mean of a setting that the report believes."""
+        """Return the interquartile mean of a setting, by the kind of score that settings are compared by."""
         return interval_of(entry.get(self.measured))
 
     def scores(self, entry: dict[str, Any]) -> list[float]:
-        """Return a setting's scores, one per member, empty where they were not measured."""
+        """Return a setting's scores, one per member; empty if they were not measured."""
         scores = (entry.get(self.measured) or {}).get("scores") or []
         return [] if any(score is None for score in scores) else [float(s) for s in scores]
 
     @cached_property
     def ranked(self) -> list[dict[str, Any]]:
-        """The settings from the best to the worst by the score the report believes."""
+        """The settings from best to worst."""
 
         def rank(entry: dict[str, Any]) -> tuple[float, int]:
             found = self.believed(entry)
@@ -149,7 +149,7 @@ class Reading:
 
     @cached_property
     def winner(self) -> dict[str, Any] | None:
-        """The setting that the run chose, before it was measured afresh."""
+        """The setting that the run selected, by validation scores alone."""
         best = self.results.get("best") or {}
         for entry in self.settings:
             if entry["setting"] == best.get("setting"):
@@ -158,7 +158,7 @@ class Reading:
 
     @cached_property
     def shown(self) -> list[dict[str, Any]]:
-        """The winner and then the settings that rank best: the six which get a color."""
+        """The winner, followed by the best of the other settings: the six that get a color."""
         first = [self.winner] if self.winner else []
         others = [e for e in self.ranked if e is not self.winner and self.believed(e)]
         return (first + others)[:6]
@@ -172,19 +172,19 @@ class Reading:
 
     @cached_property
     def short_names(self) -> dict[str, str]:
-        """Path of each axis to its last word, or to the whole path where two would be alike."""
+        """Path of each axis to its last part, or to the whole path if two would be equal."""
         last = Counter(path.rsplit(".", 1)[-1] for path in self.axes)
         return {p: p if last[p.rsplit(".", 1)[-1]] > 1 else p.rsplit(".", 1)[-1] for p in self.axes}
 
     def label(self, entry: dict[str, Any], *, full: bool = False) -> str:
-        """Name a setting by its values, or by the run where nothing was swept."""
+        """Return a label for a setting: its values, or the run's name if nothing was swept."""
         values = entry.get("values") or {}
         names = {} if full else self.short_names
         parts = [f"{names.get(path, path)} {number_format.setting(v)}" for path, v in values.items()]
         return ", ".join(parts) or self.name
 
     def compact(self, entry: dict[str, Any]) -> str:
-        """Name a setting by its values alone, for rows below a heading of `axes_line`."""
+        """Return a short label of the values alone, for rows below the heading `axes_line`."""
         values = entry.get("values") or {}
         return " · ".join(number_format.setting(value) for value in values.values()) or self.name
 
@@ -195,13 +195,13 @@ class Reading:
 
     @property
     def folder(self) -> str:
-        """The run's folder as it would be typed: relative to here, or by its name alone."""
+        """The run's folder as one would type it: relative to the working directory, or its name alone."""
         here = os.path.relpath(self.path)
         return shlex.quote(self.path.name if here.startswith("..") else here)
 
 
 def interval_of(summary: dict[str, Any] | None) -> Interval | None:
-    """Return a summary's interquartile mean, None where nothing could be scored."""
+    """Return a summary's interquartile mean, or None if there are no scores."""
     found: Sequence[float | None] | None = (summary or {}).get("iqm")
     if found is None or any(bound is None or math.isnan(bound) for bound in found):
         return None
@@ -210,6 +210,6 @@ def interval_of(summary: dict[str, Any] | None) -> Interval | None:
 
 
 def score_of(member: dict[str, Any], kind: str) -> float | None:
-    """Return a member's score of one kind, None where it was not measured."""
+    """Return a member's score of one kind, or None if it was not measured."""
     score = (member.get(kind) or {}).get("score")
     return None if score is None or math.isnan(score) else float(score)

@@ -1,4 +1,4 @@
-"""Gaps and over-fitting on synthetic curves with known answers, and the section of the page."""
+"""Gaps and overfitting on synthetic curves with known answers, and the section of the page."""
 
 import json
 
@@ -134,11 +134,14 @@ def test_the_section_gives_the_gap_of_each_setting(tmp_path):
     assert 'id="generalization"' in page
     assert 'href="#generalization"' in page
     part = page.split('<section id="generalization">')[1].split("</section>")[0]
-    assert "measured afresh: a gap of 51.5 (95 % interval 50" in part
-    assert "Trained in Braking-v0(friction=(0.6, 0.9)); held out: Braking-v0(friction=(0.2, 0.4))." in part
+    assert "measured after selection: a gap of 51.5 (95 % interval 50" in part
+    assert (
+        "Training environment: Braking-v0(friction=(0.6, 0.9)); held out: Braking-v0(friction=(0.2, 0.4))."
+        in part
+    )
     assert part.count('<tr class=" chosen">') == 1
     specs = json.loads(page.split('id="specs">')[1].split("</script>")[0])
-    assert {"generalization", "gaps"} <= set(specs)
+    assert {"generalization", "generalization-gap"} <= set(specs)
 
 
 def test_what_is_not_told_apart_is_not_called_a_gap(tmp_path):
@@ -146,21 +149,19 @@ def test_what_is_not_told_apart_is_not_called_a_gap(tmp_path):
     for member, difference in zip(run.content["members"], (-5, 5, -4, 4.5)):
         member["test"]["metrics"]["held_out_return"] = member["test"]["score"] + difference
     sentence = generalization.section(Reading.of(run))["sentence"]
-    assert sentence.endswith("cannot be told from none.")
+    assert sentence.endswith("is not distinguishable from zero.")
     for member in run.content["members"]:
         member["test"]["metrics"]["held_out_return"] = member["test"]["score"] + 5 + member["seed"]
-    assert "it does better there, by 6.5 (5" in generalization.section(Reading.of(run))["sentence"]
+    assert "it does better held out, by 6.5 (5" in generalization.section(Reading.of(run))["sentence"]
 
 
 def test_overfitting_is_flagged_on_the_page(tmp_path):
     reading = Reading.of(held_out_run(tmp_path / "a", late=6))
     sentences = generalization.section(reading)["overfitting"]
     assert len(sentences) == 2
-    assert all(
-        s.startswith("Over-fitting: over the last half of training, “learning_rate") for s in sentences
-    )
+    assert all(s.startswith("Overfitting: over the last half of training, “learning_rate") for s in sentences)
     reading = Reading.of(held_out_run(tmp_path / "b", late=-2))
-    assert generalization.section(reading)["overfitting"] == ["No setting is flagged as over-fitting."]
+    assert generalization.section(reading)["overfitting"] == ["No setting is flagged as overfitting."]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_odd_runs_make_a_page(tmp_path, case):
     everyone = case.get("diverged") == (0, 1, 2, 3)
     assert (said is None) == everyone
     if case.get("seeds", 4) < 3 and said:
-        assert "cannot be told: it takes 3 seeds and 8 evaluations" in said["overfitting"][0]
+        assert "cannot be determined: it takes 3 seeds and 8 evaluations" in said["overfitting"][0]
     if case.get("seeds") == 1:
         assert "without an interval" in said["sentence"]
     if case.get("status") == "stopped":

@@ -83,7 +83,7 @@ def test_a_run_keeps_both_returns_and_its_report_tells_the_gap(tmp_path):
     assert all(np.isfinite(f["metrics"]["held_out_return"]) for f in fresh)
     section = generalization.section(Reading.of(run))
     assert len(section["table"].rows) == 2
-    assert "measured afresh" in section["sentence"]
+    assert "measured after selection" in section["sentence"]
     page = report.write([run]).read_text(encoding="utf-8")
     assert '<section id="generalization">' in page
-    assert f"Trained in {DRY}; held out: {SNOW}." in page
+    assert f"Training environment: {DRY}; held out: {SNOW}." in page

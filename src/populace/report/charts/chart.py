@@ -1,4 +1,4 @@
-"""A chart as data: Plotly traces whose colors are names, resolved in the page by its theme."""
+"""A chart as data: Plotly traces with named colors, which the page resolves by its theme."""
 
 import html
 import math
@@ -18,11 +18,11 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 @dataclass
 class Chart:
-    """One figure: what Plotly draws, and what the page says around it.
+    """One chart: Plotly's traces and layout, and the text around it.
 
-    `alt` is what a screen reader hears. `legend` holds `{label, color, traces}` entries, each a
-    button that shows and hides its traces. `narrow` holds layout changes for a phone, `min_width`
-    the pixels below which the chart scrolls inside its box instead of shrinking.
+    `alt` is the text for screen readers. `legend` holds `{label, color, traces}` entries, each a button that
+    shows and hides its traces. `narrow` holds layout changes for phones, `min_width` the width in pixels
+    below which the chart scrolls instead of shrinking.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Chart:
     narrow: dict[str, Any] = field(default_factory=dict)
 
     def spec(self) -> dict[str, Any]:
-        """Return what the page's script needs."""
+        """Return the data for the page's script."""
         return {
             "traces": self.traces,
             "layout": self.layout,
@@ -48,22 +48,22 @@ class Chart:
 
 
 def dash_of(color: str) -> str:
-    """Return the dash that goes with a color: lines must differ without colors too."""
+    """Return the dash pattern of a color, so that lines differ without color too."""
     return DASHES[int(color[1:]) % len(DASHES)] if color[1:].isdigit() else "solid"
 
 
 def text(label: object) -> str:
-    """Make a label inert: Plotly reads a few HTML tags in every text, links among them."""
+    """Escape a label: Plotly interprets some HTML tags in text, including links."""
     return html.escape(str(label), quote=False)
 
 
 def shorten(label: str, length: int) -> str:
-    """Cut a label that would push the chart off the page."""
+    """Truncate a label that would not fit."""
     return label if len(label) <= length else label[: length - 1] + "…"
 
 
 def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return the look that all charts share, with the axes given."""
+    """Return the layout that all charts share, with the given axes."""
     axis = {
         "gridcolor": "grid",
         "linecolor": "line",
@@ -102,7 +102,7 @@ def _titled(axis: dict[str, Any]) -> dict[str, Any]:
 
 
 def curve_traces(curve: Curve, name: str, color: str, *, dash: str = "solid", unit: str = "") -> list[Trace]:
-    """Return a band and the line over it."""
+    """Return the traces of a curve: the band of its interval and the line."""
     hover = [
         f"{text(name)}<br>{text(number_format.whole(u))} {text(unit)}<br><b>{_interval(v, low, high)}</b>"
         for u, v, low, high in zip(curve.units, curve.value, curve.low, curve.high)
@@ -133,7 +133,7 @@ def curve_traces(curve: Curve, name: str, color: str, *, dash: str = "solid", un
 
 
 def bundle(lines: Iterable[tuple[Floats, Floats]], color: str) -> Trace:
-    """Return many thin lines as one trace with gaps: hundreds of traces would be slow."""
+    """Return many thin lines as one trace with gaps, because hundreds of traces would be slow."""
     x: list[float | None] = []
     y: list[float | None] = []
     for xs, ys in lines:
@@ -151,7 +151,7 @@ def bundle(lines: Iterable[tuple[Floats, Floats]], color: str) -> Trace:
 
 
 def mark(value: float, label: str, *, axis: str = "y") -> dict[str, Any]:
-    """Return the layout of a dotted line across the chart, with its label."""
+    """Return the layout of a labeled dotted line across the chart."""
     other = "x" if axis == "y" else "y"
     ends = {f"{other}ref": "paper", f"{axis}ref": axis, f"{other}0": 0, f"{other}1": 1}
     ends |= {f"{axis}0": value, f"{axis}1": value}
@@ -173,12 +173,12 @@ def mark(value: float, label: str, *, axis: str = "y") -> dict[str, Any]:
     }
 
 
-# Units are counts: 20k reads better than 2 times a power of ten.
+# Axis format of counts: 20k instead of a power of ten.
 COUNTS = {"exponentformat": "SI", "minexponent": 3, "rangemode": "tozero"}
 
 
 def numbers(values: Iterable[float]) -> list[float | None]:
-    """Return numbers for JSON: six significant digits, None where there is none."""
+    """Return numbers for JSON: six significant digits, None for NaN and infinity."""
     return [float(f"{v:.6g}") if v is not None and math.isfinite(v) else None for v in values]
 
 

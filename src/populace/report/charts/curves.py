@@ -1,4 +1,4 @@
-"""Learning curves: the metric tables turned into one curve with a band per setting."""
+"""Learning curves: one curve with an interval per setting, from the metric tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ import pyarrow as pa
 from populace.report.runs import Reading
 from populace.statistics import Floats, bootstrap_interval, interquartile_mean
 
-# A screen shows no more points than this, and every point of a band costs a bootstrap.
+# More points would not be visible, and each point of a band costs a bootstrap.
 POINTS = 80
 IDENTITY = {"step", "units", "member", "setting", "seed"}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One metric over time: `values` is `(members, points)`, NaN where nothing was measured."""
+    """One metric over time: `values` is `(members, points)`, NaN if not measured."""
 
     units: Floats
     steps: Floats
@@ -29,7 +29,7 @@ class Grid:
         return self.values[[i for i, member in enumerate(self.members) if member in set(members)]]
 
     def thinned(self, points: int = POINTS) -> "Grid":
-        """Keep so many points at most, evenly spread, the last one always among them."""
+        """Return at most the given number of points, evenly spaced and including the last one."""
         if len(self.units) <= points:
             return self
         kept = np.unique(np.linspace(0, len(self.units) - 1, points).round().astype(int))
@@ -38,7 +38,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Curve:
-    """A value with its interval at each point; NaN where no member had one."""
+    """A value with its interval at each point; NaN if no member was measured there."""
 
     units: Floats
     value: Floats
@@ -47,7 +47,7 @@ class Curve:
 
 
 def grid(table: pa.Table, metric: str) -> Grid | None:
-    """Spread one metric of a table over members and time; None where nothing was measured."""
+    """Arrange one metric of a table by member and time; None if it was never measured."""
     names = table.column_names
     if not table.num_rows or not {"step", "member", metric} <= set(names):
         return None
@@ -66,7 +66,7 @@ def grid(table: pa.Table, metric: str) -> Grid | None:
 
 
 def score_grid(reading: Reading) -> Grid | None:
-    """Return the score over training, a diverged member scored as the worst that any reached."""
+    """Return the score over training; a diverged member gets the worst score of any member."""
     metric = reading.results["score"]["name"]
     found = grid(reading.evaluation, metric) or grid(reading.train, metric)
     if found is None:
@@ -104,7 +104,7 @@ def setting_curve(found: Grid, entry: dict[str, Any], *, band: bool = True) -> C
 
 
 def metrics_of(table: pa.Table) -> list[str]:
-    """Return the metrics in a table: every column of numbers that does not say who or when."""
+    """Return the metrics in a table: its numeric columns except identifiers and times."""
     return [
         field.name
         for field in table.schema

@@ -1,4 +1,4 @@
-"""Dots with their intervals, a named row each: how settings and runs are ranked."""
+"""Forest plots: one labeled row per setting or run, with its value and interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from populace.statistics import Interval
 
 
 @dataclass(frozen=True)
-class Dot:
-    """One row of a dot-and-interval chart."""
+class ForestRow:
+    """One row of a forest plot: a value with its interval."""
 
     label: str
     found: Interval
@@ -19,8 +19,10 @@ class Dot:
     full: str = ""
 
 
-def dots(id: str, rows: Sequence[Dot], *, x: str, alt: str, heading: str = "", caption: str = "") -> Chart:
-    """Return dots with their intervals, one row each below the heading, the first row on top."""
+def forest_plot(
+    id: str, rows: Sequence[ForestRow], *, x: str, alt: str, heading: str = "", caption: str = ""
+) -> Chart:
+    """Return a forest plot with the first row on top, below the heading."""
     places = list(range(len(rows)))
     trace = {
         "type": "scatter",
@@ -61,7 +63,7 @@ def dots(id: str, rows: Sequence[Dot], *, x: str, alt: str, heading: str = "", c
 
 
 def headed(drawn: dict[str, Any], heading: str) -> int:
-    """Write a heading over the names of the rows; return the height that it takes."""
+    """Add a heading above the row labels; return its height in pixels."""
     if not heading:
         return 0
     drawn["title"] = {
@@ -75,7 +77,7 @@ def headed(drawn: dict[str, Any], heading: str) -> int:
 
 
 def narrow_rows(names: Sequence[str]) -> dict[str, Any]:
-    """Return the changes that fit rows on a phone."""
+    """Return layout changes that fit row labels on a phone."""
     return {
         "yaxis.ticktext": [text(shorten(name, 20)) for name in names],
         "yaxis.tickfont.size": 11,
@@ -83,7 +85,7 @@ def narrow_rows(names: Sequence[str]) -> dict[str, Any]:
 
 
 def rows_axis(places: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
-    """Return a vertical axis with one named row per place, read from top to bottom."""
+    """Return a vertical axis with one labeled row per place, from top to bottom."""
     return {
         "tickvals": list(places),
         "ticktext": [text(shorten(name, 40)) for name in names],

@@ -1,4 +1,4 @@
-"""Heat maps whose numbers stay readable on every cell, in light and in dark."""
+"""Heat maps whose numbers are readable on every cell, in light and dark mode."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +16,10 @@ def heat_map(
     bounds: tuple[float, float],
     reverse: bool = False,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the trace and its labels as annotations; NaN leaves a cell empty.
+    """Return the trace and its labels as annotations; NaN gives an empty cell.
 
-    The color runs from the worse to the better end of `bounds`, `reverse` where lower is better.
-    Plotly's own labels choose between black and white without knowing the page's theme, so they are
-    placed here.
+    Color goes from the worse to the better end of `bounds`; `reverse` if lower is better. Plotly's own labels
+    choose black or white regardless of the page's theme, so labels are annotations instead.
     """
     low, high = bounds
     stops = [t / 8 for t in range(9)]

@@ -1,4 +1,4 @@
-"""Several runs side by side: whose best setting is the better, and what else differed."""
+"""Comparison of several runs: their best settings, and what else differs."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ from typing import Any
 from populace.report import number_format
 from populace.report.charts.chart import COUNTS, Chart, curve_traces, dash_of, layout, shorten, text
 from populace.report.charts.curves import score_grid, setting_curve
-from populace.report.charts.forest_plot import Dot, dots
+from populace.report.charts.forest_plot import ForestRow, forest_plot
 from populace.report.charts.heatmap import heat_axes, heat_map
 from populace.report.runs import MEASUREMENTS, Reading, interval_of
 from populace.report.sections.evaluation import improvement, profile_chart
@@ -15,11 +15,11 @@ from populace.report.text.differences import differences, environment, recipe
 from populace.report.text.tables import Cell, Column, Row, Table
 from populace.statistics import Interval
 
-WORDS = {"external": "measured outside", "test": "measured afresh", "validation": "chosen on"}
+LABELS = {"external": "external score", "test": "test score", "validation": "validation score"}
 
 
 class Comparison:
-    """Runs with distinct names, and the one measurement that all their winners have."""
+    """Runs with distinct names, and the kind of score that all their winners have."""
 
     def __init__(self, readings: list[Reading]) -> None:
         self.readings = readings
@@ -46,7 +46,7 @@ class Comparison:
         return [] if any(s is None for s in scores) else [float(s) for s in scores]
 
     def ranked(self) -> list[int]:
-        """Return the runs that have a score, from the best to the worst."""
+        """Return the runs that have a score, from best to worst."""
         scored = [
             (found.value if self.lower else -found.value, i)
             for i in range(len(self.readings))
@@ -55,12 +55,12 @@ class Comparison:
         return [i for _, i in sorted(scored)] if self.comparable else [i for _, i in scored]
 
     def color(self, index: int) -> str:
-        """Return a run's color."""
+        """Return the color of a run."""
         return f"c{index}" if index < 7 else "muted"
 
 
 def several(readings: list[Reading]) -> dict[str, Any]:
-    """Return everything the comparison page shows."""
+    """Return the content of the comparison page."""
     found = Comparison(readings)
     charts: dict[str, Chart | None] = {
         "curves": curves(found),
@@ -75,7 +75,7 @@ def several(readings: list[Reading]) -> dict[str, Any]:
         "charts": charts,
         "score": " / ".join(found.scores),
         "better": "lower" if found.lower else "higher",
-        "measured": WORDS[found.measured],
+        "measured": LABELS[found.measured],
         "runs_table": runs_table(found),
         "environments": differences("environment-table", found.names, map(environment, readings)),
         "recipes": differences("recipe-table", found.names, map(recipe, readings)),
@@ -90,8 +90,8 @@ def answer(found: Comparison) -> str:
     if not found.comparable:
         names = " and ".join(found.scores)
         return (
-            f"These runs measure different things ({names}), so none is the better: "
-            "they only stand side by side."
+            f"These runs have different scores ({names}), so they cannot be ranked; they are only shown side "
+            "by side."
         )
     order = found.ranked()
     score = found.readings[0].score
@@ -104,16 +104,16 @@ def answer(found: Comparison) -> str:
         f"interquartile mean {score}: {number_format.interval(found.found(best))}"
     )
     if len(order) == 1:
-        return f"{text}; no other run has one."
+        return f"{text}; no other run has a {score}."
     second = order[1]
     chance = improvement(found.members(best), found.members(second), lower=found.lower)
-    text += f", before “{found.names[second]}” with {number_format.interval(found.found(second))}. "
-    told = "are told apart" if chance.low > 0.5 else "are not told apart"
+    text += f", ahead of “{found.names[second]}” with {number_format.interval(found.found(second))}. "
+    told = "difference is clear" if chance.low > 0.5 else "difference is not clear"
     many = min(len(found.members(best)), len(found.members(second)))
     seeds = f" (on {number_format.count(many, 'seed')})" if many < 10 else ""
     return (
-        f"{text}A member of the first beats one of the second with probability "
-        f"{number_format.interval(chance)}: the two {told}{seeds}."
+        f"{text}A member of the first scores better than one of the second with probability "
+        f"{number_format.interval(chance)}: the {told}{seeds}."
     )
 
 
@@ -139,20 +139,20 @@ def curves(found: Comparison) -> Chart | None:
 
 
 def leaderboard(found: Comparison) -> Chart | None:
-    """Draw the runs' best settings with their intervals."""
+    """Plot the best setting of each run with its interval."""
     rows = [
-        Dot(found.names[i], interval, found.color(i))
+        ForestRow(found.names[i], interval, found.color(i))
         for i in found.ranked()
         if (interval := found.found(i)) is not None
     ]
     if not rows or not found.comparable:
         return None
     title = f"interquartile mean {found.scores[0]}"
-    return dots("leaderboard", rows, x=title, alt=f"Runs ranked; the first is {rows[0].label}.")
+    return forest_plot("leaderboard", rows, x=title, alt=f"Runs ranked; the first is {rows[0].label}.")
 
 
 def profiles(found: Comparison) -> Chart | None:
-    """Draw the performance profiles of the runs' best settings."""
+    """Plot the performance profiles of the runs' best settings."""
     if not found.comparable:
         return None
     named = [(found.names[i], found.members(i), found.color(i)) for i in found.ranked()[:6]]
@@ -160,7 +160,7 @@ def profiles(found: Comparison) -> Chart | None:
 
 
 def matrix(found: Comparison) -> Chart | None:
-    """Draw the probability that the run of the row improves on the run of the column."""
+    """Plot the probability that the run in each row improves on the run in each column."""
     order = [i for i in found.ranked() if found.members(i)]
     if not found.comparable or len(order) < 2:
         return None
@@ -183,7 +183,7 @@ def matrix(found: Comparison) -> Chart | None:
     trace, notes = heat_map(z, labels, hover, bounds=(0.0, 1.0))
     drawn = heat_axes(("improves on", names), ("", names), notes)
     drawn["yaxis"]["range"] = [len(order) - 0.5, -0.5]
-    alt = "Matrix: the probability that the row's run does better than the column's."
+    alt = "Matrix: probability that the run in the row scores better than the run in the column."
     height, width = 130 + 52 * len(order), 110 + 60 * len(order)
     short = [text(shorten(name, 9)) for name in names]
     narrow = {"xaxis.ticktext": short, "yaxis.ticktext": short, "xaxis.tickangle": 0}
@@ -191,14 +191,14 @@ def matrix(found: Comparison) -> Chart | None:
 
 
 def runs_table(found: Comparison) -> Table:
-    """List the runs with their best settings."""
+    """Return a table of the runs and their best settings."""
     columns = [Column("run"), Column("best setting"), Column("seeds", numeric=True)]
     columns += [
-        Column(WORDS[found.measured], numeric=True, score=True),
+        Column(LABELS[found.measured], numeric=True, score=True),
         Column("diverged", numeric=True),
     ]
     columns += [Column("wall time", numeric=True), Column("status")]
-    table = Table("runs-table", "Every run and its best setting", columns)
+    table = Table("runs-table", "All runs and their best settings", columns)
     order = found.ranked()
     for i in order + [i for i in range(len(found.names)) if i not in order]:
         reading, interval = found.readings[i], found.found(i)
@@ -208,7 +208,7 @@ def runs_table(found: Comparison) -> Table:
         label = reading.label(reading.winner) if reading.winner else number_format.MISSING
         cells = [
             Cell(found.names[i], found.names[i], found.color(i)),
-            Cell(label if reading.axes else "the only one", label),
+            Cell(label if reading.axes else "the only setting", label),
             Cell(number_format.whole(seeds), seeds),
             Cell(number_format.interval(interval), interval.value if interval else None),
             Cell(f"{number_format.whole(diverged)} of {number_format.whole(len(reading.members))}", diverged),

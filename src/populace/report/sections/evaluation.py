@@ -1,4 +1,4 @@
-"""The final evaluation: settings ranked, chosen and measured, profiles, who improves on whom."""
+"""The final evaluation: ranking of settings, validation against test, profiles, improvement."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from populace.report import number_format
 from populace.report.charts.chart import Chart, dash_of, layout, mark, numbers, shorten, text
-from populace.report.charts.forest_plot import Dot, dots, headed, narrow_rows, rows_axis
+from populace.report.charts.forest_plot import ForestRow, forest_plot, headed, narrow_rows, rows_axis
 from populace.report.runs import Reading, interval_of
 from populace.statistics import Floats, Interval, performance_profile, probability_of_improvement
 
@@ -15,7 +15,7 @@ ROWS = 20
 
 
 def leaderboard(reading: Reading) -> Chart | None:
-    """Draw the settings with their intervals, best first, as many as fit a screen."""
+    """Plot the best settings with their intervals."""
     scored = [entry for entry in reading.ranked if reading.believed(entry)][:ROWS]
     rows = []
     for entry in scored:
@@ -25,22 +25,22 @@ def leaderboard(reading: Reading) -> Chart | None:
     if not rows:
         return None
     more = len(reading.settings) - len(rows)
-    return dots(
+    return forest_plot(
         "leaderboard",
         rows,
         x=f"interquartile mean {reading.score}",
         heading=reading.axes_line,
         alt=f"Settings ranked by {reading.score}; the first is {rows[0].full}.",
-        caption=f"The best {len(rows)} settings; the other {number_format.whole(more)} stand in the table."
+        caption=f"The best {len(rows)} settings; the table lists the other {number_format.whole(more)}."
         if more
         else "",
     )
 
 
-def chosen_and_measured(reading: Reading) -> Chart | None:
-    """Draw for the leading settings what they were chosen on beside what was measured afresh."""
+def validation_and_test(reading: Reading) -> Chart | None:
+    """Plot validation, test and external scores of the leading settings side by side."""
     kinds = {
-        "validation": ("chosen on", "circle-open", "muted", -0.2),
+        "validation": ("validation", "circle-open", "muted", -0.2),
         "test": ("test", "circle", "c0", 0.0),
         "external": ("external", "diamond", "c1", 0.2),
     }
@@ -87,7 +87,7 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
     drawn = layout(score, rows_axis(list(range(len(entries))), names))
     return Chart(
         "chosen",
-        f"What the leading settings were chosen on beside their {reading.score} measured afresh.",
+        f"Validation and test {reading.score} of the leading settings.",
         traces,
         drawn,
         height=80 + 42 * max(len(entries), 2) + headed(drawn, reading.axes_line),
@@ -96,12 +96,12 @@ def chosen_and_measured(reading: Reading) -> Chart | None:
     )
 
 
-def _dot(reading: Reading, entry: dict[str, Any], found: Interval) -> Dot:
-    return Dot(reading.compact(entry), found, reading.color(entry), reading.label(entry))
+def _dot(reading: Reading, entry: dict[str, Any], found: Interval) -> ForestRow:
+    return ForestRow(reading.compact(entry), found, reading.color(entry), reading.label(entry))
 
 
 def profile(reading: Reading) -> Chart | None:
-    """Draw which fraction of members does better than each score, for the leading settings."""
+    """Plot the performance profiles of the leading settings."""
     named = [(reading.label(e), reading.scores(e), reading.color(e)) for e in reading.shown[:4]]
     return profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.score_threshold)
 
@@ -113,14 +113,14 @@ def profile_chart(
     lower: bool,
     solved: float | None = None,
 ) -> Chart | None:
-    """Draw performance profiles of `(name, scores, color)`; None where all scores are alike."""
+    """Plot performance profiles of `(name, scores, color)`; None if all scores are equal."""
     named = [row for row in named if row[1]]
     every = [s for _, scores, _ in named for s in scores]
     if not every or min(every) == max(every):
         return None
     margin = 0.02 * (max(every) - min(every))
     ends = min(every) - margin, max(every) + margin
-    # A profile only steps at the scores themselves: drawn there, it is exact.
+    # A profile changes only at the scores themselves, so it is exact at these levels.
     levels = np.unique([*ends, *every]) if len(every) <= 240 else np.linspace(*ends, 240)
     sign, side = (-1.0, "below") if lower else (1.0, "above")
     traces, legend = [], []
@@ -149,7 +149,7 @@ def profile_chart(
         traces += [band, line] if len(scores) > 1 else [line]
     drawn = layout(
         {"title": score},
-        {"title": f"members {side} it", "range": [-0.03, 1.05], "tickformat": ".0%"},
+        {"title": f"members {side} this {score}", "range": [-0.03, 1.05], "tickformat": ".0%"},
     )
     if solved is not None and levels[0] <= solved <= levels[-1]:
         drawn |= mark(solved, "solved", axis="x")
@@ -159,13 +159,13 @@ def profile_chart(
 
 
 def _stairs(x: Floats, y: Floats, lower: bool) -> tuple[Floats, Floats]:
-    """Return the corners of a step function: Plotly's own steps do not close around a band."""
+    """Return the corners of a step function: Plotly's own step lines cannot fill a band."""
     corners = np.repeat(x, 2)[1:-1]
     return corners, np.repeat(y[1:] if lower else y[:-1], 2)
 
 
 def improvements(reading: Reading) -> list[tuple[dict[str, Any], Interval]]:
-    """Return how likely the winner improves on each other setting, in the order of their rank."""
+    """Return the probability that the winner improves on each other setting, by rank."""
     winner = reading.winner
     if winner is None:
         return []
@@ -178,30 +178,30 @@ def improvements(reading: Reading) -> list[tuple[dict[str, Any], Interval]]:
 
 
 def improvement(x: Sequence[float], y: Sequence[float], *, lower: bool) -> Interval:
-    """Return how likely a member of X does better than one of Y, whichever way is better."""
+    """Return the probability that a member of X scores better than a member of Y."""
     sign = -1.0 if lower else 1.0
     return probability_of_improvement(sign * np.asarray(x), sign * np.asarray(y))
 
 
 def improvement_chart(reading: Reading) -> Chart | None:
-    """Draw the probability that the winner improves on each other setting."""
+    """Plot the probability that the winner improves on each other setting."""
     found = improvements(reading)
     if not found:
         return None
     rows = [_dot(reading, entry, chance) for entry, chance in found[:ROWS]]
     sure = sum(p.low > 0.5 for _, p in found)
-    more = f" The first {ROWS} are drawn." if len(found) > ROWS else ""
-    chart = dots(
+    more = f" The first {ROWS} are shown." if len(found) > ROWS else ""
+    chart = forest_plot(
         "improvement",
         rows,
-        x="probability to improve",
+        x="probability of improvement",
         heading=reading.axes_line,
-        alt="Probability that a member of the winner beats one of each other setting.",
-        caption=f"Half is a coin flip. The interval lies above it for {sure} of "
-        f"{number_format.count(len(found), 'other setting')}: those the winner is told apart from.{more}",
+        alt="Probability that a member of the best setting scores better than one of each other setting.",
+        caption=f"50 % is chance level. The whole interval is above it for {sure} of "
+        f"{number_format.count(len(found), 'other setting')}.{more}",
     )
     chart.layout["xaxis"] |= {"range": [-0.03, 1.03], "tickformat": ".0%"}
-    chart.layout |= mark(0.5, "coin flip", axis="x")
-    # The label of the line needs the height that the heading takes on the other side.
+    chart.layout |= mark(0.5, "chance", axis="x")
+    # The label of the line needs as much height as the heading on the other side.
     chart.layout["margin"]["t"] = 30
     return chart

@@ -1,4 +1,4 @@
-"""Generalization on the page: the gap in words, charts and a table, and the flag for over-fitting."""
+"""The section on generalization: the generalization gap in text, charts and a table, and overfitting."""
 
 import tomllib
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from populace.report import number_format
 from populace.report.charts.chart import COUNTS, Chart, curve_traces, layout
 from populace.report.charts.curves import grid, setting_curve
-from populace.report.charts.forest_plot import Dot, dots
+from populace.report.charts.forest_plot import ForestRow, forest_plot
 from populace.report.runs import Reading
 from populace.report.sections.generalization_gap import (
     FEWEST_MEMBERS,
     FEWEST_POINTS,
-    Measured,
-    fresh_pairs,
+    SettingGap,
     measure,
+    test_pairs,
 )
 from populace.report.text.tables import Cell, Column, Row, Table
 from populace.statistics import Interval
@@ -22,7 +22,7 @@ ROWS = 20
 
 
 def section(reading: Reading) -> dict[str, Any] | None:
-    """Return what the page says on generalization; None where nothing was held out."""
+    """Return the content of the section on generalization; None without a held-out environment."""
     measured = measure(reading)
     if not measured:
         return None
@@ -33,18 +33,18 @@ def section(reading: Reading) -> dict[str, Any] | None:
         "overfitting": _overfitting(reading, measured),
         "table": _table(reading, measured),
         "curves": _curves(reading, first.entry),
-        "gaps": _gaps(reading, measured),
+        "gap_chart": _gap_chart(reading, measured),
     }
 
 
-def _sentence(reading: Reading, found: Measured) -> str:
+def _sentence(reading: Reading, found: SettingGap) -> str:
     who = "“" + reading.label(found.entry) + "”"
-    when = "measured afresh" if fresh_pairs(reading) else "in the last evaluation"
+    when = "measured after selection" if test_pairs(reading) else "in the last evaluation"
     left = len(found.entry["members"]) - found.n
-    without = f" ({number_format.count(left, 'member')} without both numbers left out)" if left else ""
+    without = f" (without {number_format.count(left, 'member')} for lack of both scores)" if left else ""
     text = (
         f"{who} reaches an interquartile mean {reading.score} of {number_format.interval(found.training)} "
-        f"where it was trained and {number_format.interval(found.held_out)} where it was not, "
+        f"in the training environment and {number_format.interval(found.held_out)} in the held-out one, "
         f"{when}{without}: "
     )
     if not number_format.has_width(found.lost):
@@ -52,8 +52,8 @@ def _sentence(reading: Reading, found: Measured) -> str:
     if found.lost.low > 0:
         return text + f"a gap of {number_format.interval(found.lost, word='95 % interval ')}."
     if found.lost.high < 0:
-        return text + f"it does better there, by {number_format.interval(_negative(found.lost))}."
-    return text + f"the gap, {number_format.interval(found.lost)}, cannot be told from none."
+        return text + f"it does better held out, by {number_format.interval(_negative(found.lost))}."
+    return text + f"the gap of {number_format.interval(found.lost)} is not distinguishable from zero."
 
 
 def _negative(found: Interval) -> Interval:
@@ -61,45 +61,45 @@ def _negative(found: Interval) -> Interval:
 
 
 def _where(reading: Reading) -> str:
-    """Return which environments these are, where the recipe names one of each."""
+    """Return the names of the two environments, if the recipe names one of each."""
     learner = tomllib.loads(reading.recipe).get("learner")
     learner = learner if isinstance(learner, dict) else {}
     trained, other = learner.get("env"), learner.get("held_out")
     if not trained or not other or {"env", "held_out"} & set(reading.axes):
         return ""
-    return f"Trained in {trained}; held out: {other}."
+    return f"Training environment: {trained}; held out: {other}."
 
 
-def _overfitting(reading: Reading, measured: list[Measured]) -> list[str]:
-    """Return a sentence for each setting that is flagged, or one that says why none is."""
+def _overfitting(reading: Reading, measured: list[SettingGap]) -> list[str]:
+    """Return a sentence for each setting flagged as overfitting, or one that says why none is."""
     flagged = [m for m in measured if m.late and m.late.overfits]
     sentences = []
     for m in flagged:
         assert m.late is not None
         sentences.append(
-            f"Over-fitting: over the last half of training, “{reading.label(m.entry)}” improved by "
-            f"{number_format.interval(m.late.training)} where it was trained and lost "
-            f"{number_format.interval(_negative(m.late.held_out))} where it was not."
+            f"Overfitting: over the last half of training, “{reading.label(m.entry)}” improved by "
+            f"{number_format.interval(m.late.training)} in the training environment and lost "
+            f"{number_format.interval(_negative(m.late.held_out))} in the held-out one."
         )
     if not any(m.late for m in measured):
         return [
-            f"Whether training over-fits cannot be told: it takes {FEWEST_MEMBERS} seeds and "
+            f"Whether training overfits cannot be determined: it takes {FEWEST_MEMBERS} seeds and "
             f"{2 * FEWEST_POINTS} evaluations during training."
         ]
     which = "No setting" if len(measured) > 1 else "The setting"
     verb = "is flagged" if len(measured) > 1 else "is not flagged"
-    return sentences or [f"{which} {verb} as over-fitting."]
+    return sentences or [f"{which} {verb} as overfitting."]
 
 
-def _table(reading: Reading, measured: list[Measured]) -> Table:
-    hint = "change of the score over the last half of training, positive for better"
+def _table(reading: Reading, measured: list[SettingGap]) -> Table:
+    hint = "change of the score over the last half of training; positive is better"
     columns = [
-        Column("setting"), Column("members", numeric=True), Column("trained", numeric=True),
+        Column("setting"), Column("members", numeric=True), Column("training", numeric=True),
         Column("held out", numeric=True), Column("gap", numeric=True),
-        Column("late, trained", numeric=True, hint=hint),
-        Column("late, held out", numeric=True, hint=hint), Column("over-fits"),
+        Column("late change, training", numeric=True, hint=hint),
+        Column("late change, held out", numeric=True, hint=hint), Column("overfits"),
     ]  # fmt: skip
-    table = Table("generalization-table", "Every setting where it was trained and where not", columns)
+    table = Table("generalization-table", "All settings, in training and held-out environment", columns)
     for m in measured:
         late = [m.late.training, m.late.held_out] if m.late else [None, None]
         verdict = "–" if m.late is None else "yes" if m.late.overfits else "no"
@@ -115,10 +115,10 @@ def _cell(found: Interval | None) -> Cell:
 
 
 def _curves(reading: Reading, entry: dict[str, Any]) -> Chart | None:
-    """Draw the score of one setting over training, where it is trained and where not."""
+    """Plot the score of one setting over training, in the training and the held-out environment."""
     score = reading.results["score"]["name"]
     traces, legend = [], []
-    kinds = (("trained", score, "c0", "solid"), ("held out", f"held_out_{score}", "c1", "dash"))
+    kinds = (("training", score, "c0", "solid"), ("held out", f"held_out_{score}", "c1", "dash"))
     for name, metric, color, dash in kinds:
         found = grid(reading.evaluation, metric)
         if found is None:
@@ -129,25 +129,25 @@ def _curves(reading: Reading, entry: dict[str, Any]) -> Chart | None:
         traces += curve_traces(curve, name, color, dash=dash, unit=reading.unit)
     return Chart(
         "generalization",
-        f"Interquartile mean {reading.score} over {reading.unit}, where trained and where held out.",
+        f"Interquartile mean {reading.score} over {reading.unit}, in training and held-out environment.",
         traces,
         layout({"title": reading.unit, **COUNTS}, {"title": reading.score}),
         legend=legend,
     )
 
 
-def _gaps(reading: Reading, measured: list[Measured]) -> Chart | None:
+def _gap_chart(reading: Reading, measured: list[SettingGap]) -> Chart | None:
     if len(measured) < 2:
         return None
     rows = [
-        Dot(reading.compact(m.entry), m.lost, reading.color(m.entry), reading.label(m.entry))
+        ForestRow(reading.compact(m.entry), m.lost, reading.color(m.entry), reading.label(m.entry))
         for m in measured[:ROWS]
     ]
-    return dots(
-        "gaps",
+    return forest_plot(
+        "generalization-gap",
         rows,
-        x=f"{reading.score} lost where not trained",
+        x=f"generalization gap in {reading.score}",
         heading=reading.axes_line,
-        alt=f"The gap of each setting; {rows[0].full} is the first.",
-        caption=f"The best {ROWS} settings; the others stand in the table." if len(measured) > ROWS else "",
+        alt=f"Generalization gap of each setting; the first is {rows[0].full}.",
+        caption=f"The best {ROWS} settings; the table lists the others." if len(measured) > ROWS else "",
     )

@@ -1,7 +1,7 @@
-"""What is lost where an agent was never trained, per setting, and whether its training over-fits.
+"""The generalization gap of each setting, and whether its training overfits.
 
-A run tells where its learner was also evaluated in an environment that was held out: its evaluations then
-have the metric `held_out_` and the name of the score beside the score itself.
+If a learner was also evaluated in a held-out environment, its evaluations contain the metric
+`held_out_<score>` in addition to the score itself.
 """
 
 from dataclasses import dataclass
@@ -20,32 +20,32 @@ FEWEST_POINTS = 4
 
 @dataclass(frozen=True)
 class Trends:
-    """How much the score changed over the last half of the evaluations, where trained and where held out."""
+    """Change of the score over the last half of the evaluations, in the training and held-out environment."""
 
     training: Interval
     held_out: Interval
 
     @property
     def overfits(self) -> bool:
-        """Whether both intervals exclude 0: better where trained, and worse where not."""
+        """Whether both intervals exclude 0: the score improves in training and deteriorates held out."""
         return self.training.low > 0 and self.held_out.high < 0
 
 
 def gap(training: ArrayLike, held_out: ArrayLike, *, lower: bool = False) -> Interval | None:
-    """Return what a setting loses where it was not trained, positive for a loss.
+    """Return the generalization gap of a setting; positive if held-out scores are worse.
 
         gap = interquartile mean over members i of s (training_i - held_out_i)
 
-    with s = 1, or -1 where a lower score is the better one, and its 95 % bootstrap interval. Members are
-    resampled as pairs, so what they have in common cancels.
+    with s = 1, or -1 if a lower score is better, and its 95 % bootstrap interval. Members are resampled as
+    pairs, so that variation common to both scores cancels.
 
     Args:
-        training: score of each member in the environment it was trained in, (members,).
-        held_out: score of the same members in the other one. A member without both (NaN) is left out.
+        training: score of each member in its training environment, (members,).
+        held_out: score of the same members in the held-out one. A member without both (NaN) is skipped.
         lower: whether a lower score is better.
 
     Returns:
-        the gap; None where no member has both scores.
+        The gap; None if no member has both scores.
 
     """
     lost = (np.asarray(training, float) - np.asarray(held_out, float)) * (-1 if lower else 1)
@@ -56,24 +56,24 @@ def gap(training: ArrayLike, held_out: ArrayLike, *, lower: bool = False) -> Int
 def trends(
     units: ArrayLike, training: ArrayLike, held_out: ArrayLike, *, lower: bool = False
 ) -> Trends | None:
-    """Return how both scores move late in training, positive for better.
+    """Return how both scores change late in training; positive is better.
 
-    Over the last half of the n evaluations (those from n // 2 on) each member's score is fitted by a
-    straight line with the slope of Theil and Sen: the median of the slopes between all pairs of points. A
-    single evaluation in which an agent fails, as those of Q-learning do, hardly moves it. The slope times
-    the length of that half is the member's change. The interquartile mean of the changes has a 95 %
-    bootstrap interval over the members. Training over-fits where the interval of the trained score lies
-    above 0 and that of the held-out score below. Source: Sen 1968, "Estimates of the Regression
-    Coefficient Based on Kendall's Tau".
+    Over the last half of the n evaluations (those from n // 2 on), a straight line is fitted to each member's
+    score by the Theil-Sen estimator, the median of the slopes between all pairs of points, which is robust
+    against single evaluations in which an agent fails. The slope times the length of that half is the
+    member's change, and the interquartile mean of the changes has a 95 % bootstrap interval over the members.
+    Training overfits if the interval of the training score is above 0 and that of the held-out score below 0.
 
     Args:
-        units: when the evaluations were made, (n,), rising.
-        training: score of each member where it was trained, (members, n).
-        held_out: the same where it was not. A member with a gap in this half (NaN) is left out.
+        units: time of each evaluation, (n,), ascending.
+        training: score of each member in the training environment, (members, n).
+        held_out: the same in the held-out one. A member with missing values (NaN) in that half is skipped.
         lower: whether a lower score is better.
 
     Returns:
-        the trends; None where fewer than 3 members or 4 evaluations in this half leave nothing to tell.
+        The trends; None with fewer than 3 members or 4 evaluations in that half.
+
+    Source: Sen 1968, "Estimates of the Regression Coefficient Based on Kendall's Tau".
 
     """
     x = np.asarray(units, float)
@@ -88,15 +88,15 @@ def trends(
 
 
 def _changes(x: Floats, y: Floats) -> Floats:
-    """Return the rise of the Theil-Sen line through each row of y from the first x to the last."""
+    """Return the change of the Theil-Sen line of each row of y from the first x to the last."""
     first, second = np.triu_indices(len(x), 1)
     slopes = (y[:, second] - y[:, first]) / (x[second] - x[first])
     return np.median(slopes, axis=1) * (x[-1] - x[0])
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one setting reached where it was trained and where it was not, over its n members."""
+class SettingGap:
+    """Scores of one setting in the training and the held-out environment, over its n members."""
 
     entry: dict[str, Any]
     n: int
@@ -106,12 +106,12 @@ class Measured:
     late: Trends | None
 
 
-def measure(reading: Reading) -> list[Measured]:
-    """Return what each setting lost, best setting first; empty where nothing was held out."""
+def measure(reading: Reading) -> list[SettingGap]:
+    """Return the generalization gap of each setting, best setting first; empty without held-out scores."""
     score = reading.results["score"]["name"]
     grids = [grid(reading.evaluation, name) for name in (score, f"held_out_{score}")]
     trained, other = (found and found.thinned() for found in grids)
-    fresh = fresh_pairs(reading)
+    fresh = test_pairs(reading)
     found = []
     for entry in reading.ranked:
         late, pairs = None, np.array([fresh[m] for m in entry["members"] if m in fresh])
@@ -125,12 +125,12 @@ def measure(reading: Reading) -> list[Measured]:
             lost = gap(pairs[:, 0], pairs[:, 1], lower=reading.lower)
             assert lost is not None
             both = bootstrap_interval(pairs[:, 0]), bootstrap_interval(pairs[:, 1])
-            found.append(Measured(entry, len(pairs), *both, lost, late))
+            found.append(SettingGap(entry, len(pairs), *both, lost, late))
     return found
 
 
-def fresh_pairs(reading: Reading) -> dict[int, tuple[float, float]]:
-    """Return (trained, held out) of each member as measured afresh; members that were not are missing."""
+def test_pairs(reading: Reading) -> dict[int, tuple[float, float]]:
+    """Return the test scores (training, held out) of each member that has both."""
     name, found = f"held_out_{reading.results['score']['name']}", {}
     for member in reading.members:
         fresh = member.get("test") or {}

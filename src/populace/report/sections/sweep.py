@@ -1,4 +1,4 @@
-"""The sweep as a picture: dots for one axis, a heat map for two, parallel coordinates for more."""
+"""The sweep as a chart: points for one axis, a heat map for two, parallel coordinates for more."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from populace.report.charts.chart import Chart, layout, numbers, shorten, text
 from populace.report.charts.heatmap import heat_axes, heat_map
 from populace.report.runs import Reading
 
-FEW = 8  # so many distinct values still stand evenly spaced on an axis, each with its label
+FEW = 8  # up to this many distinct values are evenly spaced on an axis, each with a label
 LINES = 200
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Places on an axis: where each value stands, from 0 to 1, and which ticks are written."""
+    """An axis: the position of each value, from 0 to 1, and the labeled ticks."""
 
     places: list[float]
     ticks: list[tuple[float, str]]
@@ -26,10 +26,10 @@ class Scale:
 
 
 def scale(values: Sequence[Any]) -> Scale:
-    """Place the values of one axis: evenly if few or not numbers, else to scale.
+    """Position the values of one axis: evenly spaced if few or not numbers, otherwise to scale.
 
-    A sweep's values are rarely linear (0.9, 0.99, 0.999): evenly spaced they stay apart, and each
-    can be labeled. A scale is logarithmic when all values are positive and span a factor of 20.
+    The values of a sweep are rarely linear (0.9, 0.99, 0.999): evenly spaced, they can all be labeled. A
+    scale is logarithmic if all values are positive and span a factor of 20.
     """
     distinct: list[Any]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
@@ -52,14 +52,14 @@ def scale(values: Sequence[Any]) -> Scale:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """Return the logarithms of 1, 3, 10, 30, ... in a range, powers of ten alone if it is wide."""
+    """Return the logarithms of 1, 3, 10, 30, ... in a range, or of powers of ten if it is wide."""
     exponents = range(math.floor(low), math.ceil(high) + 1)
     steps = (0.0, math.log10(3)) if high - low < 3 else (0.0,)
     return [e + s for e in exponents for s in steps if low - 1e-9 <= e + s <= high + 1e-9]
 
 
 def sweep_chart(reading: Reading) -> Chart | None:
-    """Draw the score against what was swept; None where nothing was, or nothing was scored."""
+    """Plot the score against the swept settings; None without a sweep or without scores."""
     scored = [entry for entry in reading.ranked if reading.believed(entry)]
     paths = [path for path in reading.axes if len({repr(e["values"].get(path)) for e in scored}) > 1]
     if len(scored) < 2 or not paths:
@@ -128,7 +128,7 @@ def _heat_map(
         [trace],
         heat_axes((paths[0], names[0]), (paths[1], names[1]), notes),
         height=110 + 52 * max(len(y), 3),
-        caption="The deeper the color, the better.",
+        caption="Darker is better.",
         min_width=90 + 48 * len(x),
     )
 
@@ -136,7 +136,7 @@ def _heat_map(
 def _parallel(
     reading: Reading, scored: list[dict[str, Any]], paths: list[str], columns: list[Scale]
 ) -> Chart:
-    # As plain lines: Plotly's parallel coordinates need WebGL, which paper and many machines lack.
+    # Plain lines, because Plotly's parallel coordinates need WebGL, which printing and many machines lack.
     found = [reading.believed(entry) for entry in scored]
     columns = [*columns, _linear([f.value for f in found if f is not None])]
     names = [reading.short_names[path] for path in paths] + [reading.score]
@@ -146,7 +146,7 @@ def _parallel(
         best = scored[i] is reading.winner
         share = columns[-1].places[i]
         color = "c0" if best else f"seq:{0.15 + 0.75 * (1 - share if reading.lower else share):.3f}"
-        # Settings that share a value would hide each other: each stands a little off, by its rank.
+        # Settings that share a value would hide each other, so each is offset slightly by its rank.
         spread = 0.035 * (i / max(len(scored) - 1, 1) - 0.5)
         places = [c.places[i] + spread for c in columns[:-1]] + [columns[-1].places[i]]
         traces.append(
@@ -184,14 +184,14 @@ def _parallel(
         annotations=notes,
     )
     drawn["margin"] = {"l": 12, "r": 12, "t": 34, "b": 8}
-    more = f" The best {LINES} of {len(scored)} settings are drawn." if len(scored) > LINES else ""
+    more = f" The best {LINES} of {len(scored)} settings are shown." if len(scored) > LINES else ""
     logs = [name for name, column in zip(names, columns) if column.logarithmic]
-    caption = "A line per setting, the winner's thick; the deeper the color, the better." + more
+    caption = "One line per setting, the best setting's thick; darker is better." + more
     if logs:
-        caption += f" Logarithmic: {', '.join(logs)}."
+        caption += f" Logarithmic axes: {', '.join(logs)}."
     return Chart(
         "sweep",
-        f"Parallel coordinates: a line per setting, through {', '.join(names)}.",
+        f"Parallel coordinates: one line per setting, through {', '.join(names)}.",
         traces, drawn, height=360, caption=caption, min_width=112 * len(columns),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What happened in training: learning curves of the settings, other metrics of the best one."""
+"""The course of training: learning curves of the settings, and other metrics of the best one."""
 
 import numpy as np
 
@@ -18,11 +18,11 @@ from populace.report.charts.chart import (
 from populace.report.charts.curves import Grid, grid, metrics_of, score_grid, setting_curve
 from populace.report.runs import Reading
 
-SEEDS = 40  # more thin lines than this are a gray area
+SEEDS = 40  # more thin lines than this are indistinguishable
 
 
 def learning_curves(reading: Reading) -> Chart | None:
-    """Draw the score of each setting over training; None where no evaluation was recorded."""
+    """Plot the score of each setting over training; None if no score was recorded."""
     found = score_grid(reading)
     if found is None:
         return None
@@ -33,7 +33,7 @@ def learning_curves(reading: Reading) -> Chart | None:
         traces.append(bundle(((c.units, c.value) for c in curves), "faint"))
         label = number_format.count(len(others), "other setting")
         legend.append({"label": label, "color": "faint", "traces": [0]})
-    # The winner is drawn last, over all others.
+    # The winner is drawn last, on top of all others.
     for entry in reversed(reading.shown):
         name, color = reading.label(entry), reading.color(entry)
         curve, dash = setting_curve(found, entry), dash_of(color)
@@ -47,7 +47,7 @@ def learning_curves(reading: Reading) -> Chart | None:
     return Chart(
         "curves",
         f"Learning curves: interquartile mean {reading.score} over {reading.unit}, "
-        "a line per setting with its 95 % interval as a band.",
+        "one line per setting with its 95 % interval as a band.",
         traces,
         axes,
         height=420,
@@ -56,7 +56,7 @@ def learning_curves(reading: Reading) -> Chart | None:
 
 
 def diagnostics(reading: Reading) -> list[Chart]:
-    """Draw each metric of the training table for the members of the best setting."""
+    """Plot each training metric of the members of the best setting."""
     entry = reading.winner or (reading.ranked[0] if reading.ranked else None)
     if entry is None:
         return []
@@ -101,7 +101,7 @@ def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) 
     scale = ", on a logarithmic scale" if spans else ""
     return Chart(
         f"metric-{metrics_of(reading.train).index(metric)}",
-        f"{name} over {reading.unit}, a thin line per seed and their median{scale}.",
+        f"{name} over {reading.unit}, one thin line per seed and their median{scale}.",
         traces,
         drawn,
         title=name,

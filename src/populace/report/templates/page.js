@@ -8,7 +8,7 @@
   const hidden = {};
   let printing = false;
 
-  // The stylesheet is the one place that knows colors: the browser is asked what each name means now.
+  // Colors are defined in the stylesheet alone: the browser resolves each name for the current theme.
   function palette() {
     const probe = document.body.appendChild(document.createElement("span"));
     const known = {};
@@ -36,7 +36,7 @@
     return { color, done };
   }
 
-  // Only what stands under a color's key is a color: a recipe may well be named "ink".
+  // Only values of color keys are colors: a recipe may be named "ink".
   function painted(value, key, color) {
     const isColor = /color(scale)?$/.test(key);
     if (Array.isArray(value)) return value.map((item) => painted(item, isColor ? "color" : "", color));
@@ -64,7 +64,7 @@
     layout.width = width;
     layout.height = printing && spec.height > 340 && spec.legend.length ? 300 : spec.height;
     if (width < 520) Object.entries(spec.narrow).forEach(([path, value]) => assign(layout, path, value));
-    // A finger that scrolls the page must not zoom the chart under it.
+    // Scrolling the page by touch must not zoom the chart.
     if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
     return Plotly.react(element, traces, layout, {
       displayModeBar: false, doubleClick: "reset",
@@ -111,7 +111,7 @@
     }
   }
 
-  // In a tangle of lines the one under the pointer stands out, the others step back.
+  // Among many lines, highlight the one under the pointer and fade the others.
   function fades(element) {
     if (!specs[element.dataset.chart].traces.some((trace) => trace.meta && trace.meta.fades)) return;
     const lines = specs[element.dataset.chart].traces.map((_, i) => i);

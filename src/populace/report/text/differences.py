@@ -1,4 +1,4 @@
-"""What differs between runs besides their scores: recipes, versions, devices."""
+"""Differences between runs besides their scores: recipes, versions, devices."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from populace.report.text.tables import Cell, Column, Row, Table, pairs
 
 
 def differences(id: str, names: list[str], of_runs: Iterable[dict[str, str]]) -> dict[str, Any]:
-    """Return a table of the facts that differ between the runs, and how many agree."""
+    """Return a table of the entries that differ between the runs, and the number of those that agree."""
     facts = list(of_runs)
     keys = list(dict.fromkeys(key for run in facts for key in run))
     differ = [key for key in keys if len({run.get(key) for run in facts}) > 1]
@@ -22,14 +22,14 @@ def differences(id: str, names: list[str], of_runs: Iterable[dict[str, str]]) ->
 
 
 def environment(reading: Reading) -> dict[str, str]:
-    """Return what a run ran on, an entry a line."""
+    """Return the platform, device and versions of a run, by name."""
     found = reading.environment
     plain = [(key, found[key]) for key in found if key not in ("packages", "started")]
     return dict(pairs([*plain, *(found.get("packages") or {}).items()]))
 
 
 def recipe(reading: Reading) -> dict[str, str]:
-    """Return a run's recipe with dotted keys, nothing where it is not TOML."""
+    """Return a run's recipe with dotted keys; empty if it is not valid TOML."""
     try:
         return dict(_flat(tomllib.loads(reading.recipe), ""))
     except tomllib.TOMLDecodeError:

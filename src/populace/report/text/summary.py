@@ -1,4 +1,4 @@
-"""The report in words: the answer in one sentence, and what keeps it honest."""
+"""The summary of the report: the result in one sentence, its caveats, and the selection bias."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from populace.report.runs import Reading, interval_of, score_of
 
 
 def answer(reading: Reading) -> str:
-    """Return the one sentence that a reader came for."""
+    """Return the main result in one sentence."""
     members = len(reading.members)
     diverged = sum(m.get("diverged_at") is not None for m in reading.members)
     winner = reading.winner
@@ -16,7 +16,7 @@ def answer(reading: Reading) -> str:
         whom = "The only member" if members == 1 else f"All {number_format.whole(members)} members"
         first = min(int(m["diverged_at"]) for m in reading.members)
         when = f"{'' if members == 1 else 'the first '}at step {number_format.whole(first)}"
-        return f"{whom} diverged, {when}: no {reading.score} can be relied on."
+        return f"{whom} diverged, {when}: there is no reliable {reading.score}."
     if winner is None or found is None:
         return f"No {reading.score} was measured in this run."
     seeds = len(winner["members"])
@@ -48,21 +48,21 @@ def _what(reading: Reading, seeds: int) -> str:
 
 def _how(reading: Reading, winner: dict[str, Any]) -> str:
     if reading.headline == "validation":
-        return ", as evaluated during training and not measured afresh"
+        return ", as evaluated during training; there was no separate test"
     tried = evaluation_size(reading, winner, reading.headline)
     each = "" if len(winner["members"]) == 1 else " each"
-    text = f", {_count(reading, tried, 'fresh ')}{each}" if tried else f", {afresh(reading)}"
+    text = f", on {_count(reading, tried, 'new ')}{each}" if tried else f", {tested_on(reading)}"
     return text + (f", in {backend(reading)}" if reading.headline == "external" else "")
 
 
-def afresh(reading: Reading) -> str:
-    """Return in words what the final evaluation measured on."""
+def tested_on(reading: Reading) -> str:
+    """Return what the final evaluation was measured on."""
     where = reading.results.get("test_description")
-    return f"measured on {where}" if where else "measured afresh"
+    return f"measured on {where}" if where else "measured after selection"
 
 
 def evaluation_size(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
-    """Return the size of the evaluation of each member of a setting, if all had the same."""
+    """Return the size of each member's evaluation if it is the same for all members of a setting."""
     found = {
         (m.get(kind) or {}).get("size")
         for m in reading.members
@@ -76,44 +76,44 @@ def _count(reading: Reading, size: int, adjective: str = "") -> str:
 
 
 def backend(reading: Reading) -> str:
-    """Return the words for where the outside numbers were measured."""
+    """Return the name of the implementation in which the external scores were measured."""
     for member in reading.members:
         name = str((member.get("external") or {}).get("backend") or "")
         if name:
-            return "the real Gymnasium" if name.lower() == "gymnasium" else name
-    return "an outside implementation"
+            return "Gymnasium" if name.lower() == "gymnasium" else name
+    return "an external implementation"
 
 
-def doubts(reading: Reading) -> list[str]:
-    """Return what a careful reader must know about the answer, a sentence each."""
+def caveats(reading: Reading) -> list[str]:
+    """Return the caveats of the result, one sentence each."""
     winner, notes = reading.winner, []
     if winner is None:
         return notes
     seeds, found = len(winner["members"]), reading.believed(winner)
     if seeds == 1:
-        notes.append("One seed: no interval. Another seed may well give another result.")
+        notes.append("One seed: no interval. Another seed may well give a different result.")
     elif found and not number_format.has_width(found):
-        notes.append(f"All {seeds} seeds scored alike, so the interval has no width.")
+        notes.append(f"All {seeds} seeds have the same score, so the interval has zero width.")
     elif seeds < 5:
-        notes.append(f"{seeds} seeds are few: an interval from so few is rough, and often too narrow.")
+        notes.append(f"With only {seeds} seeds the interval is rough, and often too narrow.")
     if winner.get("diverged"):
         notes.append(
             f"{number_format.whole(winner['diverged'])} of the {seeds} members of this setting diverged. "
-            "They are counted, scored as the worst that any member reached."
+            "They are included, with the worst score of any member."
         )
     leader = reading.ranked[0]
     ahead, own = reading.believed(leader), reading.believed(winner)
-    if ahead and own and ahead.value != own.value:  # a tie takes nothing from the choice
+    if ahead and own and ahead.value != own.value:  # a tie does not question the choice
         notes.append(
-            f"Measured afterwards, {reading.label(leader)} came out ahead "
-            f"({number_format.interval(ahead)}). The choice was made before that and "
-            "stands: choosing again on these numbers would bias them too."
+            f"After selection, {reading.label(leader)} scored better "
+            f"({number_format.interval(ahead)}). The selected setting is kept: selecting again on the "
+            "test scores would bias them too."
         )
     if early := reading.results.get("stopped_early"):
         notes.append(
             f"Training ended early, at step {number_format.whole(early['step'])} of "
-            f"{number_format.whole(reading.results['steps_total'])}: {early['reason']}. That moment was chosen for "
-            "its high score; the final evaluation was not."
+            f"{number_format.whole(reading.results['steps_total'])}: {early['reason']}. That moment was "
+            "chosen for its high score; the final evaluation was not."
         )
     halted = sum(m.get("stopped_at") is not None for m in reading.members)
     copied = sum(bool(m.get("lineage")) for m in reading.members)
@@ -129,9 +129,9 @@ def doubts(reading: Reading) -> list[str]:
         setting = "this setting's " if several else ""
         mine = f"{_solved(reading, own)} of {setting}{number_format.count(len(own), 'member')}"
         notes.append(
-            f"A {reading.score} of {number_format.number(reading.score_threshold)} {side} counts as solved: "
-            + (f"{mine} and {_solved(reading, scores)} of all {len(scores)}" if several else mine)
-            + " did it."
+            f"A {reading.score} of {number_format.number(reading.score_threshold)} {side} counts as solved. "
+            f"Solved by {mine}"
+            + (f", and by {_solved(reading, scores)} of all {len(scores)}." if several else ".")
         )
     return notes
 
@@ -141,14 +141,14 @@ def _solved(reading: Reading, scores: list[float | None]) -> int:
     return sum(s is not None and sign * s >= sign * goal for s in scores)
 
 
-def two_numbers(reading: Reading) -> list[dict[str, str]]:
-    """Return the winner's numbers by how they were measured, those that exist."""
+def scores_by_source(reading: Reading) -> list[dict[str, str]]:
+    """Return the best setting's validation, test and external scores, those that exist."""
     winner = reading.winner or {}
     which = "last" if reading.results.get("checkpoint_selection") == "last" else "best"
     where = {
-        "validation": ("Chosen on", f"the {which} evaluation of each member during training"),
-        "test": ("Measured afresh", "the kept state, after the choice was made"),
-        "external": ("Measured outside", f"the same, played in {backend(reading)}"),
+        "validation": ("Validation", f"the {which} evaluation of each member during training"),
+        "test": ("Test", "the saved models, evaluated after selection"),
+        "external": ("External", f"the same models, evaluated in {backend(reading)}"),
     }
     rows = []
     for kind, (title, meaning) in where.items():
@@ -164,36 +164,35 @@ def two_numbers(reading: Reading) -> list[dict[str, str]]:
 
 
 def bias(reading: Reading) -> str:
-    """Return why the number a winner was chosen on is not the one to believe."""
+    """Return an explanation of the selection bias of the validation score."""
     winner = reading.winner or {}
     chosen, fresh = interval_of(winner.get("validation")), interval_of(winner.get("test"))
     if chosen is None:
         return ""
     if fresh is None:
         return (
-            "This is the best of many noisy evaluations, so part of it is luck. It was not "
-            "measured afresh: expect worse."
+            "This is the best of many noisy evaluations, so part of it is luck. There is no test score: "
+            "expect a worse one."
         )
     many = len(reading.settings)
-    pick = f" and the winner the best of {number_format.whole(many)} settings" if many > 1 else ""
+    pick = f", and the setting is the best of {number_format.whole(many)}" if many > 1 else ""
     gap = (fresh.value - chosen.value) if reading.lower else (chosen.value - fresh.value)
-    believe = "The fresh number was measured after the choice. Believe that one."
+    believe = "The test score was measured after selection, so report that one."
     if interval_of(winner.get("external")):
-        believe = "The others were measured after the choice. Believe those."
-    flatters = (
-        f"Here it flatters by {number_format.number(gap, 2)}."
+        believe = "The other scores were measured after selection, so report those."
+    optimistic = (
+        f"Here it is {number_format.number(gap, 2)} too optimistic."
         if gap > 0
-        else "Here the fresh number did not come out worse."
+        else "Here the test score is not worse."
     )
     return (
-        "The first number flatters as a rule: each member's is the best of its many noisy "
-        f"evaluations{pick}, and the best of many noisy numbers is partly luck (selection bias). "
-        f"{flatters} {believe}"
+        "The validation score is usually too optimistic (selection bias): each member contributes the best "
+        f"of many noisy evaluations{pick}. {optimistic} {believe}"
     )
 
 
 def stopped(reading: Reading) -> str:
-    """Return how far a stopped run came, empty for a finished one."""
+    """Return how far an interrupted run got; empty for a finished one."""
     results = reading.results
     if results.get("status") != "stopped":
         return ""
@@ -202,5 +201,5 @@ def stopped(reading: Reading) -> str:
     return (
         f"This run was stopped after {number_format.whole(done)} of {number_format.whole(total)} "
         f"steps{share}. "
-        "Everything below describes what was done until then."
+        "Everything below refers to the part that was run."
     )

@@ -1,4 +1,4 @@
-"""Tables as data: cells with the text that is read and the value that sorts."""
+"""Tables as data: cells with the text to display and the value to sort by."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from typing import Any
 from populace.report import number_format
 from populace.report.runs import Reading, interval_of, score_of
 
-KINDS = {"validation": "chosen on", "test": "test", "external": "external"}
+KINDS = {"validation": "validation", "test": "test", "external": "external"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `numeric` aligns it, `score` keeps diverged members last however it is sorted."""
+    """A column: `numeric` right-aligns it, `score` keeps diverged members last in any sort order."""
 
     title: str
     numeric: bool = False
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read, and the key that sorts: a number, a text, or None where there is nothing."""
+    """The text to display and the sort key: a number, a string, or None if the cell is empty."""
 
     text: str
     key: float | str | None = None
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass
 class Row:
-    """Cells, and whether the row is a diverged member or the chosen setting."""
+    """Cells of a row, and whether it is a diverged member or the selected setting."""
 
     cells: list[Cell]
     diverged: bool = False
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass
 class Table:
-    """A table with its caption; `searchable` asks for a filter box."""
+    """A table with a caption; `searchable` adds a filter box."""
 
     id: str
     caption: str
@@ -50,12 +50,12 @@ class Table:
 
 
 def settings_table(reading: Reading) -> Table:
-    """List every setting by rank, with each of its numbers."""
+    """Return a table of all settings by rank, with each of their scores."""
     kinds = _measured(reading)
     columns = [Column("rank", numeric=True), *_axes(reading), Column("members", numeric=True)]
     columns.append(Column("diverged", numeric=True))
     columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
-    table = Table("settings-table", "Every setting, its interquartile mean and interval", columns)
+    table = Table("settings-table", "All settings, with interquartile mean and interval", columns)
     for rank, entry in enumerate(reading.ranked, start=1):
         cells = [Cell(str(rank), rank, reading.color(entry))]
         cells += _values(reading, entry)
@@ -69,20 +69,22 @@ def settings_table(reading: Reading) -> Table:
 
 
 def members_table(reading: Reading) -> Table:
-    """List every member with its setting, its seed, its scores, and where it diverged."""
+    """Return a table of all members with setting, seed, scores, and divergence."""
     kinds = [k for k in KINDS if any(score_of(m, k) is not None for m in reading.members)]
     columns = [Column("member", numeric=True), *_axes(reading), Column("seed", numeric=True)]
-    columns.append(Column("state", hint="whether it stayed finite, and if not until which step"))
+    columns.append(Column("state", hint="finite, or the step at which it diverged"))
     titles = {"test": "test", "external": "external"}
     last = reading.results.get("checkpoint_selection") == "last"
-    titles["validation"] = "last seen" if last else "best seen"
+    titles["validation"] = "last evaluation" if last else "best evaluation"
     hints = {
-        "validation": "its last evaluation" if last else "its best evaluation during training: partly luck"
+        "validation": "the last evaluation during training"
+        if last
+        else "the best evaluation during training, which is biased upward"
     }
     columns += [Column(titles[kind], numeric=True, score=True, hint=hints.get(kind, "")) for kind in kinds]
-    columns.append(Column("at step", numeric=True, hint="when that evaluation was"))
+    columns.append(Column("at step", numeric=True, hint="step of that evaluation"))
     by_setting = {entry["setting"]: entry for entry in reading.settings}
-    table = Table("members-table", "Every member", columns, searchable=True)
+    table = Table("members-table", "All members", columns, searchable=True)
     for member in reading.members:
         at = member.get("diverged_at")
         entry = by_setting[member["setting"]]
@@ -101,7 +103,7 @@ def members_table(reading: Reading) -> Table:
 
 
 def pairs(values: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
-    """Turn facts into text for a list of terms, leaving out those that are not known."""
+    """Format values for a list of terms, leaving out those that are unknown."""
     return [(name, _plain(value)) for name, value in values if value not in (None, "", [], {})]
 
 
