@@ -23,6 +23,7 @@ BUDGET: dict[str, int] = {
     "rl/tabular/test_learner.py": 250,
     "rl/bandits/test_bandit.py": 250,
     "rl/vector_env/test_make.py": 300,
+    "runs/weights/test_saved_member.py": 270,
     "supervised/test_estimators.py": 1000,
     "supervised/test_learner.py": 600,
 }

@@ -11,12 +11,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from populace import analysis, graphs, images, nn, report, rl, supervised, tuning
+    from populace import analysis, graphs, images, nn, optim, report, rl, statistics, supervised, tuning
     from populace.core.errors import PopulaceError, RunError, UsageError
     from populace.core.learner import Learner, Mean
     from populace.core.media import Image, Video
     from populace.core.population import LogUniform, Population, Uniform, sweep
-    from populace.core.settings import setting
+    from populace.core.settings import Settings, setting
     from populace.engine.callbacks import Callback, Evaluation, Window
     from populace.engine.controller import Controller, Decision
     from populace.engine.placement import setup
@@ -31,41 +31,17 @@ _HOME = {
     "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
     "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member",
     "load_trained": "runs.trained_member", "train": "runs.run",
-    "setting": "core.settings", "setup": "engine.placement",
+    "Settings": "core.settings", "setting": "core.settings", "setup": "engine.placement",
 }  # fmt: skip
-_ROOMS = ("analysis", "graphs", "images", "nn", "report", "rl", "statistics", "supervised", "tuning")
+_ROOMS = (
+    "analysis", "graphs", "images", "nn", "optim", "report", "rl", "statistics", "supervised", "tuning",
+)  # fmt: skip
 
 __all__ = [
-    "Callback",
-    "Controller",
-    "Decision",
-    "Evaluation",
-    "Image",
-    "Learner",
-    "LogUniform",
-    "Mean",
-    "PopulaceError",
-    "Population",
-    "Run",
-    "RunError",
-    "Trained",
-    "Uniform",
-    "UsageError",
-    "Video",
-    "Window",
-    "analysis",
-    "graphs",
-    "images",
-    "load_trained",
-    "nn",
-    "report",
-    "rl",
-    "setting",
-    "setup",
-    "supervised",
-    "sweep",
-    "train",
-    "tuning",
+    "Callback", "Controller", "Decision", "Evaluation", "Image", "Learner", "LogUniform", "Mean",
+    "PopulaceError", "Population", "Run", "RunError", "Settings", "Trained", "Uniform", "UsageError",
+    "Video", "Window", "analysis", "graphs", "images", "load_trained", "nn", "optim", "report", "rl",
+    "setting", "setup", "statistics", "supervised", "sweep", "train", "tuning",
 ]  # fmt: skip
 
 
@@ -74,8 +50,12 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"populace.{_HOME[name]}"), name)
     if name in _ROOMS:
         return importlib.import_module(f"populace.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("populace")
     raise AttributeError(f"module 'populace' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])
+    return sorted(__all__)
