@@ -110,6 +110,7 @@ class Compiled:
 
         The programs that come next are compiled at the same time, on another core.
         """
+        self.template(*members)  # traced here, or both threads would trace it
         with ThreadPoolExecutor(1) as compiler:
             advance = compiler.submit(partial(self._ready_to_advance, *members))
             if self._compiled_begin is None:
