@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from populace import analysis, graphs, images, nn, optim, report, rl, statistics, supervised, tuning
+    from populace.cli.progress import Progress
     from populace.core.errors import PopulaceError, RunError, UsageError
     from populace.core.learner import Learner, Mean
     from populace.core.media import Image, Video
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Callback": "engine.callbacks", "Evaluation": "engine.callbacks", "Window": "engine.callbacks",
     "Controller": "engine.controller", "Decision": "engine.controller",
+    "Progress": "cli.progress",
     "Learner": "core.learner", "Mean": "core.learner", "Image": "core.media", "Video": "core.media",
     "LogUniform": "core.population", "Population": "core.population", "Uniform": "core.population",
     "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
@@ -39,9 +41,9 @@ _ROOMS = (
 
 __all__ = [
     "Callback", "Controller", "Decision", "Evaluation", "Image", "Learner", "LogUniform", "Mean",
-    "PopulaceError", "Population", "Run", "RunError", "Settings", "Trained", "Uniform", "UsageError",
-    "Video", "Window", "analysis", "graphs", "images", "load_trained", "nn", "optim", "report", "rl",
-    "setting", "setup", "statistics", "supervised", "sweep", "train", "tuning",
+    "PopulaceError", "Population", "Progress", "Run", "RunError", "Settings", "Trained", "Uniform",
+    "UsageError", "Video", "Window", "analysis", "graphs", "images", "load_trained", "nn", "optim",
+    "report", "rl", "setting", "setup", "statistics", "supervised", "sweep", "train", "tuning",
 ]  # fmt: skip
 
 

@@ -1,13 +1,18 @@
 """What a run shows while it trains."""
 
 import io
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from populace.cli.notebook import Line
 from populace.cli.progress import Progress
 from populace.core.population import sweep
-from populace.engine.training_loop import Evaluation, Window
+from populace.engine.callbacks import Evaluation, Window
+from populace.engine.training_loop import Engine
 from tests.learners import Quadratic
 
 SOUND = np.array([-1, -1])
@@ -16,7 +21,8 @@ SOUND = np.array([-1, -1])
 def shown(windows: list[tuple[int, float]], begun: int = 0, diverged_at: np.ndarray = SOUND) -> str:
     """Return the last line that is shown of two members, after windows of so many seconds and a score."""
     out = io.StringIO()
-    display = Progress(100, Console(file=out, width=200), live=False, silent=False)
+    display = Progress(Console(file=out, width=200), kind="plain")
+    display.steps = 100
     display.on_start(sweep(Quadratic(), seeds=2), begun)
     for step, seconds in windows:
         display.on_window(Window(step, {}, diverged_at, seconds))
@@ -41,3 +47,56 @@ def test_the_first_window_is_not_remembered_and_the_others_fade():
 
 def test_those_that_diverged_are_counted():
     assert shown([(10, 1.0)], diverged_at=np.array([-1, 4])).endswith("  1 diverged")
+
+
+class Kernel:
+    """IPython as it is in a notebook, as far as a display is concerned: outputs are kept as shown."""
+
+    def __init__(self, monkeypatch: Any, kernel: Any = "kernel") -> None:
+        self.outputs: list[dict[str, str]] = []
+        shell = SimpleNamespace(kernel=kernel)
+        module = SimpleNamespace(display=self.display)
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+        monkeypatch.setitem(sys.modules, "IPython.display", module)
+
+    def display(self, shown: dict[str, str], *, raw: bool, display_id: bool) -> Any:
+        assert raw
+        assert display_id
+        self.outputs.append(shown)
+        at = len(self.outputs) - 1
+
+        def update(shown: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            self.outputs[at] = shown
+
+        return SimpleNamespace(update=update)
+
+
+def test_a_notebook_shows_one_output_that_is_updated(monkeypatch, capsys):
+    kernel = Kernel(monkeypatch)
+    engine = Engine(sweep(Quadratic(), seeds=2), "vmap")
+    display = Progress()
+    assert display.kind == "notebook"
+    engine.callbacks = [display]
+    engine.train(40, window=10, evaluate_every=20)
+    (output,) = kernel.outputs
+    assert output["text/plain"].startswith("100%  2 members  step 40 of 40  ")
+    assert output["text/html"].startswith(
+        '<progress max="1" value="1.0000"></progress>&ensp;100%&ensp; 2 members'
+    )
+    assert "loss " in output["text/plain"]
+    assert capsys.readouterr().out == ""
+
+
+def test_ipython_in_a_terminal_is_no_notebook(monkeypatch):
+    Kernel(monkeypatch, kernel=None)
+    assert Progress().kind == "plain"
+
+
+def test_words_are_escaped_and_silence_is_kept(monkeypatch):
+    kernel = Kernel(monkeypatch)
+    Line().show(0.5, ["<b> & co"])
+    assert "&lt;b&gt; &amp; co" in kernel.outputs[0]["text/html"]
+    display = Progress(silent=True)
+    display.on_end(3)
+    assert len(kernel.outputs) == 1

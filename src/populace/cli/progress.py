@@ -1,4 +1,4 @@
-"""Progress display: a live line in a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress display: a live line in a terminal or a notebook, plain lines elsewhere, nothing when quiet."""
 
 import logging
 import sys
@@ -6,27 +6,46 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from populace.cli.notebook import Line, in_notebook
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.statistics import bootstrap_interval
 
+Kind = Literal["notebook", "terminal", "plain"]
 _PLAIN_SECONDS = 5.0
+_NOTEBOOK_SECONDS = 0.25
 _BAR = 24
 _FADING = 0.9
 
 
 class Progress(Callback):
-    """Listens to a run and shows it: members, steps, speed, score with interval, time left."""
+    """Shows a run while it trains: members, steps, speed, score with interval, time left.
 
-    def __init__(self, steps: int, console: Console, *, live: bool, silent: bool) -> None:
-        self.steps, self.console, self.live, self.silent = steps, console, live, silent
+        populace.train(population, steps=10_000, callbacks=[populace.Progress()])
+
+    In a notebook one output of the cell is updated in place, in a terminal one line; elsewhere, as in the
+    log of a batch job, a line is printed every five seconds.
+
+    Args:
+        console: where lines are printed; by default standard output.
+        kind: `notebook`, `terminal` or `plain`; by default what this process runs in.
+        silent: show nothing.
+
+    """
+
+    def __init__(
+        self, console: Console | None = None, *, kind: Kind | None = None, silent: bool = False
+    ) -> None:
+        self.console, self.silent = console or Console(), silent
+        self.kind: Kind = kind or _kind()
         self._display: Live | None = None
+        self._line = Line()
         self._speed, self._at, self._members, self._diverged = 0.0, 0, 0, 0
         self._units, self._seconds = 0.0, 0.0
         self._score, self._printed, self._windows = "", -np.inf, 0
@@ -81,17 +100,33 @@ class Progress(Callback):
 
         print_results(self.console, folder, results)
 
+    def on_end(self, step: int) -> None:
+        """Leave the last state in a notebook; take the live line of a terminal away."""
+        if self.kind == "notebook":
+            self._show(force=True)
+        self.close()
+
     def _show(self, force: bool = False) -> None:
         if self.silent:
             return
-        if self.live:
+        if self.kind == "terminal":
             if self._display is None:
                 self._display = Live(console=self.console, refresh_per_second=4, transient=True)
                 self._display.start()
             self._display.update(self._table())
-        elif force or time.perf_counter() - self._printed > _PLAIN_SECONDS:
-            self._printed = time.perf_counter()
+            return
+        wait = _NOTEBOOK_SECONDS if self.kind == "notebook" else _PLAIN_SECONDS
+        if not force and time.perf_counter() - self._printed <= wait:
+            return
+        self._printed = time.perf_counter()
+        if self.kind == "notebook":
+            self._line.show(self._share, self._parts())
+        else:
             self.console.print("  ".join(self._parts()), highlight=False, markup=False, soft_wrap=True)
+
+    @property
+    def _share(self) -> float:
+        return self._at / max(self.steps, 1)
 
     def _parts(self) -> list[str]:
         parts = [
@@ -109,7 +144,7 @@ class Progress(Callback):
         return parts
 
     def _table(self) -> Table:
-        share = self._at / self.steps
+        share = self._share
         full = int(share * _BAR)
         grid = Table.grid(padding=(0, 2))
         bar = f"[cyan]{'━' * full}[/][dim]{'━' * (_BAR - full)}[/] {share:4.0%}"
@@ -129,11 +164,16 @@ class _LogHandler(logging.Handler):
         self.display.log(record.getMessage())
 
 
+def _kind() -> Kind:
+    if in_notebook():
+        return "notebook"
+    return "terminal" if sys.stdout.isatty() else "plain"
+
+
 @contextmanager
-def progress(silent: bool, steps: int) -> Iterator[Progress]:
+def progress(silent: bool) -> Iterator[Progress]:
     """Yield a display that suits standard output."""
-    console = Console(stderr=False, quiet=silent)
-    display = Progress(steps, console, live=sys.stdout.isatty() and not silent, silent=silent)
+    display = Progress(Console(stderr=False, quiet=silent), silent=silent)
     logger, handler = logging.getLogger("populace"), _LogHandler(display)
     # Another library may have added a handler to the root logger, which would print everything twice.
     before, heard = logger.level, logger.propagate

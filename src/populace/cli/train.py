@@ -32,7 +32,7 @@ def run(
 
         recipe = replace(recipe, controller=TargetScore(target_score))
     setup()
-    with progress(quiet, recipe.options.steps) as display:
+    with progress(quiet) as display:
         _train(
             lambda stop: run_recipe(
                 recipe, out, overwrite=overwrite, callbacks=[display], log=display.log, stop=stop
@@ -48,9 +48,8 @@ def resume(folder: Path, steps: int | None, *, as_json: bool, quiet: bool, repor
 
     loaded = Run.load(folder)
     setup()
-    asked = loaded.recipe.options.steps
-    with progress(quiet, max(asked, steps or 0)) as display:
-        if loaded.finished and steps in (None, asked):
+    with progress(quiet) as display:
+        if loaded.finished and steps in (None, loaded.recipe.options.steps):
             display.log(f"'{folder}' is already finished; there is nothing left to train")
             report = report and not (folder / "report.html").is_file()
         _train(

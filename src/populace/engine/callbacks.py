@@ -58,6 +58,8 @@ class Callback:
     """
 
     stop_training: bool = False
+    steps: int = 0
+    """Iterations that the run is asked for, known from `on_start` on."""
 
     def on_start(self, population: Population, step: int) -> None:
         """Do something before the first window; `step` is above 0 where a run is resumed."""

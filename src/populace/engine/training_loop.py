@@ -96,6 +96,7 @@ class Engine:
 
         """
         for callback in self.callbacks:
+            callback.steps = steps
             callback.on_start(self.population, self.step)
         done = self._train(steps, window, evaluate_every, wants_pause, pause)
         for group_state in self.group_states:
