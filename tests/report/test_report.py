@@ -115,6 +115,13 @@ def test_one_seed_has_no_interval_and_says_so(tmp_path):
     assert any("One seed: no interval" in caveat for caveat in summary.caveats(run))
 
 
+def test_given_start_weights_are_told(tmp_path):
+    run = reading(tmp_path)
+    assert "given weights" not in " ".join(summary.caveats(run))
+    run.results["start_weights"] = True
+    assert "All members started from the same given weights" in " ".join(summary.caveats(run))
+
+
 def test_what_a_controller_did_is_told(tmp_path):
     run = reading(tmp_path)
     run.results["stopped_early"] = {"step": run.results["steps"], "reason": "the target is 475"}

@@ -96,9 +96,18 @@ def replaced(model: Any, tensors: Mapping[str, Any]) -> Any:
     return jax.tree_util.tree_map_with_path(fill, model)
 
 
+def array_of(name: str, value: Any) -> np.ndarray:
+    """Return a tensor of whatever kind as an array; raise a `UsageError` if NumPy cannot make one of it."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # PyTorch's, in bfloat16 or with a gradient
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"tensor '{name}' is not a NumPy array and cannot be made one: {reason}") from None
+
+
 def fitted(name: str, value: Any, leaf: Any) -> np.ndarray:
     """Return an array in the type of a leaf, having checked that it is one of its shape and kind."""
-    found = np.asarray(value)
+    found = array_of(name, value)
     if found.shape != leaf.shape:
         raise UsageError(f"tensor '{name}' has shape {found.shape}, expected {tuple(leaf.shape)}")
     real = jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -216,6 +216,7 @@ class Session(Callback):
             else None,
             "decisions": engine.control.decisions,
             "checkpoint_selection": options.checkpoint_selection,
+            "start_weights": bool(options.start_from),
             "strategy": [
                 {
                     "members": len(c.group.members),

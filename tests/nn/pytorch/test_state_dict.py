@@ -118,6 +118,13 @@ def test_a_file_is_read_in_the_order_of_numbers_or_of_prefixes(tmp_path):
         nn.from_torch(network, tmp_path / "named.safetensors", prefixes=["fc"])
 
 
+class Strange:
+    """A tensor that NumPy makes no array of, as some of PyTorch's."""
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("in bfloat16\nand more")
+
+
 def test_what_does_not_agree_is_refused_in_a_line_that_names_the_tensor(tmp_path):
     dense, linear = state("dense"), eqx.nn.Linear(3, 4, key=KEY)
     lstm, attention = nn.LSTM(3, 4, key=KEY), nn.MultiHeadAttention(8, 2, key=KEY)
@@ -153,6 +160,7 @@ def test_what_does_not_agree_is_refused_in_a_line_that_names_the_tensor(tmp_path
         r"the network has 1 layers with weights \(Linear\), the state_dict 5 \(0, 1, 4, 7, 9\)": (
             linear, state("cnn"),
         ),
+        "'weight' cannot be made a NumPy array: in bfloat16": (linear, dense | {"weight": Strange()}),
         "'logit_scale' is no tensor of a layer that populace takes over": (
             linear, {"logit_scale": np.ones(1)},
         ),

@@ -100,7 +100,10 @@ def test_a_run_that_is_killed_at_once_begins_again_with_the_same_weights(tmp_pat
     other = train(population, 20, out=tmp_path / "other", **OPTIONS)
     assert outcome_of(other.path) != outcome_of(whole.path)
     assert 'start_from = "start.safetensors"' in whole.recipe_text()
-    assert Run.load(moved).resume(steps=30).finished
+    assert whole.results()["start_weights"]
+    assert not other.results()["start_weights"]
+    longer = train(population, 40, out=tmp_path / "longer", start_from=given, **OPTIONS)
+    assert outcome_of(Run.load(moved).resume(steps=40).path) == outcome_of(longer.path)
 
     from populace.runs.recipe import parse
     from populace.runs.run import run_recipe

@@ -54,7 +54,11 @@ class Source:
         """
         if name not in self._left:
             raise UsageError(f"{self.layer}: the state_dict has no '{self.prefix}{name}', of shape {shape}")
-        found = np.asarray(self._left.pop(name))
+        try:
+            found = np.asarray(self._left.pop(name))
+        except (TypeError, ValueError, RuntimeError) as error:  # PyTorch's, in bfloat16 or with a gradient
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"'{self.prefix}{name}' cannot be made a NumPy array: {reason}") from None
         if found.shape != shape:
             raise UsageError(
                 f"{self.layer}: '{self.prefix}{name}' has shape {found.shape}, "

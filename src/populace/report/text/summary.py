@@ -96,6 +96,10 @@ def caveats(reading: Reading) -> list[str]:
         notes.append(f"All {seeds} seeds have the same score, so the interval has zero width.")
     elif seeds < 5:
         notes.append(f"With only {seeds} seeds the interval is rough, and often too narrow.")
+    if reading.results.get("start_weights"):
+        notes.append(
+            "All members started from the same given weights, so the interval says nothing of other starts."
+        )
     if winner.get("diverged"):
         notes.append(
             f"{number_format.whole(winner['diverged'])} of the {seeds} members of this setting diverged. "
