@@ -238,5 +238,7 @@ def outcome_of(folder: Path) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest test: at the end it would keep one process busy and the others idle."""
-    items.sort(key=lambda item: "test_kill.py" not in item.nodeid)
+    """Begin with the longest files: at the end they would keep one process busy and the others idle."""
+    from tests.programs import length
+
+    items.sort(key=lambda item: -length(item.location[0]))

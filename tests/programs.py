@@ -5,6 +5,7 @@ file compiled, and fails if one exceeds its budget.
 """
 
 import collections
+import os
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ BUDGET: dict[str, int] = {
     "supervised/test_learner.py": 600,
 }
 """Programs that a file may compile, by its path below `tests`, where it is more than `DEFAULT`."""
+LONG = ("runs/test_kill.py", "test_readme.py")
+"""Files that take longer than their programs tell."""
 SHOWN = 12
 
 _compiled = 0
@@ -38,17 +41,34 @@ def _listen(event: str, duration: float, **_: Any) -> None:
     _compiled += event == "/jax/core/compile/backend_compile_duration"
 
 
+def length(file: str) -> int:
+    """Return a number that is larger for files that take longer, to begin with these."""
+    name = _name(file)
+    return 10_000 - LONG.index(name) if name in LONG else BUDGET.get(name, DEFAULT)
+
+
+def _name(file: str) -> str:
+    return file.replace("\\", "/").removeprefix("tests/")
+
+
 def compiled() -> int:
     """Return how many programs this process has compiled, or read from the cache, until now."""
     return _compiled
 
 
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of the children that it has waited for."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 class Programs:
-    """Counts programs test by test where it runs, and adds them up by file in the first process."""
+    """Counts programs and processor time test by test, and adds them up by file in the first process."""
 
     def __init__(self) -> None:
         self.by_file: collections.Counter[str] = collections.Counter()
-        self._before = 0
+        self.seconds: collections.Counter[str] = collections.Counter()
+        self._before, self._begun = 0, _cpu_seconds()
 
     def pytest_sessionstart(self) -> None:
         import jax
@@ -58,14 +78,18 @@ class Programs:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
         report = yield
+        now = _cpu_seconds()
         report.user_properties.append(("programs", _compiled - self._before))
-        self._before = _compiled
+        report.user_properties.append(("seconds", round(now - self._begun, 2)))
+        self._before, self._begun = _compiled, now
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # Properties add up from one phase of a test to the next; what this phase compiled comes last.
-        count = [n for name, n in report.user_properties if name == "programs"][-1:]
-        self.by_file[report.location[0].replace("\\", "/").removeprefix("tests/")] += sum(count)
+        last = dict(report.user_properties)
+        file = _name(report.location[0])
+        self.by_file[file] += last.get("programs", 0)
+        self.seconds[file] += last.get("seconds", 0)
 
     def excess(self) -> list[str]:
         """Return a line for each file that compiled more than it may."""
@@ -85,5 +109,8 @@ class Programs:
         for file, count in self.by_file.most_common(SHOWN):
             if count:
                 terminalreporter.write_line(f"{count:5d}  tests/{file}")
+        terminalreporter.section(f"{sum(self.seconds.values()):.0f} s of processor time", sep="-")
+        for file, seconds in self.seconds.most_common(SHOWN):
+            terminalreporter.write_line(f"{seconds:5.0f}  tests/{file}")
         for line in self.excess():
             terminalreporter.write_line(f"{line} (tests/programs.py)", red=True)

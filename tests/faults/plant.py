@@ -1,6 +1,6 @@
 """Plant the faults of `faults.toml` one at a time, and see that the tests notice each.
 
-    python tests/faults/plant.py [--only NAME ...] [--room PREFIX] [--record FILE] [--run LABEL] [--list]
+    python tests/faults/plant.py [--list | --check] [--only NAME ...] [--room PREFIX] [--record FILE] [--run LABEL]
 
 Everything happens in a copy of the tree in a temporary folder, so that no file of the tree itself is touched.
 A fault is seen if pytest runs its tests and one of them fails; where pytest cannot even collect them, the
@@ -60,6 +60,24 @@ def faults(only: list[str]) -> list[Fault]:
     return [f for f in found if not only or f.name in only]
 
 
+def stale(fault: Fault, tree: Path) -> str:
+    """Return why a fault cannot be planted in a tree, or why nobody would look for it; "" if all is well."""
+    path = tree / fault.file
+    count = path.read_text().count(fault.old) if path.is_file() else 0
+    if count != 1:
+        return f"'{fault.file}' holds the text {count} times"
+    if fault.new == fault.old:
+        return "it changes nothing"
+    for test in fault.tests:
+        name, *parts = test.split("::")
+        file = tree / name
+        if not file.exists():
+            return f"there is no '{name}'"
+        if parts and f"def {parts[-1].split('[')[0]}(" not in file.read_text():
+            return f"'{name}' has no test '{parts[-1]}'"
+    return "" if fault.tests else "it names no tests"
+
+
 def copied(room: Path) -> Path:
     """Copy the tree into a room, with its native library, and the shared data beside it."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
@@ -81,8 +99,8 @@ def plant(fault: Fault, tree: Path) -> Verdict:
     """Put one fault into the copy, run its tests, and take it out again."""
     start, path = time.perf_counter(), tree / fault.file
     sound = path.read_text() if path.is_file() else ""
-    if sound.count(fault.old) != 1:
-        return Verdict("stale", f"'{fault.file}' holds the text {sound.count(fault.old)} times", 0.0)
+    if why := stale(fault, tree):
+        return Verdict("stale", why, 0.0)
     native = path.suffix in (".h", ".cc")
     if native and not shutil.which("c++"):
         return Verdict("skipped", "no C++ compiler", 0.0)
@@ -181,12 +199,17 @@ def main() -> None:
     parser.add_argument("--record", type=Path, metavar="FILE", help="keep the verdicts in this table")
     parser.add_argument("--run", default="before", metavar="LABEL", help="what the table calls this run")
     parser.add_argument("--list", action="store_true", help="list the faults and plant none")
+    parser.add_argument("--check", action="store_true", help="only look whether they could be planted")
     asked = parser.parse_args()
     chosen = [f for f in faults(asked.only) if f.file.startswith(asked.room)]
     if asked.list:
         for f in chosen:
             print(f"{f.name:40} {f.kind:20} {f.file}")
         return
+    if asked.check:
+        wrong = [f"{f.name}: {why}" for f in chosen if (why := stale(f, ROOT))]
+        print("\n".join([*wrong, f"{len(chosen) - len(wrong)} of {len(chosen)} could be planted"]))
+        sys.exit(1 if wrong else 0)
     found: dict[str, Verdict] = {}
     with tempfile.TemporaryDirectory(prefix="populace-faults-") as room:
         tree = copied(Path(room))
