@@ -1,6 +1,7 @@
 """Plant the faults of `faults.toml` one at a time, and see that the tests notice each.
 
-    python tests/faults/plant.py [--list | --check] [--only NAME ...] [--room PREFIX] [--record FILE] [--run LABEL]
+    python tests/faults/plant.py [--list | --check] [--only NAME ...] [--room PREFIX]
+                                 [--record FILE] [--run LABEL]
 
 Everything happens in a copy of the tree in a temporary folder, so that no file of the tree itself is touched.
 A fault is seen if pytest runs its tests and one of them fails; where pytest cannot even collect them, the
