@@ -14,6 +14,7 @@ DEFAULT = 150
 BUDGET: dict[str, int] = {
     "analysis/test_cost.py": 300,
     "analysis/test_gradient_flow.py": 250,
+    "engine/streaming/test_feeding.py": 350,
     "engine/test_training_loop.py": 400,
     "graphs/learners/test_graph_classifier.py": 500,
     "graphs/learners/test_node_classifier.py": 600,

@@ -43,6 +43,7 @@ assert all(s["test"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.re
 assert run.results()["test_description"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
 """,
+    "docs/streaming.md": "assert run.results()['best']['test']['iqm'][0] > 0.95",
     "docs/trained-members.md": """
 assert (member.predict(x) == y).mean() > 0.8 and member.learner.data.names == ("other", "same sign")
 assert (pop.Run.load("runs/tuned").recipe.options.start_from).endswith("start.safetensors")

@@ -107,3 +107,59 @@ def test_bad_input_gets_one_clear_line(make, message):
     with pytest.raises(UsageError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Blobs in files, and paths of them by name."""
+    for name, values in {"x": X, "y": Y, "test_x": X[:9] + 1, "small": X.astype(np.float32)}.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    return lambda name: tmp_path / f"{name}.npy"
+
+
+def test_data_in_files_are_those_in_memory(files):
+    """The same rows, statistics and examples, whatever is a path, a mapped array, or an array."""
+    for far in (0, 1.7e9):  # far from zero there is an origin
+        np.save(files("x"), X + far)
+        np.save(files("test_x"), X[:9] + far)
+        memory = Data.from_classes(X + far, Y, test=(X[:9] + far, Y[:9]), validation=0.2)
+        mapped = np.load(files("x"), mmap_mode="r")
+        for found in (
+            Data.from_classes(files("x"), files("y"), test=(files("test_x"), Y[:9]), validation=0.2),
+            Data.from_classes(mapped, Y, test=(X[:9] + far, Y[:9]), validation=0.2, memory=1000),
+        ):
+            assert (found.shape, found.outputs, found.x.shape) == (memory.shape, 3, memory.x.shape)
+            for name in ("train", "validation", "origin", "mean", "deviation", "y", "test_y"):
+                one, other = (np.asarray(getattr(data, name)) for data in (found, memory))
+                assert one.tobytes() == other.tobytes(), name
+            for part in ("train", "validation", "test"):
+                (x, y), (expected_x, expected_y) = found.examples(part), memory.examples(part)
+                np.testing.assert_array_equal(x[:], expected_x)
+                np.testing.assert_array_equal(y, expected_y)
+
+
+def test_validation_examples_may_have_a_file_of_their_own(files):
+    memory = Data.from_classes(X, Y, validation=(X[:9] + 1, Y[:9]))
+    found = Data.from_classes(files("x"), files("y"), validation=(files("test_x"), Y[:9]))
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(found.examples(part)[0][:], memory.examples(part)[0])
+        np.testing.assert_array_equal(found.examples(part)[1], memory.examples(part)[1])
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda files: Data.from_classes(files("none"), Y), "x: no file '.*none.npy'; give the path"),
+    (lambda files: Data.from_classes(files("x"), files("none")), "y: no file '.*none.npy'"),
+    (lambda files: Data.from_classes(files("x"), Y, test=(files("none"), Y)), "test x: no file"),
+    (lambda files: Data.from_classes(files("x"), Y[:-1]), "y has 29 rows; expected 30, one per example"),
+    (lambda files: Data.from_classes(files("y"), files("x")), "y has shape .*one label per example"),
+    (lambda files: Data.from_classes(files("x"), Y, test=(files("y"), Y)), r"test x has examples of shape"),
+    (lambda files: Data.from_classes(files("x"), Y, validation=(files("small"), Y)),
+     "validation x is float32, x is float64; save both with one type"),
+    (lambda files: Data.from_classes(X, Y, memory=1000), "memory limits what is read from files, and x is"),
+    (lambda files: Data.from_classes(files("x"), Y, memory=0), "a whole number of bytes, at least 1, got 0"),
+    (lambda files: Data.from_targets(files("x"), Y, memory=1e6), "a whole number of bytes, at least 1, got"),
+])  # fmt: skip
+def test_bad_files_get_one_clear_line(files, make, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        make(files)
+    assert "\n" not in str(caught.value)

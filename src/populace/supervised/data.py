@@ -179,7 +179,7 @@ class Data(eqx.Module):
         )  # fmt: skip
 
     def scaling(self) -> dict[str, Any]:
-        """Return what predicting needs of the data: shapes, names of the classes, and what values are scaled by."""
+        """Return what predicting needs of the data: shapes, names of classes, and what values are scaled by."""
         arrays = {name: np.asarray(getattr(self, name)) for name in _SCALES}
         x = {"input_shape": list(self.shape), "input_dtype": str(self.x.dtype)}
         return {**x, "outputs": self.outputs, "classes": list(self.names), **arrays}
@@ -271,7 +271,7 @@ def _opened(x: Any, memory: int | None) -> tuple[Any, int]:
         return check_features("x", x), 0
     memory = DEFAULT_MEMORY if memory is None else plain(memory)
     if isinstance(memory, bool) or not isinstance(memory, int) or memory < 1:
-        raise UsageError(f"memory must be a number of bytes, at least 1, got {memory!r}")
+        raise UsageError(f"memory must be a whole number of bytes, at least 1, got {memory!r}")
     return x, memory
 
 

@@ -83,23 +83,33 @@ class FedCompiled(Compiled):
         """Return the sums of no step, on the host."""
         return {name: Mean(0, 0) for name in self.signature.metrics}
 
-    def batch_sums(self, name: Any, judge: Judge) -> Callable[..., Any]:
-        """Return (varied, shared, keys, models, x, places, rows, weight) -> sums of each batch.
+    def batch_sums(self, name: Any, judge: Judge, examples: int, *, whole: bool) -> Callable[..., Any]:
+        """Return (varied, shared, keys, models, x, places, rows, first) -> sums of each batch.
 
-        x is (examples, ...), the other three (batches, B); the sums are (slots, batches, ...).
+        x is (some, ...), places and rows are (batches, B); the sums are (slots, batches, ...).
+
+        Args:
+            name: of the part.
+            judge: learner -> the learner that evaluates on it.
+            examples: how many the part has; what goes beyond it, from example `first` on, weighs nothing.
+            whole: whether all its batches are there. Then XLA knows the weights, as it does where the
+                learner evaluates by itself: in a loop of one batch, which it unrolls, it rounds by them.
+
         """
 
-        def one(learner: Any, key: jax.Array, model: Any, x: Any, *batches: Any) -> Any:
+        def one(learner: Any, key: jax.Array, model: Any, x: Any, places: Any, rows: Any, first: Any) -> Any:
             del key
             learner, model = judge(learner), self.signature.whole_model(model)
+            left = examples if whole else examples - first
+            weight = (jnp.arange(places.size) < left).astype(jnp.float32).reshape(places.shape)
 
             def batch(given: Any) -> Any:
                 places, rows, weight = given
                 return learner.with_fed(Fed(rows, x[places])).evaluate_batch(model, weight)
 
-            return lax.map(batch, batches)
+            return lax.map(batch, (places, rows, weight))
 
-        return self._kept("batch_sums", name, lambda: self._over_members(one, extra=4))
+        return self._kept("batch_sums", (name, whole), lambda: self._over_members(one, extra=4))
 
     def metrics_of(self, name: Any, judge: Judge) -> Callable[..., dict[str, Mean]]:
         """Return (varied, shared, keys, sums) -> the metrics of the sums of all batches."""

@@ -241,32 +241,33 @@ class Feeding:
         files, rows = judge(self._learner).evaluated_part()
         size = min(self._learner.evaluation_batch_size, len(rows))
         count = -(-len(rows) // size)
-        weight = (np.arange(count * size) < len(rows)).astype(np.float32).reshape(count, size)
+        many = self._batches_at_once(files, count, size)
         found = []
-        run = self._compiled.batch_sums(name, judge)
-        for batches in self._pieces(files, np.resize(rows, (count, size)), weight):
+        run = self._compiled.batch_sums(name, judge, len(rows), whole=many == count)
+        for batches in self._pieces(files, np.resize(rows, (count, size)), many):
             found.append(run(*self._members(), model, *batches))
             if len(found) > 1:
                 jax.block_until_ready(found[-2])
         sums = jax.tree.map(lambda *parts: np.concatenate(parts, 1)[:, :count], *jax.device_get(found))
         return jax.device_put(sums, self._placement.by_member)
 
-    def _pieces(self, files: ExampleFiles, rows: np.ndarray, weight: np.ndarray) -> Iterator[Any]:
-        """Yield (x, places, rows, weight) of some batches at a time; the next ones are read meanwhile."""
-        count, size = rows.shape
-        bytes_each = (
-            size * files.row_bytes * (2 * self._devices + 1)
-        )  # two on each device, and one on its way
-        many = min(count, 3 * self._memory // _SHARES // bytes_each)
+    def _batches_at_once(self, files: ExampleFiles, count: int, size: int) -> int:
+        """Return how many batches of an evaluation are in memory at a time."""
+        each = size * files.row_bytes * (2 * self._devices + 1)  # two on each device, and one on its way
+        many = min(count, 3 * self._memory // _SHARES // each)
         if many < min(count, 2):  # XLA unrolls a loop of one, and rounds otherwise
-            self._refuse(2 * _SHARES * bytes_each // 3, f"evaluating 2 batches of {size} examples at a time")
+            self._refuse(2 * _SHARES * each // 3, f"evaluating 2 batches of {size} examples at a time")
+        return many
 
+    def _pieces(self, files: ExampleFiles, rows: np.ndarray, many: int) -> Iterator[Any]:
+        """Yield (x, places, rows, first) of some batches at a time; the next ones are read meanwhile."""
+        count, size = rows.shape
         places = np.arange(many * size, dtype=np.int32).reshape(many, size)
 
         def read(start: int) -> Any:
             at, everywhere = np.minimum(np.arange(start, start + many), count - 1), self._placement.everywhere
             x = self._put(files, [rows[at].reshape(-1)], many * size, everywhere)
-            return x, *jax.device_put((places, rows[at], weight[at]), everywhere)
+            return x, *jax.device_put((places, rows[at], np.int32(start * size)), everywhere)
 
         starts = range(0, count, many)
         coming, before = self._reader.submit(read, 0), 0
