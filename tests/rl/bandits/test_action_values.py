@@ -73,5 +73,5 @@ def test_bounds_are_checked(rule, bad):
 
 def test_a_schedule_that_decays_upward_is_refused():
     rule = EpsilonGreedyRule(exploration=ExponentialDecay(start=0.1, end=0.5))
-    with pytest.raises(UsageError, match=r"end 0.5 is more than start 0.1"):
+    with pytest.raises(UsageError, match=r"end must be at most start, got end 0.5 and start 0.1"):
         Bandit(rule=rule).check()

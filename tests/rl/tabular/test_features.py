@@ -19,7 +19,7 @@ def test_a_table_has_a_value_for_every_state():
 
     @jax.jit
     def seen(observation):
-        weights, x = basis.start(2.5, 2), basis.see(observation)
+        weights, x = basis.start(2.5, 2), basis.encode(observation)
         changed = basis.add(weights, x, jnp.int32(1), jnp.float32(0.5))
         return weights, changed, basis.values(changed, x), basis.dense(x)
 
@@ -38,7 +38,7 @@ def test_raw_features_are_the_observation(constant):
 
     @jax.jit
     def run(seen):
-        weights, x = basis.start(3.0, 2), basis.see(seen)
+        weights, x = basis.start(3.0, 2), basis.encode(seen)
         return x, weights, basis.values(weights, x), basis.add(weights, x, jnp.int32(1), jnp.float32(0.1))
 
     x, weights, values, changed = map(np.asarray, run(seen))
@@ -57,41 +57,45 @@ def test_fourier_features_are_cosines():
 
     @jax.jit
     def run(seen):
-        weights, x = basis.start(-1.0, 3), basis.see(seen)
+        weights, x = basis.start(-1.0, 3), basis.encode(seen)
         added = basis.add(weights, x, jnp.int32(0), jnp.float32(1.0))
-        spread = basis.spread(weights, jnp.ones((9, 3)), jnp.float32(2.0))
-        return x, basis.values(weights, x), added - weights, spread - weights
+        add_trace = basis.add_trace(weights, jnp.ones((9, 3)), jnp.float32(2.0))
+        return x, basis.values(weights, x), added - weights, add_trace - weights
 
-    x, values, added, spread = map(np.asarray, run(seen.astype(np.float32)))
+    x, values, added, add_trace = map(np.asarray, run(seen.astype(np.float32)))
     np.testing.assert_allclose(x, expected, atol=1e-5)
     np.testing.assert_allclose(values, -1.0)
     change = added[:, 0]
     scale = [1 / (np.linalg.norm(c) or 1.0) for c in waves]
     np.testing.assert_allclose(change, np.multiply(scale, expected), atol=1e-5)
-    np.testing.assert_allclose(spread[:, 2], 2.0 * np.array(scale), rtol=1e-5)
+    np.testing.assert_allclose(add_trace[:, 2], 2.0 * np.array(scale), rtol=1e-5)
 
 
 def test_what_lies_outside_the_bounds_is_seen_on_them():
     basis = Fourier(order=1, low=(-1.0,) * 4, high=(1.0,) * 4).of(registry.make("CartPole-v1"))
-    see = jax.jit(basis.see)
-    far, edge = (see(np.full(4, x, np.float32)) for x in (9.0, 1.0))
+    encode = jax.jit(basis.encode)
+    far, edge = (encode(np.full(4, x, np.float32)) for x in (9.0, 1.0))
     np.testing.assert_allclose(far, edge)
 
 
 @pytest.mark.parametrize(
     ("features", "env", "message"),
     [
-        (Table(), "CartPole-v1", "shows 4 numbers and not the number of a state: give bins"),
-        (Raw(), INDEX, "features 'raw' need a table"),
-        (Fourier(), INDEX, "features 'fourier' need a table"),
-        (Fourier(), "CartPole-v1", r"infinite bound \(low of number 1\): give features.low"),
+        (
+            Table(),
+            "CartPole-v1",
+            "observations of 4 numbers, but a table needs the index of a state: set bins",
+        ),
+        (Raw(), INDEX, "features 'raw' need vectors; use features 'table'"),
+        (Fourier(), INDEX, "features 'fourier' need vectors; use features 'table'"),
+        (Fourier(), "CartPole-v1", r"infinite bound \(low of dimension 1\): set features.low"),
         (
             Fourier(low=(0.0,)),
             "CartPole-v1",
             "features.low needs 4 numbers for environment 'CartPole-v1', got 1",
         ),
         (Fourier(low=(0.0, 0.0), high=(1.0, 0.0)), "MountainCar-v0", "must be below features.high"),
-        (Fourier(order=9), LINE, "10,000,000,000 features; the most is 100,000: lower features.order"),
+        (Fourier(order=9), LINE, "10,000,000,000 features; the maximum is 100,000: lower features.order"),
     ],
 )
 def test_what_does_not_fit_is_told(features, env, message):

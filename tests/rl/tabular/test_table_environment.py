@@ -11,7 +11,7 @@ from scipy import stats
 from populace.core.errors import UsageError
 from populace.rl.environments import registry
 from populace.rl.planning import enumeration
-from populace.rl.tabular.table_environment import Place, Tabulated, tabulate
+from populace.rl.tabular.table_environment import TableState, Tabulated, tabulate
 
 
 def tabulated(name: str) -> Tabulated:
@@ -49,7 +49,7 @@ def test_chances_are_those_of_the_environment():
     def follows(s, a):
         key, place, action = jax.random.key(16 * s + a), jnp.full(copies, s), jnp.full(copies, a)
         _, world = theirs.reset(jax.random.key(0), copies)
-        mine = ours.step(key, Place(place, jnp.zeros(copies, jnp.int32)), action)
+        mine = ours.step(key, TableState(place, jnp.zeros(copies, jnp.int32)), action)
         real = theirs.step(key, world.replace(position=place), action)
         return mine[5]["final_observation"], real[5]["final_observation"]
 
@@ -102,7 +102,7 @@ def test_the_clock_cuts_without_ending():
 
 def test_an_end_at_the_last_moment_is_an_end_and_no_cut():
     task = dataclasses.replace(tabulated("FrozenLake-misc(is_slippery=False)"), horizon=1)
-    above_a_hole = Place(np.array([1], np.int32), np.zeros(1, np.int32))
+    above_a_hole = TableState(np.array([1], np.int32), np.zeros(1, np.int32))
     found = jax.jit(task.step)(jax.random.key(0), above_a_hole, np.ones(1, np.int32))
     assert bool(found[3][0])
     assert not bool(found[4][0])
@@ -123,6 +123,6 @@ def test_first_states_are_drawn_as_often_as_they_are():
 
 def test_an_unknown_first_state_is_told():
     with pytest.raises(
-        UsageError, match="how its first state is drawn is not known; take dynamics=environment"
+        UsageError, match="its distribution of initial states is unknown; use dynamics=environment"
     ):
         tabulated("GridRobot-v0(observation='index', source='random')")

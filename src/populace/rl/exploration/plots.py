@@ -1,4 +1,4 @@
-"""Pictures of exploration: schedules of epsilon over time, and policies over the values of actions."""
+"""Plots of exploration strategies: schedules of epsilon, and policies as functions of the action values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,13 +19,13 @@ def draw(
     frames: int,
     per_episode: int = 1,
 ) -> Any:
-    """Draw epsilon over frames, and the probability of the first of two actions over its lead.
+    """Plot epsilon over frames, and the probability of the first of two actions over its advantage.
 
     Args:
-        schedules: by name.
-        policies: by name, drawn at frame 0; those that count visits take both actions as taken 10 times.
-        frames: how far to draw the schedules.
-        per_episode: frames of an episode, for schedules that count episodes.
+        schedules: schedules of epsilon by name.
+        policies: policies by name, plotted at frame 0; for UCB both actions have been taken 10 times.
+        frames: last frame of the schedules.
+        per_episode: frames per episode, for schedules that count episodes.
 
     Returns:
         a Matplotlib figure, for `populace.runs.figures.to_image`.
@@ -38,12 +38,12 @@ def draw(
         left.plot(at, np.asarray(epsilon), color=_COLORS[i % len(_COLORS)], label=name)
     left.set(xlabel="frames", ylabel="epsilon", ylim=(0, None), title="Schedules")
 
-    lead, start, counts = np.linspace(-2, 2, 401), np.int32(0), np.full(2, 10.0, np.float32)
+    advantage, start, counts = np.linspace(-2, 2, 401), np.int32(0), np.full(2, 10.0, np.float32)
     for i, (name, policy) in enumerate(policies.items()):
         over_values = jax.jit(jax.vmap(policy.probabilities, (0, None, None, None)))
-        values = np.stack([lead, np.zeros_like(lead)], axis=1).astype(np.float32)
+        values = np.stack([advantage, np.zeros_like(advantage)], axis=1).astype(np.float32)
         first = over_values(values, counts, start, start)[:, 0]
-        right.plot(lead, np.asarray(first), color=_COLORS[i % len(_COLORS)], label=name)
+        right.plot(advantage, np.asarray(first), color=_COLORS[i % len(_COLORS)], label=name)
     right.set(xlabel="Q(s, 0) - Q(s, 1)", ylabel="probability of action 0", ylim=(0, 1), title="Policies")
     for axes in (left, right):
         axes.grid(color="#e3e6e8", lw=0.8)

@@ -1,6 +1,6 @@
-r"""Features: what a linear learner sees of an observation, `Q(s, a) = sum_i w[i, a] x_i(s)`.
+r"""Features of linear action values, `Q(s, a) = sum_i w[i, a] x_i(s)`.
 
-A table is the special case of one feature per state, of which one is 1 and the others are 0.
+A table is the special case with one feature per state, 1 in its own state and 0 elsewhere.
 """
 
 import itertools
@@ -15,21 +15,21 @@ from populace.core.errors import UsageError
 from populace.core.settings import Settings, setting
 from populace.rl.task import Task
 
-_ENDLESS = 1e30  # Gymnax writes the largest number of its type where there is no bound
-_LARGEST = 100_000_000  # values of one table, 400 MB for each member
+_UNBOUNDED = 1e30  # Gymnax uses the largest number of the data type to say that there is no bound
+_MAX_TABLE_SIZE = 100_000_000  # values, 400 MB per member
 
 
 class Basis(Protocol):
-    """Features of one task; `weights` are (size, A), `x` is what `see` makes of one observation."""
+    """The features of one task. Weights are (size, A); `x` is the result of `encode` for one observation."""
 
     size: int
 
     def start(self, value: float, actions: int) -> jax.Array:
-        """Return weights that give every action in every state this value."""
+        """Return weights with which every action has this value in every state."""
         ...
 
-    def see(self, observation: jax.Array) -> jax.Array:
-        """Return x for one observation."""
+    def encode(self, observation: jax.Array) -> jax.Array:
+        """Return x of one observation: its features, or the index of its state in a table."""
         ...
 
     def values(self, weights: jax.Array, x: jax.Array) -> jax.Array:
@@ -37,15 +37,15 @@ class Basis(Protocol):
         ...
 
     def add(self, weights: jax.Array, x: jax.Array, action: jax.Array, amount: jax.Array) -> jax.Array:
-        """Return the weights after a step of `amount` along the gradient of Q(s, action)."""
+        """Return the weights after adding `amount` times the gradient of Q(s, action)."""
         ...
 
     def dense(self, x: jax.Array) -> jax.Array:
-        """Return the features themselves, shape (size,)."""
+        """Return the feature vector, shape (size,)."""
         ...
 
-    def spread(self, weights: jax.Array, trace: jax.Array, amount: jax.Array) -> jax.Array:
-        """Return the weights after a step of `amount` along a trace (size, A)."""
+    def add_trace(self, weights: jax.Array, trace: jax.Array, amount: jax.Array) -> jax.Array:
+        """Return the weights after adding `amount` times an eligibility trace (size, A)."""
         ...
 
 
@@ -56,10 +56,10 @@ class Indexed:
         self.size = size
 
     def start(self, value: float, actions: int) -> jax.Array:
-        """Return the table."""
+        """Return a table filled with the value."""
         return jnp.full((self.size, actions), value, jnp.float32)
 
-    def see(self, observation: jax.Array) -> jax.Array:
+    def encode(self, observation: jax.Array) -> jax.Array:
         """Return the index."""
         return observation.astype(jnp.int32)
 
@@ -68,26 +68,26 @@ class Indexed:
         return weights[x]
 
     def add(self, weights: jax.Array, x: jax.Array, action: jax.Array, amount: jax.Array) -> jax.Array:
-        """Change one entry of the table."""
+        """Add to one entry of the table."""
         return weights.at[x, action].add(amount)
 
     def dense(self, x: jax.Array) -> jax.Array:
-        """Return one-hot features."""
+        """Return a one-hot vector."""
         return jax.nn.one_hot(x, self.size)
 
-    def spread(self, weights: jax.Array, trace: jax.Array, amount: jax.Array) -> jax.Array:
-        """Change all entries."""
+    def add_trace(self, weights: jax.Array, trace: jax.Array, amount: jax.Array) -> jax.Array:
+        """Add to all entries."""
         return weights + amount * trace
 
 
 class Linear:
-    """Real features: x holds them.
+    """Real-valued features: x is the feature vector.
 
     Args:
-        size: how many.
-        transform: observation to features (size,).
-        constant: index of the feature that is 1 everywhere; below 0 if there is none.
-        scale: factor on the step size of each feature.
+        size: number of features.
+        transform: function from an observation to features (size,).
+        constant: index of the feature that is always 1; negative if there is none.
+        scale: factor of the step size, per feature.
 
     """
 
@@ -96,40 +96,40 @@ class Linear:
         self.scale = np.broadcast_to(np.asarray(scale, np.float32), (size,))
 
     def start(self, value: float, actions: int) -> jax.Array:
-        """Return zeros but for the constant feature."""
+        """Return weights that are 0, except for those of the constant feature."""
         weights = jnp.zeros((self.size, actions))
         return weights if self.constant < 0 else weights.at[self.constant].set(value)
 
-    def see(self, observation: jax.Array) -> jax.Array:
+    def encode(self, observation: jax.Array) -> jax.Array:
         """Return the features."""
         return self.transform(observation)
 
     def values(self, weights: jax.Array, x: jax.Array) -> jax.Array:
-        """Return the scalar products of the features with the weights of each action."""
+        """Return the dot products of the features with the weights of each action."""
         return x @ weights
 
     def add(self, weights: jax.Array, x: jax.Array, action: jax.Array, amount: jax.Array) -> jax.Array:
-        """Move the weights of one action along the features."""
+        """Add the scaled features to the weights of one action."""
         return weights + amount * (self.scale * x)[:, None] * jax.nn.one_hot(action, weights.shape[1])
 
     def dense(self, x: jax.Array) -> jax.Array:
         """Return the features."""
         return x
 
-    def spread(self, weights: jax.Array, trace: jax.Array, amount: jax.Array) -> jax.Array:
-        """Move the weights along a trace."""
+    def add_trace(self, weights: jax.Array, trace: jax.Array, amount: jax.Array) -> jax.Array:
+        """Add the scaled trace to the weights."""
         return weights + amount * self.scale[:, None] * trace
 
 
 class Features(Settings):
-    """A kind of features, without the task."""
+    """A kind of features, independent of the task."""
 
     @abstractmethod
     def of(self, task: Task) -> Basis:
         """Return the features of a task.
 
         Raises:
-            UsageError: they do not fit its observations.
+            UsageError: the task's observations do not suit these features.
 
         """
 
@@ -142,54 +142,53 @@ class Table(Features):
     def of(self, task: Task) -> Indexed:
         """Return one feature per state."""
         if not task.states:
-            many = int(np.prod(task.observation_shape))
+            size = int(np.prod(task.observation_shape))
             raise UsageError(
-                f"environment '{task.name}' shows {many} numbers and not the number of a state: give bins, "
-                "one per number, or other features (raw, fourier)"
+                f"environment '{task.name}' has observations of {size} numbers, but a table needs the index "
+                "of a state: set bins, one entry per number, or other features (raw, fourier)"
             )
-        if task.states * task.actions > _LARGEST:
+        if task.states * task.actions > _MAX_TABLE_SIZE:
             raise UsageError(
                 f"a table of {task.states:,} states and {task.actions} actions has "
-                f"{task.states * task.actions:,} values; the most is {_LARGEST:,}: take fewer bins"
+                f"{task.states * task.actions:,} values; the maximum is {_MAX_TABLE_SIZE:,}: use fewer bins"
             )
         return Indexed(task.states)
 
 
 class Raw(Features):
-    """`x = (o, 1)`: the observation as it is, and a constant.
+    """`x = (o, 1)`: the observation itself, and a constant.
 
-    Of a one-hot observation without the constant, this is a table.
+    For one-hot observations and without the constant, this is a table.
     """
 
     kind: ClassVar[str] = "raw"
 
-    constant: bool = setting(True, help="whether a feature is 1 everywhere")
+    constant: bool = setting(True, help="add a feature that is always 1")
 
     def of(self, task: Task) -> Linear:
-        """Return the numbers of the observation."""
+        """Return the observation as features."""
         _check_numbers(task, "raw")
         inputs = int(np.prod(task.observation_shape))
 
         def transform(observation: jax.Array) -> jax.Array:
-            seen = jnp.ravel(observation).astype(jnp.float32)
-            return jnp.append(seen, 1.0) if self.constant else seen
+            obs = jnp.ravel(observation).astype(jnp.float32)
+            return jnp.append(obs, 1.0) if self.constant else obs
 
         return Linear(inputs + self.constant, transform, inputs if self.constant else -1)
 
 
 class Fourier(Features):
-    r"""The cosines `x_c = cos(pi c . o)` for all c in {0, ..., order}^d, of observations scaled to [0, 1].
+    r"""Cosines `x_c = cos(pi c . o)` for all c in {0, ..., order}^d, of observations o (d,) scaled to [0, 1].
 
-    The step size of feature c is divided by `|c|` (Konidaris, Osentoski & Thomas 2011, "Value Function
-    Approximation in Reinforcement Learning using the Fourier Basis"). d numbers need `(order + 1)^d`
-    features.
+    There are `(order + 1)^d` features. The step size of feature c is divided by `|c|` (Konidaris, Osentoski
+    & Thomas 2011, "Value Function Approximation in Reinforcement Learning using the Fourier Basis").
     """
 
     kind: ClassVar[str] = "fourier"
 
-    order: int = setting(3, low=1, help="highest frequency of each number, in half waves")
-    low: tuple[float, ...] = setting((), help="lowest value of each number; empty: the environment's")
-    high: tuple[float, ...] = setting((), help="highest value of each number; empty: the environment's")
+    order: int = setting(3, low=1, help="highest frequency per dimension, in half periods")
+    low: tuple[float, ...] = setting((), help="lower bound per dimension; empty: the environment's")
+    high: tuple[float, ...] = setting((), help="upper bound per dimension; empty: the environment's")
 
     def of(self, task: Task) -> Linear:
         """Return the cosines."""
@@ -200,8 +199,8 @@ class Fourier(Features):
             raise UsageError(f"features.low {low.tolist()} must be below features.high {high.tolist()}")
         if (self.order + 1) ** low.size > 100_000:
             raise UsageError(
-                f"a Fourier basis of order {self.order} over {low.size} numbers has "
-                f"{(self.order + 1) ** low.size:,} features; the most is 100,000: lower features.order"
+                f"a Fourier basis of order {self.order} in {low.size} dimensions has "
+                f"{(self.order + 1) ** low.size:,} features; the maximum is 100,000: lower features.order"
             )
         waves = np.asarray(list(itertools.product(range(self.order + 1), repeat=low.size)), np.float32)
         length = np.linalg.norm(waves, axis=1)
@@ -216,7 +215,8 @@ class Fourier(Features):
 def _check_numbers(task: Task, kind: str) -> None:
     if task.states:
         raise UsageError(
-            f"environment '{task.name}' shows the number of a state: features '{kind}' need a table"
+            f"environment '{task.name}' has observations that are the index of a state: features '{kind}' "
+            "need vectors; use features 'table'"
         )
 
 
@@ -227,10 +227,10 @@ def _bound(task: Task, given: tuple[float, ...], own: np.ndarray, side: str) -> 
             f"features.{side} needs {size} numbers for environment '{task.name}', got {len(given)}"
         )
     bound = np.asarray(given or own, np.float32).ravel()
-    finite = np.abs(bound) < _ENDLESS
+    finite = np.abs(bound) < _UNBOUNDED
     if not finite.all():
         at = int(np.argmin(finite))
         raise UsageError(
-            f"environment '{task.name}' has an infinite bound ({side} of number {at}): give features.{side}"
+            f"environment '{task.name}' has an infinite bound ({side} of dimension {at}): set features.{side}"
         )
     return bound

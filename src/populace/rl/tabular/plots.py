@@ -1,4 +1,4 @@
-"""Pictures of a table of action values: a map with arrows where the states lie on one, else its numbers."""
+"""Images of a table of action values: a map with arrows for grid worlds, otherwise a heat map."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ _ARROWS = ("\N{LEFTWARDS ARROW}", "\N{DOWNWARDS ARROW}", "\N{RIGHTWARDS ARROW}",
 
 
 def draw(task: Task, bins: tuple[int, ...], q: np.ndarray) -> Image:
-    """Return the picture of a table.
+    """Return an image of a table.
 
     Args:
         task: the environment.
-        bins: bins of each number, where the states are bins of a continuous observation.
-        q: (S, A) action values.
+        bins: number of bins per dimension, if the states are bins of a continuous observation.
+        q: action values, (S, A).
 
     """
     if len(bins) == 2:
@@ -34,7 +34,7 @@ def draw(task: Task, bins: tuple[int, ...], q: np.ndarray) -> Image:
 
 def _lake(tiles: np.ndarray, q: np.ndarray) -> Image:
     rows, columns = tiles.shape
-    # Gymnax numbers the tiles, Gymnasium keeps their letters.
+    # Gymnax stores tiles as numbers, Gymnasium as letters.
     letters = np.array(["S", "F", "H", "G"])[tiles] if tiles.dtype.kind == "i" else tiles.astype(str)
     done = np.isin(letters, ["H", "G"])
     best = np.where(done, np.nan, q.max(axis=1).reshape(rows, columns))
@@ -54,7 +54,7 @@ def _lake(tiles: np.ndarray, q: np.ndarray) -> Image:
 
 
 def _robot(world: Any, q: np.ndarray) -> Image:
-    """One map for each heading; the letter is the greedy action."""
+    """Draw one map per heading, with the letter of the greedy action."""
     headings = ("north", "east", "south", "west")
     grid = q.reshape(world.height, world.width, len(headings), -1)
     closed = np.zeros(grid.shape[:2], bool)
@@ -87,7 +87,7 @@ def _plane(bins: tuple[int, ...], q: np.ndarray) -> Image:
         shown = one.imshow(values.T, origin="lower", aspect="auto", **style)
         ticks = {"ticks": range(q.shape[1])} if title == "greedy action" else {}
         drawn.colorbar(shown, ax=one, boundaries=np.arange(q.shape[1] + 1) - 0.5 if ticks else None, **ticks)
-        one.set(title=title, xlabel="bin of the first number", ylabel="bin of the second number")
+        one.set(title=title, xlabel="bin of dimension 0", ylabel="bin of dimension 1")
     return to_image(drawn, "value and greedy action in each bin of the observation")
 
 

@@ -1,8 +1,7 @@
-"""Tabulated: a tabular environment inside the program, stepped by looking up what follows.
+"""Environments with finitely many states, stepped by a table of transition probabilities.
 
-Equal in distribution to the environment itself, of which it has every outcome with its probability,
-and many times as fast: a step is one random number and a few look-ups, and the random numbers of a
-whole rollout are drawn at once.
+The table has the same distribution as the environment, and is many times as fast: a step needs one random
+number and a few look-ups, and the random numbers of a whole rollout are drawn at once.
 """
 
 import dataclasses
@@ -20,8 +19,8 @@ from populace.rl.task import Task
 Draws = tuple[jax.Array, ...]
 
 
-class Place(eqx.Module):
-    """State of the environments: where each is, and the steps of its episode so far."""
+class TableState(eqx.Module):
+    """The current state of each environment, and the number of steps in its episode, (num_envs,) each."""
 
     state: jax.Array
     time: jax.Array
@@ -29,9 +28,9 @@ class Place(eqx.Module):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tabulated(Task):
-    """A task that looks up its steps in a table of outcomes; otherwise the task it was made of.
+    """A task whose steps are looked up in a table of outcomes, K per state and action.
 
-    An outcome is drawn by inverting the cumulative probabilities: the k-th where
+    An outcome is sampled by inverting the cumulative probabilities c: it is the k-th if
     `c_{k-1} <= u < c_k`, for u uniform in [0, 1).
     """
 
@@ -39,27 +38,27 @@ class Tabulated(Task):
     state: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
     reward: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
     ends: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
-    first: np.ndarray = dataclasses.field(kw_only=True)  # states an episode may begin in
+    first: np.ndarray = dataclasses.field(kw_only=True)  # possible initial states
     first_cumulative: np.ndarray = dataclasses.field(kw_only=True)  # all but the last
 
     def draws(self, key: jax.Array, shape: tuple[int, ...]) -> Draws:
-        """Return the random numbers that steps need, arrays of `shape`; none where nothing is random."""
+        """Return the random numbers of steps, arrays of `shape`; none if the environment is deterministic."""
         parts = (self.cumulative.shape[-1], len(self.first_cumulative))
         keys = jax.random.split(key, len(parts))
         return tuple(jax.random.uniform(k, shape) for k, needed in zip(keys, parts) if needed)
 
     def reset(self, key: jax.Array, num_envs: int) -> tuple[jax.Array, Any]:
-        """Return observations (copies,) and states of freshly started episodes."""
+        """Start episodes; return observations (num_envs,) and states."""
         state = self._first(self.draws(key, (num_envs,)), num_envs)
-        return state, Place(state, jnp.zeros(num_envs, jnp.int32))
+        return state, TableState(state, jnp.zeros(num_envs, jnp.int32))
 
-    def step(self, key: jax.Array | Draws, state: Place, action: jax.Array) -> tuple[Any, ...]:
-        """Step every copy once; a copy whose episode ended starts the next.
+    def step(self, key: jax.Array | Draws, state: TableState, action: jax.Array) -> tuple[Any, ...]:
+        """Step every environment once; one whose episode ends starts the next.
 
         Args:
-            key: a random key, or what `draws` made of one for this step, (copies,) each.
-            state: of the environments.
-            action: (copies,).
+            key: a random key, or the result of `draws` for this step, arrays (num_envs,).
+            state: states of the environments.
+            action: actions (num_envs,).
 
         Returns:
             as `Task.step`.
@@ -77,10 +76,10 @@ class Tabulated(Task):
         time = state.time + 1
         truncated = ~terminated & (time >= self.horizon)
         done = terminated | truncated
-        following = jnp.where(done, self._first(draws, num_envs), after)
-        place = Place(following, jnp.where(done, 0, time))
+        obs = jnp.where(done, self._first(draws, num_envs), after)
+        next_state = TableState(obs, jnp.where(done, 0, time))
         info = {"final_observation": after, "terminated": terminated, "truncated": truncated}
-        return following, place, jnp.asarray(self.reward)[outcome], terminated, truncated, info
+        return obs, next_state, jnp.asarray(self.reward)[outcome], terminated, truncated, info
 
     def _first(self, draws: Draws, num_envs: int) -> jax.Array:
         if not len(self.first_cumulative):
@@ -90,16 +89,16 @@ class Tabulated(Task):
 
 
 def tabulate(task: Task, table: Outcomes) -> Tabulated:
-    """Return the task that steps by its table.
+    """Return the task that is stepped by its table.
 
     Raises:
-        UsageError: it is not known how first states are drawn.
+        UsageError: the distribution of initial states is unknown.
 
     """
     if table.start is None:
         raise UsageError(
-            f"environment '{task.name}' cannot be stepped by its table: how its first state is drawn is not "
-            "known; take dynamics=environment"
+            f"environment '{task.name}' cannot be stepped by its table, because its distribution of initial "
+            "states is unknown; use dynamics=environment"
         )
     states, actions, outcomes = table.state.shape
     first = np.flatnonzero(table.start)
@@ -117,7 +116,7 @@ def tabulate(task: Task, table: Outcomes) -> Tabulated:
 
 
 def _cumulative(probability: np.ndarray) -> np.ndarray:
-    """Return the bounds between outcomes; those behind the last possible one are never reached."""
+    """Return the bounds between outcomes; those after the last possible outcome are never reached."""
     bounds = probability.cumsum(axis=-1)
     possible = np.flip(np.flip(probability, -1).cumsum(axis=-1), -1)[..., 1:] > 0
     return np.where(possible, bounds[..., :-1], 2.0).astype(np.float32)

@@ -77,8 +77,8 @@ def _program(rule: type[Rule], rest: tuple[tuple[str, Any], ...], kind: str) -> 
     def run(numbers: dict[str, Any], columns: dict[str, Any], rate: jax.Array, discount: jax.Array) -> Any:
         made, features, weights = rule(**dict(rest), **numbers), basis(kind), jnp.asarray(start(kind))
         rows = dict(columns)
-        see = jax.vmap(features.see)
-        record = Experience(x=see(rows.pop("s")), next_x=see(rows.pop("next_s")), **rows)
+        encode = jax.vmap(features.encode)
+        record = Experience(x=encode(rows.pop("s")), next_x=encode(rows.pop("next_s")), **rows)
 
         def one(carry: Any, step: Experience) -> Any:
             tables, memory, _ = made.learn(features, *carry, step, rate, discount)

@@ -39,4 +39,4 @@ def test_it_is_its_formula(rule, kind, seed, rate, discount):
 
 
 def test_only_sarsa_takes_the_action_that_it_learned_from():
-    assert [rule.commits for rule in (QLearning, SARSA, ExpectedSARSA)] == [False, True, False]
+    assert [rule.uses_next_action for rule in (QLearning, SARSA, ExpectedSARSA)] == [False, True, False]

@@ -11,23 +11,23 @@ from populace.rl.tabular.features import Basis
 from populace.rl.tabular.rules.rule import Experience, Rule
 
 
-class Window(eqx.Module):
-    """The last n steps of an episode, oldest first; those not yet learned from are `waiting`.
+class PendingSteps(eqx.Module):
+    """The last n steps of an environment, oldest first.
 
     Attributes:
-        x: features of the states.
-        action: what was done.
-        gained: discounted rewards since.
-        factor: discount to the power of the steps since.
-        waiting: whether the slot holds a step that is still to be learned from.
+        x: encoded states, (n, ...).
+        action: actions, (n,).
+        rewards: discounted sum of the rewards since, (n,).
+        discount_power: discount to the power of the number of steps since, (n,).
+        pending: whether the slot holds a step without its update, (n,).
 
     """
 
     x: jax.Array
     action: jax.Array
-    gained: jax.Array
-    factor: jax.Array
-    waiting: jax.Array
+    rewards: jax.Array
+    discount_power: jax.Array
+    pending: jax.Array
 
 
 class NStepSARSA(Rule):
@@ -35,47 +35,47 @@ class NStepSARSA(Rule):
 
         G = sum_{k < n} discount^k r_{t+k+1} + discount^n Q(s_{t+n}, a_{t+n})
 
-    When an episode ends, all steps still waiting are learned from, the oldest first: from their
-    rewards alone if the task terminated, and with the last state bootstrapped if the clock cut it.
+    At the end of an episode all pending steps are updated, oldest first: with the rewards alone if it
+    terminated, and bootstrapped from the last state if it was truncated.
     """
 
     kind: ClassVar[str] = "n-step-sarsa"
-    commits: ClassVar[bool] = True
+    uses_next_action: ClassVar[bool] = True
 
-    n: int = setting(4, low=1, help="rewards before bootstrapping; 1 is SARSA")
+    n: int = setting(4, low=1, help="number of rewards before bootstrapping; 1 is SARSA")
 
-    def memory(self, basis: Basis, weights: jax.Array, x: jax.Array) -> Window:
-        """Return an empty window."""
+    def memory(self, basis: Basis, weights: jax.Array, x: jax.Array) -> PendingSteps:
+        """Return n empty slots."""
         del basis, weights
         nothing = jnp.zeros(self.n)
-        return Window(
+        return PendingSteps(
             x=jnp.zeros((self.n, *x.shape), x.dtype),
             action=jnp.zeros(self.n, jnp.int32),
-            gained=nothing,
-            factor=nothing,
-            waiting=nothing > 0,
+            rewards=nothing,
+            discount_power=nothing,
+            pending=nothing > 0,
         )
 
     def learn(
         self, basis: Basis, tables: Any, memory: Any, step: Experience, rate: jax.Array, discount: jax.Array
     ) -> tuple[Any, Any, jax.Array]:
-        """Take the step in, and learn from those that are due."""
+        """Add the step, and update the values of the steps that are due."""
 
         def push(slots: jax.Array, new: Any) -> jax.Array:
             return jnp.concatenate([slots[1:], jnp.asarray(new, slots.dtype)[None]])
 
-        factor = push(memory.factor, 1.0)
-        gained = push(memory.gained, 0.0) + factor * step.reward
-        factor = factor * discount
+        discount_power = push(memory.discount_power, 1.0)
+        rewards = push(memory.rewards, 0.0) + discount_power * step.reward
+        discount_power = discount_power * discount
         x, action = push(memory.x, step.x), push(memory.action, step.action)
-        waiting = push(memory.waiting, True)
-        following = basis.values(tables, step.next_x)[step.next_action]
-        targets = gained + factor * jnp.where(step.terminated, 0.0, following)
-        due = waiting & (step.done | (jnp.arange(self.n) == 0))
-        differences = jnp.zeros(())
+        pending = push(memory.pending, True)
+        next_value = basis.values(tables, step.next_x)[step.next_action]
+        targets = rewards + discount_power * jnp.where(step.terminated, 0.0, next_value)
+        due = pending & (step.done | (jnp.arange(self.n) == 0))
+        td_errors = jnp.zeros(())
         for i in range(self.n):
-            difference = jnp.where(due[i], targets[i] - basis.values(tables, x[i])[action[i]], 0.0)
-            tables = basis.add(tables, x[i], action[i], rate * difference)
-            differences = differences + jnp.abs(difference)
-        mean = differences / jnp.maximum(due.sum(), 1)
-        return tables, Window(x, action, gained, factor, waiting & ~due), mean
+            td_error = jnp.where(due[i], targets[i] - basis.values(tables, x[i])[action[i]], 0.0)
+            tables = basis.add(tables, x[i], action[i], rate * td_error)
+            td_errors = td_errors + jnp.abs(td_error)
+        mean = td_errors / jnp.maximum(due.sum(), 1)
+        return tables, PendingSteps(x, action, rewards, discount_power, pending & ~due), mean

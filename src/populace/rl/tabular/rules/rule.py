@@ -1,4 +1,4 @@
-"""Rule: how action values change after one step of experience."""
+"""The interface of update rules: how action values change after one step of experience."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -11,18 +11,18 @@ from populace.rl.tabular.features import Basis
 
 
 class Experience(eqx.Module):
-    """One step of one environment, and what the agent would do next; written x for features of s.
+    """One step (s, a, r, s') of one environment, and the policy in the next state.
 
     Attributes:
-        x: features of the state acted in.
-        action: what was done.
-        reward: what it gave.
-        next_x: features of the state it led to, before any restart.
-        next_policy: (A,) probabilities of the actions there, by the policy that acts.
-        next_action: an action drawn from them.
-        terminated: the task ended; nothing follows, and nothing is bootstrapped.
+        x: encoded state s.
+        action: a.
+        reward: r.
+        next_x: encoded state s', before any reset.
+        next_policy: pi(. | s') of the behavior policy, (A,).
+        next_action: a', sampled from it.
+        terminated: whether s' is terminal, so that its value is 0.
         done: whether the episode ended: terminated or truncated.
-        coin: a number drawn evenly from [0, 1).
+        coin: a random number, uniform in [0, 1).
 
     """
 
@@ -38,28 +38,28 @@ class Experience(eqx.Module):
 
 
 class Rule(Settings):
-    """An update rule; a kind of it is one algorithm.
+    """An update rule; each subclass is one algorithm.
 
-    `commits` is true where the action that the rule learned from has to be the one that is taken next
-    (on-policy); where it is false, the next action is chosen after the update.
+    If `uses_next_action` is true, the update depends on the next action, so the agent must take it. Otherwise
+    the agent chooses its next action after the update.
     """
 
-    commits: ClassVar[bool] = False
+    uses_next_action: ClassVar[bool] = False
 
     def check(self, basis: Basis) -> None:
-        """Raise a `UsageError` if the rule cannot work with these features."""
+        """Raise a `UsageError` if the rule does not work with these features."""
         del basis
 
     def tables(self, weights: jax.Array) -> Any:
-        """Return what the rule learns, begun with weights (F, A): by default one such array."""
+        """Return the learned arrays, initialized with weights (F, A): by default one such array."""
         return weights
 
     def values(self, basis: Basis, tables: Any, x: jax.Array) -> jax.Array:
-        """Return the values Q(s, .) to act by, shape (A,)."""
+        """Return the action values Q(s, .) that the policy uses, shape (A,)."""
         return basis.values(tables, x)
 
     def memory(self, basis: Basis, weights: jax.Array, x: jax.Array) -> Any:
-        """Return what the rule remembers of an environment at first; by default nothing."""
+        """Return the initial traces or pending steps of one environment; by default none."""
         del basis, weights, x
         return ()
 
@@ -67,4 +67,17 @@ class Rule(Settings):
     def learn(
         self, basis: Basis, tables: Any, memory: Any, step: Experience, rate: jax.Array, discount: jax.Array
     ) -> tuple[Any, Any, jax.Array]:
-        """Return the tables and the memory after one step, and its temporal difference."""
+        """Update the values after one step.
+
+        Args:
+            basis: features of the task.
+            tables: learned arrays.
+            memory: traces or pending steps of this environment.
+            step: the step.
+            rate: step size.
+            discount: discount per step.
+
+        Returns:
+            the new tables, the new memory, and the TD error.
+
+        """
