@@ -93,7 +93,7 @@ def moments(x: np.ndarray, rows: np.ndarray, how: str, origin: Any = 0.0) -> tup
     if how == "none":
         return np.zeros((), np.float32), np.ones((), np.float32)
     mean, deviation = _exact_moments((kept(block, origin) for _, block in _blocks(x, rows)), how)
-    return mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32)
+    return mean.astype(np.float32), np.where(_varies(mean, deviation), deviation, 1).astype(np.float32)
 
 
 def origin(x: np.ndarray, rows: np.ndarray, how: str) -> np.ndarray:

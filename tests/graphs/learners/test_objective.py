@@ -92,3 +92,11 @@ def test_what_cannot_be_judged_is_named():
     MultiLabel.check(YES, "all")
     with pytest.raises(UsageError, match="fold 1 has no property with a yes and a no"):
         MultiLabel.check(np.array([[1, NAN], [1, 0]]), "fold 1")
+
+
+def test_targets_that_are_all_equal_have_no_scale():
+    y = np.full((7, 2), 97.3, np.float32)  # whose mean in float32 is another number
+    y[0] = NAN
+    mean, deviation = jax.jit(lambda y, weight: Regression.of(y, weight)[:2])(y, np.ones(7, np.float32))
+    np.testing.assert_array_equal(mean, y[1])
+    np.testing.assert_array_equal(deviation, 1)

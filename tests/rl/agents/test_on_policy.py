@@ -262,6 +262,7 @@ def test_every_float_differs_between_members_of_one_program(cls, more):
         ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
         ({"activation": "sine"}, r"activation must be one of relu \| leaky_relu \| elu .*, got 'sine'"),
         ({"minibatches": 3}, "num_envs 8 times rollout 128 are 1024 frames, which cannot be split in 3"),
+        ({"rollout": 2, "num_envs": 2}, "normalize_advantages needs at least 2 frames at a time, got 1"),
         ({"clip_range": 0.0}, "clip_range must be > 0, got 0"),
         ({"hidden_sizes": (64, 0)}, "hidden_sizes must be >= 1"),
     ],
@@ -269,6 +270,14 @@ def test_every_float_differs_between_members_of_one_program(cls, more):
 def test_what_cannot_be_is_told(learner, message):
     with pytest.raises(UsageError, match=message):
         sweep(PPO(**learner))
+
+
+@pytest.mark.parametrize("learner", [A2C, Reinforce])
+def test_one_frame_is_not_standardized(learner):
+    one = {"num_envs": 1, "rollout": 1}
+    sweep(learner(**one))
+    with pytest.raises(UsageError, match="normalize_advantages needs at least 2 frames at a time, got 1"):
+        sweep(learner(**one, normalize_advantages=True))
 
 
 def test_agents_for_discrete_actions_refuse_continuous_ones_and_these_take_both():

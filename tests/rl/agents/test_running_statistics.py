@@ -58,3 +58,9 @@ def test_rewards_are_divided_by_the_deviation_of_discounted_sums(seed, discount)
     np.testing.assert_allclose(
         scale(returns.moments, reward), np.clip(reward / np.std(sums), -10, 10), rtol=1e-3
     )
+
+
+def test_what_is_always_the_same_is_normalized_to_exactly_0():
+    always = np.full((20, 2, 3), 2024.3, np.float32)  # whose mean in float32 is another number
+    moments = take_up(take_up(Moments((3,)), always), always)
+    np.testing.assert_array_equal(normalize(moments, always), 0)

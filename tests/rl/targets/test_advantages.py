@@ -1,6 +1,7 @@
 """Returns and advantages against plain loops written from their formulas."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +95,15 @@ def test_standardized_counts_only_what_has_weight():
     kept = x[weight > 0]
     np.testing.assert_allclose(np.asarray(weighed)[weight > 0], (kept - kept.mean()) / kept.std(), rtol=1e-5)
     np.testing.assert_allclose(all_alike, (x - x.mean()) / x.std(), rtol=1e-5)
+
+
+def test_standardizing_equal_numbers_gives_exactly_0():
+    @jax.jit
+    def found(one, many, weight):
+        return standardized(one), standardized(jnp.full(1024, many)), standardized(weight * many, weight)
+
+    behind = np.float32([[0, 0], [1, 1], [0, 1]])  # the first entry does not count
+    for x in (0.1, 97.3):  # of neither is the mean of 1024 float32 numbers that number again
+        for values in found(np.float32([x]), np.float32(x), behind):
+            kept = np.asarray(values) if values.ndim == 1 else np.asarray(values)[behind > 0]
+            np.testing.assert_array_equal(kept, 0)

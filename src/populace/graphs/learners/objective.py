@@ -131,9 +131,12 @@ class Regression(NamedTuple):
         """Return the objective whose scale is that of the rows that count."""
         known = _known(y, weight)
         count = jnp.maximum(jnp.sum(known, 0), 1)
-        mean = jnp.sum(jnp.where(known, y, 0.0), 0) / count
-        variance = jnp.sum(jnp.where(known, (y - mean) ** 2, 0.0), 0) / count
-        return cls(mean, jnp.where(variance > 0, jnp.sqrt(variance), 1.0), loss_fn)
+        # The mean of equal numbers is rounded: their differences from one of them are exactly 0.
+        one = jnp.take_along_axis(jnp.where(known, y, 0.0), jnp.argmax(known, 0)[None], 0)[0]
+        off = jnp.where(known, y - one, 0.0)
+        mean = jnp.sum(off, 0) / count
+        variance = jnp.sum(jnp.where(known, (off - mean) ** 2, 0.0), 0) / count
+        return cls(one + mean, jnp.where(variance > 0, jnp.sqrt(variance), 1.0), loss_fn)
 
     @property
     def outputs(self) -> int:

@@ -13,7 +13,7 @@ from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Optimizer, RMSProp
-from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
+from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, check_standardized, estimates, values
 from populace.rl.targets.advantages import standardized
 
 
@@ -33,6 +33,12 @@ class A2C(PolicyGradient):
     gae_lambda: float = setting(1.0, low=0, high=1, help="weight of longer sums of rewards in the advantage")
     value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
     normalize_advantages: bool = setting(False, help="standardize the advantages of a rollout")
+
+    def check(self) -> None:
+        """Raise a `UsageError` where settings, network and environment do not fit together."""
+        super().check()
+        if self.normalize_advantages:
+            check_standardized(self.units_per_step)
 
     def learn(
         self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array

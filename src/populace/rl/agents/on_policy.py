@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 
+from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.outline import Step, chained
 from populace.core.settings import setting
@@ -224,6 +225,15 @@ def estimates(
         rollout.reward, rollout.terminated, rollout.done, value, next_value, discount, gae_lambda
     )
     return value, advantage
+
+
+def check_standardized(frames: int) -> None:
+    """Raise a `UsageError` where advantages cannot be standardized: of a single one nothing is left."""
+    if frames < 2:
+        raise UsageError(
+            "normalize_advantages needs at least 2 frames at a time, got 1, whose advantage would become 0; "
+            "take more frames, or set normalize_advantages = false"
+        )
 
 
 def values(critic: Network | PerExample, x: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.optim import gradient_step as descent
-from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, estimates, values
+from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, check_standardized, estimates, values
 from populace.rl.buffers.permutation import permutation
 from populace.rl.targets.advantages import standardized
 
@@ -43,13 +43,15 @@ class PPO(PolicyGradient):
     normalize_advantages: bool = setting(True, help="standardize the advantages of a minibatch")
 
     def check(self) -> None:
-        """Raise a `UsageError` where minibatches cannot be of one size."""
+        """Raise a `UsageError` where minibatches cannot be of one size, or are too small to be standardized."""
         super().check()
         if self.units_per_step % self.minibatches:
             raise UsageError(
                 f"num_envs {self.num_envs} times rollout {self.rollout} are {self.units_per_step} frames, "
                 f"which cannot be split in {self.minibatches} equal minibatches"
             )
+        if self.normalize_advantages:
+            check_standardized(self.units_per_step // self.minibatches)
 
     def learn(
         self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array

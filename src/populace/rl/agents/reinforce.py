@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.optim import gradient_step as descent
-from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, State, values
+from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, State, check_standardized, values
 from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.networks.actor_critic import Policy
 from populace.rl.targets.advantages import discounted_returns, standardized
@@ -38,6 +38,12 @@ class Reinforce(PolicyGradient):
     baseline: bool = setting(True, help="subtract a learned value of the state from the return")
     baseline_updates: int = setting(8, low=1, help="gradient steps of the baseline per iteration")
     normalize_advantages: bool = setting(False, help="standardize what weighs the log probabilities")
+
+    def check(self) -> None:
+        """Raise a `UsageError` where settings, network and environment do not fit together."""
+        super().check()
+        if self.normalize_advantages:
+            check_standardized(self.units_per_step)
 
     @property
     def has_critic(self) -> bool:

@@ -35,8 +35,11 @@ class Moments(eqx.Module):
         """Return the moments with a batch (..., *shape) taken up."""
         axes = tuple(range(batch.ndim - self.mean.ndim))
         new = jnp.float32(batch.size // max(self.mean.size, 1))
-        mean = jnp.mean(batch, axes)
-        spread = jnp.mean((batch - mean) ** 2, axes)
+        # The mean of equal numbers is rounded: their differences from one of them are exactly 0.
+        one = batch[(0,) * len(axes)]
+        off = batch - one
+        shift = jnp.mean(off, axes)
+        mean, spread = one + shift, jnp.mean((off - shift) ** 2, axes)
         count = self.count + new
         delta = mean - self.mean
         share = new / count  # of the batch among all, in a form that never squares a large count

@@ -73,11 +73,16 @@ def generalized_advantages(
 
 
 def standardized(x: jax.Array, weight: jax.Array | None = None) -> jax.Array:
-    """Return `(x - mean) / (std + 1e-8)` over all entries, or over those with weight 1 rather than 0."""
+    """Return `(x - mean) / (std + 1e-8)` over all entries, or over those with weight 1 rather than 0.
+
+    Entries that are all equal, a single one among them, give exactly 0.
+    """
+    # The mean of equal numbers is rounded: their differences from one of them are exactly 0.
+    x = x - jnp.ravel(x)[0 if weight is None else jnp.argmax(jnp.ravel(weight) > 0)]
     weight = jnp.ones_like(x) if weight is None else weight
     count = weight.sum()
-    mean = jnp.sum(weight * x) / count
-    std = jnp.sqrt(jnp.sum(weight * (x - mean) ** 2) / count)
+    mean = jnp.sum(jnp.where(weight > 0, x, 0.0)) / count
+    std = jnp.sqrt(jnp.sum(jnp.where(weight > 0, (x - mean) ** 2, 0.0)) / count)
     return (x - mean) / (std + 1e-8)
 
 
