@@ -219,6 +219,12 @@ def test_resume_trains_on_to_more_steps(cli, finished_copy):
     assert (found.code, found.json["steps"], found.json["status"]) == (0, 310, "finished")
 
 
+def test_start_weights_that_are_not_there_are_refused(cli, small, tmp_path):
+    found = cli("run", small, "--set", "run.start_from=nowhere", "--out", tmp_path / "run")
+    assert found.refused(2) == "start_from: there is no file or folder 'nowhere'"
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
     from populace.runs.run import Run
 

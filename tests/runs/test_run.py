@@ -8,6 +8,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.runs.run import Run, train
+from populace.tuning import TargetScore
 from tests.conftest import checkpoint_steps, outcome_of
 from tests.learners import Quadratic
 
@@ -78,3 +79,10 @@ def test_fewer_steps_are_refused(tmp_path):
             run.resume(steps=steps)
     assert run.recipe_text() == recipe
     assert run.finished
+
+
+def test_a_run_that_its_controller_ended_is_not_trained_on(tmp_path):
+    run = trained(tmp_path / "run", 60, **INTERVALS, controller=TargetScore(1e9))  # reached at once
+    with pytest.raises(UsageError, match=r"ended by its controller at step 20 \(.*target is 1e\+09\); more"):
+        run.resume(steps=120)
+    assert run.results()["steps_total"] == 60

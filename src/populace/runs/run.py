@@ -129,7 +129,7 @@ class Run:
             stop: asked between windows; yes ends the run with a checkpoint.
 
         Raises:
-            UsageError: fewer steps than the run was asked for.
+            UsageError: fewer steps than the run was asked for, or a run that its controller has ended.
 
         """
         if steps is not None:
@@ -232,6 +232,12 @@ class Run:
             )
         if steps == old.steps:
             return
+        early = self.results().get("stopped_early") if (self.path / "results.json").is_file() else None
+        if early:
+            raise UsageError(
+                f"'{self.path}' was ended by its controller at step {early['step']:,} ({early['reason']}); "
+                "more steps would train nothing"
+            )
         self._check_data()
         update: dict[str, Any] = {"log_every": old.window, "evaluate_every": old.evaluation_window}
         if old.start_from:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -19,10 +19,12 @@ from populace.graphs.models.graph_networks import GraphGIN
 from populace.graphs.models.node_networks import GCN
 from populace.images.classification.classifier import ImageClassifier
 from populace.images.classification.networks import CNN
+from populace.optim import Adam
 from populace.rl import DQN, PPO, Bandit, Tabular
 from populace.runs.provenance import version
 from populace.runs.run import Run
 from populace.runs.trained_member import Trained, load_trained
+from populace.runs.weights import saved_member
 from populace.runs.weights.saved_member import SETTINGS, WEIGHTS
 from populace.supervised import MLP, Classifier, Data, Regressor
 from tests.graphs.learners.test_graph_classifier import shapes
@@ -218,6 +220,24 @@ def test_a_network_of_your_own_must_be_given(tmp_path):
     assert (
         load_trained(tmp_path / "m", given).predict(EXAMPLES).tolist() == trained.predict(EXAMPLES).tolist()
     )
+
+
+def test_an_optimizer_of_your_own_must_be_known(tmp_path):
+    class Own(Adam):
+        kind: ClassVar[str] = "own"
+
+    begun(classifier(optimizer=Own())).save(tmp_path / "m")
+    note = json.loads((tmp_path / "m" / SETTINGS).read_text())
+    assert note["learner"]["optimizer"]["kind"] == "own"
+    assert load_trained(tmp_path / "m").predict(EXAMPLES).shape == (20,)  # this process knows the kind
+    note["learner"]["optimizer"]["kind"] = "elsewhere"
+    del note["sha256"]
+    note["sha256"] = saved_member._digest(note)
+    (tmp_path / "m" / SETTINGS).write_text(json.dumps(note))
+    with pytest.raises(
+        UsageError, match=r"cannot make the learner .*unknown kind 'elsewhere' of optimizer"
+    ):
+        load_trained(tmp_path / "m")
 
 
 def test_weights_of_another_kind_are_named():

@@ -148,7 +148,10 @@ def _made(folder: Path, kind: str, described: dict[str, Any], kept: dict[str, An
         raise UsageError(f"'{folder}' was trained by '{kind}', which is no learner of populace's{how}")
     if kept.get(CODE):
         raise UsageError(f"'{folder}' needs code that is no part of populace, '{kept[CODE]}'{how}")
-    return settings.from_dict(learner_class(kind), described)
+    try:
+        return settings.from_dict(learner_class(kind), described)
+    except UsageError as error:  # a kind of optimizer, network or environment that is the user's own
+        raise UsageError(f"cannot make the learner in '{folder}': {error}{how}") from None
 
 
 def _check_given(folder: Path, learner: Learner, kind: str, described: dict[str, Any]) -> None:
