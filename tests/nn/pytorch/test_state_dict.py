@@ -154,7 +154,7 @@ def test_what_does_not_agree_is_refused_in_a_line_that_names_the_tensor(tmp_path
             attention, state("attention_with_bias_k"),
         ),
         "PyTorch has softmax attention only, this one has LinearAttention": (other, state("attention")),
-        r"the network has a weight of shape \(3, 4\) outside of the layers that PyTorch has": (
+        r"LinearCell has a weight of shape \(3, 4\), and is none of the layers that are taken over": (
             recurrent, state("rnn"),
         ),
         r"the network has 1 layers with weights \(Linear\), the state_dict 5 \(0, 1, 4, 7, 9\)": (

@@ -138,7 +138,7 @@ class _Walk:
     channels: int = 0
     """Of the convolution before, until a dense layer has taken them in; else 0."""
 
-    def go(self, module: Any) -> None:
+    def go(self, module: Any, owner: str = "the module") -> None:
         """Add the layers of a module."""
         if type(module) in KNOWN:
             self.found.append((module, self._order(module)))
@@ -150,12 +150,13 @@ class _Walk:
             # else it is a setting, such as the rate of a dropout
         elif hasattr(module, "shape") and hasattr(module, "dtype"):
             raise UsageError(
-                f"the network has a weight of shape {tuple(module.shape)} outside of the layers that PyTorch "
-                "has too; give weights by their names here instead"
+                f"{owner} has a weight of shape {tuple(module.shape)}, and is none of the layers that are "
+                "taken over from PyTorch; give weights by their names here instead"
             )
         else:
+            inside = type(module).__name__ if isinstance(module, eqx.Module) else owner
             for _, part in _parts(module):
-                self.go(part)
+                self.go(part, inside)
 
     def _order(self, layer: Any) -> np.ndarray | None:
         """Return where each input of a dense layer is among PyTorch's; None where the order is the same."""
