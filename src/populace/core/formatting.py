@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from populace.core.settings import Settings, to_dict
+from populace.core.settings import Settings, to_dict, to_plain
 
 
 def format_value(value: Any) -> str:
@@ -17,3 +17,10 @@ def format_value(value: Any) -> str:
         rest = [f"{key} {format_value(v)}" for key, v in value.items() if key != "kind"]
         return " ".join([str(value.get("kind", "")), *rest]).strip()
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def plain_or_text(value: Any) -> Any:
+    """Return numbers, text and lists as they are, tuples as lists, and nested settings as short text."""
+    if isinstance(value, Settings | Mapping):
+        return format_value(value)
+    return to_plain(value)

@@ -129,15 +129,19 @@ def replace(module: S, path: str, value: Any) -> S:
     return _replace(module, path.split("."), value, path)
 
 
+def to_plain(value: Any) -> Any:
+    """Return the value of a setting as TOML and JSON have it: nested settings as a table, tuples as lists."""
+    if isinstance(value, Settings):
+        return to_dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 def to_dict(module: Settings) -> dict[str, Any]:
     """Return all settings as plain values: what `recipe.toml` keeps."""
     values: dict[str, Any] = {"kind": module.kind} if module.kind else {}
     for field in _fields(type(module)):
-        value = getattr(module, field.name)
-        if isinstance(value, Settings):
-            value = to_dict(value)
-        if value is not None:
-            values[field.name] = list(value) if isinstance(value, tuple) else value
+        if (value := to_plain(getattr(module, field.name))) is not None:
+            values[field.name] = value
     return values
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.graphs.data.labels import numbers
-from populace.nn.graph.edges import plain
+from populace.nn.graph.edges import as_array
 
 
 def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
@@ -20,7 +20,7 @@ def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
             if not shape:
                 raise UsageError(f"{what} have shape (), expected a row for each node")
             return int(shape[0])
-    found = [a[np.isfinite(a)] for a in (plain("ends of edges", e) for e in ends) if a.dtype.kind in "iuf"]
+    found = [a[np.isfinite(a)] for a in (as_array("ends of edges", e) for e in ends) if a.dtype.kind in "iuf"]
     return max((int(a.max()) + 1 for a in found if a.size), default=0)
 
 

@@ -16,7 +16,7 @@ from populace.core.errors import PopulaceError, UsageError
 from populace.data.tables import numbered
 from populace.graphs.data.checks import checked_weights, count_nodes
 from populace.graphs.data.graph import Graph
-from populace.nn.graph.edges import checked_ends, is_symmetric, plain, repeated
+from populace.nn.graph.edges import as_array, checked_ends, is_symmetric, repeated
 
 
 def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **parts: Any) -> Graph:
@@ -33,7 +33,7 @@ def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **part
         UsageError: an array of another shape, or values that `Graph.of` refuses.
 
     """
-    pairs = plain("edges", edges)
+    pairs = as_array("edges", edges)
     if pairs.size == 0:
         pairs = np.zeros((0, 2), np.int32)
     if pairs.ndim != 2 or pairs.shape[1] != 2:
@@ -87,7 +87,7 @@ def from_scipy(matrix: Any, *, directed: bool | None = None, **parts: Any) -> Gr
         UsageError: a matrix that is not square, is not numeric, or contains NaN.
 
     """
-    given = matrix if sparse.issparse(matrix) else plain("rows of an adjacency matrix", matrix)
+    given = matrix if sparse.issparse(matrix) else as_array("rows of an adjacency matrix", matrix)
     if given.dtype.kind not in "biuf":
         raise UsageError(f"an adjacency matrix must be real, got {given.dtype}; convert it to float")
     # SciPy has no sparse matrices of half precision.
@@ -126,7 +126,7 @@ def from_networkx(
     given = None if all(w is None for w in weights) else [1.0 if w is None else w for w in weights]
     if features is not None:
         names = [features] if isinstance(features, str) else list(features)
-        columns = [plain(f"attributes '{name}' of the nodes", _attributes(graph, name)) for name in names]
+        columns = [as_array(f"attributes '{name}' of the nodes", _attributes(graph, name)) for name in names]
         parts["x"] = np.concatenate([c.reshape(len(c), -1 if c.size else 0) for c in columns], axis=1)
     if label is not None:
         values = _attributes(graph, label)
@@ -227,7 +227,7 @@ def array(value: Any) -> np.ndarray:
     """Return an array or a PyTorch tensor as a NumPy array."""
     for step in ("detach", "cpu"):
         value = getattr(value, step)() if hasattr(value, step) else value
-    return plain("rows of an array", value)
+    return as_array("rows of an array", value)
 
 
 def _from_pairs(

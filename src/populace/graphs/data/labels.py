@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.nn.graph.edges import plain
+from populace.nn.graph.edges import as_array
 
 PARTS = ("train", "validation", "test")
 
@@ -56,7 +56,7 @@ def parts_of(parts: tuple[Any, ...], rows: int, y: Any, name: str, what: str = "
 
 def numbers(what: str, values: Any) -> np.ndarray:
     """Return values as an array; raise a `UsageError` if they are not numeric."""
-    array = plain(what, values)
+    array = as_array(what, values)
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{what} must be numbers, got {array.dtype}")
     return array

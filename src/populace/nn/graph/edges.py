@@ -109,7 +109,7 @@ def checked_ends(
         UsageError: an array of another shape, a value that is not an integer, or an index out of range.
 
     """
-    values = plain(f"{name}s of edges", ids)
+    values = as_array(f"{name}s of edges", ids)
     if values.ndim != 1:
         raise UsageError(f"{name}s of edges must have shape (E,), got {values.shape}")
     if values.size and not np.issubdtype(values.dtype, np.integer):
@@ -126,7 +126,7 @@ def checked_ends(
     return values.astype(np.int32)
 
 
-def plain(what: str, values: Any) -> np.ndarray:
+def as_array(what: str, values: Any) -> np.ndarray:
     """Return values as an array; raise a `UsageError` if nested lists differ in length."""
     try:
         return np.asarray(values)
