@@ -146,8 +146,8 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
         sure = f"(95 % interval {low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
         sure = sure if seeds > 1 else "(one seed: no interval)"
         if key == "test" and results.get("test_description"):
-            sure += f"; on {results['test_description']}"
-        console.print(f"  {label:<15} {score} {value:.4g} {sure}", highlight=False)
+            sure += f", on {results['test_description']}"
+        console.print(f"  {label:<12} {score} {value:.4g} {sure}", highlight=False, soft_wrap=True)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
         console.print(f"  {diverged} of {len(results['members'])} members diverged; they count as the worst")

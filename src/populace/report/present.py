@@ -61,7 +61,7 @@ def make(run: VisualizableRun, log: Callable[[str], None]) -> None:
         log(f"making figures of the {role} member, number {number}")
         for name, shown in trained.visualize().items():
             file = _save(folder, f"{role}-{name}", shown)
-            title = f"The {role} member (number {number}, seed {trained.member.seed})"
+            title = f"The {role} member (seed {trained.member.seed})"
             kind = "video" if isinstance(shown, Video) else "image"
             index.append(
                 {

@@ -173,13 +173,19 @@ def bias(reading: Reading) -> str:
     chosen, fresh = interval_of(winner.get("validation")), interval_of(winner.get("test"))
     if chosen is None:
         return ""
+    many = len(reading.settings)
+    last = reading.results.get("checkpoint_selection") == "last"
     if fresh is None:
         return (
             "This is the best of many noisy evaluations, so part of it is luck. There is no test score: "
             "expect a worse one."
         )
-    many = len(reading.settings)
+    if last and many == 1:
+        return "Nothing was selected by the validation score, so it is not biased."
     pick = f", and the setting is the best of {number_format.whole(many)}" if many > 1 else ""
+    member = "each member contributes the best of many noisy evaluations" + pick
+    if last:
+        member = f"the setting is the best of {number_format.whole(many)} by these noisy evaluations"
     gap = (fresh.value - chosen.value) if reading.lower else (chosen.value - fresh.value)
     believe = "The test score was measured after selection, so report that one."
     if interval_of(winner.get("external")):
@@ -190,8 +196,7 @@ def bias(reading: Reading) -> str:
         else "Here the test score is not worse."
     )
     return (
-        "The validation score is usually too optimistic (selection bias): each member contributes the best "
-        f"of many noisy evaluations{pick}. {optimistic} {believe}"
+        f"The validation score is usually too optimistic (selection bias): {member}. {optimistic} {believe}"
     )
 
 
