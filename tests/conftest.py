@@ -72,9 +72,9 @@ def _memory() -> Iterator[None]:
     yield
     import jax
 
-    from populace.engine import compiled
+    from populace.engine import compiled_cache
 
-    compiled.forget()
+    compiled_cache.forget()
     jax.clear_caches()
     gc.collect()
 

@@ -112,6 +112,14 @@ def test_a_stopped_member_stands_still_and_the_others_train_as_before(strategy):
     assert engine.diverged_at().tolist() == [-1] * 4  # to be stopped is not to diverge
 
 
+def test_a_member_that_diverged_is_not_stopped_as_well():
+    population = sweep(Quadratic(), {"fuse": [1e9, 5.0]}, seeds=2)
+    engine = Engine(population, "vmap", controller=Planned(at=2, what="stop one"))
+    engine.train(STEPS, window=7, evaluate_every=EVERY)
+    assert engine.diverged_at().tolist() == [-1, -1, 5, 5]
+    assert engine.control.stopped_at() == {}
+
+
 def test_a_stopped_member_has_no_metrics_any_more():
     heard: list[tuple[int, np.ndarray]] = []
 

@@ -5,12 +5,10 @@ device, and each device works through its share in batches of `width` members: a
 one after the other (`map`), or chunks between the two.
 
 What is compiled depends on the structure of the learner, the shapes of its arrays, the number of slots,
-the devices and the width, and on nothing else; hyperparameters, data and keys are arguments. So a second
-population of the same structure finds the programs of the first one here.
+the devices and the width, and on nothing else; hyperparameters, data and keys are arguments.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any
@@ -35,56 +33,9 @@ INIT, EVALUATION, TEST, EXHIBIT, TURN = (2**32 - k for k in (1, 2, 3, 4, 5))
 # What runs once is not worth optimising: compiling `begin` would take longer than running it ever does.
 _QUICK = {"xla_backend_optimization_level": 0}
 
-_KEPT = 32
-_known: OrderedDict[Hashable, "Compiled"] = OrderedDict()
-
-
-def compiled_for(
-    learner: Learner,
-    one: Learner,
-    varied: Any,
-    placement: Placement,
-    width: int,
-    slots: int,
-    kind: "type[Compiled] | None" = None,
-) -> "Compiled":
-    """Return the compiled functions of a structure, from this process's memory where it has been met.
-
-    Args:
-        learner: the stacked learner of a group.
-        one: the learner of any one of its members.
-        varied: marks the leaves of `learner` that have a member axis.
-        placement: the devices.
-        width: members per batch.
-        slots: members, rounded up to whole batches on every device.
-        kind: another way to compile, for learners whose batches the host reads.
-
-    """
-    kind = kind or Compiled
-    leaves, tree = jax.tree.flatten(learner)
-    shapes = tuple(_shape_of(x) for x in leaves)
-    marks = tuple(bool(x) for x in jax.tree.leaves(varied))
-    x64 = jax.config.read("jax_enable_x64")
-    key = (kind, tree, shapes, marks, one.epoch_steps, placement, width, slots, x64)
-    try:
-        found = _known.pop(key, None)
-    except TypeError:  # a part of the learner that cannot be compared: compiled each time
-        return kind(one, placement, width)
-    if found is None:
-        found = kind(one, placement, width)
-    _known[key] = found  # the latest use comes last
-    while len(_known) > _KEPT:
-        _known.popitem(last=False)
-    return found
-
-
-def forget() -> None:
-    """Drop all compiled functions of this process, as `jax.clear_caches()` drops JAX's."""
-    _known.clear()
-
 
 class Compiled:
-    """The compiled functions of one structure; see `compiled_for`.
+    """The compiled functions of one structure; see `populace.engine.compiled_cache`.
 
     All take the same first three arguments: what varies between members (slots in front), what all
     members share, and the keys of the members.
@@ -288,10 +239,3 @@ class Compiled:
 def _all_finite(tree: Any) -> jax.Array:
     leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool(True)
-
-
-def _shape_of(leaf: Any) -> Any:
-    """Return what tells a leaf of a learner from others that would be compiled otherwise."""
-    if not eqx.is_array(leaf):
-        return leaf
-    return leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False))

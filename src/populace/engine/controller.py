@@ -7,8 +7,10 @@ halving and population-based training are controllers; so is stopping at a targe
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
+
+import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.population import Population
@@ -61,6 +63,11 @@ class Decision:
             tuple(int(m) for m in entry.get("stop_members", [])),
             str(entry.get("stop", "")),
         )
+
+    def but_diverged(self, diverged_at: np.ndarray) -> Self:
+        """Return the decision without stops of members that have diverged: they have stopped already."""
+        stops = [m for m in self.stop_members if diverged_at[m] < 0 or m in self.copy]
+        return replace(self, stop_members=tuple(stops))
 
     def check(self, members: int) -> None:
         """Raise a `UsageError` for a member that does not exist."""
@@ -142,7 +149,8 @@ class Control:
             decision = Decision.from_dict(entry)
             for member in decision.copy:
                 found.pop(member, None)
-            found |= dict.fromkeys(decision.stop_members, entry["step"])
+            for member in decision.stop_members:
+                found.setdefault(member, int(entry["step"]))
         return found
 
     def settings(self) -> dict[int, dict[str, float]]:

@@ -39,9 +39,8 @@ def apply(decision: Decision, find: Callable[[int], Place], step: int, diverged_
         group_state.replace(slot, state, step)
     change_settings(decision.settings, find)
     for member in decision.stop_members:
-        if diverged_at[member] < 0 or member in decision.copy:
-            group_state, slot = find(member)
-            group_state.stop(slot, step)
+        group_state, slot = find(member)
+        group_state.stop(slot, step)
 
 
 def change_settings(changed: Mapping[int, Mapping[str, float]], find: Callable[[int], Place]) -> None:

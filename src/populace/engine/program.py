@@ -19,7 +19,7 @@ from populace.core.population import Group
 from populace.core.random import root_key
 from populace.core.signature import Signature
 from populace.engine.carry import Best, Carry
-from populace.engine.compiled import compiled_for
+from populace.engine.compiled_cache import compiled_for
 from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
 from populace.engine.streaming.fed_programs import FedCompiled

@@ -116,6 +116,7 @@ def _fingerprint(group: Group, placement: Placement) -> str:
     parts = (
         str(jax.tree.structure(group.learner)), leaves, len(group.members),
         len(placement.devices), device.platform, device.device_kind, jax.__version__,
+        *(["streamed"] if group.learner.feed is not None else []),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 

@@ -182,6 +182,7 @@ class Engine:
         state, decision = self.controller.decide(self.control.state, evaluation, self.population)
         if decision is not None:
             decision.check(len(self.population))
+            decision = decision.but_diverged(evaluation.diverged_at)
             intervention.apply(decision, self.find, self.step, evaluation.diverged_at)
         self.control = self.control.after(state, decision and decision.to_dict(self.step))
 

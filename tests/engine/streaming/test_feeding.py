@@ -137,6 +137,7 @@ def test_rows_are_those_in_the_states(files):
         order = np.stack([np.roll(o, 7 * i) for i, o in enumerate(np.asarray(state.order))])
         order = jax.device_put(order, group_state.program.placement.by_member)
         group_state.carry = group_state.carry._replace(state=_with_order(state, order))
+        group_state.replace(3, group_state.entry(1), 8)  # as a controller copies a member
         harness.train(engine, 15)
         found.append(harness.states(engine))
     for member in found[0]:
@@ -239,14 +240,17 @@ def test_equal_files_share_compiled_programs(files):
 
 @pytest.mark.parametrize(("settings", "message"), [
     ({"memory": 6 * 2 * 32 * 8 - 1},
-     "memory of 3,071 bytes is too small for 2 batches of 32 examples a step; .* at least 3,072, or smaller"),
+     "memory of 3,071 bytes is too small for 2 batches of 32 examples a step; .* at least 3,072, or the"),
     ({"memory": 4000, "evaluation_batch_size": 40},
-     "memory of 4,000 bytes is too small for evaluating 2 batches of 40 examples"),
+     "memory of 4,000 bytes is too small for evaluating 2 batches of 40 examples at a time"),
+    ({"memory": 6000, "axes": {"network.hidden_sizes": [(4,), (8,)]}},
+     "memory of 6,000 bytes, shared by 2 groups, is too small for .* at least 6,144"),
 ])  # fmt: skip
 def test_too_little_memory_is_refused_in_a_line(files, settings, message):
-    population = sweep(classifier(files, **settings), seeds=2)
+    axes = settings.pop("axes", None)
+    population = sweep(classifier(files, **settings), axes, seeds=2)
     with pytest.raises(UsageError, match=message) as caught:
-        outcome(population, steps=1)
+        Engine(population, "vmap")
     assert "\n" not in str(caught.value)
 
 

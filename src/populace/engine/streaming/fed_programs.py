@@ -47,7 +47,7 @@ class Batches(NamedTuple):
 
 
 class FedCompiled(Compiled):
-    """The compiled functions of one structure; see `populace.engine.compiled.compiled_for`."""
+    """The compiled functions of one structure; see `populace.engine.compiled_cache.compiled_for`."""
 
     expected: Batches | None = None
     """Shapes of the batches that training will begin with."""

@@ -18,6 +18,7 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean
 from populace.data.example_files import ExampleFiles
 from populace.engine.carry import Carry
+from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
 from populace.engine.streaming.fed_programs import Batches, FedCompiled, Judge
 from populace.engine.streaming.row_orders import RowOrders
@@ -62,7 +63,7 @@ class Feeding:
     ) -> None:  # fmt: skip
         self._learner, self._compiled, self._placement, self._members = learner, compiled, placement, members
         self._files: ExampleFiles = learner.feed
-        self._memory = self._files.memory // groups
+        self._groups, self._memory = groups, self._files.memory // groups
         self._slots, self._devices = len(seeds), len(placement.devices)
         self._rows = RowOrders(learner, compiled, members, self._slots)
         self.held, self.peak, self._counting = 0, 0, Lock()
@@ -73,6 +74,8 @@ class Feeding:
         self._seen: Any = None  # sums of the validation part at the last start of an epoch
         self._at, self._left = 0, (None, None, None)
         self._size(max(len(set(s.tolist())) for s in np.split(seeds, self._devices)))
+        for judge in (learner, learner.for_test(1), learner.for_validation()):
+            self._part(judge)  # refuses too little memory now, not at the first evaluation
         self._zeros = jax.device_put(
             jax.tree.map(lambda x: np.zeros(self._slots, np.float32), compiled.zeros()), placement.by_member
         )
@@ -115,7 +118,7 @@ class Feeding:
             self._next.result()
         if self._rows.take_over(carry):
             self._drop_chunks()
-        return int(np.min(carry.step))
+        return int(np.min(fetch(carry.step)))
 
     def _validation(self, carry: Carry) -> Any:
         """Return the sums of the validation part, if an epoch begins; otherwise some that nobody reads."""
@@ -217,9 +220,10 @@ class Feeding:
         ))  # fmt: skip
 
     def _refuse(self, needed: int, what: str) -> None:
+        shared = f", shared by {self._groups} groups," if self._groups > 1 else ""
         raise UsageError(
-            f"memory of {self._memory:,} bytes is too small for {what}; "
-            f"give this group of members at least {needed:,}, or smaller batches"
+            f"memory of {self._files.memory:,} bytes{shared} is too small for {what}; "
+            f"it must be at least {needed * self._groups:,}, or the batches smaller"
         )
 
     # -- evaluation --------------------------------------------------------------------------------
@@ -238,26 +242,27 @@ class Feeding:
 
     def _sums(self, name: Any, judge: Judge, model: Any) -> Any:
         """Return the sums of every batch of a part, (slots, batches, ...)."""
-        files, rows = judge(self._learner).evaluated_part()
-        size = min(self._learner.evaluation_batch_size, len(rows))
-        count = -(-len(rows) // size)
-        many = self._batches_at_once(files, count, size)
-        found = []
-        run = self._compiled.batch_sums(name, judge, len(rows), whole=many == count)
-        for batches in self._pieces(files, np.resize(rows, (count, size)), many):
+        files, rows, examples, many = self._part(judge(self._learner))
+        count, found = len(rows), []
+        run = self._compiled.batch_sums(name, judge, examples, whole=many == count)
+        for batches in self._pieces(files, rows, many):
             found.append(run(*self._members(), model, *batches))
             if len(found) > 1:
                 jax.block_until_ready(found[-2])
-        sums = jax.tree.map(lambda *parts: np.concatenate(parts, 1)[:, :count], *jax.device_get(found))
+        sums = jax.tree.map(lambda *parts: np.concatenate([*map(fetch, parts)], 1)[:, :count], *found)
         return jax.device_put(sums, self._placement.by_member)
 
-    def _batches_at_once(self, files: ExampleFiles, count: int, size: int) -> int:
-        """Return how many batches of an evaluation are in memory at a time."""
+    def _part(self, judge: Any) -> tuple[ExampleFiles, np.ndarray, int, int]:
+        """Return what a learner evaluates on: files, rows (batches, B) with repeats, without, batches at once."""
+        files, rows = judge.evaluated_part()
+        size = min(judge.evaluation_batch_size, len(rows))
+        count = -(-len(rows) // size)
         each = size * files.row_bytes * (2 * self._devices + 1)  # two on each device, and one on its way
         many = min(count, 3 * self._memory // _SHARES // each)
         if many < min(count, 2):  # XLA unrolls a loop of one, and rounds otherwise
             self._refuse(2 * _SHARES * each // 3, f"evaluating 2 batches of {size} examples at a time")
-        return many
+        many = -(-count // -(-count // many))  # as few times, each with as few as that takes
+        return files, np.resize(rows, (count, size)), len(rows), many
 
     def _pieces(self, files: ExampleFiles, rows: np.ndarray, many: int) -> Iterator[Any]:
         """Yield (x, places, rows, first) of some batches at a time; the next ones are read meanwhile."""

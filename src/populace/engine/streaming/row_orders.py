@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from populace.engine.carry import Carry
+from populace.engine.hosts import fetch
 from populace.engine.streaming.fed_programs import FedCompiled
 
 
@@ -58,13 +59,13 @@ class RowOrders:
 
     def take_over(self, carry: Carry) -> bool:
         """Go by the rows in the states from here on; return whether any are others than was thought."""
-        step = np.asarray(carry.step)
-        inside = (np.asarray(carry.diverged_at) < 0) & (step % self._epoch != 0)
+        step = fetch(carry.step)
+        inside = (fetch(carry.diverged_at) < 0) & (step % self._epoch != 0)
         changed = False
         for epoch in np.unique(step[inside] // self._epoch).tolist():
             self.ask(epoch * self._epoch, 1)
-            thought, there = np.array(self._orders[epoch]), inside & (step // self._epoch == epoch)
-            stated = np.asarray(self.of(carry))[there]
+            thought, there = fetch(self._orders[epoch]), inside & (step // self._epoch == epoch)
+            stated = fetch(self.of(carry))[there]
             if (thought[there] != stated).any():
                 thought[there], changed = stated, True
                 self._orders[epoch] = thought
