@@ -1,6 +1,7 @@
 """Saved members: what comes back predicts bit for bit the same, without data; what was changed is refused."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -202,6 +203,15 @@ def test_code_that_is_not_ours_must_be_given(tmp_path):
         UsageError, match=r"needs code that is no part of populace, '.*:LineWorld'; if you trust it"
     ):
         load_trained(tmp_path / "env")
+    note = json.loads((tmp_path / "env" / SETTINGS).read_text())
+    note["learner"]["env"] = "antigravity:Env"  # by whoever wants a module imported
+    del note["sha256"]
+    note["sha256"] = saved_member._digest(note)
+    (tmp_path / "env" / SETTINGS).write_text(json.dumps(note))
+    with pytest.raises(UsageError, match="needs code that is no part of populace, 'antigravity:Env'"):
+        load_trained(tmp_path / "env")
+    assert "antigravity" not in sys.modules
+    begun(DQN(env=env, hidden_sizes=(4,))).save(tmp_path / "env", overwrite=True)
     found = load_trained(tmp_path / "env", DQN(env=env, hidden_sizes=(4,)))
     assert found.predict(np.zeros(10, np.float32)).shape == ()
 
@@ -234,9 +244,7 @@ def test_an_optimizer_of_your_own_must_be_known(tmp_path):
     del note["sha256"]
     note["sha256"] = saved_member._digest(note)
     (tmp_path / "m" / SETTINGS).write_text(json.dumps(note))
-    with pytest.raises(
-        UsageError, match=r"cannot make the learner .*unknown kind 'elsewhere' of optimizer"
-    ):
+    with pytest.raises(UsageError, match=r"cannot make the learner .*unknown kind 'elsewhere' of optimizer"):
         load_trained(tmp_path / "m")
 
 

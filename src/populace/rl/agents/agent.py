@@ -117,11 +117,15 @@ class Agent(Learner):
         """Return the greedy policy."""
         return self.policy(model)
 
+    @property
+    def foreign_code(self) -> str:
+        """The import path of an environment of the user's own."""
+        return ", ".join(name for name in (self.env, self.held_out) if name and naming.parse(name).path)
+
     def inference_data(self, model: Any) -> dict[str, Any]:
-        """Return what the environment shows and takes, and the import path of an environment of the user's own."""
+        """Return what the environment shows and takes."""
         del model
-        own = [name for name in (self.env, self.held_out) if name and naming.parse(name).path]
-        return {**_interface(registry.make(self.env)), "code": ", ".join(own)}
+        return _interface(registry.make(self.env))
 
     def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
         """Return the agent as it is.

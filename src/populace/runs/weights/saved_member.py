@@ -29,8 +29,6 @@ from populace.runs.recipe import learner_class, learners, path_of
 FORMAT = 1
 """Number of what the two files hold and call things; files of another are refused."""
 SETTINGS, WEIGHTS = "member.json", "weights.safetensors"
-CODE = "code"
-"""Name in `inference_data` of code that settings name, such as the class of an environment of the user's."""
 _KEPT = "inference."  # what predictions need besides weights, in the file of weights
 
 
@@ -83,7 +81,7 @@ def read_member(folder: Path, learner: Learner | None) -> SavedMember:
     described = dict(note["learner"])
     kind = described.pop("kind")
     if learner is None:
-        learner = _made(folder, kind, described, note["inference"])
+        learner = _made(folder, kind, described)
     else:
         _check_given(folder, learner, kind, described)
     # As in a population: a hyperparameter is a float32 array, not a constant that XLA folds.
@@ -140,18 +138,19 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return note, unpacked(content)
 
 
-def _made(folder: Path, kind: str, described: dict[str, Any], kept: dict[str, Any]) -> Learner:
+def _made(folder: Path, kind: str, described: dict[str, Any]) -> Learner:
     """Return the learner of saved settings, where all of it is code that was installed to be found here."""
     name = kind.rpartition(":")[2]
     how = f"; if you trust it, give it: load_trained('{folder}', learner={name}(...))"
     if not kind.startswith("populace.") and kind not in learners().values():
         raise UsageError(f"'{folder}' was trained by '{kind}', which is no learner of populace's{how}")
-    if kept.get(CODE):
-        raise UsageError(f"'{folder}' needs code that is no part of populace, '{kept[CODE]}'{how}")
     try:
-        return settings.from_dict(learner_class(kind), described)
+        learner = settings.from_dict(learner_class(kind), described)
     except UsageError as error:  # a kind of optimizer, network or environment that is the user's own
         raise UsageError(f"cannot make the learner in '{folder}': {error}{how}") from None
+    if code := learner.foreign_code:
+        raise UsageError(f"'{folder}' needs code that is no part of populace, '{code}'{how}")
+    return learner
 
 
 def _check_given(folder: Path, learner: Learner, kind: str, described: dict[str, Any]) -> None:
