@@ -1,0 +1,74 @@
+"""What a session compiles, and what it tells about members that diverge."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from populace.core.population import sweep
+from populace.engine import compiled
+from populace.runs.recipe import Options, of_population
+from populace.runs.run import Run, run_recipe, train
+from populace.runs.training import Stopped
+from tests import programs
+from tests.conftest import outcome_of
+from tests.learners import Quadratic
+
+OPTIONS = {"strategy": "vmap", "final_evaluation_size": 1, "log_every": 10, "evaluate_every": 20}
+
+
+def test_a_second_population_of_the_same_structure_compiles_nothing(tmp_path):
+    train(sweep(Quadratic(), {"learning_rate": [0.1, 0.03]}, seeds=2), 40, out=tmp_path / "one", **OPTIONS)
+    before = programs.compiled()
+    other = sweep(Quadratic(), {"learning_rate": [0.2, 0.05]}, seeds=[5, 6])
+    train(other, 60, out=tmp_path / "other", **OPTIONS)
+    assert programs.compiled() == before
+    train(sweep(Quadratic(width=4), seeds=2), 10, out=tmp_path / "wider", **OPTIONS)
+    assert programs.compiled() > before
+
+
+def test_opening_a_run_and_asking_its_best_member_compiles_no_training(finished, monkeypatch):
+    compiled.forget()
+    jax.clear_caches()
+
+    def forbidden(*args):
+        raise AssertionError("training was compiled, or members were made")
+
+    for name in ("begin", "advance", "_ready_to_advance"):
+        monkeypatch.setattr(compiled.Compiled, name, forbidden)
+    before = programs.compiled()
+    best = Run.load(finished).best()
+    assert programs.compiled() - before <= 12  # arrays are brought to their devices, and a key is made
+    before = programs.compiled()
+    assert best.policy(np.zeros(4, np.float32)) in (0, 1)
+    assert programs.compiled() - before <= 2
+
+
+def test_a_member_that_diverges_is_named_once(tmp_path):
+    lines = []
+    run = train(
+        sweep(Quadratic(), {"fuse": [1e9, 15]}, seeds=[7]),
+        60,
+        out=tmp_path / "run",
+        log=lines.append,
+        **OPTIONS,
+    )
+    (line,) = [line for line in lines if "member 1" in line]
+    assert line == ("member 1 (seed 7, fuse 15) is not finite since step 15: frozen, the others go on")
+    results = run.results()
+    assert [m["diverged_at"] for m in results["members"]] == [None, 15]
+    assert json.loads((run.path / "environment.json").read_text())["format"]
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_run_that_is_stopped_at_once_or_later_ends_where_it_would_have(tmp_path, after):
+    population = sweep(Quadratic(), {"learning_rate": [0.1, 0.03]}, seeds=2)
+    whole = train(population, 60, out=tmp_path / "whole", **OPTIONS)
+    asked = iter([*[False] * after, *[True] * 99])
+    recipe = of_population("run", population, Options(steps=60, seeds=[0, 1], **OPTIONS))
+    with pytest.raises(Stopped, match="go on with `populace resume"):
+        run_recipe(recipe, tmp_path / "cut", stop=lambda: next(asked))
+    cut = Run.load(tmp_path / "cut")
+    assert not cut.finished
+    assert outcome_of(cut.resume().path) == outcome_of(whole.path)
