@@ -6,8 +6,8 @@ Two convolutions of 16 and 32 channels (5 x 5, "same"), 128 units with dropout 0
 all 60,000 training digits; 1 member, and 8 members of seeds of their own one after the other. The same
 population is trained from an array and from a memory-mapped file, in windows as `populace run` has them;
 timed are the steps after the first window, and apart from them one evaluation on the 10,000 test digits.
-Every figure is of a process of its own; processes take turns, round by round, so that a slow minute of the
-machine falls on everybody. The weights that both come to are compared too: they must be the same, bit for bit.
+Every figure is of a process of its own; processes take turns, round by round, so that a slow minute
+of the machine falls on everybody. The weights that both come to must be the same, bit for bit.
 """
 
 import argparse

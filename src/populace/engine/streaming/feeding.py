@@ -253,7 +253,7 @@ class Feeding:
         return jax.device_put(sums, self._placement.by_member)
 
     def _part(self, judge: Any) -> tuple[ExampleFiles, np.ndarray, int, int]:
-        """Return what a learner evaluates on: files, rows (batches, B) with repeats, without, batches at once."""
+        """Return files, rows (batches, B), how many rows are no repeats, and how many batches fit at once."""
         files, rows = judge.evaluated_part()
         size = min(judge.evaluation_batch_size, len(rows))
         count = -(-len(rows) // size)
