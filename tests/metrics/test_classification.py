@@ -22,6 +22,21 @@ def test_accuracy_and_top_k():
         assert found.mean() == pytest.approx(theirs.top_k_accuracy_score(LABELS, LOGITS, k=k))
 
 
+def test_ties_go_to_the_lower_class_and_nan_is_no_success_in_every_accuracy():
+    inf, nan = np.inf, np.nan
+    logits = np.float32([
+        [0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 2, 2], [1, 2, 2], [-inf, -inf, 3], [-inf, -inf, 3],
+        [nan, nan, nan], [nan, 1, 0], [nan, 1, 0], [2, nan, 0],
+    ])  # fmt: skip
+    labels = np.array([0, 1, 2, 1, 2, 0, 1, 0, 0, 1, 0])
+    both = jax.jit(lambda x, y: (ours.correct(x, y), ours.in_top(x, y, 1), ours.in_top(x, y, 2)))
+    correct, first, second = jax.device_get(both(logits, labels))
+    finite = ~np.isnan(logits).any(1)
+    np.testing.assert_array_equal(correct, np.where(finite, logits.argmax(1) == labels, 0))
+    np.testing.assert_array_equal(first, correct)
+    np.testing.assert_array_equal(second, [1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 1])
+
+
 def test_confusion_matrix():
     said = LOGITS.argmax(1)
     found = jax.jit(ours.confusion_matrix, static_argnums=2)(said, LABELS, 5)

@@ -23,6 +23,23 @@ def test_cross_entropy(smoothing):
         assert found.mean() == pytest.approx(theirs.log_loss(LABELS, p), rel=1e-5)
 
 
+def test_a_class_that_is_ruled_out_costs_nothing_but_where_it_is_the_label():
+    logits, labels = np.float32([[0, 1, -np.inf], [0, 1, -np.inf]]), np.array([0, 2])
+    of = jax.jit(jax.value_and_grad(lambda x, smoothing: ours.cross_entropy(x, labels, smoothing)[0]))
+    value, gradient = of(logits, np.float32(0))
+    assert float(value) == pytest.approx(1.3132617)  # log(1 + e)
+    p = 1 / (1 + np.e)
+    np.testing.assert_allclose(gradient, [[p - 1, 1 - p, 0], [0, 0, 0]], atol=1e-6)
+    assert np.isposinf(ours.cross_entropy(logits[1:], labels[1:])).all()
+
+
+def test_half_precision_is_added_up_in_float32():
+    logits = np.zeros((1, 5000), np.float16)
+    found = ours.cross_entropy(logits, np.array([3]))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.log(5000), rtol=1e-6)
+
+
 def test_losses_of_numbers():
     f, y = np.array([[0.5, 3.0], [-2.0, 1.0]]), np.array([[0.0, 0.0], [1.0, 1.0]])
     found = jax.jit(lambda f, y: {name: loss(f, y) for name, loss in ours.REGRESSION.items()})(f, y)

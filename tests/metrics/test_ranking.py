@@ -55,3 +55,13 @@ def test_members_are_ranked_each_for_itself(ours):
     one = lambda s: ours(s, truth, known)[0]  # noqa: E731
     together, alone = jax.jit(lambda scores: (jax.vmap(one)(scores), [one(s) for s in scores]))(scores)
     np.testing.assert_allclose(together, np.stack(alone), rtol=1e-6)
+
+
+def test_a_score_of_nan_has_no_rank():
+    scores = np.full((6, 3), np.nan, np.float32)
+    scores[:, 1:] = np.arange(6)[:, None]
+    scores[5, 2] = np.nan  # which does not count
+    truth, known = (np.arange(6) >= 3)[:, None] & np.ones(3, bool), np.ones((6, 3), bool)
+    known[5, 2] = False
+    found = jax.jit(lambda *given: (roc_auc(*given)[0], average_precision(*given)[0]))(scores, truth, known)
+    np.testing.assert_array_equal(found, [[np.nan, 1, 1]] * 2)

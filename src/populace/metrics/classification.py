@@ -13,14 +13,21 @@ BINS = 15
 
 
 def correct(logits: Array, labels: Array) -> jax.Array:
-    """Return per example whether the label has the highest logit, as 0 or 1."""
-    return (jnp.argmax(logits, -1) == labels).astype(jnp.float32)
+    """Return per example whether the label has the highest logit, as 0 or 1: `in_top` of one."""
+    return in_top(logits, labels, 1)
 
 
 def in_top(logits: Array, labels: Array, k: int) -> jax.Array:
-    """Return per example whether fewer than k classes have a higher logit than the label."""
-    own = jnp.sum(logits * jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype), -1, keepdims=True)
-    return (jnp.sum(logits > own, axis=-1) < k).astype(jnp.float32)
+    """Return per example whether fewer than k classes rank before the label, as 0 or 1.
+
+    Of equal logits the class with the lower number ranks first, as `argmax` has it. NaN is no success: the
+    class that has it ranks before all others, and a label that has it is never among the k.
+    """
+    classes, label = jnp.arange(logits.shape[-1]), jnp.asarray(labels)[..., None]
+    own = jnp.max(jnp.where(classes == label, logits, -jnp.inf), -1, keepdims=True)
+    behind = (logits < own) | ((logits == own) & (classes > label)) | (classes == label)
+    found = (jnp.sum(~behind, axis=-1) < k) & ~jnp.isnan(own[..., 0])
+    return found.astype(jnp.float32)
 
 
 def confusion_matrix(predicted: Array, labels: Array, classes: int) -> jax.Array:

@@ -22,11 +22,14 @@ def cross_entropy(logits: Array, labels: Array, smoothing: Array | float = 0.0) 
 
     q is one at the label, softened: `(1 - smoothing) onehot + smoothing / C` (Szegedy et al. 2016).
     """
+    logits = jnp.asarray(logits)
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     log_probabilities = jax.nn.log_softmax(logits)
     # A product with one-hot labels, not a gather: its gradient would be a scatter, slow on CPU.
     target = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     target = (1 - smoothing) * target + smoothing / logits.shape[-1]
-    return -jnp.sum(target * log_probabilities, axis=-1)
+    # A class that is ruled out by a logit of -inf costs nothing where nothing is asked of it: 0 log 0 = 0.
+    return -jnp.sum(target * jnp.where(target > 0, log_probabilities, 0.0), axis=-1)
 
 
 def absolute_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ def roc_auc(scores: jax.Array, truth: jax.Array, known: jax.Array) -> tuple[jax.
     """Return the area under the curve of each column, (K,), and for which columns it is defined.
 
     It is the share of pairs, of a yes and a no, in which the yes has the higher score; a tie counts half.
+    A column with a score of NaN has NaN.
 
     Args:
         scores: (N, K); higher is surer of a yes.
@@ -23,7 +24,7 @@ def roc_auc(scores: jax.Array, truth: jax.Array, known: jax.Array) -> tuple[jax.
     yes, no = _split(truth, known)
     below, upto = _counts(scores, no, known)
     won = (below + upto) / 2 / jnp.maximum(jnp.sum(no, 0), 1)
-    return _mean_over(yes, won), (jnp.sum(yes, 0) > 0) & (jnp.sum(no, 0) > 0)
+    return _ranked(scores, known, _mean_over(yes, won)), (jnp.sum(yes, 0) > 0) & (jnp.sum(no, 0) > 0)
 
 
 def average_precision(scores: jax.Array, truth: jax.Array, known: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -37,7 +38,7 @@ def average_precision(scores: jax.Array, truth: jax.Array, known: jax.Array) -> 
     above_yes = jnp.sum(yes, 0) - _counts(scores, yes, known)[0]
     above_no = jnp.sum(no, 0) - _counts(scores, no, known)[0]
     precision = above_yes / jnp.maximum(above_yes + above_no, 1)
-    return _mean_over(yes, precision), (jnp.sum(yes, 0) > 0) & (jnp.sum(no, 0) > 0)
+    return _ranked(scores, known, _mean_over(yes, precision)), (jnp.sum(yes, 0) > 0) & (jnp.sum(no, 0) > 0)
 
 
 def _split(truth: jax.Array, known: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -61,6 +62,11 @@ def _counts(scores: jax.Array, of: jax.Array, known: jax.Array) -> tuple[jax.Arr
         return below, upto
 
     return jax.vmap(column, in_axes=1, out_axes=1)(scores, of, known)
+
+
+def _ranked(scores: jax.Array, known: jax.Array, values: jax.Array) -> jax.Array:
+    """Return the values (K,), NaN where a score that counts is NaN, which has no rank."""
+    return jnp.where(jnp.any(known & jnp.isnan(scores), 0), jnp.nan, values)
 
 
 def _mean_over(rows: jax.Array, values: jax.Array) -> jax.Array:

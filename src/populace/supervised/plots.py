@@ -32,7 +32,7 @@ def confusion(logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str
                 ink = "white" if share[i, j] > 0.5 else "black"
                 axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=ink, fontsize=8)
     drawn.colorbar(shown, fraction=0.046, label="share of the true class")
-    accuracy = float((predicted == labels).mean())
+    accuracy = float(classification.correct(logits, labels).mean())
     return to_image(drawn, f"Confusion matrix on the {part} part: accuracy {100 * accuracy:.2f} %")
 
 

@@ -100,3 +100,11 @@ def test_targets_that_are_all_equal_have_no_scale():
     mean, deviation = jax.jit(lambda y, weight: Regression.of(y, weight)[:2])(y, np.ones(7, np.float32))
     np.testing.assert_array_equal(mean, y[1])
     np.testing.assert_array_equal(deviation, 1)
+
+
+def test_a_node_that_does_not_count_may_have_an_infinite_loss():
+    outputs = np.float32([[0, 1], [-np.inf, 0]])
+    given = outputs, np.array([0, -1], np.int32), np.float32([1, 0])
+    loss, gradient = jax.jit(jax.value_and_grad(lambda *given: Classes(2).loss(*given).value))(*given)
+    np.testing.assert_allclose(loss, np.log(1 + np.e), rtol=1e-6)
+    assert np.isfinite(gradient).all()

@@ -46,13 +46,25 @@ def test_log_probabilities_stay_finite_where_logits_are_extreme():
     assert entropy[0] == 0
 
 
+def test_an_action_that_is_ruled_out_is_not_seen_in_those_that_are_not():
+    logits = np.float32([[0, 1, -np.inf]] * 2)
+    sums = jax.jit(jax.value_and_grad(
+        lambda x: (Categorical(x).log_probability(np.array([0, 1])) + Categorical(x).entropy()).sum()
+    ))  # fmt: skip
+    value, gradient = sums(logits)
+    two, slope = sums(logits[:, :2])
+    np.testing.assert_allclose(value, two, rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.pad(slope, ((0, 0), (0, 1))), atol=1e-6)
+
+
 def drawn(env, of):
     """Return 20,000 samples of the distribution that `of` makes of an environment's policy."""
+
+    task = registry.make(env)
 
     @jax.jit
     def draw(seed):
         policy_key, noise_key = jax.random.split(jax.random.key(seed))
-        task = registry.make(env)
         network = Network(features(task), (4,), outputs(task), 0.01, "tanh", policy_key)
         policy = Policy(task, network, 0.7)
         return of(policy).sample(policy.noise(noise_key, (20_000,)))

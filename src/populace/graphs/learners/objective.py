@@ -55,7 +55,8 @@ class Classes(NamedTuple):
         """Return the mean cross-entropy, nats, or the mean of the user's own loss."""
         loss_fn = self.loss_fn or cross_entropy
         each = per_example(loss_fn(outputs, jnp.maximum(y, 0)), outputs)
-        return Mean(jnp.sum(each * weight), jnp.sum(weight))
+        # What does not count may be infinite, where its logit is -inf, and 0 times infinity is NaN.
+        return Mean(jnp.sum(jnp.where(weight > 0, each * weight, 0.0)), jnp.sum(weight))
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return the accuracy."""

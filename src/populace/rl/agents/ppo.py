@@ -43,7 +43,7 @@ class PPO(PolicyGradient):
     normalize_advantages: bool = setting(True, help="standardize the advantages of a minibatch")
 
     def check(self) -> None:
-        """Raise a `UsageError` where minibatches cannot be of one size, or are too small to be standardized."""
+        """Raise a `UsageError` where minibatches cannot be of one size, or are of one frame."""
         super().check()
         if self.units_per_step % self.minibatches:
             raise UsageError(

@@ -16,13 +16,14 @@ class Categorical(eqx.Module):
 
     def log_probability(self, action: jax.Array) -> jax.Array:
         """Return `logits[action] - log sum exp(logits)` of whole numbers (...)."""
-        chosen = jax.nn.one_hot(action, self.logits.shape[-1])  # gathers are slow in loops on CPU
-        return jnp.sum(chosen * jax.nn.log_softmax(self.logits), axis=-1)
+        # gathers are slow in loops on CPU, and 0 times a logarithm of -inf, of an action ruled out, is NaN
+        chosen = jnp.arange(self.logits.shape[-1]) == jnp.asarray(action)[..., None]
+        return jnp.sum(jnp.where(chosen, jax.nn.log_softmax(self.logits), 0.0), axis=-1)
 
     def entropy(self) -> jax.Array:
-        """Return `-sum_a p(a) log p(a)`, (...), in nats."""
+        """Return `-sum_a p(a) log p(a)`, (...), in nats, where 0 log 0 is 0."""
         log_p = jax.nn.log_softmax(self.logits)
-        return -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
+        return -jnp.sum(jnp.exp(log_p) * jnp.where(log_p > -jnp.inf, log_p, 0.0), axis=-1)
 
     def mode(self) -> jax.Array:
         """Return the likeliest action (...); of several, the first."""
