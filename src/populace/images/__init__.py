@@ -1,4 +1,4 @@
-"""Images: labeled pictures to learn from, and filters on them."""
+"""Images: labeled image data sets, and classic convolution filters."""
 
 from populace.images.datasets.labeled import Images
 from populace.images.datasets.registry import cifar, digits, mnist

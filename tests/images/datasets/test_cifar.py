@@ -104,7 +104,7 @@ def test_a_batch_taken_twice_is_noticed(given: Path, batches: Batches) -> None:
     shutil.copy(given / "data_batch_1.bin", given / "data_batch_2.bin")
     said = refused(registry.cifar)
     assert said.startswith(f"'{given}' is not CIFAR-10 as published: ")
-    assert "training pictures of class" in said
+    assert "training images of class" in said
     assert "expected 10" in said
 
 
@@ -165,7 +165,7 @@ def test_the_whole_is_taken_before_a_sample(
 @pytest.mark.parametrize(
     ("file", "damage", "message"),
     [
-        ("cifar10_batch_51.png", lambda path: path.unlink(), "has no test pictures ('..._50.png')"),
+        ("cifar10_batch_51.png", lambda path: path.unlink(), "has no test images ('..._50.png')"),
         ("cifar10_batch_1.png", lambda path: os.truncate(path, 5000), "is damaged ("),
         ("cifar10_batch_1.png", lambda path: os.truncate(path, path.stat().st_size - 20), "is damaged ("),
         ("cifar10_batch_1.png", lambda path: flip(path, 9000), "is damaged ("),
@@ -197,4 +197,4 @@ def test_a_sample_without_training_pictures_is_refused(
 ) -> None:
     for i in (0, 1, 10):
         (given / f"cifar10_batch_{i}.png").unlink()
-    assert "has no training pictures ('cifar10_batch_0.png')" in refused(registry.cifar)
+    assert "has no training images ('cifar10_batch_0.png')" in refused(registry.cifar)

@@ -69,7 +69,10 @@ def batch_of(**changed: Any) -> bytes:
         (batch_of(data=np.zeros((20, 3072))), "has data f8 (20, 3072), expected u1 (20, 3072)"),
         (batch_of(data=np.zeros((19, 3072), np.uint8)), "has data u1 (19, 3072)"),
         (batch_of(data=[0]), "has data list, expected u1"),
-        (batch_of(data=Short()), "has data that are an array of 3 bytes, expected 61,440 for shape (20, 3072)"),
+        (
+            batch_of(data=Short()),
+            "has data that are an array of 3 bytes, expected 61,440 for shape (20, 3072)",
+        ),
         (batch_of(labels=[0] * 19), "has labels that are no list of 20 whole numbers"),
         (batch_of(labels=[0.5] * 20), "has labels that are no list of 20 whole numbers"),
         (batch_of(labels=[0] * 19 + [2**80]), "is damaged: label 255 in row 19, expected 0 to 9"),

@@ -37,7 +37,10 @@ def test_arrays_are_read_only() -> None:
         ({"train_labels": np.zeros(6)}, "train_labels are float64"),
         ({"test_labels": np.array([0, 1, 2, 3, 1, 2], np.int32)}, "label 3 in row 3, expected 0 to 2"),
         ({"train_labels": np.array([0, -1, 2, 3, 1, 2], np.int32)}, "label -1 in row 1, expected 0 to 2"),
-        ({"test_images": np.zeros((6, 5, 4, 1), np.uint8)}, r"have shape \(4, 5, 1\), test .* \(5, 4, 1\)"),
+        (
+            {"test_images": np.zeros((6, 5, 4, 1), np.uint8)},
+            r"have shape \(4, 5, 1\), but test .* \(5, 4, 1\)",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changed: dict[str, Any], message: str) -> None:

@@ -151,7 +151,9 @@ def test_another_data_set_under_the_names_of_mnist_is_refused(
     content = bytearray(gzip.decompress(small_mnist[name]))
     content[100] ^= 1
     (given / name).write_bytes(gzip.compress(content))
-    assert f"'{given / name}' is not MNIST's: unpacked it has md5" in refused(registry.mnist)
+    assert f"'{given / name}' is not the published file of MNIST: unpacked it has MD5" in refused(
+        registry.mnist
+    )
 
 
 def test_a_label_of_mnist_out_of_range_is_told_with_its_row(

@@ -121,18 +121,18 @@ def test_colors_are_swapped_and_swapped_back() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: kernels.sobel(2), "sobel: axis must be 0 (downwards) or 1 (to the right), got 2"),
+        (lambda: kernels.sobel(2), "sobel: axis must be 0 (downward) or 1 (rightward), got 2"),
         (lambda: kernels.box(0), "box: size must be at least 1, got 0"),
         (lambda: kernels.gaussian(0.0), "gaussian: sigma must be above 0, got 0.0"),
         (lambda: kernels.gaussian(float("nan")), "gaussian: sigma must be above 0, got nan"),
         (lambda: kernels.gaussian(1.0, 0), "gaussian: size must be at least 1, got 0"),
-        (lambda: kernels.swap_colors((0, 1, 1)), "order must hold 0, 1 and 2 once each, got (0, 1, 1)"),
+        (lambda: kernels.swap_colors((0, 1, 1)), "order must contain 0, 1 and 2 once each, got (0, 1, 1)"),
         (lambda: kernels.swap_colors(size=0), "swap_colors: size must be at least 1, got 0"),
         (
             lambda: apply(np.zeros(4), kernels.box(3)),
-            "picture has shape (4,), expected (height, width, ",
+            "image has shape (4,), expected (height, width, ",
         ),
-        (lambda: apply(np.zeros((0, 4, 1)), kernels.box(3)), "picture has shape (0, 4, 1)"),
+        (lambda: apply(np.zeros((0, 4, 1)), kernels.box(3)), "image has shape (0, 4, 1)"),
         (
             lambda: apply(PICTURE, np.ones(3)),
             "kernel has shape (3,), expected (kh, kw) or (kh, ",
@@ -140,7 +140,7 @@ def test_colors_are_swapped_and_swapped_back() -> None:
         (lambda: apply(PICTURE, np.ones((0, 3))), "kernel has shape (0, 3)"),
         (
             lambda: apply(np.zeros((4, 4)), kernels.swap_colors()),
-            "picture has 1 channels, the kernel of",
+            "image has 1 channels, but the kernel of",
         ),
         (
             lambda: apply(PICTURE, kernels.box(3), border=cast(Any, "wrap")),
@@ -150,9 +150,9 @@ def test_colors_are_swapped_and_swapped_back() -> None:
         (lambda: show(PICTURE, []), "show: names no filter; known: sobel, laplace"),
         (
             lambda: show(PICTURE[..., :2], ["box"]),
-            "show: picture of shape (7, 9, 2) must have 1 or 3 ",
+            "show: image must have 1 or 3 channels",
         ),
-        (lambda: show(PICTURE * np.nan, ["box"]), "finite values only"),
+        (lambda: show(PICTURE * np.nan, ["box"]), "finite values, got shape (7, 9, 3)"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong: Any, message: str) -> None:

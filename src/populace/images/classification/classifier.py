@@ -1,4 +1,4 @@
-"""ImageClassifier: a classifier of a data set that is known by its name, with augmentation."""
+"""ImageClassifier: a classifier for image data sets by name, with augmentation."""
 
 import dataclasses
 from functools import lru_cache
@@ -19,27 +19,27 @@ from populace.supervised.classifier import Classifier
 from populace.supervised.data import Data
 from populace.supervised.networks import Network
 
-_WATCHED = 64  # pictures that TensorBoard's histograms of activations are of
+_WATCHED = 64  # images in TensorBoard's activation histograms
 _FILTERS = ("sobel", "shift", "gaussian", "sharpen")
 DATASETS = {"digits": digits, "mnist": mnist, "cifar": cifar}
 
 
 class ImageClassifier(Classifier):
-    """Classifies pictures of a data set, trained on cross-entropy; see `Classifier`.
+    """Image classification by cross-entropy; see `Classifier`.
 
-    A share `validation` of the training pictures is held out, drawn class by class with seed
-    `split_seed`; members are compared on it, and judged at the end on the data set's own test
-    pictures. Training pictures may be shifted and mirrored at random.
+    A fraction `validation` of the training images is held out, stratified by class, with seed `split_seed`.
+    Members are compared on it and finally evaluated on the data set's own test images. Training images may be
+    randomly shifted and flipped.
     """
 
-    dataset: str = setting("digits", choices=tuple(DATASETS), help="data set; docs/data.md says where from")
+    dataset: str = setting("digits", choices=tuple(DATASETS), help="data set; see docs/data.md")
     validation: float = setting(
-        0.1, low=0, high=0.9, static=True, help="share of the training pictures to choose by"
+        0.1, low=0, high=0.9, static=True, help="fraction of the training images held out for validation"
     )
-    split_seed: int = setting(0, low=0, help="seed that draws the validation pictures")
-    shift: int = setting(0, low=0, help="training pictures move by up to so many pixels each way")
-    mirror: bool = setting(False, help="half of the training pictures are mirrored, left to right")
-    network: Network = setting(CNN(), help="network, unless a network_fn is given in Python")
+    split_seed: int = setting(0, low=0, help="seed of the validation split")
+    shift: int = setting(0, low=0, help="largest random shift of training images, in pixels")
+    mirror: bool = setting(False, help="flip training images horizontally with probability 1/2")
+    network: Network = setting(CNN(), help="network; ignored if network_fn is given in Python")
 
     def load_data(self) -> Self:
         """Return the learner with its data set, loaded once for all members."""
@@ -48,12 +48,12 @@ class ImageClassifier(Classifier):
         return dataclasses.replace(self, data=_load(self.dataset, self.validation, self.split_seed))
 
     def check(self) -> None:
-        """Raise a `UsageError` where network and data do not fit together, once the data is there."""
+        """Raise a `UsageError` if network and data do not match, once the data is loaded."""
         if self.data is not None:
             super().check()
 
     def augment(self, x: jax.Array, key: jax.Array) -> jax.Array:
-        """Return pictures (N, H, W, C), each mirrored and shifted at random; what moves in is zero."""
+        """Return images (N, H, W, C), each randomly flipped and shifted, with zero padding."""
         mirror_key, shift_key = jax.random.split(key)
         if self.mirror:
             turned = jax.random.bernoulli(mirror_key, 0.5, (x.shape[0], 1, 1, 1))
@@ -65,7 +65,7 @@ class ImageClassifier(Classifier):
         return x
 
     def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, Image | np.ndarray]:
-        """Return activations of every layer on some validation pictures, and what is said of those."""
+        """Return activations of every layer on some validation images, and the predictions for them."""
         del key
         from populace.images.classification.gallery import samples
 
@@ -81,7 +81,7 @@ class ImageClassifier(Classifier):
         return shown
 
     def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
-        """Return confusion matrix, calibration, the pictures it was surest about and wrong, and filters."""
+        """Return confusion matrix, calibration, the most confident mistakes, and filters."""
         from populace.images.classification.gallery import mistakes
         from populace.images.filters import filter
 
@@ -92,14 +92,14 @@ class ImageClassifier(Classifier):
             "mistakes": mistakes(pictures, labels, probabilities, self._data.names),
             "filters": Image(
                 filter.show(pictures[0], _FILTERS),
-                f"What a convolution can do: a {self._data.called('test')} picture before and after kernels "
+                f"Examples of convolutions: a {self._data.called('test')} image before and after kernels "
                 "that are known.",
             ),
         }
 
 
 def _shifted(x: jax.Array, by: jax.Array, most: int, axis: int) -> jax.Array:
-    """Shift each picture along an axis: a sum over the few possible shifts, since gathers are slow."""
+    """Shift each image along an axis: a sum over the possible shifts, because gathers are slow."""
     width = [(0, 0)] * x.ndim
     width[axis] = (most, most)
     padded, out = jnp.pad(x, width), jnp.zeros_like(x)

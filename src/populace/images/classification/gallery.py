@@ -1,4 +1,4 @@
-"""Pictures of a data set with what a network says of them."""
+"""Figures of images with a network's predictions."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ _COLUMNS, _ROWS = 6, 3
 
 
 def mistakes(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> Image:
-    """Draw the pictures that the network was surest about and wrong."""
+    """Show the mistakes that the network was most confident about."""
     said, sure = probabilities.argmax(1), probabilities.max(1)
     wrong = np.flatnonzero(said != labels)
     chosen = wrong[np.argsort(-sure[wrong], kind="stable")][: _COLUMNS * _ROWS]
-    caption = f"The surest of {len(wrong)} mistakes in {len(labels)} test pictures"
+    caption = f"The most confident of {len(wrong)} mistakes on {len(labels)} test images"
     return _gallery(x, labels, probabilities, names, chosen, caption)
 
 
 def samples(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> Image:
-    """Draw the first pictures with what the network says."""
+    """Show the first images with the network's predictions."""
     chosen = np.arange(min(len(x), _COLUMNS * _ROWS))
-    return _gallery(x, labels, probabilities, names, chosen, "Pictures and what the network says of them")
+    return _gallery(x, labels, probabilities, names, chosen, "Images with the network's predictions")
 
 
 def _gallery(

@@ -1,4 +1,4 @@
-"""Networks for pictures, as settings."""
+"""Convolutional networks, as settings."""
 
 from functools import partial
 from typing import Any, ClassVar
@@ -17,31 +17,27 @@ from populace.supervised.networks import NORMS, Network, dense, norm_of
 
 
 class CNN(Network):
-    """A plain convolutional network: blocks of convolution and pooling, then dense layers.
+    """A plain convolutional network: blocks of convolution and pooling, followed by dense layers.
 
-    `h_i = drop(pool(act(norm(conv_i(h_{i-1})))))` for each entry of `channels`, padded so that a
-    convolution keeps height and width; then dense layers as in an MLP.
+    `h_i = drop(pool(act(norm(conv_i(h_{i-1})))))` for each entry of `channels`, with padding that preserves
+    height and width; then dense layers as in an MLP.
     """
 
     kind: ClassVar[str] = "cnn"
     channels: tuple[int, ...] = setting((16, 32), low=1, help="channels of each convolution")
     kernel: int = setting(5, low=1, help="height and width of the kernels")
-    pool: int = setting(
-        2, low=1, help="window and stride of the max pooling behind each convolution; 1 for none"
-    )
+    pool: int = setting(2, low=1, help="window and stride of max pooling after each convolution; 1 for none")
     hidden_sizes: tuple[int, ...] = setting((64,), low=1, help="units of the dense layers; [] for none")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
     norm: str = setting("none", choices=NORMS, help="normalization before each activation")
-    dropout: float = setting(0.0, low=0, high=0.99, help="share dropped before each dense layer, in training")
-    channel_dropout: float = setting(
-        0.0, low=0, high=0.99, help="share dropped after each convolution, in training"
-    )
+    dropout: float = setting(0.0, low=0, high=0.99, help="dropout rate before each dense layer")
+    channel_dropout: float = setting(0.0, low=0, high=0.99, help="dropout rate after each convolution")
 
     def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Stack:
         """Return the network.
 
         Raises:
-            UsageError: inputs that are not (height, width, channels), or too small for the pools.
+            UsageError: inputs that are not (height, width, channels), or too small for the pooling layers.
 
         """
         if len(inputs) != 3:
@@ -49,7 +45,7 @@ class CNN(Network):
         act, (height, width, size) = ACTIVATIONS[self.activation], inputs
         layers: list[Any] = []
         for i, channels in enumerate(self.channels):
-            bias = self.norm != "batch"  # which takes any bias off again, so that its gradient is rounding
+            bias = self.norm != "batch"  # it would cancel a bias, whose gradient would be rounding noise
             own = jax.random.fold_in(key, i)
             conv = Conv2d(size, channels, self.kernel, padding="same", use_bias=bias, key=own)
             layers += [conv, *norm_of(self.norm, channels), act]

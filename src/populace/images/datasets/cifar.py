@@ -19,24 +19,23 @@ _ARCHIVE = Remote(
     ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
     "md5:c32a1d4ab5d03f1284b67883e8d87530",
 )
-# What the folder is called by those who pass it on.
+# Names under which the folder is distributed.
 _FOLDERS = ("cifar-10", "cifar", "cifar-10-batches-bin", "cifar-10-batches-py", "cifar10-sample")
 _BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 _BLOCK = 2**20
 
 
 def cifar() -> Images:
-    """Return CIFAR-10: 50,000 and 10,000 color pictures of 32 x 32 in ten classes, or a sample of it.
+    """Load CIFAR-10 or a sample of it: 50,000 training and 10,000 test RGB images of 32 x 32 in ten classes.
 
-    Taken is the first of these that lies in `$POPULACE_DATA/cifar10` (or another usual name of that
-    folder), in `$POPULACE_DATA`, or in the cache: the six binary batches (`data_batch_1.bin`, ...),
-    the six Python batches (`data_batch_1`, ...), `cifar-10-binary.tar.gz`, `cifar-10-python.tar.gz`, or
-    a sample as PNG sheets of 1,000 pictures (`cifar10_batch_0.png`, ..., and `labels.txt`). Where
-    there is none the binary archive is downloaded (162 MiB). The name of what is returned is `cifar10`
-    for the whole and `cifar10-sample` for less.
+    The first of these found in `$POPULACE_DATA/cifar10` (or another common name of that folder), in
+    `$POPULACE_DATA`, or in the cache is used: the six binary batches (`data_batch_1.bin`, ...), the six
+    Python batches (`data_batch_1`, ...), `cifar-10-binary.tar.gz`, `cifar-10-python.tar.gz`, or a sample in
+    PNG sheets of 1,000 images (`cifar10_batch_0.png`, ..., and `labels.txt`). Otherwise the binary archive is
+    downloaded (162 MiB). The data set is named `cifar10`, or `cifar10-sample` for a sample.
 
     Raises:
-        RunError: it is missing and cannot be downloaded, or a file is missing, damaged or wrong.
+        RunError: the data is missing and cannot be downloaded, or a file is missing, damaged or wrong.
 
     Source: A. Krizhevsky (2009), Learning multiple layers of features from tiny images.
 
@@ -103,7 +102,7 @@ def _balanced(images: Images, where: Path) -> Images:
         if (wrong := np.flatnonzero(counts != expected)).size:
             raise damaged(
                 where,
-                f"is not CIFAR-10 as published: {counts[wrong[0]]:,} {split} pictures of class "
+                f"is not CIFAR-10 as published: {counts[wrong[0]]:,} {split} images of class "
                 f"'{CLASSES[wrong[0]]}', expected {expected:,}",
             )
     return images
@@ -114,18 +113,18 @@ def _join(batches: list[Batch]) -> Batch:
     return np.concatenate(images), np.concatenate(labels).astype(np.int32)
 
 
-_SHEET = 1000  # pictures in a PNG
-_TRAIN_SHEETS, _TEST_SHEETS = 50, 10  # test pictures follow training pictures
+_SHEET = 1000  # images in a PNG
+_TRAIN_SHEETS, _TEST_SHEETS = 50, 10  # test images follow training images
 
 
 def _from_sheets(first: Path) -> Images:
-    """Read a sample: sheet i holds pictures 1000 i to 1000 i + 999, a row each, training before test."""
+    """Read a sample: sheet i holds images 1000 i to 1000 i + 999, a row each, training before test."""
     folder = first.parent
     numbers = range(_TRAIN_SHEETS + _TEST_SHEETS)
     sheets = {i: path for i in numbers if (path := folder / f"cifar10_batch_{i}.png").is_file()}
     train, test = ([i for i in sheets if (i < _TRAIN_SHEETS) == wanted] for wanted in (True, False))
     if not train or not test:
-        lacks = "training pictures ('cifar10_batch_0.png')" if not train else "test pictures ('..._50.png')"
+        lacks = "training images ('cifar10_batch_0.png')" if not train else "test images ('..._50.png')"
         raise RunError(f"CIFAR-10 sample in '{folder}' has no {lacks}")
     labels = _sheet_labels(folder / "labels.txt", (test[-1] + 1) * _SHEET)
     parts = [

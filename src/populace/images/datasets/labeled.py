@@ -1,4 +1,4 @@
-"""Labeled pictures, split into training and test: what every loader returns."""
+"""Labeled images with a training and a test split, as returned by every loader."""
 
 from dataclasses import dataclass, fields
 
@@ -9,18 +9,18 @@ from populace.core.errors import UsageError
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Pictures with labels. The arrays are shared by all who ask, and cannot be written to.
+    """A labeled image data set. Arrays are cached, shared between callers, and read-only.
 
     Args:
-        name: which data set, and whether only a part of it.
+        name: name of the data set, or of a sample of it.
         train_images: (N, height, width, channels) uint8, 0 black to 255 white.
-        train_labels: (N,) int32, the class of each picture.
-        test_images: as `train_images`; for the final verdict only.
-        test_labels: as `train_labels`.
-        classes: what the labels 0, 1, ... mean.
+        train_labels: (N,) int32, the class of each image.
+        test_images: like `train_images`, for the final evaluation only.
+        test_labels: like `train_labels`.
+        classes: names of the classes 0, 1, ...
 
     Raises:
-        UsageError: shapes, types or labels that do not fit together.
+        UsageError: shapes, types or labels that do not match.
 
     """
 
@@ -32,7 +32,7 @@ class Images:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Check that the parts fit, and make the arrays read-only."""
+        """Check shapes, types and labels, and make the arrays read-only."""
         for split in ("train", "test"):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
             what = f"Images '{self.name}': {split}_"
@@ -50,8 +50,8 @@ class Images:
                 raise UsageError(f"{what}labels: {wrong}")
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
             raise UsageError(
-                f"Images '{self.name}': training pictures have shape {self.train_images.shape[1:]}, "
-                f"test pictures {self.test_images.shape[1:]}"
+                f"Images '{self.name}': training images have shape {self.train_images.shape[1:]}, "
+                f"but test images {self.test_images.shape[1:]}"
             )
         for field in fields(self):
             if isinstance(value := getattr(self, field.name), np.ndarray):
@@ -59,7 +59,7 @@ class Images:
 
 
 def wrong_label(labels: np.ndarray, classes: int) -> str:
-    """Return in words the first label that is outside 0 to classes - 1; empty if there is none."""
+    """Return a description of the first label outside 0 to classes - 1; empty if there is none."""
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     return (
         f"label {labels[outside[0]]} in row {outside[0]}, expected 0 to {classes - 1}" if len(outside) else ""

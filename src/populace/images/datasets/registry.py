@@ -1,6 +1,6 @@
-"""The data sets of pictures: digits inside scikit-learn, MNIST, CIFAR-10.
+"""Image data sets: the digits of scikit-learn, MNIST, CIFAR-10.
 
-`digits()` needs nothing. `mnist()` and `cifar()` are found on disk or downloaded once: docs/data.md.
+`digits()` needs no files. `mnist()` and `cifar()` are read from disk or downloaded once: see docs/data.md.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _DIGITS_TRAIN = 1437  # four fifths of 1,797
 
 @cache
 def digits() -> Images:
-    """Return the 1,797 handwritten digits of 8 x 8 gray values that scikit-learn carries inside.
+    """Load the 1,797 handwritten digits that come with scikit-learn, 8 x 8 grayscale.
 
     The first 1,437 are for training, the last 360 for test, in the order of the file: neighbors look
     as if written by the same hand, and shuffling first would put that hand into both. The values 0
@@ -40,14 +40,14 @@ def digits() -> Images:
 
 
 def _digits_table() -> tuple[np.ndarray, np.ndarray]:
-    """Return values (1797, 64) and labels, from the file itself: scikit-learn takes seconds to import."""
+    """Return values (1797, 64) and labels, read from the file because scikit-learn is slow to import."""
     package = find_spec("sklearn")
     if package and package.origin:
         path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
         if path.is_file():
             table = np.loadtxt(path, np.uint8, delimiter=",")
             return table[:, :-1], table[:, -1]
-    from sklearn.datasets import load_digits  # the same, wherever it keeps the file
+    from sklearn.datasets import load_digits  # the same data, if the file is elsewhere
 
     values, labels = load_digits(return_X_y=True)
     return np.asarray(values), np.asarray(labels)
@@ -55,7 +55,7 @@ def _digits_table() -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Part:
-    """One file of MNIST: its shape, and the md5 of it as downloaded (packed) and of what is inside."""
+    """One file of MNIST: its shape, and the MD5 of the downloaded (packed) file and of its content."""
 
     name: str
     shape: tuple[int, ...]
@@ -88,7 +88,7 @@ _MNIST_MIRRORS = (
 
 
 def mnist() -> Images:
-    """Return MNIST: 60,000 and 10,000 handwritten digits of 28 x 28 gray values.
+    """Load MNIST: 60,000 training and 10,000 test images of handwritten digits, 28 x 28 grayscale.
 
     The four idx files, packed (`.gz`) or plain, lie in `$POPULACE_DATA/mnist`, in `$POPULACE_DATA`, or
     in the cache; what is missing is downloaded.
@@ -124,12 +124,14 @@ def _read_mnist(paths: tuple[Path, ...]) -> Images:
 
 
 def _read_part(part: _Part, path: Path) -> np.ndarray:
-    """Read one file, and make sure that it is the one: other data sets use the same four names."""
+    """Read one file and check its content: other data sets use the same four file names."""
     values = idx.read(path, part.shape)
     if values.ndim == 1 and (wrong := wrong_label(values, len(_DIGITS))):
         raise damaged(path, f"is damaged: {wrong}")
     digest = hashlib.md5(idx.header(part.shape), usedforsecurity=False)
     digest.update(values.data)
     if (found := digest.hexdigest()) != part.content:
-        raise damaged(path, f"is not MNIST's: unpacked it has md5 {found}, expected {part.content}")
+        raise damaged(
+            path, f"is not the published file of MNIST: unpacked it has MD5 {found}, expected {part.content}"
+        )
     return values

@@ -1,4 +1,4 @@
-"""Filters: small kernels that a convolution slides over a picture, and the picture before and after."""
+"""Image filters: convolution with small kernels, and figures of an image before and after."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,21 +18,24 @@ Border = Literal["repeat", "zero"]
 
 
 def apply(image: Any, kernel: Any, *, border: Border = "repeat") -> jax.Array:
-    """Slide a kernel over a picture; the result has the picture's size.
+    """Cross-correlate an image with a kernel; the result has the size of the image.
 
-    The tap of an even kernel that lies on the pixel itself is the one before the middle. Cost
-    `O(height width kh kw)` per channel, times Cout for a kernel that mixes channels.
+        y[i, j] = sum_(a, b) k[a, b] x[i + a - (kh - 1) // 2, j + b - (kw - 1) // 2]
+
+    An even kernel is therefore centered on the tap before its middle. Cost: `O(height width kh kw)` per
+    channel, times Cout for a kernel that mixes channels.
 
     Args:
-        image: (height, width, channels) or (height, width); uint8 is taken as 0 to 1.
-        kernel: (kh, kw), used on every channel alone, or (kh, kw, channels, Cout), which mixes them.
-        border: what lies outside of the picture: its outermost pixels repeated, or zeros.
+        image: (height, width, channels) or (height, width); uint8 values are scaled to 0 to 1.
+        kernel: (kh, kw), applied to each channel separately, or (kh, kw, channels, Cout), which mixes
+            channels.
+        border: padding: `repeat` repeats the outermost pixels, `zero` pads with zeros.
 
     Returns:
         (height, width, channels or Cout) float.
 
     Raises:
-        UsageError: shapes that do not fit, or an unknown border.
+        UsageError: shapes that do not match, or an unknown border.
 
     """
     x = _as_image(image)
@@ -43,13 +46,13 @@ def apply(image: Any, kernel: Any, *, border: Border = "repeat") -> jax.Array:
         raise UsageError(f"filter: border must be 'repeat' or 'zero', got {border!r}")
     if weight.ndim == 4 and weight.shape[2] != x.shape[2]:
         raise UsageError(
-            f"filter: picture has {x.shape[2]} channels, "
-            f"the kernel of shape {weight.shape} takes {weight.shape[2]}"
+            f"filter: image has {x.shape[2]} channels, "
+            f"but the kernel of shape {weight.shape} takes {weight.shape[2]}"
         )
     return _slide(x, weight, border)
 
 
-@partial(jax.jit, static_argnames="border")  # else every shift of the picture is a program of its own
+@partial(jax.jit, static_argnames="border")  # one program instead of one per operation
 def _slide(x: jax.Array, weight: jax.Array, border: Border) -> jax.Array:
     sides = [((k - 1) // 2, k // 2) for k in weight.shape[:2]]
     padded = jnp.pad(x, [*sides, (0, 0)], mode="edge" if border == "repeat" else "constant")
@@ -63,7 +66,7 @@ def _as_image(image: Any) -> jax.Array:
     x = x[..., None] if x.ndim == 2 else x
     if x.ndim != 3 or 0 in x.shape:
         raise UsageError(
-            f"filter: picture has shape {np.shape(image)}, "
+            f"filter: image has shape {np.shape(image)}, "
             "expected (height, width, channels) or (height, width)"
         )
     if x.dtype == jnp.uint8:
@@ -73,13 +76,13 @@ def _as_image(image: Any) -> jax.Array:
 
 @dataclass(frozen=True)
 class Filter:
-    """One or more kernels; several give the length of their answers, `sqrt(sum_k y_k^2)`.
+    """A filter of one or more kernels; the responses of several are combined as `sqrt(sum_k y_k^2)`.
 
     Args:
-        title: what a reader sees above the picture.
-        kernels: as [`apply`][populace.images.apply] takes them.
-        border: likewise.
-        scaled: whether the answer is no picture but a strength, drawn as its size over the largest.
+        title: title of the filtered image.
+        kernels: kernels for [`apply`][populace.images.apply].
+        border: padding for [`apply`][populace.images.apply].
+        scaled: whether the response is a signed strength, to be shown as its magnitude over the largest.
 
     """
 
@@ -89,14 +92,14 @@ class Filter:
     scaled: bool = False
 
     def __call__(self, image: Any) -> jax.Array:
-        """Return the filtered picture, (height, width, channels) float."""
+        """Return the filtered image, (height, width, channels) float."""
         answers = [apply(image, kernel, border=self.border) for kernel in self.kernels]
         if len(answers) == 1:
             return answers[0]
         return jnp.sqrt(sum((answer**2 for answer in answers), start=jnp.zeros(())))
 
     def strength(self, image: Any) -> jax.Array:
-        """Return the filtered picture as it is drawn, in 0 to 1 if the picture is."""
+        """Return the filtered image for display, between 0 and 1 if the image is."""
         answer = self(image)
         return jnp.abs(answer) / jnp.maximum(jnp.abs(answer).max(), 1e-6) if self.scaled else answer
 
@@ -113,18 +116,18 @@ FILTERS: dict[str, Filter] = {
 
 
 def show(image: Any, names: Sequence[str]) -> np.ndarray:
-    """Draw the picture before and after each filter, side by side, with the kernels between them.
+    """Return a figure of an image before and after each filter, with the kernels in between.
 
     Args:
-        image: as [`apply`][populace.images.apply] takes it, with 1 or 3 channels; floats from 0
-            to 1, what is outside is cut off.
-        names: which of `FILTERS`, in the order to draw them.
+        image: an image for [`apply`][populace.images.apply], with 1 or 3 channels; floats are clipped to 0 to
+            1.
+        names: keys of `FILTERS`, in the order to show them.
 
     Returns:
-        the drawing, (height, width, 3) uint8.
+        The figure, (height, width, 3) uint8.
 
     Raises:
-        UsageError: no name or an unknown one, or a picture that cannot be drawn.
+        UsageError: no name, an unknown name, or an image that cannot be shown.
 
     """
     if unheard := [name for name in names if name not in FILTERS]:
@@ -133,9 +136,7 @@ def show(image: Any, names: Sequence[str]) -> np.ndarray:
         raise UsageError(f"show: names no filter; known: {', '.join(FILTERS)}")
     before = np.asarray(_as_image(image))
     if before.shape[2] not in (1, 3) or not np.isfinite(before).all():
-        raise UsageError(
-            f"show: picture of shape {before.shape} must have 1 or 3 channels and finite values only"
-        )
+        raise UsageError(f"show: image must have 1 or 3 channels and finite values, got shape {before.shape}")
     abreast = min(len(names), _ABREAST)
     rows = -(-len(names) // abreast)
     drawn, axes = figure(
@@ -146,17 +147,17 @@ def show(image: Any, names: Sequence[str]) -> np.ndarray:
         axis.set_axis_off()
     for name, (left, middle, right, _) in zip(names, axes.reshape(-1, 4)):
         chosen = FILTERS[name]
-        _draw_picture(left, "before", before)
+        _draw_image(left, "before", before)
         _draw_kernels(middle, chosen.kernels)
-        _draw_picture(right, chosen.title, chosen.strength(before))
+        _draw_image(right, chosen.title, chosen.strength(before))
     return to_image(drawn, "").image
 
 
-_ABREAST = 2  # filters in a row of the drawing
-_LEGIBLE = 3  # the widest kernel whose numbers have room
+_ABREAST = 2  # filters per row of the figure
+_LEGIBLE = 3  # largest kernel with room for its numbers
 
 
-def _draw_picture(axis: Any, title: str, pixels: Any) -> None:
+def _draw_image(axis: Any, title: str, pixels: Any) -> None:
     pixels = np.clip(np.asarray(pixels), 0, 1)
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     axis.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -164,12 +165,12 @@ def _draw_picture(axis: Any, title: str, pixels: Any) -> None:
 
 
 def _draw_kernels(axis: Any, kernels: Sequence[np.ndarray]) -> None:
-    """Draw kernels below each other, with their numbers where there is room."""
+    """Draw kernels below each other, with their numbers if there is room."""
     flat = [kernel if kernel.ndim == 2 else _tiled(kernel) for kernel in kernels]
     gap = np.full((1, flat[0].shape[1]), np.nan)
     table = np.vstack([row for kernel in flat for row in (gap, kernel)][1:])
     largest = float(np.nanmax(np.abs(table))) or 1.0
-    # Half of the scale's strength, so that black numbers can be read on every color.
+    # Half the color scale, so that black numbers are legible on every color.
     axis.imshow(table, cmap="RdBu", vmin=-2 * largest, vmax=2 * largest, interpolation="nearest")
     mixes = kernels[0].ndim == 4
     axis.set_title(
@@ -182,6 +183,6 @@ def _draw_kernels(axis: Any, kernels: Sequence[np.ndarray]) -> None:
 
 
 def _tiled(kernel: np.ndarray) -> np.ndarray:
-    """Return a kernel that mixes channels as one table: a block per tap, channels in down, out across."""
+    """Return a channel-mixing kernel as one table: a block per tap, input channels down, outputs across."""
     kh, kw, channels, out = kernel.shape
     return kernel.transpose(0, 2, 1, 3).reshape(kh * channels, kw * out)

@@ -12,9 +12,9 @@ from populace.core.errors import UsageError
 
 
 def sobel(axis: int) -> np.ndarray:
-    """Return the (3, 3) Sobel kernel: the slope along an axis (0: downwards, 1: to the right), times 8."""
+    """Return the (3, 3) Sobel kernel: 8 times the slope along an axis (0: downward, 1: rightward)."""
     if axis not in (0, 1):
-        raise UsageError(f"sobel: axis must be 0 (downwards) or 1 (to the right), got {axis!r}")
+        raise UsageError(f"sobel: axis must be 0 (downward) or 1 (rightward), got {axis!r}")
     kernel = np.outer([-1.0, 0.0, 1.0], [1.0, 2.0, 1.0])
     return kernel if axis == 0 else kernel.T
 
@@ -25,9 +25,9 @@ def laplace() -> np.ndarray:
 
 
 def shift(rows: int, columns: int) -> np.ndarray:
-    """Return the kernel that moves a picture down by `rows` and right by `columns` pixels.
+    """Return the kernel that shifts an image down by `rows` and right by `columns` pixels.
 
-    It has the shape (2 |rows| + 1, 2 |columns| + 1) and holds a single one.
+    It has shape (2 |rows| + 1, 2 |columns| + 1) and a single entry of 1.
     """
     kernel = np.zeros((2 * abs(rows) + 1, 2 * abs(columns) + 1))
     # Pixel i of the result comes from pixel i - rows.
@@ -36,7 +36,7 @@ def shift(rows: int, columns: int) -> np.ndarray:
 
 
 def box(size: int) -> np.ndarray:
-    """Return the (size, size) kernel that takes the mean."""
+    """Return the (size, size) box blur, which takes the mean."""
     return np.full((_size("box", size),) * 2, 1.0 / size**2)
 
 
@@ -57,17 +57,17 @@ def gaussian(sigma: float, size: int | None = None) -> np.ndarray:
 
 
 def sharpen(amount: float = 1.0) -> np.ndarray:
-    """Return the (3, 3) kernel `identity - amount * laplace`, which deepens every edge and keeps the mean."""
+    """Return the (3, 3) kernel `identity - amount * laplace`, which sharpens edges and preserves the mean."""
     return np.pad([[1.0]], 1) - amount * laplace()
 
 
 def swap_colors(order: Sequence[int] = (2, 1, 0), size: int = 1) -> np.ndarray:
-    """Return the (size, size, 3, 3) kernel that makes color `order[i]` of the picture its color i.
+    """Return the (size, size, 3, 3) kernel that permutes color channels: output i is input `order[i]`.
 
     Red, green and blue are 0, 1 and 2: the default swaps red and blue.
     """
     if sorted(order) != [0, 1, 2]:
-        raise UsageError(f"swap_colors: order must hold 0, 1 and 2 once each, got {tuple(order)}")
+        raise UsageError(f"swap_colors: order must contain 0, 1 and 2 once each, got {tuple(order)}")
     kernel = np.zeros((_size("swap_colors", size), size, 3, 3))
     kernel[(size - 1) // 2, (size - 1) // 2, list(order), [0, 1, 2]] = 1.0
     return kernel
