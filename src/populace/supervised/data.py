@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.values import plain
 from populace.data import arrays
 from populace.data.arrays import check_features, check_labels, check_targets, moments, restored
-from populace.data.example_files import DEFAULT_MEMORY, ExampleFiles, Selection, open_array
+from populace.data.example_files import ExampleFiles, Selection, open_array
 from populace.data.splits import hold_out
+from populace.supervised.preparation import opened, pair, standard, statistics
 
 Pair = tuple[Any, Any]
 _SCALES = ("origin", "y_origin", "mean", "deviation", "y_mean", "y_deviation")
@@ -99,8 +99,7 @@ class Data(eqx.Module):
 
         """
         classes = classes or len(names) or None
-        x, memory = _opened(x, memory)
-        check_features("x", x)
+        x, memory = opened(x, memory)
         y = check_labels("y", open_array("y", y), len(x), classes)
         count = classes or int(y.max()) + 1
         if count < 2:
@@ -129,8 +128,7 @@ class Data(eqx.Module):
             UsageError: as `from_classes` does.
 
         """
-        x, memory = _opened(x, memory)
-        check_features("x", x)
+        x, memory = opened(x, memory)
         y = check_targets("y", open_array("y", y), len(x))
 
         def check(name: str, targets: Any, examples: int) -> np.ndarray:
@@ -146,7 +144,7 @@ class Data(eqx.Module):
         if standardize not in STANDARDIZE:
             raise UsageError(f"standardize must be one of {', '.join(STANDARDIZE)}, got {standardize!r}")
         files = [x] if memory else []
-        test_x, test_y = (None, None) if test is None else _pair("test", test, x, check)
+        test_x, test_y = (None, None) if test is None else pair("test", test, x, check)
         if isinstance(validation, float | int):
             if not 0 <= validation < 1:
                 raise UsageError(
@@ -154,7 +152,7 @@ class Data(eqx.Module):
                 )
             rows, held = hold_out(labels, len(x), float(validation), seed)
         else:
-            more_x, more_y = _pair("validation", validation, x, check)
+            more_x, more_y = pair("validation", validation, x, check)
             rows = np.arange(len(x), dtype=np.int32)
             held = np.arange(len(x), len(x) + len(more_x), dtype=np.int32)
             y = np.concatenate([y, more_y])
@@ -165,21 +163,21 @@ class Data(eqx.Module):
         if not len(rows):
             raise UsageError(f"validation {validation:g} leaves no example to train on of {len(x)}")
         if files:
-            origin, mean, deviation = _statistics("x", x, rows, standardize)
+            origin, mean, deviation = statistics("x", x, rows, standardize)
             x = ExampleFiles(files, origin, memory)
             test_x = None if test_x is None else ExampleFiles([test_x], origin, memory)
         else:
-            x, test_x, origin, mean, deviation = _standard("x", x, test_x, rows, standardize)
+            x, test_x, origin, mean, deviation = standard("x", x, test_x, rows, standardize)
         y_origin, y_mean, y_deviation = np.zeros((), np.float32), *moments(y, rows, "none")
         if labels is None:
-            y, test_y, y_origin, y_mean, y_deviation = _standard("y", y, test_y, rows, "feature")
+            y, test_y, y_origin, y_mean, y_deviation = standard("y", y, test_y, rows, "feature")
         return cls(
             x, y, rows, held, test_x, test_y, origin, y_origin, mean, deviation, y_mean, y_deviation,
             outputs, names,
         )  # fmt: skip
 
     def scaling(self) -> dict[str, Any]:
-        """Return what predicting needs of the data: shapes, names of classes, and what values are scaled by."""
+        """Return what predicting needs of the data: shapes, names of classes, and what scales values."""
         arrays = {name: np.asarray(getattr(self, name)) for name in _SCALES}
         x = {"input_shape": list(self.shape), "input_dtype": str(self.x.dtype)}
         return {**x, "outputs": self.outputs, "classes": list(self.names), **arrays}
@@ -189,8 +187,12 @@ class Data(eqx.Module):
         """Return data of no examples that scale as those did which `scaling` was taken from."""
         x = np.zeros((0, *kept["input_shape"]), kept["input_dtype"])
         y = np.zeros((0, *np.shape(kept["y_mean"])), np.float32)
-        rows, scales = np.zeros(0, np.int32), (jnp.asarray(kept[name]) for name in _SCALES)
-        return cls(x, y, rows, rows, None, None, *scales, kept["outputs"], tuple(kept["classes"]))
+        rows: Any = np.zeros(0, np.int32)
+        scales: Any = {name: jnp.asarray(kept[name]) for name in _SCALES}
+        return cls(
+            x=x, y=y, train=rows, validation=rows, test_x=None, test_y=None,
+            outputs=kept["outputs"], names=tuple(kept["classes"]), **scales,
+        )  # fmt: skip
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -241,50 +243,3 @@ class Data(eqx.Module):
         if isinstance(x, ExampleFiles):
             return Selection(x, rows, self.origin), restored(y[rows], self.y_origin)
         return restored(np.asarray(x)[rows], self.origin), restored(y[rows], self.y_origin)
-
-
-def _standard(
-    name: str, x: np.ndarray, test: np.ndarray | None, rows: np.ndarray, how: str
-) -> tuple[Any, ...]:
-    """Return values and test values as they are kept, then origin, mean and deviation."""
-    origin, mean, deviation = _statistics(name, x, rows, how)
-    x, test = arrays.kept(x, origin), None if test is None else arrays.kept(test, origin)
-    return x, test, origin, mean, deviation
-
-
-def _statistics(name: str, x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.ndarray, ...]:
-    """Return origin, mean and deviation; a few rows are in memory at a time."""
-    origin = arrays.origin(x, rows, how)
-    arrays.warn_of_loss(name, x, origin, how)
-    return origin, *moments(x, rows, how, origin)
-
-
-def _opened(x: Any, memory: int | None) -> tuple[Any, int]:
-    """Return examples, and how much memory those in files may take; 0 where they are in memory already."""
-    x = open_array("x", x, mapped=True)
-    if not isinstance(x, np.memmap):
-        if memory is not None:
-            raise UsageError(
-                "memory limits what is read from files, and x is an array in memory; "
-                "save it with numpy.save and give the path"
-            )
-        return check_features("x", x), 0
-    memory = DEFAULT_MEMORY if memory is None else plain(memory)
-    if isinstance(memory, bool) or not isinstance(memory, int) or memory < 1:
-        raise UsageError(f"memory must be a whole number of bytes, at least 1, got {memory!r}")
-    return x, memory
-
-
-def _pair(name: str, pair: Any, x: np.ndarray, check: Any) -> tuple[np.ndarray, np.ndarray]:
-    if not (isinstance(pair, tuple | list) and len(pair) == 2):
-        raise UsageError(f"{name} must be a pair (x, y), got {type(pair).__name__}")
-    streamed = isinstance(x, np.memmap)
-    given = open_array(f"{name} x", pair[0], mapped=streamed)
-    other = check_features(f"{name} x", given)
-    if other.shape[1:] != x.shape[1:]:
-        raise UsageError(f"{name} x has examples of shape {other.shape[1:]}; those of x have {x.shape[1:]}")
-    if streamed and other.dtype != x.dtype:
-        raise UsageError(f"{name} x is {other.dtype}, x is {x.dtype}; save both with one type")
-    other = other.astype(np.uint8, copy=False) if x.dtype == np.uint8 else other
-    y = check(f"{name} y", open_array(f"{name} y", pair[1]), len(other))
-    return given if streamed and isinstance(given, np.memmap) else other, y

@@ -23,6 +23,7 @@ from populace.optim import gradient_step as descent
 from populace.optim.early_stopping import EarlyStopping, EarlyStoppingState, Never
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
+from populace.supervised import evaluation
 from populace.supervised.data import Data
 from populace.supervised.networks import MLP, Network
 
@@ -151,7 +152,7 @@ class Supervised(Learner):
         place = (state.count % self.epoch_steps) * self.batch_size
         rows = self._rows(state, place)
         real = (place + jnp.arange(self.batch_size) < len(data.train)).astype(jnp.float32)
-        x, y = self._x(data.x, rows), jnp.asarray(data.y)[rows]
+        x, y = evaluation.taken(self, data.x, rows), jnp.asarray(data.y)[rows]
         x = self.augment(data.inputs(x), augment_key)
 
         def loss(network: Any) -> Any:
@@ -244,34 +245,10 @@ class Supervised(Learner):
         return {}
 
     def _evaluated(self, network: Any, which: str) -> Metrics:
-        """Return the metrics on a part of the data, gone through in batches."""
+        """Return the metrics on a part of the data, by what the host has read where it has."""
         if self.fed is not None and self.fed.validation is not None:
             return self.for_validation().evaluate_sums(self.fed.validation)
-        x, y, rows = self._data.part(which)
-        y, rows = jnp.asarray(y), jnp.asarray(rows)
-        size = min(self.evaluation_batch_size, len(rows))
-        count = -(-len(rows) // size)
-        padded = jnp.resize(rows, (count, size))
-        weight = (jnp.arange(count * size) < len(rows)).astype(jnp.float32).reshape(count, size)
-
-        def batch(rows_and_weight: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
-            rows, weight = rows_and_weight
-            return self._batch_sums(network, self._x(x, rows), y[rows], weight)
-
-        return self._metrics(jax.lax.map(batch, (padded, weight)), y[rows])
-
-    def _batch_sums(
-        self, network: Any, x: jax.Array, y: jax.Array, weight: jax.Array
-    ) -> dict[str, jax.Array]:
-        outputs = sequential.use(network, self._data.inputs(x))
-        sums = self.measure(outputs, y, weight)
-        return sums | {"loss": jnp.sum(self.losses(outputs, y) * weight), "count": jnp.sum(weight)}
-
-    def _metrics(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
-        """Return the metrics of the sums of every batch, and of the y of all."""
-        sums = {name: v.sum(0) for name, v in sums.items()}
-        loss = Mean(sums.pop("loss"), sums["count"])
-        return {"loss": loss, **self.conclude(sums, y)}
+        return evaluation.evaluated(self, network, which)
 
     # -- examples that the host reads, see populace.data.feed --------------------------------------
 
@@ -306,30 +283,16 @@ class Supervised(Learner):
         """Return sums over the examples that the host has read."""
         assert self.fed is not None
         y = jnp.asarray(self._data.part(self.evaluation_split)[1])
-        return self._batch_sums(model, self.fed.x, y[self.fed.rows], weight)
+        return evaluation.batch_sums(self, model, self.fed.x, y[self.fed.rows], weight)
 
     def evaluate_sums(self, sums: dict[str, jax.Array]) -> Metrics:
         """Return the metrics of the sums of every batch of the part."""
-        _, y, rows = self._data.part(self.evaluation_split)
-        size = min(self.evaluation_batch_size, len(rows))
-        weight = (jnp.arange(len(sums["count"]) * size) < len(rows)).astype(jnp.float32)
-        # One count for all members, and none that XLA knows beforehand, as when the learner evaluates by
-        # itself: how a quotient is rounded depends on it.
-        sums = sums | {"count": jax.lax.optimization_barrier(jnp.sum(weight.reshape(-1, size), 1))}
-        return self._metrics(sums, jnp.asarray(y)[jnp.asarray(rows)])
+        return evaluation.streamed_metrics(self, sums)
 
     def _rows(self, state: State, place: jax.Array) -> jax.Array:
         if self.fed is not None and self.fed.rows is not None:
             return self.fed.rows
         return jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
-
-    def _x(self, x: Any, rows: jax.Array) -> jax.Array:
-        if not isinstance(x, ExampleFiles):
-            return jnp.asarray(x)[rows]
-        if self.fed is None or self.fed.x is None:
-            name = type(self).__name__
-            raise UsageError(f"the examples of the {name} are in files, which only populace.train reads")
-        return self.fed.x
 
 
 def _where(condition: jax.Array, new: Any, old: Any) -> Any:
