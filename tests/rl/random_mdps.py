@@ -9,10 +9,10 @@ def random_mdp(seed: int, states: int = 6, actions: int = 3, discount: float = 0
     """Return one with sparse transitions, a terminal state, and actions that may end the task."""
     random = np.random.default_rng(seed)
     p = random.dirichlet(np.full(states, 0.3), size=(states, actions))
-    ending = np.where(random.random((states, actions)) < 0.2, 0.3, 0.0)
+    termination = np.where(random.random((states, actions)) < 0.2, 0.3, 0.0)
     return MDP(
-        p * (1 - ending[..., None]), random.normal(size=(states, actions)), discount,
-        terminal=[states - 1], ending=ending,
+        p * (1 - termination[..., None]), random.normal(size=(states, actions)), discount,
+        terminal=[states - 1], termination=termination,
     )  # fmt: skip
 
 

@@ -47,11 +47,11 @@ def test_given_means_are_kept_and_others_drawn_per_member():
 
 
 def test_a_random_walk_spreads_with_the_root_of_time():
-    arms = Gaussian(means=(1.0, -1.0), change=RandomWalk(deviation=0.1))
+    arms = Gaussian(means=(1.0, -1.0), change=RandomWalk(std=0.1))
 
     def walk(key):
         means, _ = jax.lax.scan(
-            lambda m, k: (arms.moved(k, m), None), arms.init(key), jax.random.split(key, 64)
+            lambda m, k: (arms.next_means(k, m), None), arms.init(key), jax.random.split(key, 64)
         )
         return means
 
@@ -62,34 +62,37 @@ def test_a_random_walk_spreads_with_the_root_of_time():
 
 
 def test_bernoulli_means_are_reflected_at_their_bounds():
-    arms = Bernoulli(change=RandomWalk(deviation=0.7))
+    arms = Bernoulli(change=RandomWalk(std=0.7))
     means = np.array([0.0, 0.05, 0.5, 1.0], np.float32)
     both = sampled(
-        lambda key, means: jnp.stack([arms.moved(key, means), arms.change.moved(key, means)]), means
+        lambda key, means: jnp.stack([arms.next_means(key, means), arms.change.next_means(key, means)]), means
     )
-    moved, steps = both[:, 0], both[:, 1]
-    assert ((moved >= 0) & (moved <= 1)).all()
+    next_means, steps = both[:, 0], both[:, 1]
+    assert ((next_means >= 0) & (next_means <= 1)).all()
     assert (steps > 2).any()
     expected = steps % 2  # a walk between two mirrors has period 2
     expected = np.where(expected > 1, 2 - expected, expected)
-    np.testing.assert_allclose(moved, expected, atol=1e-5)
+    np.testing.assert_allclose(next_means, expected, atol=1e-5)
 
 
 def test_stationary_means_stay():
     means = np.array([0.1, 0.7])
-    np.testing.assert_array_equal(Stationary().moved(jax.random.key(0), means), means)
+    np.testing.assert_array_equal(Stationary().next_means(jax.random.key(0), means), means)
 
 
 @pytest.mark.parametrize(
     ("arms", "words"),
     [
         (lambda: Bernoulli(means=(0.5, 1.2)), "probabilities in \\[0, 1\\], got 1.2 for arm 1"),
-        (lambda: Bernoulli(low=0.7, high=0.2), "arms.low 0.7 is above arms.high 0.2"),
+        (
+            lambda: Bernoulli(low=0.7, high=0.2),
+            "arms.low must be at most arms.high, got low 0.7 and high 0.2",
+        ),
         (lambda: Bernoulli(count=0), "count must be >= 1"),
         (lambda: Bernoulli(low=-0.5), "low"),
         (lambda: Gaussian(noise=0.0), "noise"),
         (lambda: Gaussian(means=(0.1, float("inf"))), "means"),
-        (lambda: RandomWalk(deviation=-1.0), "deviation"),
+        (lambda: RandomWalk(std=-1.0), "std"),
     ],
 )
 def test_impossible_arms_are_refused(arms, words):

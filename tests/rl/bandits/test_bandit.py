@@ -162,7 +162,7 @@ def test_floats_differ_inside_one_program():
 def test_it_keeps_what_every_learner_must(rule, tmp_path):
     arms = Bernoulli(count=3, change=RandomWalk())
     learner = Bandit(arms=arms, rule=rule, rollout=5, horizon=40)
-    check_learner(learner, {"arms.change.deviation": [0.01, 0.2]}, steps=12, folder=tmp_path)
+    check_learner(learner, {"arms.change.std": [0.01, 0.2]}, steps=12, folder=tmp_path)
 
 
 def test_the_exhibit_shows_regret_beside_the_bound():
@@ -189,7 +189,7 @@ def test_a_run_gives_its_regret_curves(run):
     axes = plots.regret(found, lai_robbins(MEANS)).axes[0]
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names[:2] == list(found)
-    assert names[2].startswith("lower bound")
+    assert names[2].startswith("asymptotic lower bound")
     bound = axes.lines[-1]
     np.testing.assert_allclose(bound.get_ydata(), lai_robbins(MEANS) * np.log(bound.get_xdata()))
 

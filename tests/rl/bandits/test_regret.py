@@ -67,7 +67,7 @@ def numpy_thompson(rng, sums, counts, t):
     ],
 )
 def test_regret_is_that_of_a_plain_loop(rule, reference):
-    _, regrets = Bandit(arms=Bernoulli(means=MEANS), rule=rule, rollout=50).courses(
+    _, regrets = Bandit(arms=Bernoulli(means=MEANS), rule=rule, rollout=50).regret_curves(
         jax.random.key(1), 1000, 10
     )
     assert_same_mean(regrets[:, -1], numpy_regret(reference, MEANS, 500, 150))
@@ -79,7 +79,7 @@ TWO_MEANS = (0.4, 0.6)
 @cache
 def long_courses(rule):
     """Return how the regret of 100 copies grew over 10,000 pulls of two arms."""
-    return Bandit(arms=Bernoulli(means=TWO_MEANS), rule=rule).courses(jax.random.key(0), 100, 100)
+    return Bandit(arms=Bernoulli(means=TWO_MEANS), rule=rule).regret_curves(jax.random.key(0), 100, 100)
 
 
 def test_ucb1_stays_below_its_proven_bound():
@@ -98,7 +98,7 @@ def test_the_regret_of_thompson_grows_along_the_lower_bound():
 def test_constant_epsilon_loses_its_share_of_the_mean_gap_in_the_end():
     means = (0.1, 0.9, 0.3)
     rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.3))
-    _, regrets = Bandit(arms=Bernoulli(means=means), rule=rule).courses(jax.random.key(0), 200, 20)
+    _, regrets = Bandit(arms=Bernoulli(means=means), rule=rule).regret_curves(jax.random.key(0), 200, 20)
     per_pull = (regrets[:, -1] - regrets[:, 9]).mean() / 1000
     np.testing.assert_allclose(per_pull, 0.3 * np.mean(0.9 - np.array(means)), rtol=0.03)
 
@@ -117,7 +117,7 @@ def regret_of(make, values, copies, steps):
 
 
 def test_recent_rewards_count_where_the_means_move():
-    arms = Gaussian(count=5, change=RandomWalk(deviation=0.1))
+    arms = Gaussian(count=5, change=RandomWalk(std=0.1))
     average, recent = regret_of(
         lambda size: Bandit(arms=arms, rule=EpsilonGreedyRule(step_size=size)), [0.0, 0.2], 50, 30
     )

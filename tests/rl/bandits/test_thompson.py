@@ -71,7 +71,7 @@ def test_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
 
 def test_gaussian_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
     few = slice(0, 12)
-    rule = GaussianThompson(noise=3.0, prior_mean=-1.0, prior_deviation=2.0)
+    rule = GaussianThompson(noise=3.0, prior_mean=-1.0, prior_std=2.0)
     state, found = learned(rule, ACTIONS[few], REWARDS[few])
     n = np.bincount(ACTIONS[few], minlength=ARMS)
     total = np.bincount(ACTIONS[few], REWARDS[few], minlength=ARMS)
@@ -99,7 +99,7 @@ def test_thompson_refuses_rewards_that_are_not_binary():
         (Thompson, {"prior_ones": 0.0}),
         (Thompson, {"prior_zeros": -1.0}),
         (GaussianThompson, {"noise": 0.0}),
-        (GaussianThompson, {"prior_deviation": 0.0}),
+        (GaussianThompson, {"prior_std": 0.0}),
     ],
 )
 def test_bounds_are_checked(rule, bad):

@@ -59,7 +59,7 @@ def test_the_exact_gradient_is_that_of_automatic_differentiation(policy):
 
 @pytest.mark.parametrize("policy", CASES.values(), ids=CASES)
 def test_the_best_baseline_leaves_no_variance_and_every_other_more(policy):
-    best = policy.best_baseline
+    best = policy.optimal_baseline
     np.testing.assert_allclose(enumerated(policy, best)[1], 0, atol=1e-9)
     for other in (best - 0.5, best + 0.5, policy.mean_baseline - 2.0):
         assert (policy.reinforce_moments(other).variance > 0).all()
@@ -71,7 +71,7 @@ def test_the_best_baseline_leaves_no_variance_and_every_other_more(policy):
 
 def test_the_mean_reward_is_the_best_baseline_only_where_both_actions_are_as_likely():
     even = BernoulliLogistic([0.0], [1.0], lambda a: 2.0 * a)
-    assert even.mean_baseline == even.best_baseline
+    assert even.mean_baseline == even.optimal_baseline
     policy = CASES["quadratic"]
     f0, f1 = policy.rewards
     expected = policy.mu * (1 - policy.mu) * (1 - 2 * policy.mu) ** 2 * (f1 - f0) ** 2
@@ -138,7 +138,7 @@ def test_the_comparison_puts_closed_forms_beside_samples():
     assert [r.estimator for r in rows] == [
         "REINFORCE",
         "REINFORCE, mean reward as baseline",
-        "REINFORCE, best baseline",
+        "REINFORCE, optimal baseline",
         "relaxed, temperature 1",
     ]
     assert [r.bias == 0 for r in rows] == [True, True, True, False]
@@ -160,7 +160,7 @@ def test_the_picture_is_drawn():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: BernoulliLogistic([1.0], [1.0, 2.0], jnp.sin), "one length, got \\(1,\\) and \\(2,\\)"),
+        (lambda: BernoulliLogistic([1.0], [1.0, 2.0], jnp.sin), "equal length, got \\(1,\\) and \\(2,\\)"),
         (lambda: BernoulliLogistic([], [], jnp.sin), "vectors"),
         (lambda: BernoulliLogistic([float("nan")], [1.0], jnp.sin), "finite"),
         (lambda: BernoulliLogistic([1.0], [1.0], jnp.log), "rewards of both actions must be finite"),

@@ -42,25 +42,27 @@ def test_they_contract_by_the_discount_and_keep_order(seed, discount):
 def test_the_measured_factor_comes_close_to_the_exact_one():
     mdp = random_mdp(2)
     pi = random_policy(2, mdp)
-    policy = bellman.contraction(bellman.policy_operator_v(mdp, pi), (mdp.states,))
-    optimal = bellman.contraction(bellman.optimality_operator_v(mdp), (mdp.states,))
+    policy = bellman.contraction_factor(bellman.policy_operator_v(mdp, pi), (mdp.states,))
+    optimal = bellman.contraction_factor(bellman.optimality_operator_v(mdp), (mdp.states,))
     assert 0.95 * bellman.modulus(mdp, pi) < policy <= bellman.modulus(mdp, pi) + 1e-9
     assert 0.95 * bellman.modulus(mdp) < optimal <= bellman.modulus(mdp) + 1e-9
     assert bellman.modulus(mdp, pi) < bellman.modulus(mdp) <= mdp.discount + 1e-9
 
 
 def test_the_exact_factor_is_below_the_discount_where_every_step_may_end():
-    mdp = MDP(np.full((2, 1, 2), 0.4), [[1.0], [2.0]], 0.9, ending=[[0.2], [0.2]])
+    mdp = MDP(np.full((2, 1, 2), 0.4), [[1.0], [2.0]], 0.9, termination=[[0.2], [0.2]])
     assert bellman.modulus(mdp) == pytest.approx(0.72)
-    assert bellman.contraction(bellman.optimality_operator_v(mdp), (2,)) == pytest.approx(0.72, abs=1e-3)
+    assert bellman.contraction_factor(bellman.optimality_operator_v(mdp), (2,)) == pytest.approx(
+        0.72, abs=1e-3
+    )
 
 
 def test_what_is_no_contraction_and_not_monotone_is_seen():
     def turned(x):
         return -2.0 * x
 
-    assert bellman.contraction(turned, (4,)) == pytest.approx(2.0)
-    assert bellman.monotonicity(turned, (4,)) > 1.0
+    assert bellman.contraction_factor(turned, (4,)) == pytest.approx(2.0)
+    assert bellman.monotonicity_violation(turned, (4,)) > 1.0
     with pytest.raises(RunError, match="is it a contraction"):
         bellman.fixed_point(lambda x: x + 1.0, (2,))
 
@@ -82,6 +84,6 @@ def test_the_report_has_a_line_per_operator():
 
 def test_what_cannot_be_is_told():
     with pytest.raises(UsageError, match="pairs must be >= 2, got 1"):
-        bellman.contraction(lambda x: x, (2,), pairs=1)
+        bellman.contraction_factor(lambda x: x, (2,), pairs=1)
     with pytest.raises(UsageError, match="tolerance must be > 0"):
         bellman.fixed_point(lambda x: x, (2,), 0.0)

@@ -98,13 +98,15 @@ def test_a_long_chain_without_discount():
 
 def test_within_a_number_of_steps():
     # One state: work pays 1, gambling ends the task and pays 3. With one or two steps left, gamble.
-    mdp = MDP(np.array([[[1.0], [0.0]]]), [[1.0, 3.0]], 0.5, ending=[[0.0, 1.0]])
-    values, actions = dynamic_programming.plan_for(mdp, 5)
+    mdp = MDP(np.array([[[1.0], [0.0]]]), [[1.0, 3.0]], 0.5, termination=[[0.0, 1.0]])
+    values, actions = dynamic_programming.plan_finite_horizon(mdp, 5)
     np.testing.assert_allclose(values, [7.0])  # four times work, then the gamble
     assert actions[:, 0].tolist() == [0, 0, 0, 0, 1]
-    np.testing.assert_allclose(dynamic_programming.evaluate_for(mdp, np.array([0]), 5), [5.0])
-    np.testing.assert_allclose(dynamic_programming.evaluate_for(mdp, np.array([1]), 5), [3.0])
-    np.testing.assert_allclose(dynamic_programming.evaluate_for(mdp, np.array([0]), 3, discount=0.5), [1.75])
+    np.testing.assert_allclose(dynamic_programming.evaluate_finite_horizon(mdp, np.array([0]), 5), [5.0])
+    np.testing.assert_allclose(dynamic_programming.evaluate_finite_horizon(mdp, np.array([1]), 5), [3.0])
+    np.testing.assert_allclose(
+        dynamic_programming.evaluate_finite_horizon(mdp, np.array([0]), 3, discount=0.5), [1.75]
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,26 +116,29 @@ def test_within_a_number_of_steps():
             lambda m: dynamic_programming.evaluate_policy(m, [0, 1]),
             r"\(states,\) or \(states, actions\) = \(6, 3\), got",
         ),
-        (lambda m: dynamic_programming.evaluate_policy(m, [0, 1, 2, 3, 0, 0]), "whole numbers 0 to 2"),
-        (lambda m: dynamic_programming.evaluate_policy(m, np.zeros(6)), "whole numbers 0 to 2"),
+        (lambda m: dynamic_programming.evaluate_policy(m, [0, 1, 2, 3, 0, 0]), "whole numbers from 0 to 2"),
+        (lambda m: dynamic_programming.evaluate_policy(m, np.zeros(6)), "whole numbers from 0 to 2"),
         (
             lambda m: dynamic_programming.evaluate_policy(m, np.full((6, 3), 0.3)),
-            "policy in state 0 is no distribution",
+            "policy in state 0 must be probabilities that sum to 1, got the sum 0.9",
         ),
         (
             lambda m: dynamic_programming.evaluate_policy(m, np.zeros(6, int), "guess"),
             "exact or iterative, got 'guess'",
         ),  # pyright: ignore
         (lambda m: dynamic_programming.value_iteration(m, 0.0), "tolerance must be > 0, got 0.0"),
-        (lambda m: dynamic_programming.action_values(m, np.zeros(5)), r"must be \(6,\), got \(5,\)"),
+        (lambda m: dynamic_programming.action_values(m, np.zeros(5)), r"have the shape \(6,\), got \(5,\)"),
         (lambda m: dynamic_programming.action_values(m, "high"), "state values must be an array of numbers"),  # pyright: ignore
         (lambda m: dynamic_programming.action_values(m, np.eye(6)[2] * np.nan), r"got NaN at \[0\]"),
         (
-            lambda m: dynamic_programming.evaluate_for(m, np.zeros(6, int), -1),
+            lambda m: dynamic_programming.evaluate_finite_horizon(m, np.zeros(6, int), -1),
             "steps must be a whole number >= 0, got -1",
         ),
-        (lambda m: dynamic_programming.plan_for(m, 2.5), "steps must be a whole number >= 0, got 2.5"),  # pyright: ignore
-        (lambda m: dynamic_programming.greedy(m, np.zeros(5)), r"must be \(6, 3\), got \(5,\)"),
+        (
+            lambda m: dynamic_programming.plan_finite_horizon(m, 2.5),
+            "steps must be a whole number >= 0, got 2.5",
+        ),  # pyright: ignore
+        (lambda m: dynamic_programming.greedy(m, np.zeros(5)), r"must have the shape \(6, 3\), got \(5,\)"),
     ],
 )
 def test_what_cannot_be_is_told(call, message):

@@ -97,7 +97,7 @@ def test_line_world_is_found_by_trying():
     assert mdp.start.argmax() == 0
     assert mdp.terminal.tolist() == [False] * 9 + [True]
     # Off the left edge the task ends without reaching a state of its own.
-    assert mdp.ending[0, 0] == 1.0
+    assert mdp.termination[0, 0] == 1.0
     assert mdp.rewards[0, 0] == -1.0
 
 
@@ -119,8 +119,8 @@ def test_a_start_that_is_drawn_is_no_known_distribution():
     [
         ("CartPole-v1", "its observations must be one integer"),
         ("LineWorld-v0", "its observations must be one integer"),
-        ("RandomReward-v0(observation='index')", "chance decides what follows state 0"),
-        ("ProbeSecret-test", "depends on something that is not seen"),
+        ("RandomReward-v0(observation='index')", "state 0 has random outcomes"),
+        ("ProbeSecret-test", "depends on something that is not observed"),
         ("Pendulum-v1", "actions discrete"),
     ],
 )
@@ -143,19 +143,19 @@ def test_a_class_of_ones_own_may_write_out_its_table():
 
 
 def test_the_table_of_a_class_is_taken_only_where_asked():
-    assert enumeration.by_rule(registry.make(CORRIDOR)) is None
-    with pytest.raises(UsageError, match="it has no table `P`, and no state can be set"):
+    assert enumeration.defined_outcomes(registry.make(CORRIDOR)) is None
+    with pytest.raises(UsageError, match="it has no `P`, and its state cannot be set"):
         enumeration.mdp("tests.rl.corridor:Cheaper(max_episode_steps=50)", 0.9)
 
 
 def test_bins_of_a_native_environment_are_no_mdp():
     task = aggregate(registry.make("MountainCar-v0"), 5)
-    assert enumeration.by_rule(task) is None
-    with pytest.raises(UsageError, match="bins of a continuous observation are no exact MDP"):
+    assert enumeration.defined_outcomes(task) is None
+    with pytest.raises(UsageError, match="bins of a continuous observation are not an exact MDP"):
         enumeration.outcomes(task)
 
 
 def test_an_environment_on_the_host_needs_a_table():
     task = dataclasses.replace(registry.make("FrozenLake-misc"), name="gymnasium:CartPole-v1", origin="host")
-    with pytest.raises(UsageError, match="it has no table `P`, and no state can be set"):
+    with pytest.raises(UsageError, match="it has no `P`, and its state cannot be set"):
         enumeration.outcomes(task)

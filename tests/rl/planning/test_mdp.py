@@ -49,10 +49,10 @@ def test_sparse_and_dense_are_the_same():
 
 
 def test_a_task_may_end_without_a_state():
-    ending = np.array([[0, 0], [0, 0.75], [0, 0]])
+    termination = np.array([[0, 0], [0, 0.75], [0, 0]])
     shorter = np.array(P)
     shorter[1, 1, 2] = 0.0
-    mdp = made(transitions=shorter, ending=ending)
+    mdp = made(transitions=shorter, termination=termination)
     np.testing.assert_allclose(
         mdp.backup(np.array([1.0, 2.0, 0.0])), made().backup(np.array([1.0, 2.0, 0.0]))
     )
@@ -73,7 +73,9 @@ def test_another_discount():
 
 
 def test_without_discount_the_task_must_end():
-    with pytest.raises(UsageError, match="from state 0 action 0 can go on for ever; take a discount below 1"):
+    with pytest.raises(
+        UsageError, match="from state 0 with action 0 they can continue forever; use a discount below 1"
+    ):
         made(discount=1)
     moving = P[:, 1:]
     assert made(transitions=moving, rewards=R[:, 1:], discount=1).discount == 1.0
@@ -88,7 +90,10 @@ def changed(at, value):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"transitions": changed((1, 0, 1), 0.9)}, "probabilities of state 1, action 0 sum to 0.9, not 1"),
+        (
+            {"transitions": changed((1, 0, 1), 0.9)},
+            "probabilities of state 1, action 0 sum to 0.9; they must sum to 1",
+        ),
         ({"transitions": changed((0, 1, 2), -0.1)}, "state 0, action 1, next state 2 is -0.1; it must be in"),
         ({"transitions": changed((0, 1, 2), np.nan)}, "state 0, action 1, next state 2 is nan"),
         ({"transitions": P[0]}, r"transitions must be \(states, actions, states\), got \(2, 3\)"),
@@ -102,12 +107,12 @@ def changed(at, value):
         ({"rewards": np.where(R == 2, np.nan, R)}, "reward of state 1, action 1 is nan; it must be finite"),
         ({"discount": 1.5}, r"discount must be in \[0, 1\], got 1.5"),
         ({"discount": "high"}, "discount must be in"),
-        ({"terminal": ["end"]}, "terminal state 'end' is none of the states 0 to 2"),
-        ({"terminal": [3]}, "terminal state 3 is none of the states 0 to 2"),
+        ({"terminal": ["end"]}, "terminal state 'end' must be one of the states 0 to 2"),
+        ({"terminal": [3]}, "terminal state 3 must be one of the states 0 to 2"),
         ({"terminal": np.array([True])}, "one bool for each of 3 states"),
-        ({"ending": np.full((3, 2), 0.1)}, "state 0, action 0 sum to 1.1, not 1"),
-        ({"ending": np.full((3, 2), -0.1)}, "hold an ending of -0.1"),
-        ({"start": [0.5, 0.6, 0]}, "start must be probabilities that sum to 1, got a sum of 1.1"),
+        ({"termination": np.full((3, 2), 0.1)}, "state 0, action 0 sum to 1.1; they must sum to 1"),
+        ({"termination": np.full((3, 2), -0.1)}, "a termination probability of -0.1"),
+        ({"start": [0.5, 0.6, 0]}, "start must be probabilities that sum to 1, got the sum 1.1"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(settings, message):

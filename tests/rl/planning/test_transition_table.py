@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.rl.planning.transition_table import of_rule
+from populace.rl.planning.transition_table import from_transitions
 
 # Two states and the end: action 0 stays, action 1 moves on; state 1 moves on one time in two.
 RULE: dict[int, Any] = {
@@ -21,17 +21,17 @@ def made(at=None, row=None, start: Any = START):
     rule = {s: dict(rows) for s, rows in RULE.items()}
     if at:
         rule[at[0]][at[1]] = row
-    return of_rule("Lane", rule, start, 3, 2)
+    return from_transitions("Lane", rule, start, 3, 2)
 
 
 def test_outcomes_that_are_alike_are_one():
     table = made()
     assert table.probability.shape == (3, 2, 2)
     np.testing.assert_allclose(table.probability[1, 1], [0.5, 0.5])
-    assert table.state[1, 1].tolist() == [2, 1]
+    assert table.next_state[1, 1].tolist() == [2, 1]
     assert table.reward[1, 1].tolist() == [3.0, 0.0]
-    assert table.ends[1, 1].tolist() == [True, False]
-    assert table.alive.tolist() == [True, True, False]
+    assert table.terminated[1, 1].tolist() == [True, False]
+    assert table.nonterminal.tolist() == [True, True, False]
 
 
 def test_its_mdp_holds_the_same():
@@ -45,21 +45,24 @@ def test_its_mdp_holds_the_same():
 
 def test_a_state_of_which_nothing_is_written_is_an_end():
     rule = RULE | {2: {0: [], 1: []}}
-    np.testing.assert_array_equal(of_rule("Lane", rule, START, 3, 2).alive, made().alive)
+    np.testing.assert_array_equal(from_transitions("Lane", rule, START, 3, 2).nonterminal, made().nonterminal)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"at": (1, 1), "row": [(0.5, 2, 1.0, True)]}, "state 1, action 1 that sum to 0.5, not 1"),
-        ({"at": (0, 1), "row": []}, "state 0, action 1 that sum to 0, not 1"),
-        ({"at": (0, 0), "row": [(-0.5, 0, 0.0, False), (1.5, 1, 0.0, False)]}, "a probability of -0.5"),
-        ({"at": (0, 0), "row": [(np.nan, 0, 0.0, False)]}, "a probability of nan"),
-        ({"at": (1, 0), "row": [(1.0, 3, 0.0, False)]}, "the next state 3; it must be one of 0 to 2"),
-        ({"at": (1, 0), "row": [(1.0, 1, np.nan, False)]}, "a reward of nan; it must be finite"),
-        ({"at": (1, 0), "row": [(1.0, 1)]}, "that of state 1, action 0 is another"),
-        ({"at": (1, 0), "row": None}, "that of state 1, action 0 is another"),
-        ({"start": [0.7, 0.0, 0.0]}, "must be 3 probabilities that sum to 1, got 3 with a sum of 0.7"),
+        ({"at": (1, 1), "row": [(0.5, 2, 1.0, True)]}, "state 1, action 1: the probabilities sum to 0.5"),
+        ({"at": (0, 1), "row": []}, "state 0, action 1: the probabilities sum to 0; they must"),
+        (
+            {"at": (0, 0), "row": [(-0.5, 0, 0.0, False), (1.5, 1, 0.0, False)]},
+            r"a probability must be in \[0, 1\], got -0.5",
+        ),
+        ({"at": (0, 0), "row": [(np.nan, 0, 0.0, False)]}, r"a probability must be in \[0, 1\], got nan"),
+        ({"at": (1, 0), "row": [(1.0, 3, 0.0, False)]}, "the next state must be one of 0 to 2, got 3"),
+        ({"at": (1, 0), "row": [(1.0, 1, np.nan, False)]}, "a reward must be finite, got nan"),
+        ({"at": (1, 0), "row": [(1.0, 1)]}, "state 1, action 0: the entry must be a list of"),
+        ({"at": (1, 0), "row": None}, "state 1, action 0: the entry must be a list of"),
+        ({"start": [0.7, 0.0, 0.0]}, "must be 3 probabilities that sum to 1, got 3 with the sum 0.7"),
         ({"start": [1.0]}, "must be 3 probabilities that sum to 1, got 1"),
         ({"start": "first"}, "must be 3 probabilities"),
     ],
@@ -72,5 +75,5 @@ def test_what_cannot_be_is_told(changed, message):
 
 
 def test_a_missing_action_is_told():
-    with pytest.raises(UsageError, match="has nothing for state 0, action 2"):
-        of_rule("Lane", RULE, START, 3, 3)
+    with pytest.raises(UsageError, match="state 0, action 2: the entry is missing"):
+        from_transitions("Lane", RULE, START, 3, 3)

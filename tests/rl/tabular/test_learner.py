@@ -189,7 +189,7 @@ def test_the_policy_is_greedy_for_one_observation_and_for_many():
         ({"env": "CartPole-v1", "bins": (3, 3, 3, 3)}, "has no finite bounds"),
         ({"bins": (3, 3)}, "bins need observations of shape"),
         ({"env": "MountainCar-v0", "bins": (9_000, 9_000)}, "243,000,000 values; the maximum is 100,000,000"),
-        ({"env": "MountainCar-v0", "bins": (3, 3), "dynamics": "table"}, "are no exact MDP"),
+        ({"env": "MountainCar-v0", "bins": (3, 3), "dynamics": "table"}, "are not an exact MDP"),
         ({"env": "CartPole-v1", "features": "raw", "exploration": "ucb"}, "use it with features 'table'"),
         ({"env": "CartPole-v1", "features": "raw", "rule": "watkins-q"}, "replacing traces need a table"),
         ({"env": "GridRobot-v0(observation='index', source='random')", "dynamics": "table"}, "is unknown"),

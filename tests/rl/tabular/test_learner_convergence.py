@@ -132,11 +132,15 @@ def test_every_rule_ends_with_the_optimal_policy(rule):
     found = tables(learner, 300)
     assert mdp.start is not None
     best = (
-        dynamic_programming.evaluate_for(mdp, dynamic_programming.policy_iteration(mdp).actions, 100)
+        dynamic_programming.evaluate_finite_horizon(
+            mdp, dynamic_programming.policy_iteration(mdp).actions, 100
+        )
         @ mdp.start
     )
     for q in found:
-        assert dynamic_programming.evaluate_for(mdp, q.argmax(axis=1), 100) @ mdp.start == pytest.approx(best)
+        assert dynamic_programming.evaluate_finite_horizon(
+            mdp, q.argmax(axis=1), 100
+        ) @ mdp.start == pytest.approx(best)
 
 
 def test_truncation_is_not_termination():
@@ -178,8 +182,8 @@ def test_ucb_counts_what_it_does():
     learner = Tabular(env=LAKE, exploration=UCB(confidence=0.5), rollout=50)
     visits = final(learner, 4, seeds=1).visits[0]
     assert visits.sum() == 200
-    tried = visits[visits.sum(axis=1) >= 4]
-    assert (tried > 0).all()  # untried actions come first
+    search = visits[visits.sum(axis=1) >= 4]
+    assert (search > 0).all()  # untried actions come first
 
 
 def test_an_optimistic_start_tries_everything_without_exploring():

@@ -1,4 +1,4 @@
-"""Bandits: arms to pull, rules that choose among them, and what no rule can do better than."""
+"""Multi-armed bandits: arms, rules that choose among them, and bounds on their regret."""
 
 from populace.rl.bandits.action_values import ActionValues
 from populace.rl.bandits.arms import Arms, Bernoulli, Gaussian

@@ -1,4 +1,4 @@
-"""Bandit: one state, K arms, and a rule that must find the best of them while it pays for looking.
+"""The multi-armed bandit: a rule pulls one of K arms at a time, and is judged by its regret.
 
 Sutton & Barto 2018, chapter 2; Lattimore and Szepesvari 2020, "Bandit Algorithms".
 """
@@ -18,18 +18,18 @@ from populace.rl.bandits.arms import Arms, Bernoulli
 from populace.rl.bandits.rule import Rule
 from populace.rl.bandits.ucb1 import UCB1
 
-_EXHIBITED_PULLS = 5_000_000
+_VISUALIZED_PULLS = 5_000_000
 
 
 class State(eqx.Module):
-    """The arms as they are, what the rule has learned, and the regret it ran up.
+    """The means of the arms, the state of the rule, and the regret so far.
 
     Attributes:
-        means: mean of each arm, (K,); the rule never sees them.
+        means: mean of each arm, (K,); hidden from the rule.
         learned: state of the rule.
-        pulls: how many pulls were made.
-        regret: summed pseudo-regret of all of them.
-        scored: summed pseudo-regret of the first `horizon` of them.
+        pulls: number of pulls so far.
+        regret: cumulative pseudo-regret of all pulls.
+        scored: cumulative pseudo-regret of the first `horizon` pulls.
 
     """
 
@@ -43,20 +43,19 @@ class State(eqx.Module):
 class Bandit(Learner):
     r"""A rule that pulls one of K arms at a time.
 
-    Metrics of training, per pull: `reward`; `regret`, the pseudo-regret `mu* - mu_a`, which has the
-    noise of the rewards taken out; `optimal`, the share of pulls of a best arm. Where the means move,
+    Training metrics, averaged over pulls: `reward`; `regret`, the pseudo-regret `mu* - mu_a`, which does not
+    contain the noise of the rewards; `optimal`, the fraction of pulls of an optimal arm. If the means change,
     mu* and mu_a are those at the time of the pull.
 
-    There is nothing to play afterwards: what a rule loses while it learns is all that counts. So an
-    evaluation reads what the state kept:
+    The score is the regret of the training itself, so an evaluation plays nothing, and reads the state:
 
         total_regret = regret of the pulls within the horizon
-                       + (horizon - pulls made) * (largest - smallest mean), if that is positive
+                       + max(horizon - pulls, 0) * (largest - smallest mean)
 
-    Pulls not yet made count as the worst there could be. Where the means stay, the score therefore
-    never rises, and from the horizon on it is exactly the regret of the first `horizon` pulls: no
-    early look, however lucky, can rank before it. Where the means move it is a guess until then, and
-    exact from then on.
+    Future pulls within the horizon count with the largest possible regret. With stationary means the score
+    therefore never rises, and from the horizon on it is exactly the regret of the first `horizon` pulls: an
+    early evaluation never ranks a member better than it turns out to be. If the means change, the score is an
+    estimate before the horizon, and exact from then on.
     """
 
     unit: ClassVar[str] = "pulls"
@@ -64,9 +63,9 @@ class Bandit(Learner):
     mode: ClassVar[Literal["max", "min"]] = "min"
 
     arms: Arms = setting(Bernoulli(), help="the arms")
-    rule: Rule = setting(UCB1(), help="how arms are chosen")
+    rule: Rule = setting(UCB1(), help="rule that chooses the arms")
     rollout: int = setting(100, low=1, help="pulls per iteration")
-    horizon: int = setting(10_000, low=1, help="pulls whose regret is the score")
+    horizon: int = setting(10_000, low=1, help="number of pulls whose regret is the score")
 
     @property
     def units_per_step(self) -> int:
@@ -74,18 +73,18 @@ class Bandit(Learner):
         return self.rollout
 
     def check(self) -> None:
-        """Raise a `UsageError` for impossible arms, or a rule that does not suit them."""
+        """Raise a `UsageError` for invalid arms, or a rule that does not suit them."""
         super().check()
         self.arms.check()
         self.rule.check(self.arms)
 
     def init(self, key: jax.Array) -> State:
-        """Return the arms, whose means may be drawn, and a rule that knows nothing of them."""
+        """Return the means of the arms, sampled or given, and the initial state of the rule."""
         means, learned = self.arms.init(key), self.rule.init(self.arms.size)
         return State(means, learned, jnp.int32(0), jnp.float32(0), jnp.float32(0))
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        """Pull `rollout` arms, one after the other."""
+        """Pull `rollout` arms, one after another."""
 
         def pull(carry: tuple[jax.Array, Any, jax.Array], key: jax.Array) -> Any:
             means, learned, pulls = carry
@@ -96,21 +95,21 @@ class Bandit(Learner):
             learned = self.rule.learn(learned, pulled, reward)
             regret, within = best - mean, pulls < self.horizon
             found = (reward, regret, jnp.where(within, regret, 0.0), (mean == best).astype(jnp.float32))
-            if self.arms.change.moves:
-                means = self.arms.moved(jax.random.fold_in(key, 2), means)
+            if not self.arms.change.stationary:
+                means = self.arms.next_means(jax.random.fold_in(key, 2), means)
             return (means, learned, pulls + 1), found
 
         start = (state.means, state.learned, state.pulls)
         (means, learned, pulls), found = jax.lax.scan(pull, start, jax.random.split(key, self.rollout))
         reward, regret, scored, optimal = (x.sum() for x in found)
-        # Summed by iteration first: single pulls would be lost in the rounding of a large total.
+        # Sum per iteration first: single pulls would be lost in the rounding of a large total.
         state = State(means, learned, pulls, state.regret + regret, state.scored + scored)
         count = jnp.float32(self.rollout)
         metrics = {"reward": reward, "regret": regret, "optimal": optimal}
         return state, {name: Mean(total, count) for name, total in metrics.items()}
 
     def evaluate(self, state: State, key: jax.Array) -> Metrics:
-        """Return `total_regret`, and `regret_so_far` of all pulls made; nothing is drawn."""
+        """Return `total_regret`, and `regret_so_far` of all pulls; the key is not used."""
         del key
         left = jnp.maximum(self.horizon - state.pulls, 0)
         worst = jnp.max(state.means) - jnp.min(state.means)
@@ -120,23 +119,23 @@ class Bandit(Learner):
         }
 
     def test_description(self, size: int) -> str:
-        """Return in words what the final evaluation measures on."""
+        """Return a description of the pulls that the final evaluation measures."""
         del size
         return f"the first {self.horizon:,} pulls of training"
 
-    def courses(
+    def regret_curves(
         self, key: jax.Array, copies: int, steps: int, means: jax.Array | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Run independent copies from the start and return how their regret grew.
+        """Run independent copies from the start and return their cumulative regret.
 
         Args:
-            key: of everything drawn.
-            copies: how many.
+            key: JAX random key.
+            copies: number of copies.
             steps: iterations of `rollout` pulls.
-            means: means of the arms of all copies; None starts each as `init` does.
+            means: means of the arms of all copies, (K,); by default each copy's are made by `init`.
 
         Returns:
-            pulls made (steps,), and the summed pseudo-regret after them, (copies, steps).
+            number of pulls (steps,), and the cumulative pseudo-regret after them, (copies, steps).
 
         """
 
@@ -158,18 +157,20 @@ class Bandit(Learner):
         return self.rollout * np.arange(1, steps + 1), np.asarray(found, np.float64)
 
     def visualize(self, state: State, key: jax.Array) -> dict[str, Visualization]:
-        """Return a picture of the regret of fresh copies of this setting, beside the lower bound.
+        """Return a plot of the regret of new copies of this setting, with the lower bound.
 
-        Where the means stay, the copies meet the arms of this member; otherwise arms of their own, for
-        which there is no bound.
+        With stationary means, the copies have the arms of this member; otherwise each copy has its own, and
+        there is no bound.
         """
         pulls = int(state.pulls)
         if pulls == 0:
             return {}
-        stays = not self.arms.change.moves
-        copies = int(np.clip(_EXHIBITED_PULLS // pulls, 10, 100))
-        at, regrets = self.courses(key, copies, pulls // self.rollout, state.means if stays else None)
-        differ = stays and float(jnp.ptp(state.means)) > 0
-        slope = self.arms.slope(np.asarray(state.means)) if differ else None
-        shown = plots.regret({self.rule.kind: (at, regrets)}, slope)
-        return {"regret": plots.to_image(shown, f"regret of {copies} fresh copies over {pulls:,} pulls")}
+        stationary = self.arms.change.stationary
+        copies = int(np.clip(_VISUALIZED_PULLS // pulls, 10, 100))
+        at, regrets = self.regret_curves(
+            key, copies, pulls // self.rollout, state.means if stationary else None
+        )
+        differ = stationary and float(jnp.ptp(state.means)) > 0
+        constant = self.arms.lai_robbins_constant(np.asarray(state.means)) if differ else None
+        shown = plots.regret({self.rule.kind: (at, regrets)}, constant)
+        return {"regret": plots.to_image(shown, f"regret of {copies} new copies over {pulls:,} pulls")}

@@ -1,4 +1,4 @@
-"""Boltzmann: arms of higher estimates are pulled more often."""
+"""Boltzmann exploration: arms with higher estimates are pulled more often."""
 
 from typing import ClassVar
 
@@ -8,17 +8,19 @@ from populace.rl.exploration.strategies import Boltzmann
 
 
 class BoltzmannRule(ActionValues):
-    """`pi(a) = exp(Q_a / T) / sum_b exp(Q_b / T)`, with a temperature T that may fall.
+    """`pi(a) = exp(Q_a / T) / sum_b exp(Q_b / T)`, with a constant or decaying temperature T.
 
-    Source: Sutton & Barto 2018, section 13.1; Cesa-Bianchi et al. 2017, "Boltzmann Exploration Done
-    Right", on why no schedule of one temperature for all arms suits every problem.
+    Source: Sutton & Barto 2018, section 13.1. Cesa-Bianchi et al. 2017, "Boltzmann Exploration Done Right",
+    show why no schedule of a common temperature suits every problem.
     """
 
     kind: ClassVar[str] = "boltzmann"
 
-    exploration: Boltzmann = setting(Boltzmann(temperature=0.1), help="temperature over pulls")
+    exploration: Boltzmann = setting(
+        Boltzmann(temperature=0.1), help="schedule of the temperature over pulls"
+    )
 
     @property
     def policy(self) -> Boltzmann:
-        """The softmax over the estimates."""
+        """The softmax policy."""
         return self.exploration

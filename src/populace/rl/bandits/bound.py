@@ -1,6 +1,7 @@
-"""Bounds on the regret of a bandit: what no good rule can beat, and what UCB1 never exceeds.
+"""Bounds on the regret of bandits: the lower bound of Lai and Robbins, and the upper bound of UCB1.
 
-Regret is the expected loss against always pulling the best arm, `R(t) = sum_{s <= t} (mu* - mu_{a_s})`.
+Regret is the expected loss compared with always pulling the best arm,
+`R(t) = sum_{s <= t} (mu* - mu_{a_s})`.
 """
 
 import math
@@ -14,8 +15,8 @@ from populace.core.errors import UsageError
 def lai_robbins(means: ArrayLike, *, noise: float | None = None) -> float:
     """Return `C = sum over the suboptimal arms of (mu* - mu_a) / KL(a || best)`.
 
-    Every rule whose regret grows slower than any power of t, whatever the means are, has
-    `liminf R(t) / log t >= C`. It speaks of long times: at a given t a rule may be below `C log t`.
+    Every rule whose regret grows slower than any power of t, for all means, has
+    `liminf R(t) / log t >= C`. The bound is asymptotic: at a finite t a rule may be below `C log t`.
     Source: Lai and Robbins 1985, "Asymptotically efficient adaptive allocation rules".
 
     Args:
@@ -23,7 +24,8 @@ def lai_robbins(means: ArrayLike, *, noise: float | None = None) -> float:
         noise: standard deviation of the rewards of Gaussian arms; None for Bernoulli arms.
 
     Raises:
-        UsageError: fewer than two arms, all equal, or a mean that is not finite or no probability.
+        UsageError: fewer than two arms, equal means, a mean that is not finite, or for Bernoulli arms one
+            that is not a probability.
 
     """
     mu = _checked(means)
@@ -34,12 +36,12 @@ def lai_robbins(means: ArrayLike, *, noise: float | None = None) -> float:
     best = mu.max()
     worse = mu[mu < best]
     divergence = kl_bernoulli(worse, best) if noise is None else kl_gaussian(worse, best, noise)
-    # Where the best arm never fails the divergence is infinite: one failure gives a worse arm away.
+    # If the best Bernoulli arm always pays, the divergence is infinite: one failure reveals a worse arm.
     return float(np.sum((best - worse) / divergence))
 
 
 def ucb1_bound(means: ArrayLike, pulls: ArrayLike) -> np.ndarray:
-    """Return the proven bound on UCB1's expected regret after so many pulls, rewards in [0, 1].
+    """Return the upper bound on UCB1's expected regret after t pulls, for rewards in [0, 1].
 
     `8 sum_{a: mu_a < mu*} log(t) / (mu* - mu_a) + (1 + pi^2 / 3) sum_a (mu* - mu_a)`
 
@@ -51,7 +53,7 @@ def ucb1_bound(means: ArrayLike, pulls: ArrayLike) -> np.ndarray:
         pulls: t, any shape, at least 1.
 
     Raises:
-        UsageError: fewer than two arms, all equal, or a mean that is not finite.
+        UsageError: fewer than two arms, equal means, or a mean that is not finite.
 
     """
     mu = _checked(means)
@@ -61,13 +63,13 @@ def ucb1_bound(means: ArrayLike, pulls: ArrayLike) -> np.ndarray:
 
 
 def kl_bernoulli(p: ArrayLike, q: ArrayLike) -> np.ndarray:
-    """Return `p log(p / q) + (1 - p) log((1 - p) / (1 - q))` in nats; infinite where q excludes p."""
+    """Return `p log(p / q) + (1 - p) log((1 - p) / (1 - q))` in nats; infinite if q is 0 or 1, unlike p."""
     p, q = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(q, np.float64))
     return _p_log_p_over_q(p, q) + _p_log_p_over_q(1 - p, 1 - q)
 
 
 def kl_gaussian(mean: ArrayLike, other: ArrayLike, noise: float) -> np.ndarray:
-    """Return `(mean - other)^2 / (2 noise^2)`, for normal distributions of one standard deviation."""
+    """Return `(mean - other)^2 / (2 noise^2)`, for normal distributions of equal standard deviation."""
     return (np.asarray(mean, np.float64) - np.asarray(other, np.float64)) ** 2 / (2 * noise**2)
 
 
@@ -79,11 +81,11 @@ def _p_log_p_over_q(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 def _checked(means: ArrayLike) -> np.ndarray:
     mu = np.asarray(means, np.float64)
     if mu.ndim != 1 or mu.size < 2:
-        raise UsageError(f"a bound on regret needs at least 2 arms, got means of shape {mu.shape}")
+        raise UsageError(f"a regret bound needs the means of at least 2 arms, got shape {mu.shape}")
     if not np.isfinite(mu).all():
         raise UsageError(f"means must be finite, got {mu.tolist()}")
     if (mu == mu[0]).all():
         raise UsageError(
-            f"all {mu.size} arms have the mean {mu[0]:g}: no arm is worse, so regret is 0 and has no bound"
+            f"all {mu.size} arms have the mean {mu[0]:g}, so the regret is 0 and there is no bound"
         )
     return mu

@@ -1,4 +1,4 @@
-"""Change: what becomes of the means of the arms from one pull to the next."""
+"""How the means of the arms change over time."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -9,38 +9,37 @@ from populace.core.settings import Settings, setting
 
 
 class Change(Settings):
-    """A rule by which the means move, whatever is pulled."""
+    """A process that changes the means after each pull, whichever arm is pulled."""
 
-    moves: ClassVar[bool] = True
+    stationary: ClassVar[bool] = False
 
     @abstractmethod
-    def moved(self, key: jax.Array, means: jax.Array) -> jax.Array:
-        """Return the means (K,) one pull later."""
+    def next_means(self, key: jax.Array, means: jax.Array) -> jax.Array:
+        """Return the means (K,) after the next pull."""
 
 
 class Stationary(Change):
-    """The means stay as they are."""
+    """The means never change."""
 
     kind: ClassVar[str] = "stationary"
-    moves: ClassVar[bool] = False
+    stationary: ClassVar[bool] = True
 
-    def moved(self, key: jax.Array, means: jax.Array) -> jax.Array:
+    def next_means(self, key: jax.Array, means: jax.Array) -> jax.Array:
         """Return the same means."""
         del key
         return means
 
 
 class RandomWalk(Change):
-    """Each mean takes a step of its own per pull: `mu <- mu + deviation * z`, z standard normal.
+    """Each mean takes an independent step per pull: `mu <- mu + std * z`, z standard normal.
 
-    Sutton & Barto 2018, exercise 2.5. Means that have bounds, as those of Bernoulli arms do, are
-    reflected there.
+    Sutton & Barto 2018, exercise 2.5. The means of Bernoulli arms are reflected at 0 and 1.
     """
 
     kind: ClassVar[str] = "random-walk"
 
-    deviation: float = setting(0.01, low=0, help="standard deviation of a mean's step per pull")
+    std: float = setting(0.01, low=0, help="standard deviation of the step of a mean per pull")
 
-    def moved(self, key: jax.Array, means: jax.Array) -> jax.Array:
-        """Return the means after one step of the walk."""
-        return means + self.deviation * jax.random.normal(key, means.shape)
+    def next_means(self, key: jax.Array, means: jax.Array) -> jax.Array:
+        """Return the means (K,) after one step of the walk."""
+        return means + self.std * jax.random.normal(key, means.shape)

@@ -1,4 +1,4 @@
-"""Epsilon-greedy: the arm of the highest estimate, and sometimes any arm."""
+"""Epsilon-greedy: usually the arm with the highest estimate, sometimes a random one."""
 
 from typing import ClassVar
 
@@ -8,10 +8,10 @@ from populace.rl.exploration.strategies import ConstantEpsilon, EpsilonGreedy
 
 
 class EpsilonGreedyRule(ActionValues):
-    """With probability epsilon any arm, otherwise the one of the highest estimate, ties evenly.
+    """A uniformly random arm with probability epsilon, otherwise an arm with the highest estimate.
 
-    With a constant epsilon the regret grows linearly, by `epsilon` times the mean gap per pull in the end.
-    Source: Sutton & Barto 2018, section 2.2.
+    With a constant epsilon the regret grows linearly: in the long run by epsilon times the mean gap
+    `mu* - mu_a` per pull. Source: Sutton & Barto 2018, section 2.2.
     """
 
     kind: ClassVar[str] = "epsilon-greedy"
@@ -20,5 +20,5 @@ class EpsilonGreedyRule(ActionValues):
 
     @property
     def policy(self) -> EpsilonGreedy:
-        """The schedule."""
+        """The epsilon-greedy policy."""
         return self.exploration

@@ -1,4 +1,4 @@
-"""Pictures of regret: curves with intervals, beside the lower bound."""
+"""Plots of regret with intervals, and with the lower bound."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,13 +18,13 @@ _POINTS = 60
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def regret(found: Curves, slope: float | None = None, *, title: str = "") -> Any:
-    """Draw mean regret over pulls on a logarithmic axis, each curve with its 95 % interval.
+def regret(found: Curves, constant: float | None = None, *, title: str = "") -> Any:
+    """Plot mean regret over pulls on a logarithmic axis, each curve with its 95 % interval.
 
     Args:
-        found: by name, pulls made (T,) and the regret after them, (members, T).
-        slope: `C` of the lower bound `C log t`, drawn dashed; None for no bound.
-        title: above the picture.
+        found: number of pulls (T,) and the regret after them (members, T), by name.
+        constant: factor C of the lower bound `C log t`, a dashed line; None for no bound.
+        title: title of the plot.
 
     Returns:
         a Matplotlib figure, for `to_image`.
@@ -41,10 +41,10 @@ def regret(found: Curves, slope: float | None = None, *, title: str = "") -> Any
         axes.fill_between(
             at, [x.low for x in intervals], [x.high for x in intervals], color=color, alpha=0.2, lw=0
         )
-    if slope is not None:
+    if constant is not None:
         at = np.geomspace(1, last, 200)
-        label = f"lower bound as t grows, {slope:.3g} log t"
-        axes.plot(at, slope * np.log(at), color="black", lw=1.4, ls="--", label=label)
+        label = f"asymptotic lower bound, {constant:.3g} log t"
+        axes.plot(at, constant * np.log(at), color="black", lw=1.4, ls="--", label=label)
     first = min(last / 10, *(pulls[0] for pulls, _ in found.values()))
     axes.set(
         xscale="log", xlim=(first, last), xlabel="pulls", ylabel="regret, mean over members", title=title
@@ -56,16 +56,16 @@ def regret(found: Curves, slope: float | None = None, *, title: str = "") -> Any
 
 
 def curves(run: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the regret of each setting of a run of bandits, as `regret` draws it.
+    """Return the regret curves of each setting of a bandit run, as input of `regret`.
 
     Raises:
-        UsageError: the run has no regret to draw.
+        UsageError: the run has no evaluations of bandits.
 
     """
     table = run.metrics("evaluation")
     if not table.num_rows or "regret_so_far" not in table.column_names:
         raise UsageError(
-            f"'{run.path}' holds no regret of bandits, which its evaluations would have measured"
+            f"'{run.path}' has no regret curves; only evaluations of the learner 'bandit' have them"
         )
     column = {n: table[n].to_numpy() for n in ("units", "member", "setting", "regret_so_far")}
     found = {}
@@ -80,5 +80,5 @@ def curves(run: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _spread(count: int) -> np.ndarray:
-    """Return at most so many positions, evenly spread on a logarithmic axis."""
+    """Return at most 60 indices below `count`, evenly spaced on a logarithmic axis."""
     return np.unique(np.geomspace(1, count, min(count, _POINTS)).round().astype(int)) - 1

@@ -1,4 +1,4 @@
-"""Rule: how a bandit learner chooses the next arm and what it learns from a reward."""
+"""The interface of bandit rules: how a rule chooses the next arm, and what it learns from a reward."""
 
 from abc import abstractmethod
 from typing import Any
@@ -10,9 +10,9 @@ from populace.rl.bandits.arms import Arms
 
 
 class Rule(Settings):
-    """A rule for one learner; it never sees the means.
+    """A rule that chooses arms without knowing their means.
 
-    Its state is a pytree of arrays. Arms are passed back as `pulled`, a one-hot vector (K,).
+    Its state is a pytree of arrays. `learn` gets the pulled arm as a one-hot vector (K,).
     """
 
     def check(self, arms: Arms) -> None:
@@ -20,12 +20,12 @@ class Rule(Settings):
 
     @abstractmethod
     def init(self, arms: int) -> Any:
-        """Return the state before the first pull of so many arms."""
+        """Return the initial state for this number of arms."""
 
     @abstractmethod
     def choose(self, key: jax.Array, state: Any, pulls: jax.Array) -> jax.Array:
-        """Return the arm to pull next, int32, after so many pulls."""
+        """Return the next arm to pull, int32, after this number of pulls."""
 
     @abstractmethod
     def learn(self, state: Any, pulled: jax.Array, reward: jax.Array) -> Any:
-        """Return the state after that arm gave that reward."""
+        """Return the state after this arm gave this reward."""

@@ -1,4 +1,4 @@
-"""Thompson sampling: draw the means from what is believed of them, and pull the best of the drawn.
+"""Thompson sampling: sample the means from their posterior, and pull the arm with the highest sample.
 
 Thompson 1933, "On the likelihood that one unknown probability exceeds another in view of the evidence
 of two samples".
@@ -19,21 +19,21 @@ from populace.rl.bandits.rule import Rule
 
 
 class Sums(eqx.Module):
-    """The sum of the rewards of each arm and how often it was pulled, both (K,)."""
+    """The sum of the rewards of each arm, and the number of its pulls, both (K,)."""
 
     rewards: jax.Array
     counts: jax.Array
 
 
 class Conjugate(Rule):
-    """Thompson sampling whose posterior follows from the sum and number of the rewards of each arm."""
+    """Thompson sampling whose posterior depends on the sum and number of each arm's rewards alone."""
 
     def init(self, arms: int) -> Sums:
-        """Return no rewards."""
+        """Return sums and counts of 0."""
         return Sums(jnp.zeros(arms), jnp.zeros(arms))
 
     def learn(self, state: Sums, pulled: jax.Array, reward: jax.Array) -> Sums:
-        """Add the reward to its arm's."""
+        """Add the reward to the sum of its arm."""
         return Sums(state.rewards + pulled * reward, state.counts + pulled)
 
 
@@ -43,25 +43,25 @@ class Thompson(Conjugate):
         theta_a ~ Beta(prior_ones + ones_a, prior_zeros + zeros_a)
         a = argmax theta
 
-    With the even prior its regret reaches the lower bound of Lai and Robbins as t grows. Source:
+    With the uniform prior its regret attains the lower bound of Lai and Robbins asymptotically. Source:
     Kaufmann, Korda and Munos 2012, "Thompson Sampling: An Asymptotically Optimal Finite Time Analysis".
     """
 
     kind: ClassVar[str] = "thompson"
 
-    prior_ones: float = setting(1.0, above=0, help="ones that the prior counts as seen of each arm")
-    prior_zeros: float = setting(1.0, above=0, help="zeros that the prior counts as seen of each arm")
+    prior_ones: float = setting(1.0, above=0, help="parameter alpha of the Beta prior: prior count of ones")
+    prior_zeros: float = setting(1.0, above=0, help="parameter beta of the Beta prior: prior count of zeros")
 
     def check(self, arms: Arms) -> None:
         """Raise a `UsageError` for arms whose rewards are not 0 or 1."""
         if not arms.binary:
             raise UsageError(
-                f"rule 'thompson' needs rewards of 0 and 1, and {arms.kind} arms give others; "
+                f"rule 'thompson' needs rewards of 0 and 1, but {arms.kind} arms have other rewards; "
                 "use rule 'thompson-gaussian'"
             )
 
     def choose(self, key: jax.Array, state: Sums, pulls: jax.Array) -> jax.Array:
-        """Pull the arm whose drawn mean is the highest."""
+        """Return the arm with the highest sampled mean."""
         del pulls
         ones = self.prior_ones + state.rewards
         zeros = self.prior_zeros + state.counts - state.rewards
@@ -69,10 +69,10 @@ class Thompson(Conjugate):
 
 
 class GaussianThompson(Conjugate):
-    r"""Thompson sampling for rewards of known noise around means with a normal prior.
+    r"""Thompson sampling for normal rewards with known noise, and a normal prior of each mean.
 
-        precision_a = 1 / prior_deviation^2 + n_a / noise^2
-        theta_a ~ Normal((prior_mean / prior_deviation^2 + sum_a / noise^2) / precision_a, 1 / precision_a)
+        precision_a = 1 / prior_std^2 + n_a / noise^2
+        theta_a ~ Normal((prior_mean / prior_std^2 + sum_a / noise^2) / precision_a, 1 / precision_a)
         a = argmax theta
 
     Source: Russo et al. 2018, "A Tutorial on Thompson Sampling", section 4.
@@ -80,14 +80,14 @@ class GaussianThompson(Conjugate):
 
     kind: ClassVar[str] = "thompson-gaussian"
 
-    noise: float = setting(1.0, above=0, help="standard deviation of a reward around its mean, as believed")
-    prior_mean: float = setting(0.0, help="mean of the prior of each arm's mean")
-    prior_deviation: float = setting(1.0, above=0, help="standard deviation of that prior")
+    noise: float = setting(1.0, above=0, help="assumed standard deviation of a reward")
+    prior_mean: float = setting(0.0, help="mean of the prior")
+    prior_std: float = setting(1.0, above=0, help="standard deviation of the prior")
 
     def choose(self, key: jax.Array, state: Sums, pulls: jax.Array) -> jax.Array:
-        """Pull the arm whose drawn mean is the highest."""
+        """Return the arm with the highest sampled mean."""
         del pulls
-        prior, evidence = 1 / self.prior_deviation**2, 1 / self.noise**2
+        prior, evidence = 1 / self.prior_std**2, 1 / self.noise**2
         precision = prior + evidence * state.counts
         mean = (prior * self.prior_mean + evidence * state.rewards) / precision
         drawn = mean + jax.random.normal(key, mean.shape) * lax.rsqrt(precision)
@@ -95,26 +95,26 @@ class GaussianThompson(Conjugate):
 
 
 def draw_beta(key: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-    """Draw from Beta(a, b) for each entry, as `x / (x + y)` with `x ~ Gamma(a)`, `y ~ Gamma(b)`.
+    """Sample from Beta(a, b) for each entry, as `x / (x + y)` with `x ~ Gamma(a)`, `y ~ Gamma(b)`.
 
-    `jax.random.beta` is several times slower in a loop on CPU, where it draws one number after another.
+    `jax.random.beta` is several times slower in a loop on CPU, because it samples one entry after another.
     """
     log_x, log_y = jnp.split(_draw_log_gamma(key, jnp.concatenate([a, b])), 2)
     return jax.nn.sigmoid(log_x - log_y)
 
 
 def _draw_log_gamma(key: jax.Array, shape: jax.Array) -> jax.Array:
-    """Draw log Gamma(shape, 1) for each entry (n,) by rejection, in rounds until all are accepted.
+    """Sample log Gamma(shape, 1) for each entry (n,) by rejection, in rounds until all are accepted.
 
-    Marsaglia and Tsang 2000, "A simple method for generating gamma variables"; a shape below 1 is drawn
-    as `Gamma(shape + 1) * U^(1 / shape)`, in logarithms, where tiny numbers do not vanish.
+    Marsaglia and Tsang 2000, "A simple method for generating gamma variables". For a shape below 1 the sample
+    is `Gamma(shape + 1) * U^(1 / shape)`, in logarithms, which do not underflow.
     """
     below_one = shape < 1
     d = jnp.where(below_one, shape + 1, shape) - 1 / 3
     c = lax.rsqrt(9 * d)
 
     def going(loop: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        # One in 20 is refused, so the limit is never reached but for shapes that are not numbers.
+        # At most one in 20 is rejected, so the limit is reached only if a shape is NaN.
         return ~jnp.all(loop[1]) & (loop[0] < 100)
 
     def propose(loop: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -1,4 +1,4 @@
-"""UCB1: the arm whose mean could be the highest."""
+"""UCB1: the arm with the highest upper confidence bound."""
 
 import math
 from typing import ClassVar
@@ -9,19 +9,19 @@ from populace.rl.exploration.strategies import UCB
 
 
 class UCB1(ActionValues):
-    """`argmax_a Q_a + confidence * sqrt(log(t) / n_a)` after each arm was pulled once.
+    """`argmax_a Q_a + confidence * sqrt(log(t) / n_a)`, after each arm was pulled once.
 
-    For rewards in [0, 1] and `confidence = sqrt(2)` the regret is at most
-    `8 sum_a log(t) / gap_a + (1 + pi^2 / 3) sum_a gap_a`. Rewards of another scale want a confidence of
-    that scale. Source: Auer, Cesa-Bianchi and Fischer 2002, "Finite-time Analysis of the Multiarmed
-    Bandit Problem", figure 1 and theorem 1.
+    For rewards in [0, 1] and `confidence = sqrt(2)` the expected regret is at most
+    `8 sum_a log(t) / gap_a + (1 + pi^2 / 3) sum_a gap_a`, with `gap_a = mu* - mu_a`. For rewards of another
+    scale, scale `confidence` too. Source: Auer, Cesa-Bianchi and Fischer 2002, "Finite-time Analysis of the
+    Multiarmed Bandit Problem", figure 1 and theorem 1.
     """
 
     kind: ClassVar[str] = "ucb1"
 
-    confidence: float = setting(math.sqrt(2), low=0, help="width of the bound, in units of reward")
+    confidence: float = setting(math.sqrt(2), low=0, help="exploration bonus, in units of reward")
 
     @property
     def policy(self) -> UCB:
-        """The upper confidence bound."""
+        """The UCB policy."""
         return UCB(self.confidence)

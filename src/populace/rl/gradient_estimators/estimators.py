@@ -1,6 +1,6 @@
-r"""Gradient estimators: how much a sampled policy gradient varies, in closed form and by sampling.
+r"""Estimators of a policy gradient: their bias and variance, in closed form and from samples.
 
-The smallest policy gradient there is: an action of 0 or 1, drawn by a Bernoulli-logistic unit,
+The policy is a Bernoulli-logistic unit with the actions 0 and 1,
 
     mu = sigmoid(w . x),   P(a = 1) = mu,   J(w) = E[f(a)] = mu f(1) + (1 - mu) f(0)
 
@@ -37,9 +37,9 @@ class Moments:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One estimator: what it should give, and what samples of it gave, for one weight.
+    """Exact and sampled moments of one estimator, for one weight.
 
-    `bias` is the expectation less the exact gradient.
+    `bias` is the expectation minus the exact gradient.
     """
 
     estimator: str
@@ -51,17 +51,16 @@ class Comparison:
 
 
 class BernoulliLogistic:
-    """A Bernoulli-logistic policy in one situation, and the reward of its two actions.
+    """A Bernoulli-logistic policy in one state, with the rewards of its two actions.
 
     Args:
         weights: w, (D,).
         features: x, (D,).
-        reward: f, from an action to its reward, written in JAX. The relaxed estimator differentiates it
-            between 0 and 1; the others only ask for f(0) and f(1).
+        reward: f, a JAX function from an action to its reward. The relaxed estimator differentiates it
+            between 0 and 1; the others use only f(0) and f(1).
 
     Raises:
-        UsageError: weights and features of different shapes or not finite, or rewards that are not
-            finite numbers.
+        UsageError: weights and features of different shapes or not finite, or rewards that are not finite.
 
     """
 
@@ -69,7 +68,7 @@ class BernoulliLogistic:
         w, x = np.asarray(weights, np.float64), np.asarray(features, np.float64)
         if w.ndim != 1 or w.shape != x.shape or w.size == 0:
             raise UsageError(
-                f"weights and features must be vectors of one length, got {w.shape} and {x.shape}"
+                f"weights and features must be vectors of equal length, got {w.shape} and {x.shape}"
             )
         if not (np.isfinite(w).all() and np.isfinite(x).all()):
             raise UsageError("weights and features must be finite")
@@ -96,12 +95,12 @@ class BernoulliLogistic:
         return self.mu * f1 + (1 - self.mu) * f0
 
     @property
-    def best_baseline(self) -> float:
-        """The baseline of least variance, `b* = (1 - mu) f(1) + mu f(0)`.
+    def optimal_baseline(self) -> float:
+        """The baseline with minimum variance, `b* = (1 - mu) f(1) + mu f(0)`.
 
         In general `b* = E[f(a) (a - mu)^2] / E[(a - mu)^2]`, the reward weighted by the squared score
         (Greensmith et al. 2004). Here it weights each reward by the probability of the *other*
-        action, and makes both actions give the same `g_d`: the variance is 0.
+        action. Then both actions give the same `g_d`, and the variance is 0.
         """
         f0, f1 = self.rewards
         return (1 - self.mu) * f1 + self.mu * f0
@@ -109,17 +108,17 @@ class BernoulliLogistic:
     def reinforce_moments(self, baseline: float = 0.0) -> Moments:
         r"""Return expectation and variance of `g_d = (f(a) - b) (a - mu) x_d`.
 
-            E[g_d]   = mu (1 - mu) (f(1) - f(0)) x_d                               whatever b is
+            E[g_d]   = mu (1 - mu) (f(1) - f(0)) x_d                               for every b
             E[g_d^2] = mu (1 - mu) [(1 - mu) (f(1) - b)^2 + mu (f(0) - b)^2] x_d^2
             Var g_d  = mu (1 - mu) (b* - b)^2 x_d^2
 
-        The last line is the second less the square of the first, whose bracket is a square.
+        The variance is the second line minus the square of the first.
         """
-        spread = self.mu * (1 - self.mu) * (self.best_baseline - baseline) ** 2
+        spread = self.mu * (1 - self.mu) * (self.optimal_baseline - baseline) ** 2
         return Moments(self.gradient, spread * self.features**2)
 
     def reinforce(self, key: jax.Array, samples: int, baseline: float = 0.0) -> np.ndarray:
-        """Draw estimates `(f(a) - b) (a - mu) x_d`, a ~ Bernoulli(mu), shape (samples, D)."""
+        """Sample estimates `(f(a) - b) (a - mu) x_d`, a ~ Bernoulli(mu), shape (samples, D)."""
         _check_samples(samples)
         action = np.asarray(jax.random.uniform(key, (samples,)) < self.mu)
         f0, f1 = self.rewards
@@ -127,13 +126,13 @@ class BernoulliLogistic:
         return weight[:, None] * self.features
 
     def relaxed_moments(self, temperature: float) -> Moments:
-        """Return expectation and variance of `relaxed`, by quadrature.
+        """Return expectation and variance of `relaxed`, by numerical integration.
 
-        There is no closed form for any f; the integral over the one logistic variable is done by the
-        trapezoid rule on so fine a grid that its error is far below that of any sampling.
+        There is no closed form for a general f. The integral over the logistic variable uses the trapezoidal
+        rule on a grid so fine that its error is negligible beside that of sampling.
         """
         _check_temperature(temperature)
-        # A logistic density is below 1e-17 of its peak beyond 40; the slope has the width of the temperature.
+        # Beyond 40 the logistic density is below 1e-17 of its peak; the slope is as wide as the temperature.
         z = np.linspace(-40.0, 40.0, _GRID)
         density = 0.25 / np.cosh(z / 2) ** 2
         slope = self._relaxed_slope(z, temperature)
@@ -142,15 +141,15 @@ class BernoulliLogistic:
         return Moments(mean * self.features, variance * self.features**2)
 
     def relaxed(self, key: jax.Array, samples: int, temperature: float) -> np.ndarray:
-        r"""Draw reparameterised estimates from the relaxed action, shape (samples, D).
+        r"""Sample reparameterized estimates from the relaxed action, shape (samples, D).
 
-            z = log u - log(1 - u),  u uniform      the noise no longer depends on w
-            s = sigmoid((w . x + z) / T)            a = [w . x + z > 0] exactly, softened
+            z = log u - log(1 - u),  u uniform      noise that does not depend on w
+            s = sigmoid((w . x + z) / T)            relaxation of a = [w . x + z > 0]
             g_d = f'(s) s (1 - s) / T x_d
 
-        It needs f between 0 and 1 and its derivative. It is an unbiased estimate of the gradient of
-        `E[f(s)]`, and so a biased one of the gradient of `E[f(a)]`: the bias goes to 0 with T, while
-        the variance grows like 1 / T.
+        f must be differentiable between 0 and 1. The estimate is unbiased for the gradient of `E[f(s)]`, and
+        therefore biased for the gradient of `E[f(a)]`: as T goes to 0 the bias vanishes, and the variance
+        grows like 1 / T.
         """
         _check_samples(samples)
         _check_temperature(temperature)
@@ -176,13 +175,20 @@ def compare(
     temperatures: Sequence[float] = (1.0, 0.5, 0.1),
     weight: int = 0,
 ) -> list[Comparison]:
-    """Return every estimator's expectation and variance beside those of samples, for one weight.
+    """Compare exact and sampled expectation and variance of all estimators, for one weight.
 
-    REINFORCE without baseline, with the mean reward, and with the best baseline; the relaxed action at
-    each temperature. The intervals are 95 % ones.
+    The estimators are REINFORCE without a baseline, with the mean reward, and with the optimal baseline, and
+    the relaxed action at each temperature. The intervals have 95 % confidence.
+
+    Args:
+        policy: the policy and its rewards.
+        key: JAX random key.
+        samples: number of samples per estimator.
+        temperatures: temperatures of the relaxed action.
+        weight: index of the weight.
 
     Raises:
-        UsageError: fewer than 2 samples, a temperature below 0.01, or no such weight.
+        UsageError: fewer than 2 samples, a temperature below 0.01, or an invalid index.
 
     """
     if not 0 <= weight < len(policy.features):
@@ -190,7 +196,7 @@ def compare(
     baselines = {
         "REINFORCE": 0.0,
         "REINFORCE, mean reward as baseline": policy.mean_baseline,
-        "REINFORCE, best baseline": policy.best_baseline,
+        "REINFORCE, optimal baseline": policy.optimal_baseline,
     }
     found: dict[str, tuple[Moments, np.ndarray]] = {}
     for i, (name, baseline) in enumerate(baselines.items()):
@@ -219,7 +225,7 @@ def mean_interval(drawn: np.ndarray) -> Interval:
 def variance_interval(drawn: np.ndarray) -> Interval:
     """Return the variance of samples (n,) with its 95 % interval, `s^2 +- 1.96 sqrt((m4 - s^4) / n)`.
 
-    m4 is the fourth central moment: the interval holds for large n and needs no normal samples.
+    m4 is the fourth central moment. The interval is valid for large n, and does not assume normal samples.
     """
     variance = float(drawn.var(ddof=1))
     fourth = float(np.mean((drawn - drawn.mean()) ** 4))
@@ -233,6 +239,6 @@ def _check_samples(samples: int) -> None:
 
 
 def _check_temperature(temperature: float) -> None:
-    # Below, the softened action is so steep a step that the grid of the quadrature would miss it.
+    # At lower temperatures the relaxed action is too steep for the grid of the numerical integration.
     if not (math.isfinite(temperature) and temperature >= 0.01):
         raise UsageError(f"temperature must be at least 0.01, got {temperature!r}")

@@ -1,4 +1,4 @@
-"""Gradient estimators as a table and a picture: closed forms beside samples."""
+"""A table and a plot of gradient estimators: exact moments and samples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,9 +33,9 @@ def table(rows: Sequence[Comparison]) -> str:
 
 
 def draw(policy: BernoulliLogistic, key: jax.Array, samples: int = 20_000, weight: int = 0) -> Any:
-    """Draw variance over the baseline, and variance and squared bias over the temperature.
+    """Plot variance over the baseline, and variance and squared bias over the temperature.
 
-    Lines are closed forms (of the relaxed action: quadrature), points are samples with 95 % intervals.
+    Lines are exact (numerical integration for the relaxed action), points are samples with 95 % intervals.
 
     Returns:
         a Matplotlib figure, for `populace.runs.figures.to_image`.
@@ -51,7 +51,7 @@ def draw(policy: BernoulliLogistic, key: jax.Array, samples: int = 20_000, weigh
 
 
 def _over_baseline(axes: Any, policy: BernoulliLogistic, key: jax.Array, samples: int, weight: int) -> None:
-    marked = [0.0, policy.mean_baseline, policy.best_baseline]
+    marked = [0.0, policy.mean_baseline, policy.optimal_baseline]
     margin = 0.5 * (max(marked) - min(marked)) or 1.0
     baselines = np.linspace(min(marked) - margin, max(marked) + margin, 101)
     closed = [policy.reinforce_moments(b).variance[weight] for b in baselines]
@@ -59,7 +59,7 @@ def _over_baseline(axes: Any, policy: BernoulliLogistic, key: jax.Array, samples
     at = baselines[::10]
     drawn = [policy.reinforce(jax.random.fold_in(key, i), samples, b)[:, weight] for i, b in enumerate(at)]
     _points(axes, at, [variance_interval(x) for x in drawn], _SAMPLED, f"{samples:,} samples")
-    names = ("none", "mean reward", "best")
+    names = ("none", "mean reward", "optimal")
     for name, b, height in zip(names, marked, (0.97, 0.90, 0.83)):
         axes.axvline(b, color="#5b646c", lw=0.8, ls=":")
         place = ("data", "axes fraction")
@@ -102,5 +102,5 @@ def _words(interval: Interval) -> str:
 
 
 def _number(x: float) -> str:
-    """Return four digits; what is left of a zero by rounding is zero."""
+    """Format with four digits; rounding errors of a zero count as zero."""
     return "0" if abs(x) < 1e-12 else f"{x:.4g}"

@@ -1,4 +1,4 @@
-r"""Bellman operators on a finite MDP, and what they do to distances and order, measured.
+r"""Bellman operators on a finite MDP, with measurements of contraction and monotonicity.
 
     (T^pi v)(s)    = sum_a pi(a | s) (r(s, a) + discount * sum_s' p(s' | s, a) v(s'))
     (T^pi q)(s, a) = r(s, a) + discount * sum_s' p(s' | s, a) sum_a' pi(a' | s') q(s', a')
@@ -6,7 +6,7 @@ r"""Bellman operators on a finite MDP, and what they do to distances and order, 
     (T* q)(s, a)   = r(s, a) + discount * sum_s' p(s' | s, a) max_a' q(s', a')
 
 Each is a contraction in the max norm, `|T x - T y| <= discount * |x - y|`, and monotone, `x <= y`
-implies `T x <= T y`; so each has one fixed point (Banach), which is v_pi, q_pi, v* or q*.
+implies `T x <= T y`. For discounts below 1 each has a unique fixed point (Banach): v_pi, q_pi, v* or q*.
 Denardo 1967, "Contraction Mappings in the Theory Underlying Dynamic Programming".
 """
 
@@ -45,11 +45,20 @@ def optimality_operator_q(mdp: MDP) -> Operator:
     return lambda q: mdp.backup(q.max(axis=-1))
 
 
-def contraction(operator: Operator, shape: tuple[int, ...], pairs: int = 1_000, seed: int = 0) -> float:
+def contraction_factor(
+    operator: Operator, shape: tuple[int, ...], pairs: int = 1_000, seed: int = 0
+) -> float:
     """Return the largest `|T x - T y| / |x - y|` in the max norm over random pairs.
 
-    A lower bound on the contraction factor, which is at most the discount. Half of the pairs differ
-    by normal noise, half by a constant and little noise: a constant is what contracts least.
+    It is a lower bound on the contraction factor, which is at most the discount. Half of the pairs differ by
+    normal noise, the other half by a constant and a little noise, because constants contract least.
+
+    Args:
+        operator: T, applied to arrays (pairs, *shape).
+        shape: shape of x.
+        pairs: number of random pairs.
+        seed: seed of the random pairs.
+
     """
     x, noise, level = _draw(shape, pairs, seed)
     apart = np.where(np.arange(pairs).reshape(-1, *[1] * len(shape)) % 2, level + 1e-3 * noise, noise)
@@ -58,8 +67,10 @@ def contraction(operator: Operator, shape: tuple[int, ...], pairs: int = 1_000, 
     return float((after / np.abs(apart).max(axis=axes)).max())
 
 
-def monotonicity(operator: Operator, shape: tuple[int, ...], pairs: int = 1_000, seed: int = 0) -> float:
-    """Return the largest `T x - T y` anywhere over random pairs `x <= y`: at most 0 if T is monotone."""
+def monotonicity_violation(
+    operator: Operator, shape: tuple[int, ...], pairs: int = 1_000, seed: int = 0
+) -> float:
+    """Return the largest entry of `T x - T y` over random pairs `x <= y`: at most 0 if T is monotone."""
     x, noise, _ = _draw(shape, pairs, seed)
     return float((operator(x) - operator(x + np.abs(noise))).max())
 
@@ -67,8 +78,8 @@ def monotonicity(operator: Operator, shape: tuple[int, ...], pairs: int = 1_000,
 def modulus(mdp: MDP, policy: Any = None) -> float:
     """Return the exact contraction factor of `T^pi`, or without a policy of `T*`, on state values.
 
-    It is `discount * max_s sum_s' p_pi(s' | s)`, or the largest over all actions: the discount
-    itself, unless every step may end the task.
+    It is `discount * max_s sum_s' p_pi(s' | s)`, or the maximum over all actions: the discount itself, unless
+    every step can end the episode.
     """
     mass = np.asarray(mdp.transitions.sum(axis=1)).reshape(mdp.states, mdp.actions)
     if policy is not None:
@@ -77,10 +88,10 @@ def modulus(mdp: MDP, policy: Any = None) -> float:
 
 
 def fixed_point(operator: Operator, shape: tuple[int, ...], tolerance: float = 1e-10) -> np.ndarray:
-    """Return what repeating the operator from zero leads to, when the last change is below tolerance.
+    """Apply the operator repeatedly, starting from zeros, until the last change is below `tolerance`.
 
     Raises:
-        RunError: it does not settle, as with a discount of 1 and a policy that never ends.
+        RunError: no convergence, for example with an operator that is not a contraction.
 
     """
     if not tolerance > 0:
@@ -91,19 +102,19 @@ def fixed_point(operator: Operator, shape: tuple[int, ...], tolerance: float = 1
         change, x = np.abs(new - x).max(), new
         if change <= max(tolerance, 4 * np.finfo(float).eps * np.abs(x).max()):
             return x
-    raise RunError("the operator did not settle in 1,000,000 applications; is it a contraction?")
+    raise RunError("the operator did not converge in 1,000,000 applications; is it a contraction?")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured of one operator.
+class OperatorReport:
+    """Measurements of one operator.
 
     Attributes:
-        operator: its name.
+        operator: name of the operator.
         bound: the discount, an upper bound on the contraction factor.
-        factor: the largest ratio of distances that was seen.
-        violation: the largest breach of monotonicity that was seen; at most 0 if it is monotone.
-        distance: max-norm distance between its fixed point and what planning computes.
+        factor: largest ratio of distances over all pairs.
+        violation: largest violation of monotonicity over all pairs; at most 0 if it is monotone.
+        distance: max-norm distance between its fixed point and the solution by dynamic programming.
 
     """
 
@@ -115,12 +126,12 @@ class Measured:
 
     @property
     def holds(self) -> bool:
-        """Whether it contracted and was monotone, up to rounding, on every pair."""
+        """Whether the operator contracted and was monotone on every pair, up to rounding."""
         return self.factor <= self.bound + 1e-9 and self.violation <= 1e-9
 
 
-def measure(mdp: MDP, policy: Any = None, pairs: int = 1_000, seed: int = 0) -> list[Measured]:
-    """Measure the four operators of an MDP; `policy` is by default the one that acts evenly."""
+def measure(mdp: MDP, policy: Any = None, pairs: int = 1_000, seed: int = 0) -> list[OperatorReport]:
+    """Measure the four operators of an MDP; the default `policy` is uniformly random."""
     if policy is None:
         policy = np.full((mdp.states, mdp.actions), 1 / mdp.actions)
     v, plan = dynamic_programming.evaluate_policy(mdp, policy), dynamic_programming.policy_iteration(mdp)
@@ -132,11 +143,11 @@ def measure(mdp: MDP, policy: Any = None, pairs: int = 1_000, seed: int = 0) -> 
         ("T* on q", optimality_operator_q(mdp), sa, plan.action_values),
     ]
     return [
-        Measured(
+        OperatorReport(
             name,
             mdp.discount,
-            contraction(operator, shape, pairs, seed),
-            monotonicity(operator, shape, pairs, seed),
+            contraction_factor(operator, shape, pairs, seed),
+            monotonicity_violation(operator, shape, pairs, seed),
             float(np.abs(fixed_point(operator, shape) - planned).max()),
         )
         for name, operator, shape, planned in cases
@@ -144,7 +155,7 @@ def measure(mdp: MDP, policy: Any = None, pairs: int = 1_000, seed: int = 0) -> 
 
 
 def report(mdp: MDP, policy: Any = None, pairs: int = 1_000, seed: int = 0) -> str:
-    """Return what [`measure`][populace.rl.planning.bellman.measure] finds, as a table in Markdown."""
+    """Return the results of [`measure`][populace.rl.planning.bellman.measure] as a Markdown table."""
     lines = [
         f"| operator | discount | factor over {pairs:,} pairs | monotone | fixed point from planning |",
         "|---|---|---|---|---|",

@@ -1,10 +1,10 @@
-"""Planning: what policies are worth in a finite MDP, and which are optimal.
+"""Dynamic programming: the values of policies, and optimal policies, in a finite MDP.
 
     v_pi(s) = sum_a pi(a | s) q_pi(s, a)        q_pi(s, a) = r(s, a) + discount * sum_s' p(s' | s, a) v_pi(s')
     v*(s)   = max_a q*(s, a)                    q*(s, a)   = r(s, a) + discount * sum_s' p(s' | s, a) v*(s')
 
 Bellman 1957, "Dynamic Programming"; Howard 1960, "Dynamic Programming and Markov Processes";
-Sutton & Barto 2018, chapters 3 and 4. States that are terminal have value 0.
+Sutton & Barto 2018, chapters 3 and 4. Terminal states have value 0.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,21 @@ from scipy.sparse.linalg import spsolve
 from populace.core.errors import RunError, UsageError
 from populace.rl.planning.mdp import MDP
 
-_MOST_SWEEPS = 1_000_000
-_TIE = 1e-9  # relative to the largest value: what rounding can make of two equal numbers
+_MAX_SWEEPS = 1_000_000
+_TIE = 1e-9  # relative to the largest value: differences below it count as rounding
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A solution: `values` v (S,), `action_values` q (S, A), greedy `actions` (S,), and its sweeps."""
+    """A solution of an MDP.
+
+    Attributes:
+        values: optimal state values v*, (S,).
+        action_values: optimal action values q*, (S, A).
+        actions: greedy actions, (S,).
+        iterations: number of iterations or sweeps.
+
+    """
 
     values: np.ndarray
     action_values: np.ndarray
@@ -44,17 +52,17 @@ def state_values(mdp: MDP, q: np.ndarray, policy: Any = None) -> np.ndarray:
 
 
 def greedy(mdp: MDP, q: np.ndarray) -> np.ndarray:
-    """Return `a*(s) = argmax_a q(s, a)` (S,); of equal actions the first."""
+    """Return `a*(s) = argmax_a q(s, a)` (S,), the first of several optimal actions."""
     return np.argmax(optimal_actions(mdp, q), axis=1)
 
 
 def optimal_actions(mdp: MDP, q: np.ndarray, tolerance: float = _TIE) -> np.ndarray:
-    """Return (S, A) bool: which actions are as good as the best, up to rounding.
+    """Return which actions are optimal up to rounding, (S, A) bool.
 
     Args:
-        mdp: the process.
-        q: (S, A) action values.
-        tolerance: what counts as equal, relative to the largest absolute value.
+        mdp: the MDP.
+        q: action values, (S, A).
+        tolerance: difference that counts as equal, relative to the largest absolute value.
 
     """
     q = _of_actions(mdp, q)
@@ -62,25 +70,31 @@ def optimal_actions(mdp: MDP, q: np.ndarray, tolerance: float = _TIE) -> np.ndar
 
 
 def probabilities(mdp: MDP, policy: Any) -> np.ndarray:
-    """Return a policy as `pi(a | s)` (S, A), from that, or from one action per state (S,).
+    """Return a policy as probabilities `pi(a | s)` (S, A), from these or from one action per state (S,).
 
     Raises:
-        UsageError: another shape, actions that do not exist, or no distribution in some state.
+        UsageError: another shape, invalid actions, or a state without a probability distribution.
 
     """
     given = np.asarray(policy)
     shape = (mdp.states, mdp.actions)
     if given.shape == shape[:1]:
         if given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= mdp.actions:
-            raise UsageError(f"a policy of one action per state takes whole numbers 0 to {mdp.actions - 1}")
+            raise UsageError(
+                f"a policy of one action per state must hold whole numbers from 0 to {mdp.actions - 1}"
+            )
         return np.eye(mdp.actions)[given]
     if given.shape != shape:
-        raise UsageError(f"a policy must be (states,) or (states, actions) = {shape}, got {given.shape}")
+        raise UsageError(
+            f"a policy must have the shape (states,) or (states, actions) = {shape}, got {given.shape}"
+        )
     given = given.astype(float)
     wrong = ~((given >= 0).all(axis=1) & (np.abs(given.sum(axis=1) - 1) <= 1e-5))
     if wrong.any():
         s = int(np.argmax(wrong))
-        raise UsageError(f"the policy in state {s} is no distribution: its sum is {given[s].sum():g}")
+        raise UsageError(
+            f"the policy in state {s} must be probabilities that sum to 1, got the sum {given[s].sum():g}"
+        )
     return given / given.sum(axis=1, keepdims=True)
 
 
@@ -89,18 +103,18 @@ def evaluate_policy(
 ) -> np.ndarray:
     r"""Return v_pi (S,).
 
-    `exact` solves `(I - discount * P_pi) v = r_pi`, `O(S^3)` where transitions are dense and far
-    less where they are sparse. `iterative` repeats `v <- r_pi + discount * P_pi v`, `O(S A B)` a
-    sweep for B successors each, until the error is below `tolerance`.
+    `exact` solves `(I - discount * P_pi) v = r_pi`, in `O(S^3)` for dense transitions and far less for sparse
+    ones. `iterative` repeats `v <- r_pi + discount * P_pi v` until the error is below `tolerance`, in
+    `O(S A B)` per sweep for B successors of each state and action.
 
     Args:
-        mdp: the process.
-        policy: (S,) actions or (S, A) probabilities.
-        method: how to solve.
-        tolerance: largest error of a value, for `iterative` (with discount 1: largest last change).
+        mdp: the MDP.
+        policy: actions (S,) or probabilities (S, A).
+        method: `exact` or `iterative`.
+        tolerance: maximum error of a value, for `iterative`; with discount 1, of the last change.
 
     Raises:
-        UsageError: no such method, or no policy of this MDP.
+        UsageError: an unknown method, or an invalid policy.
 
     """
     pi = probabilities(mdp, policy)
@@ -108,69 +122,83 @@ def evaluate_policy(
         raise UsageError(f"method must be exact or iterative, got {method!r}")
     if method == "exact":
         return _solve(mdp, pi)
-    return _settle(lambda v: (pi * mdp.backup(v)).sum(axis=1), mdp, tolerance)[0]
+    return _iterate(lambda v: (pi * mdp.backup(v)).sum(axis=1), mdp, tolerance)[0]
 
 
 def policy_iteration(mdp: MDP, policy: Any = None) -> Plan:
-    """Return the optimum: evaluate a policy exactly, act greedily on it, until nothing improves.
+    """Solve an MDP by policy iteration: evaluate exactly and improve greedily until nothing changes.
 
     Args:
-        mdp: the process.
-        policy: to begin with; by default action 0 everywhere.
+        mdp: the MDP.
+        policy: initial policy, as for `evaluate_policy`; by default action 0 in every state.
+
+    Raises:
+        UsageError: an invalid policy.
+        RunError: no convergence.
 
     """
     pi = probabilities(mdp, np.zeros(mdp.states, int) if policy is None else policy)
-    for iteration in range(1, _MOST_SWEEPS):
+    for iteration in range(1, _MAX_SWEEPS):
         v = _solve(mdp, pi)
         q = mdp.backup(v)
-        # An action is kept unless another is better by more than rounding: ties never cycle.
+        # Replace an action only if another is better by more than rounding, so that ties never cycle.
         better = q.max(axis=1) > v + _TIE * max(1.0, np.abs(q).max())
         if not better.any():
             return Plan(v, q, greedy(mdp, q), iteration)
         pi = np.where(better[:, None], np.eye(mdp.actions)[q.argmax(axis=1)], pi)
-    raise RunError(f"policy iteration did not settle in {_MOST_SWEEPS:,} iterations")
+    raise RunError(f"policy iteration did not converge in {_MAX_SWEEPS:,} iterations")
 
 
 def value_iteration(mdp: MDP, tolerance: float = 1e-10) -> Plan:
-    """Return the optimum: repeat `v <- max_a (r + discount * P v)` until its error is below tolerance.
+    """Solve an MDP by value iteration: repeat `v <- max_a (r + discount * P v)` until the error is small.
 
     Args:
-        mdp: the process.
-        tolerance: largest error of a value (with discount 1: largest last change).
+        mdp: the MDP.
+        tolerance: maximum error of a value; with discount 1, of the last change.
+
+    Raises:
+        RunError: no convergence.
 
     """
-    v, sweeps = _settle(lambda v: mdp.backup(v).max(axis=1), mdp, tolerance)
+    v, sweeps = _iterate(lambda v: mdp.backup(v).max(axis=1), mdp, tolerance)
     q = mdp.backup(v)
     return Plan(v, q, greedy(mdp, q), sweeps)
 
 
-def evaluate_for(mdp: MDP, policy: Any, steps: int, discount: float = 1.0) -> np.ndarray:
-    """Return (S,): the expected return of a policy in an episode that is cut after so many steps.
+def evaluate_finite_horizon(mdp: MDP, policy: Any, steps: int, discount: float = 1.0) -> np.ndarray:
+    """Return the expected return of a policy in episodes that are truncated after `steps`, (S,).
 
-    This is what an evaluation measures where a clock cuts episodes: rewards count with `discount`
-    per step (1: undiscounted), and what would follow the cut counts nothing.
+    This is what the evaluation of an agent measures under a time limit. The value of the state after the last
+    step is not counted.
+
+    Args:
+        mdp: the MDP.
+        policy: actions (S,) or probabilities (S, A).
+        steps: number of steps.
+        discount: discount per step, instead of the MDP's; 1: undiscounted.
+
     """
     pi = probabilities(mdp, policy)
     v = np.zeros(mdp.states)
     for _ in range(_steps(steps)):
-        v = (pi * _undiscounted(mdp, v, discount)).sum(axis=1)
+        v = (pi * _backup_with(mdp, v, discount)).sum(axis=1)
     return v
 
 
-def plan_for(mdp: MDP, steps: int, discount: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Return (values (S,), actions (steps, S)): the most that can be had within so many steps.
+def plan_finite_horizon(mdp: MDP, steps: int, discount: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the optimal finite-horizon values (S,) and actions (steps, S), by backward induction.
 
-    Backward induction. The best action may change with the time that is left, so no policy that
-    looks at the state alone can get more.
+    The optimal action may depend on the number of steps left, so the values are an upper bound for policies
+    that depend on the state alone.
     """
     v, actions = np.zeros(mdp.states), np.zeros((_steps(steps), mdp.states), int)
     for t in reversed(range(steps)):
-        q = _undiscounted(mdp, v, discount)
+        q = _backup_with(mdp, v, discount)
         v, actions[t] = q.max(axis=1), greedy(mdp, q)
     return v, actions
 
 
-def _undiscounted(mdp: MDP, v: np.ndarray, discount: float) -> np.ndarray:
+def _backup_with(mdp: MDP, v: np.ndarray, discount: float) -> np.ndarray:
     ahead = np.asarray(mdp.transitions @ v).reshape(mdp.states, mdp.actions)
     return mdp.rewards + discount * ahead
 
@@ -188,33 +216,33 @@ def _solve(mdp: MDP, pi: np.ndarray) -> np.ndarray:
     return np.asarray(spsolve(sparse.csc_array(system), reward))
 
 
-def _settle(operator: Any, mdp: MDP, tolerance: float) -> tuple[np.ndarray, int]:
+def _iterate(operator: Any, mdp: MDP, tolerance: float) -> tuple[np.ndarray, int]:
     if not tolerance > 0:
         raise UsageError(f"tolerance must be > 0, got {tolerance!r}")
     g = mdp.discount
     # |v - v*| <= g / (1 - g) * |last change|: Puterman 1994, theorem 6.3.1
     enough = tolerance * min(1.0, (1 - g) / g) if 0 < g < 1 else tolerance
     v = np.zeros(mdp.states)
-    for sweep in range(1, _MOST_SWEEPS):
+    for sweep in range(1, _MAX_SWEEPS):
         new = operator(v)
         change = np.abs(new - v).max()
         v = new
         if change <= max(enough, 4 * np.finfo(float).eps * np.abs(v).max()):
             return v, sweep
-    raise RunError(f"the values did not settle in {_MOST_SWEEPS:,} sweeps; raise the tolerance")
+    raise RunError(f"the values did not converge in {_MAX_SWEEPS:,} sweeps; raise the tolerance")
 
 
 def _of_states(mdp: MDP, v: Any) -> np.ndarray:
     v = _numbers("state values", v)
     if v.shape[-1:] != (mdp.states,):
-        raise UsageError(f"state values must be ({mdp.states},), got {v.shape}")
+        raise UsageError(f"state values must have the shape ({mdp.states},), got {v.shape}")
     return v
 
 
 def _of_actions(mdp: MDP, q: Any) -> np.ndarray:
     q = _numbers("action values", q)
     if q.shape != (mdp.states, mdp.actions):
-        raise UsageError(f"action values must be {(mdp.states, mdp.actions)}, got {q.shape}")
+        raise UsageError(f"action values must have the shape {(mdp.states, mdp.actions)}, got {q.shape}")
     return q
 
 

@@ -1,16 +1,16 @@
-"""Enumeration: everything that can happen in a tabular environment, from its own rule.
+"""Transition tables of environments with finitely many states.
 
-An environment whose observation is one integer is written out as a table of
-[`Outcomes`][populace.rl.planning.transition_table.Outcomes], from which planning gets an
-[`MDP`][populace.rl.MDP] and agents a copy of the environment that is stepped by looking up
+For an environment whose observation is one integer, this module finds the table of
+[`Outcomes`][populace.rl.planning.transition_table.Outcomes]. Planning turns it into an
+[`MDP`][populace.rl.MDP], and tabular agents can step it instead of the environment
 ([`Tabulated`][populace.rl.tabular.table_environment.Tabulated]). The table comes
 
-- from `P`, where the environment has it, as Gymnasium's toy texts do: `P[s][a]` is a list of
-  (probability, next state, reward, terminated), and `initial_state_distrib` the first state's
-  distribution. An environment of your own may have them too;
-- from the rule of Gymnax's FrozenLake, which keeps none;
-- otherwise by trying every action in every state that can be reached, if the environment is
-  deterministic. Chance cannot be told exactly from samples, so an environment that has any is refused.
+- from the environment's `P`, as Gymnasium's toy text environments have it: `P[s][a]` is a list of
+  (probability, next state, reward, terminated), and `initial_state_distrib` is the distribution of the
+  initial state. An environment of your own may have both too;
+- from the transition rule of Gymnax's FrozenLake, which has no `P`;
+- otherwise by an exhaustive search: every action in every reachable state, if the environment is
+  deterministic. Probabilities cannot be found exactly from samples, so stochastic environments are refused.
 """
 
 from collections.abc import Mapping
@@ -25,20 +25,20 @@ from populace.rl.environments import registry
 from populace.rl.environments.discretization import Aggregated
 from populace.rl.planning import exhaustive
 from populace.rl.planning.mdp import MDP
-from populace.rl.planning.transition_table import Outcomes, Rule, of_rule
+from populace.rl.planning.transition_table import Outcomes, TransitionRule, from_transitions
 from populace.rl.task import Task
 
 
 def mdp(environment: str | Task, discount: float) -> MDP:
-    """Return the MDP of an environment, exactly.
+    """Return the exact MDP of an environment, without its time limit.
 
     Args:
-        environment: its name, as learners take it, or a task.
-        discount: of the MDP.
+        environment: its name, as in the setting `env`, or a task.
+        discount: discount of the MDP.
 
     Raises:
-        UsageError: observations that are no states, chance without a known rule, a rule that is none,
-            or observations that hide a part of the state.
+        UsageError: observations that are not one integer, a stochastic environment without a table `P`,
+            an invalid `P`, or observations that do not determine the state.
 
     """
     task = registry.make(environment) if isinstance(environment, str) else environment
@@ -47,7 +47,7 @@ def mdp(environment: str | Task, discount: float) -> MDP:
 
 @cache
 def outcomes(task: Task) -> Outcomes:
-    """Return the table of everything that can happen in a task.
+    """Return the table of all possible outcomes of a task.
 
     Raises:
         UsageError: as for `mdp`.
@@ -55,37 +55,37 @@ def outcomes(task: Task) -> Outcomes:
     """
     if not _countable(task):
         raise UsageError(
-            f"environment '{task.name}' cannot be enumerated: its observations must be one integer and its "
-            f"actions discrete (bins of a continuous observation are no exact MDP)"
+            f"environment '{task.name}' has no transition table: its observations must be one integer and "
+            "its actions discrete (bins of a continuous observation are not an exact MDP)"
         )
-    found = by_rule(task) or _written_out(task, _of_a_class(task))
+    found = defined_outcomes(task) or _from_p(task, _user_env(task))
     if found is None and task.origin != "native":
         raise UsageError(
-            f"environment '{task.name}' cannot be enumerated: it has no table `P`, and no state can be set"
+            f"environment '{task.name}' has no transition table: it has no `P`, and its state cannot be set"
         )
-    return found or exhaustive.tried(task)
+    return found or exhaustive.search(task)
 
 
-def by_rule(task: Task) -> Outcomes | None:
-    """Return the table if the environment's own rule tells it, without trying anything; else None.
+def defined_outcomes(task: Task) -> Outcomes | None:
+    """Return the table if the environment defines it, without a search; else None.
 
-    A class of Gymnasium's kind given as `module:Class` is not looked at: it may have inherited `P` and
-    changed what a step does. `outcomes`, which is asked for, takes its `P`.
+    The `P` of a user's class, given as `module:Class`, is not used here: the class may have inherited it and
+    changed its steps. `outcomes`, which a user asks for explicitly, does use it.
 
     Raises:
-        UsageError: there is a rule, but with probabilities that do not sum to one, or otherwise wrong.
+        UsageError: an invalid `P`, for example with probabilities that do not sum to 1.
 
     """
     if not _countable(task):
         return None
     environment = unwrapped(task)
     if type(environment).__module__ == "gymnax.environments.misc.frozen_lake":
-        return of_rule(task.name, *_frozen_lake(environment), task.states, task.actions)
-    return _written_out(task, environment)
+        return from_transitions(task.name, *_frozen_lake(environment), task.states, task.actions)
+    return _from_p(task, environment)
 
 
 def unwrapped(task: Task) -> Any:
-    """Return the environment itself; for one of Gymnasium's, None if wrappers change what is seen."""
+    """Return the environment without wrappers; None if a wrapper of Gymnasium changes its observations."""
     asked = naming.parse(task.name)
     if asked.source != "gymnasium":
         return task.environment if task.origin == "native" else None
@@ -103,8 +103,8 @@ def _countable(task: Task) -> bool:
     return bool(task.states and task.actions) and not isinstance(task.environment, Aggregated)
 
 
-def _of_a_class(task: Task) -> Any:
-    """Return the environment of a `module:Class` of Gymnasium's kind, None if it is another or a wrapper."""
+def _user_env(task: Task) -> Any:
+    """Return the environment of a user's class derived from `gymnasium.Env`, None for all others."""
     asked = naming.parse(task.name)
     if task.origin == "native" or asked.source or not asked.path:
         return None
@@ -117,34 +117,34 @@ def _of_a_class(task: Task) -> Any:
     return None if isinstance(made, gymnasium.Wrapper) else made
 
 
-def _written_out(task: Task, environment: Any) -> Outcomes | None:
-    """Return the table of an environment that has `P`, else None."""
+def _from_p(task: Task, environment: Any) -> Outcomes | None:
+    """Return the table of an environment that has a `P`, else None."""
     rule, start = (getattr(environment, name, None) for name in ("P", "initial_state_distrib"))
     if not isinstance(rule, Mapping) or start is None:
         return None
-    return of_rule(task.name, rule, start, task.states, task.actions)
+    return from_transitions(task.name, rule, start, task.states, task.actions)
 
 
-def _frozen_lake(environment: Any) -> tuple[Rule, np.ndarray]:
-    """Return the rule of Gymnax's FrozenLake: as meant with `success_rate`, else to either side."""
+def _frozen_lake(environment: Any) -> tuple[TransitionRule, np.ndarray]:
+    """Return the rule of Gymnax's FrozenLake: as intended with `success_rate`, otherwise to either side."""
     rows, columns = environment.desc.shape
     tile = np.asarray(environment.desc).ravel()  # start, frozen, hole, goal: 0, 1, 2, 3
     goal, hole, frozen = (float(r) for r in environment.reward_schedule)
-    pays = np.select([tile == 3, tile == 2], [goal, hole], frozen)
+    reward = np.select([tile == 3, tile == 2], [goal, hole], frozen)
     rate = environment.success_rate if environment.is_slippery else 1.0
-    ways = [(0, -1), (1, 0), (0, 1), (-1, 0)]
+    directions = [(0, -1), (1, 0), (0, 1), (-1, 0)]
 
-    def moved(s: int, a: int) -> tuple[int, float, bool]:
-        row = min(max(s // columns + ways[a][0], 0), rows - 1)
-        column = min(max(s % columns + ways[a][1], 0), columns - 1)
+    def move(s: int, a: int) -> tuple[int, float, bool]:
+        row = min(max(s // columns + directions[a][0], 0), rows - 1)
+        column = min(max(s % columns + directions[a][1], 0), columns - 1)
         to = row * columns + column
-        return to, float(pays[to]), bool(tile[to] >= 2)
+        return to, float(reward[to]), bool(tile[to] >= 2)
 
-    def follows(s: int, a: int) -> list[tuple[float, int, float, bool]]:
+    def outcomes_of(s: int, a: int) -> list[tuple[float, int, float, bool]]:
         if tile[s] >= 2:
             return [(1.0, s, 0.0, True)]
-        chances = [(a, rate), ((a - 1) % 4, (1 - rate) / 2), ((a + 1) % 4, (1 - rate) / 2)]
-        return [(p, *moved(s, b)) for b, p in chances]
+        probabilities = [(a, rate), ((a - 1) % 4, (1 - rate) / 2), ((a + 1) % 4, (1 - rate) / 2)]
+        return [(p, *move(s, b)) for b, p in probabilities]
 
-    rule = {s: {a: follows(s, a) for a in range(4)} for s in range(tile.size)}
+    rule = {s: {a: outcomes_of(s, a) for a in range(4)} for s in range(tile.size)}
     return rule, (tile == 0).astype(float)

@@ -1,7 +1,7 @@
-"""MDP: a finite Markov decision process, written out as probabilities and rewards.
+"""Finite Markov decision processes, given by transition probabilities and rewards.
 
-It is plain NumPy in double precision: planning is exact arithmetic on the host, beside which what
-agents learn in single precision can be judged.
+Computations use NumPy in double precision on the host, so that planning is a reference for what agents learn
+in single precision.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,23 @@ from scipy import sparse
 
 from populace.core.errors import UsageError
 
-_ROUNDING = 1e-5  # probabilities given in single precision still sum to one
+_ROUNDING = 1e-5  # tolerance for probabilities in single precision
 
 
 class MDP:
-    r"""States, actions, probabilities `p(s' | s, a)`, expected rewards `r(s, a)`, a discount.
+    r"""States, actions, probabilities `p(s' | s, a)`, expected rewards `r(s, a)` and a discount.
 
-    Where the task ends, nothing follows, and nothing is worth anything. It can end in two ways: in
-    states that are `terminal`, and by a transition, with probability `ending(s, a)`, for tasks that
-    end without reaching a state of their own. For every state that is not terminal,
-    `sum_s' p(s' | s, a) + ending(s, a) = 1`.
+    An episode ends in a terminal state, whose value is 0, or during a step from s by a, with probability
+    `termination(s, a)`, for tasks that end without reaching a state. For every nonterminal state,
+    `sum_s' p(s' | s, a) + termination(s, a) = 1`.
 
     Attributes:
-        transitions: (S A, S) sparse; row `s A + a` is `p(. | s, a)`, empty where s is terminal.
-        rewards: (S, A) expected reward of action a in state s; zero where s is terminal.
+        transitions: (S A, S) sparse; row `s A + a` is `p(. | s, a)`, empty if s is terminal.
+        rewards: (S, A), expected reward of action a in state s; 0 if s is terminal.
         discount: factor per step, in [0, 1].
         terminal: (S,) bool.
-        ending: (S, A) probability that the task ends with this step and reaches no state.
-        start: (S,) distribution of the first state, or None where it is not known.
+        termination: (S, A), probability that the episode ends during this step.
+        start: (S,), distribution of the initial state, or None if unknown.
         states: number of states, S.
         actions: number of actions, A.
 
@@ -42,23 +41,23 @@ class MDP:
         discount: float,
         *,
         terminal: Sequence[int] | np.ndarray = (),
-        ending: Any = None,
+        termination: Any = None,
         start: Any = None,
     ) -> None:
-        """Check and keep what is given.
+        """Create an MDP.
 
         Args:
             transitions: (S, A, S) probabilities, or a SciPy sparse array (S A, S).
-            rewards: (S, A), or (S, A, S) per next state, of which the expectation is kept.
-            discount: in [0, 1]; 1 only where the task ends whatever is done.
+            rewards: (S, A), or (S, A, S) per next state, which is reduced to its expectation.
+            discount: in [0, 1]; 1 only if every policy reaches the end of the episode.
             terminal: indices of the terminal states, or one bool per state.
-            ending: (S, A); zero if not given.
-            start: (S,); unknown if not given.
+            termination: (S, A); 0 by default.
+            start: (S,); unknown by default.
 
         Raises:
-            UsageError: shapes that do not fit; probabilities that are not a distribution (which
-                state and action); rewards that are not finite; a discount outside [0, 1], or of 1
-                where some policy never ends.
+            UsageError: shapes that do not fit; probabilities that are not a distribution (the message
+                names state and action); rewards that are not finite; a discount outside [0, 1], or of 1
+                with a policy that never ends.
 
         """
         matrix, self.states, self.actions = _matrix(transitions, rewards)
@@ -67,10 +66,10 @@ class MDP:
         if not (isinstance(discount, int | float | np.number) and 0 <= discount <= 1):
             raise UsageError(f"discount must be in [0, 1], got {discount!r}")
         self.discount = float(discount)
-        self.ending = np.zeros(shape) if ending is None else _array("ending", ending, shape)
+        self.termination = np.zeros(shape) if termination is None else _array("ending", termination, shape)
         going = np.repeat(~self.terminal, self.actions)
-        matrix = _stochastic(matrix, self.ending.ravel(), going, self.actions)
-        self.ending = np.where(self.terminal[:, None], 0.0, self.ending)
+        matrix = _stochastic(matrix, self.termination.ravel(), going, self.actions)
+        self.termination = np.where(self.terminal[:, None], 0.0, self.termination)
         self.rewards = np.where(self.terminal[:, None], 0.0, _expected(rewards, matrix, shape))
         if not np.isfinite(self.rewards).all():
             s, a = np.argwhere(~np.isfinite(self.rewards))[0]
@@ -78,16 +77,16 @@ class MDP:
         self.transitions = matrix
         self.start = None if start is None else _distribution(start, self.states)
         if self.discount == 1:
-            self._check_that_it_ends()
+            self._check_termination()
 
     def backup(self, v: np.ndarray) -> np.ndarray:
         """Return `r(s, a) + discount * sum_s' p(s' | s, a) v(s')`.
 
         Args:
-            v: (S,) or (..., S) values of states.
+            v: state values, (..., S).
 
         Returns:
-            (S, A) or (..., S, A) values of actions.
+            action values, (..., S, A).
 
         """
         v = np.asarray(v, float)
@@ -96,30 +95,30 @@ class MDP:
         return self.rewards + self.discount * ahead.reshape(*v.shape[:-1], self.states, self.actions)
 
     def dense(self) -> np.ndarray:
-        """Return the probabilities as (S, A, S); zero in the rows of terminal states."""
+        """Return the probabilities as a dense array (S, A, S), with zero rows for terminal states."""
         return self.transitions.toarray().reshape(self.states, self.actions, self.states)
 
     def discounted(self, discount: float) -> "MDP":
-        """Return the same process with another discount."""
+        """Return the same MDP with another discount."""
         return MDP(
             self.transitions, self.rewards, discount,
-            terminal=self.terminal, ending=self.ending, start=self.start,
+            terminal=self.terminal, termination=self.termination, start=self.start,
         )  # fmt: skip
 
-    def _check_that_it_ends(self) -> None:
-        """Find the largest set of states that some policy never leaves; it must be empty."""
+    def _check_termination(self) -> None:
+        """Find the largest set of states that some policy never leaves, which must be empty."""
         reaches = self.transitions.copy()
         reaches.data = np.ones_like(reaches.data)
         held = ~self.terminal
         while held.any():
-            leaks = (reaches @ (~held).astype(float)).reshape(self.ending.shape)
-            stays = (leaks == 0) & (self.ending == 0)
+            leaks = (reaches @ (~held).astype(float)).reshape(self.termination.shape)
+            stays = (leaks == 0) & (self.termination == 0)
             smaller = held & stays.any(axis=1)
             if (smaller == held).all():
                 s = int(np.flatnonzero(held)[0])
                 raise UsageError(
-                    f"discount 1 needs a task that ends whatever is done; from state {s} action "
-                    f"{int(np.argmax(stays[s]))} can go on for ever; take a discount below 1"
+                    f"discount 1 needs episodes that end under every policy, but from state {s} with action "
+                    f"{int(np.argmax(stays[s]))} they can continue forever; use a discount below 1"
                 )
             held = smaller
 
@@ -161,13 +160,13 @@ def _terminal(terminal: Any, states: int) -> np.ndarray:
     mask = np.zeros(states, bool)
     for s in given.ravel().tolist():
         if s not in range(states):
-            raise UsageError(f"terminal state {s!r} is none of the states 0 to {states - 1}")
+            raise UsageError(f"terminal state {s!r} must be one of the states 0 to {states - 1}")
         mask[int(s)] = True
     return mask
 
 
-def _stochastic(matrix: Any, ending: np.ndarray, going: np.ndarray, actions: int) -> Any:
-    """Check that the rows that count are distributions; empty the others."""
+def _stochastic(matrix: Any, termination: np.ndarray, going: np.ndarray, actions: int) -> Any:
+    """Check that the rows of nonterminal states are distributions; empty the others."""
     matrix = matrix.copy()
     matrix.sum_duplicates()
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -180,17 +179,21 @@ def _stochastic(matrix: Any, ending: np.ndarray, going: np.ndarray, actions: int
             f"probability of state {s}, action {a}, next state {int(matrix.indices[at])} is "
             f"{matrix.data[at]:g}; it must be in [0, 1]"
         )
-    total = np.asarray(matrix.sum(axis=1)).ravel() + ending
-    wrong = going & ~((np.abs(total - 1) <= _ROUNDING) & (ending >= 0))
+    total = np.asarray(matrix.sum(axis=1)).ravel() + termination
+    wrong = going & ~((np.abs(total - 1) <= _ROUNDING) & (termination >= 0))
     if wrong.any():
         s, a = divmod(int(np.argmax(wrong)), actions)
-        found = f"sum to {total[s * actions + a]:g}, not 1"
-        if not ending[s * actions + a] >= 0:
-            found = f"hold an ending of {ending[s * actions + a]:g}; it must be in [0, 1]"
-        raise UsageError(f"probabilities of state {s}, action {a} {found}")
+        if not termination[s * actions + a] >= 0:
+            raise UsageError(
+                f"state {s}, action {a} has a termination probability of {termination[s * actions + a]:g}; "
+                "it must be in [0, 1]"
+            )
+        raise UsageError(
+            f"probabilities of state {s}, action {a} sum to {total[s * actions + a]:g}; they must sum to 1"
+        )
     scale = np.where(going, 1 / np.where(going, total, 1.0), 0.0)
     matrix.data = matrix.data * scale[rows]
-    ending *= np.where(going, scale, 1.0)
+    termination *= np.where(going, scale, 1.0)
     matrix.eliminate_zeros()
     return matrix
 
@@ -207,5 +210,5 @@ def _expected(rewards: Any, matrix: Any, shape: tuple[int, int]) -> np.ndarray:
 def _distribution(start: Any, states: int) -> np.ndarray:
     given = _array("start", start, (states,))
     if not ((given >= 0).all() and abs(given.sum() - 1) <= _ROUNDING):
-        raise UsageError(f"start must be probabilities that sum to 1, got a sum of {given.sum():g}")
+        raise UsageError(f"start must be probabilities that sum to 1, got the sum {given.sum():g}")
     return given / given.sum()

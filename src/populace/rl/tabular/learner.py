@@ -250,7 +250,7 @@ def _task(
         task = aggregate(task, bins, low or None, high or None)
     if dynamics == "environment":
         return task
-    table = enumeration.outcomes(task) if dynamics == "table" else enumeration.by_rule(task)
+    table = enumeration.outcomes(task) if dynamics == "table" else enumeration.defined_outcomes(task)
     return task if table is None else tabulate(task, table)
 
 

@@ -37,7 +37,7 @@ class Tabulated(Task):
     cumulative: np.ndarray = dataclasses.field(kw_only=True)  # (S A, K - 1)
     state: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
     reward: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
-    ends: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
+    terminated: np.ndarray = dataclasses.field(kw_only=True)  # (S A K,)
     first: np.ndarray = dataclasses.field(kw_only=True)  # possible initial states
     first_cumulative: np.ndarray = dataclasses.field(kw_only=True)  # all but the last
 
@@ -72,7 +72,7 @@ class Tabulated(Task):
             reached = draws[0][:, None] >= jnp.asarray(self.cumulative)[row]
             outcome = row * (self.cumulative.shape[-1] + 1) + reached.sum(axis=-1, dtype=jnp.int32)
         after = jnp.asarray(self.state)[outcome]
-        terminated = jnp.asarray(self.ends)[outcome]
+        terminated = jnp.asarray(self.terminated)[outcome]
         time = state.time + 1
         truncated = ~terminated & (time >= self.horizon)
         done = terminated | truncated
@@ -100,16 +100,16 @@ def tabulate(task: Task, table: Outcomes) -> Tabulated:
             f"environment '{task.name}' cannot be stepped by its table, because its distribution of initial "
             "states is unknown; use dynamics=environment"
         )
-    states, actions, outcomes = table.state.shape
+    states, actions, outcomes = table.next_state.shape
     first = np.flatnonzero(table.start)
     same: dict[str, Any] = {f.name: getattr(task, f.name) for f in dataclasses.fields(Task)}
     same["origin"] = "native"
     return Tabulated(
         **same,
         cumulative=_cumulative(table.probability).reshape(states * actions, outcomes - 1),
-        state=table.state.ravel().astype(np.int32),
+        state=table.next_state.ravel().astype(np.int32),
         reward=table.reward.ravel().astype(np.float32),
-        ends=table.ends.ravel(),
+        terminated=table.terminated.ravel(),
         first=first.astype(np.int32),
         first_cumulative=_cumulative(table.start[first]),
     )
