@@ -62,7 +62,7 @@ assert all(s["test"]["iqm"][0] > 0.99 for s in run.results()["settings"]), run.r
     "docs/layers/graphs.md": "assert abs(float(share.sum()) - 34 * 4) < 1e-3",
     "docs/algorithms/node-classification.md": "assert run.results()['best']['test']['n'] == 4",
     "docs/algorithms/graph-classification.md": """
-said = best.learner.predict(best.model)
+said = best.predict()
 assert said.shape == (30, 1)
 assert np.sqrt(np.mean((said[:, 0] - 10 * sizes) ** 2)) < 0.7 * 10 * sizes.std(), said[:, 0] - 10 * sizes
 """,

@@ -57,8 +57,7 @@ class Trained:
             UsageError: inputs that do not fit, or a learner that makes no predictions.
 
         """
-        predict = self.learner.predictor(self.model)
-        return predict() if x is None else predict(x)
+        return self.learner.predictor(self.model)(x)
 
     def predict_proba(self, x: Any = None) -> np.ndarray:
         """Return the probability of each class, (N, K), for inputs as `predict` takes them.
