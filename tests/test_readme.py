@@ -50,6 +50,11 @@ assert (pop.Run.load("runs/tuned").recipe.options.start_from).endswith("start.sa
 assert network(np.ones(2, np.float32)).tolist() == [32.0, 32.0]
 assert layer(np.ones(2, np.float32)).tolist() == [2.0] * 16
 """,
+    "docs/custom-networks.md": """
+assert run.finished and action.shape == ()
+assert fits.results()["settings"][0]["test"]["iqm"][0] > 0.9, fits.results()["settings"]
+assert clubs.results()["settings"][0]["test"]["iqm"][0] > 0.7, clubs.results()["settings"]
+""",
     "docs/optimizers.md": """
 assert [s["values"]["optimizer.b1"] for s in run.results()["settings"]] == [0.8, 0.95]
 assert all(s["test"]["iqm"][0] > 0.99 for s in run.results()["settings"]), run.results()["settings"]

@@ -175,7 +175,7 @@ def test_a_range_in_words(bounds, words):
 @pytest.mark.parametrize(
     ("path", "nearest"),
     [
-        ("rat", "rate"), ("cuont", "count"), ("color", "color"), ("shape.radios", "shape.radius"),
+        ("rat", "rate"), ("cuont", "count"), ("colour", "color"), ("shape.radios", "shape.radius"),
         ("RATE", "rate"), ("shpe.radius", "shape.radius"),
     ],
 )  # fmt: skip

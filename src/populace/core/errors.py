@@ -16,6 +16,10 @@ class UsageError(PopulaceError, ValueError):
     exit_code = 2
 
 
+class UnknownKindError(UsageError):
+    """A nested setting names a kind that no imported class has; it may be one of the user's own."""
+
+
 class RunError(PopulaceError, RuntimeError):
     """What was asked for was sound and failed all the same: a full disk, a damaged file. Exit code 1."""
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 
-from populace.core.errors import UsageError, unknown
+from populace.core.errors import UnknownKindError, UsageError, unknown
 from populace.core.values import Meaning, checked, is_array, plain, type_name
 
 _KEY = "populace"
@@ -224,5 +224,5 @@ def _coerce_module(field: Field, value: Any, path: str) -> Any:
     default_kind = field.default.kind if isinstance(field.default, Settings) else ""
     kind = value.get("kind", default_kind)
     if not isinstance(kind, str) or kind not in kinds:
-        raise unknown("kind", str(kind), kinds, where=f" of {path}")
+        raise UnknownKindError(str(unknown("kind", str(kind), kinds, where=f" of {path}")))
     return from_dict(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, path)

@@ -1,9 +1,11 @@
 """Identity: whether a learner that a run is opened with is the one that the run was trained by.
 
-A recipe holds settings and no data. So a run folder also keeps a digest of the learner's arrays: with other
-data the run would go on without a word, and its numbers would be those of neither.
+A recipe holds settings, no data and no functions. So a run folder also keeps a digest of the learner's arrays,
+and the names of fields with functions of the user's own, such as `network_fn`: with other data, or the built-in
+network, the run would go on without a word, and its numbers would be those of neither.
 """
 
+import dataclasses
 import hashlib
 import json
 import tomllib
@@ -41,26 +43,42 @@ def digest(learner: Learner) -> str:
     return found.hexdigest() if count else ""
 
 
+def functions(learner: Learner) -> list[str]:
+    """Return the fields that hold functions of the user's own, which no recipe can write down."""
+    names = (f.name for f in dataclasses.fields(learner))  # pyright: ignore[reportArgumentType]
+    return [name for name in names if callable(getattr(learner, name))]
+
+
 def keep(folder: Path, learner: Learner) -> None:
-    """Write the digest into a run folder, where the learner has data of its own."""
-    if known := digest(learner):
-        write(folder / FILE, json.dumps({"sha256": known}, indent=1))
+    """Write what identifies the learner into a run folder, where it has data or functions of its own."""
+    known, own = digest(learner), functions(learner)
+    if known or own:
+        write(folder / FILE, json.dumps({"sha256": known, "functions": own}, indent=1))
 
 
 def check_data(folder: Path, learner: Learner) -> None:
-    """Raise a `UsageError` if a run was trained on other data; folders without a digest tell nothing."""
+    """Raise a `UsageError` if a run was trained on other data, or with functions that the learner lacks.
+
+    Folders without the file tell nothing.
+    """
     try:
         text = (folder / FILE).read_text()
     except FileNotFoundError:
         return
     try:
-        known = json.loads(text)["sha256"]
-    except (ValueError, KeyError, TypeError):
+        noted = json.loads(text)
+        known, own = noted["sha256"], noted.get("functions", [])
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise RunError(
             f"'{folder / FILE}' is damaged; remove it to go on without a check of the data"
         ) from None
+    if missing := [name for name in own if getattr(learner, name, None) is None]:
+        raise UsageError(
+            f"'{folder}' was trained with a {' and a '.join(missing)} of your own, which its recipe cannot "
+            "make; give Run.load the learner of the run"
+        )
     mine = digest(learner)
-    if mine and mine != known:
+    if mine and known and mine != known:
         raise UsageError(
             f"the learner's data are not those that '{folder}' was trained on; "
             "give Run.load the learner with the run's own data"
@@ -84,7 +102,7 @@ def check_settings(folder: Path, recipe: str, learner: Learner) -> None:
     defaults = {path: field.default for path, field, _ in settings.walk(learner)}
     differing = []
     for path in sorted({*theirs, *mine} - {"kind"}):
-        had = theirs[path] if path in theirs else _plain(defaults.get(path, mine.get(path)))
+        had = theirs[path] if path in theirs else settings.to_plain(defaults.get(path, mine.get(path)))
         if had != mine.get(path):
             differing.append(f"{path} is {mine.get(path)!r}, the run has {had!r}")
     if differing:
@@ -101,7 +119,3 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

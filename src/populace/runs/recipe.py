@@ -144,7 +144,7 @@ class Recipe:
         if self.sweep:
             tables["sweep"] = self.sweep
         if self.settings:
-            tables["settings"] = [{k: _plain(v) for k, v in s.items()} for s in self.settings]
+            tables["settings"] = [{k: settings.to_plain(v) for k, v in s.items()} for s in self.settings]
         return tomli_w.dumps(tables)
 
 
@@ -281,9 +281,3 @@ def _axis(path: str, values: Any) -> Any:
     if any(isinstance(b, bool) or not isinstance(b, int | float) for b in bounds):
         raise UsageError(f"the sweep of '{path}': {name} needs two numbers, got {bounds!r}")
     return _RANGES[name](float(bounds[0]), float(bounds[1]))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, settings.Settings):
-        return settings.to_dict(value)
-    return list(value) if isinstance(value, tuple) else value

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from populace.core.formatting import format_value
+from populace.core.formatting import plain_or_text
 from populace.core.population import Member, Population
 from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
@@ -131,7 +131,7 @@ def table(
         "evaluation_unit": learner.evaluation_unit,
         "units_per_step": learner.units_per_step,
         "score": {"name": learner.score, "mode": learner.mode, "score_threshold": learner.score_threshold},
-        "axes": {p: [_plain(v) for v in values] for p, values in population.axes.items()},
+        "axes": {p: [plain_or_text(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
         "members": [_member(population, scores, m.index, size) for m in population.members],
         "best": {
@@ -154,7 +154,7 @@ def _setting(population: Population, scores: Scores, index: int) -> dict[str, An
     fresh = None if scores.test is None else summary(population, scores, scores.test, index)
     return {
         "setting": index,
-        "values": {path: _plain(v) for path, v in population.settings[index].items()},
+        "values": {path: plain_or_text(v) for path, v in population.settings[index].items()},
         "members": members,
         "diverged": int((scores.diverged_at[members] >= 0).sum()),
         "validation": summary(population, scores, scores.validation, index),
@@ -226,9 +226,3 @@ def _ends(population: Population, scores: Scores, setting: int) -> tuple[int, in
 
 def _number(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bool | int | float | str | list):
-        return value
-    return list(value) if isinstance(value, tuple) else format_value(value)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import RunError, UnknownKindError, UsageError
 from populace.core.files import write
 from populace.core.learner import Learner
 from populace.core.population import Population
@@ -45,7 +45,7 @@ class Run:
 
         Args:
             path: the folder.
-            learner: the learner with its data, where the recipe alone cannot make it.
+            learner: the learner of the run; required if it holds in-memory data or functions of your own.
 
         Raises:
             UsageError: it is not a run folder, another version of populace wrote it, or the learner is not
@@ -68,7 +68,11 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """The complete recipe."""
-        return parse(self.recipe_text(), str(self.path / "recipe.toml"), self._learner)
+        try:
+            return parse(self.recipe_text(), str(self.path / "recipe.toml"), self._learner)
+        except UnknownKindError as error:
+            advice = "if it is of your own, import its module first, or give Run.load the learner of the run"
+            raise UsageError(f"cannot make the learner of '{self.path}': {error}; {advice}") from None
 
     def recipe_text(self) -> str:
         """Return `recipe.toml` as it is."""

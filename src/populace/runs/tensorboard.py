@@ -167,7 +167,7 @@ class TensorBoard(Callback):
 
         folder = str(self._folder / f"setting-{setting:03d}")
         writer = SummaryWriter(folder, purge_step=self._purge, max_queue=1000, flush_secs=20)
-        values = {path: _plain(v) for path, v in self._population.settings[setting].items()}
+        values = {path: _hparam(v) for path, v in self._population.settings[setting].items()}
         tag = f"evaluation/{self._population.learner.score}/iqm"
         for summary in hparams(values, {tag: 0.0}):
             writer.file_writer.add_summary(summary)  # pyright: ignore[reportOptionalMemberAccess]
@@ -194,5 +194,6 @@ def _tag(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _plain(value: Any) -> Any:
+def _hparam(value: Any) -> Any:
+    """Return a value as TensorBoard takes a hyperparameter: a number or text."""
     return value if isinstance(value, bool | int | float | str) else format_value(value)
