@@ -1,8 +1,8 @@
 """Identity: whether a learner that a run is opened with is the one that the run was trained by.
 
-A recipe holds settings, no data and no functions. So a run folder also keeps a digest of the learner's arrays,
-and the names of fields with functions of the user's own, such as `network_fn`: with other data, or the built-in
-network, the run would go on without a word, and its numbers would be those of neither.
+A recipe holds settings, no data and no functions. So a run folder also keeps a digest of the learner's
+arrays, and the names of fields with functions of the user's own, such as `network_fn`. With other
+data, or the built-in network, the run would go on without a word, and its numbers would be those of neither.
 """
 
 import dataclasses
