@@ -30,7 +30,7 @@ class A2C(PolicyGradient):
     rollout: int = setting(8, low=1, help="steps of each environment per iteration")
     learning_rate: float = descent.learning_rate(7e-4)
     optimizer: Optimizer = descent.optimizer(RMSProp(decay=0.99, eps=1e-5))
-    gae_lambda: float = setting(1.0, low=0, high=1, help="weight of longer sums of rewards in the advantage")
+    gae_lambda: float = setting(1.0, low=0, high=1, help="lambda of generalized advantage estimation")
     value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
     normalize_advantages: bool = setting(False, help="standardize the advantages of a rollout")
 

@@ -30,12 +30,12 @@ class Agent(Learner):
     """Kinds of action it can learn: `discrete`, `continuous`."""
 
     env: str = setting(
-        "CartPole-v1", help="environment, a name of `populace list environments`", advice=naming.ADVICE
+        "CartPole-v1", help="environment; `populace list environments` names them", advice=naming.ADVICE
     )
-    num_envs: int = setting(4, low=1, help="copies of the environment that one member acts in")
+    num_envs: int = setting(4, low=1, help="parallel environments per member")
     evaluation_episodes: int = setting(16, low=1, help="greedy episodes per evaluation")
     held_out: str = setting(
-        "", help="environment to evaluate in besides, never trained in; empty: none",
+        "", help="extra environment used for evaluation only; empty: none",
         advice=naming.ADVICE,
     )  # fmt: skip
 

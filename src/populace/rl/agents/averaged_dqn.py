@@ -26,7 +26,7 @@ _SHARED_OUT = ("num_envs", "batch_size", "replay_storage", "warmup")
 class Part(DQN):
     """One of k learners: its schedules go by what all of them have seen together, as far as it can tell."""
 
-    learners: int = setting(1, low=1, help="learners that gather experience at the same time")
+    learners: int = setting(1, low=1, help="learners that gather experience in parallel")
 
     def clock(self, acting: EnvLoopState) -> tuple[jax.Array, jax.Array]:
         """Return k times the frames and episodes of this learner."""
@@ -45,8 +45,8 @@ class AveragedDQN(DQN):
     Optimizers keep their own moments. The policy that is judged is that of the average.
     """
 
-    learners: int = setting(4, low=1, help="k, learners that share the experience out")
-    average_every: int = setting(100, low=1, help="iterations between two averagings")
+    learners: int = setting(4, low=1, help="k, learners that the experience is divided among")
+    average_every: int = setting(100, low=1, help="iterations between averages")
 
     @property
     def part(self) -> Part:

@@ -29,7 +29,7 @@ class DQN(QLearner):
     network describes returns by more than their expectation. With all of them, and `double`, it is Rainbow.
     """
 
-    double: bool = setting(True, help="choose the next action by the online network")
+    double: bool = setting(True, help="double Q-learning: the online network chooses the next action")
 
     def next_action(
         self, key: jax.Array, acting: EnvLoopState, online: jax.Array, target: jax.Array

@@ -58,37 +58,39 @@ class QLearner(Agent):
     weight_decay: float = descent.weight_decay()
     max_gradient_norm: float = descent.max_gradient_norm()
     discount: float = setting(0.99, low=0, high=1, help="discount per frame")
-    exploration: Exploration = setting(ExponentialDecay(), help="how it acts to find out")
-    replay_capacity: float = setting(20_000.0, low=1, help="transitions remembered")
+    exploration: Exploration = setting(ExponentialDecay(), help="exploration strategy")
+    replay_capacity: float = setting(20_000.0, low=1, help="capacity of the replay buffer, transitions")
     replay_storage: int = setting(
-        20_000, low=1, help="transitions there is room for; replay_capacity may differ below it"
+        20_000,
+        low=1,
+        help="memory of the replay buffer, transitions; replay_capacity may be anything below it",
     )
     warmup: int = setting(1_000, low=0, help="frames of random actions before the first update")
     batch_size: int = setting(64, low=1, help="transitions per update")
     tau: float = setting(
-        0.01, above=0, high=1, help="share of the network that the target takes over; 1 copies it"
+        0.01, above=0, high=1, help="Polyak averaging coefficient of the target network; 1 copies the weights"
     )
     target_every: int = setting(1, low=1, help="iterations between two target updates")
-    loss: str = setting("huber", choices=("huber", "mse"), help="loss of the temporal difference")
+    loss: str = setting("huber", choices=("huber", "mse"), help="loss of the TD error")
     hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="widths of the hidden layers")
     rollout: int = setting(1, low=1, help="steps of each environment per iteration")
     gradient_steps: int = setting(1, low=1, help="gradient steps per iteration")
     network: str = setting(
-        "auto", choices=("auto", "mlp", "conv"), help="kind of network; auto: a convolution for pictures"
+        "auto",
+        choices=("auto", "mlp", "conv"),
+        help="network; auto: a convolution where observations are pictures",
     )
     channels: int = setting(16, low=1, help="channels of the convolution")
-    dueling: bool = setting(False, help="value and advantage in streams of their own")
-    noisy: bool = setting(False, help="explore by noise on the weights of the linear layers")
-    noisy_sigma: float = setting(0.5, low=0, help="strength of that noise at first")
-    distribution: Distribution = setting(Expectation(), help="how the network describes a return")
-    n_step: int = setting(1, low=1, help="rewards looked ahead before bootstrapping")
-    prioritized: bool = setting(False, help="draw surprising transitions more often")
-    priority_alpha: float = setting(0.6, low=0, high=1, help="how unevenly they are drawn; 0 is evenly")
-    priority_beta: float = setting(0.4, low=0, high=1, help="how far weights undo that, at first")
-    beta_anneal_frames: float = setting(100_000.0, above=0, help="frames until they undo it fully")
-    uint8_obs: bool = setting(
-        False, help="remember observations in bytes; they must be whole numbers from 0 to 255"
-    )
+    dueling: bool = setting(False, help="separate streams of value and advantage")
+    noisy: bool = setting(False, help="noisy linear layers, which explore")
+    noisy_sigma: float = setting(0.5, low=0, help="initial strength of that noise")
+    distribution: Distribution = setting(Expectation(), help="what the network gives of the return")
+    n_step: int = setting(1, low=1, help="rewards summed before bootstrapping")
+    prioritized: bool = setting(False, help="prioritize by TD error")
+    priority_alpha: float = setting(0.6, low=0, high=1, help="priority exponent alpha; 0 is uniform")
+    priority_beta: float = setting(0.4, low=0, high=1, help="initial importance-sampling exponent beta")
+    beta_anneal_frames: float = setting(100_000.0, above=0, help="frames over which beta rises to 1")
+    uint8_obs: bool = setting(False, help="store observations as bytes; they must be integers from 0 to 255")
 
     @property
     def units_per_step(self) -> int:

@@ -89,7 +89,7 @@ class PolicyGradient(Agent):
     network_fn: NetworkFn | None = eqx.field(default=None, static=True)
     """A network of your own, for policy and critic; `network_fn(inputs, outputs, key)` returns a module."""
 
-    num_envs: int = setting(8, low=1, help="copies of the environment that one member acts in")
+    num_envs: int = setting(8, low=1, help="parallel environments per member")
     rollout: int = setting(128, low=1, help="steps of each environment per iteration")
     learning_rate: float = descent.learning_rate(3e-4)
     optimizer: Optimizer = descent.optimizer(Adam(eps=1e-5))

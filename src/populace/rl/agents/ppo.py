@@ -29,16 +29,14 @@ class PPO(PolicyGradient):
     A rollout is gone through `epochs` times, every time in a fresh order and in `minibatches` equal parts.
     """
 
-    gae_lambda: float = setting(0.95, low=0, high=1, help="weight of longer sums of rewards in the advantage")
-    clip_range: float = setting(0.2, above=0, help="how far the ratio of probabilities may usefully leave 1")
-    clip_range_vf: float = setting(
-        0.0, low=0, help="how far values may usefully move per rollout; 0: any way"
-    )
+    gae_lambda: float = setting(0.95, low=0, high=1, help="lambda of generalized advantage estimation")
+    clip_range: float = setting(0.2, above=0, help="clip range of the probability ratio")
+    clip_range_vf: float = setting(0.0, low=0, help="value clip range per rollout; 0 disables")
     value_coefficient: float = setting(0.5, low=0, help="weight of the value loss")
     target_kl: float = setting(
-        0.0, low=0, help="a rollout is left once the policy moved 1.5 times this far, in nats; 0: never"
+        0.0, low=0, help="stop learning from a rollout when the KL exceeds 1.5 x target, in nats; 0 disables"
     )
-    epochs: int = setting(4, low=1, help="times that a rollout is gone through")
+    epochs: int = setting(4, low=1, help="passes over a rollout")
     minibatches: int = setting(4, low=1, help="gradient steps per epoch")
     normalize_advantages: bool = setting(True, help="standardize the advantages of a minibatch")
 

@@ -32,12 +32,12 @@ class Reinforce(PolicyGradient):
     without one there is no value to bootstrap by, and its return ends there.
     """
 
-    rollout: int = setting(500, low=1, help="steps after which an episode is cut")
+    rollout: int = setting(500, low=1, help="steps after which an episode is truncated")
     learning_rate: float = descent.learning_rate(3e-3)
     max_gradient_norm: float = descent.max_gradient_norm(0.0)
-    baseline: bool = setting(True, help="subtract a learned value of the state from the return")
+    baseline: bool = setting(True, help="subtract a learned state value from the return")
     baseline_updates: int = setting(8, low=1, help="gradient steps of the baseline per iteration")
-    normalize_advantages: bool = setting(False, help="standardize what weighs the log probabilities")
+    normalize_advantages: bool = setting(False, help="standardize the weights of the log-probabilities")
 
     def check(self) -> None:
         """Raise a `UsageError` where settings, network and environment do not fit together."""
