@@ -40,7 +40,7 @@ LONG = (
     "rl/agents/test_dqn.py",
     "engine/test_training_loop.py",
 )
-"""The files that take the most processor time, the longest first; then come those with a budget of their own."""
+"""The files that take the most processor time, the longest first; those with a budget come next."""
 SHOWN = 12
 
 _compiled = 0
