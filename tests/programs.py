@@ -14,7 +14,7 @@ DEFAULT = 150
 BUDGET: dict[str, int] = {
     "analysis/test_cost.py": 225,
     "analysis/test_gradient_flow.py": 170,
-    "engine/streaming/test_feeding.py": 350,
+    "engine/streaming/test_feeding.py": 280,
     "engine/test_training_loop.py": 320,
     "graphs/learners/test_graph_classifier.py": 220,
     "graphs/learners/test_node_classifier.py": 350,

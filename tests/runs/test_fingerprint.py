@@ -9,6 +9,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.runs.fingerprint import check_settings, digest
 from populace.runs.recipe import Recipe
+from populace.supervised import Classifier, Data
 from tests.learners import Quadratic, Table
 
 RUN = Path("a run")
@@ -23,6 +24,15 @@ def test_a_digest_tells_content_shape_and_type():
     assert known not in (found := {digest(Table(data=other)) for other in others})
     assert len(found) == len(others)
     assert digest(Quadratic()) == ""
+
+
+def test_examples_in_files_have_the_digest_of_the_array(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    known = digest(Classifier(Data.from_classes(x, y)))
+    for name, values in {"same": x, "other": np.where(np.arange(20)[:, None] == 13, x + 1, x)}.items():
+        np.save(tmp_path / f"{name}.npy", values)
+        found = digest(Classifier(Data.from_classes(tmp_path / f"{name}.npy", y)))
+        assert (found == known) == (name == "same")
 
 
 def test_a_setting_that_an_old_recipe_does_not_know_counts_as_its_default():

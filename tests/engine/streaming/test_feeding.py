@@ -12,14 +12,17 @@ from populace.core.errors import RunError, UsageError
 from populace.core.population import Population, sweep
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
+from populace.runs.launch import run_recipe
 from populace.runs.recipe import Options, of_population
-from populace.runs.run import Run, run_recipe
+from populace.runs.run import Run
 from populace.supervised import MLP, SGD, Classifier, Data, Patience, Regressor
 from tests import harness, programs
 from tests.conftest import arrays, checkpoint_steps
 from tests.supervised.problems import blobs, line
 
 STEPS = 31
+MEMORY = 6 * 4 * 2 * 32 * 8
+"""Chunks of 4 steps for a member on each of 2 devices: batches of 32 rows of 8 bytes."""
 AXES = {"learning_rate": [1e-2, 0.5]}
 
 
@@ -84,8 +87,7 @@ def feedings(engine: Engine) -> list[Any]:
     return [g.program._feeding for g in engine.group_states]
 
 
-@pytest.mark.parametrize("strategy", ["vmap", "map"])
-@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(("strategy", "steps"), [("vmap", 1), ("vmap", 3), ("map", 1)])
 def test_the_same_bits_as_from_memory(files, strategy, steps):
     """Weights, metrics of every window and evaluation, early stopping, and the final evaluation."""
     memory = 6 * steps * 2 * (2 * 32 * 8)  # chunks of so many steps: 2 devices, 2 seeds, 32 rows of 8 bytes
@@ -104,10 +106,9 @@ def test_the_same_bits_as_from_memory(files, strategy, steps):
     assert feeding.held == 0
 
 
-@pytest.mark.parametrize("strategy", ["vmap", "map"])
-def test_numbers_are_predicted_as_from_memory(files, strategy):
-    one = outcome(sweep(regressor(), AXES, seeds=2), strategy)
-    assert_same(one, outcome(sweep(regressor(files, 6 * 2 * 2 * 70 * 8), AXES, seeds=2), strategy))
+def test_numbers_are_predicted_as_from_memory(files):
+    one = outcome(sweep(regressor(), AXES, seeds=2), "map", steps=10)
+    assert_same(one, outcome(sweep(regressor(files, 6 * 2 * 2 * 70 * 8), AXES, seeds=2), "map", steps=10))
 
 
 def test_a_member_that_diverges_between_chunks_spoils_nothing(files):
@@ -120,11 +121,11 @@ def test_a_member_that_diverges_between_chunks_spoils_nothing(files):
 
 
 def test_groups_share_the_memory(files):
-    memory = 2 * 6 * 2 * 2 * 64 * 8
-    axes = {"batch_size": [32, 64], "learning_rate": [1e-2, 3e-2]}
-    streamed = outcome(sweep(classifier(files, memory), axes, seeds=2))
-    assert_same(outcome(sweep(classifier(), axes, seeds=2)), streamed)
-    assert sum(feeding.peak for feeding in feedings(streamed[3])) <= memory
+    memory = 2 * 6 * 2 * 64 * 8
+    engine = outcome(sweep(classifier(files, memory), {"batch_size": [32, 64]}, seeds=2), steps=6)[3]
+    assert len(feedings(engine)) == 2
+    assert sum(feeding.peak for feeding in feedings(engine)) <= memory
+    assert [feeding.steps for feeding in feedings(engine)] == [2, 1]
 
 
 def test_rows_are_those_in_the_states(files):
@@ -172,7 +173,7 @@ class Stop(Callback):
 def test_resume_is_exact_to_the_batch(files, tmp_path):
     """Stopped at step 13, killed at 20, both in an epoch of 6 and off the chunks of 4, and resumed."""
     options = Options(steps=STEPS, strategy="vmap", seeds=[0, 3], log_every=1, evaluate_every=10)
-    learners = classifier(), classifier(files, 6 * 4 * 2 * 32 * 8)
+    learners = classifier(), classifier(files, MEMORY)
     in_memory, streamed = (sweep(learner, seeds=[0, 3]) for learner in learners)
     run_recipe(of_population("stream", in_memory, options), tmp_path / "whole")
     cut = tmp_path / "cut"
@@ -189,18 +190,10 @@ def test_resume_is_exact_to_the_batch(files, tmp_path):
     assert run.results()["members"] == whole.results()["members"]
     x = blobs(seed=5)[0]
     assert run.best().predict(x).tolist() == whole.best().predict(x).tolist()
-
-
-def test_a_run_of_other_files_is_refused(files, tmp_path):
-    np.save(tmp_path / "blobs.npy", blobs()[0])
-    np.save(tmp_path / "test.npy", blobs(seed=1)[0])
-    population = sweep(classifier(tmp_path, 10**6))
-    options = Options(steps=1, strategy="vmap", seeds=1)
-    run_recipe(of_population("stream", population, options), tmp_path / "run")
-    Run.load(tmp_path / "run", classifier(files, 10**6))
-    np.save(tmp_path / "blobs.npy", blobs()[0] + 1)
+    for name in ("blobs", "test"):
+        np.save(tmp_path / f"{name}.npy", np.load(files / f"{name}.npy") + (name == "test"))
     with pytest.raises(UsageError, match="data are not those that") as caught:
-        Run.load(tmp_path / "run", classifier(tmp_path, 10**6))
+        Run.load(cut, classifier(tmp_path, MEMORY))
     assert "\n" not in str(caught.value)
 
 
@@ -211,14 +204,15 @@ def test_ten_times_the_memory(tmp_path):
     x = rng.normal(size=(2000, 64)).astype(np.float32) + y[:, None]
     np.save(tmp_path / "x.npy", x)
     data = Data.from_classes(tmp_path / "x.npy", y, memory=x.nbytes // 10)
-    learner = Classifier(data, network=MLP(hidden_sizes=()), batch_size=8, evaluation_batch_size=8)
-    states, told, _, engine = outcome(sweep(learner, seeds=2), steps=300, window=100, evaluate_every=300)
+    options: dict = {"batch_size": 8, "evaluation_batch_size": 8, "learning_rate": 1e-2}
+    learner = Classifier(data, network=MLP(hidden_sizes=()), **options)
+    states, told, _, engine = outcome(sweep(learner, seeds=2), steps=80, window=40, evaluate_every=80)
     (feeding,) = feedings(engine)
     assert feeding.steps < learner.epoch_steps
     assert x.nbytes // 20 < feeding.peak <= x.nbytes // 10
     (accuracy,) = (metrics["accuracy"] for _, metrics, _ in told if "calibration_error" in metrics)
     assert len(states) == 2
-    assert (accuracy > 0.97).all()
+    assert (accuracy > 0.95).all()
 
 
 def test_members_of_one_seed_are_fed_once(files):
@@ -231,9 +225,9 @@ def test_members_of_one_seed_are_fed_once(files):
 
 
 def test_equal_files_share_compiled_programs(files):
-    first = outcome(sweep(classifier(files, 10**6), seeds=2))
+    first = outcome(sweep(classifier(files, MEMORY), seeds=2))
     before = programs.compiled()
-    again = outcome(sweep(classifier(files, 10**6), seeds=2))
+    again = outcome(sweep(classifier(files, MEMORY), seeds=2))
     assert programs.compiled() == before
     assert_same(first, again)
 
@@ -254,14 +248,15 @@ def test_too_little_memory_is_refused_in_a_line(files, settings, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_changes_under_way_ends_the_run_in_a_line(files, tmp_path):
-    for name in ("blobs.npy", "test.npy"):
-        np.save(tmp_path / name, np.load(files / name))
-    engine = harness.trained(sweep(classifier(tmp_path, 10**4), seeds=2), 2)
-    os.utime(tmp_path / "blobs.npy", ns=(0, 0))
+def test_a_file_that_changes_under_way_ends_the_run_in_a_line(files):
+    engine, file = Engine(sweep(classifier(files, MEMORY), seeds=2), "vmap"), files / "blobs.npy"
+    harness.train(engine, 2, evaluate_every=0)
+    before = file.stat()
+    os.utime(file, ns=(0, 0))
     with pytest.raises(RunError, match=r"blobs.npy' was changed or removed while it was in use") as caught:
         harness.train(engine, 20)
     assert "\n" not in str(caught.value)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_a_step_by_hand_has_no_batch(files):
