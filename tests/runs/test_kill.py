@@ -12,7 +12,7 @@ from tests import harness
 from tests.runs.lives import command
 
 KILLS = 20
-STEPS = 400_000
+STEPS = 200_000
 RECIPE = f"""
 name = "kill"
 
@@ -21,8 +21,8 @@ steps = {STEPS}
 seeds = 2
 strategy = "vmap"
 devices = 2
-log_every = 5_000
-evaluate_every = 50_000
+log_every = 2_500
+evaluate_every = 25_000
 checkpoint_every = 0.02
 
 [learner]
@@ -30,7 +30,7 @@ kind = "tests.learners:Quadratic"
 
 [sweep]
 learning_rate = [1e-2, 1e-3]
-fuse = [1e9, 150_001]
+fuse = [1e9, 75_001]
 """
 
 

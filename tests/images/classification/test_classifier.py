@@ -31,7 +31,7 @@ def test_digits_are_read():
 
 
 def test_invariants(tmp_path):
-    network = replace(replace(SMALL, "norm", "batch"), "channel_dropout", 0.1)
+    network = CNN(channels=(4,), kernel=3, hidden_sizes=(), norm="batch", channel_dropout=0.1)
     learner = small(network=network, mirror=True, shift=1, batch_size=256)
     harness.check_learner(learner, {"learning_rate": [5e-3, 1e-3]}, 8, tmp_path)
 
