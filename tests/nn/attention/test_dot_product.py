@@ -156,3 +156,47 @@ def test_bad_input_is_named(arguments, options, message):
         attention(*arguments, **options)
     assert str(error.value).startswith(f"attention: {message}")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_a_query_may_not_look_at_reaches_neither_its_output_nor_a_gradient(bad):
+    """With a mask of keys, one of pairs, and causal, in blocks and not."""
+    q, k, v = draw(6, 6)
+    pair = pairs(6, 6)
+    pair[:3, 2] = False
+    pair[3:, 2] = True
+    forms = [{"mask": np.arange(6) != 2}, {"mask": pair}, {"causal": True}, {"mask": pair, "causal": True}]
+
+    def outputs(q, k, v, form):
+        found = [attention(q, k, v, block=block, **form) for block in (None, 4)]
+        return [*found, context_matrix(q, k, **form)]
+
+    @jax.jit
+    def run(q, k, v):
+        def loss(q, k, v):
+            every = [outputs(q, k, v, form) for form in forms]
+            return sum((x[:2] ** 2).sum() for found in every for x in found), every
+
+        return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(q, k, v)
+
+    k[2], v[2] = 0, 0
+    (value, before), gradient = run(q, k, v)
+    k[2], v[2] = bad, bad
+    (found, every), slope = run(q, k, v)
+    for a, b in zip((found, *slope), (value, *gradient)):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    for form, after, clean in zip(forms, every, before):
+        order = np.tri(6) > 0 if "causal" in form else True
+        looks = np.broadcast_to(form.get("mask", True), (6, 6)) & order
+        for a, b in zip(after, clean):
+            np.testing.assert_array_equal(np.isnan(a).any(1), looks[:, 2])
+            np.testing.assert_allclose(np.asarray(a)[~looks[:, 2]], np.asarray(b)[~looks[:, 2]], atol=1e-6)
+
+
+def test_scores_beyond_half_precision():
+    q, k, v = (np.full(shape, 300, np.float16) for shape in ((1, 4), (2, 4), (2, 1)))
+    k[1], v[1] = 299, 1  # a score of 180,000, where float16 ends at 65,504
+    found, weights = jax.jit(lambda *x: (attention(*x), context_matrix(*x[:2])))(q, k, v)
+    assert found.dtype == weights.dtype == np.float16
+    np.testing.assert_array_equal(found, [[300]])
+    np.testing.assert_array_equal(weights, [[1, 0]])

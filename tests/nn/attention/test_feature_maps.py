@@ -23,10 +23,10 @@ def test_scaled_features_are_the_features(name):
 
 
 def test_elu_and_relu():
-    x = np.float32([[-2.0, 0.0, 3.0]])
+    x = np.float32([[-2.0, 0.0, 3.0, -18.0, -80.0]])  # of the last two elu itself is -1 in float32
     elu, relu = jax.jit(lambda x: (EluFeatures()(x), ReluFeatures()(x)))(x)
-    np.testing.assert_allclose(elu, [[np.exp(-2.0), 1.0, 4.0]], rtol=1e-6)
-    np.testing.assert_array_equal(relu, [[0.0, 0.0, 3.0]])
+    np.testing.assert_allclose(elu, [[np.exp(-2.0), 1.0, 4.0, np.exp(-18.0), np.exp(-80.0)]], rtol=1e-6)
+    np.testing.assert_array_equal(relu, [[0.0, 0.0, 3.0, 0.0, 0.0]])
 
 
 @cache

@@ -206,3 +206,39 @@ def test_a_token_of_another_width_is_named():
         attend.step(state, q[:1], k[:1], v[0])
     with pytest.raises(UsageError, match="LinearAttention: query has 3 features, expected 4"):
         attend.step(state, q[0, :3], k[0, :3], v[0])
+
+
+def test_far_below_zero_weights_keep_their_ratios():
+    """Where `elu(x) + 1` is 1e-8 or 1e-87, of queries as of keys, and the smallest of keys differ much."""
+    q = np.float32([[-18, -17.5], [-200, -199], [1, 0.5]])
+    keys = [[[0, 1], [1, 0], [0.3, 0.2]], [[-18, -17], [-17.5, -18], [-18, -18.2]]]
+    v = np.float32([[0], [1], [2]])
+    one = lambda k, causal: linear_attention(q, k, v, causal=causal)  # noqa: E731
+    both = jax.jit(lambda k: (one(k, False), one(k, True)))
+    wanted = []
+    for k in np.float32(keys):
+        wanted.append(linear_by_loops(q.astype(np.float64), k.astype(np.float64), v))
+        for found, causal in zip(both(k), (False, True)):
+            np.testing.assert_allclose(
+                found, linear_by_loops(q.astype(np.float64), k.astype(np.float64), v, None, causal), rtol=1e-5
+            )
+    assert wanted[0][0, 0] == pytest.approx(0.909, abs=5e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_masked_or_behind_reaches_neither_output_nor_gradient(bad):
+    q, k, v = draw(6, 6)
+    mask = np.arange(6) != 2
+
+    def loss(q, k, v):
+        masked = linear_attention(q, k, v, mask=mask)
+        return (masked**2).sum() + (linear_attention(q, k, v, causal=True, block=4)[:2] ** 2).sum()
+
+    slope = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))
+    k[2], v[2] = 0, 0
+    wanted = slope(q, k, v)
+    k[2], v[2] = bad, bad
+    for found, expected in zip(jax.tree.leaves(slope(q, k, v)), jax.tree.leaves(wanted)):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    behind = jax.jit(lambda *x: linear_attention(*x, causal=True, block=4))(q, k, v)
+    np.testing.assert_array_equal(np.isnan(behind).any(1), np.arange(6) >= 2)

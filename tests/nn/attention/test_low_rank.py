@@ -198,3 +198,19 @@ def test_bad_input_is_named(call, message):
     with pytest.raises(UsageError) as error:
         call()
     assert str(error.value).startswith(message)
+
+
+def test_a_masked_value_that_is_not_finite_is_not_seen():
+    q, k, v = draw(4, 4)
+    mask = np.arange(4) != 1
+
+    @jax.jit
+    def run(k, v):
+        errors = [rank_errors(q, k, v, mask=m).output for m in (mask, mask & np.ones((4, 1), bool))]
+        return low_rank_attention(q, k, v, 2, mask=mask), errors
+
+    k[1], v[1] = 0, 0
+    wanted = run(k, v)
+    k[1], v[1] = np.nan, np.inf
+    for found, expected in zip(jax.tree.leaves(run(k, v)), jax.tree.leaves(wanted)):
+        np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -189,3 +189,20 @@ def test_no_two_projections_start_alike():
     names = ("query", "key", "value", "output")
     weights = [getattr(layer, f"{name}_projection").weight for name in names]
     assert len({np.asarray(weight).tobytes() for weight in weights}) == 4
+
+
+def test_a_masked_token_that_is_not_finite_reaches_no_weight():
+    layer = filled(lambda key: MultiHeadAttention(4, 2, key=key))
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    mask = np.arange(5) != 3
+
+    @jax.jit
+    def slope(layer, x):
+        loss = lambda layer, x: (layer(x, mask=mask)[:3] ** 2).sum()  # noqa: E731
+        return jax.value_and_grad(loss, (0, 1))(layer, x)
+
+    x[3] = 0
+    wanted = slope(layer, x)
+    x[3] = np.nan
+    for found, expected in zip(jax.tree.leaves(slope(layer, x)), jax.tree.leaves(wanted)):
+        np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -106,3 +106,11 @@ def test_what_the_native_kernel_cannot_do_is_refused() -> None:
         training_step(3, 4, "native", jnp.float16)
     with pytest.raises(UsageError, match="lowering 'native' computes on CPU only; use 'auto'"):
         training_step(3, 4, "native", platform="cuda")
+
+
+def test_products_of_half_precision_are_added_up_in_float32():
+    """bfloat16 counts no further than 256: a window of 20 x 20 ones, by taps and by patches."""
+    x, weight = jnp.ones((20, 20, 1), jnp.bfloat16), jnp.ones((20, 20, 1, 1), jnp.bfloat16)
+    for y in jax.jit(lambda x, w: [convolve(x, w, lowering=name) for name in ("taps", "patches")])(x, weight):
+        assert y.dtype == jnp.bfloat16
+        assert float(y[0, 0, 0]) == 400

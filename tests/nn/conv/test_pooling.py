@@ -144,3 +144,18 @@ REFUSED = {
 @pytest.mark.parametrize("message", REFUSED)
 def test_bad_input(message: str) -> None:
     check_refused(REFUSED[message], message)
+
+
+def test_sums_run_over_in_no_type():
+    """200 + 200 is beyond uint8, and 64 times 2,000 beyond float16."""
+    byte, half = np.full((2, 2, 1), 200, np.uint8), np.full((8, 8, 1), 2000, np.float16)
+
+    @jax.jit
+    def means(byte, half):
+        windows = average_pool(byte, 2), average_pool(half, 8)
+        return list(zip(windows, (global_average_pool(byte), global_average_pool(half))))
+
+    for found, mean, dtype in zip(means(byte, half), (200, 2000), (np.float32, np.float16)):
+        for pooled in found:
+            assert pooled.dtype == dtype
+            np.testing.assert_array_equal(pooled, np.full(pooled.shape, mean))

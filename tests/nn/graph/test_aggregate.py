@@ -18,6 +18,7 @@ from populace.nn.graph.aggregate import (
     softmax_sum,
     sum_at_targets,
 )
+from populace.nn.graph.edges import EdgeIndex
 from tests.nn.draws import weigh
 from tests.nn.graph.formulas import (
     BACKENDS,
@@ -141,3 +142,21 @@ def test_bad_input() -> None:
         with pytest.raises(UsageError) as error:
             call()
         assert str(error.value) == message
+
+
+@pytest.mark.parametrize("backend", ["auto", "xla"])
+def test_half_precision_is_added_up_in_float32(backend):
+    """bfloat16 counts no further than 256: of 3,000 ones, forward and backward."""
+    edges, _ = EdgeIndex.of(np.arange(3000), np.zeros(3000, int), (1, 3000))
+    ones = jnp.ones((3000, 1), jnp.bfloat16)
+    back, _ = EdgeIndex.of(np.zeros(3000, int), np.arange(3000), (3000, 1))
+
+    @jax.jit
+    def run(x):
+        found = [aggregate(edges, x, how, backend=backend) for how in ("sum", "mean")]
+        share = edge_softmax(edges, x[:, 0], backend)
+        slope = jax.grad(lambda one: aggregate(back, one, backend=backend).astype(jnp.float32).sum())(x[:1])
+        return [*found, share[:1].astype(jnp.float32) * 3000, slope]
+
+    for found, expected in zip(run(ones), (3000, 1, 1, 3000)):
+        np.testing.assert_allclose(np.asarray(found, np.float32).ravel(), expected, rtol=4e-3)

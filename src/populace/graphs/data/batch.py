@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from populace.core.errors import unknown
 from populace.nn.graph.edges import EdgeIndex
+from populace.nn.primitives.precision import as_given, at_least_float32
 
 READOUTS = ("sum", "mean", "max")
 
@@ -80,7 +81,8 @@ class Batch(eqx.Module):
         if how == "max":
             top = jax.ops.segment_max(h, self.graph, count + 1, indices_are_sorted=True)[:count]
             return jnp.where((self.sizes > 0)[:, None], top, 0)
-        member = (self.graph[None] == jnp.arange(count)[:, None]).astype(h.dtype)
+        nodes = at_least_float32(h)
+        member = (self.graph[None] == jnp.arange(count)[:, None]).astype(nodes.dtype)
         if how == "mean":
-            member = member / jnp.maximum(self.sizes, 1).astype(h.dtype)[:, None]
-        return jnp.matmul(member, h, precision=jax.lax.Precision.HIGHEST)
+            member = member / jnp.maximum(self.sizes, 1).astype(nodes.dtype)[:, None]
+        return as_given(jnp.matmul(member, nodes, precision=jax.lax.Precision.HIGHEST), h.dtype)

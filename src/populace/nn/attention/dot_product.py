@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
+from populace.nn.primitives.precision import at_least_float32
 
 SCORES = 2**20  # scores held at a time: 4 MiB stay in a cache
 ROWS = 128  # but at least so many queries: with fewer, reading all keys costs more than the products
@@ -33,6 +34,10 @@ def attention(
     computed again for the gradient, so that memory is `O((n + m) (d + e) + block m)`, not `O(n m)`. Long
     causal ones go in 4 parts, each without the keys behind it, so that 5/8 of the scores are computed.
 
+    Scores and sums are float32 at least. Keys and values that a query may not look at reach neither its
+    output nor a gradient, even if they are NaN or infinite; with a mask, or causal, a query that may look at
+    such a one gets NaN.
+
     Args:
         q: queries, (n, d).
         k: keys, (m, d).
@@ -52,13 +57,17 @@ def attention(
     """
     n, m = check_inputs("attention", q, k, v)
     check_mask("attention", mask, (m,), (n, m))
+    dtype = jnp.result_type(q, k, v)
+    q, k, v, spoiled = without_unseen(q, k, v, mask, causal)
     if block is None:
         block = max(n, 1) if n * m <= SCORES else max(ROWS, SCORES // m)
     if block < 1:
         raise UsageError(f"attention: block is {block}, expected at least 1")
     if block >= n:
-        return _attend(k, v, (q, jnp.arange(n) if causal else None, mask))
-    return _in_blocks(q, k, v, mask, causal, block)
+        out = _attend(k, v, (q, jnp.arange(n) if causal else None, mask))
+    else:
+        out = _in_blocks(q, k, v, mask, causal, block)
+    return spoil(out, spoiled).astype(dtype)
 
 
 def context_matrix(
@@ -67,8 +76,10 @@ def context_matrix(
     """Return the matrix A of [`attention`][populace.nn.attention], (n, m); rows sum to 1, or 0."""
     n, m = check_inputs("context_matrix", q, k, k)
     check_mask("context_matrix", mask, (m,), (n, m))
+    dtype = jnp.result_type(q, k)
+    q, k, _, spoiled = without_unseen(q, k, k, mask, causal)
     weights, total = _weights(q, k, jnp.arange(n) if causal else None, mask)
-    return weights / total
+    return spoil(weights / total, spoiled).astype(dtype)
 
 
 def check_inputs(layer: str, q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[int, int]:
@@ -96,6 +107,38 @@ def check_mask(layer: str, mask: jax.Array | None, *shapes: tuple[int, ...]) -> 
     if mask.shape not in shapes:
         expected = " or ".join(map(str, shapes))
         raise UsageError(f"{layer}: mask has shape {mask.shape}, expected {expected}")
+
+
+def without_unseen(
+    q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, causal: bool
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]:
+    """Return queries, keys and values in float32 at least, and which outputs are to be NaN, (n,) or None.
+
+    0 times NaN is NaN, forward and backward: a weight of 0 keeps nothing out. So keys and values that nobody
+    may look at become zeros, and so does, where some queries may look at it and others may not, what is not
+    finite; `spoil` gives those that may their NaN.
+    """
+    q, k, v = (at_least_float32(x) for x in (q, k, v))
+    if mask is not None and mask.ndim == 1:
+        k, v = jnp.where(mask[:, None], k, 0), jnp.where(mask[:, None], v, 0)
+    n, m = len(q), len(k)
+    if m == 0 or (not causal and (mask is None or mask.ndim == 1)):
+        return q, k, v, None
+    good, lost = (jnp.isfinite(k).all(1) & jnp.isfinite(v).all(1)), ~jnp.isfinite(q).all(1)
+    if mask is not None and mask.ndim == 2:
+        seen = mask & (jnp.arange(m) <= jnp.arange(n)[:, None]) if causal else mask
+        some, bad = seen.any(1), (seen & ~good).any(1)
+    else:
+        last = jnp.minimum(jnp.arange(n), m - 1)
+        some = jnp.cumsum(jnp.ones(m, bool) if mask is None else mask)[last] > 0
+        bad = jnp.cumsum(~good)[last] > 0
+    k, v = jnp.where(good[:, None], k, 0), jnp.where(good[:, None], v, 0)
+    return jnp.where(lost[:, None], 0, q), k, v, bad | (lost & some)
+
+
+def spoil(out: jax.Array, spoiled: jax.Array | None) -> jax.Array:
+    """Return outputs (n, e) with NaN in those of queries that looked at what is not finite."""
+    return out if spoiled is None else jnp.where(spoiled[:, None], jnp.nan, out)
 
 
 def _weights(

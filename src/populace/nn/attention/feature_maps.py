@@ -34,7 +34,20 @@ class EluFeatures(FeatureMap):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return the features, (n, d), of (n, d)."""
-        return jax.nn.elu(x) + 1
+        return _elu_plus_one(x, jnp.zeros((), x.dtype))
+
+    def scaled(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return features whose largest is at least 1, and the logarithms that were taken out."""
+        highest = jax.lax.stop_gradient(jnp.minimum(jnp.max(x, axis=1), 0))
+        return _elu_plus_one(x, highest[:, None]), highest
+
+
+def _elu_plus_one(x: jax.Array, logarithm: jax.Array) -> jax.Array:
+    """Return `(elu(x) + 1) / exp(logarithm)`; the logarithm is 0 where an x is positive.
+
+    Not by `elu` itself, which is `exp(x) - 1` below zero: adding 1 again would leave nothing of small values.
+    """
+    return jnp.where(x > 0, x + 1, jnp.exp(jnp.minimum(x, 0) - logarithm))
 
 
 class ReluFeatures(FeatureMap):

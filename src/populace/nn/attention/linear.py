@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.nn.attention.dot_product import check_inputs, check_mask
+from populace.nn.attention.dot_product import check_inputs, check_mask, spoil, without_unseen
 from populace.nn.attention.feature_maps import EluFeatures, FeatureMap
 
 BLOCK = 64
@@ -55,7 +55,9 @@ def linear_attention(
         k: keys, (m, d).
         v: values, (m, e).
         feature_map: phi; by default [`EluFeatures`][populace.nn.EluFeatures].
-        mask: (m,), true for the keys that may be looked at. A query without any gets zeros.
+        mask: (m,), true for the keys that may be looked at. A query without any gets zeros, and so does one
+            whose weights are all zero in float32 at least: under ReLU, or with products of features that are
+            all below 1e-38 of the largest ones. Other keys reach neither output nor gradient, NaN or not.
         causal: query i looks at keys j <= i only, whatever n and m are.
         block: tokens at a time in the causal form.
 
@@ -71,10 +73,12 @@ def linear_attention(
     if block < 1:
         raise UsageError(f"linear_attention: block is {block}, expected at least 1")
     phi = EluFeatures() if feature_map is None else feature_map
+    dtype = jnp.result_type(q, k, v)
+    q, k, v, spoiled = without_unseen(q, k, v, mask, causal)
     empty = _empty(phi, q.shape[1], v.shape[1], jnp.result_type(q, k, v))
     if not causal:
         state = _remember(empty, *_keys(phi, k, mask), _with_ones(v))
-        return _mean(phi.scaled(q)[0] @ state.memory)
+        return _mean(phi.scaled(q)[0] @ state.memory).astype(dtype)
 
     block = min(block, max(n, 1))
     count = -(-n // block)
@@ -91,7 +95,7 @@ def linear_attention(
         return _advance(phi, state, *tokens)
 
     _, out = jax.lax.scan(body, empty, (cut(q), cut(k), cut(v), cut(real)))
-    return out.reshape(count * block, -1)[:n]
+    return spoil(out.reshape(count * block, -1)[:n], spoiled).astype(dtype)
 
 
 class LinearAttention(eqx.Module):

@@ -60,6 +60,7 @@ def low_rank_attention(
         raise UsageError(
             f"low_rank_attention: rank is {rank}, expected 1 to {min(n, m)} for {n} queries and {m} keys"
         )
+    v = v if mask is None else jnp.where(mask[:, None], v, 0)  # 0 times NaN would be NaN
     return _truncated_product(context_matrix(q, k, mask=mask), v, rank)
 
 
@@ -98,6 +99,10 @@ def rank_errors(
     """
     check_inputs("rank_errors", q, k, v)
     check_mask("rank_errors", mask, (len(k),), (len(q), len(k)))
+    if mask is not None:  # 0 times NaN would be NaN
+        v = jnp.where(jnp.atleast_2d(mask).any(0)[:, None], v, 0)
+    if causal:
+        v = jnp.where((jnp.arange(len(k)) < len(q))[:, None], v, 0)
     _, s, wt = _decompose(context_matrix(q, k, mask=mask, causal=causal))
     return RankErrors(_tails(s**2), _tails(s**2 * jnp.sum((wt @ v) ** 2, axis=1)))
 

@@ -122,6 +122,12 @@ class MultiHeadAttention(eqx.Module):
         self._check(query, key, value, "length")
         n, m = len(query), len(key)
         check_mask("MultiHeadAttention", mask, (m,), (n, m), (self.heads, n, m))
+        if mask is not None and mask.ndim == 1:
+            # Before the projections, whose gradients are sums over all tokens, and 0 times NaN is NaN.
+            alone = query is key
+            key, value = jnp.where(mask[:, None], key, 0), jnp.where(mask[:, None], value, 0)
+            if alone:
+                query = jnp.where(mask[:, None] | jnp.isfinite(query), query, 0)
         q = self._split(jax.vmap(self.query_projection)(query))
         k = self._split(jax.vmap(self.key_projection)(key))
         v = self._split(jax.vmap(self.value_projection)(value))

@@ -31,6 +31,7 @@ from populace.core.errors import unknown
 from populace.nn.conv.shifts import gather, picks, puts, spread
 from populace.nn.conv.window import Window
 from populace.nn.primitives.native import check_backend, wide
+from populace.nn.primitives.precision import at_least_float32
 
 INPUT, KERNEL, OUTPUT = "input", "kernel", "output"
 NAMES = ("auto", "native", "patches", "taps", "xla")
@@ -116,7 +117,14 @@ def kernel_pays(wanted: str, geometry: Geometry) -> bool:
 
 
 def by_products(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:
-    """Return the third of input, kernel and output from the two others, in this order, by products."""
+    """Return the third of input, kernel and output from the two others, in this order, by products.
+
+    Products are added up in float32 at least, as XLA's own convolution does.
+    """
+    return _by_products(at_least_float32(a), at_least_float32(b), wanted, geometry).astype(a.dtype)
+
+
+def _by_products(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:
     groups = geometry.groups
     if groups > 1 and geometry.in_channels == groups and geometry.lowering != "patches":
         return _by_multiples(a, b, wanted, geometry)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.nn.conv.shifts import picks
 from populace.nn.conv.window import Padding, Window, check_input
+from populace.nn.primitives.precision import as_given, at_least_float32
 
 Size = int | Sequence[int]
 
@@ -49,8 +50,9 @@ def average_pool(
 ) -> jax.Array:
     """Return the mean of every window: `y[i, c] = mean_k x[i * stride + k, c]`.
 
-    The mean is over the entries that a window really sees: padding is not counted. Arguments, shapes,
-    cost and errors are those of [`max_pool`][populace.nn.max_pool].
+    The mean is over the entries that a window really sees: padding is not counted. It is added up in float32
+    at least, and is of the type of x, or float32 for whole numbers. Arguments, shapes, cost and errors are
+    those of [`max_pool`][populace.nn.max_pool].
     """
     return _mean_of(x, _window("average_pool", x.ndim - 1, size, stride, padding))
 
@@ -64,7 +66,7 @@ def global_max_pool(x: jax.Array) -> jax.Array:
 def global_average_pool(x: jax.Array) -> jax.Array:
     """Return the mean of every channel: (*spatial, C) to (C,)."""
     check_input("global_average_pool", x.shape, max(1, x.ndim - 1))
-    return jnp.mean(x, axis=range(x.ndim - 1))
+    return as_given(jnp.mean(at_least_float32(x), axis=range(x.ndim - 1)), x.dtype)
 
 
 class MaxPool(eqx.Module):
@@ -163,10 +165,11 @@ def _largest_of(x: jax.Array, window: Window) -> jax.Array:
 
 
 def _mean_of(x: jax.Array, window: Window) -> jax.Array:
-    total = _pool(x, window, 0, _total)
+    total = _pool(at_least_float32(x), window, 0, _total)
     if window.padding == "valid":
-        return total / math.prod(window.size)
-    return total / _pool(jnp.ones((*x.shape[:-1], 1), total.dtype), window, 0, _total)
+        return as_given(total / math.prod(window.size), x.dtype)
+    seen = _pool(jnp.ones((*x.shape[:-1], 1), total.dtype), window, 0, _total)
+    return as_given(total / seen, x.dtype)
 
 
 def _pool(

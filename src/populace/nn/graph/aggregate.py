@@ -19,6 +19,7 @@ from populace.nn.graph.segment_max import maximum, maximum_p
 from populace.nn.graph.segment_sum import indices, sparse
 from populace.nn.primitives.hashing import kept, seed_pair
 from populace.nn.primitives.native import check_backend, missing
+from populace.nn.primitives.precision import at_least_float32
 
 HOWS = ("sum", "mean", "max")
 
@@ -37,6 +38,7 @@ def aggregate(
         max    y_if = max_e x_source(e)f; ties give the gradient to the source of the first edge
 
     A target without incoming edges gets zeros. Time is O(E F); the kernels allocate nothing of size (E, F).
+    Sums are made in float32 at least, also those of gradients; the result has the type of the operands.
     Differentiable in forward and reverse mode, to any order.
 
     Args:
@@ -61,25 +63,25 @@ def aggregate(
     if how == "max":
         if weight is not None:
             raise UsageError("aggregate: 'max' takes no weight; scale x, or use 'sum' or 'mean'")
-        (x,) = _floats(x)
+        dtype, x = _floats(x)
         y = maximum(edges, x.reshape(1, len(x), 1, _size(x)), backend)
-        return y.reshape(edges.size[0], *x.shape[1:])
+        return y.reshape(edges.size[0], *x.shape[1:]).astype(dtype)
     if weight is not None:
         check_edges("aggregate", "weight", weight, edges, x)
+    dtype, x, *weights = _floats(x, *[] if weight is None else [weight])
+    weight = weights[0] if weights else None
     if how == "mean":  # a factor per edge is cheaper than dividing every result
         arrive = jnp.diff(jnp.asarray(edges.rows.offsets))[jnp.asarray(edges.targets)]
-        share = 1 / arrive.astype(jnp.result_type(*_floats(x)))
+        share = 1 / arrive.astype(x.dtype)
         weight = share if weight is None else weight * share.reshape(-1, *[1] * (weight.ndim - 1))
     if weight is None:
-        (x,) = _floats(x)
         y = sparse(edges, "plain", "target", x.reshape(1, len(x), 1, _size(x)), backend=backend)
     else:
-        x, weight = _floats(x, weight)
         heads = x.shape[1] if weight.ndim == 2 else 1
         shape = (1, len(x), heads, math.prod(x.shape[1:]) // max(heads, 1))
         w = weight.reshape(1, edges.count, heads)
         y = sparse(edges, "weighted", "target", w, x.reshape(shape), backend=backend)
-    return y.reshape(edges.size[0], *x.shape[1:])
+    return y.reshape(edges.size[0], *x.shape[1:]).astype(dtype)
 
 
 def at_sources(edges: EdgeIndex, x: jax.Array, backend: str = "auto") -> jax.Array:
@@ -97,9 +99,9 @@ def sum_at_targets(edges: EdgeIndex, z: jax.Array, backend: str = "auto") -> jax
     check_backend(backend)
     if z.ndim < 1 or len(z) != edges.count:
         raise UsageError(f"sum_at_targets: z has shape {z.shape}, expected ({edges.count}, ...)")
-    (z,) = _floats(z)
+    dtype, z = _floats(z)
     y = sparse(edges, "at targets", "target", z.reshape(1, len(z), 1, _size(z)), backend=backend)
-    return y.reshape(edges.size[0], *z.shape[1:])
+    return y.reshape(edges.size[0], *z.shape[1:]).astype(dtype)
 
 
 def edge_softmax(edges: EdgeIndex, scores: jax.Array, backend: str = "auto") -> jax.Array:
@@ -124,7 +126,7 @@ def edge_softmax(edges: EdgeIndex, scores: jax.Array, backend: str = "auto") -> 
         raise UsageError(
             f"edge_softmax: scores have shape {scores.shape}, expected ({edges.count},) or ({edges.count}, H)"
         )
-    (scores,) = _floats(scores)
+    dtype, scores = _floats(scores)
     still = jax.lax.stop_gradient(scores).reshape(1, edges.count, 1, _size(scores))
     _, targets, offsets, *rest = indices(edges)
     # The sources of this graph are the edges themselves: edge e carries its own score.
@@ -132,7 +134,7 @@ def edge_softmax(edges: EdgeIndex, scores: jax.Array, backend: str = "auto") -> 
     best = maximum_p.bind(edge, targets, offsets, *rest, still, backend=backend)[0]
     best = best.reshape(edges.size[0], *scores.shape[1:])
     power = jnp.exp(scores - at_targets(edges, best, backend))
-    return power / at_targets(edges, sum_at_targets(edges, power, backend), backend)
+    return (power / at_targets(edges, sum_at_targets(edges, power, backend), backend)).astype(dtype)
 
 
 def softmax_sum(edges: EdgeIndex, scores: jax.Array, x: jax.Array, backend: str = "auto") -> jax.Array:
@@ -197,7 +199,7 @@ def attend(
     for name, a, count in (("s", s, sources), ("t", t, targets)):
         if a.shape != (count, x.shape[1]):
             raise UsageError(f"attend: {name} has shape {a.shape}, expected ({count}, {x.shape[1]})")
-    s, t, x = _floats(s, t, x)
+    dtype, s, t, x = _floats(s, t, x)
     drops = key is not None and not (isinstance(rate, int | float) and rate == 0)
     seeds = seed_pair(key) if drops else None  # type: ignore[arg-type]
     if backend == "xla" or missing():
@@ -206,11 +208,11 @@ def attend(
         if seeds is not None:
             mask = kept(seeds, alpha.size, rate).reshape(alpha.shape)
             alpha = jnp.where(mask, alpha / (1 - jnp.asarray(rate, alpha.dtype)), 0)
-        return aggregate(edges, x, "sum", alpha, "xla")
+        return aggregate(edges, x, "sum", alpha, "xla").astype(dtype)
     settings = jnp.stack([jnp.asarray(slope, x.dtype), jnp.asarray(rate, x.dtype)])
     drawn = jnp.zeros((1, 0), jnp.uint32) if seeds is None else seeds[None]
     s, t, x, settings, drawn = tie(s[None], t[None], x[None], settings[None], drawn)
-    return fused(backend, indices(edges), drawn, jax.lax.stop_gradient(settings), s, t, x)[0]
+    return fused(backend, indices(edges), drawn, jax.lax.stop_gradient(settings), s, t, x)[0].astype(dtype)
 
 
 def check_nodes(where: str, name: str, x: jax.Array, count: int) -> None:
@@ -230,17 +232,17 @@ def _at_ends(form: str, name: str, edges: EdgeIndex, x: jax.Array, count: int, b
     check_backend(backend)
     if x.ndim < 1 or len(x) != count:
         raise UsageError(f"{name}: x has shape {x.shape}, expected ({count}, ...)")
-    (x,) = _floats(x)
+    dtype, x = _floats(x)  # of a gather the gradient is a sum
     z = sparse(edges, form, "edge", x.reshape(1, len(x), 1, _size(x)), backend=backend)
-    return z.reshape(edges.count, *x.shape[1:])
+    return z.reshape(edges.count, *x.shape[1:]).astype(dtype)
 
 
 def _size(x: jax.Array) -> int:
     return math.prod(x.shape[1:])
 
 
-def _floats(*arrays: Any) -> list[jax.Array]:
-    """Return the arrays in their common floating type."""
+def _floats(*arrays: Any) -> list[Any]:
+    """Return the common floating type of the arrays, and the arrays as they are added up."""
     dtype = jnp.result_type(*arrays)
     dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
-    return [jnp.asarray(a, dtype) for a in arrays]
+    return [dtype, *(at_least_float32(jnp.asarray(a, dtype)) for a in arrays)]

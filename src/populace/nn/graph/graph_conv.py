@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.nn.graph.aggregate import aggregate
 from populace.nn.graph.edges import EdgeIndex
+from populace.nn.primitives.precision import as_given, at_least_float32
 
 HOWS = ("mean", "sum", "max")
 
@@ -108,7 +109,8 @@ class SAGEConv(eqx.Module):
             around = aggregate(edges, dense(x), self.how, weight) @ self.around
         y = x @ self.own + around + self.bias
         if self.unit:
-            y = y / jnp.sqrt(jnp.maximum(jnp.sum(y**2, -1, keepdims=True), 1e-24))
+            square = jnp.sum(at_least_float32(y) ** 2, -1, keepdims=True)
+            y = as_given(y / jnp.sqrt(jnp.maximum(square, 1e-24)), y.dtype)
         return y
 
 

@@ -112,7 +112,7 @@ class PPO(PolicyGradient):
 
         total = -surrogate + self.value_coefficient * value_loss - self.entropy_coefficient * entropy
         # (ratio - 1) - log ratio: positive, and of less variance than -log ratio (Schulman 2020)
-        kl = jnp.mean(ratio - 1 - log_ratio)
+        kl = jnp.mean(jnp.expm1(log_ratio) - log_ratio)  # ratio - 1 would cancel
         outside = jnp.mean(jnp.abs(ratio - 1) > self.clip_range)
         return total, {
             "entropy": Mean(entropy), "value_loss": Mean(value_loss),
