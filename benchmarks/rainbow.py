@@ -27,8 +27,9 @@ import numpy as np
 import populace as pop
 from populace.core.population import Population
 from populace.engine.training_loop import Engine
+from populace.runs.launch import run_recipe
 from populace.runs.recipe import Recipe, parse
-from populace.runs.run import Run, run_recipe
+from populace.runs.run import Run
 from populace.statistics import probability_of_improvement, summarize
 
 NAMES = ("plain", "double", "dueling", "prioritized", "n-step", "c51", "quantile", "noisy", "rainbow")

@@ -13,8 +13,9 @@ from populace.core.population import Population, sweep
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
 from populace.runs.checkpoints import Checkpoints
+from populace.runs.launch import run_recipe
 from populace.runs.recipe import Options, of_population
-from populace.runs.run import Run, run_recipe
+from populace.runs.run import Run
 from populace.runs.training import Stopped, engine_of
 from tests.conftest import arrays
 

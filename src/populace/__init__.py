@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from populace.engine.callbacks import Callback, Evaluation, Window
     from populace.engine.controller import Controller, Decision
     from populace.engine.placement import setup
-    from populace.runs.run import Run, train
+    from populace.runs.launch import train
+    from populace.runs.run import Run
     from populace.runs.trained_member import Trained, load_trained
 
 _HOME = {
@@ -32,7 +33,7 @@ _HOME = {
     "LogUniform": "core.population", "Population": "core.population", "Uniform": "core.population",
     "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
     "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member",
-    "load_trained": "runs.trained_member", "train": "runs.run",
+    "load_trained": "runs.trained_member", "train": "runs.launch",
     "Settings": "core.settings", "setting": "core.settings", "setup": "engine.placement",
 }  # fmt: skip
 _ROOMS = (

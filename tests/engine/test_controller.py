@@ -12,8 +12,9 @@ from populace.core.settings import setting
 from populace.engine.callbacks import Callback
 from populace.engine.controller import Control, Controller, Decision, lineage
 from populace.engine.training_loop import Engine
+from populace.runs.launch import run_recipe, train
 from populace.runs.recipe import of_population, options
-from populace.runs.run import Run, run_recipe, train
+from populace.runs.run import Run
 from populace.runs.training import Stopped
 from tests.conftest import Reached
 from tests.learners import Quadratic

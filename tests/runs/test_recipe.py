@@ -14,8 +14,8 @@ from populace.core.errors import UsageError
 from populace.core.population import LogUniform, Uniform, sweep
 from populace.rl import DQN
 from populace.rl.exploration.strategies import ExponentialDecay, LinearDecay
+from populace.runs.launch import train
 from populace.runs.recipe import Options, Recipe, learner_class, learners, of_population, options, parse
-from populace.runs.run import train
 from tests.conftest import SMALL
 from tests.learners import Quadratic
 

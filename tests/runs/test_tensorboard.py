@@ -22,8 +22,8 @@ from populace.nn.attention.multi_head import MultiHeadAttention
 from populace.nn.conv.wavenet import WaveNet
 from populace.nn.recurrent.layers import GRU
 from populace.rl import DQN, PPO, Tabular
+from populace.runs.launch import train
 from populace.runs.model_graph import model_graph
-from populace.runs.run import train
 from populace.runs.tensorboard import TensorBoard
 from populace.statistics import interquartile_mean
 from populace.supervised import MLP

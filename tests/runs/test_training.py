@@ -8,8 +8,9 @@ import pytest
 
 from populace.core.population import sweep
 from populace.engine import compiled
+from populace.runs.launch import run_recipe, train
 from populace.runs.recipe import Options, of_population
-from populace.runs.run import Run, run_recipe, train
+from populace.runs.run import Run
 from populace.runs.training import Stopped
 from tests import programs
 from tests.conftest import outcome_of

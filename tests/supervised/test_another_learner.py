@@ -10,8 +10,9 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
+from populace.runs.launch import run_recipe
 from populace.runs.recipe import Options, of_population
-from populace.runs.run import Run, run_recipe
+from populace.runs.run import Run
 from populace.runs.training import Stopped
 from populace.supervised import MLP, Data, Momentum
 from tests.supervised.problems import blobs, classifier, regressor

@@ -21,8 +21,8 @@ def run(
     """Train a recipe from scratch."""
     from populace import recipes
     from populace.engine.placement import setup
+    from populace.runs.launch import run_recipe
     from populace.runs.recipe import parse
-    from populace.runs.run import run_recipe
 
     if chosen["seeds"] is not None and chosen["seeds"] < 1:
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")

@@ -6,7 +6,7 @@ run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,10 @@ from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.engine import host_errors
 from populace.engine.callbacks import Callback
-from populace.engine.controller import Controller
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
-from populace.runs.folder import check_format, prepare
-from populace.runs.recipe import Recipe, of_population, options, parse
+from populace.runs.folder import check_format
+from populace.runs.recipe import Recipe, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
 from populace.runs.weights import start
@@ -270,83 +269,3 @@ class Run:
             raise RunError(f"'{self.path}' has no {name}: {advice}") from None
         except (OSError, ValueError) as error:
             raise RunError(f"cannot read '{self.path / name}': {error}") from None
-
-
-def train(
-    population: Population,
-    steps: int | None = None,
-    *,
-    out: str | Path | None = None,
-    name: str = "run",
-    overwrite: bool = False,
-    callbacks: Sequence[Callback] = (),
-    controller: Controller | None = None,
-    start_from: Trained | Mapping[str, Any] | str | Path | None = None,
-    log: Log = quiet,
-    **settings: Any,
-) -> Run:
-    """Train a population and return its run.
-
-    Args:
-        population: made by [`sweep`][populace.core.population.sweep].
-        steps: iterations of each member.
-        out: run folder to make; by default a new one under `runs/`.
-        name: of the run.
-        overwrite: replace a run folder that is there.
-        callbacks: told of every window and evaluation; may stop the run.
-        controller: decides after each evaluation how the population goes on.
-        start_from: weights that all members start from, instead of drawing them by their seeds
-            (fine-tuning): arrays by name as `Trained.weights()` returns them, a `Trained`, a PyTorch
-            `state_dict`, or the path of a saved member or a `.safetensors` file. Optimizers start afresh;
-            settings, such as a dropout rate, stay those of the population.
-        log: told in words what happens.
-        settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
-            `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `checkpoint_selection`,
-            `final_evaluation_size`, `devices`.
-
-    Raises:
-        UsageError: no population, an unknown or impossible setting, or a folder that is there already.
-        RunError: the folder cannot be written.
-
-    """
-    if not isinstance(population, Population):
-        raise UsageError(
-            f"train takes a population, got {type(population).__name__}; "
-            "make one with populace.sweep(learner, seeds=...)"
-        )
-    if steps is not None:
-        settings["steps"] = steps
-    recipe = of_population(name, population, options(settings), controller=controller)
-    began_with = start_from if start_from is not None else recipe.options.start_from
-    recipe, folder = _prepared(recipe, population, out, overwrite, began_with)
-    Session(folder, recipe, population, log).go(callbacks)
-    return Run(folder, population.learner)
-
-
-def _prepared(
-    recipe: Recipe, population: Population, out: str | Path | None, overwrite: bool, start_from: Any
-) -> tuple[Recipe, Path]:
-    """Make the folder of a run, with the weights that it starts from, if there are any."""
-    if isinstance(start_from, str) and not start_from:
-        return recipe, prepare(out, recipe.name, overwrite)
-    tensors = start.start_weights(population, start_from)  # before the folder: what does not fit leaves none
-    folder = prepare(out, recipe.name, overwrite)
-    start.keep(folder, tensors)
-    chosen = recipe.options.model_copy(update={"start_from": str(folder / start.FILE)})
-    return replace(recipe, options=chosen), folder
-
-
-def run_recipe(
-    recipe: Recipe,
-    out: str | Path | None = None,
-    *,
-    overwrite: bool = False,
-    callbacks: Sequence[Callback] = (),
-    log: Log = quiet,
-    stop: Callable[[], bool] | None = None,
-) -> Run:
-    """Run a recipe from its start; the same as [`train`][populace.runs.run.train] but for its source."""
-    population = recipe.population()
-    recipe, folder = _prepared(recipe, population, out, overwrite, recipe.options.start_from)
-    Session(folder, recipe, population, log).go(callbacks, stop)
-    return Run(folder, recipe.learner)

@@ -27,8 +27,8 @@ from populace.rl.bandits import (
 )
 from populace.rl.bandits.bandit import Bandit
 from populace.rl.exploration.strategies import ConstantEpsilon, ExponentialDecay
+from populace.runs.launch import train
 from populace.runs.recipe import parse
-from populace.runs.run import train
 from tests.harness import check_learner
 
 MEANS = (0.2, 0.5, 0.35, 0.6)
@@ -129,13 +129,13 @@ def test_one_arm_has_no_regret(kind):
     assert float(metrics["optimal"].value[0]) == 1
 
 
-def test_arms_that_are_all_equal_are_shown_without_a_bound():
+def test_equal_arms_are_plotted_without_a_bound():
     bandit = Bandit(arms=Bernoulli(means=(0.5, 0.5)), rollout=20)
     state = last(pulled(bandit, 1)[0])
     assert isinstance(bandit.visualize(state, jax.random.key(2))["regret"], Image)
 
 
-def test_members_draw_arms_of_their_own_and_share_them_between_settings():
+def test_members_have_their_own_arms_which_settings_share():
     population = sweep(Bandit(), {"rule": ["ucb1", "thompson"]}, seeds=3)
     assert len(population.groups) == 2
     means = [population.learner_of(s).init(jax.random.key(4)).means for s in (0, 1)]
@@ -159,13 +159,13 @@ def test_floats_differ_inside_one_program():
         pytest.param(Thompson(), marks=pytest.mark.slow),
     ],
 )
-def test_it_keeps_what_every_learner_must(rule, tmp_path):
+def test_every_invariant_holds(rule, tmp_path):
     arms = Bernoulli(count=3, change=RandomWalk())
     learner = Bandit(arms=arms, rule=rule, rollout=5, horizon=40)
     check_learner(learner, {"arms.change.std": [0.01, 0.2]}, steps=12, folder=tmp_path)
 
 
-def test_the_exhibit_shows_regret_beside_the_bound():
+def test_the_visualization_shows_regret_and_the_bound():
     bandit = Bandit(arms=Gaussian(means=(0.0, 1.0)), rule=GaussianThompson())
     states, _, _ = pulled(bandit, 1)
     start, state = (jax.tree.map(lambda x, t=t: x[t], states) for t in (0, 1))
@@ -216,6 +216,6 @@ def test_the_recipe_is_sound():
         ({"arms": {"kind": "poisson"}}, "unknown kind 'poisson'"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_compiled(bad, words):
+def test_bad_settings_are_refused_before_anything_is_compiled(bad, words):
     with pytest.raises(UsageError, match=words):
         sweep(settings.from_dict(Bandit, bad))
