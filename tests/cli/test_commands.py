@@ -11,6 +11,8 @@ import pytest
 from populace import recipes
 from tests.conftest import outcome_of
 
+NONE = [None, None, None]
+
 
 def _python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -54,7 +56,8 @@ def test_without_words_the_help_is_printed(cli):
 
 
 OPTIONS = {
-    "run": "--set --sweep --seeds --steps --strategy --target-score --out --overwrite --json --quiet --no-report",
+    "run": "--set --sweep --seeds --steps --strategy --target-score --out --overwrite --json --quiet"
+    " --no-report",
     "resume": "--steps --json --quiet --no-report",
     "evaluate": "--size --backend --seed --json",
     "report": "--out",
@@ -319,6 +322,25 @@ def test_an_evaluation_is_printed_as_a_table_and_changes_nothing(cli, finished):
     assert outcome_of(finished) == before
 
 
+@pytest.mark.parametrize(("mode", "order"), [("max", ["0.3", "0.2", "0.1"]), ("min", ["0.2", "0.3", "0.1"])])
+def test_an_evaluation_lists_the_best_setting_first(capsys, mode, order):
+    from populace.cli.info import print_evaluation
+
+    entries = [
+        {
+            "setting": i,
+            "values": {"rate": rate},
+            "members": [i],
+            "summary": {"iqm": iqm, "diverged": iqm is NONE},
+        }
+        for i, (rate, iqm) in enumerate([(0.1, NONE), (0.2, [-1.0] * 3), (0.3, [0.0] * 3)])
+    ]
+    about = {"size": 2, "unit": "", "backend": "native", "seed": 1}
+    print_evaluation(about | {"mode": mode, "settings": entries})
+    said = capsys.readouterr().out
+    assert sorted(order, key=lambda rate: said.index(f"rate {rate}")) == order
+
+
 def test_an_evaluation_cuts_no_name_in_a_narrow_terminal(capsys, monkeypatch):
     from populace.cli.info import print_evaluation
 
@@ -326,7 +348,8 @@ def test_an_evaluation_cuts_no_name_in_a_narrow_terminal(capsys, monkeypatch):
     values = {"exploration.decay": 0.995, "exploration.start": 0.5, "learning_rate": 0.001}
     summary = {"iqm": [123.4, 120.1, 130.2], "diverged": 0}
     entry = {"setting": 0, "values": values, "members": [0, 1], "summary": summary}
-    print_evaluation({"size": 2, "unit": "episodes", "backend": "native", "seed": 1, "settings": [entry]})
+    about = {"size": 2, "unit": "episodes", "backend": "native", "seed": 1}
+    print_evaluation(about | {"mode": "max", "settings": [entry]})
     said = capsys.readouterr().out
     assert "…" not in said
     for name in (*values, "interquartile", "120.1 to 130.2"):

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -162,9 +163,17 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
         console.print(f"report  {page}", highlight=False, soft_wrap=True)
 
 
+def _best_first(entries: list[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
+    """Return settings by their interquartile mean, the best first; those without one come last."""
+    sign = 1 if mode == "min" else -1
+    values = [entry["summary"]["iqm"][0] for entry in entries]
+    ranked = sorted(range(len(entries)), key=lambda i: math.inf if values[i] is None else sign * values[i])
+    return [entries[i] for i in ranked]
+
+
 def print_evaluation(found: dict[str, Any]) -> None:
     """Print a new evaluation as a table."""
-    order = sorted(found["settings"], key=lambda s: -(s["summary"]["iqm"][0] or -1e300))
+    order = _best_first(found["settings"], found["mode"])
     shown = {
         entry["setting"]: ", ".join(
             f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in entry["values"].items()

@@ -171,8 +171,8 @@ class Run:
             seed: of the evaluation; the run itself used 0.
 
         Returns:
-            `backend`, `size`, `unit`, `seed`, and `settings`: for each one measured its `setting`, `values`,
-            `members` and `summary` (as in `results.json`).
+            `backend`, `size`, `unit`, `mode`, `seed`, and `settings`: for each one measured its `setting`,
+            `values`, `members` and `summary` (as in `results.json`).
 
         Raises:
             UsageError: the learner knows no such backend.
@@ -200,8 +200,9 @@ class Run:
             }
             for i in chosen
         ]
-        unit = population.learner.evaluation_unit
-        return {"backend": backend, "size": size, "unit": unit, "seed": seed, "settings": table}
+        learner = population.learner
+        about = {"backend": backend, "size": size, "unit": learner.evaluation_unit, "mode": learner.mode}
+        return about | {"seed": seed, "settings": table}
 
     @cached_property
     def engine(self) -> Engine:
