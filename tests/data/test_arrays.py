@@ -30,3 +30,18 @@ def test_a_bad_row_is_named_wherever_its_block_begins(monkeypatch):
     x[7, 1] = 1e39
     with pytest.raises(UsageError, match="in row 7; rescale it"):
         arrays.check_features("x", x)
+
+
+@pytest.mark.parametrize(("label", "message"), [
+    (2**32 + 1, r"y\[1\] is 4294967297, which makes 4,294,967,298 classes of 3 examples"),
+    (2**31, r"y\[1\] is 2147483648, which makes"),
+    (10**9, r"y\[1\] is 1000000000, which makes 1,000,000,001 classes of 3 examples; number the classes"),
+    (1000.0, r"y\[1\] is 1000, which makes 1,001 classes"),
+])  # fmt: skip
+def test_a_label_is_checked_before_it_is_converted(label, message):
+    with pytest.raises(UsageError, match=message):
+        arrays.check_labels("y", np.array([0, label, 1]), 3)
+    np.testing.assert_array_equal(arrays.check_labels("y", np.array([0, 999, 1]), 3), [0, 999, 1])
+    np.testing.assert_array_equal(arrays.check_labels("y", np.array([0, 1000, 1]), 3, 1001), [0, 1000, 1])
+    with pytest.raises(UsageError, match="class labels go from 0 to 1"):
+        arrays.check_labels("y", np.array([0, 2**32 + 1, 1]), 3, 2)

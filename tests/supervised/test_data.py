@@ -57,7 +57,7 @@ def test_data_near_zero_is_kept_as_it_comes():
     np.testing.assert_array_equal(data.y[:, 0], y.astype(np.float32))
     assert (data.origin, data.y_origin) == (0, 0)
     pixels = np.full((5, 4, 4, 1), 200, np.uint8)
-    assert Data.from_classes(pixels, [0, 1, 0, 1, 0]).x.dtype == np.uint8
+    assert Data.from_classes(pixels, [0, 1, 0, 1, 0], validation=0).x.dtype == np.uint8
 
 
 def test_a_column_that_float32_cannot_carry_is_told_where_nothing_is_taken_off():
@@ -163,3 +163,13 @@ def test_bad_files_get_one_clear_line(files, make, message):
     with pytest.raises(UsageError, match=message) as caught:
         make(files)
     assert "\n" not in str(caught.value)
+
+
+def test_test_examples_are_not_cut_to_bytes():
+    """0.5 of a float would become the byte 0, and 256 would become 0 too."""
+    x, y = np.arange(12, dtype=np.uint8).reshape(6, 2), np.arange(6) % 2
+    kept = Data.from_classes(x, y, test=(x.astype(float), y), validation=0.2)
+    assert kept.test_x.dtype == np.uint8
+    for off in (0.5, 256, -1):
+        with pytest.raises(UsageError, match="test x is float64, x is uint8; give both in the same units"):
+            Data.from_classes(x, y, test=(x.astype(float) + off, y), validation=0.2)

@@ -3,7 +3,7 @@
 import functools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from populace.core.errors import UsageError
 LARGEST = float(np.finfo(np.float32).max)
 COARSE = 1e-3
 """Float32's steps, in deviations of a column, from which on too little of the column is left."""
+FREE_CLASSES = 1000
+"""Classes that labels may ask for by their highest number, however few labels there are."""
 BLOCK = 2**20
 """Values looked at in one go. Sums over many examples are made block by block, of examples in memory and of
 those in files alike, so that both have the same statistics bit for bit."""
@@ -50,7 +52,8 @@ def check_labels(name: str, y: Any, examples: int, classes: int | None = None) -
     """Return class labels 0, 1, 2, ... as int32, shape (N,).
 
     Raises:
-        UsageError: another number of them than examples, not whole, or out of range.
+        UsageError: another number of them than examples, not whole, or out of range; where the number of
+            classes is not given, a label of at least 1,000 and the number of examples.
 
     """
     found = _numeric(name, y)
@@ -66,7 +69,24 @@ def check_labels(name: str, y: Any, examples: int, classes: int | None = None) -
         row = int(np.argmax(bad))
         upper = f" to {classes - 1}" if classes else ""
         raise UsageError(f"{name}[{row}] is {whole[row]}; class labels go from 0{upper}")
+    if not classes:
+        check_highest(whole, f"{name}[{{}}]".format, "examples")
     return whole.astype(np.int32)
+
+
+def check_highest(labels: np.ndarray, where: Callable[[int], str], what: str) -> None:
+    """Raise a `UsageError` for a label that would ask for many more classes than there are labels.
+
+    Where nobody says how many classes there are, the highest label does, and a network has an output for
+    each: an identifier taken for a class would ask for all memory there is.
+    """
+    limit = max(FREE_CLASSES, len(labels))
+    if len(labels) and labels.max() >= limit:
+        row = int(labels.argmax())
+        raise UsageError(
+            f"{where(row)} is {labels[row]}, which makes {int(labels[row]) + 1:,} classes of {len(labels):,} "
+            f"{what}; number the classes from 0, or name them all"
+        )
 
 
 def check_targets(name: str, y: Any, examples: int, outputs: int | None = None) -> np.ndarray:

@@ -6,18 +6,46 @@ from populace.core.errors import UsageError
 
 
 def hold_out(labels: np.ndarray | None, examples: int, share: float, seed: int) -> tuple[np.ndarray, ...]:
-    """Return the rows to train on and the rows held out, drawn at random, class by class if labeled."""
+    """Return the rows to train on and the rows held out, drawn at random, class by class if labeled.
+
+    `round(share N)` rows are held out. Each class has its share of them, rounded by the largest remainder, so
+    that the total is kept; what remainders tie for is drawn. Every class keeps an example to train on.
+
+    Raises:
+        UsageError: a share above 0 that holds out no row, or so many that a class could not be trained on.
+
+    """
     rng = np.random.default_rng(seed)
     order = rng.permutation(examples).astype(np.int32)
+    take = round(share * examples)
+    if share > 0 and not take:
+        raise UsageError(
+            f"validation {share:g} of {examples} examples is none; hold out more, give examples and labels, "
+            "or set validation = 0 for none"
+        )
     if labels is None:
-        take = round(share * examples)
         return np.sort(order[take:]), np.sort(order[:take])
     drawn = labels[order]
     counts = np.bincount(drawn)
     held = np.zeros(examples, bool)
-    held[order[first_of_each_class(drawn, np.round(share * counts).astype(int))]] = True
+    held[order[first_of_each_class(drawn, _by_class(counts, take, share, rng))]] = True
     rows = np.arange(examples, dtype=np.int32)
     return rows[~held], rows[held]
+
+
+def _by_class(counts: np.ndarray, take: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return how many of each class to hold out, `take` in all, at least one less than there are."""
+    most, quota = np.maximum(counts - 1, 0), share * counts
+    if take > most.sum():
+        raise UsageError(
+            f"validation {share:g} holds out {take} of {counts.sum()} examples, which leaves some of the "
+            f"{np.count_nonzero(counts)} classes none to train on; hold out at most {most.sum()}"
+        )
+    held = np.minimum(np.floor(quota + 1e-9).astype(int), most)
+    while missing := take - int(held.sum()):
+        order = np.lexsort((rng.random(len(counts)), held - quota))
+        held[order[held[order] < most[order]][:missing]] += 1
+    return held
 
 
 def first_of_each_class(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:

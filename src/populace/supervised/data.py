@@ -85,11 +85,13 @@ class Data(eqx.Module):
             x: examples, (N, ...); or where they are, see above.
             y: whole numbers from 0, (N,), or the path of a `.npy` file of them.
             test: examples and labels to judge by at the end.
-            validation: share of the examples to choose by, drawn class by class; or examples and labels.
+            validation: share of the examples to choose by, drawn class by class, or 0 for none; or examples
+                and labels.
             standardize: subtract mean and divide by deviation of the training rows: of each `feature`, of
                 each `channel` (last axis), of `all` together, or `none`.
             names: of the classes.
-            classes: how many there are; by default the highest label says.
+            classes: how many there are; by default the highest label says, if it is below 1,000 or the number
+                of examples.
             seed: of the split.
             memory: bytes of examples from files that may be held in memory at once; 256 MiB by default.
 

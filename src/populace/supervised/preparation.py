@@ -53,7 +53,10 @@ def pair(name: str, given: Any, x: np.ndarray, check: Callable[..., np.ndarray])
         raise UsageError(f"{name} x has examples of shape {other.shape[1:]}; those of x have {x.shape[1:]}")
     if streamed and other.dtype != x.dtype:
         raise UsageError(f"{name} x is {other.dtype}, x is {x.dtype}; save both with one type")
-    other = other.astype(np.uint8, copy=False) if x.dtype == np.uint8 else other
+    if x.dtype == np.uint8 and other.dtype != np.uint8:
+        if ((other < 0) | (other > 255) | (other != np.floor(other))).any():
+            raise UsageError(f"{name} x is {other.dtype}, x is uint8; give both in the same units")
+        other = other.astype(np.uint8)
     y = check(f"{name} y", open_array(f"{name} y", given[1]), len(other))
     return raw if streamed and isinstance(raw, np.memmap) else other, y
 

@@ -197,3 +197,11 @@ def test_what_cannot_be_normalized_is_refused() -> None:
         graph.normalized("symmetric-no-loops")
     with pytest.raises(UsageError, match="unknown normalization 'symetric'; did you mean 'symmetric'"):
         graph.normalized("symetric")
+
+
+def test_labels_and_weights_are_checked_before_they_are_converted() -> None:
+    for label in (2**32 + 1, 2**31, 10**9):
+        with pytest.raises(UsageError, match=rf"node 1 is {label}, which makes .* of 2 nodes; number"):
+            Graph.of([0], [1], y=[0, label])
+    with pytest.raises(UsageError, match=r"weight of edge 0 is 1e\+300; weights must be finite in float32"):
+        Graph.of([0], [1], weight=[1e300])

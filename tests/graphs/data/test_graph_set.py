@@ -41,3 +41,15 @@ def test_sets_that_cannot_be_are_refused() -> None:
         GraphSet.of([two[0], two[0]], [0, -1])
     with pytest.raises(UsageError, match="graph 2 is in train and in test"):
         some_graphs().with_split([0, 2], [1], [2])
+
+
+def test_labels_of_edges_are_checked_before_they_are_converted() -> None:
+    def labeled(value: float) -> GraphSet:
+        return GraphSet.joined([0, 1], [1, 0], [0, 2], [0], edge_labels=[0, value])
+
+    assert sorted(labeled(5).edge_labels.tolist()) == [0, 5]
+    for value in (2**32 + 1, 0.5, float("nan")):
+        with pytest.raises(UsageError, match=r"label of edge 1 is .*; expected a whole number"):
+            labeled(value)
+    with pytest.raises(UsageError, match=r"edge labels have shape \(1,\), expected \(2,\)"):
+        GraphSet.joined([0, 1], [1, 0], [0, 2], [0], edge_labels=[0])

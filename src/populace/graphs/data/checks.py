@@ -44,7 +44,11 @@ def checked_weights(
     values = numbers("weights", weight)
     if values.shape != (count,):
         raise UsageError(f"weights have shape {values.shape}, expected ({count},), one for each {each}")
-    wrong = np.flatnonzero(~np.isfinite(values))
+    with np.errstate(over="ignore"):
+        kept = values.astype(np.float32)
+    wrong = np.flatnonzero(~np.isfinite(kept))
     if wrong.size:
-        raise UsageError(f"weight {where(int(wrong[0]))} is {values[wrong[0]]}; weights must be finite")
-    return values.astype(np.float32)
+        raise UsageError(
+            f"weight {where(int(wrong[0]))} is {values[wrong[0]]}; weights must be finite in float32"
+        )
+    return kept

@@ -14,8 +14,8 @@ from populace.data.splits import fold_of
 from populace.graphs.data.batch import Batch, BatchShape
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
-from populace.graphs.data.labels import is_known, labels_of, parts_of
-from populace.nn.graph.edges import EdgeIndex, Rows
+from populace.graphs.data.labels import is_known, labels_of, numbers, parts_of
+from populace.nn.graph.edges import MOST_NODES, EdgeIndex, Rows
 
 
 class GraphSet(eqx.Module):
@@ -107,7 +107,7 @@ class GraphSet(eqx.Module):
         elif np.asarray(x).dtype != np.uint8:
             x = Graph.of(none := np.zeros(0, np.int32), none, nodes).with_features(x).x
         if edge_labels is not None:
-            edge_labels = np.asarray(edge_labels, np.int32)[order]
+            edge_labels = _edge_labels(edge_labels, len(order))[order]
         return cls(
             edges, node_offsets, edges.rows.offsets[node_offsets], np.asarray(x), edge_labels, y,
             None, None, None, tuple(map(str, names)), name,
@@ -244,4 +244,19 @@ def one_hot(values: np.ndarray, width: int | None = None) -> np.ndarray:
 
 def offsets_of(sizes: Any) -> np.ndarray:
     """Return the cumulative sizes, starting at 0, (n + 1,) int32."""
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    if offsets[-1] > MOST_NODES:
+        raise UsageError(f"a set holds at most {MOST_NODES:,} nodes, got {offsets[-1]:,}")
+    return offsets.astype(np.int32)
+
+
+def _edge_labels(values: Any, edges: int) -> np.ndarray:
+    """Return labels of edges as int32, checked before they are converted."""
+    found = numbers("edge labels", values)
+    if found.shape != (edges,):
+        raise UsageError(f"edge labels have shape {found.shape}, expected ({edges},), one for each edge")
+    wrong = (found != np.floor(found)) | (found < -(2**31)) | (found >= 2**31)
+    if wrong.any():
+        edge = int(wrong.argmax())
+        raise UsageError(f"label of edge {edge} is {found[edge]}; expected a whole number that int32 holds")
+    return found.astype(np.int32)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.data.arrays import check_highest
 from populace.nn.graph.edges import as_array
 
 PARTS = ("train", "validation", "test")
@@ -25,6 +26,8 @@ def labels_of(y: Any, rows: int, names: tuple[str, ...], what: str = "node") -> 
         allowed = f"0 to {len(names) - 1} (there are {len(names)} class names)" if names else "0 or more"
         row = int(wrong.argmax())
         raise UsageError(f"label of {what} {row} is {y[row]}; expected {allowed}, or -1 if unknown")
+    if not names:
+        check_highest(y, f"label of {what} {{}}".format, f"{what}s")
     return y.astype(np.int32)
 
 
