@@ -207,7 +207,7 @@ class Supervised(Learner):
         x = x if isinstance(x, Selection) else data.keep(x)
         parts = np.array_split(np.arange(len(x)), max(1, -(-len(x) // self.evaluation_batch_size)))
         kept = (data.keep(x[i]) if isinstance(x, Selection) else x[i] for i in parts)
-        outputs = [sequential.use(model, data.inputs(jnp.asarray(part))) for part in kept]
+        outputs = [_outputs(model, data.inputs(jnp.asarray(part))) for part in kept]
         return restored(self.finish(jnp.concatenate(outputs)), data.y_origin)
 
     def inference_data(self, model: Any) -> dict[str, Any]:
@@ -297,3 +297,6 @@ class Supervised(Learner):
 
 def _where(condition: jax.Array, new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)
+
+
+_outputs = eqx.filter_jit(sequential.use)  # operation by operation, each would be a program of its own
