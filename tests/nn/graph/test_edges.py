@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.nn.graph.edges import MOST_NODES, EdgeIndex, checked_ends, is_symmetric, plain, repeated
+from populace.nn.graph.edges import MOST_NODES, EdgeIndex, as_array, checked_ends, is_symmetric, repeated
 from tests.nn.graph.formulas import GRAPHS, graph, some
 
 
@@ -84,4 +84,4 @@ def test_ends_that_cannot_be_are_named(sources, targets, message: str) -> None:
 def test_numbers_beyond_int32_are_refused() -> None:
     with pytest.raises(UsageError, match=f"source of edge 0 is {MOST_NODES}; nodes are numbered"):
         checked_ends("source", [MOST_NODES], 2**40)
-    np.testing.assert_array_equal(plain("numbers", [1, 2]), [1, 2])
+    np.testing.assert_array_equal(as_array("numbers", [1, 2]), [1, 2])
