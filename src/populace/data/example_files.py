@@ -57,7 +57,7 @@ class ExampleFiles:
 
     Args:
         parts: memory-mapped arrays (N, ...) of one type and shape of example; arrays in memory do too.
-        origin: taken off in float64; see [`Data`][populace.supervised.Data].
+        origin: taken off in float64; see [`Data`][populace.supervised.data.Data].
         memory: bytes of examples that may be held in memory at once.
 
     Attributes:

@@ -23,8 +23,8 @@ STANDARDIZE = ("none", "all", "feature", "channel")
 class Data(eqx.Module):
     """Examples in three parts: to train on, to choose by (validation), and to judge by (test).
 
-    Make one with [`from_classes`][populace.supervised.Data.from_classes] or
-    [`from_targets`][populace.supervised.Data.from_targets]. The test part is looked at once, by the
+    Make one with [`from_classes`][populace.supervised.data.Data.from_classes] or
+    [`from_targets`][populace.supervised.data.Data.from_targets]. The test part is looked at once, by the
     final evaluation, and nothing is chosen by it.
 
     Examples may stay on disk: `x` is then the path of a `.npy` file, or a `numpy.memmap`, and so may be those

@@ -18,7 +18,7 @@ NORMS = ("none", "batch", "layer")
 
 
 class Network(Settings):
-    """A plan of a network; [`build`][populace.supervised.Network.build] makes one."""
+    """A plan of a network; [`build`][populace.supervised.networks.Network.build] makes one."""
 
     @abstractmethod
     def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Any:
