@@ -244,3 +244,18 @@ def test_rows_of_a_regression_do_not_meet():
     train = np.asarray(data.inputs(jnp.asarray(data.x[data.train])))
     np.testing.assert_allclose(train.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(train.std(0), 1, atol=1e-5)
+
+
+def test_rows_that_fill_a_batch_up_change_nothing_under_batch_normalization():
+    learner = classifier(network=MLP(hidden_sizes=(8,), norm="batch"), batch_size=100)
+    state, rows = begun(learner), np.asarray(learner.data.train)
+    order = np.concatenate([rows, np.zeros(2 * 100 - len(rows), int)])
+    step = eqx.filter_jit(lambda order: learner.step(
+        eqx.tree_at(lambda s: (s.order, s.count), state, (order, jnp.int32(1))), jax.random.key(0)
+    ))  # fmt: skip
+    after, found = step(order)
+    order[len(rows) :] = rows[-8:]
+    other, again = step(order)
+    arrays = [eqx.filter(made, eqx.is_array) for made in ((after.network, found), (other.network, again))]
+    for a, b in zip(*map(jax.tree.leaves, arrays)):
+        np.testing.assert_array_equal(a, b)

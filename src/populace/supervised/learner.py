@@ -156,7 +156,7 @@ class Supervised(Learner):
         x = self.augment(data.inputs(x), augment_key)
 
         def loss(network: Any) -> Any:
-            outputs, after = sequential.learn(network, x, network_key)
+            outputs, after = sequential.learn(network, x, network_key, real)
             return jnp.sum(self.losses(outputs, y) * real) / jnp.sum(real), (outputs, after)
 
         network, opt_state, mean, (outputs, after) = descent.gradient_step(

@@ -50,6 +50,28 @@ def test_batch_norm_in_training_is_that_of_the_batch_and_moves_the_running_stati
     )
 
 
+@pytest.mark.parametrize("positions", [(), (5,)])
+def test_examples_that_fill_the_batch_up_move_no_statistics(positions):
+    layer, x = batch_norm(3), 2 + 3 * draw(6, *positions, 3)
+    weight = np.float32([1, 1, 0, 1, 0, 1])
+    learn = jax.jit(lambda x, weight: sequential.learn(Stack([layer]), x, jax.random.key(0), weight))
+    out, after = learn(x, weight)
+    x[weight == 0] = 1e3
+    other, same = learn(x, weight)
+    flat = np.asarray(x[weight > 0], np.float64).reshape(-1, 3)
+    unit = (x - flat.mean(0)) / np.sqrt(flat.var(0) + layer.eps)
+    expected = (unit * layer.scale + layer.shift)[weight > 0]
+    for found, moved in ((out, after), (other, same)):
+        np.testing.assert_allclose(np.asarray(found)[weight > 0], expected, atol=1e-5)
+        wanted = 0.9 * layer.variance.value + 0.1 * flat.var(0)
+        np.testing.assert_allclose(moved.layers[0].variance.value, wanted, rtol=1e-5)
+    last, still = learn(x, np.float32([1, 0, 0, 0, 0, 0]))
+    if not positions:  # of a single number nothing would be left but the shift, and no spread to remember
+        used = layer(x[0])
+        np.testing.assert_allclose(np.asarray(last)[0], used, rtol=1e-5)
+        np.testing.assert_array_equal(still.layers[0].variance.value, layer.variance.value)
+
+
 def test_batch_norm_gradient_through_the_batch_statistics():
     check_gradient(
         lambda x, layer: sequential.learn(Stack([layer]), x, jax.random.key(0))[0],

@@ -143,18 +143,7 @@ def symmetric(edges: EdgeIndex) -> tuple[jax.Array, jax.Array]:
 
 def normalized(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -> tuple[jax.Array, BatchNorm]:
     """Return batch normalization over the nodes (P, F) that are no padding, and the module moved."""
-    if not training:
-        return norm(x), norm
-    real = mask.astype(x.dtype)[:, None]
-    count = jnp.maximum(real.sum(), 1.0)
-    mean = jnp.sum(x * real, 0) / count
-    variance = jnp.sum((x - mean) ** 2 * real, 0) / count
-    y = (x - mean) / jnp.sqrt(variance + norm.eps) * norm.scale + norm.shift
-    moved = tuple(
-        Buffer(old.value + norm.rate * (jax.lax.stop_gradient(new) - old.value))
-        for old, new in ((norm.mean, mean), (norm.variance, variance))
-    )
-    return y, eqx.tree_at(lambda n: (n.mean, n.variance), norm, moved)
+    return norm.learn_all(x, mask) if training else (norm(x), norm)
 
 
 class GraphNetworkConfig(Settings):

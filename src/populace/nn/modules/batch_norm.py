@@ -7,13 +7,15 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.nn.modules.sequential import AXIS
 from populace.nn.primitives.buffer import Buffer
+from populace.nn.primitives.precision import at_least_float32
 
 
 class BatchNorm(eqx.Module):
     """`y = (x - mean) / sqrt(var + eps) * scale + shift`, per channel, the last axis of x.
 
     In training, mean and variance are those of the batch, over all positions of all its examples;
-    they move the running ones, `r <- r + rate (batch - r)`. In use, the running ones stand in.
+    they move the running ones, `r <- r + rate (batch - r)`. In use, the running ones stand in, and so they
+    do, unmoved, for a batch with one number per channel, of which nothing would be left.
 
     Layer, group and RMS normalization need no batch, and are Equinox's.
 
@@ -51,14 +53,43 @@ class BatchNorm(eqx.Module):
         self._check(x)
         return self._normalize(x, self.mean.value, self.variance.value)
 
-    def learn(self, x: jax.Array, *, key: jax.Array) -> tuple[jax.Array, "BatchNorm"]:
-        """Normalize one example (..., channels) with the batch's statistics, and move the running ones."""
+    def learn(
+        self, x: jax.Array, *, key: jax.Array, weight: jax.Array | None = None
+    ) -> tuple[jax.Array, "BatchNorm"]:
+        """Normalize one example (..., channels) with the batch's statistics, and move the running ones.
+
+        An example of weight 0 is left out of both.
+        """
         del key
+        return self.learn_all(x, weight, axis=AXIS)
+
+    def learn_all(
+        self, x: jax.Array, weight: jax.Array | None = None, *, axis: str | None = None
+    ) -> tuple[jax.Array, "BatchNorm"]:
+        """Normalize a whole batch (..., channels), of which positions of weight 0 do not count.
+
+        Args:
+            x: the batch, or with `axis` one example of it.
+            weight: 1 or 0, broadcast to (...); None counts all.
+            axis: name of the `vmap` over examples, if there is one.
+
+        """
         self._check(x)
         positions = tuple(range(x.ndim - 1))
-        mean = jax.lax.pmean(jnp.mean(x, positions), AXIS)
+        real = None if weight is None else jnp.broadcast_to(weight, x.shape[:-1])[..., None] > 0
+
+        def total(values: jax.Array) -> jax.Array:
+            kept = values if real is None else jnp.where(real, values, 0)
+            found = jnp.sum(kept, positions)
+            return found if axis is None else jax.lax.psum(found, axis)
+
+        wide = at_least_float32(x)
+        count = total(jnp.ones((*x.shape[:-1], 1), wide.dtype))
+        mean = total(wide) / jnp.maximum(count, 1)
         # Second pass rather than E[x^2] - E[x]^2, which cancels in float32.
-        variance = jax.lax.pmean(jnp.mean((x - mean) ** 2, positions), AXIS)
+        variance = total((wide - mean) ** 2) / jnp.maximum(count, 1)
+        mean = jnp.where(count > 1, mean, self.mean.value)
+        variance = jnp.where(count > 1, variance, self.variance.value)
         moved = [
             Buffer(old.value + self.rate * (jax.lax.stop_gradient(new) - old.value))
             for old, new in ((self.mean, mean), (self.variance, variance))

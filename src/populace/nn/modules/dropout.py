@@ -36,8 +36,11 @@ class Dropout(eqx.Module):
         """Return x as it is."""
         return x
 
-    def learn(self, x: jax.Array, *, key: jax.Array) -> tuple[jax.Array, "Dropout"]:
+    def learn(
+        self, x: jax.Array, *, key: jax.Array, weight: jax.Array | None = None
+    ) -> tuple[jax.Array, "Dropout"]:
         """Return x with some numbers dropped and the others scaled up; any shape."""
+        del weight
         keep = 1 - self.rate.value.astype(x.dtype)
         kept = jax.random.uniform(key, x.shape, x.dtype) < keep
         return jnp.where(kept, x / keep, 0), self

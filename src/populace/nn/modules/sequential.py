@@ -15,12 +15,15 @@ AXIS = "batch"
 class Learns(Protocol):
     """A module that does something else in training than in use.
 
-    `learn(x, key=key)` returns the output and the module with its buffers brought up to date. It is
-    called under `jax.vmap(..., axis_name="batch")`, on one example; what it returns as the module
-    must be the same for all examples of the batch.
+    `learn(x, key=key, weight=weight)` returns the output and the module with its buffers brought up to date.
+    It is called under `jax.vmap(..., axis_name="batch")`, on one example; what it returns as the module
+    must be the same for all examples of the batch. The weight of an example is 1, or 0 where it only fills
+    the batch up: what is pooled over the batch leaves it out. Without weights all examples count.
     """
 
-    def learn(self, x: jax.Array, *, key: jax.Array) -> tuple[jax.Array, Any]:
+    def learn(
+        self, x: jax.Array, *, key: jax.Array, weight: jax.Array | None = None
+    ) -> tuple[jax.Array, Any]:
         """Return (output, module)."""
         ...
 
@@ -43,12 +46,14 @@ class Stack(eqx.Module):
             x = layer(x)
         return x
 
-    def learn(self, x: jax.Array, *, key: jax.Array) -> tuple[jax.Array, "Stack"]:
+    def learn(
+        self, x: jax.Array, *, key: jax.Array, weight: jax.Array | None = None
+    ) -> tuple[jax.Array, "Stack"]:
         """Return the output as it is in training, and the stack with its buffers brought up to date."""
         updated = []
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Learns):
-                x, layer = layer.learn(x, key=jax.random.fold_in(key, i))
+                x, layer = layer.learn(x, key=jax.random.fold_in(key, i), weight=weight)
             else:
                 x = layer(x)
             updated.append(layer)
@@ -73,21 +78,22 @@ def use(network: Any, x: jax.Array) -> jax.Array:
     return jax.vmap(eqx.nn.inference_mode(network))(x)
 
 
-def learn(network: Any, x: jax.Array, key: jax.Array) -> tuple[jax.Array, Any]:
+def learn(
+    network: Any, x: jax.Array, key: jax.Array, weight: jax.Array | None = None
+) -> tuple[jax.Array, Any]:
     """Return a batch's outputs as they are in training, and the network after it.
 
-    A network with `learn` is asked that; another is called, with a key if it takes one.
+    Examples of weight 0, (B,), fill the batch up: they move no statistics of it. A network with `learn` is
+    asked that; another is called, with a key if it takes one.
     """
     keys = jax.random.split(key, x.shape[0])
     if isinstance(network, Learns):
 
-        def one(x: jax.Array, key: jax.Array) -> tuple[jax.Array, Any]:
-            return network.learn(x, key=key)
+        def one(x: jax.Array, key: jax.Array, weight: Any) -> tuple[jax.Array, Any]:
+            return _arrays_of(network.learn(x, key=key, weight=weight))
 
         # Only arrays can leave a vmap, and the module's are the same for every example.
-        out, arrays = jax.vmap(lambda x, k: _arrays_of(one(x, k)), out_axes=(0, None), axis_name=AXIS)(
-            x, keys
-        )
+        out, arrays = jax.vmap(one, out_axes=(0, None), axis_name=AXIS)(x, keys, weight)
         return out, eqx.combine(arrays, network)
     if "key" in inspect.signature(network.__call__).parameters:
         return jax.vmap(lambda x, k: network(x, key=k))(x, keys), network
