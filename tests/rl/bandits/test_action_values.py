@@ -11,7 +11,7 @@ from populace.rl.exploration.strategies import Boltzmann, ExponentialDecay, Line
 from tests.rl.bandits.pulls import ACTIONS, ARMS, PULLS, REWARDS, assert_shares, averages, learned
 
 
-def test_a_sample_average_is_the_mean_of_the_rewards_whatever_it_began_with():
+def test_a_sample_average_does_not_depend_on_the_initial_value():
     for value in (0.0, 50.0):
         state, _ = learned(EpsilonGreedyRule(initial_value=value))
         np.testing.assert_allclose(state.values, averages(), rtol=1e-4)

@@ -35,7 +35,7 @@ def test_gaussian_rewards():
     assert stats.kstest(rewards, stats.norm(-2.0, 0.5).cdf).pvalue > 1e-3
 
 
-def test_given_means_are_kept_and_others_drawn_per_member():
+def test_given_means_are_kept_and_others_sampled_per_member():
     given = Bernoulli(means=(0.2, 0.9), count=7)
     assert given.size == 2
     np.testing.assert_allclose(given.init(jax.random.key(0)), [0.2, 0.9])
@@ -75,7 +75,7 @@ def test_bernoulli_means_are_reflected_at_their_bounds():
     np.testing.assert_allclose(next_means, expected, atol=1e-5)
 
 
-def test_stationary_means_stay():
+def test_stationary_means_do_not_change():
     means = np.array([0.1, 0.7])
     np.testing.assert_array_equal(Stationary().next_means(jax.random.key(0), means), means)
 

@@ -55,7 +55,7 @@ def test_ucb1_bound_by_hand():
         ([[0.1, 0.2]], "at least 2 arms"),
     ],
 )
-def test_what_has_no_bound_is_refused(bound, means, words):
+def test_means_without_a_bound_are_refused(bound, means, words):
     with pytest.raises(UsageError, match=words):
         bound(means)
 

@@ -116,7 +116,7 @@ def regret_of(make, values, copies, steps):
     return np.asarray(jax.jit(each)(np.float32(values), np.arange(copies))).mean(1)
 
 
-def test_recent_rewards_count_where_the_means_move():
+def test_a_constant_step_size_is_better_if_the_means_change():
     arms = Gaussian(count=5, change=RandomWalk(std=0.1))
     average, recent = regret_of(
         lambda size: Bandit(arms=arms, rule=EpsilonGreedyRule(step_size=size)), [0.0, 0.2], 50, 30
@@ -124,7 +124,7 @@ def test_recent_rewards_count_where_the_means_move():
     assert recent < 0.6 * average
 
 
-def test_an_optimistic_start_explores_without_epsilon():
+def test_optimistic_initial_values_explore_without_epsilon():
     def bandit(value):
         rule = EpsilonGreedyRule(exploration=ConstantEpsilon(0.0), step_size=0.1, initial_value=value)
         return Bandit(arms=Gaussian(count=10), rule=rule)

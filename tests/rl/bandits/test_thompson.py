@@ -57,7 +57,7 @@ def test_shapes_that_are_not_numbers_do_not_hang():
     assert np.isfinite(found[:, 1:]).all()
 
 
-def test_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
+def test_thompson_pulls_an_arm_with_its_posterior_probability_of_being_best():
     rng = np.random.default_rng(6)
     rewards = (rng.random(PULLS) < 0.2 + 0.2 * ACTIONS).astype(float)
     rule = Thompson(prior_ones=2.0, prior_zeros=0.5)
@@ -69,7 +69,7 @@ def test_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
     assert np.abs(found - expected).max() < 0.015
 
 
-def test_gaussian_thompson_pulls_an_arm_as_often_as_it_is_believed_the_best():
+def test_gaussian_thompson_pulls_an_arm_with_its_posterior_probability_of_being_best():
     few = slice(0, 12)
     rule = GaussianThompson(noise=3.0, prior_mean=-1.0, prior_std=2.0)
     state, found = learned(rule, ACTIONS[few], REWARDS[few])

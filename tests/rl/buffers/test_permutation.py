@@ -31,7 +31,7 @@ def test_it_is_a_permutation(seed, n):
 
 
 @pytest.mark.parametrize("n", [4, 6, 32])
-def test_every_entry_comes_to_every_place_equally_often(n):
+def test_every_entry_takes_every_position_equally_often(n):
     table = np.stack([np.bincount(orders(n)[:, place], minlength=n) for place in range(n)])
     expected = len(orders(n)) / n
     # Rows and columns of a permutation sum to 1, which makes the statistic n / (n - 1) times chi-squared.

@@ -118,7 +118,7 @@ def test_it_keeps_order_overwrites_and_priorities(sizes, capacity, alpha, histor
 
 
 @pytest.mark.parametrize(("length", "capacity"), [(20, 20), (300, 300), (300, 37), (5000, 4000)])
-def test_it_draws_in_proportion_to_its_masses(length, capacity):
+def test_it_samples_in_proportion_to_the_masses(length, capacity):
     add_batch_size = length // 20
     replay = empty(length, add_batch_size)
     for i in range(0, length + 3 * add_batch_size, add_batch_size):
@@ -144,7 +144,7 @@ def test_a_batch_has_one_draw_from_each_equal_share():
     np.testing.assert_array_equal(draws(tree, 50, 8), [[0, 1, 2, 2, 3, 3, 3, 3]] * 50)
 
 
-def test_what_has_no_mass_is_never_drawn():
+def test_a_mass_of_0_is_never_sampled():
     masses, places = np.zeros(1000, np.float32), [0, 15, 16, 255, 256, 998]
     masses[places] = 1e-4
     assert np.unique(draws(with_masses(masses), 2000, 64)).tolist() == places
@@ -179,7 +179,7 @@ def test_an_empty_one_gives_weights_that_are_finite():
     np.testing.assert_array_equal(weight, 1.0)
 
 
-def test_what_is_not_kept_changes_nothing():
+def test_transitions_that_are_not_kept_change_nothing():
     replay = ADD(empty(32, 4), numbered(0, 4), np.float32(16), True)
     same = ADD(replay, numbered(90, 4), np.float32(16), False)
     same = UPDATE(same, np.arange(4), np.full(4, 9, np.float32), np.float32(1), False)

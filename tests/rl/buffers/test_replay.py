@@ -69,7 +69,7 @@ def full():
 
 
 @pytest.mark.parametrize("capacity", [50, 30])
-def test_every_transition_is_drawn_as_often(full, capacity):
+def test_every_transition_is_sampled_equally_often(full, capacity):
     drawn = np.asarray(draw(full, 1, 60_000, np.float32(capacity))["action"])
     counts = np.bincount(drawn, minlength=85)
     assert counts[85 - capacity :].sum() == 60_000
@@ -94,7 +94,7 @@ def test_floats_are_kept_bit_for_bit():
     assert np.asarray(drawn(values)).tobytes() == np.stack([values] * 3).tobytes()
 
 
-def test_bytes_hold_whole_numbers_from_0_to_255_only():
+def test_uint8_observations_are_integers_from_0_to_255():
     planes = registry.make("Breakout-MinAtar")
     check_uint8(planes)
     with pytest.raises(UsageError, match=r"'CartPole-v1' range from .*; set uint8_obs to false"):

@@ -22,7 +22,7 @@ def reference(x, counts, low, high):
 
 
 @pytest.mark.parametrize("counts", [(20, 20), (3, 7), (1, 4), (5,), (2, 3, 4)])
-def test_the_index_is_that_of_numpys_binning(counts):
+def test_the_index_equals_numpys_binning(counts):
     rng = np.random.default_rng(0)
     low = rng.uniform(-2, -1, len(counts)).astype(np.float32)
     high = rng.uniform(1, 2, len(counts)).astype(np.float32)
@@ -35,7 +35,7 @@ def test_the_index_is_that_of_numpys_binning(counts):
     assert np.array_equal(bins.index(bins.centers().astype(np.float32)), np.arange(bins.states))
 
 
-def test_what_lies_outside_falls_into_the_outermost_bin():
+def test_observations_outside_fall_into_the_outermost_bin():
     bins = make_bins("x", np.array([0.0, 0.0]), np.array([1.0, 1.0]), (4, 3), None, None)
     far = np.array([[-1e9, -0.1], [np.inf, 0.5], [0.0, 1.0], [1.0, -np.inf], [0.999, 3e38]], np.float32)
     assert bins.index(far).tolist() == [0, 10, 2, 9, 11]
@@ -82,7 +82,7 @@ def test_an_aggregated_task_plays_the_same_episodes():
     assert plain[3].any(), "a restart lay between"
 
 
-def test_gymnasium_gets_the_same_indices_and_its_checker_is_content():
+def test_the_wrapper_for_gymnasium_gives_the_same_indices():
     env = aggregate_env(gymnasium.make("MountainCar-v0").unwrapped, 20)
     assert isinstance(env, gymnasium.ObservationWrapper)
     assert env.observation_space == gymnasium.spaces.Discrete(400)
@@ -100,7 +100,7 @@ def test_gymnasium_gets_the_same_indices_and_its_checker_is_content():
 @pytest.mark.filterwarnings("ignore:.*is different from the unwrapped version")
 @pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes")
 @pytest.mark.filterwarnings("error")
-def test_gymnasiums_checker_is_content():
+def test_the_wrapper_passes_gymnasiums_checker():
     check_env(aggregate_env(gymnasium.make("MountainCar-v0", render_mode="rgb_array").unwrapped, (6, 5)))
 
 
@@ -136,7 +136,7 @@ def test_bounds_may_be_given_for_some_dimensions():
         ("Breakout-MinAtar", {"bins": 4}, r"an observation is an array of shape \(10, 10, 4\)"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(name, arguments, message):
+def test_bad_bins_are_refused_in_one_line(name, arguments, message):
     with pytest.raises(UsageError, match=message) as caught:
         aggregate(registry.make(name), **arguments)
     assert "\n" not in str(caught.value)

@@ -58,7 +58,7 @@ class Steered(Unpaid):
         return spaces.Box(jnp.array([-1.0, -jnp.inf]), jnp.array([1.0, jnp.inf]), (2,))
 
 
-def test_a_sound_one_is_taken():
+def test_a_valid_environment_is_accepted():
     assert registry.make("tests.rl.environments.test_env_check:Sound").horizon == 100
 
 
@@ -74,6 +74,6 @@ def test_a_sound_one_is_taken():
         ("Wanting", "does not work: TypeError: .*'size'"),
     ],
 )
-def test_what_no_agent_can_learn_from_is_told(name, message):
+def test_invalid_environments_are_refused(name, message):
     with pytest.raises(UsageError, match=f"'tests.rl.environments.test_env_check:{name}'.*{message}"):
         DQN(env=f"tests.rl.environments.test_env_check:{name}").check()

@@ -39,7 +39,7 @@ def test_a_continuous_action_is_clipped_as_the_environment_asks():
     np.testing.assert_array_equal(*found)
 
 
-def test_a_film_is_the_episode_that_its_return_is_of():
+def test_a_video_shows_the_episode_of_its_return():
     frames, fps, total = gymnasium_evaluation.record_video("CartPole-v1", leaning, seed=3)
     pictures = list(frames)
     assert total == by_hand(3)
@@ -59,7 +59,7 @@ def test_a_film_is_the_episode_that_its_return_is_of():
         ("Catch-bsuite", False, False, None),
     ],
 )
-def test_what_gymnasium_has(name, known, renders, score_threshold):
+def test_known_environments_and_their_thresholds(name, known, renders, score_threshold):
     assert (
         gymnasium_evaluation.known(name),
         gymnasium_evaluation.renders(name),
@@ -67,7 +67,7 @@ def test_what_gymnasium_has(name, known, renders, score_threshold):
     ) == (known, renders, score_threshold)
 
 
-def test_a_board_is_drawn_a_color_for_each_channel():
+def test_a_board_is_drawn_with_a_color_per_channel():
     board = np.zeros((3, 4, 2))
     board[1, 2, 1] = 1
     picture = channels.draw(board)

@@ -15,7 +15,7 @@ from populace.rl.environments.stepping import EnvLoopState
 from tests.rl import probes  # noqa: F401  registers the probes
 
 
-def test_a_name_is_taken_apart():
+def test_a_name_is_parsed():
     plain = names.parse("CartPole-v1")
     assert (plain.source, plain.identifier, plain.arguments, plain.path) == ("", "CartPole-v1", {}, False)
     called = names.parse("gymnasium:FrozenLake-v1(map_name='8x8', is_slippery=False)")
@@ -28,7 +28,7 @@ def test_a_name_is_taken_apart():
 
 
 @pytest.mark.parametrize("text", ["A(3)", "A(b=c)", "A(b=1", "A(**{})", "A(b=f(1))", "A(b=1)(c=2)", "A(;)"])
-def test_arguments_that_are_no_plain_values_are_refused(text):
+def test_arguments_that_are_not_literals_are_refused(text):
     with pytest.raises(UsageError, match="write arguments like"):
         names.parse(text)
 
@@ -52,7 +52,7 @@ def test_a_task_has_the_spaces_of_gymnasium(name):
         assert task.action_shape == action.shape
 
 
-def test_a_task_whose_observation_is_a_number_says_how_many():
+def test_a_task_with_integer_observations_has_a_number_of_states():
     task = registry.make("FrozenLake-misc")
     assert task.states == 16
     assert task.observation_shape == ()
@@ -72,7 +72,7 @@ def test_an_argument_may_be_a_parameter():
         ("FrozenLake-misc(success_rate=1.5)", "cannot be created: success_rate must be between 0 and 1"),
     ],
 )
-def test_what_cannot_be_is_told(name, message):
+def test_bad_arguments_are_refused(name, message):
     with pytest.raises(UsageError, match=message):
         registry.make(name)
 
@@ -111,7 +111,7 @@ def acted(task, copies, steps):
     return jax.device_get(run())
 
 
-def test_an_episode_is_counted_where_it_ends_and_bootstraps_from_what_was_seen_last():
+def test_an_episode_counts_where_it_ends_and_bootstraps_from_its_last_observation():
     # The probe ends after two steps; what is seen before the restart says time 2, after it time 0.
     task = registry.make("ProbeDelayed-test")
     first, second = acted(task, 3, 2)

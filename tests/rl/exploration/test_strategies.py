@@ -124,14 +124,14 @@ def test_draws_follow_the_probabilities():
 
 
 @pytest.mark.parametrize(("uniform", "index"), [(0.0, 1), (1 - 2**-23, 3)])
-def test_what_has_no_probability_is_not_drawn_at_the_ends_either(uniform, index, monkeypatch):
+def test_a_probability_of_0_is_never_sampled_at_the_ends_either(uniform, index, monkeypatch):
     monkeypatch.setattr(jax.random, "uniform", lambda key: jnp.float32(uniform))
     policy = np.array([0.0, 0.1, 0.2, 0.699999, 0.0], np.float32)  # rounded to less than 1
     assert int(jax.jit(lambda policy: draw(jax.random.key(0), policy))(policy)) == index
 
 
 @pytest.mark.parametrize("kind", list(settings.variants(Exploration).values()))
-def test_every_kind_gives_a_policy_and_draws_from_it_in_a_population(kind):
+def test_every_kind_gives_a_policy_and_samples_from_it_in_a_population(kind):
     rule = kind()
     rng = np.random.default_rng(0)
     values = rng.normal(size=(200, 5)).astype(np.float32)
@@ -196,7 +196,7 @@ def test_bounds_are_checked(kind, bad):
         kind(**bad)
 
 
-def test_the_picture_shows_schedules_and_policies():
+def test_the_plot_shows_schedules_and_policies():
     schedules = {"linear": LinearDecay(duration=50.0), "waves": Sinusoidal(period=20.0, per="episode")}
     drawn = plots.draw(schedules, {"ucb": UCB()}, frames=100, per_episode=5)
     left, right = drawn.axes

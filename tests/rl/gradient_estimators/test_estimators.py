@@ -58,7 +58,7 @@ def test_the_exact_gradient_is_that_of_automatic_differentiation(policy):
 
 
 @pytest.mark.parametrize("policy", CASES.values(), ids=CASES)
-def test_the_best_baseline_leaves_no_variance_and_every_other_more(policy):
+def test_the_optimal_baseline_has_no_variance_and_every_other_more(policy):
     best = policy.optimal_baseline
     np.testing.assert_allclose(enumerated(policy, best)[1], 0, atol=1e-9)
     for other in (best - 0.5, best + 0.5, policy.mean_baseline - 2.0):
@@ -69,7 +69,7 @@ def test_the_best_baseline_leaves_no_variance_and_every_other_more(policy):
     np.testing.assert_allclose(best, weights @ [f0, f1] / weights.sum(), rtol=1e-6)
 
 
-def test_the_mean_reward_is_the_best_baseline_only_where_both_actions_are_as_likely():
+def test_the_mean_reward_is_optimal_only_if_both_actions_are_equally_likely():
     even = BernoulliLogistic([0.0], [1.0], lambda a: 2.0 * a)
     assert even.mean_baseline == even.optimal_baseline
     policy = CASES["quadratic"]
@@ -132,7 +132,7 @@ def test_intervals_cover_as_often_as_they_say():
     assert 0.84 < covered[1] / 1000 < 0.97  # heavy tails: the variance needs more samples than 400
 
 
-def test_the_comparison_puts_closed_forms_beside_samples():
+def test_the_comparison_has_closed_forms_and_samples():
     policy = CASES["quadratic"]
     rows = compare(policy, jax.random.key(1), 4000, (1.0,), weight=1)
     assert [r.estimator for r in rows] == [
@@ -151,7 +151,7 @@ def test_the_comparison_puts_closed_forms_beside_samples():
     assert again == rows
 
 
-def test_the_picture_is_drawn():
+def test_the_plot_has_both_panels():
     shown = to_image(plots.draw(CASES["quadratic"], jax.random.key(0), samples=200), "")
     assert shown.image.dtype == np.uint8
     assert shown.image.std() > 10
@@ -171,6 +171,6 @@ def test_the_picture_is_drawn():
         (lambda: compare(CASES["linear"], jax.random.key(0), 10, weight=3), "weight must be from 0 to 2"),
     ],
 )
-def test_what_cannot_be_is_refused(make, words):
+def test_bad_arguments_are_refused(make, words):
     with pytest.raises(UsageError, match=words):
         make()

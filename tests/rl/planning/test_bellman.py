@@ -30,7 +30,7 @@ def test_the_operators_are_their_sums(seed):
 
 @pytest.mark.parametrize("discount", [0.0, 0.5, 0.99])
 @pytest.mark.parametrize("seed", range(4))
-def test_they_contract_by_the_discount_and_keep_order(seed, discount):
+def test_they_contract_by_the_discount_and_are_monotone(seed, discount):
     mdp = random_mdp(seed, discount=discount)
     for found in bellman.measure(mdp, random_policy(seed, mdp), pairs=200):
         assert found.factor <= discount + 1e-9
@@ -49,7 +49,7 @@ def test_the_measured_factor_comes_close_to_the_exact_one():
     assert bellman.modulus(mdp, pi) < bellman.modulus(mdp) <= mdp.discount + 1e-9
 
 
-def test_the_exact_factor_is_below_the_discount_where_every_step_may_end():
+def test_the_exact_factor_is_below_the_discount_if_every_step_may_terminate():
     mdp = MDP(np.full((2, 1, 2), 0.4), [[1.0], [2.0]], 0.9, termination=[[0.2], [0.2]])
     assert bellman.modulus(mdp) == pytest.approx(0.72)
     assert bellman.contraction_factor(bellman.optimality_operator_v(mdp), (2,)) == pytest.approx(
@@ -57,7 +57,7 @@ def test_the_exact_factor_is_below_the_discount_where_every_step_may_end():
     )
 
 
-def test_what_is_no_contraction_and_not_monotone_is_seen():
+def test_an_operator_that_is_neither_a_contraction_nor_monotone():
     def turned(x):
         return -2.0 * x
 
@@ -67,7 +67,7 @@ def test_what_is_no_contraction_and_not_monotone_is_seen():
         bellman.fixed_point(lambda x: x + 1.0, (2,))
 
 
-def test_fixed_points_are_what_planning_computes():
+def test_fixed_points_equal_the_solutions():
     mdp = random_mdp(5)
     pi = random_policy(5, mdp)
     v = bellman.fixed_point(bellman.policy_operator_v(mdp, pi), (mdp.states,))
@@ -82,7 +82,7 @@ def test_the_report_has_a_line_per_operator():
     )
 
 
-def test_what_cannot_be_is_told():
+def test_bad_arguments_are_refused():
     with pytest.raises(UsageError, match="pairs must be >= 2, got 1"):
         bellman.contraction_factor(lambda x: x, (2,), pairs=1)
     with pytest.raises(UsageError, match="tolerance must be > 0"):

@@ -67,7 +67,7 @@ def test_values_actions_and_action_values_follow_from_one_another(seed):
     np.testing.assert_allclose(dynamic_programming.state_values(mdp, mdp.backup(v), pi), v, atol=1e-9)
 
 
-def test_equal_actions_are_all_optimal_and_the_first_is_taken():
+def test_equal_actions_are_all_optimal_and_greedy_takes_the_first():
     mdp = MDP(np.ones((1, 3, 1)), [[1.0, 2.0, 2.0]], 0.5)
     plan = dynamic_programming.policy_iteration(mdp)
     assert dynamic_programming.optimal_actions(mdp, plan.action_values).tolist() == [[False, True, True]]
@@ -75,7 +75,7 @@ def test_equal_actions_are_all_optimal_and_the_first_is_taken():
     np.testing.assert_allclose(plan.values, 4.0)
 
 
-def test_value_iteration_keeps_its_promise_on_the_error():
+def test_value_iteration_keeps_its_error_bound():
     for seed, discount in itertools.product(range(5), (0.5, 0.99)):
         mdp = random_mdp(seed, discount=discount)
         exact = dynamic_programming.policy_iteration(mdp).values
@@ -96,7 +96,7 @@ def test_a_long_chain_without_discount():
     np.testing.assert_allclose(dynamic_programming.value_iteration(mdp).values, expected)
 
 
-def test_within_a_number_of_steps():
+def test_finite_horizons():
     # One state: work pays 1, gambling ends the task and pays 3. With one or two steps left, gamble.
     mdp = MDP(np.array([[[1.0], [0.0]]]), [[1.0, 3.0]], 0.5, termination=[[0.0, 1.0]])
     values, actions = dynamic_programming.plan_finite_horizon(mdp, 5)
@@ -141,6 +141,6 @@ def test_within_a_number_of_steps():
         (lambda m: dynamic_programming.greedy(m, np.zeros(5)), r"must have the shape \(6, 3\), got \(5,\)"),
     ],
 )
-def test_what_cannot_be_is_told(call, message):
+def test_bad_arguments_are_refused(call, message):
     with pytest.raises(UsageError, match=message):
         call(random_mdp(0))

@@ -47,7 +47,7 @@ if "ProbeSecret-test" not in gymnax.registered_envs:
 
 
 @pytest.mark.parametrize("name", LAKES)
-def test_the_lake_of_gymnax_is_that_of_gymnasium(name):
+def test_frozen_lake_of_gymnax_equals_gymnasiums(name):
     ours = enumeration.mdp(name, 0.9)
     twin = name.replace("FrozenLake-misc", "gymnasium:FrozenLake-v1")
     theirs = enumeration.mdp(twin, 0.9)
@@ -61,7 +61,7 @@ def test_the_lake_of_gymnax_is_that_of_gymnasium(name):
     np.testing.assert_array_equal(ours.start, theirs.start)
 
 
-def test_the_lake_is_what_the_environment_does():
+def test_the_table_of_frozen_lake_equals_the_environment():
     task = registry.make("FrozenLake-misc(success_rate=0.6)")
     mdp, draws = enumeration.outcomes(task).mdp(0.9), 4_000
 
@@ -88,7 +88,7 @@ def test_known_values_of_the_slippery_lake():
     assert plan.values[0] == pytest.approx(14 / 17, abs=0.01)
 
 
-def test_line_world_is_found_by_trying():
+def test_line_world_is_found_by_search():
     mdp = enumeration.mdp("LineWorld-v0(observation='index')", 1.0 - 1e-9)
     plan = dynamic_programming.policy_iteration(mdp)
     np.testing.assert_allclose(plan.values[:9], 1 + 0.1 * (8 - np.arange(9)), atol=1e-6)
@@ -101,7 +101,7 @@ def test_line_world_is_found_by_trying():
     assert mdp.rewards[0, 0] == -1.0
 
 
-def test_the_robot_takes_the_way_that_a_search_finds():
+def test_the_robot_takes_the_shortest_path():
     # From the top left, looking east, to the bottom right of 3 x 3 cells: 2 ahead, a turn, 2 ahead.
     mdp = enumeration.mdp("GridRobot-v0(observation='index')", 1.0 - 1e-9)
     plan = dynamic_programming.policy_iteration(mdp)
@@ -109,7 +109,7 @@ def test_the_robot_takes_the_way_that_a_search_finds():
     assert mdp.start @ plan.values == pytest.approx(1 - 4 * 0.1, abs=1e-6)
 
 
-def test_a_start_that_is_drawn_is_no_known_distribution():
+def test_a_random_start_is_an_unknown_distribution():
     table = enumeration.outcomes(registry.make("LineWorld-v0(observation='index', start='random')"))
     assert table.start is None
 
@@ -124,7 +124,7 @@ def test_a_start_that_is_drawn_is_no_known_distribution():
         ("Pendulum-v1", "actions discrete"),
     ],
 )
-def test_what_cannot_be_enumerated_is_told(name, message):
+def test_environments_without_a_table_are_refused(name, message):
     with pytest.raises(UsageError, match=message) as caught:
         enumeration.mdp(name, 0.9)
     assert "\n" not in str(caught.value)
@@ -133,7 +133,7 @@ def test_what_cannot_be_enumerated_is_told(name, message):
 CORRIDOR = "tests.rl.corridor:Corridor(max_episode_steps=50)"
 
 
-def test_a_class_of_ones_own_may_write_out_its_table():
+def test_a_users_class_may_have_a_table():
     # 3 cells to go, each 1 / 0.8 steps away.
     mdp = enumeration.mdp(CORRIDOR, 1.0 - 1e-9)
     plan = dynamic_programming.policy_iteration(mdp)
@@ -142,13 +142,13 @@ def test_a_class_of_ones_own_may_write_out_its_table():
     assert mdp.start.tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
-def test_the_table_of_a_class_is_taken_only_where_asked():
+def test_the_table_of_a_users_class_is_used_only_if_asked_for():
     assert enumeration.defined_outcomes(registry.make(CORRIDOR)) is None
     with pytest.raises(UsageError, match="it has no `P`, and its state cannot be set"):
         enumeration.mdp("tests.rl.corridor:Cheaper(max_episode_steps=50)", 0.9)
 
 
-def test_bins_of_a_native_environment_are_no_mdp():
+def test_bins_of_a_native_environment_are_not_an_mdp():
     task = aggregate(registry.make("MountainCar-v0"), 5)
     assert enumeration.defined_outcomes(task) is None
     with pytest.raises(UsageError, match="bins of a continuous observation are not an exact MDP"):

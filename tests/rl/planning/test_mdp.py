@@ -19,7 +19,7 @@ def made(**changed):
     return MDP(**({"transitions": P, "rewards": R, "discount": 0.9, "terminal": [2]} | changed))
 
 
-def test_terminal_states_lead_nowhere_and_pay_nothing():
+def test_terminal_states_have_no_successors_and_no_reward():
     mdp = made()
     assert (mdp.states, mdp.actions) == (3, 2)
     np.testing.assert_allclose(mdp.dense()[:2], P[:2])
@@ -48,7 +48,7 @@ def test_sparse_and_dense_are_the_same():
     np.testing.assert_allclose(mdp.dense(), made().dense())
 
 
-def test_a_task_may_end_without_a_state():
+def test_an_episode_may_terminate_without_a_state():
     termination = np.array([[0, 0], [0, 0.75], [0, 0]])
     shorter = np.array(P)
     shorter[1, 1, 2] = 0.0
@@ -72,7 +72,7 @@ def test_another_discount():
     np.testing.assert_allclose(mdp.rewards, made().rewards)
 
 
-def test_without_discount_the_task_must_end():
+def test_with_discount_1_episodes_must_end():
     with pytest.raises(
         UsageError, match="from state 0 with action 0 they can continue forever; use a discount below 1"
     ):
@@ -115,7 +115,7 @@ def changed(at, value):
         ({"start": [0.5, 0.6, 0]}, "start must be probabilities that sum to 1, got the sum 1.1"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(settings, message):
+def test_bad_arguments_are_refused_in_one_line(settings, message):
     with pytest.raises(UsageError, match=message) as caught:
         made(**settings)
     assert "\n" not in str(caught.value)

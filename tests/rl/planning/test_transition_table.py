@@ -24,7 +24,7 @@ def made(at=None, row=None, start: Any = START):
     return from_transitions("Lane", rule, start, 3, 2)
 
 
-def test_outcomes_that_are_alike_are_one():
+def test_equal_outcomes_are_merged():
     table = made()
     assert table.probability.shape == (3, 2, 2)
     np.testing.assert_allclose(table.probability[1, 1], [0.5, 0.5])
@@ -34,7 +34,7 @@ def test_outcomes_that_are_alike_are_one():
     assert table.nonterminal.tolist() == [True, True, False]
 
 
-def test_its_mdp_holds_the_same():
+def test_the_mdp_equals_the_table():
     mdp = made().mdp(0.9)
     np.testing.assert_allclose(mdp.dense()[1, 1], [0.0, 0.5, 0.5])
     np.testing.assert_allclose(mdp.rewards, [[0.0, -1.0], [0.0, 1.5], [0.0, 0.0]])
@@ -43,7 +43,7 @@ def test_its_mdp_holds_the_same():
     assert mdp.start.tolist() == START
 
 
-def test_a_state_of_which_nothing_is_written_is_an_end():
+def test_a_state_without_outcomes_is_terminal():
     rule = RULE | {2: {0: [], 1: []}}
     np.testing.assert_array_equal(from_transitions("Lane", rule, START, 3, 2).nonterminal, made().nonterminal)
 
@@ -67,13 +67,13 @@ def test_a_state_of_which_nothing_is_written_is_an_end():
         ({"start": "first"}, "must be 3 probabilities"),
     ],
 )
-def test_what_cannot_be_is_told(changed, message):
+def test_bad_arguments_are_refused(changed, message):
     with pytest.raises(UsageError, match=message) as caught:
         made(**changed)
     assert str(caught.value).startswith("environment 'Lane'")
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_action_is_told():
+def test_a_missing_action_is_refused():
     with pytest.raises(UsageError, match="state 0, action 2: the entry is missing"):
         from_transitions("Lane", RULE, START, 3, 3)

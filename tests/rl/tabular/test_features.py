@@ -71,7 +71,7 @@ def test_fourier_features_are_cosines():
     np.testing.assert_allclose(add_trace[:, 2], 2.0 * np.array(scale), rtol=1e-5)
 
 
-def test_what_lies_outside_the_bounds_is_seen_on_them():
+def test_observations_outside_the_bounds_are_clipped():
     basis = Fourier(order=1, low=(-1.0,) * 4, high=(1.0,) * 4).of(registry.make("CartPole-v1"))
     encode = jax.jit(basis.encode)
     far, edge = (encode(np.full(4, x, np.float32)) for x in (9.0, 1.0))
@@ -98,6 +98,6 @@ def test_what_lies_outside_the_bounds_is_seen_on_them():
         (Fourier(order=9), LINE, "10,000,000,000 features; the maximum is 100,000: lower features.order"),
     ],
 )
-def test_what_does_not_fit_is_told(features, env, message):
+def test_unsuitable_features_are_refused(features, env, message):
     with pytest.raises(UsageError, match=message):
         features.of(registry.make(env))

@@ -56,7 +56,7 @@ def walked(learner: Tabular, seed: int, steps: int):
     ],
     ids=lambda x: x if isinstance(x, str) else x.kind,
 )
-def test_the_loop_learns_from_the_very_steps_it_takes(rule, dynamics):
+def test_the_loop_learns_from_the_steps_it_takes(rule, dynamics):
     """Replay what the states of single steps tell, and update a plain table by the formulas."""
     learner = Tabular(
         env="FrozenLake-misc", rule=rule, discount=0.9, learning_rate=0.2, learning_rate_decay=0.01,
@@ -93,7 +93,7 @@ def test_the_loop_learns_from_the_very_steps_it_takes(rule, dynamics):
     assert after["episodes"][-1] > 5
 
 
-def test_several_environments_are_learned_from_one_after_the_other():
+def test_updates_of_several_environments_are_sequential():
     learner = Tabular(env=LAKE, num_envs=3, rollout=1, learning_rate=0.5, exploration=Boltzmann())
     before, after = walked(learner, 1, 60)
     outcomes = jax.jit(jax.vmap(learner.task.step, (None, 0, 0)))(
@@ -138,7 +138,7 @@ def test_bins_are_a_table_for_a_continuous_observation():
     assert returns.tolist() == [-200.0, -200.0]
 
 
-def test_an_environment_held_out_is_cut_into_the_same_bins():
+def test_a_held_out_environment_has_the_same_bins():
     learner = Tabular(
         env="MountainCar-v0", held_out="MountainCar-v0(max_steps_in_episode=50)", bins=(4, 5), rollout=20,
         evaluation_episodes=2,
@@ -196,7 +196,7 @@ def test_the_policy_is_greedy_for_one_observation_and_for_many():
         ({"dynamics": "guess"}, r"one of auto \| table \| environment"),
     ],
 )
-def test_what_cannot_be_is_told(settings, message):
+def test_bad_settings_are_refused(settings, message):
     from populace.core import settings as declared
 
     with pytest.raises(UsageError, match=message) as caught:

@@ -95,7 +95,7 @@ def test_off_policy_values_converge_to_those_that_planning_computes(rule, env):
     ],
     ids=lambda x: x.partition("-")[0] if isinstance(x, str) else x.kind,
 )
-def test_on_policy_values_converge_to_those_of_the_policy_that_acts(rule, env):
+def test_on_policy_values_converge_to_those_of_the_behavior_policy(rule, env):
     # Epsilon is 1, so the policy that acts is known: every action alike.
     mdp = planned(env)
     learner = Tabular(
@@ -186,7 +186,7 @@ def test_ucb_counts_what_it_does():
     assert (search > 0).all()  # untried actions come first
 
 
-def test_an_optimistic_start_tries_everything_without_exploring():
+def test_optimistic_initial_values_try_every_action_without_epsilon():
     greedy = {"env": LAKE, "exploration": ConstantEpsilon(value=0.0), "discount": 0.9, "rollout": 100}
     bold = tables(Tabular(initial_value=1.0, learning_rate=0.5, **greedy), 40)
     for q in bold:

@@ -20,7 +20,7 @@ def tabulated(name: str) -> Tabulated:
 
 
 @pytest.mark.parametrize("name", ["LineWorld-v0(observation='index')", "GridRobot-v0(observation='index')"])
-def test_without_chance_it_takes_the_very_steps_of_the_environment(name):
+def test_a_deterministic_table_takes_the_steps_of_the_environment(name):
     ours, theirs = tabulated(name), registry.make(name)
     random, copies = np.random.default_rng(0), 8
     # To the right more often than not, so that the line's 20 moves, which the state hides, do not end it.
@@ -40,7 +40,7 @@ def test_without_chance_it_takes_the_very_steps_of_the_environment(name):
         np.testing.assert_array_equal(a, b)
 
 
-def test_chances_are_those_of_the_environment():
+def test_probabilities_equal_those_of_the_environment():
     # Chi-squared over what follows each state and action, both sampled.
     ours, theirs, copies = tabulated("FrozenLake-misc"), registry.make("FrozenLake-misc"), 3_000
     smallest = 1.0
@@ -78,7 +78,7 @@ def test_random_policies_have_the_same_returns_and_lengths():
     np.testing.assert_allclose(*jax.jit(lambda: (play(ours), play(theirs)))(), rtol=0.12)
 
 
-def test_the_clock_cuts_without_ending():
+def test_the_time_limit_truncates_without_terminating():
     task = dataclasses.replace(tabulated("FrozenLake-misc(is_slippery=False)"), horizon=3)
 
     @jax.jit
@@ -100,7 +100,7 @@ def test_the_clock_cuts_without_ending():
     assert world.time[0] == 0
 
 
-def test_an_end_at_the_last_moment_is_an_end_and_no_cut():
+def test_termination_at_the_time_limit_is_not_truncation():
     task = dataclasses.replace(tabulated("FrozenLake-misc(is_slippery=False)"), horizon=1)
     above_a_hole = TableState(np.array([1], np.int32), np.zeros(1, np.int32))
     found = jax.jit(task.step)(jax.random.key(0), above_a_hole, np.ones(1, np.int32))
@@ -110,7 +110,7 @@ def test_an_end_at_the_last_moment_is_an_end_and_no_cut():
     assert found[0][0] == 0
 
 
-def test_first_states_are_drawn_as_often_as_they_are():
+def test_initial_states_have_their_distribution():
     task = registry.make("FrozenLake-misc")
     start = np.zeros(16)
     start[[0, 2, 9]] = 0.5, 0.2, 0.3
@@ -121,7 +121,7 @@ def test_first_states_are_drawn_as_often_as_they_are():
     assert stats.chisquare(counts[start > 0], 20_000 * start[start > 0]).pvalue > 1e-4
 
 
-def test_an_unknown_first_state_is_told():
+def test_an_unknown_initial_state_is_refused():
     with pytest.raises(
         UsageError, match="its distribution of initial states is unknown; use dynamics=environment"
     ):

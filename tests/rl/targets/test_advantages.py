@@ -70,7 +70,7 @@ def test_advantages_are_the_weighted_sums_of_errors_within_an_episode(seed, shap
 
 
 @given(*rollouts[:3])
-def test_returns_are_discounted_sums_to_the_end_and_the_value_behind_a_cut(seed, shape, discount):
+def test_returns_are_discounted_sums_bootstrapped_after_truncation(seed, shape, discount):
     reward, terminated, done, value, following = rollout(seed, *shape)
     _, found = estimated(reward, terminated, done, value, following, discount, 1.0)
     expected = returns_by_loop(reward, terminated, done, following, discount)

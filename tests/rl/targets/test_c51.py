@@ -39,7 +39,7 @@ def test_projection(seed, atoms, reward, bootstrap):
     np.testing.assert_allclose(found @ support, p @ np.clip(y, -2, 1.5), atol=2e-5)
 
 
-def test_the_loss_is_the_cross_entropy_and_the_surprise_the_divergence():
+def test_the_loss_is_the_cross_entropy_and_the_priority_the_divergence():
     kind = Categorical(atoms=5, v_min=-1.0, v_max=3.0)
     online, target = rows(3, 5), rows(3, 5, seed=1)
     reward, bootstrap = np.float32([0.5, -2.0, 1.0]), np.float32([0.9, 0.0, 0.5])
@@ -56,7 +56,7 @@ def test_the_loss_is_the_cross_entropy_and_the_surprise_the_divergence():
     found.assert_no_gradient_through_the_target()
 
 
-def test_what_cannot_be_is_told():
+def test_bad_settings_are_refused():
     with pytest.raises(UsageError, match="atoms must be >= 2, got 1"):
         Categorical(atoms=1)
     with pytest.raises(UsageError, match=r"v_min 2 must be below distribution\.v_max 2"):

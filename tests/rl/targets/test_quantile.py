@@ -27,7 +27,7 @@ def test_quantile_loss():
     np.testing.assert_allclose(found, [quantile_huber_by_loop(u, kappa) for u in difference], rtol=1e-5)
 
 
-def test_quantiles_move_to_the_quantiles_of_what_follows():
+def test_quantiles_converge_to_those_of_the_target():
     kind, samples = Quantiles(quantiles=5, kappa=0.05), np.sort(rows(1, 400, seed=3)) * 2
 
     def loss(theta):
@@ -59,6 +59,6 @@ def test_targets_bootstrap_each_sample():
     ("settings", "message"),
     [({"quantiles": 0}, "quantiles must be >= 1"), ({"kappa": 0.0}, "kappa must be > 0")],
 )
-def test_what_cannot_be_is_told(settings, message):
+def test_bad_settings_are_refused(settings, message):
     with pytest.raises(UsageError, match=message):
         Quantiles(**settings)

@@ -107,7 +107,7 @@ def reference():
     return found.results
 
 
-def test_answers_are_those_of_the_environment_itself(reference):
+def test_answers_equal_those_of_the_environment(reference):
     for row, seed in enumerate(SEEDS):
         env = gymnasium.wrappers.TimeLimit(host_envs.Counting(length=20), HORIZON)
         seed, t = seed, 0
@@ -121,7 +121,7 @@ def test_answers_are_those_of_the_environment_itself(reference):
             assert (observations[row], rewards[row], done[row]) == (seen.tolist(), reward, truncated)
 
 
-def test_another_process_goes_on_in_the_very_same_episodes(reference):
+def test_another_cache_continues_in_the_same_episodes(reference):
     first, second = cache_of(count=2), cache_of()
     half = Episodes(first, SEEDS).step(14)
     first.close()
@@ -130,7 +130,7 @@ def test_another_process_goes_on_in_the_very_same_episodes(reference):
     second.close()
 
 
-def test_other_episodes_between_change_nothing(reference):
+def test_interleaved_episodes_change_nothing(reference):
     cache = cache_of()
     ours = Episodes(cache, SEEDS)
     for _ in range(3):
@@ -142,7 +142,7 @@ def test_other_episodes_between_change_nothing(reference):
     cache.close()
 
 
-def test_equal_episodes_have_environments_of_their_own():
+def test_equal_episodes_have_separate_environments():
     cache = cache_of()
     twins = Episodes(cache, [3, 3, 3]).step(12)
     alone = Episodes(cache, [3]).step(12)
@@ -153,7 +153,7 @@ def test_equal_episodes_have_environments_of_their_own():
     cache.close()
 
 
-def test_a_repeated_question_is_answered_from_memory():
+def test_a_repeated_question_needs_no_replay():
     cache = cache_of()
     episodes = Episodes(cache, SEEDS).step(5)
     query = episodes.query()
@@ -167,7 +167,7 @@ def test_a_repeated_question_is_answered_from_memory():
     cache.close()
 
 
-def test_evaluations_reuse_the_slots_of_the_one_before():
+def test_evaluations_reuse_the_slots_of_the_previous_one():
     cache = cache_of()
     training = Episodes(cache, SEEDS)
     sizes = []
@@ -180,7 +180,7 @@ def test_evaluations_reuse_the_slots_of_the_one_before():
     cache.close()
 
 
-def test_what_was_given_up_makes_room_after_two_horizons():
+def test_abandoned_slots_are_free_after_two_horizons():
     slots = Slots(HORIZON)
     slots.next_call()
     given_up = slots.allocate(4, 4, reset=True)
@@ -192,7 +192,7 @@ def test_what_was_given_up_makes_room_after_two_horizons():
 
 
 @pytest.mark.parametrize("what", ["raise", "die"])
-def test_a_fault_that_does_not_come_back_changes_nothing(what, folder, reference, caplog):
+def test_a_single_failure_changes_nothing(what, folder, reference, caplog):
     cache = cache_of(count=2, what=what, at=4, trace=str(folder))
     episodes = Episodes(cache, SEEDS).step(2)
     (folder / "one").touch()
@@ -235,7 +235,7 @@ def test_environments_lost_with_another_are_restored_without_a_warning(folder, r
     cache.close()
 
 
-def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
+def test_an_episode_that_cannot_continue_is_truncated():
     cache = cache_of(what="raise", at=4)
     episodes = Episodes(cache, [3]).step(4)
     before, (observations, final, reward, done) = episodes.results[-2], episodes.results[-1]
@@ -248,7 +248,7 @@ def test_an_episode_that_cannot_go_on_is_cut_as_by_a_clock():
     cache.close()
 
 
-def test_faults_without_end_end_the_run_with_one_line():
+def test_repeated_failures_end_the_run_with_one_line():
     cache = cache_of(what="raise", at=4)
     with pytest.raises(RunError, match="'Counting' fails repeatedly: 3 episodes in a row") as ended:
         Episodes(cache, SEEDS).step(4)
@@ -258,7 +258,7 @@ def test_faults_without_end_end_the_run_with_one_line():
     cache.close()
 
 
-def test_a_seed_that_cannot_be_begun_with_is_passed_over(caplog):
+def test_a_seed_that_fails_in_reset_is_skipped(caplog):
     cache = cache_of("Refusing")
     with caplog.at_level(logging.WARNING, "populace"):
         episodes = Episodes(cache, [4, 5])
@@ -270,7 +270,7 @@ def test_a_seed_that_cannot_be_begun_with_is_passed_over(caplog):
 
 
 @pytest.mark.parametrize(("what", "field"), [("nan-reward", "reward"), ("nan-observation", "observation")])
-def test_what_is_not_a_number_is_named(what, field, caplog):
+def test_nan_is_reported(what, field, caplog):
     cache = cache_of(what=what, at=2)
     with caplog.at_level(logging.WARNING, "populace"):
         Episodes(cache, [3]).step(3)
@@ -280,7 +280,7 @@ def test_what_is_not_a_number_is_named(what, field, caplog):
     cache.close()
 
 
-def test_an_environment_that_is_not_deterministic_is_told_once(caplog):
+def test_nondeterminism_is_reported_once(caplog):
     first, second = cache_of("Drifting"), cache_of("Drifting")
     with caplog.at_level(logging.WARNING, "populace"):
         half = Episodes(first, SEEDS).step(3)

@@ -43,7 +43,7 @@ def rollout(task, key, copies, steps, action=None):
 
 
 @pytest.mark.parametrize("identifier", ["CartPole-v1", "MountainCarContinuous-v0", "FrozenLake-v1"])
-def test_trajectories_are_those_of_gymnasium_itself(identifier):
+def test_trajectories_equal_gymnasiums(identifier):
     task = registry.make(f"gymnasium:{identifier}")
     copies, action = 3, None
     if task.box:
@@ -80,7 +80,7 @@ def test_the_time_limit_truncates_and_does_not_terminate():
     assert task.horizon == 7
 
 
-def test_a_member_in_a_batch_is_that_member_alone():
+def test_a_member_in_a_batch_equals_the_member_alone():
     task = registry.make(CARTPOLE)
     keys = jax.random.split(jax.random.key(1), 3)
     one = jax.jit(lambda k: rollout(task, k, 2, 60))
@@ -92,7 +92,7 @@ def test_a_member_in_a_batch_is_that_member_alone():
             np.testing.assert_array_equal(alone, in_map[i])
 
 
-def test_a_program_on_an_accelerator_asks_the_same(monkeypatch):
+def test_the_callback_for_accelerators_gives_the_same(monkeypatch):
     task = registry.make(CARTPOLE)
 
     def run(keys):
@@ -142,7 +142,7 @@ def test_large_batches_on_two_devices_do_not_hang():
     np.testing.assert_array_equal(jax.jit(run)(jax.random.split(jax.random.key(0), 4)), [1200.0] * 4)
 
 
-def test_actions_that_are_no_numbers_and_beyond_the_box_do_no_harm():
+def test_nan_actions_and_actions_beyond_the_box_are_clipped():
     task = registry.make(f"{OWN}:Steering(max_episode_steps=5, workers=1)")
     assert task.box is not None
     np.testing.assert_array_equal(task.box, [[-1, 0], [1, 3]])
@@ -162,7 +162,7 @@ def test_discrete_spaces_are_counted_from_zero():
 
 
 @pytest.mark.parametrize("kind", [Tabular, DQN, PPO, A2C])
-def test_a_policy_takes_and_gives_what_the_environment_counts(kind):
+def test_a_policy_uses_the_numbering_of_the_environment(kind):
     learner = kind(env=f"{OWN}:Rooms(max_episode_steps=50, workers=1)")
     learner.check()
     model = jax.jit(lambda: learner.model(learner.init(jax.random.key(0))))()
@@ -188,7 +188,7 @@ def test_a_policy_refuses_an_observation_of_another_shape():
         policy(np.zeros(5))
 
 
-def test_what_a_task_says_of_itself():
+def test_the_fields_of_a_task():
     task = registry.make("gymnasium:MountainCarContinuous-v0(workers=1)")
     assert (task.actions, task.states, task.horizon, task.origin) == (0, 0, 999, "host")
     assert task.action_shape == (1,)
@@ -247,13 +247,13 @@ def test_no_two_histories_have_the_same_hash():
         ("gymnasium:CartPole-v1(max_episode_steps=2.5)", "max_episode_steps must be a whole number"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(name, message):
+def test_bad_environments_are_refused_in_one_line(name, message):
     with pytest.raises(UsageError, match=message) as refused:
         registry.make(name)
     assert "\n" not in str(refused.value)
 
 
-def test_what_this_process_alone_has_registered_is_to_be_named_by_its_module():
+def test_an_id_registered_in_this_process_only_is_refused():
     gymnasium.register("HereOnly-v0", lambda: None)
     try:
         with pytest.raises(
@@ -266,7 +266,7 @@ def test_what_this_process_alone_has_registered_is_to_be_named_by_its_module():
 
 @pytest.mark.parametrize("kind", [DQN, Tabular])
 @pytest.mark.parametrize("setting", ["env", "held_out"])
-def test_a_class_instead_of_a_name_is_told_how_to_name_it(kind, setting):
+def test_a_class_instead_of_a_name_is_refused_with_advice(kind, setting):
     with pytest.raises(UsageError, match=f"{setting} must be a str, got <class.*'module:Class'"):
         kind(**{setting: gymnasium.Env})
 
@@ -279,7 +279,7 @@ def test_a_class_in_the_current_folder_is_found(tmp_path, monkeypatch):
     assert registry.make("my_own_world:Mine(max_episode_steps=5, workers=1)").actions == 3
 
 
-def test_a_resumed_run_goes_on_in_the_same_episodes(tmp_path):
+def test_a_resumed_run_continues_in_the_same_episodes(tmp_path):
     learner = Wanderer(env=CARTPOLE, num_envs=2, evaluation_episodes=3)
     cache = registry.make(CARTPOLE).environment.cache
     before = cache.replayed
@@ -287,7 +287,7 @@ def test_a_resumed_run_goes_on_in_the_same_episodes(tmp_path):
     assert cache.replayed > before
 
 
-def test_faults_that_are_overcome_change_no_run(tmp_path, caplog):
+def test_recovered_failures_change_no_run(tmp_path, caplog):
     folder = tmp_path / "faults"
     folder.mkdir()
     learner = Wanderer(
@@ -304,7 +304,7 @@ def test_faults_that_are_overcome_change_no_run(tmp_path, caplog):
         harness.assert_identical(leaves, disturbed[member])
 
 
-def test_faults_without_end_end_the_run_with_one_line_and_it_can_go_on(tmp_path):
+def test_repeated_failures_end_the_run_with_one_line_and_it_can_continue(tmp_path):
     folder = tmp_path / "faults"
     folder.mkdir()
     learner = Wanderer(

@@ -32,7 +32,7 @@ class Drift(gymnasium.Env):
 
 
 @pytest.mark.parametrize(("since", "deterministic"), [(1, False), (16, False), (10**9, True)])
-def test_two_playings_are_compared_for_sixteen_steps(since, deterministic):
+def test_two_episodes_are_compared_for_sixteen_steps(since, deterministic):
     env_info = probe(SimpleNamespace(make=lambda: Drift(since), max_episode_steps=7))
     assert env_info.deterministic is deterministic
     assert (env_info.max_episode_steps, env_info.nan) == (7, "")

@@ -59,10 +59,11 @@ def gone_within(pids: list[int], seconds: float) -> bool:
     return not any(map(alive, pids))
 
 
-def test_steps_are_those_of_the_environment_itself():
-    worker_pool = pool_of("Counting")
+@pytest.mark.parametrize(("length", "ends"), [(5, 10), (20, 5)])  # terminated after 5, truncated after 9
+def test_steps_equal_those_of_the_environment(length, ends):
+    worker_pool = pool_of("Counting", length=length)
     at = started(worker_pool, [0, 1, 2, 3, 4])
-    plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(), 9) for _ in at]
+    plain = [gymnasium.wrappers.TimeLimit(host_envs.Counting(length), 9) for _ in at]
     seen = [env.reset(seed=100 + i)[0] for i, env in enumerate(plain)]
     np.testing.assert_array_equal(worker_pool.records["observation"][at], seen)
     ended = 0
@@ -82,11 +83,11 @@ def test_steps_are_those_of_the_environment_itself():
                 seen, _ = env.reset(seed=1000 * t + i)
                 ended += 1
             np.testing.assert_array_equal(found["observation"][i], seen)
-    assert ended == 10
+    assert ended == ends
     worker_pool.close()
 
 
-def test_each_process_holds_its_share_and_none_is_left_after_close():
+def test_each_worker_has_its_share_and_none_is_left_after_close():
     worker_pool = pool_of("Counting")
     started(worker_pool, [0, 1, 2, 3])
     assert sorted(worker_pool._workers) == [0, 1]
@@ -97,7 +98,7 @@ def test_each_process_holds_its_share_and_none_is_left_after_close():
     assert not any(map(alive, pids))
 
 
-def test_what_is_raised_is_told_with_its_slot_and_hurts_nobody_else(folder):
+def test_an_exception_is_reported_with_its_slot_and_affects_no_other(folder):
     worker_pool = pool_of("Counting", 1, what="raise", at=2, trace=str(folder))
     at = started(worker_pool, [0, 1, 2])
     worker_pool.step(at, {})
@@ -113,7 +114,7 @@ def test_what_is_raised_is_told_with_its_slot_and_hurts_nobody_else(folder):
     worker_pool.close()
 
 
-def test_a_process_that_dies_is_replaced_and_its_other_slots_are_named(folder):
+def test_a_worker_that_dies_is_replaced_and_its_lost_slots_are_reported(folder):
     worker_pool = pool_of("Counting", what="die", at=1, trace=str(folder))
     at = started(worker_pool, [0, 1, 2, 3])
     (folder / "one").touch()
@@ -129,7 +130,7 @@ def test_a_process_that_dies_is_replaced_and_its_other_slots_are_named(folder):
     worker_pool.close()
 
 
-def test_a_hanging_environment_is_told_from_a_slow_batch(folder):
+def test_a_hanging_environment_is_distinguished_from_a_slow_batch(folder):
     worker_pool = pool_of("Counting", 1, timeout=1.0, what="hang", at=1, trace=str(folder))
     at = started(worker_pool, [0, 1])
     first = worker_pool._workers[0].process.pid
@@ -147,7 +148,7 @@ def test_a_hanging_environment_is_told_from_a_slow_batch(folder):
     slow.close()
 
 
-def test_a_killed_process_is_named_by_its_signal():
+def test_a_killed_worker_is_reported_with_its_signal():
     worker_pool = pool_of("Counting", 1)
     at = started(worker_pool, [0, 1])
     os.kill(worker_pool._workers[0].process.pid, signal.SIGKILL)
@@ -155,7 +156,7 @@ def test_a_killed_process_is_named_by_its_signal():
     worker_pool.close()
 
 
-def test_a_replay_that_leads_elsewhere_is_noticed():
+def test_a_replay_with_another_observation_is_reported():
     worker_pool = pool_of("Drifting", 1)
     at = started(worker_pool, [0])
     worker_pool.step(at, {})
@@ -194,7 +195,7 @@ pool.step(np.array([0]), {}) if sys.argv[-1] else time.sleep(60)
     # One process that waits and one whose environment hangs; or the parent itself waiting.
     [(signal.SIGKILL, ("", "hang")), (signal.SIGTERM, ("",)), (signal.SIGINT, ("", "hang"))],
 )
-def test_no_process_outlives_the_run_however_it_ends(how, faults):
+def test_no_worker_outlives_the_run(how, faults):
     words = [sys.executable, "-c", PARENT, *faults]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
         assert parent.stdout is not None
@@ -206,7 +207,7 @@ def test_no_process_outlives_the_run_however_it_ends(how, faults):
     assert gone_within(pids, 10)
 
 
-def test_what_an_environment_prints_stays_out_of_the_results(capfd):
+def test_output_of_environments_goes_to_standard_error(capfd):
     worker_pool = pool_of("Talking", 1)
     started(worker_pool, [0])
     worker_pool.close()
@@ -228,7 +229,7 @@ def test_what_an_environment_prints_stays_out_of_the_results(capfd):
         (False, "tests.rl.host_envs:Misshapen", {}, r"shape \(4,\), but observation_space has shape \(3,\)"),
     ],
 )
-def test_what_cannot_be_played_is_told_before_anything_starts(registered, identifier, arguments, message):
+def test_bad_environments_are_refused_before_anything_starts(registered, identifier, arguments, message):
     worker_pool = WorkerPool(
         "it", Spec(registered, identifier, arguments, 9), 1, 1.0 if "hang" in arguments.values() else 60
     )
@@ -238,13 +239,13 @@ def test_what_cannot_be_played_is_told_before_anything_starts(registered, identi
     assert not worker_pool._workers
 
 
-def test_what_is_not_installed_is_told_with_what_to_install():
+def test_a_missing_package_is_reported_with_what_to_install():
     worker_pool = WorkerPool("it", Spec(False, "tests.rl.host_envs:Wanting", {}, 9), 1, 60)
     with pytest.raises(UsageError, match=r"that is not installed: .*pip install"):
         worker_pool.probe()
 
 
-def test_an_environment_that_can_be_made_no_more_ends_the_run(tmp_path):
+def test_an_environment_that_can_no_longer_be_created_ends_the_run(tmp_path):
     worker_pool = pool_of("Fragile", 1, file=str(tmp_path / "gone"))
     (tmp_path / "gone").touch()
     with pytest.raises(RunError, match="can no longer be created: OSError: the license has run out"):

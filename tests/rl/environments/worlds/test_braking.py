@@ -70,7 +70,7 @@ def late(friction, reserve):
     return states[end + 1], sum(rewards[: end + 1])
 
 
-def test_what_is_late_enough_on_a_dry_road_is_a_collision_on_snow():
+def test_braking_in_time_on_a_dry_road_is_too_late_on_snow():
     last, _ = late(0.8, reserve=5)
     assert last.speed == 0
     assert 0 < last.distance < 6
@@ -79,7 +79,7 @@ def test_what_is_late_enough_on_a_dry_road_is_a_collision_on_snow():
     assert last.speed > 0
 
 
-def test_standing_far_away_costs_more_than_near_and_a_collision_most():
+def test_stopping_far_away_costs_more_than_near_and_a_collision_most():
     far, nearer, near = (late(0.8, reserve)[1] for reserve in (100, 50, 5))
     assert far < nearer < near
     assert late(0.3, reserve=5)[1] < late(0.3, reserve=60)[1]
@@ -101,7 +101,7 @@ def test_start_and_friction_are_drawn_from_their_ranges():
     assert np.allclose(world.friction, 0.5)
 
 
-def test_the_clock_truncates():
+def test_the_time_limit_truncates():
     *_, terminated, truncated = play("Braking-v0(max_steps_in_episode=7)", [0] * 7)
     assert truncated == [False] * 6 + [True]
     assert not any(terminated)
@@ -110,7 +110,7 @@ def test_the_clock_truncates():
 @pytest.mark.parametrize(
     "friction", ["(0.0, 0.5)", "(0.9, 0.6)", "(0.5, 2.0)", "0.5", "(0.1, 0.2, 0.3)", "'dry'"]
 )
-def test_a_range_of_friction_that_is_none_is_refused(friction):
+def test_an_invalid_range_of_friction_is_refused(friction):
     with pytest.raises(
         UsageError, match=r"friction must be a pair \(low, high\) with 0 < low <= high <= 1.5, got"
     ):

@@ -12,7 +12,7 @@ LEFT, RIGHT, FORWARD = range(3)
 MAZE = "GridRobot-v0(width=4, height=3, obstacles=((1, 0), (1, 1)), target=(2, 0), observation='index')"
 
 
-def test_the_shortest_way_over_the_default_grid():
+def test_the_shortest_path_on_the_default_grid():
     observations, _, rewards, terminated, _ = play(
         "GridRobot-v0(observation='index')", [FORWARD, FORWARD, RIGHT, FORWARD, FORWARD]
     )
@@ -59,7 +59,7 @@ def reference(actions, width, height, obstacles, target, place=(0, 0), heading=1
     return seen, rewards
 
 
-def test_random_ways_agree_with_the_reference():
+def test_random_paths_agree_with_the_reference():
     rng = np.random.default_rng(0)
     for seed in range(5):
         actions = rng.choice(3, 80, p=[0.2, 0.2, 0.6])
@@ -76,7 +76,7 @@ def test_a_one_hot_observation_is_the_index():
     assert one_hot[0].shape == (36,)
 
 
-def test_a_drawn_source_is_every_free_cell_and_heading_but_the_target():
+def test_a_random_source_is_every_free_cell_and_heading_but_the_target():
     task = registry.make(MAZE.replace("target", "source='random', target"))
     observation, _ = jax.jit(task.reset, static_argnums=1)(jax.random.key(0), 3_600)
     counts = np.bincount(observation, minlength=48).reshape(12, 4)
@@ -85,7 +85,7 @@ def test_a_drawn_source_is_every_free_cell_and_heading_but_the_target():
     assert np.abs(counts[free] - 100).max() < 50
 
 
-def test_the_clock_truncates():
+def test_the_time_limit_truncates():
     *_, terminated, truncated = play("GridRobot-v0", [LEFT] * 100)
     assert not any(terminated)
     assert truncated == [False] * 99 + [True]
@@ -110,7 +110,7 @@ def test_the_clock_truncates():
         ("heading='up'", "unknown heading 'up'"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, message):
+def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message) as caught:
         registry.make(f"GridRobot-v0({arguments})")
     assert "\n" not in str(caught.value)

@@ -23,7 +23,7 @@ FACES = [
 
 
 @pytest.mark.parametrize(("name", "arguments"), [*((name, {}) for name in WORLDS), *FACES])
-def test_gymnasium_has_nothing_to_say(name, arguments):
+def test_gymnasiums_checker_gives_no_warning(name, arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gymnasium.make(f"populace/{name}", render_mode="rgb_array", **arguments)
@@ -32,7 +32,7 @@ def test_gymnasium_has_nothing_to_say(name, arguments):
 
 
 @pytest.mark.parametrize(("name", "arguments"), FACES)
-def test_the_face_plays_the_episode_of_the_program(name, arguments):
+def test_the_gymnasium_environment_plays_the_same_episode(name, arguments):
     seed = 7
     env = gymnasium.make(f"populace/{name}", **arguments)
     task = env.unwrapped.task
@@ -59,7 +59,7 @@ def test_the_face_plays_the_episode_of_the_program(name, arguments):
     assert ends > 0 or name == "GridRobot-v0"
 
 
-def test_the_faces_of_one_environment_share_its_programs():
+def test_gymnasium_environments_of_one_task_share_its_programs():
     one, other, longer = (
         gymnasium.make("populace/LineWorld-v0", **given).unwrapped for given in ({}, {}, {"start": 1})
     )
@@ -67,7 +67,7 @@ def test_the_faces_of_one_environment_share_its_programs():
     assert one._step is not longer._step
 
 
-def test_seeds_decide_and_no_seed_goes_on():
+def test_a_seed_restarts_the_random_sequence_and_none_continues_it():
     env = gymnasium.make("populace/LineWorld-v0", start="random")
     first = [env.reset(seed=3)[0].argmax()] + [env.reset()[0].argmax() for _ in range(20)]
     again = [env.reset(seed=3)[0].argmax()] + [env.reset()[0].argmax() for _ in range(20)]
@@ -78,7 +78,7 @@ def test_seeds_decide_and_no_seed_goes_on():
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_film_moves_and_its_frames_fit_together(name):
+def test_frames_of_a_video_change_and_have_equal_sizes(name):
     env = gymnasium.make(f"populace/{name}", render_mode="rgb_array")
     env.reset(seed=0)
     frames = [env.render()]
@@ -93,7 +93,7 @@ def test_a_film_moves_and_its_frames_fit_together(name):
     assert env.metadata["render_fps"] == registry.make(name).environment.fps
 
 
-def test_any_native_environment_has_a_face_but_only_ours_are_drawn():
+def test_every_native_environment_works_in_gymnasium_but_only_ours_render():
     face = populace.rl.environments.worlds.gym.NativeEnv("CartPole-v1", render_mode="rgb_array")
     with pytest.raises(UsageError, match=r"call reset\(\) before the first step"):
         face.step(0)
@@ -103,7 +103,7 @@ def test_any_native_environment_has_a_face_but_only_ours_are_drawn():
         face.render()
 
 
-def test_wrong_arguments_are_told_as_by_make():
+def test_bad_arguments_are_refused_as_by_make():
     with pytest.raises(UsageError, match="start must be a cell"):
         gymnasium.make("populace/LineWorld-v0", start=9)
     with pytest.raises(UsageError, match="render_mode must be None or 'rgb_array', got 'ansi'"):

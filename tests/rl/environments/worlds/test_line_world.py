@@ -9,7 +9,7 @@ from populace.rl.environments import registry
 from tests.rl.environments.worlds.rollout import play
 
 
-def test_the_way_to_the_goal_pays_a_tenth_a_move_and_one_at_the_end():
+def test_rewards_on_the_way_to_the_goal():
     observations, _, rewards, terminated, truncated = play("LineWorld-v0", [1] * 9)
     assert rewards == pytest.approx([0.1] * 8 + [1.0])
     assert terminated == [False] * 8 + [True]
@@ -35,7 +35,7 @@ def test_the_twentieth_move_costs_one_and_ends_unless_it_arrives():
     assert (len(wander), rewards[-1], terminated[-1]) == (20, 1.0, True)
 
 
-def test_a_clock_set_lower_truncates_and_does_not_terminate():
+def test_a_lower_time_limit_truncates_and_does_not_terminate():
     _, _, rewards, terminated, truncated = play("LineWorld-v0(max_steps_in_episode=3)", [1] * 3)
     assert rewards == pytest.approx([0.1] * 3)
     assert truncated == [False, False, True]
@@ -43,7 +43,7 @@ def test_a_clock_set_lower_truncates_and_does_not_terminate():
 
 
 @pytest.mark.parametrize("discount", [1.0, 0.9])
-def test_the_best_value_is_what_planning_says(discount):
+def test_the_optimal_value_equals_plannings(discount):
     """Backward induction over (cell, moves) on the world's own steps, against the closed form."""
     task = registry.make('LineWorld-v0(observation="index")')
     environment, parameters = task.environment, task.parameters
@@ -65,7 +65,7 @@ def test_the_best_value_is_what_planning_says(discount):
     assert best[:9] == pytest.approx(0.1 * steps + discount**left, abs=1e-5)
 
 
-def test_the_start_is_drawn_evenly_from_all_cells_but_the_goal():
+def test_a_random_start_is_uniform_over_all_cells_but_the_goal():
     task = registry.make('LineWorld-v0(start="random", observation="index")')
     assert task.states == 10
     observation, _ = jax.jit(task.reset, static_argnums=1)(jax.random.key(1), 9_000)
@@ -84,7 +84,7 @@ def test_the_start_is_drawn_evenly_from_all_cells_but_the_goal():
         ("size=3", "unknown argument 'size'"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, message):
+def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message) as caught:
         registry.make(f"LineWorld-v0({arguments})")
     assert "\n" not in str(caught.value)

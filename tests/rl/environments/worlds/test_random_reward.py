@@ -10,7 +10,7 @@ from populace.rl.environments import registry
 from tests.rl.environments.worlds.rollout import play
 
 
-def test_it_ends_after_its_steps_and_shows_which_it_is_at():
+def test_it_ends_after_its_steps_and_observes_the_step():
     observations, _, rewards, terminated, truncated = play("RandomReward-v0(steps=4)", [0, 1, 0, 1])
     assert terminated == [False, False, False, True]
     assert not any(truncated)
@@ -53,6 +53,6 @@ def test_rewards_have_the_mean_and_variance_that_the_documentation_says():
         ("high='much'", "high must be a finite number, got 'much'"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, message):
+def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message):
         registry.make(f"RandomReward-v0({arguments})")
