@@ -45,3 +45,14 @@ def test_a_label_is_checked_before_it_is_converted(label, message):
     np.testing.assert_array_equal(arrays.check_labels("y", np.array([0, 1000, 1]), 3, 1001), [0, 1000, 1])
     with pytest.raises(UsageError, match="class labels go from 0 to 1"):
         arrays.check_labels("y", np.array([0, 2**32 + 1, 1]), 3, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_one_pass_gives_the_moments_of_what_is_kept(dtype):
+    x = np.random.default_rng(2).normal(90, 20, size=(50, 3)).astype(dtype)
+    x = x + np.array([0, 0, 1.7e9]) if dtype == np.float64 else x
+    rows = np.arange(0, 50, 3)
+    origin, *found = arrays.origin_and_moments(x, rows, "feature")
+    assert origin.any() == (dtype == np.float64)
+    for one, other in zip(found, arrays.moments(x, rows, "feature", origin)):
+        assert one.tobytes() == other.tobytes()

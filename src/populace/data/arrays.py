@@ -20,6 +20,7 @@ BLOCK = 2**20
 those in files alike, so that both have the same statistics bit for bit."""
 CONSTANT = 1e-14
 """Deviation, in sizes of the values, below which a column is constant but for float64's rounding."""
+_KEPT = (np.uint8, np.float16, np.float32)  # types whose values float32 holds
 
 
 def check_features(name: str, x: Any, least: int = 1) -> np.ndarray:
@@ -112,19 +113,31 @@ def moments(x: np.ndarray, rows: np.ndarray, how: str, origin: Any = 0.0) -> tup
     """
     if how == "none":
         return np.zeros((), np.float32), np.ones((), np.float32)
-    mean, deviation = _exact_moments((kept(block, origin) for _, block in _blocks(x, rows)), how)
+    return _rounded(*_exact_moments((kept(block, origin) for _, block in _blocks(x, rows)), how))
+
+
+def origin_and_moments(x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.ndarray, ...]:
+    """Return what is to be taken off in float64, and the `moments` (two) of what is then kept.
+
+    The origin is zero but where float32 would not tell the values from one another, as they lie far from zero
+    and close together, such as seconds since 1970. It is exact in float32, so that whoever adds it again gets
+    the values back. Values that are kept as they are need one pass, others two.
+    """
+    zero = np.zeros((), np.float32)
+    if how == "none":
+        return zero, *moments(x, rows, how)
+    mean, deviation = _exact_moments((block for _, block in _blocks(x, rows)), how)
+    origin = zero if x.dtype == np.uint8 else _origin(mean, deviation)
+    if x.dtype in _KEPT and not origin.any():
+        return origin, *_rounded(mean, deviation)
+    return origin, *moments(x, rows, how, origin)
+
+
+def _rounded(mean: np.ndarray, deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.where(_varies(mean, deviation), deviation, 1).astype(np.float32)
 
 
-def origin(x: np.ndarray, rows: np.ndarray, how: str) -> np.ndarray:
-    """Return what is to be taken off in float64, as float32 would not tell the values from one another.
-
-    It is zero but where the values lie far from zero and close together, such as seconds since 1970. It is
-    exact in float32, so that whoever adds it again gets the values back.
-    """
-    if how == "none" or x.dtype == np.uint8:
-        return np.zeros((), np.float32)
-    mean, deviation = _exact_moments((block for _, block in _blocks(x, rows)), how)
+def _origin(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     far = _varies(mean, deviation) & (np.spacing(np.abs(mean).astype(np.float32)) > COARSE * deviation)
     return np.where(far, mean, 0).astype(np.float32) if far.any() else np.zeros((), np.float32)
 
@@ -145,7 +158,7 @@ def restored(values: Any, origin: Any) -> Any:
 
 def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None:
     """Warn of the column that float32 leaves least of, if there is one it leaves too little of."""
-    if x.dtype in (np.uint8, np.float16, np.float32):
+    if x.dtype in _KEPT:
         return
     origin = origin.astype(np.float64)
     exact = (block - origin for _, block in _blocks(x))

@@ -8,7 +8,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.values import plain
 from populace.data import arrays
-from populace.data.arrays import check_features, moments
+from populace.data.arrays import check_features
 from populace.data.example_files import DEFAULT_MEMORY, open_array
 
 
@@ -72,6 +72,6 @@ def standard(
 
 def statistics(name: str, x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.ndarray, ...]:
     """Return origin, mean and deviation; a few rows are in memory at a time."""
-    origin = arrays.origin(x, rows, how)
+    origin, mean, deviation = arrays.origin_and_moments(x, rows, how)
     arrays.warn_of_loss(name, x, origin, how)
-    return origin, *moments(x, rows, how, origin)
+    return origin, mean, deviation
