@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from populace.core.learner import Learner
 from populace.nn.primitives.buffer import Buffer
@@ -31,7 +32,7 @@ class Settings(Learner):
     learning_rate: float = learning_rate(RATE)
     optimizer: Optimizer = optimizer(Adam())
     schedule: Schedule = schedule(Linear(steps=STEPS))
-    weight_decay: float = weight_decay(DECAY)
+    weight_decay: float | None = weight_decay(DECAY)
     max_gradient_norm: float = max_gradient_norm()
 
     def init(self, key: Any) -> Any:
@@ -114,8 +115,9 @@ def test_a_step_is_what_the_formula_says():
         assert float(found.moved.value) == 7, "a buffer is descended on"
 
 
-def test_biases_do_not_decay():
-    learner = Settings(optimizer=SGD(), weight_decay=1.0)
+@pytest.mark.parametrize(("decay", "kept"), [(1.0, 0.9), (None, 1.0)])
+def test_biases_do_not_decay(decay, kept):
+    learner = Settings(optimizer=SGD(), weight_decay=decay)
 
     @jax.jit
     def moved() -> Any:
@@ -125,7 +127,7 @@ def test_biases_do_not_decay():
         return network.weight, network.bias
 
     weight, bias = moved()
-    np.testing.assert_allclose(weight, 0.9 * WEIGHT, rtol=1e-6)
+    np.testing.assert_allclose(weight, kept * WEIGHT, rtol=1e-6)
     np.testing.assert_allclose(bias, BIAS, rtol=1e-6)
 
 

@@ -208,7 +208,7 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
             kinds = " | ".join(settings.variants(field.hint))
             table.add_row(path, "kind", getattr(value, "kind", ""), kinds, field.meaning.help)
             continue
-        traced = "" if field.type_name == "float" else " [dim]*[/]"
+        traced = "" if field.type_name in ("float", "float or none") else " [dim]*[/]"
         shown = format_value(value)
         table.add_row(
             path,

@@ -16,6 +16,8 @@ def format_value(value: Any) -> str:
     if isinstance(value, Mapping):
         rest = [f"{key} {format_value(v)}" for key, v in value.items() if key != "kind"]
         return " ".join([str(value.get("kind", "")), *rest]).strip()
+    if value is None:
+        return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -55,9 +55,13 @@ def schedule(default: Schedule) -> Any:
     return setting(default, help="factor on the learning rate over the iterations")
 
 
-def weight_decay(default: float = 0.0) -> Any:
-    """Declare the setting `weight_decay`."""
-    return setting(default, low=0, help="decoupled weight decay, times the learning rate; 0 disables")
+def weight_decay(default: float | None = 0.0) -> Any:
+    """Declare the setting `weight_decay`; by None it is left out of the program.
+
+    Where networks are as small as those of agents, a decay of 0 costs a few percent of a step all the same.
+    """
+    text = "decoupled weight decay, times the learning rate; 0 disables"
+    return setting(default, low=0, static=False, help=text)
 
 
 def max_gradient_norm(default: float = 0.0) -> Any:
@@ -107,11 +111,13 @@ def with_buffers(network: Any, after: Any) -> Any:
 
 
 def _transformation(learner: Descends, rate: Any) -> optax.GradientTransformation:
-    limit = learner.max_gradient_norm
+    limit, decay = learner.max_gradient_norm, optax.identity()
+    if learner.weight_decay is not None:
+        decay = optax.add_decayed_weights(-rate * learner.weight_decay, _matrices)
     return optax.chain(
         optax.clip_by_global_norm(jnp.where(limit > 0, limit, jnp.inf)),
         learner.optimizer.transformation(rate),
-        optax.add_decayed_weights(-rate * learner.weight_decay, _matrices),
+        decay,
     )
 
 

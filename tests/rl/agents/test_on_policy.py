@@ -194,7 +194,7 @@ def test_an_action_never_leaves_the_box(name):
 def test_the_learning_rate_follows_the_schedule_over_iterations(name):
     cls = LEARNERS[name][0]
     learner = cls(
-        env="ProbeSeen-test", num_envs=2, rollout=2, hidden_sizes=(2,), optimizer=SGD(),
+        env="ProbeSeen-test", num_envs=2, rollout=4, hidden_sizes=(2,), optimizer=SGD(),
         schedule=Linear(steps=4), learning_rate=1e-3,
     )  # fmt: skip
     learner.check()  # makes the environment, before anything is traced

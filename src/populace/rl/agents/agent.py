@@ -1,4 +1,4 @@
-"""Agent: what every learner that acts in an environment shares: how it is judged and shown."""
+"""Agent: what all learners that act in an environment share: evaluation, policy and video."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ from populace.rl.task import Task
 
 
 class Agent(Learner):
-    """A learner that acts: `act` is its greedy policy, everything else follows from it."""
+    """A learner that acts in an environment; evaluation, policy and video follow from its greedy `act`."""
 
     unit: ClassVar[str] = "frames"
     score: ClassVar[str] = "return"
     evaluation_unit: ClassVar[str] = "episodes"
     controls: ClassVar[tuple[str, ...]] = ("discrete",)
-    """Kinds of action it can learn: `discrete`, `continuous`."""
+    """Kinds of actions it supports: `discrete`, `continuous`."""
 
     env: str = setting(
         "CartPole-v1", help="environment; `populace list environments` names them", advice=naming.ADVICE
@@ -50,11 +50,11 @@ class Agent(Learner):
 
     @property
     def score_threshold(self) -> float | None:
-        """The return Gymnasium calls solved, where it names one."""
+        """The return that Gymnasium registers as solved, if there is one."""
         return gymnasium_evaluation.score_threshold(self.env)
 
     def check(self) -> None:
-        """Raise a `UsageError` if there is no such environment, or its actions are not the agent's kind."""
+        """Raise a `UsageError` if there is no such environment, or its kind of actions is not supported."""
         task = registry.make(self.env)
         kind = "continuous" if task.box else "discrete"
         if kind not in self.controls:
@@ -81,7 +81,7 @@ class Agent(Learner):
         return metrics
 
     def episodes(self, task: Task, state: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the returns and lengths of `evaluation_episodes` greedy episodes, side by side."""
+        """Return the returns and lengths of `evaluation_episodes` greedy episodes, played in parallel."""
         copies = self.evaluation_episodes
         reset_key, step_key = jax.random.split(key)
         observation, world = task.reset(reset_key, copies)
@@ -170,7 +170,7 @@ class Agent(Learner):
         return {"gymnasium": gymnasium}
 
     def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
-        """Return a film of one greedy episode, drawn by the environment's own renderer."""
+        """Return a video of one greedy episode, by the environment's own renderer."""
         if not gymnasium_evaluation.renders(self.env):
             return {}
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))

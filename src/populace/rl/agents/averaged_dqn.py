@@ -1,4 +1,4 @@
-"""Parallel learners whose networks are averaged now and then, against one learner on all the experience.
+"""Parallel learners whose networks are averaged at intervals, against one learner on all the experience.
 
 Averaging parameters between rounds of local learning is by McDonald, Hall & Mann 2010 ("Distributed training
 strategies for the structured perceptron"); with networks it is federated averaging (McMahan et al. 2017).
@@ -24,7 +24,7 @@ _SHARED_OUT = ("num_envs", "batch_size", "replay_storage", "warmup")
 
 
 class Part(DQN):
-    """One of k learners: its schedules go by what all of them have seen together, as far as it can tell."""
+    """One of k learners; its schedules count k times its own frames and episodes, an estimate of all."""
 
     learners: int = setting(1, low=1, help="learners that gather experience in parallel")
 
@@ -42,7 +42,7 @@ class AveragedDQN(DQN):
     `replay_capacity` and
     `warmup` are shared out evenly. So whatever k, as many frames are seen and as many transitions learned
     from, and k = 1 is [`DQN`][populace.rl.DQN], one learner on all of it. They start from one network.
-    Optimizers keep their own moments. The policy that is judged is that of the average.
+    Optimizers keep their own moments. The averaged network is the one that is evaluated.
     """
 
     learners: int = setting(4, low=1, help="k, learners that the experience is divided among")
@@ -57,7 +57,7 @@ class AveragedDQN(DQN):
         return Part(**(given | shares), learners=self.learners)
 
     def check(self) -> None:
-        """Raise a `UsageError` for settings that do not fit each other, or cannot be shared out evenly."""
+        """Raise a `UsageError` for settings that do not fit each other, or cannot be divided evenly."""
         super().check()
         for name in _SHARED_OUT:
             if (whole := getattr(self, name)) % self.learners:
@@ -68,13 +68,13 @@ class AveragedDQN(DQN):
         self.part.check()
 
     def init(self, key: jax.Array) -> State:
-        """Return k learners, stacked, with one network and worlds of their own."""
+        """Return k stacked learners with the same network and environments of their own."""
         whole = eqx.filter_vmap(lambda k: self.part.init(k))(self._keys(key))
         network = _over_arrays(lambda x: jnp.broadcast_to(x[:1], x.shape), whole.network)
         return eqx.tree_at(lambda s: (s.network, s.target), whole, (network, network))
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        """Take one iteration of every learner, and average them if it is time."""
+        """Take one iteration of every learner, and average the networks if it is due."""
         state, metrics = eqx.filter_vmap(lambda s, k: self.part.step(s, k))(state, self._keys(key))
         if self.learners > 1:
             iteration = state.acting.frames[0] // self.part.units_per_step

@@ -33,7 +33,7 @@ AnyQNetwork = QNetwork | custom.CustomQNetwork
 
 
 class State(eqx.Module):
-    """What is carried: networks, state of the optimizer, replay buffer, and environments in mid-episode."""
+    """What training carries: networks, optimizer state, replay buffer, and the environments' states."""
 
     network: AnyQNetwork
     target: AnyQNetwork
@@ -44,9 +44,9 @@ class State(eqx.Module):
 
 
 class QLearner(Agent):
-    """Action values by a network, learned from remembered transitions towards a target network.
+    """Learns action values with a network, from replayed transitions and a target network.
 
-    A learner of this family says which action it takes to follow, `next_action`.
+    A subclass defines `next_action`, the action whose value is bootstrapped from.
     """
 
     network_fn: NetworkFn | None = eqx.field(default=None, static=True)
@@ -55,7 +55,7 @@ class QLearner(Agent):
     learning_rate: float = descent.learning_rate(1e-3)
     optimizer: Optimizer = descent.optimizer(Adam())
     schedule: Schedule = descent.schedule(Constant())
-    weight_decay: float = descent.weight_decay()
+    weight_decay: float | None = descent.weight_decay(None)
     max_gradient_norm: float = descent.max_gradient_norm()
     discount: float = setting(0.99, low=0, high=1, help="discount per frame")
     exploration: Exploration = setting(ExponentialDecay(), help="exploration strategy")
@@ -101,7 +101,7 @@ class QLearner(Agent):
     def next_action(
         self, key: jax.Array, acting: EnvLoopState, online: jax.Array, target: jax.Array
     ) -> jax.Array:
-        """Return the actions (B,) taken to follow, from the values (B, A) that the two networks give."""
+        """Return the actions (B,) to bootstrap from, given both networks' values (B, A) of next states."""
 
     def check(self) -> None:
         """Raise a `UsageError` for settings that do not fit each other."""
@@ -145,7 +145,7 @@ class QLearner(Agent):
             check_uint8(self.task)
 
     def init(self, key: jax.Array) -> State:
-        """Return a fresh network, an empty replay, and environments at their start."""
+        """Return a new network, an empty replay buffer, and freshly reset environments."""
         network_key, world_key = jax.random.split(key)
         network = self.build(network_key)
         acting = EnvLoopState.start(self.task, world_key, self.num_envs)
@@ -165,7 +165,7 @@ class QLearner(Agent):
         )
 
     def build(self, key: jax.Array) -> AnyQNetwork:
-        """Return a fresh network of action values."""
+        """Return a new network of action values."""
         outputs = self.distribution.outputs
         if self.network_fn is not None:
             return custom.q_network(self.network_fn, self.task, outputs, key)
@@ -176,7 +176,7 @@ class QLearner(Agent):
         )  # fmt: skip
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        """Act, remember, and learn."""
+        """Act, store the transitions, and take the gradient steps."""
         act_key, learn_key = jax.random.split(key)
         if self.rollout == 1:
             state, acted = self._interact(state, act_key)
@@ -201,7 +201,7 @@ class QLearner(Agent):
         return jnp.argmax(self.distribution.expected(model(observation)))
 
     def model(self, state: State) -> AnyQNetwork:
-        """Return the network: all that acting needs."""
+        """Return the online network."""
         return state.network
 
     def with_model(self, state: State, model: AnyQNetwork) -> State:
@@ -209,18 +209,18 @@ class QLearner(Agent):
         return eqx.tree_at(lambda s: (s.network, s.target), state, (model, model))
 
     def clock(self, acting: EnvLoopState) -> tuple[jax.Array, jax.Array]:
-        """Return the frames and episodes that schedules go by."""
+        """Return the frames and episodes that exploration and replay schedules count."""
         return acting.frames, acting.episodes
 
     def _describe(
         self, network: AnyQNetwork, observation: jax.Array, key: jax.Array, stream: int
     ) -> jax.Array:
-        """Return what the network says of (k, ...) observations, with noise of its own where noisy."""
+        """Return the network's outputs for observations (k, ...), with noise of this call if `noisy`."""
         noise = jax.random.fold_in(key, stream) if self.noisy else None
         return jax.vmap(network, (0, None))(observation, noise)
 
     def _interact(self, state: State, key: jax.Array) -> tuple[State, dict[str, Mean]]:
-        """Act once in every environment and remember what happened."""
+        """Act once in every environment and store the transitions."""
         choose_key, world_key = jax.random.split(key)
         params = self._describe(state.network, state.acting.observation, choose_key, 1)
         action, metrics = self._choose(choose_key, state.acting, self.distribution.expected(params))
@@ -238,7 +238,7 @@ class QLearner(Agent):
     def _choose(
         self, key: jax.Array, acting: EnvLoopState, values: jax.Array
     ) -> tuple[jax.Array, dict[str, Mean]]:
-        """Return an action for every environment, (E,) from (E, A), and how much was explored."""
+        """Return an action per environment, (E,) from values (E, A), and metrics of the exploration."""
         frames, episodes = self.clock(acting)
         random = frames < self.warmup
         explore, which = jax.random.uniform(key, (2, self.num_envs))
@@ -252,7 +252,7 @@ class QLearner(Agent):
         return jnp.where(random, drawn, choose(keys, values, None, frames, episodes)), {}
 
     def _update(self, state: State, key: jax.Array) -> tuple[State, Mean]:
-        """Take one gradient step, or none while the replay is still warming up."""
+        """Take one gradient step, or none before the warm-up is over."""
         index, weight = None, None
         if isinstance(state.replay, PrioritizedReplay):
             done = jnp.minimum(self.clock(state.acting)[0] / self.beta_anneal_frames, 1.0)

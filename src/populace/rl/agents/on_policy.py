@@ -1,6 +1,6 @@
-"""What the policy-gradient learners share: acting by a stochastic policy for a rollout, and a gradient step.
+"""What policy-gradient learners share: rollouts of a stochastic policy, and the networks.
 
-A learner adds `learn`: how the networks change by one rollout.
+A subclass defines `learn`, the update from one rollout.
 """
 
 from abc import abstractmethod
@@ -30,14 +30,14 @@ from populace.rl.targets.advantages import generalized_advantages
 
 
 class Model(eqx.Module):
-    """What acting and judging need: the networks, and how observations are normalized for them."""
+    """What acting and evaluation need: the networks, and the statistics that normalize observations."""
 
     policy: Policy
     critic: Network | PerExample | None
     observations: Moments | None
 
     def wiring(self) -> list[Step]:
-        """Return the parts: policy and critic side by side, both of normalized observations."""
+        """Return the parts: policy and critic side by side, both fed with normalized observations."""
         steps = chained([("observations", self.observations)])
         heard = tuple(name for name, _, _ in steps)
         return [*steps, ("policy", self.policy, heard), ("critic", self.critic, heard)]
@@ -53,16 +53,16 @@ class State(eqx.Module):
 
 
 class Rollout(eqx.Module):
-    """What happened in `steps` steps of all copies; every leaf is (steps, copies, ...).
+    """The transitions of `steps` steps in all environments; every leaf is (steps, environments, ...).
 
     Attributes:
-        observation: features of what was seen, normalized as the policy saw them.
-        action: as drawn, before it was fitted to the environment's bounds.
-        log_probability: of that action, under the policy that drew it.
+        observation: features of the observation, normalized as the policy saw them.
+        action: as sampled, before clipping to the environment's bounds.
+        log_probability: of that action, under the policy that sampled it.
         reward: as scaled for learning.
-        terminated: whether nothing can follow.
+        terminated: whether the task ended, so that nothing is bootstrapped.
         done: whether the episode ended: terminated or truncated.
-        next_observation: features of what was seen after the step, before any restart.
+        next_observation: features of the observation after the step, before any reset.
 
     """
 
@@ -76,12 +76,11 @@ class Rollout(eqx.Module):
 
 
 class PolicyGradient(Agent):
-    """An agent that acts by a stochastic policy and learns from whole rollouts, each used up at once.
+    """An agent that acts by a stochastic policy and learns on-policy from whole rollouts.
 
-    One iteration takes `rollout` steps in each of `num_envs` environments, by the same policy, and then
-    learns.
-    Statistics of observations are taken up after the rollout, so that policy, update and probabilities speak
-    of the same features.
+    One iteration takes `rollout` steps in each of `num_envs` environments with one policy, and then learns.
+    Statistics of observations are updated after the rollout, so that the policy, the update and the
+    log-probabilities use the same features.
     """
 
     controls: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
@@ -94,7 +93,7 @@ class PolicyGradient(Agent):
     learning_rate: float = descent.learning_rate(3e-4)
     optimizer: Optimizer = descent.optimizer(Adam(eps=1e-5))
     schedule: Schedule = descent.schedule(Constant())
-    weight_decay: float = descent.weight_decay()
+    weight_decay: float | None = descent.weight_decay(None)
     max_gradient_norm: float = descent.max_gradient_norm(0.5)
     discount: float = setting(0.99, low=0, high=1, help="discount per frame")
     entropy_coefficient: float = setting(0.0, low=0, help="weight of the policy's entropy (nats) in the loss")
@@ -144,7 +143,7 @@ class PolicyGradient(Agent):
         return Network(features(self.task), self.hidden_sizes, outputs, gain, self.activation, key)
 
     def init(self, key: jax.Array) -> State:
-        """Return fresh networks, and environments at their start."""
+        """Return new networks and freshly reset environments."""
         policy_key, critic_key, world_key = jax.random.split(key, 3)
         task = self.task
         # A small last layer of the policy helps (Andrychowicz et al. 2021).
@@ -159,7 +158,7 @@ class PolicyGradient(Agent):
         )
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
-        """Act for a rollout, and learn from it."""
+        """Collect a rollout, and learn from it."""
         act_key, learn_key = jax.random.split(key)
         iteration = state.acting.frames // self.units_per_step
         state, rollout, acted = self.interact(state, act_key)
@@ -167,15 +166,15 @@ class PolicyGradient(Agent):
         return State(model, opt_state, state.acting, state.returns), {**acted, **learned}
 
     def act(self, model: Model, observation: jax.Array) -> jax.Array:
-        """Return the mode of the policy: the likeliest action, or the mean, within its bounds."""
+        """Return the mode of the policy: the most probable action, or the mean clipped to the bounds."""
         return to_env_action(self.task, model.policy(self._see(model, observation)).mode())
 
     def model(self, state: State) -> Model:
-        """Return networks and normalization."""
+        """Return the networks and the observation statistics."""
         return state.model
 
     def interact(self, state: State, key: jax.Array) -> tuple[State, Rollout, dict[str, Mean]]:
-        """Act for a rollout, and take its statistics up."""
+        """Collect a rollout, and update the running statistics with it."""
         task, model = self.task, state.model
         noise_key, world_key = jax.random.split(key)
         noise = model.policy.noise(noise_key, (self.rollout, self.num_envs))
@@ -210,7 +209,7 @@ class PolicyGradient(Agent):
         return State(model, state.opt_state, acting, returns), rollout, metrics
 
     def _see(self, model: Model, observation: jax.Array) -> jax.Array:
-        """Return the features of observations (..., *shape), normalized if they are to be."""
+        """Return the features of observations (..., *shape), normalized by the model's statistics if any."""
         x = flat(self.task, observation)
         return x if model.observations is None else model.observations.normalize(x)
 
@@ -218,7 +217,7 @@ class PolicyGradient(Agent):
 def estimates(
     model: Model, rollout: Rollout, discount: jax.Array | float, gae_lambda: jax.Array | float
 ) -> tuple[jax.Array, jax.Array]:
-    """Return the values of what was seen and the generalized advantages of what was done, (steps, copies)."""
+    """Return the state values and the generalized advantages of a rollout, each (steps, environments)."""
     assert model.critic is not None
     value, next_value = (values(model.critic, x) for x in (rollout.observation, rollout.next_observation))
     advantage = generalized_advantages(

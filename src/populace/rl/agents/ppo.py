@@ -1,4 +1,4 @@
-"""PPO: proximal policy optimisation with a clipped objective (Schulman et al. 2017).
+"""PPO: proximal policy optimization with a clipped objective (Schulman et al. 2017).
 
 "Proximal Policy Optimization Algorithms". The details follow the reference implementation where the paper is
 silent (Huang et al. 2022, "The 37 Implementation Details of Proximal Policy Optimization").
@@ -20,7 +20,7 @@ from populace.rl.targets.advantages import standardized
 
 
 class PPO(PolicyGradient):
-    r"""Proximal policy optimisation for discrete and continuous actions.
+    r"""Proximal policy optimization for discrete and continuous actions.
 
         A = generalized advantage estimates;  target = A + V_old(s);  ratio = pi(a|s) / pi_old(a|s)
         loss = -mean(min(ratio A, clip(ratio, 1 - clip, 1 + clip) A))
@@ -54,7 +54,7 @@ class PPO(PolicyGradient):
     def learn(
         self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array
     ) -> tuple[Model, Any, Metrics]:
-        """Go through the rollout `epochs` times."""
+        """Take the minibatch gradient steps of `epochs` passes over the rollout."""
         assert model.critic is not None
         value, advantage = estimates(model, rollout, self.discount, self.gae_lambda)
         frames = (rollout.observation, rollout.action, rollout.log_probability, value, advantage)
@@ -95,7 +95,7 @@ class PPO(PolicyGradient):
         old_value: jax.Array,
         advantage: jax.Array,
     ) -> tuple[jax.Array, dict[str, Mean]]:
-        """Return the loss of a minibatch and what is told about it; arrays are (frames, ...)."""
+        """Return the loss of a minibatch and its metrics; arrays are (frames, ...)."""
         policy, critic = networks
         distribution = policy(observation)
         log_ratio = distribution.log_probability(action) - log_probability

@@ -55,7 +55,7 @@ class Reinforce(PolicyGradient):
         return tuple(descent.initial_opt_state(self, network) for network in (policy, critic))
 
     def interact(self, state: State, key: jax.Array) -> tuple[State, Rollout, dict[str, Mean]]:
-        """Begin new episodes, and play them."""
+        """Reset the environments, and collect a rollout of new episodes."""
         start_key, key = jax.random.split(key)
         fresh = EnvLoopState.start(self.task, start_key, self.num_envs)
         counts = state.acting.frames, state.acting.episodes
@@ -69,7 +69,7 @@ class Reinforce(PolicyGradient):
     def learn(
         self, model: Model, opt_state: Any, rollout: Rollout, key: jax.Array, iteration: jax.Array
     ) -> tuple[Model, Any, Metrics]:
-        """Take one gradient step of the policy, and then those of the baseline."""
+        """Take one gradient step on the policy, and then `baseline_updates` on the baseline."""
         del key
         counts = first_episodes(rollout.done)
         value, next_value = jnp.zeros_like(rollout.reward), jnp.zeros_like(rollout.reward)
