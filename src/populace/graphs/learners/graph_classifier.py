@@ -1,4 +1,4 @@
-"""What is learned of whole graphs: a class, several times yes or no, or numbers."""
+"""Learners of whole graphs: a class, binary labels, or numbers."""
 
 from typing import ClassVar, Literal
 
@@ -36,19 +36,19 @@ class GraphClassifier(GraphLearner):
 
 
 class MultiLabelGraphClassifier(Ranked, GraphLearner):
-    """Says yes or no of several properties of graphs, by sigmoids trained on cross-entropy.
+    """Predicts several binary labels of graphs, by sigmoids trained on cross-entropy.
 
     What is known of a graph is a row of 0, 1 and NaN, where NaN is in no sum. Folds are drawn at random.
-    Evaluated are ROC-AUC and average precision, each the mean over the properties of which a yes and a no
-    are in the part; `metric` says by which of them an epoch and a setting are chosen.
+    Evaluated are ROC-AUC and average precision, each the mean over the labels with both
+    a 1 and a 0 in the split; `metric` says which of them chooses the epoch and the setting.
     """
 
     def check_labels(self, data: GraphSet) -> None:
-        """Raise a `UsageError` if what is known is not yes or no."""
+        """Raise a `UsageError` if the labels are not binary."""
         check_yes_or_no(data.y, data.name, "graph")
 
     def check_part(self, y: np.ndarray, called: str) -> None:
-        """Raise a `UsageError` where no property has both a yes and a no."""
+        """Raise a `UsageError` where no label has both a 1 and a 0."""
         MultiLabel.check(y, called)
 
     @property

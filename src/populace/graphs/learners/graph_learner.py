@@ -115,13 +115,13 @@ class GraphLearner(Learner):
         """Raise a `UsageError` where what is known of the graphs is not what this learner learns."""
 
     def check_part(self, y: np.ndarray, called: str) -> None:
-        """Raise a `UsageError` where graphs with these labels cannot be judged."""
+        """Raise a `UsageError` where graphs with these labels cannot be scored."""
         del y, called
 
     @property
     @abstractmethod
     def objective(self) -> Objective:
-        """What the network is trained on and judged by."""
+        """The loss and the metrics."""
 
     def check(self) -> None:
         """Raise a `UsageError` where the graphs do not do, once they are there."""
@@ -199,7 +199,7 @@ class GraphLearner(Learner):
         return self.objective.evaluate(outputs, y, weight)
 
     def for_test(self, size: int) -> Self:
-        """Return the learner whose `evaluate` judges by the tested fold, or the test graphs."""
+        """Return the learner whose `evaluate` looks at the tested fold, or the test graphs."""
         del size
         return dataclasses.replace(self, evaluation_split="test")
 

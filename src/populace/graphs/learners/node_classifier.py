@@ -1,4 +1,4 @@
-"""What is learned of the nodes of a graph: a class, several times yes or no, or numbers."""
+"""Learners of the nodes of a graph: a class, binary labels, or numbers."""
 
 from typing import Any, ClassVar, Literal
 
@@ -50,15 +50,15 @@ class NodeClassifier(NodeLearner):
 
 
 class MultiLabelNodeClassifier(Ranked, NodeLearner):
-    """Says yes or no of several properties of nodes, by sigmoids trained on cross-entropy.
+    """Predicts several binary labels of nodes, by sigmoids trained on cross-entropy.
 
     What is known of a node is a row of 0, 1 and NaN, where NaN is in no sum. Evaluated are ROC-AUC and
-    average precision, each the mean over the properties of which a yes and a no are in the part; `metric`
-    says by which of them an epoch and a setting are chosen.
+    average precision, each the mean over the labels with both a 1 and a 0 in the split; `metric`
+    says which of them chooses the epoch and the setting.
     """
 
     def check_labels(self, graph: Graph) -> None:
-        """Raise a `UsageError` if what is known is not yes or no, or nothing can be ranked."""
+        """Raise a `UsageError` if the labels are not binary, or no label can be ranked."""
         check_yes_or_no(graph.y, graph.name, "node")
         MultiLabel.check(graph.y, graph.name)
         for part in PARTS[1:] if self.split == "public" else ():

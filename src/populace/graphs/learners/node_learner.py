@@ -31,7 +31,7 @@ from populace.optim.schedules import Constant, Schedule
 
 
 class Model(eqx.Module):
-    """A network, and which part each node is in: 1 to train on, 2 to choose by, 3 to judge by, 0 none."""
+    """A network, and which part each node is in: 1 train, 2 validation, 3 test, 0 none."""
 
     network: Any
     part: Buffer
@@ -142,7 +142,7 @@ class NodeLearner(Learner):
 
     @abstractmethod
     def objective(self, part: jax.Array) -> Objective:
-        """Return what the network is trained on and judged by, given the part each node is in."""
+        """Return the loss and the metrics, given the split each node is in."""
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class NodeLearner(Learner):
         return self._evaluated(state, PARTS.index(self.evaluation_split) + 1)
 
     def for_test(self, size: int) -> Self:
-        """Return the learner whose `evaluate` judges by the test nodes."""
+        """Return the learner whose `evaluate` looks at the test nodes."""
         del size
         return dataclasses.replace(self, evaluation_split="test")
 

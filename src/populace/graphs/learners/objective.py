@@ -1,4 +1,4 @@
-"""Objectives: what outputs are trained on and judged by, for classes, for yes or no, and for numbers.
+"""Objectives: the loss and the metrics of classes, of binary labels, and of numbers.
 
 Each takes outputs (n, K), what is true of as many nodes or graphs, and a weight (n,) that is 1 for those
 that count and 0 for the others.
@@ -21,32 +21,32 @@ RANKINGS = ("roc_auc", "ap")
 
 
 class Objective(Protocol):
-    """What a network is trained on and judged by."""
+    """The loss and the metrics of a task."""
 
     @property
     def outputs(self) -> int:
-        """How many outputs the network has, K."""
+        """Number of network outputs, K."""
         ...
 
     def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
-        """Return what is minimized."""
+        """Return the loss."""
         ...
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
-        """Return what is told of a batch in training beside the loss."""
+        """Return metrics of a training batch besides the loss."""
         ...
 
     def evaluate(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
-        """Return the scores of a whole part, and its loss."""
+        """Return the metrics of a whole split, the loss among them."""
         ...
 
     def finish(self, outputs: jax.Array) -> jax.Array:
-        """Return what is predicted: probabilities, or numbers in the units of y."""
+        """Return the predictions: probabilities, or numbers in the units of y."""
         ...
 
 
 class Classes(NamedTuple):
-    """One of K classes, y (n,) int32, -1 for none: `loss = -log softmax(f)_y`; judged by accuracy."""
+    """One of K classes, y (n,) int32, -1 for none: `loss = -log softmax(f)_y`; scored by accuracy."""
 
     outputs: int
     loss_fn: Loss | None = None
@@ -75,10 +75,10 @@ class Classes(NamedTuple):
 
 
 class MultiLabel(NamedTuple):
-    """K times yes or no, y (n, K) with NaN where it is not known.
+    """K binary labels, y (n, K), NaN where unknown.
 
     `loss = -log sigmoid(f)` for a yes and `-log sigmoid(-f)` for a no, the mean over all that are known;
-    judged by ROC-AUC and average precision, the mean over the columns with a yes and a no.
+    scored by ROC-AUC and average precision, the mean over the columns with a yes and a no.
     """
 
     outputs: int
@@ -92,7 +92,7 @@ class MultiLabel(NamedTuple):
         return Mean(jnp.sum(jnp.where(known, each, 0.0)), jnp.sum(known))
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
-        """Return nothing: of a batch, few columns have a ranking."""
+        """Return nothing: few columns of a batch can be ranked."""
         del outputs, y, weight
         return {}
 
@@ -106,7 +106,7 @@ class MultiLabel(NamedTuple):
         return found
 
     def finish(self, outputs: jax.Array) -> jax.Array:
-        """Return the probability of each yes."""
+        """Return the probability of each positive label."""
         return jax.nn.sigmoid(outputs)
 
     @staticmethod
@@ -117,9 +117,9 @@ class MultiLabel(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """K numbers, y (n, K) with NaN where one is not known.
+    """K numbers, y (n, K), NaN where unknown.
 
-    `loss = (f - (y - mean) / deviation)^2`, mean and deviation over what is trained on; judged by the root
+    `loss = (f - (y - mean) / deviation)^2`, mean and deviation of the training rows; scored by the root
     of the mean squared error and the mean absolute error, in the units of y, the mean over the columns.
     """
 
@@ -129,7 +129,7 @@ class Regression(NamedTuple):
 
     @classmethod
     def of(cls, y: jax.Array, weight: jax.Array, loss_fn: Loss | None = None) -> "Regression":
-        """Return the objective whose scale is that of the rows that count."""
+        """Return the objective with the mean and deviation of the rows of positive weight."""
         known = _known(y, weight)
         count = jnp.maximum(jnp.sum(known, 0), 1)
         # The mean of equal numbers is rounded: their differences from one of them are exactly 0.
@@ -141,7 +141,7 @@ class Regression(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """How many numbers."""
+        """Number of targets, K."""
         return len(self.mean)
 
     def loss(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Mean:
@@ -175,7 +175,7 @@ class Regression(NamedTuple):
 
 
 class Ranked(Learner):
-    """What learners with the objective `MultiLabel` share: a choice of the score."""
+    """What learners of binary labels share: the choice of the score."""
 
     mode: ClassVar[Literal["max", "min"]] = "max"
 
