@@ -10,6 +10,7 @@ from scipy import sparse
 
 from populace.core.errors import UsageError
 from populace.graphs import Graph, SparseFeatures, karate
+from populace.graphs.data.convert import to_networkx
 from populace.graphs.data.normalization import NORMALIZATIONS
 
 TRIANGLE: tuple[Any, ...] = ([0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2], 4)  # and node 3 alone
@@ -151,9 +152,21 @@ def test_the_first_of_equal_edges_stays() -> None:
         graph.without_duplicates("mean")
 
 
+def test_an_undirected_edge_has_one_weight() -> None:
+    both = Graph.of([0, 1], [1, 0], weight=[2.0, 5.0])
+    with pytest.raises(UsageError, match=r"from 1 to 0 has weight 5, its reverse 2; an undirected edge has"):
+        Graph.of([0, 1], [1, 0], weight=[2.0, 5.0], directed=False)
+    for graph in (both, both.undirected()):
+        assert dict(to_networkx(graph).edges) == {(0, 1): {"weight": 2.0}, (1, 0): {"weight": 5.0}}
+    assert Graph.of([0, 0, 1], [1, 1, 0]).undirected().directed  # twice there and once back
+    kept = Graph.of([0, 1, 0, 1], [1, 0, 1, 0], weight=[2.0, 5.0, 5.0, 2.0], directed=False)  # repeated
+    assert kept.undirected().weight.tolist() == kept.weight.tolist()
+
+
 def test_undirected_adds_only_what_is_missing() -> None:
     graph = Graph.of([0, 1, 2, 2], [1, 0, 0, 2], weight=[1.0, 2, 3, 4]).undirected()
-    assert not graph.directed
+    assert graph.directed  # the two arcs between 0 and 1 had, and have, different weights
+    assert not Graph.of([0, 1, 2, 2], [1, 0, 0, 2]).undirected().directed
     np.testing.assert_array_equal(dense(graph), [[0, 2, 3], [1, 0, 0], [3, 0, 4]])
 
 

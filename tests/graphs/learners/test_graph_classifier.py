@@ -19,7 +19,7 @@ from populace.graphs.learners.graph_classifier import (
     GraphRegressor,
     MultiLabelGraphClassifier,
 )
-from populace.graphs.models.graph_networks import GraphGCN, GraphGIN, symmetric
+from populace.graphs.models.graph_networks import GraphGCN, GraphGIN
 from populace.graphs.splits.protocols import best_epoch
 from populace.runs.launch import train
 from tests import harness
@@ -199,15 +199,24 @@ def test_empty_places_have_no_part_in_gradients(readout):
 
 
 def test_the_normalization_of_a_batch_is_the_graphs_own():
-    graph = shapes().graph(25)
-    scale, weight = (np.asarray(a) for a in jax.jit(lambda: symmetric(graph.edges))())
-    expected = graph.normalized("symmetric")
-    dense = np.zeros((graph.nodes, graph.nodes))
-    np.add.at(dense, (graph.edges.targets, graph.edges.sources), weight)
-    dense[np.diag_indices(graph.nodes)] += scale**2
-    wanted = np.zeros_like(dense)
-    np.add.at(wanted, (expected.edges.targets, expected.edges.sources), expected.weight)
-    np.testing.assert_allclose(dense, wanted, atol=1e-6)
+    """With self-loops here and there, edges that are repeated, and some that go one way only."""
+    pairs = [[(0, 1), (1, 0), (0, 0)], [(0, 1), (0, 1), (1, 2), (2, 2), (2, 2)], [(0, 0)]]
+    sizes = (2, 4, 1)
+    graphs = [Graph.of(*np.array(some).T, n, x=np.ones((n, 1))) for some, n in zip(pairs, sizes)]
+    data = GraphSet.of(graphs, [0, 1, 0])
+    batch = jax.device_get(jax.jit(lambda: data.batch(jnp.array([1, 0, 2]), data.batch_shape(3)))())
+    dense = np.zeros((len(batch.graph), len(batch.graph)))
+    np.add.at(dense, (batch.edges.targets, batch.edges.sources), batch.symmetric_weight)
+    dense[np.diag_indices(len(dense))] += batch.loop_weight
+    first = 0
+    for i in (1, 0, 2):
+        expected, here = graphs[i].normalized("symmetric"), slice(first, first + graphs[i].nodes)
+        wanted = np.zeros((graphs[i].nodes, graphs[i].nodes))
+        np.add.at(wanted, (expected.edges.targets, expected.edges.sources), expected.weight)
+        np.testing.assert_allclose(dense[here, here], wanted, atol=1e-6)
+        first = here.stop
+    # node 0 of the graph with an edge 0 - 1 and a loop at 0
+    np.testing.assert_allclose(dense[4, 4:6], [0.5, 0.5], atol=1e-6)
 
 
 def test_invariants(tmp_path):

@@ -39,6 +39,8 @@ class Batch(eqx.Module):
         x: (P, F) float32, zeros in padding.
         edges: edge index of size (P, P), with A edges.
         edge_labels: (A,) int32, 0 in padding, or None.
+        symmetric_weight: (A,) float32, weights of the normalization `symmetric`, 0 in padding.
+        loop_weight: (P,) float32, weights of the self-loops that it adds.
         graph: (P,) int32, index in the batch of each node's graph, B in padding, in ascending order (PyTorch
             Geometric calls this `batch`).
         sizes: (B,) int32, number of nodes of each graph.
@@ -50,6 +52,8 @@ class Batch(eqx.Module):
     x: jax.Array
     edges: EdgeIndex
     edge_labels: jax.Array | None
+    symmetric_weight: jax.Array
+    loop_weight: jax.Array
     graph: jax.Array
     sizes: jax.Array
     y: jax.Array

@@ -32,7 +32,7 @@ class Graph(eqx.Module):
         test: test nodes, or None.
         names: class names, if there are any.
         name: name of the graph.
-        directed: False if every edge has its reverse.
+        directed: False if every edge has its reverse, of the same weight.
 
     """
 
@@ -67,7 +67,7 @@ class Graph(eqx.Module):
             test: test nodes.
             names: class names.
             name: name of the graph.
-            directed: False asserts that every edge has its reverse.
+            directed: False asserts that every edge has its reverse, of the same weight.
 
         Raises:
             UsageError: arrays of mismatched shapes or invalid values; the message names the edge or node.
@@ -79,6 +79,8 @@ class Graph(eqx.Module):
             _check_reverse(edges, places)
         values = checked_weights(weight, len(places))
         values = None if values is None else values[places]
+        if not directed:
+            _check_same_weight(edges, values)
         graph = cls(edges, values, None, None, None, None, None, (), name, directed)
         return graph.with_features(x).with_labels(y, names).with_split(train, validation, test)
 
@@ -135,16 +137,20 @@ class Graph(eqx.Module):
 
     def with_self_loops(self) -> Self:
         """Return the graph with a self-loop of weight 1 at every node; existing self-loops are kept."""
-        has = np.zeros(self.nodes, bool)
-        has[self.edges.targets[self.edges.sources == self.edges.targets]] = True
-        return self._with_more(np.flatnonzero(~has), np.flatnonzero(~has), None)
+        missing = normalization.without_self_loop(self.edges.sources, self.edges.targets, self.nodes)
+        return self._with_more(missing, missing, None)
 
     def undirected(self) -> Self:
-        """Return the graph with missing reverse edges added, each with the weight of its edge."""
+        """Return the graph with missing reverse edges added, each with the weight of its edge.
+
+        It stays directed where an edge and its reverse, both there before, have different weights, or are
+        there a different number of times.
+        """
         s, t = self.edges.sources.astype(np.int64), self.edges.targets.astype(np.int64)
         alone = ~np.isin(t * self.nodes + s, s * self.nodes + t)
         weight = None if self.weight is None else self.weight[alone]
-        return dataclasses.replace(self._with_more(t[alone], s[alone], weight), directed=False)
+        graph = self._with_more(t[alone], s[alone], weight)
+        return dataclasses.replace(graph, directed=not is_symmetric(graph.edges, graph.weight))
 
     def without_duplicates(self, how: str = "sum") -> Self:
         """Return the graph with repeated edges merged (PyTorch Geometric calls this `coalesce`).
@@ -194,7 +200,8 @@ class Graph(eqx.Module):
 
         """
         graph = self.with_self_loops() if normalization.adds_self_loops(how) else self
-        weight = normalization.weights(graph.edges, graph.weight, graph.nodes, how)
+        ends = graph.edges.sources, graph.edges.targets
+        weight = normalization.weights(*ends, graph.weight, graph.nodes, how)
         return dataclasses.replace(graph, weight=weight)
 
     def _with_more(self, sources: np.ndarray, targets: np.ndarray, weight: Any) -> Self:
@@ -217,6 +224,20 @@ def read_only(tree: Any) -> Any:
     for leaf in jax.tree.leaves(tree):
         leaf.flags.writeable = False
     return tree
+
+
+def _check_same_weight(edges: EdgeIndex, weight: Any) -> None:
+    """Raise a `UsageError` for an edge whose reverse has another weight: an undirected edge has one."""
+    if weight is None or is_symmetric(edges, weight) or not is_symmetric(edges):
+        return
+    order = np.lexsort((weight, edges.sources, edges.targets))
+    back = np.lexsort((weight, edges.targets, edges.sources))
+    wrong = int(np.argmax(~np.isclose(weight[order], weight[back], rtol=1e-6, atol=0)))
+    s, t = int(edges.sources[order[wrong]]), int(edges.targets[order[wrong]])
+    raise UsageError(
+        f"the edge from {s} to {t} has weight {weight[order[wrong]]:g}, its reverse {weight[back[wrong]]:g}; "
+        "an undirected edge has one weight: pass directed=True, or make them equal"
+    )
 
 
 def _check_reverse(edges: EdgeIndex, places: np.ndarray) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.data.splits import fold_of
+from populace.graphs.data import normalization
 from populace.graphs.data.batch import Batch, BatchShape
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
@@ -27,6 +28,8 @@ class GraphSet(eqx.Module):
         edge_offsets: (G + 1,) int32, the same for edges.
         x: node features, (N, F) float32, or uint8 for one-hot labels or degrees.
         edge_labels: (E,) int32, or None.
+        symmetric_weight: (E,) float32, weights of the normalization `symmetric`; see `Graph.normalized`.
+        loop_weight: (N,) float32, weights of the self-loops that it adds, 0 where a node has one already.
         y: classes (G,) int32, or targets (G, K) float32, NaN if unknown.
         train: training graphs, (n,) int32, if the set has a split, else None.
         validation: validation graphs, or None.
@@ -41,6 +44,8 @@ class GraphSet(eqx.Module):
     edge_offsets: Any
     x: Any
     edge_labels: Any
+    symmetric_weight: Any
+    loop_weight: Any
     y: Any
     train: Any
     validation: Any
@@ -109,7 +114,8 @@ class GraphSet(eqx.Module):
         if edge_labels is not None:
             edge_labels = _edge_labels(edge_labels, len(order))[order]
         return cls(
-            edges, node_offsets, edges.rows.offsets[node_offsets], np.asarray(x), edge_labels, y,
+            edges, node_offsets, edges.rows.offsets[node_offsets], np.asarray(x), edge_labels,
+            *normalization.symmetric(edges.sources, edges.targets, nodes), y,
             None, None, None, tuple(map(str, names)), name,
         )  # fmt: skip
 
@@ -222,6 +228,7 @@ class GraphSet(eqx.Module):
         return Batch(
             jnp.where(fits & edges_fit, x, jnp.nan), edges,
             None if self.edge_labels is None else at(self.edge_labels, old_edge, in_edge),
+            at(self.symmetric_weight, old_edge, in_edge), at(self.loop_weight, old_node, in_node),
             node_of, sizes, at(self.y, chosen, present), present,
         )  # fmt: skip
 

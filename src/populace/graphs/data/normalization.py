@@ -3,7 +3,6 @@
 import numpy as np
 
 from populace.core.errors import UsageError, unknown
-from populace.nn.graph.edges import EdgeIndex
 
 NORMALIZATIONS = ("none", "self-loops", "mean", "mean-self-loops", "symmetric", "symmetric-no-loops")
 
@@ -20,11 +19,33 @@ def adds_self_loops(how: str) -> bool:
     return how not in ("none", "mean", "symmetric-no-loops")
 
 
-def weights(edges: EdgeIndex, weight: np.ndarray | None, nodes: int, how: str) -> np.ndarray | None:
-    """Return the normalized edge weights, (E,); see `Graph.normalized`."""
+def without_self_loop(sources: np.ndarray, targets: np.ndarray, nodes: int) -> np.ndarray:
+    """Return the nodes without a self-loop."""
+    looped = np.zeros(nodes, bool)
+    looped[targets[sources == targets]] = True
+    return np.flatnonzero(~looped).astype(np.int32)
+
+
+def symmetric(sources: np.ndarray, targets: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (E,) of the normalization `symmetric`, and those of the self-loops it adds, (N,).
+
+    A node that has a self-loop already is given none: its weight is 0.
+    """
+    missing = without_self_loop(sources, targets, nodes)
+    ends = np.concatenate([sources, missing]), np.concatenate([targets, missing])
+    found = np.asarray(weights(*ends, None, nodes, "symmetric"))
+    added = np.zeros(nodes, np.float32)
+    added[missing] = found[len(sources) :]
+    return found[: len(sources)], added
+
+
+def weights(
+    sources: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, nodes: int, how: str
+) -> np.ndarray | None:
+    """Return the normalized weights (E,) of edges, self-loops included; see `Graph.normalized`."""
     if how in ("none", "self-loops"):
         return weight
-    s, t = edges.sources, edges.targets
+    s, t = sources, targets
     weight = np.ones(len(s)) if weight is None else weight.astype(np.float64)
     rows, columns = (np.bincount(ends, weight, minlength=nodes) for ends in (t, s))
     if how.startswith("mean"):

@@ -47,7 +47,8 @@ def set_like(kept: Mapping[str, Any]) -> GraphSet:
     edges, _ = EdgeIndex.of(none, none, (0, 0))
     x = np.zeros((0, kept["features"]), np.float32)
     names = tuple(kept["classes"])
-    return GraphSet(edges, start, start, x, None, _labels(kept, 0), none, none, none, names, "graphs")
+    weight, y = np.zeros(0, np.float32), _labels(kept, 0)
+    return GraphSet(edges, start, start, x, None, weight, weight, y, none, none, none, names, "graphs")
 
 
 def answers(objective: Objective, finished: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from populace.core.outline import INPUT, Step, chained
 from populace.core.settings import Settings, setting
 from populace.graphs.data.batch import Batch
 from populace.graphs.models.node_networks import Dense, drop
-from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_conv import GINConv, GraphConv
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.primitives.buffer import Buffer
@@ -114,7 +113,7 @@ class GINLayer(eqx.Module):
 
 
 class GCNLayer(eqx.Module):
-    """`h <- relu(norm(A h W))` with the symmetric normalization of each batch, self-loops included."""
+    """`h <- relu(norm(A h W))` with the normalization `symmetric` of `Graph.normalized`."""
 
     conv: GraphConv
     norm: BatchNorm
@@ -124,21 +123,14 @@ class GCNLayer(eqx.Module):
 
     def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GCNLayer"]:
         """Return (P, outputs) and the layer."""
-        scale, weight = symmetric(batch.edges)
-        # The self-loop of a node is its own features over its degree: no edge has to be added.
+        # A self-loop that is missing adds a node's own features, weighed: no edge has to be added.
         linear = h @ self.conv.weight
         around = eqx.tree_at(lambda c: c.weight, self.conv, jnp.eye(linear.shape[1]))(
-            linear, batch.edges, weight
+            linear, batch.edges, batch.symmetric_weight
         )
-        h, norm = normalized(self.norm, around + linear * scale[:, None] ** 2, batch.node_mask, training)
+        whole = around + linear * batch.loop_weight[:, None]
+        h, norm = normalized(self.norm, whole, batch.node_mask, training)
         return jax.nn.relu(h), eqx.tree_at(lambda n: n.norm, self, norm)
-
-
-def symmetric(edges: EdgeIndex) -> tuple[jax.Array, jax.Array]:
-    """Return `1 / sqrt(d_i)` of each node and what each edge weighs, d being degrees with self-loops."""
-    degree = jnp.diff(jnp.asarray(edges.rows.offsets)) + 1
-    scale = degree.astype(jnp.float32) ** -0.5
-    return scale, scale[edges.sources] * scale[edges.targets]
 
 
 def normalized(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -> tuple[jax.Array, BatchNorm]:
@@ -149,10 +141,10 @@ def normalized(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -
 class GraphNetworkConfig(Settings):
     """A plan of a network over whole graphs."""
 
-    layers: int = setting(4, low=1, help="layers over nodes")
-    hidden_channels: int = setting(32, low=1, help="features of a node in each of them")
-    readout: str = setting("sum", choices=READOUTS, help="how nodes become a graph")
-    dropout: float = setting(0.5, low=0, high=0.99, help="share of a readout dropped in training")
+    layers: int = setting(4, low=1, help="number of layers over nodes")
+    hidden_channels: int = setting(32, low=1, help="hidden features of each node")
+    readout: str = setting("sum", choices=READOUTS, help="pooling of node features into a graph")
+    dropout: float = setting(0.5, low=0, high=0.99, help="dropout rate of each readout")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> GraphNetwork:
         """Return a network from batches with nodes of (inputs,) to (B, outputs)."""
