@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from populace.core.population import sweep
-from populace.engine import compiled
+from populace.engine import compiled, compiled_cache
 from populace.runs.launch import run_recipe, train
 from populace.runs.recipe import Options, of_population
 from populace.runs.run import Run
@@ -30,7 +30,7 @@ def test_a_second_population_of_the_same_structure_compiles_nothing(tmp_path):
 
 
 def test_opening_a_run_and_asking_its_best_member_compiles_no_training(finished, monkeypatch):
-    compiled.forget()
+    compiled_cache.forget()
     jax.clear_caches()
 
     def forbidden(*args):
