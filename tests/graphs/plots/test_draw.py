@@ -65,9 +65,9 @@ def test_a_convolution_is_three_graphs_side_by_side() -> None:
 
 def test_a_large_graph_is_a_part_and_the_caption_says_so() -> None:
     found = draw.draw(RING, np.arange(500.0), around=7)
-    assert found.caption == "The graph ring. Drawn are 300 of its 500 nodes, those nearest to node 7"
+    assert found.caption == "The graph ring. Shown are 300 of 500 nodes, those nearest to node 7"
     both = draw.draw_convolution(RING, *np.zeros((3, 500)))
-    assert "300 of its 500 nodes" in both.caption
+    assert "300 of 500 nodes" in both.caption
     nodes, _ = neighborhood.sample(RING, 7, 5)
     assert nodes.tolist() == [5, 6, 7, 8, 9]
 

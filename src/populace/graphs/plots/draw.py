@@ -1,4 +1,4 @@
-"""Drawings of graphs: values of nodes, what a convolution does to them, and what mattered to a node."""
+"""Figures of graphs: node values, the effect of a convolution, and the important neighbors of a node."""
 
 from typing import Any
 
@@ -24,10 +24,10 @@ def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption
         graph: of any size; of a graph of more than 300 nodes those nearest to one node are drawn.
         values: (N,) numbers, by default the classes, else how many edges go into a node.
         around: the node to draw around, by default the one with the most neighbors.
-        caption: what the picture shows.
+        caption: caption of the figure.
 
     Raises:
-        UsageError: another number of values than nodes, or a node that is not there.
+        UsageError: values of another length than the nodes, or a node index out of range.
 
     """
     chosen, note = sample(graph, around, MOST)
@@ -89,12 +89,12 @@ def draw_convolution(
 def draw_neighbors(
     graph: Graph, node: int, importance: Any, hops: int = 2, *, values: Any = None, most: int = 40
 ) -> Image:
-    """Return the nodes around a node, with edges as wide as they mattered to it.
+    """Draw the neighborhood of a node, with edges as wide as they are important to it.
 
     Args:
         graph: the graph.
         node: the one that is explained.
-        importance: (E,) how much each edge mattered, in the numbering of the edges; 0 or more.
+        importance: (E,) importance of each edge, in the order of `graph.edges`; 0 or more.
         hops: how many edges away nodes may be.
         values: (N,) numbers that color the nodes, by default the classes.
         most: nodes that are drawn; beyond that, those that the most important edges lead to.
@@ -110,9 +110,7 @@ def draw_neighbors(
     part, kept = within(graph.edges, chosen)
     weights = given[kept]
     drawn, axis = figure(7.4, 6.2)
-    colors = _colors(
-        graph, np.zeros(graph.nodes) if values is None and not graph.classes else values, chosen
-    )
+    colors = _colors(graph, np.zeros(graph.nodes) if values is None and not graph.classes else values, chosen)
     widths = 0.4 + 3.6 * weights / (weights.max(initial=0) or 1)
     panel(axis, part, True, _layout(graph, chosen, node), colors, chosen, widths, node)
     if values is not None or graph.classes:
@@ -120,8 +118,8 @@ def draw_neighbors(
     note = f"; {left_out} nodes left out" if left_out else ""
     return to_image(
         drawn,
-        f"What mattered to node {node} of {graph.name}: {len(chosen)} nodes up to {hops} hops away{note}. "
-        "The wider an edge, the more it mattered",
+        f"Neighborhood of node {node} of {graph.name}: {len(chosen)} nodes up to {hops} hops away{note}. "
+        "Wider edges are more important",
     )
 
 

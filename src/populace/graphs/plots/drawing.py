@@ -92,7 +92,7 @@ def _arrows(
 
 
 def _ink(strength: float) -> tuple[float, ...]:
-    """Return gray for an edge that did not matter, dark blue for the one that mattered most."""
+    """Return gray for unimportant edges, dark blue for the most important one."""
     return tuple(
         (1 - strength) * np.array([0.72, 0.72, 0.72, 0.8]) + strength * np.array([0.06, 0.2, 0.5, 1])
     )

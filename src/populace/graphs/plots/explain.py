@@ -1,4 +1,4 @@
-"""Explain: which neighbors mattered to what a network says of a node."""
+"""Explanations of node predictions: attention and the importance of neighbors."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def visualizations(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[
         node = int(wrong[sure.argmax()] if len(wrong) else judged[sure.argmin()])
         edges, how = importance(graph, model.network, node)
         drawn = draw_neighbors(graph, node, edges)
-        truth = f"it is {names[y[node]]}, the network says {names[said[node]]}"
+        truth = f"true class {names[y[node]]}, predicted {names[said[node]]}"
         caption = f"{drawn.caption} ({how}); {truth} with {probabilities[node].max():.0%}"
         shown["neighbors"] = type(drawn)(drawn.image, caption)
     if graph.nodes <= MOST:
@@ -90,7 +90,7 @@ def visualizations(graph: Graph, model: Any, probabilities: np.ndarray) -> dict[
         if (taken := steps(graph, model.network, _features(graph))) is not None:
             shown["convolution"] = draw_convolution(
                 graph, *taken.values, titles=taken.titles, alike=taken.alike,
-                caption=f"What the first layer does on {graph.name}, by the first of its outputs",
+                caption=f"First output of the first layer on {graph.name}",
             )  # fmt: skip
     return shown
 

@@ -1,4 +1,4 @@
-"""What the first layer of a network does to the nodes of a graph, in the steps that it really takes."""
+"""Node values before, within and after the first layer of a network."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
             title, last = "the node's own part", "with its neighbors' part: the layer's output"
         else:
             middle = layer.dense(x)[:, 0]
-            title, last = "after the linear step", "after spreading: the layer's output"
+            title, last = "after the linear step", "after propagation: the layer's output"
     else:
         return None
     degree = np.diff(graph.edges.rows.offsets)

@@ -1,4 +1,4 @@
-"""Which nodes of a large graph are drawn: those nearest to one."""
+"""Selection of the nodes of a large graph to draw: those nearest to one node."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def sample(graph: Graph, around: int | None, most: int) -> tuple[np.ndarray, str
     degrees = np.bincount(graph.edges.sources, minlength=graph.nodes) + np.diff(graph.edges.rows.offsets)
     node = int(degrees.argmax()) if around is None else checked_node(graph, around)
     chosen, _ = ego(graph, node, graph.nodes, most, None)
-    return chosen, f"Drawn are {len(chosen)} of its {graph.nodes:,} nodes, those nearest to node {node}"
+    return chosen, f"Shown are {len(chosen)} of {graph.nodes:,} nodes, those nearest to node {node}"
 
 
 def ego(
