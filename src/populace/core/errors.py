@@ -1,17 +1,17 @@
-"""What populace raises for a person to read: one clear line, and the exit code that goes with it."""
+"""Exceptions with a one-line message for users, and their exit codes."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class PopulaceError(Exception):
-    """An error whose message is one line for the person: what was wrong, expected, and to do."""
+    """An error with a one-line message: what was wrong, what was expected, and what to do."""
 
     exit_code = 1
 
 
 class UsageError(PopulaceError, ValueError):
-    """What the user wrote cannot be: a name, a type, a value, a file. Exit code 2."""
+    """Invalid usage: an unknown name, a wrong type or value, a missing file. Exit code 2."""
 
     exit_code = 2
 
@@ -21,7 +21,7 @@ class UnknownKindError(UsageError):
 
 
 class RunError(PopulaceError, RuntimeError):
-    """What was asked for was sound and failed all the same: a full disk, a damaged file. Exit code 1."""
+    """A failure at run time of a valid request: a full disk, a damaged file. Exit code 1."""
 
 
 _MANY = 50  # names; of more, a message lists the nearest

@@ -1,9 +1,8 @@
-"""Outline: the layers of a model as a graph of nodes, read off the module itself without running it.
+"""Outline: the layers of a model as a graph, derived from the module without running it.
 
-Parts of a module come one after the other, in the order of its fields; entries of a dictionary lie side by
-side. A module whose parts are applied otherwise says so by a method `wiring`, which returns a list of
-`(name, part, names of the parts it hears from)`; `INPUT` among those, or none, is what the module itself
-hears.
+By default the parts of a module are connected in the order of its fields, and the entries of a dictionary are
+parallel. A module with other connections has a method `wiring`, which returns a list of
+`(name, part, names of the input parts)`; `INPUT` or an empty tuple stands for the input of the module.
 """
 
 import dataclasses
@@ -15,10 +14,10 @@ import equinox as eqx
 import jax
 
 Step = tuple[str, Any, tuple[str, ...]]
-"""Name, part, and the names of the parts that it hears from."""
+"""Name, part, and names of its input parts."""
 INPUT = "<input>"
-"""What a module itself hears, among the names of its parts."""
-_LONGEST = 200  # letters of a setting that is neither number nor word
+"""Name of the module's own input among the names of its parts."""
+_LONGEST = 200  # characters of a setting that is neither a number nor a string
 Plain = bool | int | float | str
 
 
@@ -27,12 +26,12 @@ class Node:
     """One layer.
 
     Attributes:
-        name: where it stands in the model, with `/` between levels.
-        kind: its class, or the name of its function.
-        inputs: names of the nodes that it hears from.
-        settings: what it was made with.
-        arrays: types and shapes of its own weights and buffers.
-        weights: how many numbers its own weights are.
+        name: path in the model, with `/` between levels.
+        kind: name of its class or function.
+        inputs: names of its input nodes.
+        settings: its static fields.
+        arrays: dtypes and shapes of its own weights and buffers.
+        weights: number of its own weights.
 
     """
 
@@ -45,10 +44,10 @@ class Node:
 
 
 def outline(model: Any) -> list[Node]:
-    """Return the nodes of any pytree, in order, between one named `input` and one named `output`.
+    """Return the nodes of any pytree in order, between a node `input` and a node `output`.
 
-    A module with parts stands before them where it has settings or arrays of its own, and is no node where it
-    has none. A function or a partial is a layer where it stands in a list, and a setting where it is a field.
+    A module with parts is a node before them only if it has settings or arrays of its own. A function or
+    partial is a layer if it is in a list, and a setting if it is a field.
     """
     nodes = {"input": Node("input", "Input", ())}
     ends = _walk(nodes, "", model, ("input",))
@@ -57,7 +56,7 @@ def outline(model: Any) -> list[Node]:
 
 
 def _walk(nodes: dict[str, Node], name: str, part: Any, heard: tuple[str, ...]) -> tuple[str, ...]:
-    """Add the nodes of a part; return the names of those that the next part hears from."""
+    """Add the nodes of a part; return the names of those that feed the next part."""
     if _is_layer(part) and not isinstance(part, eqx.Module):
         function, named = getattr(part, "func", part), getattr(part, "keywords", {})
         own = _Own(function_name(function))
@@ -117,7 +116,7 @@ def _joined(ends: dict[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str
 
 
 def chained(parts: Iterable[tuple[str, Any]]) -> list[Step]:
-    """Return named parts as steps, each of which hears from the one before; None is left out."""
+    """Return named parts as sequential steps; parts that are None are skipped."""
     steps: list[Step] = []
     for name, part in parts:
         if part is not None:
@@ -126,7 +125,7 @@ def chained(parts: Iterable[tuple[str, Any]]) -> list[Step]:
 
 
 def function_name(part: Any) -> str:
-    """Return what a function, a partial or a module is called."""
+    """Return the name of a function, a partial or a module."""
     named = getattr(part, "func", part)
     if isinstance(named, eqx.Module):
         return type(named).__name__
@@ -134,7 +133,7 @@ def function_name(part: Any) -> str:
 
 
 class _Own:
-    """Settings and arrays of one node, gathered field by field."""
+    """Settings and arrays of one node, collected field by field."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.weights = kind, 0
@@ -171,12 +170,12 @@ class _Own:
 
 
 def shape(array: Any) -> str:
-    """Return type and shape in words, such as `float32[64, 4]`."""
+    """Return dtype and shape as text, such as `float32[64, 4]`."""
     return f"{array.dtype}{list(array.shape)}"
 
 
 def _free(nodes: dict[str, Node], name: str) -> str:
-    """Return the name, with a number where it is taken: a field may be called `input`."""
+    """Return the name, with a number appended if it is taken: a field may be called `input`."""
     others = (f"{name}_{i}" for i in itertools.count(1))
     return next(n for n in itertools.chain([name], others) if n not in nodes)
 
@@ -186,7 +185,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _is_buffer(value: Any) -> bool:
-    """Return whether a module declares that what it holds is no weight, as `nn.Buffer` does."""
+    """Return whether a module declares its array not to be a weight, as `nn.Buffer` does."""
     return isinstance(value, eqx.Module) and not getattr(type(value), "is_weight", True)
 
 
@@ -197,7 +196,7 @@ def _is_layer(value: Any) -> bool:
 
 
 def _has_layers(value: Any) -> bool:
-    """Return whether a field holds layers: a module, or a collection with modules or functions in it."""
+    """Return whether a field contains layers: a module, or a collection of modules or functions."""
     if isinstance(value, eqx.Module):
         return not _is_buffer(value)
     if isinstance(value, list | tuple | dict):

@@ -1,4 +1,4 @@
-"""Signature: what one learner's state, model and metrics look like, found without computing anything."""
+"""Signature: structure and shapes of a learner's state, model and metrics, by abstract evaluation."""
 
 from functools import cached_property
 from typing import Any
@@ -12,16 +12,16 @@ from populace.core.random import root_key
 
 
 class Signature:
-    """Shapes of a learner's state, and the parts of state and model that are not arrays.
+    """Shapes of a learner's state, and the non-array parts of its state and model.
 
-    Programs carry arrays only; `whole_state` and `whole_model` put the other parts back.
+    Compiled programs carry arrays only; `whole_state` and `whole_model` restore the other parts.
 
     Args:
-        learner: any one member; all members of a group have the same signature.
+        learner: any member of a group; all have the same signature.
 
     Raises:
-        UsageError: `step` changes the structure, a shape or a type of the state, or returns a
-            metric that is not a `Mean`.
+        UsageError: `step` changes the structure, a shape or a dtype of the state, or returns a metric that is
+            not a `Mean`.
 
     """
 
@@ -40,11 +40,11 @@ class Signature:
         self.metrics = sorted(metrics)
 
     def whole_state(self, arrays: Any) -> Any:
-        """Return a state with its parts that are not arrays put back."""
+        """Return a state with its non-array parts restored."""
         return eqx.combine(arrays, self._state_rest)
 
     def whole_model(self, arrays: Any) -> Any:
-        """Return a snapshot with its parts that are not arrays put back."""
+        """Return a model with its non-array parts restored."""
         return eqx.combine(arrays, self._model_rest)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Values: which plain values a setting takes, and what they and their types are called in words."""
+"""Validation of the plain values of settings, and names of their types and ranges."""
 
 import math
 import types
@@ -15,7 +15,7 @@ from populace.core.errors import UsageError
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a setting means and which values it takes; all bounds are optional."""
+    """Meaning and allowed values of a setting; all bounds are optional."""
 
     help: str
     low: float | None = None
@@ -25,7 +25,7 @@ class Meaning:
     advice: str = ""
 
     def range(self) -> str:
-        """Return the range in words, such as `[0, 1]` or `> 0`; empty if there is none."""
+        """Return the range as text, such as `[0, 1]` or `> 0`; empty if there is none."""
         if self.choices is not None:
             return " | ".join(map(str, self.choices))
         if self.high is not None:
@@ -38,10 +38,10 @@ class Meaning:
 
 
 def checked(value: Any, hint: Any, meaning: Meaning, path: str) -> Any:
-    """Return the value of a setting as it is kept: Python's numbers, lists as tuples.
+    """Return the validated value of a setting: NumPy numbers as Python numbers, lists as tuples.
 
     Raises:
-        UsageError: another type than the hint says, or outside the range.
+        UsageError: a value of the wrong type or outside its range.
 
     """
     value = plain(value)
@@ -56,24 +56,24 @@ def checked(value: Any, hint: Any, meaning: Meaning, path: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return NumPy's numbers, alone or in lists, as Python's; everything else as it is."""
+    """Convert NumPy numbers, alone or in lists, to Python numbers; return anything else unchanged."""
     if isinstance(value, np.generic):
         return value.item()
     return type(value)(plain(v) for v in value) if type(value) in (list, tuple) else value
 
 
 def listed(value: Any) -> Any:
-    """Return an array as a list of Python's numbers; everything else as `plain` does."""
+    """Convert an array to a list of Python numbers; convert anything else by `plain`."""
     return value.tolist() if is_array(value) else plain(value)
 
 
 def is_array(value: Any) -> bool:
-    """Say whether a value is an array: a leaf of a population, not a number of a recipe."""
+    """Return whether a value is an array, such as a leaf of a population, instead of a NumPy number."""
     return hasattr(value, "shape") and not isinstance(value, np.generic)
 
 
 def type_name(hint: Any) -> str:
-    """Return a type hint in words, such as `float`, `list of int` or `int or none`."""
+    """Return the name of a type hint, such as `float`, `list of int` or `int or none`."""
     if typing.get_origin(hint) is tuple:
         return f"list of {type_name(typing.get_args(hint)[0])}"
     if isinstance(hint, types.UnionType):

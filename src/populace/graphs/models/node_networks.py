@@ -97,11 +97,13 @@ class NodeNetworkConfig(Settings):
     """Configuration of a network over nodes; `build` makes the network."""
 
     normalization: str = setting(
-        "symmetric", choices=NORMALIZATIONS, help="matrix of the graph; docs/graphs.md#matrices names them"
+        "symmetric",
+        choices=NORMALIZATIONS,
+        help="normalization of the adjacency matrix; see docs/graphs.md#matrices",
     )
     hidden_sizes: tuple[int, ...] = setting((16,), low=1, help="features of each hidden layer, per head")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
-    dropout: float = setting(0.5, low=0, high=0.99, help="share of a layer's input dropped in training")
+    dropout: float = setting(0.5, low=0, high=0.99, help="dropout rate of each layer's input")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> NodeNetwork:
         """Return a network from (N, inputs) to (N, outputs)."""
@@ -130,8 +132,8 @@ class SGC(NodeNetworkConfig):
 
     kind: ClassVar[str] = "sgc"
     hidden_sizes: tuple[int, ...] = setting((), low=1, help="features of each hidden layer; [] in the paper")
-    dropout: float = setting(0.0, low=0, high=0.99, help="share of a layer's input dropped in training")
-    hops: int = setting(2, low=1, help="how often features travel along the edges, in each layer")
+    dropout: float = setting(0.0, low=0, high=0.99, help="dropout rate of each layer's input")
+    hops: int = setting(2, low=1, help="propagation steps in each layer")
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> GraphConv:
         """Return one layer."""
@@ -142,8 +144,8 @@ class SAGE(NodeNetworkConfig):
     """GraphSAGE: `h <- W_self h + W_around how_j h_j + b` (Hamilton et al. 2017)."""
 
     kind: ClassVar[str] = "sage"
-    normalization: str = setting("none", choices=NORMALIZATIONS, help="matrix of the graph")
-    how: str = setting("mean", choices=("mean", "sum", "max"), help="what is made of the neighbors")
+    normalization: str = setting("none", choices=NORMALIZATIONS, help="normalization of the adjacency matrix")
+    how: str = setting("mean", choices=("mean", "sum", "max"), help="aggregation over the neighbors")
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> SAGEConv:
         """Return one layer."""
@@ -154,7 +156,7 @@ class GIN(NodeNetworkConfig):
     """Graph isomorphism network: `h <- MLP((1 + eps) h + sum_j h_j)`, eps learned (Xu et al. 2019)."""
 
     kind: ClassVar[str] = "gin"
-    normalization: str = setting("none", choices=NORMALIZATIONS, help="matrix of the graph")
+    normalization: str = setting("none", choices=NORMALIZATIONS, help="normalization of the adjacency matrix")
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> GINConv:
         """Return one layer, with an MLP of one hidden layer."""
@@ -182,8 +184,8 @@ class APPNP(NodeNetworkConfig):
 
     kind: ClassVar[str] = "appnp"
     hidden_sizes: tuple[int, ...] = setting((64,), low=1, help="features of each hidden layer")
-    hops: int = setting(10, low=1, help="steps of the spreading")
-    restart: float = setting(0.1, above=0, high=1, help="share of a node's own that comes back in each step")
+    hops: int = setting(10, low=1, help="propagation steps")
+    restart: float = setting(0.1, above=0, high=1, help="teleport probability alpha")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> NodeNetwork:
         """Return a network from (N, inputs) to (N, outputs)."""
@@ -213,17 +215,17 @@ class GAT(NodeNetworkConfig):
 
     kind: ClassVar[str] = "gat"
     normalization: str = setting(
-        "self-loops", choices=NORMALIZATIONS, help="matrix of the graph; weights are not used"
+        "self-loops",
+        choices=NORMALIZATIONS,
+        help="normalization of the adjacency matrix; only its self-loops matter",
     )
     hidden_sizes: tuple[int, ...] = setting((8,), low=1, help="features of each hidden layer, per head")
     activation: str = setting("elu", choices=tuple(ACTIVATIONS), help="hidden activation")
-    dropout: float = setting(0.6, low=0, high=0.99, help="share of a layer's input dropped in training")
-    attention_dropout: float = setting(
-        0.6, low=0, high=0.99, help="share of the attention dropped in training"
-    )
+    dropout: float = setting(0.6, low=0, high=0.99, help="dropout rate of each layer's input")
+    attention_dropout: float = setting(0.6, low=0, high=0.99, help="dropout rate of the attention weights")
     heads: int = setting(8, low=1, help="heads of hidden layers, concatenated")
     last_heads: int = setting(1, low=1, help="heads of the last layer, averaged")
-    second: bool = setting(False, help="GATv2: scores that see both ends before the nonlinearity")
+    second: bool = setting(False, help="use GATv2's dynamic attention")
 
     def build(self, inputs: int, outputs: int, *, key: jax.Array) -> NodeNetwork:
         """Return a network from (N, inputs) to (N, outputs)."""
