@@ -27,15 +27,15 @@ def by_torch(data: dict) -> dict:
         nn.Conv2d(16, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(1568, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 10),
     )  # fmt: skip
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     start, epoch = time.perf_counter(), 0
     while epoch < EPOCHS:
         epoch += 1
         network.train()
         for rows in torch.randperm(len(x)).split(BATCH):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(network(x[rows]), y[rows]).backward()
-            optimiser.step()
+            optimizer.step()
         network.eval()
         with torch.no_grad():
             hits = sum(

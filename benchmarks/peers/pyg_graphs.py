@@ -85,7 +85,7 @@ def nodes(kind: str, arrays: dict, epochs: int, seeds: int) -> dict[str, float]:
         decay = 1e-3 if gat else 5e-4
         groups = [{"params": first.parameters(), "weight_decay": decay},
                   {"params": second.parameters(), "weight_decay": decay if gat else 0.0}]  # fmt: skip
-        optimiser = torch.optim.Adam(groups, lr=0.005 if gat else 0.01)
+        optimizer = torch.optim.Adam(groups, lr=0.005 if gat else 0.01)
 
         def forward(training: bool, first=first, second=second, rate=rate, act=act) -> torch.Tensor:
             h = act(first(functional.dropout(x, rate, training), edges))
@@ -94,9 +94,9 @@ def nodes(kind: str, arrays: dict, epochs: int, seeds: int) -> dict[str, float]:
         start = time.perf_counter()
         for _ in range(epochs):
             first.train(), second.train()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             functional.cross_entropy(forward(True)[train], y[train]).backward()
-            optimiser.step()
+            optimizer.step()
         seconds.append((time.perf_counter() - start) / epochs)
         first.eval(), second.eval()
         with torch.no_grad():
@@ -126,7 +126,7 @@ def graphs(arrays: dict, epochs: int) -> dict[str, float]:
     layers = torch.nn.ModuleList(GINConv(mlp(width if i == 0 else hidden), train_eps=True) for i in range(4))
     heads = torch.nn.ModuleList(torch.nn.Linear(width if i == 0 else hidden, 2) for i in range(5))
     weights = [*layers.parameters(), *heads.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=0.01)
+    optimizer = torch.optim.Adam(weights, lr=0.01)
     loader = DataLoader(data[: len(data) * 9 // 10], batch_size=32, shuffle=True)
     found = []
     for _ in range(epochs):
@@ -137,9 +137,9 @@ def graphs(arrays: dict, epochs: int) -> dict[str, float]:
             for layer, head in zip(layers, heads[1:]):
                 h = layer(h, batch.edge_index)
                 y = y + head(functional.dropout(global_add_pool(h, batch.batch), 0.5))
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             functional.cross_entropy(y, batch.y).backward()
-            optimiser.step()
+            optimizer.step()
         found.append(time.perf_counter() - start)
     return {"seconds": statistics.median(found)}
 

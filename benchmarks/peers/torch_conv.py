@@ -59,13 +59,13 @@ def training_step(kernel: int, channels_last: bool, steps: int) -> float:
     network = CNN(kernel)
     if channels_last:
         network, x = network.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
 
     def step() -> None:
         start = int(torch.randint(0, 2048 - 128, ()))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         functional.cross_entropy(network(x[start : start + 128]), y[start : start + 128]).backward()
-        optimiser.step()
+        optimizer.step()
 
     for _ in range(3):
         step()

@@ -16,7 +16,7 @@ from populace.nn.parallel.decomposed import convolve_decomposed, gradient_decomp
 from populace.nn.parallel.halo import decompose, exchange
 from tests.nn.conv.formula import draw
 
-# Many small programs: to optimise them would take longer than to run them ever does.
+# Many small programs: to optimize them would take longer than to run them ever does.
 QUICK = {"xla_backend_optimization_level": 0}
 
 

@@ -41,7 +41,7 @@ def final(learner: Tabular, steps: int, seeds: int = 3):
         )[0]
 
     learner.check()  # and with it its task is made, outside the program
-    # Compiled without optimisation: here the compiler takes longer than what it makes.
+    # Compiled without optimization: here the compiler takes longer than what it makes.
     run = jax.jit(jax.vmap(one), compiler_options={"xla_backend_optimization_level": 0})
     return jax.device_get(run(np.arange(seeds)))
 
