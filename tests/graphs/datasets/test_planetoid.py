@@ -162,6 +162,17 @@ def mini() -> Any:
     return planetoid("mini")
 
 
+def test_documents_that_cite_themselves_are_kept_on_request(given: Path) -> None:
+    """As document 9 does, and as 124 of CiteSeer's do."""
+    write(given)
+    loops = []
+    for graph in (mini(), planetoid("mini", self_loops=True)):
+        assert not graph.directed
+        here = graph.edges.sources == graph.edges.targets
+        loops.append((graph.edges.sources[here].tolist(), int((~here).sum())))
+    assert loops == [([], 8), ([9], 8)]
+
+
 def test_nodes_in_no_file_have_no_features_no_label_and_no_part(given: Path) -> None:
     write(given)
     graph = mini()
@@ -177,7 +188,7 @@ def test_nodes_in_no_file_have_no_features_no_label_and_no_part(given: Path) -> 
         [9, 6, 7],
     )
     expected = np.zeros((11, 11))
-    for a, b in ((0, 1), (0, 2), (6, 7), (7, 9), (9, 9)):
+    for a, b in ((0, 1), (0, 2), (6, 7), (7, 9)):  # the self-loop of 9 is left out
         expected[a, b] = expected[b, a] = 1
     np.testing.assert_array_equal(to_scipy(graph).toarray(), expected)
 
