@@ -72,6 +72,20 @@ def test_mutag_is_what_its_lines_say(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_mutag
+def test_self_loops_and_repeated_edges_are_kept_on_request(mutag: Path) -> None:
+    for part, more in (("A", "1, 1\n1, 2\n2, 1\n"), ("edge_labels", "3\n2\n2\n")):
+        file = mutag / f"MUTAG_{part}.txt"
+        file.write_text(more + file.read_text())
+    counts = [tudataset("MUTAG", **which).edges.count for which in (
+        {}, {"self_loops": True}, {"duplicates": True}, {"self_loops": True, "duplicates": True}
+    )]  # fmt: skip
+    assert counts == [7442, 7443, 7444, 7445]
+    graphs = tudataset("MUTAG")
+    ends = zip(graphs.edges.sources.tolist(), graphs.edges.targets.tolist())
+    assert dict(zip(ends, graphs.edge_labels.tolist()))[0, 1] == 2  # of repeated edges the first counts
+
+
+@needs_mutag
 def test_folds_of_mutag_are_even_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POPULACE_DATA", str(SHARED_DATA))
     graphs = tudataset("MUTAG")
