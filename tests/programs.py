@@ -18,7 +18,7 @@ BUDGET: dict[str, int] = {
     "engine/test_training_loop.py": 320,
     "graphs/learners/test_graph_classifier.py": 220,
     "graphs/learners/test_node_classifier.py": 350,
-    "images/classification/test_classifier.py": 320,
+    "images/classification/test_classifier.py": 200,
     "runs/weights/test_saved_member.py": 270,
     "supervised/test_estimators.py": 320,
     "supervised/test_learner.py": 300,
