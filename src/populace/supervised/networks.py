@@ -53,7 +53,8 @@ class MLP(Network):
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eqx.nn.Linear:
     """Return a dense layer with He's initial weights, and a bias of zero if there is one."""
-    layer = eqx.nn.Linear(inputs, outputs, use_bias=bias, key=key)
+    # Its shape alone: what it would draw by the same key is not kept.
+    layer = eqx.filter_eval_shape(eqx.nn.Linear, inputs, outputs, use_bias=bias, key=key)
     weight = jax.nn.initializers.he_normal(in_axis=-1, out_axis=-2)(key, (outputs, inputs))
     layer = eqx.tree_at(lambda n: n.weight, layer, weight)
     return eqx.tree_at(lambda n: n.bias, layer, jnp.zeros(outputs)) if bias else layer

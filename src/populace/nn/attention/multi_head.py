@@ -197,7 +197,8 @@ class MultiHeadAttention(eqx.Module):
 
 
 def _projection(width: int, out_width: int, bias: bool, key: jax.Array) -> eqx.nn.Linear:
-    linear = eqx.nn.Linear(width, out_width, use_bias=bias, key=key)
+    # Its shape alone: what it would draw by the same key is not kept.
+    linear = eqx.filter_eval_shape(eqx.nn.Linear, width, out_width, use_bias=bias, key=key)
     glorot = jax.nn.initializers.glorot_uniform(in_axis=1, out_axis=0)
     linear = eqx.tree_at(lambda x: x.weight, linear, glorot(key, (out_width, width)))
     return eqx.tree_at(lambda x: x.bias, linear, jnp.zeros(out_width)) if bias else linear

@@ -177,7 +177,7 @@ class QLearner(Agent):
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Act, store the transitions, and take the gradient steps."""
-        act_key, learn_key = jax.random.split(key)
+        act_key, learn_key, noise_key = jax.random.split(key, 3)
         if self.rollout == 1:
             state, acted = self._interact(state, act_key)
         else:
@@ -192,7 +192,7 @@ class QLearner(Agent):
             acted = jax.tree.map(lambda x: x.sum(0), stacked)
         losses = Mean(0.0, 0.0)
         for i in range(self.gradient_steps):
-            state, loss = self._update(state, jax.random.fold_in(learn_key, i))
+            state, loss = self._update(state, *(jax.random.fold_in(k, i) for k in (learn_key, noise_key)))
             losses = losses + loss
         return state, acted | {"loss": losses}
 
@@ -221,8 +221,8 @@ class QLearner(Agent):
 
     def _interact(self, state: State, key: jax.Array) -> tuple[State, dict[str, Mean]]:
         """Act once in every environment and store the transitions."""
-        choose_key, world_key = jax.random.split(key)
-        params = self._describe(state.network, state.acting.observation, choose_key, 1)
+        choose_key, world_key, noise_key = jax.random.split(key, 3)
+        params = self._describe(state.network, state.acting.observation, noise_key, 1)
         action, metrics = self._choose(choose_key, state.acting, self.distribution.expected(params))
         acting, transition, done, acted = state.acting.act(self.task, world_key, action)
         experience, whole, window = transition, True, state.window
@@ -241,18 +241,22 @@ class QLearner(Agent):
         """Return an action per environment, (E,) from values (E, A), and metrics of the exploration."""
         frames, episodes = self.clock(acting)
         random = frames < self.warmup
+        key, *keys = [key] if isinstance(self.exploration, EpsilonGreedy) else jax.random.split(key)
         explore, which = jax.random.uniform(key, (2, self.num_envs))
         drawn = jnp.int32(which * self.task.actions)
         if isinstance(self.exploration, EpsilonGreedy):
             epsilon = jnp.where(random, 1.0, self.exploration.epsilon(frames, episodes))
             action = jnp.where(explore < epsilon, drawn, jnp.argmax(values, axis=-1))
             return action, {"epsilon": Mean(epsilon)}
-        keys = jax.random.split(jax.random.fold_in(key, 2), self.num_envs)
+        keys = jax.random.split(keys[0], self.num_envs)
         choose = jax.vmap(self.exploration.choose, (0, 0, None, None, None))
         return jnp.where(random, drawn, choose(keys, values, None, frames, episodes)), {}
 
-    def _update(self, state: State, key: jax.Array) -> tuple[State, Mean]:
-        """Take one gradient step, or none before the warm-up is over."""
+    def _update(self, state: State, key: jax.Array, noise_key: jax.Array) -> tuple[State, Mean]:
+        """Take one gradient step, or none before the warm-up is over.
+
+        What is replayed is drawn by `key`; layers with noise, and `next_action`, fold numbers in `noise_key`.
+        """
         index, weight = None, None
         if isinstance(state.replay, PrioritizedReplay):
             done = jnp.minimum(self.clock(state.acting)[0] / self.beta_anneal_frames, 1.0)
@@ -264,13 +268,14 @@ class QLearner(Agent):
         if isinstance(batch, NStepTransition):
             batch, power = batch.transition, batch.bootstrap_discount
         kind = self.distribution
-        target = self._describe(state.target, batch.next_observation, key, 1)
-        online = self._describe(state.network, batch.next_observation, key, 2)
-        chosen = self.next_action(key, state.acting, kind.expected(online), kind.expected(target))
+        target = self._describe(state.target, batch.next_observation, noise_key, 1)
+        online = self._describe(state.network, batch.next_observation, noise_key, 2)
+        chosen = self.next_action(noise_key, state.acting, kind.expected(online), kind.expected(target))
         target, bootstrap = select_action_values(target, chosen), power * (1 - batch.terminated)
 
         def loss_of(network: AnyQNetwork) -> tuple[jax.Array, jax.Array]:
-            online = select_action_values(self._describe(network, batch.observation, key, 3), batch.action)
+            described = self._describe(network, batch.observation, noise_key, 3)
+            online = select_action_values(described, batch.action)
             losses, priority = kind.losses(online, target, batch.reward, bootstrap, self.loss)
             return jnp.mean(losses if weight is None else weight * losses), priority
 

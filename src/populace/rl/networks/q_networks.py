@@ -105,12 +105,13 @@ class QNetwork(eqx.Module):
             sigma: strength of the noise of all linear layers; None makes them ordinary ones.
 
         """
-        keys = jax.random.split(key, len(hidden) + 1)
+        depths = len(hidden) + 1
+        keys = jax.random.split(key, 2 * depths + 1)
         inputs = task.states or math.prod(task.observation_shape)
         self.convolution = None
         if channels:
             height, width, depth = task.observation_shape
-            self.convolution = Conv2d(depth, channels, _KERNEL, key=jax.random.fold_in(key, 1))
+            self.convolution = Conv2d(depth, channels, _KERNEL, key=keys[depths])
             inputs = (height - _KERNEL + 1) * (width - _KERNEL + 1) * channels
 
         def stack(sizes: tuple[int, ...], keys: Any) -> list[Any]:
@@ -120,10 +121,9 @@ class QNetwork(eqx.Module):
 
         shared = max(len(hidden) - 1, 0)
         sizes = (inputs, *hidden)
-        self.trunk = stack(sizes[: shared + 1], keys)
-        self.advantage = stack((*sizes[shared:], task.actions * max(outputs, 1)), keys[shared:])
-        own = jax.vmap(lambda k: jax.random.fold_in(k, 1))(keys[shared:])
-        self.value = stack((*sizes[shared:], max(outputs, 1)), own) if dueling else []
+        self.trunk = stack(sizes[: shared + 1], keys[:shared])
+        self.advantage = stack((*sizes[shared:], task.actions * max(outputs, 1)), keys[shared:depths])
+        self.value = stack((*sizes[shared:], max(outputs, 1)), keys[depths + 1 :]) if dueling else []
         self.states, self.actions, self.outputs = task.states, task.actions, outputs
 
     def wiring(self) -> list[Step]:
