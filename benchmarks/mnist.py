@@ -33,7 +33,9 @@ def worker(seeds: int) -> dict:
 
     pop.setup()
     plan = CNN(channels=(16, 32), kernel=5, hidden_sizes=(128,), dropout=0.3)
-    learner = ImageClassifier(dataset="mnist", validation=0.0, network=plan, learning_rate=1e-3, evaluation_split="test")
+    learner = ImageClassifier(
+        dataset="mnist", validation=0.0, network=plan, learning_rate=1e-3, evaluation_split="test"
+    )
     population = pop.sweep(learner, seeds=seeds)
     began = time.perf_counter()
     engine = Engine(population, "vmap" if seeds == 1 else "map")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
+from populace.core.learner import Mean
 from populace.core.population import sweep
 from populace.core.random import root_key
 from populace.engine.callbacks import Callback, Evaluation, Window
@@ -257,3 +258,23 @@ def test_members_of_uneven_number_fill_the_devices():
         alone = harness.states(harness.trained(population.only(member), 10, "map"))[0]
         for a, b in zip(found[member.index], alone):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+class Unscored(Quadratic):
+    """Has no validation data: its score is never measured."""
+
+    def evaluate(self, state, key):
+        return {"loss": Mean(0.0, 0.0)}
+
+
+@pytest.mark.parametrize("selection", ["best", "last"])
+def test_without_a_score_the_latest_model_is_kept_and_that_of_the_start_of_members_that_diverged(selection):
+    population = sweep(Unscored(), {"fuse": [1e9, 5.0]}, seeds=1)
+    engine = Engine(population, "vmap", checkpoint_selection=selection)
+    starts = np.asarray(engine.group_states[0].carry.state["weights"])
+    engine.train(20, window=4, evaluate_every=10)
+    group_state = engine.group_states[0]
+    kept = np.asarray(group_state.best.model["weights"])
+    np.testing.assert_array_equal(kept[0], np.asarray(group_state.carry.state["weights"])[0])
+    np.testing.assert_array_equal(kept[1], starts[1])
+    assert np.asarray(group_state.best.step).tolist()[:2] == [20, 0]

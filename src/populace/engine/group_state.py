@@ -46,7 +46,7 @@ class GroupState:
 
     @property
     def best(self) -> Best:
-        """The best models so far; before any evaluation those that every finite score replaces."""
+        """The best models so far; before any evaluation those of the start, which any model replaces."""
         if self._best is None:
             self._best = _no_best(self.program, self.carry)
         return self._best

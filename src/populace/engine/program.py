@@ -123,12 +123,18 @@ class Program:
             return self._feeding.evaluate(("test", size), lambda learner: learner.for_test(size), model)
         return self._compiled.test(size)(*self._members, model, np.uint32(seed))
 
-    def keep(self, best: Best, model: Any, score: jax.Array, step: jax.Array, always: bool) -> Best:
-        """Return the better of `best` and `model`, member by member; a tie keeps the earlier one.
+    def keep(self, best: Best, new: Best, trains: jax.Array, always: bool) -> Best:
+        """Return the better of two, member by member; a tie keeps the earlier one.
 
-        With `always` every sound model replaces the one before, whatever its score.
+        Args:
+            best: the best so far.
+            new: the models of now; a score of -inf where none was measured.
+            trains: which members have neither diverged nor been stopped; of the others nothing is replaced.
+            always: replace the one before whatever the scores. That is done in any case where no score has
+                been measured yet, such as for data without a validation part.
+
         """
-        return _keep(best, model, score, step, always)
+        return _keep(best, new, trains, always)
 
     def take(self, stacked: Any, slot: int) -> Any:
         """Return a copy of one slot's entry, by way of the host: nothing is compiled for it."""
@@ -188,13 +194,13 @@ def _fold_in_each(root: jax.Array, seeds: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def _keep(best: Best, model: Any, score: jax.Array, step: jax.Array, always: bool) -> Best:
-    better = score > jnp.where(always, -jnp.inf, best.score)
+def _keep(best: Best, new: Best, trains: jax.Array, always: bool) -> Best:
+    better = trains & (always | (new.score > best.score) | (best.score == -jnp.inf))
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-    return Best(*jax.tree.map(choose, (model, score, step), tuple(best)))
+    return jax.tree.map(choose, new, best)
 
 
 def _entry(stacked: jax.Array, slot: int) -> Any:

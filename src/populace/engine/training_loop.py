@@ -18,6 +18,7 @@ from populace.core.learner import Mean
 from populace.core.population import Population
 from populace.engine import intervention
 from populace.engine.callbacks import Callback, Columns, Evaluation, Window
+from populace.engine.carry import Best
 from populace.engine.compiled import EVALUATION
 from populace.engine.controller import Control, Controller
 from populace.engine.group_state import GroupState
@@ -115,6 +116,8 @@ class Engine:
     ) -> bool:
         if self.control.stop:
             return True
+        for group_state in self.group_states:
+            _ = group_state.best  # that of a member which diverges before any evaluation is its start
         pending: _Pending | None = None
         self._since = time.perf_counter()
         for end in self._ends(steps, window, evaluate_every):
@@ -152,10 +155,10 @@ class Engine:
             metrics = program.evaluate(model, EVALUATION, self.step)
             value = metrics[program.learner.score].value
             sign = 1.0 if program.learner.mode == "max" else -1.0
-            sound = jnp.isfinite(value) & (group_state.carry.diverged_at < 0)
-            score = jnp.where(sound, sign * value, -jnp.inf)
-            step = jnp.full(score.shape, self.step, jnp.int32)
-            group_state.best = program.keep(group_state.best, model, score, step, self._keep_last)
+            score = jnp.where(jnp.isfinite(value), sign * value, -jnp.inf)
+            new = Best(model, score, jnp.full(score.shape, self.step, jnp.int32))
+            trains = group_state.carry.diverged_at < 0
+            group_state.best = program.keep(group_state.best, new, trains, self._keep_last)
             collected.append(metrics)
         training = self.gather([c.carry.diverged_at for c in self.group_states]) < 0
         columns = {

@@ -16,8 +16,8 @@ from populace.graphs.datasets.ogb import score
 from populace.graphs.learners.graph_classifier import GraphRegressor
 from populace.graphs.learners.graph_learner import GraphLearner
 from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier
+from populace.runs.launch import run_recipe, train
 from populace.runs.recipe import parse
-from populace.runs.run import run_recipe, train
 
 
 @pytest.fixture
@@ -224,11 +224,11 @@ def refused(load: Callable[[], Any]) -> str:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"raw__edge": "0,1\n1,4\n3,0\n"}, "edge.csv.gz' has edge [1.0, 4.0] in line 2, but the nodes of graph 0"),
+        ({"raw__edge": "0,1\n1,4\n3,0\n"}, "has edge [1.0, 4.0] in line 2, but the nodes of graph 0"),
         ({"raw__edge": "0,1\n1,2\n"}, "edge.csv.gz' has 2 lines, expected 3"),
         ({"raw__edge": "0,1\n1,b\n3,0\n"}, "edge.csv.gz' has in line 2 '1,b'"),
         ({"raw__node_feat": "1\n2\n3\n"}, "node-feat.csv.gz' has 3 lines, expected 4"),
-        ({"raw__node_feat": "1\n2\nnan\n3\n"}, "contains files that do not match: features of node 2 contain NaN"),
+        ({"raw__node_feat": "1\n2\nnan\n3\n"}, "files that do not match: features of node 2 contain NaN"),
         ({"raw__node_label": "1\n2\n3\n"}, "node-label.csv.gz' has 3 lines, expected 4"),
         ({"raw__node_label": "1\n2\n0.5\n3\n"}, "node-label.csv.gz' has no class in line 3"),
         ({"raw__num_node_list": "4\n1\n", "raw__num_edge_list": "3\n0\n"}, "has 2 graphs, expected 1"),

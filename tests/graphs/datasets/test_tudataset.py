@@ -101,9 +101,9 @@ def test_folds_of_mutag_are_even_and_whole(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("A", lambda s: s.replace("1, 2\n", "1, x\n", 1), "MUTAG_A.txt' has in line 2 '1, x'"),
-        ("A", lambda s: s.replace("1, 2\n", "1, 4000\n", 1), "A.txt' has edge [1, 4000] in line 2, but nodes"),
-        ("A", lambda s: s.replace("1, 2\n", "1, 2000\n", 1), "A.txt' has an edge between two graphs in line 2"),
+        ("A", lambda s: s.replace("1, 2\n", "1, x\n", 1), "A.txt' has in line 2 '1, x'"),
+        ("A", lambda s: s.replace("1, 2\n", "1, 4000\n", 1), "edge [1, 4000] in line 2, but nodes"),
+        ("A", lambda s: s.replace("1, 2\n", "1, 2000\n", 1), "an edge between two graphs in line 2"),
         ("A", lambda s: s.replace("1, 2\n", "1, 2, 3\n", 1), "MUTAG_A.txt' has 3 columns in line 2"),
         ("A", lambda s: s[:-7], "MUTAG_"),
         ("A", lambda s: s.replace("1, 2\n", "1, 1.5\n", 1), "MUTAG_A.txt' has no integer in line 2"),

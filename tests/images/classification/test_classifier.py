@@ -8,7 +8,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
-from populace.core.settings import from_dict, replace, to_dict
+from populace.core.settings import from_dict, to_dict
 from populace.images.classification.classifier import ImageClassifier
 from populace.images.classification.networks import CNN
 from tests import harness

@@ -238,9 +238,7 @@ def _labels(folder: Path, what: str, rows: int, metric: str) -> np.ndarray:
     missing = np.isnan(values)
     wrong = ((values != np.rint(values)) | (values < 0)) & ~missing
     if values.shape[1] != 1 or wrong.any():
-        raise damaged(
-            path, f"has no class in line {wrong.any(axis=1).argmax() + 1}, expected one integer"
-        )
+        raise damaged(path, f"has no class in line {wrong.any(axis=1).argmax() + 1}, expected one integer")
     return np.where(missing, -1, values)[:, 0].astype(np.int32)
 
 

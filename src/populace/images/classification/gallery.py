@@ -3,12 +3,15 @@
 import numpy as np
 
 from populace.core.media import Image
+from populace.data.example_files import Selection
 from populace.runs.figures import figure, to_image
 
 _COLUMNS, _ROWS = 6, 3
 
 
-def mistakes(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> Image:
+def mistakes(
+    x: np.ndarray | Selection, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]
+) -> Image:
     """Show the mistakes that the network was most confident about."""
     said, sure = probabilities.argmax(1), probabilities.max(1)
     wrong = np.flatnonzero(said != labels)
@@ -24,7 +27,7 @@ def samples(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names:
 
 
 def _gallery(
-    x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...],
+    x: np.ndarray | Selection, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...],
     chosen: np.ndarray, caption: str,
 ) -> Image:  # fmt: skip
     known = names or tuple(str(i) for i in range(probabilities.shape[1]))
