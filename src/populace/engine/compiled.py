@@ -30,7 +30,7 @@ from populace.engine.placement import AXIS, Placement
 # step reaches (steps are below 2**31), so that nothing added there ever changes the training.
 INIT, EVALUATION, TEST, EXHIBIT, TURN = (2**32 - k for k in (1, 2, 3, 4, 5))
 
-# What runs once is not worth optimising: compiling `begin` would take longer than running it ever does.
+# What runs once is not worth optimizing: compiling `begin` would take longer than running it ever does.
 _QUICK = {"xla_backend_optimization_level": 0}
 
 
