@@ -322,6 +322,13 @@ def test_an_evaluation_is_printed_as_a_table_and_changes_nothing(cli, finished):
     assert outcome_of(finished) == before
 
 
+def test_a_docstring_is_shown_in_paragraphs_that_a_terminal_wraps():
+    from populace.cli.info import _flowing
+
+    text = "First line\nand second, see [`Name`][a.b.Name].\n\n    y = x\n    z = y\n\n- one\n- two"
+    assert _flowing(text) == "First line and second, see `Name`.\n\n    y = x\n    z = y\n\n- one\n- two"
+
+
 @pytest.mark.parametrize(("mode", "order"), [("max", ["0.3", "0.2", "0.1"]), ("min", ["0.2", "0.3", "0.1"])])
 def test_an_evaluation_lists_the_best_setting_first(capsys, mode, order):
     from populace.cli.info import print_evaluation

@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def print_description(name: str) -> None:
             where=" (and there is no file of that name)",
         )
     cls = learner_class(name)
-    console.print(f"[bold]{name}[/]: {inspect.getdoc(cls)}\n", highlight=False)
+    console.print(f"[bold]{name}[/]: {escape(_flowing(inspect.getdoc(cls) or ''))}\n", highlight=False)
     _settings(console, cls, None)
 
 
@@ -161,6 +162,14 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
     console.print(f"\nrun     {folder}", highlight=False, soft_wrap=True)
     if page.is_file():
         console.print(f"report  {page}", highlight=False, soft_wrap=True)
+
+
+def _flowing(text: str) -> str:
+    """Return a docstring whose paragraphs a terminal can wrap: one line each, but for what is indented."""
+    blocks = text.split("\n\n")
+    plain = [b if any(line[:1] in " -" for line in b.splitlines()) else " ".join(b.split()) for b in blocks]
+    # A link reads as the name that it shows.
+    return re.sub(r"\[(`[^`]+`)\](\[[^\]]*\])?", r"\1", "\n\n".join(plain))
 
 
 def _best_first(entries: list[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
