@@ -398,7 +398,7 @@ def test_an_interrupted_command_says_so_in_one_line(cli, monkeypatch):
     def interrupt(what: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(info, "listing", interrupt)
+    monkeypatch.setattr(info, "print_list", interrupt)
     assert cli("list").code == 130
 
 
@@ -408,7 +408,7 @@ def test_a_fault_of_ours_is_one_line_with_a_way_to_see_more(cli, monkeypatch):
     def fail(what: str) -> None:
         raise ZeroDivisionError("first line\nsecond line")
 
-    monkeypatch.setattr(info, "listing", fail)
+    monkeypatch.setattr(info, "print_list", fail)
     found = cli("list")
     assert found.code == 1
     assert found.err == "populace: ZeroDivisionError: first line (set POPULACE_DEBUG=1 for the traceback)\n"

@@ -291,7 +291,7 @@ def test_a_finished_run_is_left_alone_and_told(cli, finished_copy):
     before = files()
     found = cli("resume", finished_copy, "--no-report")
     assert found.code == 0, found.err
-    assert "finished already" in found.out
+    assert "is already finished" in found.out
     assert files() == before
 
 
