@@ -10,7 +10,7 @@ from populace.core.learner import Mean
 from populace.core.population import sweep
 from populace.core.random import root_key
 from populace.engine.callbacks import Callback, Evaluation, Window
-from populace.engine.compiled import EVALUATION, INIT, TEST, TURN
+from populace.engine.compiled import EPOCH_START, EVALUATION, INIT, TEST
 from populace.engine.training_loop import Engine
 from tests import harness
 from tests.learners import Draws, Quadratic, Shifty, Table
@@ -158,7 +158,7 @@ def test_every_key_is_of_its_member_its_purpose_and_its_step(drawn):
     np.testing.assert_array_equal(np.asarray(engine.group_states[0].carry.state["init"])[:2], draws(INIT))
     for t, window in enumerate(ear.windows):
         np.testing.assert_array_equal(window.metrics["step"], draws(t))
-        np.testing.assert_array_equal(window.metrics["turn"], draws(TURN, t - t % 2))
+        np.testing.assert_array_equal(window.metrics["turn"], draws(EPOCH_START, t - t % 2))
     assert [e.step for e in ear.evaluations] == [3, 6, 7]
     for evaluation in ear.evaluations:
         np.testing.assert_array_equal(evaluation.metrics["drawn"], draws(EVALUATION, evaluation.step))

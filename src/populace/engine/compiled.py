@@ -8,7 +8,7 @@ What is compiled depends on the structure of the learner, the shapes of its arra
 the devices and the width, and on nothing else; hyperparameters, data and keys are arguments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any
@@ -28,7 +28,7 @@ from populace.engine.placement import AXIS, Placement
 
 # Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
 # step reaches (steps are below 2**31), so that nothing added there ever changes the training.
-INIT, EVALUATION, TEST, EXHIBIT, TURN = (2**32 - k for k in (1, 2, 3, 4, 5))
+INIT, EVALUATION, TEST, EXHIBIT, EPOCH_START = (2**32 - k for k in (1, 2, 3, 4, 5))
 
 # What runs once is not worth optimizing: compiling `begin` would take longer than running it ever does.
 _QUICK = {"xla_backend_optimization_level": 0}
@@ -52,7 +52,7 @@ class Compiled:
         self.key_types: dict[Any, Any] = {}
         self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
         self._placement, self.width = placement, width
-        self._test: dict[int, Any] = {}
+        self._made: dict[Hashable, Any] = {}
         self._compiled_begin: Any = None
         self._compiled_advance: Any = None
 
@@ -99,14 +99,12 @@ class Compiled:
 
     def test(self, size: int) -> Callable[..., dict[str, Mean]]:
         """Return the function of the final evaluation, on what no model was selected by."""
-        if size not in self._test:
 
-            def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
-                key = jax.random.fold_in(jax.random.fold_in(key, TEST), salt)
-                return dict(learner.for_test(size).evaluate(self.signature.whole_model(model), key))
+        def one(learner: Learner, key: jax.Array, model: Any, salt: Any) -> Any:
+            key = jax.random.fold_in(jax.random.fold_in(key, TEST), salt)
+            return dict(learner.for_test(size).evaluate(self.signature.whole_model(model), key))
 
-            self._test[size] = self._over_members(one, extra=1)
-        return self._test[size]
+        return self._kept("test", size, lambda: self._over_members(one, extra=1))
 
     @cached_property
     def models(self) -> Callable[..., Any]:
@@ -164,14 +162,14 @@ class Compiled:
             finite = _all_finite(learner.model(state))
             return eqx.filter(state, eqx.is_array), dict(metrics), finite
 
-        def turn(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
+        def epoch_start(varied: Any, key: jax.Array, state: Any, t: jax.Array) -> Any:
             learner = self._learner(varied, shared, t)
-            key = jax.random.fold_in(jax.random.fold_in(key, TURN), t)
+            key = jax.random.fold_in(jax.random.fold_in(key, EPOCH_START), t)
             return eqx.filter(learner.on_epoch_start(self.signature.whole_state(state), key), eqx.is_array)
 
         alone, period = self.width == 1, self.epoch_steps
         every = one if alone else jax.vmap(one, (0, 0, 0, None))
-        every_turn = turn if alone else jax.vmap(turn, (0, 0, 0, None))
+        every_start = epoch_start if alone else jax.vmap(epoch_start, (0, 0, 0, None))
         if alone:  # outside the loop: inside, large buffers would be copied in every step
             varied, keys, carry, sums = jax.tree.map(lambda x: x[0], (varied, keys, carry, sums))
 
@@ -183,7 +181,7 @@ class Compiled:
             (state, step, diverged_at, _), sums = loop
             t = jnp.min(step)  # one for the batch, so that a condition on it is a real branch
             if period:
-                due = partial(every_turn, varied, keys)
+                due = partial(every_start, varied, keys)
                 state = lax.cond(t % period == 0, due, lambda state, t: state, state, t)
             state, metrics, finite = every(varied, keys, state, t)
             fresh = ~finite & (diverged_at < 0)
@@ -195,6 +193,12 @@ class Compiled:
 
         done = lax.while_loop(going, step, (carry, sums))
         return jax.tree.map(lambda x: x[None], done) if alone else done
+
+    def _kept(self, purpose: str, name: Hashable, make: Callable[[], Any]) -> Any:
+        """Return a function made before for the same purpose and name, or make it."""
+        if (purpose, name) not in self._made:
+            self._made[purpose, name] = make()
+        return self._made[purpose, name]
 
     def _learner(self, varied: Any, shared: Any, t: Any) -> Learner:
         """Return a member's learner as it is at a step."""

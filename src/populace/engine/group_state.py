@@ -124,7 +124,7 @@ class GroupState:
 
 
 def _no_best(program: Program, carry: Carry) -> Best:
-    """Return the models before any evaluation, which any finite score replaces."""
+    """Return the models before any evaluation, which any model replaces."""
     sharding = program.placement.by_member
     score = jax.device_put(np.full(program.slots, -np.inf, np.float32), sharding)
     step = jax.device_put(np.zeros(program.slots, np.int32), sharding)

@@ -160,11 +160,11 @@ class Engine:
             trains = group_state.carry.diverged_at < 0
             group_state.best = program.keep(group_state.best, new, trains, self._keep_last)
             collected.append(metrics)
-        training = self.gather([c.carry.diverged_at for c in self.group_states]) < 0
+        ended_at = self.gather([c.carry.diverged_at for c in self.group_states])  # diverged, or stopped
         columns = {
-            name: np.where(training, values, np.nan) for name, values in self.columns(collected).items()
+            name: np.where(ended_at < 0, values, np.nan) for name, values in self.columns(collected).items()
         }
-        evaluation = Evaluation(self.step, columns, self.diverged_at())
+        evaluation = Evaluation(self.step, columns, self._but_stopped(ended_at))
         for callback in self.callbacks:
             callback.on_evaluation(evaluation)
         return evaluation

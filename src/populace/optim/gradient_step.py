@@ -110,6 +110,11 @@ def with_buffers(network: Any, after: Any) -> Any:
     return eqx.combine(eqx.filter(network, trainable(network)), after)
 
 
+def where(condition: jax.Array, new: Any, old: Any) -> Any:
+    """Return `new` where a condition holds and `old` elsewhere, for every array; what is no array stays."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)
+
+
 def _transformation(learner: Descends, rate: Any) -> optax.GradientTransformation:
     limit, decay = learner.max_gradient_norm, optax.identity()
     if learner.weight_decay is not None:

@@ -12,20 +12,14 @@ from populace.core import weights
 from populace.core.errors import UsageError
 from populace.core.learner import Learner
 from populace.core.media import Visualization
-from populace.core.population import Member
 from populace.core.random import root_key
 from populace.engine.compiled import EXHIBIT
 from populace.runs.weights.saved_member import SavedMember, read_member, write_member
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(SavedMember):
     """One trained member: its best model, and the learner it was trained by."""
-
-    member: Member
-    setting: dict[str, Any]
-    learner: Learner
-    model: Any
 
     @property
     def policy(self) -> Callable[[Any], np.ndarray]:
@@ -99,8 +93,7 @@ class Trained:
             RunError: it cannot be written.
 
         """
-        saved = SavedMember(self.member, self.setting, self.learner, self.model)
-        write_member(Path(folder), saved, overwrite=overwrite)
+        write_member(Path(folder), self, overwrite=overwrite)
         return Path(folder)
 
     def evaluate(self, backend: str, size: int, seed: int = 0) -> np.ndarray:
@@ -139,4 +132,4 @@ def load_trained(path: str | Path, learner: Learner | None = None) -> Trained:
 
     """
     saved = read_member(Path(path), learner)
-    return Trained(saved.member, saved.values, saved.learner, saved.model)
+    return Trained(saved.member, saved.setting, saved.learner, saved.model)

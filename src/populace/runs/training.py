@@ -20,7 +20,7 @@ from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT
 from populace.runs.metric_tables import Recorder, read
-from populace.runs.recipe import Recipe
+from populace.runs.recipe import Recipe, path_of
 from populace.runs.tensorboard import TensorBoard
 from populace.runs.weights import start
 
@@ -208,7 +208,7 @@ class Session(Callback):
             "status": "finished" if done else "stopped",
             "test_description": test_description,
             "command": provenance.command(),
-            "learner": f"{type(self.recipe.learner).__module__}:{type(self.recipe.learner).__qualname__}",
+            "learner": path_of(self.recipe.learner),
             "steps": engine.step,
             "steps_total": options.steps,
             "stopped_early": {"step": engine.step, "reason": engine.control.stop}

@@ -167,7 +167,7 @@ class Supervised(Learner):
         if state.early_stopping is not None:
             running = state.early_stopping.running
             old = (state.network, state.opt_state)
-            network, opt_state = _where(running, (network, opt_state), old)
+            network, opt_state = descent.where(running, (network, opt_state), old)
         metrics = {"loss": Mean(mean * count, count)}
         for name, total in self._training(outputs, y, real).items():
             metrics[name] = Mean(total, count)
@@ -293,10 +293,6 @@ class Supervised(Learner):
         if self.fed is not None and self.fed.rows is not None:
             return self.fed.rows
         return jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
-
-
-def _where(condition: jax.Array, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)
 
 
 _outputs = eqx.filter_jit(sequential.use)  # operation by operation, each would be a program of its own

@@ -10,10 +10,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.signature import Signature
-from populace.nn.primitives.buffer import Buffer
 from populace.rl import A2C, DQN, PPO, AveragedDQN, DeepSARSA, Reinforce
-from populace.rl.agents.off_policy import polyak
-from populace.rl.networks import custom
 from populace.runs.run import Run
 from tests import harness
 from tests.rl import probes  # noqa: F401  registers the probes
@@ -75,17 +72,6 @@ def test_a_picture_keeps_its_shape_and_a_state_is_one_hot():
     picture, state = shapes[0][0], shapes[3][0]
     assert shapes == [(picture, 3), (picture, 1), (picture, 3), (state, 4), (state, 1), (state, 4)]
     assert (len(picture), state) == (3, (16,))
-
-
-def test_the_target_copies_buffers_and_follows_weights():
-    def made(weight: float, buffer: float) -> custom.CustomQNetwork:
-        module = (jnp.full(3, weight), Buffer(jnp.float32(buffer)), jnp.tanh)
-        return custom.CustomQNetwork(module, 0, 3, 0)
-
-    weight, buffer, act = polyak(made(1.0, 5.0), made(2.0, 7.0), jnp.float32(0.25)).module
-    np.testing.assert_allclose(weight, 1.25)
-    assert float(buffer.value) == 7
-    assert act is jnp.tanh
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ from populace.core.signature import Signature
 from populace.data.feed import Fed
 from populace.engine.batching import in_turn
 from populace.engine.carry import Carry
-from populace.engine.compiled import TURN, Compiled
+from populace.engine.compiled import EPOCH_START, Compiled
 from populace.engine.placement import AXIS
 
-Judge = Callable[[Any], Any]
+ForPart = Callable[[Any], Any]
 """Learner -> the learner that evaluates on the part in question."""
 
 
@@ -57,7 +57,7 @@ class FedCompiled(Compiled):
         """(varied, shared, keys, step) -> the rows of the epoch that begins at a step, per slot."""
 
         def one(learner: Any, key: jax.Array, step: Any) -> Any:
-            return learner.new_order(jax.random.fold_in(jax.random.fold_in(key, TURN), step))
+            return learner.new_order(jax.random.fold_in(jax.random.fold_in(key, EPOCH_START), step))
 
         return self._over_members(one, extra=1)
 
@@ -83,14 +83,14 @@ class FedCompiled(Compiled):
         """Return the sums of no step, on the host."""
         return {name: Mean(0, 0) for name in self.signature.metrics}
 
-    def batch_sums(self, name: Any, judge: Judge, examples: int, *, whole: bool) -> Callable[..., Any]:
+    def batch_sums(self, name: Any, for_part: ForPart, examples: int, *, whole: bool) -> Callable[..., Any]:
         """Return (varied, shared, keys, models, x, places, rows, first) -> sums of each batch.
 
         x is (some, ...), places and rows are (batches, B); the sums are (slots, batches, ...).
 
         Args:
             name: of the part.
-            judge: learner -> the learner that evaluates on it.
+            for_part: learner -> the learner that evaluates on it.
             examples: how many the part has; what goes beyond it, from example `first` on, weighs nothing.
             whole: whether all its batches are there. Then XLA knows the weights, as it does where the
                 learner evaluates by itself: in a loop of one batch, which it unrolls, it rounds by them.
@@ -99,7 +99,7 @@ class FedCompiled(Compiled):
 
         def one(learner: Any, key: jax.Array, model: Any, x: Any, places: Any, rows: Any, first: Any) -> Any:
             del key
-            learner, model = judge(learner), self.signature.whole_model(model)
+            learner, model = for_part(learner), self.signature.whole_model(model)
             left = examples if whole else examples - first
             weight = (jnp.arange(places.size) < left).astype(jnp.float32).reshape(places.shape)
 
@@ -111,12 +111,12 @@ class FedCompiled(Compiled):
 
         return self._kept("batch_sums", (name, whole), lambda: self._over_members(one, extra=4))
 
-    def metrics_of(self, name: Any, judge: Judge) -> Callable[..., dict[str, Mean]]:
+    def metrics_of(self, name: Any, for_part: ForPart) -> Callable[..., dict[str, Mean]]:
         """Return (varied, shared, keys, sums) -> the metrics of the sums of all batches."""
 
         def one(learner: Any, key: jax.Array, sums: Any) -> Any:
             del key
-            return dict(judge(learner).evaluate_sums(sums))
+            return dict(for_part(learner).evaluate_sums(sums))
 
         return self._kept("metrics", name, lambda: self._over_members(one))
 
@@ -142,12 +142,6 @@ class FedCompiled(Compiled):
         return jax.tree.map(
             lambda s: jax.ShapeDtypeStruct((slots, *s.shape), s.dtype, sharding=sharding), tree
         )
-
-    def _kept(self, purpose: str, name: Any, make: Callable[[], Any]) -> Any:
-        made: dict[Any, Any] = self.__dict__.setdefault("_made", {})
-        if (purpose, name) not in made:
-            made[purpose, name] = make()
-        return made[purpose, name]
 
     @cached_property
     def _advance(self) -> Any:
@@ -198,13 +192,13 @@ def _validation_like(learner: Any) -> dict[str, Any] | None:
     """Return the shapes of a member's sums of the validation part, computing nothing."""
     if not learner.validates_epochs:
         return None
-    judge = learner.for_validation()
-    rows = len(judge.evaluated_part()[1])
-    size = min(judge.evaluation_batch_size, rows)
+    for_part = learner.for_validation()
+    rows = len(for_part.evaluated_part()[1])
+    size = min(for_part.evaluation_batch_size, rows)
 
     def sums(key: jax.Array) -> Any:
-        model = judge.model(judge.init(key))
-        sums = judge.with_fed(_batch_like(judge, size)).evaluate_batch(model, jnp.zeros(size))
+        model = for_part.model(for_part.init(key))
+        sums = for_part.with_fed(_batch_like(for_part, size)).evaluate_batch(model, jnp.zeros(size))
         return {name: jnp.zeros((-(-rows // size), *v.shape), v.dtype) for name, v in sums.items()}
 
     return eqx.filter_eval_shape(sums, root_key(0))

@@ -20,7 +20,7 @@ from populace.data.example_files import ExampleFiles
 from populace.engine.carry import Carry
 from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
-from populace.engine.streaming.fed_programs import Batches, FedCompiled, Judge
+from populace.engine.streaming.fed_programs import Batches, FedCompiled, ForPart
 from populace.engine.streaming.row_orders import RowOrders
 
 _SHARES = 6
@@ -74,8 +74,8 @@ class Feeding:
         self._seen: Any = None  # sums of the validation part at the last start of an epoch
         self._at, self._left = 0, (None, None, None)
         self._size(max(len(set(s.tolist())) for s in np.split(seeds, self._devices)))
-        for judge in (learner, learner.for_test(1), learner.for_validation()):
-            self._part(judge)  # refuses too little memory now, not at the first evaluation
+        for for_part in (learner, learner.for_test(1), learner.for_validation()):
+            self._part(for_part)  # refuses too little memory now, not at the first evaluation
         self._zeros = jax.device_put(
             jax.tree.map(lambda x: np.zeros(self._slots, np.float32), compiled.zeros()), placement.by_member
         )
@@ -228,23 +228,23 @@ class Feeding:
 
     # -- evaluation --------------------------------------------------------------------------------
 
-    def evaluate(self, name: Any, judge: Judge, model: Any) -> dict[str, Mean]:
+    def evaluate(self, name: Any, for_part: ForPart, model: Any) -> dict[str, Mean]:
         """Evaluate all members on a part of the data.
 
         Args:
-            name: of the part, the same for the same judge.
-            judge: learner -> the learner that evaluates on the part.
+            name: of the part, the same for the same for_part.
+            for_part: learner -> the learner that evaluates on the part.
             model: of every slot.
 
         """
-        metrics = self._compiled.metrics_of(name, judge)
-        return metrics(*self._members(), self._sums(name, judge, model))
+        metrics = self._compiled.metrics_of(name, for_part)
+        return metrics(*self._members(), self._sums(name, for_part, model))
 
-    def _sums(self, name: Any, judge: Judge, model: Any) -> Any:
+    def _sums(self, name: Any, for_part: ForPart, model: Any) -> Any:
         """Return the sums of every batch of a part, (slots, batches, ...)."""
-        files, rows, examples, many = self._part(judge(self._learner))
+        files, rows, examples, many = self._part(for_part(self._learner))
         count, found = len(rows), []
-        run = self._compiled.batch_sums(name, judge, examples, whole=many == count)
+        run = self._compiled.batch_sums(name, for_part, examples, whole=many == count)
         for batches in self._pieces(files, rows, many):
             found.append(run(*self._members(), model, *batches))
             if len(found) > 1:
@@ -252,10 +252,10 @@ class Feeding:
         sums = jax.tree.map(lambda *parts: np.concatenate([*map(fetch, parts)], 1)[:, :count], *found)
         return jax.device_put(sums, self._placement.by_member)
 
-    def _part(self, judge: Any) -> tuple[ExampleFiles, np.ndarray, int, int]:
+    def _part(self, for_part: Any) -> tuple[ExampleFiles, np.ndarray, int, int]:
         """Return files, rows (batches, B), how many rows are no repeats, and how many batches fit at once."""
-        files, rows = judge.evaluated_part()
-        size = min(judge.evaluation_batch_size, len(rows))
+        files, rows = for_part.evaluated_part()
+        size = min(for_part.evaluation_batch_size, len(rows))
         count = -(-len(rows) // size)
         each = size * files.row_bytes * (2 * self._devices + 1)  # two on each device, and one on its way
         many = min(count, 3 * self._memory // _SHARES // each)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Metrics
+from populace.core.learner import Metrics
 from populace.core.settings import setting
 from populace.graphs.data.batch import Batch, BatchShape
 from populace.graphs.data.graph_set import GraphSet
@@ -20,11 +20,10 @@ from populace.graphs.data.labels import named
 from populace.graphs.datasets.ogb import ogb
 from populace.graphs.datasets.tudataset import tudataset
 from populace.graphs.learners import inference
-from populace.graphs.learners.objective import Objective, Regression
+from populace.graphs.learners.graph_task import GraphTask
+from populace.graphs.learners.objective import Objective
 from populace.graphs.models.graph_networks import GraphGIN, GraphNetworkConfig
 from populace.graphs.splits.cross_validation import PROTOCOLS, CrossValidation
-from populace.metrics.losses import Loss
-from populace.nn.modules.custom import NetworkFn
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Schedule, Staircase
@@ -42,7 +41,7 @@ class State(eqx.Module):
     count: jax.Array
 
 
-class GraphLearner(Learner):
+class GraphLearner(GraphTask):
     """Trains a network on batches of graphs, and evaluates it on those that are held out.
 
     A step is a batch; every epoch goes through the training graphs in a fresh random order. In folds, the one
@@ -62,14 +61,6 @@ class GraphLearner(Learner):
     unit: ClassVar[str] = "graphs"
 
     data: GraphSet | None = None
-    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
-    """A network of the user's own: `network_fn(inputs, outputs, key)` returns an Equinox module."""
-    loss_fn: Loss | None = eqx.field(default=None, static=True)
-    """A loss of the user's own: of outputs (B, K) and targets, (B,) for classes and (B, K) otherwise."""
-    evaluation_split: str = eqx.field(default="validation", static=True)
-    """The graphs that `evaluate` looks at; the final evaluation looks at `test`."""
-    scale: Any = None
-    """Mean and standard deviation of the training targets, of a learner of numbers loaded to predict."""
     fold: float = 0.0
     """The fold that is tested: a number of its own for each member, and no setting."""
     division: CrossValidation | None = None
@@ -123,6 +114,11 @@ class GraphLearner(Learner):
     def objective(self) -> Objective:
         """The loss and the metrics."""
 
+    def objective_of(self, model: Any) -> Objective:
+        """Return the loss and the metrics, the same for every model."""
+        del model
+        return self.objective
+
     def check(self) -> None:
         """Raise a `UsageError` where the graphs do not do, once they are there."""
         if self.data is not None:
@@ -147,12 +143,6 @@ class GraphLearner(Learner):
         network = self.build(self._data.x.shape[1], self.objective.outputs, key)
         order = jnp.zeros(self.epoch_steps * self.batch_size, jnp.int32)
         return State(network, descent.initial_opt_state(self, network), order, jnp.int32(0))
-
-    def build(self, inputs: int, outputs: int, key: jax.Array) -> Any:
-        """Return a fresh network from batches with nodes of (inputs,) to (B, outputs)."""
-        if self.network_fn is not None:
-            return self.network_fn(inputs, outputs, key)
-        return self.network.build(inputs, outputs, key=key)
 
     def on_epoch_start(self, state: State, key: jax.Array) -> State:
         """Shuffle the training graphs for the next epoch."""
@@ -198,11 +188,6 @@ class GraphLearner(Learner):
         y, weight = jnp.asarray(self._data.y)[chosen], wanted[chosen].astype(jnp.float32)
         return self.objective.evaluate(outputs, y, weight)
 
-    def for_test(self, size: int) -> Self:
-        """Return the learner whose `evaluate` looks at the tested fold, or the test graphs."""
-        del size
-        return dataclasses.replace(self, evaluation_split="test")
-
     def test_description(self, size: int) -> str:
         """Return in words which graphs the final evaluation looks at."""
         del size
@@ -217,7 +202,7 @@ class GraphLearner(Learner):
         """Return what a network says of every graph: probabilities (G, K), or numbers (G, K).
 
         Args:
-            network: a snapshot, such as `run.best().model`.
+            network: such as `run.best().model`.
             graphs: by default the learner's own, all parts.
 
         Raises:
@@ -234,16 +219,6 @@ class GraphLearner(Learner):
         room = data.batch_shape(min(AT_A_TIME, data.graphs))
         outputs = eqx.filter_jit(self._outputs)(network, data, jnp.arange(data.graphs), room)
         return np.asarray(self.objective.finish(outputs))
-
-    def predictor(self, model: Any) -> Callable[..., np.ndarray]:
-        """Return the function from graphs, or none for the learner's own, to what is decided of them."""
-        return lambda graphs=None: inference.answers(self.objective, self.predict(model, graphs))
-
-    def probabilities(self, model: Any, x: GraphSet | None = None) -> np.ndarray:
-        """Return the probability of each class or label of graphs, (G, K)."""
-        if isinstance(self.objective, Regression):
-            return super().probabilities(model, x)
-        return self.predict(model, x)
 
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return widths, names of the classes, and the scale of numbers."""
@@ -278,7 +253,7 @@ class GraphLearner(Learner):
     @property
     def _parts(self) -> CrossValidation:
         if self.division is None:
-            raise UsageError(f"{type(self).__name__} has no graphs yet; ready() loads and divides them")
+            raise UsageError(f"{type(self).__name__} has no graphs yet; load_data() loads and divides them")
         return self.division
 
     def _part(self, which: str) -> jax.Array:

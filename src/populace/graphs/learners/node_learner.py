@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -12,17 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Metrics
+from populace.core.learner import Metrics
 from populace.core.settings import setting
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS, named
 from populace.graphs.datasets.registry import graph_named
 from populace.graphs.learners import inference
-from populace.graphs.learners.objective import Objective, Regression
+from populace.graphs.learners.graph_task import GraphTask
+from populace.graphs.learners.objective import Objective
 from populace.graphs.models.node_networks import GCN, NodeNetworkConfig
 from populace.graphs.splits.member_split import RandomSplit, fixed, nodes_in
-from populace.metrics.losses import Loss
-from populace.nn.modules.custom import NetworkFn
 from populace.nn.primitives.buffer import Buffer, trainable
 from populace.optim import gradient_step as descent
 from populace.optim.early_stopping import EarlyStopping, EarlyStoppingState, Never
@@ -54,7 +53,7 @@ class State(eqx.Module):
     early_stopping: EarlyStoppingState | None
 
 
-class NodeLearner(Learner):
+class NodeLearner(GraphTask):
     """Trains a graph network on the nodes of one part of a graph, and evaluates it on others.
 
     One step is one epoch over the whole graph: `loss = mean over training nodes + l2 / 2 |W|^2`. The score is
@@ -68,17 +67,8 @@ class NodeLearner(Learner):
     unit: ClassVar[str] = "epochs"
 
     graph: Graph | None = None
-    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
-    """A network of the user's own: `network_fn(inputs, outputs, key)` returns an Equinox module."""
-    loss_fn: Loss | None = eqx.field(default=None, static=True)
-    """A loss of the user's own: of outputs (N, K) and targets, (N,) for classes and (N, K) otherwise."""
-    evaluation_split: str = eqx.field(default="validation", static=True)
-    """The nodes that `evaluate` looks at; the final evaluation looks at `test`."""
     restored: bool = eqx.field(default=False, static=True)
     """Whether it was loaded to predict, without its graph."""
-    scale: Any = None
-    """Mean and standard deviation of the training targets, of a restored learner of numbers."""
-
     dataset: str = setting("karate", help="karate, cora, another Planetoid set, or one of OGB's: ogbn-arxiv")
     split: str = setting(
         "public", choices=("public", "random", "per-class"),
@@ -144,6 +134,10 @@ class NodeLearner(Learner):
     def objective(self, part: jax.Array) -> Objective:
         """Return the loss and the metrics, given the split each node is in."""
 
+    def objective_of(self, model: Model) -> Objective:
+        """Return the loss and the metrics of a model, by its own split."""
+        return self.objective(model.part.value)
+
     # -- training ----------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> State:
@@ -158,12 +152,6 @@ class NodeLearner(Learner):
             count=jnp.int32(0),
             early_stopping=self.early_stopping.start(),
         )
-
-    def build(self, inputs: int, outputs: int, key: jax.Array) -> Any:
-        """Return a fresh network from (N, inputs) to (N, outputs)."""
-        if self.network_fn is not None:
-            return self.network_fn(inputs, outputs, key)
-        return self.network.build(inputs, outputs, key=key)
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Train for one epoch; a member that has stopped stays as it is."""
@@ -216,11 +204,6 @@ class NodeLearner(Learner):
         del key
         return self._evaluated(state, PARTS.index(self.evaluation_split) + 1)
 
-    def for_test(self, size: int) -> Self:
-        """Return the learner whose `evaluate` looks at the test nodes."""
-        del size
-        return dataclasses.replace(self, evaluation_split="test")
-
     def test_description(self, size: int) -> str:
         """Return in words which nodes the final evaluation looks at."""
         del size
@@ -246,22 +229,11 @@ class NodeLearner(Learner):
             raise UsageError(f"a {type(self).__name__} needs its graph again: predict(graph)")
         learner = self if graph is None else self._on(graph)
         outputs = eqx.filter_jit(learner._outputs)(model.network, None)
-        return np.asarray(self.objective(model.part.value).finish(outputs))
-
-    def predictor(self, model: Model) -> Callable[..., np.ndarray]:
-        """Return the function from a graph, by default the learner's own, to what is decided of its nodes."""
-        objective = self.objective(model.part.value)
-        return lambda graph=None: inference.answers(objective, self.predict(model, graph))
-
-    def probabilities(self, model: Model, x: Graph | None = None) -> np.ndarray:
-        """Return the probability of each class or label, (N, K), for the nodes of a graph."""
-        if isinstance(self.objective(model.part.value), Regression):
-            return super().probabilities(model, x)
-        return self.predict(model, x)
+        return np.asarray(self.objective_of(model).finish(outputs))
 
     def inference_data(self, model: Model) -> dict[str, Any]:
         """Return widths, names of the classes, and the scale of numbers; the graph must be given again."""
-        kept = inference.described(self._graph, self.objective(model.part.value))
+        kept = inference.described(self._graph, self.objective_of(model))
         return {"nodes": self._graph.nodes, **kept}
 
     def with_inference_data(self, kept: Mapping[str, Any]) -> Self:

@@ -11,7 +11,6 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.nn.modules.custom import NetworkFn
-from populace.nn.primitives.buffer import trainable
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
@@ -27,6 +26,7 @@ from populace.rl.targets import (
     quantile,  # noqa: F401  kinds of `distribution`
 )
 from populace.rl.targets.n_step import NStepTransition, NStepWindow
+from populace.rl.targets.polyak import polyak
 from populace.rl.targets.td import Distribution, Expectation, select_action_values
 
 AnyQNetwork = QNetwork | custom.CustomQNetwork
@@ -285,7 +285,7 @@ class QLearner(Agent):
             self, loss_of, state.network, state.opt_state, iteration - 1
         )
         ready = state.acting.frames >= max(self.warmup, self.batch_size + (self.n_step - 1) * self.num_envs)
-        network, opt_state = _where(ready, (network, opt_state), (state.network, state.opt_state))
+        network, opt_state = descent.where(ready, (network, opt_state), (state.network, state.opt_state))
         replay = state.replay
         if index is not None:
             replay = replay.update(index, priority, self.priority_alpha, ready)
@@ -293,14 +293,3 @@ class QLearner(Agent):
         target_network = polyak(state.target, network, rate)
         state = State(network, target_network, opt_state, replay, state.window, state.acting)
         return state, Mean(jnp.where(ready, loss, 0.0), ready)
-
-
-def polyak(target: AnyQNetwork, network: AnyQNetwork, rate: jax.Array) -> AnyQNetwork:
-    """Return the target network moved towards the online one: `w' + rate (w - w')`."""
-    ours, rest = eqx.partition(network, trainable(network))
-    theirs = eqx.filter(target, trainable(target))
-    return eqx.combine(jax.tree.map(lambda t, n: t + rate * (n - t), theirs, ours), rest)
-
-
-def _where(condition: jax.Array, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)

@@ -34,10 +34,10 @@ _KEPT = "inference."  # what predictions need besides weights, in the file of we
 
 @dataclass(frozen=True)
 class SavedMember:
-    """What the two files hold: who it is, its swept values, the learner without its data, and the model."""
+    """One trained member: who it is, its swept values, the learner it was trained by, and its best model."""
 
     member: Member
-    values: dict[str, Any]
+    setting: dict[str, Any]
     learner: Learner
     model: Any
 
@@ -56,7 +56,7 @@ def write_member(folder: Path, saved: SavedMember, *, overwrite: bool = False) -
         "format": FORMAT,
         "populace": provenance.version(),
         "member": {"index": who.index, "setting": who.setting, "seed": who.seed},
-        "values": _plain(saved.values),
+        "values": _plain(saved.setting),
         "learner": {**_plain(settings.to_dict(saved.learner)), "kind": path_of(saved.learner)},
         "own_network": getattr(saved.learner, "network_fn", None) is not None,
         "inference": {name: _plain(v) for name, v in kept.items() if name not in arrays},
