@@ -18,13 +18,14 @@ class Browser:
         self.driver = driver
 
     def open(self, page: Path, *, width: int = 1200, scheme: str = "light") -> None:
-        """Load a page at a width and in a color scheme, with the logs emptied before."""
+        """Load a page at a width and in a color scheme, with the logs emptied before; wait for its charts."""
         self.driver.get_log("browser")
         self.driver.get_log("performance")
         self.media(scheme)
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.get(page.as_uri())
+        self.wait("return document.documentElement.dataset.ready", seconds=60)
 
     def media(self, scheme: str) -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -64,9 +64,10 @@ def weight_decay(default: float | None = 0.0) -> Any:
     return setting(default, low=0, static=False, help=text)
 
 
-def max_gradient_norm(default: float = 0.0) -> Any:
-    """Declare the setting `max_gradient_norm`."""
-    return setting(default, low=0, help="gradients are clipped to this global norm; 0 disables")
+def max_gradient_norm(default: float | None = 0.0) -> Any:
+    """Declare the setting `max_gradient_norm`; by None it is left out of the program, as `weight_decay` is."""
+    text = "gradients are clipped to this global norm; 0 disables"
+    return setting(default, low=0, static=False, help=text)
 
 
 def initial_opt_state(learner: Descends, network: Any) -> Any:
@@ -116,14 +117,12 @@ def where(condition: jax.Array, new: Any, old: Any) -> Any:
 
 
 def _transformation(learner: Descends, rate: Any) -> optax.GradientTransformation:
-    limit, decay = learner.max_gradient_norm, optax.identity()
+    clip = decay = optax.identity()
+    if (limit := learner.max_gradient_norm) is not None:
+        clip = optax.clip_by_global_norm(jnp.where(limit > 0, limit, jnp.inf))
     if learner.weight_decay is not None:
         decay = optax.add_decayed_weights(-rate * learner.weight_decay, _matrices)
-    return optax.chain(
-        optax.clip_by_global_norm(jnp.where(limit > 0, limit, jnp.inf)),
-        learner.optimizer.transformation(rate),
-        decay,
-    )
+    return optax.chain(clip, learner.optimizer.transformation(rate), decay)
 
 
 def _matrices(weights: Any) -> Any:

@@ -57,7 +57,8 @@ def test_they_are_averaged_at_their_interval_only(together):
 def test_the_average_is_that_of_what_each_learned_alone(together):
     alone = AveragedDQN(learners=4, average_every=1000, exploration=LinearDecay(duration=400.0), **SMALL)
     apart, averaged = states(alone)[5], together[5]  # two updates: see above
-    for mean, each in zip(jax.tree.leaves(averaged.network), jax.tree.leaves(apart.network)):
+    models = ((s.network, s.target) for s in (averaged, apart))
+    for mean, each in zip(*map(jax.tree.leaves, models), strict=True):
         assert not np.array_equal(each[0], each[1])
         np.testing.assert_allclose(mean, np.broadcast_to(each.mean(0), mean.shape), rtol=1e-4, atol=1e-6)
     for a, b in zip(jax.tree.leaves(averaged.opt_state), jax.tree.leaves(apart.opt_state)):

@@ -163,7 +163,12 @@
   }
 
   const redraw = () => charts.forEach(draw);
-  charts.forEach((element) => { legend(element); draw(element); fades(element); });
+  const drawn = charts.map((element) => {
+    legend(element);
+    const drawing = draw(element);
+    fades(element);
+    return drawing;
+  });
   document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll("[data-filter]").forEach(filter);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
@@ -191,5 +196,5 @@
     closed.forEach((details) => { details.open = false; });
     redraw();
   });
-  document.documentElement.dataset.ready = "true";
+  Promise.all(drawn).then(() => { document.documentElement.dataset.ready = "true"; });
 })();

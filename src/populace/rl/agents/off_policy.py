@@ -56,7 +56,7 @@ class QLearner(Agent):
     optimizer: Optimizer = descent.optimizer(Adam())
     schedule: Schedule = descent.schedule(Constant())
     weight_decay: float | None = descent.weight_decay(None)
-    max_gradient_norm: float = descent.max_gradient_norm()
+    max_gradient_norm: float | None = descent.max_gradient_norm(None)
     discount: float = setting(0.99, low=0, high=1, help="discount per frame")
     exploration: Exploration = setting(ExponentialDecay(), help="exploration strategy")
     replay_capacity: float = setting(20_000.0, low=1, help="capacity of the replay buffer, transitions")
