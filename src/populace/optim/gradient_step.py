@@ -65,7 +65,7 @@ def weight_decay(default: float | None = 0.0) -> Any:
 
 
 def max_gradient_norm(default: float | None = 0.0) -> Any:
-    """Declare the setting `max_gradient_norm`; by None it is left out of the program, as `weight_decay` is."""
+    """Declare the setting `max_gradient_norm`; None leaves it out of the program, as with `weight_decay`."""
     text = "gradients are clipped to this global norm; 0 disables"
     return setting(default, low=0, static=False, help=text)
 
