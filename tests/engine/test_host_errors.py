@@ -1,5 +1,6 @@
 """Errors of callbacks come out of a program as they were raised, and JAX prints nothing more at exit."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -60,6 +61,21 @@ def test_the_first_error_of_its_own_time_is_raised():
     with pytest.raises(RunError, match=r"^first$") as caught, host_errors.reraised():
         failing("INTERNAL", first, second)
     assert isinstance(caught.value.__cause__, jax.errors.JaxRuntimeError)
+
+
+def test_an_exception_of_any_kind_becomes_one_line():
+    @host_errors.recorded("the simulator failed")
+    def simulate():
+        raise IndexError("off by one\nand more")
+
+    @host_errors.reraised()
+    def program():
+        with contextlib.suppress(RunError):
+            simulate()
+        failing("INTERNAL")
+
+    with pytest.raises(RunError, match=r"^the simulator failed: IndexError: off by one$"):
+        program()
 
 
 def test_errors_of_jax_alone_pass_unchanged():

@@ -55,10 +55,14 @@ class Counting(gymnasium.Env):
             time.sleep(1000)
         if self.what == "slow":
             time.sleep(0.5)
-        reward = math.nan if self.what == "nan-reward" else 1.0
+        reward: Any = math.nan if self.what == "nan-reward" else 1.0
         observation = self._seen(action)
         if self.what == "nan-observation":
             observation[1] = math.nan
+        if self.what == "short-observation":
+            observation = observation[:1]
+        if self.what == "reward-array":
+            reward = np.ones(1)
         return observation, reward, False, False, {}
 
     def _seen(self, action: Any) -> np.ndarray:
@@ -134,6 +138,17 @@ class Misshapen(Counting):
 
     def _seen(self, action: Any) -> Any:
         return np.zeros(4, np.float32)
+
+
+class Onward(gymnasium.Wrapper):
+    """Goes on after the time limit of the environment inside, which is 200 steps."""
+
+    def __init__(self) -> None:
+        super().__init__(gymnasium.make("MountainCar-v0"))
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, _, info = self.env.step(action)
+        return observation, reward, terminated, False, info
 
 
 class Talking(Counting):

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from populace.core.errors import PopulaceError
+from populace.core.errors import PopulaceError, RunError
 
 # A callback runs in a thread of XLA and does not know who called the program, and JAX keeps only the text of
 # its exception. So every open `reraised` collects the errors of the process, and raises one only if its own
@@ -22,6 +22,26 @@ def record(error: PopulaceError) -> None:
     """Remember an error that a callback is about to raise."""
     for errors in list(_collected):
         errors.append(error)
+
+
+@contextmanager
+def recorded(what: str) -> Iterator[None]:
+    """Record whatever a callback raises, before JAX replaces it; also a decorator.
+
+    Args:
+        what: what failed, for an exception that is not one of populace's own and becomes a `RunError`.
+
+    """
+    try:
+        yield
+    except PopulaceError as error:
+        record(error)
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or ["no message"])[0]
+        told = RunError(f"{what}: {type(error).__name__}: {line}")
+        record(told)
+        raise told from error
 
 
 @contextmanager

@@ -39,6 +39,13 @@ class Dictionary(Sound):
         return {"sign": state.sign}
 
 
+class Listing(Sound):
+    """Pays a list of one reward."""
+
+    def reward(self, state, action):
+        return jnp.ones(1)
+
+
 class Branching(Sound):
     """Asks in Python what is known only inside the program."""
 
@@ -70,6 +77,7 @@ def test_a_valid_environment_is_accepted():
         ("Endless", "returned an observation of inf after 2 random steps of copy 0"),
         ("Misshapen", r"an observation has shape \(2,\), but observation_space has shape \(3,\)"),
         ("Dictionary", "observations must be one array, got dict"),
+        ("Listing", r"reward has shape \(1,\), but must be one number"),
         ("Branching", "does not work: TracerBoolConversionError: Attempted boolean conversion"),
         ("Wanting", "does not work: TypeError: .*'size'"),
     ],

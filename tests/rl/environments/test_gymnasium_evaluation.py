@@ -4,8 +4,10 @@ import gymnasium
 import numpy as np
 import pytest
 
+from populace.core.errors import RunError
 from populace.rl.environments import gymnasium_evaluation
 from populace.rl.environments.worlds import channels
+from tests.rl import host_envs
 
 
 def leaning(observation):
@@ -47,6 +49,24 @@ def test_a_video_shows_the_episode_of_its_return():
     assert fps == 50
     assert pictures[0].dtype == np.uint8
     assert pictures[0].shape == (400, 600, 3)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("raise", "failed: ZeroDivisionError: the wheel came off, in step 4 of the episode with seed 7"),
+        (
+            "short-observation",
+            r"returned an observation of shape \(1,\).*, in step 4 of the episode with seed 7",
+        ),
+    ],
+)
+def test_a_failure_is_told_in_one_line(monkeypatch, what, message):
+    made = lambda: host_envs.Counting(length=20, what=what, at=4)  # noqa: E731
+    monkeypatch.setattr(gymnasium_evaluation, "_maker", lambda name: made)
+    with pytest.raises(RunError, match=message) as ended:
+        gymnasium_evaluation.play("Counting", lambda seen: np.zeros(len(seen), int), 2, seed=7)
+    assert "\n" not in str(ended.value)
 
 
 @pytest.mark.parametrize(

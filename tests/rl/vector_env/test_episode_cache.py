@@ -258,6 +258,25 @@ def test_repeated_failures_end_the_run_with_one_line():
     cache.close()
 
 
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("short-observation", r"an observation of shape \(1,\), but observation_space has shape \(3,\)"),
+        ("reward-array", r"a reward of shape \(1,\), expected one number"),
+    ],
+)
+def test_a_result_that_does_not_fit_ends_the_run_at_once(what, told):
+    cache = cache_of(what=what, at=4)
+    where = (
+        f"environment 0 of 'Counting' .worker 0.: it returned {told}, in step 4 of the episode with seed 3;"
+    )
+    with pytest.raises(RunError, match=where) as ended:
+        Episodes(cache, [3]).step(4)
+    assert "\n" not in str(ended.value)
+    assert cache.warnings.counts["failed"] == 0
+    cache.close()
+
+
 def test_a_seed_that_fails_in_reset_is_skipped(caplog):
     cache = cache_of("Refusing")
     with caplog.at_level(logging.WARNING, "populace"):

@@ -13,7 +13,7 @@ from populace.core.errors import RunError, UsageError
 from populace.core.population import sweep
 from populace.engine import host_errors
 from populace.rl import A2C, DQN, PPO, Tabular
-from populace.rl.environments import registry
+from populace.rl.environments import gymnasium_evaluation, registry
 from populace.rl.vector_env import callback
 from tests import harness
 from tests.rl.host_learner import Wanderer
@@ -78,6 +78,16 @@ def test_the_time_limit_truncates_and_does_not_terminate():
     assert np.asarray(found["truncated"]).nonzero()[0].tolist() == [6, 6, 13, 13, 20, 20]
     assert not np.asarray(found["terminated"]).any()
     assert task.horizon == 7
+
+
+def test_a_wrapper_that_goes_on_after_the_limit_is_truncated():
+    task = registry.make(f"{OWN}:Onward(workers=1)")
+    assert task.horizon == 200
+    run = jax.jit(lambda k: rollout(task, k, 1, 201, lambda key: jnp.ones(1, jnp.int32)))
+    found = run(jax.random.key(0))
+    assert np.asarray(found["truncated"]).nonzero()[0].tolist() == [199]
+    total = gymnasium_evaluation.play(task.name, lambda seen: np.ones(len(seen), int), 1, seed=0)
+    assert total.tolist() == [-200.0]
 
 
 def test_a_member_in_a_batch_equals_the_member_alone():
@@ -238,6 +248,10 @@ def test_no_two_histories_have_the_same_hash():
         ),
         (f"{OWN}:Counting(what='nan-reward', max_episode_steps=5)", "the reward of step 3 is NaN"),
         (f"{OWN}:Counting(what='nan-observation', max_episode_steps=5)", "the observation of step 3 is NaN"),
+        (
+            f"{OWN}:Counting(what='short-observation', max_episode_steps=5)",
+            r"does not work: it returned an observation of shape \(1,\).*in step 3 of random actions",
+        ),
         (f"{OWN}:Counting(width=5, max_episode_steps=5)", "unexpected keyword argument 'width'"),
         (f"{OWN}:NoEnvironment", "NoEnvironment, which is not a gymnasium.Env"),
         (f"{OWN}:Nothing", "cannot import environment"),

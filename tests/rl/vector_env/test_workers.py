@@ -174,7 +174,7 @@ def test_a_worker_loads_no_jax_and_nothing_else_of_populace():
     process = "populace.rl.vector_env.process"
     assert loaded.stdout.split() == [
         "populace.rl", "populace.rl.vector_env", process,
-        *(f"{process}.{name}" for name in ("making", "messages", "probing", "serving")),
+        *(f"{process}.{name}" for name in ("interface", "making", "messages", "probing", "serving")),
     ]  # fmt: skip
 
 

@@ -23,8 +23,9 @@ def check_env(task: Task) -> None:
     """Take `STEPS` random steps in `NUM_ENVS` copies of the environment.
 
     Raises:
-        UsageError: observations are not one array, their shape differs from that of `observation_space`, or
-            an observation or a reward is not finite; the message names the step and the copy.
+        UsageError: observations are not one array, their shape differs from that of `observation_space`,
+            reward, terminated or truncated are not one number each, or an observation or a reward is not
+            finite; the message names the step and the copy.
 
     """
     shapes = jax.eval_shape(lambda key: task.reset(key, NUM_ENVS)[0], jax.random.key(0))
@@ -37,6 +38,7 @@ def check_env(task: Task) -> None:
             f"environment '{task.name}': an observation has shape {shapes.shape[1:]}, but observation_space "
             f"has shape {task.observation_shape}"
         )
+    _check_step(task)
     observations, rewards = jax.jit(lambda key: _play(task, key))(jax.random.key(0))
     for what, found in (("an observation", observations), ("a reward", rewards)):
         values = np.asarray(found, np.float64).reshape(STEPS + 1, NUM_ENVS, -1)
@@ -44,6 +46,20 @@ def check_env(task: Task) -> None:
             raise UsageError(
                 f"environment '{task.name}' returned {what} of {values[step, copy, entry]} after {step} "
                 f"random steps of copy {copy}; observations and rewards must be finite"
+            )
+
+
+def _check_step(task: Task) -> None:
+    """Raise a `UsageError` if a step does not return one number each for reward, terminated and truncated."""
+
+    def step(key: jax.Array) -> Any:
+        _, env_state = task.reset(key, NUM_ENVS)
+        return task.step(key, env_state, _actions(task, key))[2:5]
+
+    for what, found in zip(("reward", "terminated", "truncated"), jax.eval_shape(step, jax.random.key(0))):
+        if found.shape != (NUM_ENVS,):
+            raise UsageError(
+                f"environment '{task.name}': {what} has shape {found.shape[1:]}, but must be one number"
             )
 
 

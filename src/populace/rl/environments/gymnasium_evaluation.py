@@ -1,13 +1,15 @@
 """Evaluation outside the compiled program: a policy plays in Gymnasium's own environment, and is recorded."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from populace.core.errors import PopulaceError, RunError
 from populace.rl.environments import names
 from populace.rl.environments.worlds import WORLDS
-from populace.rl.vector_env.process import making
+from populace.rl.vector_env.process.interface import Interface, InvalidResult
 
 Policy = Callable[[Any], np.ndarray]
 _VIDEO_SECONDS = 20
@@ -50,22 +52,27 @@ def play(name: str, policy: Policy, episodes: int, seed: int) -> np.ndarray:
     Returns:
         the undiscounted return of each episode, (episodes,).
 
+    Raises:
+        RunError: the environment failed, or returned what does not fit its spaces.
+
     """
     make = _maker(name)
     assert make is not None
-    envs = [make() for _ in range(episodes)]
-    to_action = making.action_converter(envs[0].action_space)
-    to_obs = making.observation_converter(envs[0].observation_space)
-    total, done = np.zeros(episodes), np.zeros(episodes, bool)
+    with _told(name):
+        envs = [make() for _ in range(episodes)]
+    interface = Interface(envs[0].action_space, envs[0].observation_space)
+    total, done, t = np.zeros(episodes), np.zeros(episodes, bool), 0
     try:
-        observation = np.stack([to_obs(env.reset(seed=seed + i)[0]) for i, env in enumerate(envs)])
+        with _told(name):
+            observation = np.stack([interface.reset(env, seed + i) for i, env in enumerate(envs)])
         while not done.all():
+            t += 1
             # Include the episodes that are done: fewer rows would compile the policy again.
             actions = policy(observation)
             for i in np.flatnonzero(~done):
-                obs, reward, terminated, truncated, _ = envs[i].step(to_action(actions[i]))
-                observation[i] = to_obs(obs)
-                total[i] += float(reward)
+                with _told(name, f", in step {t} of the episode with seed {seed + int(i)}"):
+                    observation[i], reward, terminated, truncated = interface.step(envs[i], actions[i])
+                total[i] += reward
                 done[i] = terminated or truncated
     finally:
         for env in envs:
@@ -83,25 +90,41 @@ def record_video(name: str, policy: Policy, seed: int) -> tuple[Iterator[np.ndar
     assert make is not None
 
     def episode(render: bool) -> Iterator[tuple[np.ndarray | None, float]]:
-        env = make(render_mode="rgb_array") if render else make()
-        to_action = making.action_converter(env.action_space)
-        to_obs = making.observation_converter(env.observation_space)
-        observation, _ = env.reset(seed=seed)
-        done = False
+        with _told(name):
+            env = make(render_mode="rgb_array") if render else make()
+            interface = Interface(env.action_space, env.observation_space)
+            observation, done = interface.reset(env, seed), False
         while not done:
-            frame: Any = env.render() if render else None
-            observation, reward, terminated, truncated, _ = env.step(to_action(policy(to_obs(observation))))
+            action = policy(observation)
+            with _told(name, f", in an episode with seed {seed}"):
+                frame: Any = env.render() if render else None
+                observation, reward, terminated, truncated = interface.step(env, action)
             done = terminated or truncated
-            yield frame, float(reward)
+            yield frame, reward
         if render:
             yield env.render(), 0.0  # the state after the last step
         env.close()
 
-    fps = int(make(render_mode="rgb_array").metadata.get("render_fps", 30))
+    with _told(name):
+        fps = int(make(render_mode="rgb_array").metadata.get("render_fps", 30))
     total = sum(reward for _, reward in episode(render=False))
     frames = (frame for frame, _ in episode(render=True) if frame is not None)
     limited = (frame for _, frame in zip(range(_VIDEO_SECONDS * fps), frames))
     return limited, fps, total
+
+
+@contextmanager
+def _told(name: str, where: str = "") -> Iterator[None]:
+    """Raise a `RunError` of one line for whatever an environment raises."""
+    try:
+        yield
+    except PopulaceError:
+        raise
+    except InvalidResult as error:
+        raise RunError(f"environment '{name}' returned {error}{where}") from None
+    except Exception as error:
+        line = (str(error).strip().splitlines() or ["no message"])[0]
+        raise RunError(f"environment '{name}' failed: {type(error).__name__}: {line}{where}") from error
 
 
 def _maker(name: str) -> Callable[..., Any] | None:
@@ -111,10 +134,10 @@ def _maker(name: str) -> Callable[..., Any] | None:
     asked = names.parse(name)
     if asked.source == "gymnasium" or asked.path:
         from populace.rl.environments import registry
-        from populace.rl.vector_env import make
 
-        hosted = registry.make(name).origin == "host"
-        return make.spec_of(name, asked.identifier, asked.arguments).make if hosted else None
+        task = registry.make(name)
+        # As the worker processes make it: truncated at the limit that probing found.
+        return task.environment.cache.worker_pool.spec.make if task.origin == "host" else None
     if asked.arguments or asked.identifier not in gymnasium.registry:
         return None  # the arguments are those of the compiled environment
     return lambda **more: gymnasium.make(asked.identifier, **more)

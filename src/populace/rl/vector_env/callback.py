@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.buffer_callback import buffer_callback
 
-from populace.core.errors import PopulaceError
 from populace.engine import host_errors
 from populace.rl.vector_env.episode_cache import START, EpisodeCache, StepRequest
 
@@ -135,11 +134,8 @@ def _ask(host: Callable[..., np.ndarray], like: dict[str, Any], given: dict[str,
     shapes = {name: jax.ShapeDtypeStruct(np.shape(x), x.dtype) for name, x in like.items()}
 
     def answer(given: Any) -> np.ndarray:
-        try:
+        with host_errors.recorded("the worker processes of an environment failed"):
             return host({name: np.asarray(x) for name, x in given.items()})
-        except PopulaceError as error:
-            host_errors.record(error)
-            raise
 
     def in_place(context: Any, out: Any, given: Any) -> None:
         found = answer(given)

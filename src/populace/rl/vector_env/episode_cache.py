@@ -67,7 +67,7 @@ class EpisodeCache:
         """Start episodes; return their records, where `next_seed` is the seed that was used.
 
         Raises:
-            RunError: the environment can no longer be reset.
+            RunError: the environment can no longer be reset, or returned what does not fit.
 
         """
         with self._lock:
@@ -84,7 +84,8 @@ class EpisodeCache:
         """Take the steps; return the records of the environments.
 
         Raises:
-            RunError: too many episodes in a row were truncated because the environment failed.
+            RunError: too many episodes in a row were truncated because the environment failed, or it
+                returned what does not fit.
 
         """
         with self._lock:
@@ -144,9 +145,11 @@ class EpisodeCache:
             self.replayed += len(replays)
             report = self.worker_pool.step(np.asarray(here), replays)
             self._record(report, here)
+            rows = dict(zip(here, again))
+            for slot, what in report.invalid.items():
+                raise self._invalid(slot, what, str(self._where(query, rows[slot])))
             if not (report.failed or report.lost):
                 break
-            rows = dict(zip(here, again))
             again = [rows[slot] for slot in report.lost]
             for slot, what in report.failed.items():
                 row = rows[slot]
@@ -185,6 +188,8 @@ class EpisodeCache:
         while slots:
             report = self.worker_pool.begin(np.asarray(slots))
             self._record(report, slots)
+            for slot, what in report.invalid.items():
+                raise self._invalid(slot, what, f", in the reset with seed {seeds[slot]}")
             for slot, what in report.failed.items():
                 failures[slot] += 1
                 if failures[slot] > 1:
@@ -195,6 +200,13 @@ class EpisodeCache:
                 self.warnings.failed(slot, what, f", in the reset with seed {seeds[slot]}", "restarted")
             slots = [*report.failed, *report.lost]
             self.records["next_seed"][slots] = [seeds[slot] for slot in slots]
+
+    def _invalid(self, slot: int, what: str, where: str) -> RunError:
+        """Return the error for a result that does not fit: another attempt would return the same."""
+        return RunError(
+            f"environment {slot} of '{self.worker_pool.title}' (worker {slot % self.worker_pool.count}): "
+            f"{what}{where}; fix it, then train again"
+        )
 
     def _record(self, report: Report, slots: list[int]) -> None:
         """Update the slots and log warnings, whatever is done next."""

@@ -12,9 +12,9 @@ from populace.engine.placement import cores
 from populace.rl.task import Task
 from populace.rl.vector_env.callback import HostEnvironment
 from populace.rl.vector_env.episode_cache import EpisodeCache
-from populace.rl.vector_env.process import making, messages
+from populace.rl.vector_env.process import interface, making, messages
 from populace.rl.vector_env.process.making import Spec
-from populace.rl.vector_env.process.probing import EnvInfo
+from populace.rl.vector_env.process.probing import OBSERVATIONS, EnvInfo
 from populace.rl.vector_env.worker_pool import WorkerPool
 
 _TIMEOUT = 60.0
@@ -88,7 +88,7 @@ def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
         raise UsageError(
             f"environment '{name}': the action space must be Discrete or a Box of floats, got {action}"
         )
-    if type(observation).__name__ not in ("Box", "Discrete", "MultiBinary", "MultiDiscrete"):
+    if type(observation).__name__ not in OBSERVATIONS:
         raise UsageError(
             f"environment '{name}': observations must be one array, got {type(observation).__name__}; wrap "
             "the environment in Gymnasium's FlattenObservation, in a class of your own"
@@ -102,7 +102,12 @@ def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
         )
     actions = 0 if box else int(action.n)
     states = int(observation.n) if type(observation).__name__ == "Discrete" else 0
-    shape, dtype = tuple(observation.shape or ()), _narrow(observation.dtype)
+    if max(actions, states) > np.iinfo(np.int32).max:
+        raise UsageError(
+            f"environment '{name}': discrete spaces may have {np.iinfo(np.int32).max:,} values, got "
+            f"{max(actions, states):,}"
+        )
+    shape, dtype = tuple(observation.shape or ()), interface.narrow(observation.dtype)
     low, high = _bounds(observation)
     stored = ("f4", box[0].shape) if box else (np.min_scalar_type(actions - 1).str, ())
     cache = EpisodeCache(worker_pool, messages.record((dtype.str, shape), stored), env_info)
@@ -111,7 +116,7 @@ def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
         name=name, environment=HostEnvironment(cache), parameters=None, actions=actions, box=box,
         states=states, observation_shape=shape, observation_dtype=dtype, observation_low=low,
         observation_high=high, horizon=env_info.max_episode_steps, origin="host",
-        observation_start=making.start(observation), action_start=0 if box else making.start(action),
+        observation_start=interface.start(observation), action_start=0 if box else interface.start(action),
     )  # fmt: skip
 
 
@@ -123,14 +128,6 @@ def _bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
     high = 1 if type(space).__name__ == "MultiBinary" else np.asarray(count) - 1
     high = np.broadcast_to(np.asarray(high, np.float32), tuple(space.shape or ()))
     return np.zeros_like(high), high
-
-
-def _narrow(dtype: Any) -> np.dtype:
-    """Return the data type of observations inside the program: at most 32 bits."""
-    dtype = np.dtype(dtype)
-    if dtype.kind == "f":
-        return np.dtype(np.float32)
-    return np.dtype(f"{dtype.kind}4") if dtype.itemsize == 8 else dtype
 
 
 def _number(name: str, argument: str, value: Any, kind: type) -> Any:

@@ -3,6 +3,7 @@
 A worker that ends or hangs is replaced, and the caller is told which environments were lost with it.
 """
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ class Report:
         failed: the exception of an environment, or how it ended its worker.
         lost: slots that were lost because another environment ended their worker.
         recovered: errors that a second attempt fixed.
+        invalid: what an environment returned that does not fit.
         mismatched: slots where a replay led to another observation than the original episode.
         restarted: numbers of the workers that were replaced; all their environments are gone.
 
@@ -37,6 +39,7 @@ class Report:
     failed: dict[int, str] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     recovered: dict[int, str] = field(default_factory=dict)
+    invalid: dict[int, str] = field(default_factory=dict)
     mismatched: list[int] = field(default_factory=list)
     restarted: list[int] = field(default_factory=list)
 
@@ -60,7 +63,7 @@ class WorkerPool:
         self._unattached: set[int] = set()
 
     def probe(self) -> EnvInfo:
-        """Return what a first worker finds out about the environment.
+        """Return what a first worker finds out about the environment, whose time limit holds from now on.
 
         Raises:
             UsageError: the environment cannot be created, reset or stepped.
@@ -80,6 +83,7 @@ class WorkerPool:
                 self.close()
                 raise self._refused(answer)
             self._unattached.add(0)
+            self.spec = dataclasses.replace(self.spec, max_episode_steps=answer.max_episode_steps)
             return answer
         raise AssertionError
 
@@ -139,6 +143,7 @@ class WorkerPool:
             if answer is not None:
                 report.failed |= answer["failed"]
                 report.recovered |= answer["recovered"]
+                report.invalid |= answer["invalid"]
                 report.mismatched += answer["mismatched"]
         return report
 

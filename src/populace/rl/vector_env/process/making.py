@@ -1,11 +1,8 @@
-"""Creating Gymnasium environments by id or by class, and converting actions and observations for them."""
+"""Creating Gymnasium environments by id or by class."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
-
-import numpy as np
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,8 @@ class Spec:
     def make(self, **more: Any) -> Any:
         """Create the environment, with additional keyword arguments such as `render_mode`.
 
+        The time limit is enforced from outside, too: a wrapper may go on after a limit further inside.
+
         Raises:
             Exception: whatever Gymnasium or the class raises.
 
@@ -37,11 +36,14 @@ class Spec:
         arguments, limit = self.arguments | more, self.max_episode_steps
         if self.registered:
             limited = {} if limit is None else {"max_episode_steps": limit}
-            return gymnasium.make(self.identifier, disable_env_checker=True, **limited, **arguments)
-        env = import_class(self.identifier)(**arguments)
+            env = gymnasium.make(self.identifier, disable_env_checker=True, **limited, **arguments)
+        else:
+            env = import_class(self.identifier)(**arguments)
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"it creates a {type(env).__name__}, which is not a gymnasium.Env")
-        return gymnasium.wrappers.TimeLimit(env, limit) if limit else env
+        if limit is None or (self.registered and type(env) is gymnasium.wrappers.TimeLimit):
+            return env
+        return gymnasium.wrappers.TimeLimit(env, limit)
 
 
 def import_class(path: str) -> Any:
@@ -57,28 +59,3 @@ def import_class(path: str) -> Any:
     for part in inside.split("."):
         found = getattr(found, part)
     return found
-
-
-def action_converter(space: Any) -> Callable[[Any], Any]:
-    """Return a function from an agent's action to an action in this Gymnasium space.
-
-    A discrete action is shifted by the start of the space. A continuous one is clipped to its box; NaN, from
-    a policy that diverged, becomes 0 first.
-    """
-    if hasattr(space, "n"):
-        first = start(space)
-        return lambda action: int(action) + first
-    low, high, dtype = space.low, space.high, space.dtype
-    return lambda action: np.clip(np.nan_to_num(action), low, high).astype(dtype)
-
-
-def observation_converter(space: Any) -> Callable[[Any], Any]:
-    """Return a function from an observation in this Gymnasium space to an agent's, discrete ones from 0."""
-    first = start(space)
-    return (lambda observation: observation - first) if np.any(first) else lambda observation: observation
-
-
-def start(space: Any) -> Any:
-    """Return the smallest value of a discrete space: 0 for other spaces, an array for `MultiDiscrete`."""
-    first = getattr(space, "start", 0)
-    return first if np.ndim(first) else int(first)

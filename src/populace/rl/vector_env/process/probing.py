@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from populace.rl.vector_env.process.interface import Interface, InvalidResult, start
 from populace.rl.vector_env.process.making import Spec
 
 _STEPS, _SECONDS = 300, 0.05
 _COMPARED = 16
 _SEED = 1
+OBSERVATIONS = ("Box", "Discrete", "MultiBinary", "MultiDiscrete")
+"""Kinds of observation spaces that agents support."""
 
 
 @dataclass(frozen=True)
@@ -47,62 +50,60 @@ def probe(spec: Spec) -> EnvInfo:
     """
     first = spec.make()
     registered = first.spec.max_episode_steps if first.spec is not None else None
+    spaces, limit = (first.action_space, first.observation_space), spec.max_episode_steps or registered
+    if not supported(*spaces):
+        return EnvInfo(*spaces, limit, 0.0, "", deterministic=True)
+    interface = Interface(*spaces)
     try:
-        one, seconds, nan = _play(first, _STEPS)
+        one, seconds, nan = _play(first, interface, _STEPS)
+    except InvalidResult:
+        raise
     except Exception:  # try again: a run recovers from a single failure too
-        one, seconds, nan = _play(spec.make(), _STEPS)
-    other, _, _ = _play(spec.make(), _COMPARED)
-    return EnvInfo(
-        first.action_space, first.observation_space, spec.max_episode_steps or registered, seconds, nan,
-        deterministic=one[: len(other)] == other,
-    )  # fmt: skip
+        one, seconds, nan = _play(spec.make(), interface, _STEPS)
+    other, _, _ = _play(spec.make(), interface, _COMPARED)
+    return EnvInfo(*spaces, limit, seconds, nan, deterministic=one[: len(other)] == other)
 
 
-def _play(env: Any, steps: int) -> tuple[list[int], float, str]:
-    """Return a checksum per step, seconds per step, and where the first NaN appeared."""
-    env.action_space.seed(_SEED)
-    observation, _ = env.reset(seed=_SEED)
-    _check(observation, env.observation_space)
-    checksums, t, nan = [_checksum(observation, 0.0)], 0, _nan(observation, 0.0, "the reset")
-    start = time.perf_counter()
-    while t < steps and (t < _COMPARED or time.perf_counter() - start < _SECONDS):
-        t += 1
-        observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
-        checksums.append(_checksum(observation, reward))
-        nan = nan or _nan(observation, reward, f"step {t}")
-        if terminated or truncated:
-            observation, _ = env.reset(seed=_SEED + t)
-    seconds = (time.perf_counter() - start) / max(t, 1)
+def supported(action_space: Any, observation_space: Any) -> bool:
+    """Return whether agents support these spaces."""
+    action, observation = type(action_space).__name__, type(observation_space).__name__
+    acts = action == "Discrete" or (action == "Box" and np.issubdtype(action_space.dtype, np.floating))
+    return acts and observation in OBSERVATIONS
+
+
+def _play(env: Any, interface: Interface, steps: int) -> tuple[list[int], float, str]:
+    """Return a checksum per step, seconds per step, and where the first NaN appeared.
+
+    Raises:
+        InvalidResult: the environment returned something invalid; the message names the step.
+
+    """
+    space, first = env.action_space, start(env.action_space)
+    space.seed(_SEED)
+    t, nan = 0, ""
+    try:
+        observation = interface.reset(env, _SEED)
+        checksums, nan = [_checksum(observation, 0.0)], _nan(observation, 0.0, "the reset")
+        begun = time.perf_counter()
+        while t < steps and (t < _COMPARED or time.perf_counter() - begun < _SECONDS):
+            t += 1
+            observation, reward, terminated, truncated = interface.step(env, space.sample() - first)
+            checksums.append(_checksum(observation, reward))
+            nan = nan or _nan(observation, reward, f"step {t}")
+            if terminated or truncated:
+                observation = interface.reset(env, _SEED + t)
+    except InvalidResult as error:
+        raise InvalidResult(f"{error}, in step {t} of random actions after seed {_SEED}") from None
+    seconds = (time.perf_counter() - begun) / max(t, 1)
     env.close()
     return checksums, seconds, nan
 
 
-def _check(observation: Any, space: Any) -> None:
-    wanted = getattr(space, "shape", None)
-    if wanted is not None and np.shape(observation) != wanted:
-        raise ValueError(
-            f"reset returns an observation of shape {np.shape(observation)}, but observation_space has "
-            f"shape {wanted}"
-        )
+def _checksum(observation: Any, reward: float) -> int:
+    return zlib.crc32(struct.pack("<d", reward) + np.asarray(observation).tobytes())
 
 
-def _checksum(observation: Any, reward: Any) -> int:
-    pair = struct.pack("<d", float(reward))
-    return (
-        zlib.crc32(pair + np.asarray(observation).tobytes()) if _is_array(observation) else zlib.crc32(pair)
-    )
-
-
-def _nan(observation: Any, reward: Any, where: str) -> str:
-    if math.isnan(float(reward)):
+def _nan(observation: Any, reward: float, where: str) -> str:
+    if math.isnan(reward):
         return f"the reward of {where}"
-    if _is_array(observation) and np.isnan(np.asarray(observation)).any():
-        return f"the observation of {where}"
-    return ""
-
-
-def _is_array(observation: Any) -> bool:
-    return (
-        isinstance(observation, np.ndarray | np.generic | int | float)
-        and np.asarray(observation).dtype.kind in "fiub"
-    )
+    return f"the observation of {where}" if np.isnan(observation).any() else ""

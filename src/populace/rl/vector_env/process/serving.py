@@ -3,6 +3,7 @@
 An exception of an environment is sent back as text, and its slot gets a new environment at its next use.
 """
 
+import dataclasses
 import os
 import pickle
 import select
@@ -16,9 +17,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from populace.rl.vector_env.process.making import Spec, action_converter, observation_converter
+from populace.rl.vector_env.process.interface import Interface, InvalidResult
+from populace.rl.vector_env.process.making import Spec
 from populace.rl.vector_env.process.messages import STEP, mapped, receive, send
-from populace.rl.vector_env.process.probing import probe
+from populace.rl.vector_env.process.probing import EnvInfo, probe
 
 _RESET_TRIES = 3  # seeds to try before the reset counts as failed
 _SEED_MASK = 0x7FFFFFFF
@@ -31,26 +33,33 @@ class Server:
         self.spec = spec
         self._envs: dict[int, Any] = {}
 
+    def probe(self) -> EnvInfo:
+        """Take random actions; environments created from now on are truncated at the limit that was found."""
+        found = probe(self.spec)
+        self.spec = dataclasses.replace(self.spec, max_episode_steps=found.max_episode_steps)
+        return found
+
     def attach(self, number: int, memory: int, layout: np.dtype) -> None:
         """Map the shared memory, as worker `number`."""
         progress, self._records = mapped(memory, layout)
         self._progress = progress[number]
         self._observations = self._records["observation"]
         env = self.spec.make()
-        self._to_action = action_converter(env.action_space)
-        self._to_obs = observation_converter(env.observation_space)
+        self._interface = Interface(env.action_space, env.observation_space)
         self._spare = [env]
 
     def begin(self, slots: list[int]) -> dict[str, Any]:
         """Start an episode in each slot, with the seed in `next_seed`; report as `step` does."""
-        failed, recovered = {}, {}
+        failed, recovered, invalid = {}, {}, {}
         for slot, seed in zip(slots, self._records["next_seed"][slots].tolist()):
             self._report_progress(slot)
             try:
                 self._begin(slot, seed, recovered)
+            except InvalidResult as error:
+                invalid[slot] = self._discard(slot, error)
             except Exception as error:
                 failed[slot] = self._discard(slot, error)
-        return {"failed": failed, "recovered": recovered, "mismatched": []}
+        return {"failed": failed, "recovered": recovered, "invalid": invalid, "mismatched": []}
 
     def step(self, slots: list[int], replays: dict[int, tuple[int, np.ndarray]]) -> dict[str, Any] | None:
         """Take the step in `action` in each slot; after the end of an episode start the next one.
@@ -61,14 +70,14 @@ class Server:
 
         Returns:
             None if nothing went wrong, else a dictionary of `failed` (slot to error), `recovered` (slot to
-            an error that a second attempt fixed), and `mismatched` (slots where a replay led to another
-            observation).
+            an error that a second attempt fixed), `invalid` (slot to what the environment returned, if it
+            does not fit), and `mismatched` (slots where a replay led to another observation).
 
         """
-        failed, recovered, mismatched = {}, {}, []
+        failed, recovered, invalid, mismatched = {}, {}, {}, []
         rewards, terminations, truncations, checksums = [], [], [], []
-        records, envs, observations, to_action, to_obs = (
-            self._records, self._envs, self._observations, self._to_action, self._to_obs,
+        records, envs, observations, take = (
+            self._records, self._envs, self._observations, self._interface.step,
         )  # fmt: skip
         for slot, action in zip(slots, records["action"][slots]):
             reward, terminated, truncated = 0.0, False, False
@@ -76,12 +85,14 @@ class Server:
             try:
                 if slot in replays and self._replay(slot, *replays[slot]):
                     mismatched.append(slot)
-                observation, reward, terminated, truncated, _ = envs[slot].step(to_action(action))
+                observation, reward, terminated, truncated = take(envs[slot], action)
                 if terminated or truncated:
-                    records["final_observation"][slot] = to_obs(observation)
+                    records["final_observation"][slot] = observation
                     self._begin(slot, int(records["next_seed"][slot]), recovered)
                 else:
-                    observations[slot] = to_obs(observation)
+                    observations[slot] = observation
+            except InvalidResult as error:
+                invalid[slot] = self._discard(slot, error)
             except Exception as error:
                 failed[slot] = self._discard(slot, error)
             rewards.append(reward)
@@ -92,9 +103,9 @@ class Server:
         records["terminated"][slots] = terminations
         records["truncated"][slots] = truncations
         records["obs_checksum"][slots] = checksums
-        if not (failed or recovered or mismatched):
+        if not (failed or recovered or invalid or mismatched):
             return None
-        return {"failed": failed, "recovered": recovered, "mismatched": mismatched}
+        return {"failed": failed, "recovered": recovered, "invalid": invalid, "mismatched": mismatched}
 
     def close(self) -> None:
         """Close every environment."""
@@ -105,9 +116,10 @@ class Server:
         """Reset a slot; if that fails, try again with a new environment and the next seed."""
         for attempt in range(1, _RESET_TRIES + 1):
             try:
-                observation, _ = self._env(slot).reset(seed=seed)
-                self._observations[slot] = self._to_obs(observation)
+                self._observations[slot] = self._interface.reset(self._env(slot), seed)
                 break
+            except InvalidResult:
+                raise
             except Exception as error:
                 if attempt == _RESET_TRIES:
                     raise
@@ -118,15 +130,15 @@ class Server:
 
     def _replay(self, slot: int, seed: int, actions: np.ndarray) -> bool:
         """Replay an episode up to some point; return whether the observation there differs from before."""
-        env = self._env(slot)
-        observation, _ = env.reset(seed=seed)
+        env, interface = self._env(slot), self._interface
+        observation = interface.reset(env, seed)
         for action in actions:
             self._report_progress(slot)
-            observation, _, terminated, truncated, _ = env.step(self._to_action(action))
+            observation, _, terminated, truncated = interface.step(env, action)
             if terminated or truncated:  # the first time, the episode did not end here
-                observation, _ = env.reset(seed=seed)
+                observation = interface.reset(env, seed)
         self._report_progress(slot)
-        self._observations[slot] = self._to_obs(observation)
+        self._observations[slot] = observation
         return zlib.crc32(self._observations[slot]) != int(self._records["obs_checksum"][slot])
 
     def _report_progress(self, slot: int) -> None:
@@ -159,6 +171,8 @@ def text(error: BaseException) -> str:
     if os.environ.get("POPULACE_DEBUG"):
         traceback.print_exception(error)
     lines = str(error).strip().splitlines()
+    if isinstance(error, InvalidResult):
+        return f"it returned {lines[0]}"
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
@@ -197,13 +211,20 @@ def main(number: int) -> None:
                 answer = server.step(slots, {})
             else:
                 answer = _answer(server, *pickle.loads(message[len(STEP) :]))
-            send(channel, b"" if answer is None else pickle.dumps(answer))
+            send(channel, b"" if answer is None else _pickled(answer))
     except (EOFError, ConnectionError):  # the run closed the socket
         os._exit(0)
 
 
 def _answer(server: Server, name: str, arguments: tuple[Any, ...]) -> Any:
     try:
-        return probe(server.spec) if name == "probe" else getattr(server, name)(*arguments)
+        return getattr(server, name)(*arguments)
     except Exception as error:  # from `probe` and `attach`, which create the first environment
         return refusal(error)
+
+
+def _pickled(answer: Any) -> bytes:
+    try:
+        return pickle.dumps(answer)
+    except Exception as error:  # from `probe`: a space of the user's own class
+        return pickle.dumps(refusal(error))
