@@ -43,7 +43,7 @@ class Probe(environment.Environment):
         state = State(sign=state.sign, time=state.time + 1)
         return self.get_obs(state), state, reward, self.is_terminated(state, params), {}
 
-    def get_obs(self, state, params=None, key=None):
+    def get_obs(self, state, params=None, key=None) -> Any:
         at = state.time if self.length else 0
         return jnp.array([state.sign, at], jnp.float32)
 
@@ -54,7 +54,7 @@ class Probe(environment.Environment):
     def num_actions(self) -> int:
         return 2
 
-    def action_space(self, params=None):
+    def action_space(self, params=None) -> Any:
         return spaces.Discrete(2)
 
     def observation_space(self, params):

@@ -1,7 +1,8 @@
 """A compiled environment of the user's is played before anything is trained in it."""
 
+from typing import Any
+
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from gymnax.environments import spaces
 
@@ -31,11 +32,11 @@ class Endless(Sound):
 
 class Misshapen(Sound):
     def observation_space(self, params):
-        return spaces.Box(-np.ones(3), np.ones(3), (3,))
+        return spaces.Box(-1.0, 1.0, (3,))
 
 
 class Dictionary(Sound):
-    def get_obs(self, state, params=None, key=None):
+    def get_obs(self, state, params=None, key=None) -> Any:
         return {"sign": state.sign}
 
 
@@ -61,7 +62,7 @@ class Wanting(Sound):
 class Steered(Unpaid):
     """Continuous actions, one of them without bounds."""
 
-    def action_space(self, params=None):
+    def action_space(self, params=None) -> Any:
         return spaces.Box(jnp.array([-1.0, -jnp.inf]), jnp.array([1.0, jnp.inf]), (2,))
 
 

@@ -37,8 +37,8 @@ def test_a_continuous_action_is_clipped_as_the_environment_asks():
     def most(observation):
         return np.full((len(observation), 1), 2.0, np.float32)
 
-    found = [gymnasium_evaluation.play("Pendulum-v1", policy, 2, seed=0) for policy in (far, most)]
-    np.testing.assert_array_equal(*found)
+    one, other = (gymnasium_evaluation.play("Pendulum-v1", policy, 2, seed=0) for policy in (far, most))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_a_video_shows_the_episode_of_its_return():
@@ -100,7 +100,9 @@ def test_a_board_is_drawn_with_a_color_per_channel():
 def test_a_game_of_minatar_is_rendered():
     assert gymnasium_evaluation.renders("Breakout-MinAtar")
     assert not gymnasium_evaluation.known("Breakout-MinAtar")
-    frames, _, total = gymnasium_evaluation.record_video("Breakout-MinAtar", lambda seen: np.int64(0), seed=0)
+    frames, _, total = gymnasium_evaluation.record_video(
+        "Breakout-MinAtar", lambda seen: np.zeros((), int), seed=0
+    )
     pictures = list(frames)
     assert total >= 0
     assert pictures[0].shape == (320, 320, 3)

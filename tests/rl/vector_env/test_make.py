@@ -268,7 +268,7 @@ def test_bad_environments_are_refused_in_one_line(name, message):
 
 
 def test_an_id_registered_in_this_process_only_is_refused():
-    gymnasium.register("HereOnly-v0", lambda: None)
+    gymnasium.register("HereOnly-v0", "tests.rl.host_envs:Counting")
     try:
         with pytest.raises(
             UsageError, match=r"in this process only.*gymnasium:MODULE:HereOnly-v0.*MODULE:Class"
