@@ -12,10 +12,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from populace.core import native
 from populace.nn.conv import lowering
 from populace.nn.conv.lowering import INPUT, KERNEL, OUTPUT, Geometry
 from populace.nn.conv.window import Window
-from populace.nn.primitives import native
 
 pytestmark = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")
 

@@ -89,9 +89,9 @@ def doctor(as_json: bool) -> None:
     """Print a diagnosis of the installation."""
     import jax
 
+    from populace.core import native
     from populace.core.files import cache_dir
     from populace.engine.placement import setup
-    from populace.nn.primitives import native
     from populace.runs import provenance
 
     setup()

@@ -1,8 +1,9 @@
-"""Random keys whose numbers are JAX's own, from a generator that compiles quickly on CPU.
+"""Random keys whose numbers are JAX's own, from a generator that compiles and runs quickly on CPU.
 
 XLA's CPU backend builds threefry as a loop over its rounds, and a program with fifty random draws
 holds fifty such loops: most of the time a small program takes to compile, and a good part of each
-step. Here the twenty rounds are written out, so that a draw fuses with what is computed from it.
+step. Here a draw is one call of a compiled kernel (`native/threefry.h`). Without the kernels the twenty
+rounds are written out: as quick to run, and slower to compile by a third.
 Every bit is what JAX draws by default (`jax_threefry_partitionable`): the tests compare the two.
 
 Source: Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3" (Threefry-2x32, 20 rounds).
@@ -14,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend.random import define_prng_impl
 
+from populace.core import native
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _STANDARD = "threefry2x32"
@@ -24,7 +27,7 @@ def root_key(seed: int) -> jax.Array:
     standard = jax.random.key(seed, impl=_STANDARD)
     if jax.default_backend() != "cpu":
         return standard
-    return jax.random.wrap_key_data(jax.random.key_data(standard), impl=_UNROLLED)
+    return jax.random.wrap_key_data(jax.random.key_data(standard), impl=_QUICK)
 
 
 @jax.jit
@@ -41,10 +44,17 @@ def _threefry(key: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Arra
     return x, y
 
 
-def _count(key: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """Encrypt 0, 1, 2, ... in that shape; below 2**32 numbers the high word of a counter is 0."""
+def _encrypted(key: jax.Array, shape: tuple[int, ...], *, both: bool) -> jax.Array:
+    """Encrypt 0, 1, 2, ... in that shape; return both words of each, or their exclusive or.
+
+    Below 2**32 numbers the high word of a counter is 0.
+    """
+    if not native.missing():
+        result = jax.ShapeDtypeStruct((*shape, 2) if both else shape, jnp.uint32)
+        return jax.ffi.ffi_call("populace_count", result, vmap_method="broadcast_all")(key, both=both)
     low = jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
-    return _threefry(key, jnp.zeros_like(low), low)
+    x, y = _threefry(key, jnp.zeros_like(low), low)
+    return jnp.stack((x, y), axis=-1) if both else x ^ y
 
 
 def _seed(seed: jax.Array) -> jax.Array:
@@ -55,28 +65,30 @@ def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     if math.prod(shape) >= 2**32:
         split = jax.random.split(jax.random.wrap_key_data(key, impl=_STANDARD), shape)
         return jax.random.key_data(split)
-    return jnp.stack(_count(key, shape), axis=-1)
+    return _encrypted(key, shape, both=True)
 
 
 def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.Array:
     if bit_width != 32 or math.prod(shape) >= 2**32:
         dtype = jnp.dtype(f"uint{bit_width}")
         return jax.random.bits(jax.random.wrap_key_data(key, impl=_STANDARD), shape, dtype)
-    x, y = _count(key, shape)
-    return x ^ y
+    return _encrypted(key, shape, both=False)
 
 
 def _fold_in(key: jax.Array, data: int | jax.Array) -> jax.Array:
     low = jnp.uint32(data)
+    if not native.missing():
+        result = jax.ShapeDtypeStruct((2,), jnp.uint32)
+        return jax.ffi.ffi_call("populace_fold_in", result, vmap_method="broadcast_all")(key, low)
     return jnp.stack(_threefry(key, jnp.zeros_like(low), low))
 
 
-_UNROLLED = define_prng_impl(
+_QUICK = define_prng_impl(
     key_shape=(2,),
     seed=_seed,
     split=_split,
     random_bits=_random_bits,
     fold_in=_fold_in,
-    name="threefry2x32_unrolled",
-    tag="unrolled",
+    name="threefry2x32_quick",
+    tag="quick",
 )

@@ -31,6 +31,7 @@ inline T dot(const T* a, const T* b, int64_t n) {
 #include "sum.h"
 #include "attend.h"
 #include "convolve.h"
+#include "threefry.h"
 
 template <class T>
 void products(const Products<T>& s, Range members, Range rows) {
@@ -83,7 +84,7 @@ void chosen(const Chosen<T>& s, Range members, Range rows) {
 template <class T>
 Kernels<T> kernels() {
   return {sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, inner<T>, attend_back<T>,
-          convolve<T>, correlate<T>};
+          convolve<T>, correlate<T>, threefry};
 }
 
 }  // namespace

@@ -147,6 +147,16 @@ struct Correlate {
   int64_t places, channels, y_step;
 };
 
+// Threefry of the counters 0, 1, 2, ... below `count` under each key, or of those in `low`, one to a key: both
+// words of each, or their exclusive or.
+struct Threefry {
+  const uint32_t* keys;  // two words each
+  const uint32_t* low;   // null: 0, 1, 2, ...
+  uint32_t* to;
+  int64_t count;  // numbers to a key
+  bool both;
+};
+
 // One implementation of all of them: each call computes some members, some rows and some features.
 template <class T>
 struct Kernels {
@@ -159,6 +169,7 @@ struct Kernels {
   void (*attend_back)(const AttendBack<T>&, Range members, Range rows);
   void (*convolve)(const Convolve<T>&, Range places);
   void (*correlate)(const Correlate<T>&, Range rows);
+  void (*threefry)(const Threefry&, Range numbers);
 };
 
 template <class T>

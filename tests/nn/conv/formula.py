@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from populace.nn.primitives import native
+from populace.core import native
 
 LOWERINGS = ("auto", "patches", "taps", "xla") + (() if native.missing() else ("native",))
 

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from populace.core import native
 from populace.core.errors import UsageError
 from populace.nn.conv import lowering
 from populace.nn.conv.convolution import convolve
 from populace.nn.conv.window import Window
-from populace.nn.primitives import native
 from tests.nn.conv.formula import assert_close, draw
 
 KERNELS = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")

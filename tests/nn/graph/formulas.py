@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+from populace.core import native
 from populace.nn.graph.edges import EdgeIndex
-from populace.nn.primitives import native
 
 NATIVE = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")
 BACKENDS = ["xla", pytest.param("native", marks=NATIVE)]

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from populace.core import native
 from populace.nn.graph.aggregate import attend
 from populace.nn.graph.edge_attention import fused
 from populace.nn.graph.segment_sum import indices
-from populace.nn.primitives import native
 from populace.nn.primitives.hashing import seed_pair
 from tests.nn.draws import weigh
 from tests.nn.graph.formulas import BACKENDS, GRAPHS, NATIVE, SQUARE, assert_close, ends, graph

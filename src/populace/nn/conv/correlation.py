@@ -30,6 +30,7 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType
 
 from populace.core.errors import UsageError
+from populace.core.native import DTYPES, missing
 from populace.nn.conv.lowering import (
     INPUT,
     KERNEL,
@@ -40,7 +41,6 @@ from populace.nn.conv.lowering import (
     by_xla,
     kernel_pays,
 )
-from populace.nn.primitives.native import DTYPES, missing
 
 _KINDS = (INPUT, KERNEL, OUTPUT)
 

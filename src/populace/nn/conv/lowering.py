@@ -28,9 +28,9 @@ import numpy as np
 from jax import lax
 
 from populace.core.errors import unknown
+from populace.core.native import check_backend, wide
 from populace.nn.conv.shifts import gather, picks, puts, spread
 from populace.nn.conv.window import Window
-from populace.nn.primitives.native import check_backend, wide
 from populace.nn.primitives.precision import at_least_float32
 
 INPUT, KERNEL, OUTPUT = "input", "kernel", "output"

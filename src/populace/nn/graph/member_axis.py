@@ -16,7 +16,7 @@ from jax.interpreters import batching, mlir
 from jax.sharding import AxisType
 
 from populace.core.errors import UsageError
-from populace.nn.primitives.native import DTYPES, missing
+from populace.core.native import DTYPES, missing
 
 Program = Callable[..., Sequence[jax.Array]]
 

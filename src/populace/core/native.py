@@ -1,4 +1,4 @@
-"""The compiled kernels of `populace.nn`: found, checked and made known to XLA when they are first asked for.
+"""The compiled kernels: found, checked and made known to XLA when they are first asked for.
 
 They are built while populace is installed, where there is a C++ compiler. Without them, or with some that do
 not fit this Python code or this jaxlib, everything is computed by XLA's own operations; `missing` says why.
@@ -13,8 +13,8 @@ import jax
 
 from populace.core.errors import UsageError, unknown
 
-VERSION = 3  # of the calls, as native/calls.cc counts them
-CALLS = ("sum", "products", "maximum", "chosen", "attend", "attend_back", "correlation")
+VERSION = 4  # of the calls, as native/calls.cc counts them
+CALLS = ("sum", "products", "maximum", "chosen", "attend", "attend_back", "correlation", "count", "fold_in")
 BACKENDS = ("auto", "xla", "native")
 DTYPES = ("float32", "float64")
 """What the kernels compute with."""
@@ -52,7 +52,7 @@ def candidates() -> list[Path]:
     """Return where the library may be: beside this file, or where an editable install has put it."""
     return [
         Path(__file__).with_name(NAME),
-        Path(sysconfig.get_path("platlib"), "populace", "nn", "primitives", NAME),
+        Path(sysconfig.get_path("platlib"), "populace", "core", NAME),
     ]
 
 

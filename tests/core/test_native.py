@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from populace.core import native
 from populace.core.errors import UsageError
 from populace.nn.graph.aggregate import aggregate, attend
 from populace.nn.graph.edges import EdgeIndex
-from populace.nn.primitives import native
 
 HERE = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")
 
@@ -84,7 +84,7 @@ def test_any_number_of_threads_gives_the_same() -> None:
     """A process with one core and one device, and this one with all: the same bits."""
     code = (
         "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
-        "from tests.nn.primitives.test_native import checksums\n"
+        "from tests.core.test_native import checksums\n"
         "print(*checksums())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
