@@ -57,6 +57,32 @@ def test_the_digits_of_an_interval_follow_its_width(found, written):
 
 
 @pytest.mark.parametrize(
+    ("counts", "name"),
+    [
+        ([5, 9], "95 % interval"),
+        ([4, 4], "range of 4 seeds"),
+        ([2, 4, 1], "range of fewer than 5 seeds"),
+        ([3, 8], "95 % interval, or range of 3 seeds"),
+        ([1, 1], ""),
+    ],
+)
+def test_bounds_are_called_an_interval_only_where_they_are_one(counts, name):
+    assert number_format.bounds_name(counts) == name
+
+
+def test_the_page_of_few_seeds_never_says_that_it_has_an_interval(tmp_path):
+    for seeds, wanted in ((4, False), (5, True)):
+        page = report.write(
+            [fake_run(tmp_path / str(seeds), seeds=seeds, axes=ONE_AXIS, media=False)]
+        ).read_text()
+        shown = re.sub(r"\\d*|<script.*?</script>", "", page, flags=re.DOTALL).replace(
+            "too few for a 95 % interval", ""
+        )
+        assert ("95 % interval" in shown) == wanted
+        assert (f"range of {seeds} seeds" in shown) != wanted
+
+
+@pytest.mark.parametrize(
     ("seconds", "written"),
     [(0.42, "0.42 s"), (134.2, "2 min 14 s"), (3_900, "1 h 05 min"), (None, "–")],
 )
@@ -68,8 +94,8 @@ def test_the_sentence_names_setting_score_interval_seeds_episodes_place_and_loss
     sentence = summary.answer(reading(tmp_path))
     assert re.fullmatch(
         r"The best of 16 settings – learning_rate 0\.001, exploration\.decay 0\.9\d* – reaches an "
-        r"interquartile mean return of 4\d\d(\.\d)? \(95 % interval 4[\d.]+ to [45][\d.]+\) "
-        r"over 4 seeds, on 200 new episodes each, in Gymnasium; 2 of 64 members diverged\.",
+        r"interquartile mean return of 4\d\d(\.\d)? \(range of 4 seeds: 4[\d.]+ to [45][\d.]+\), "
+        r"on 200 new episodes each, in Gymnasium; 2 of 64 members diverged\.",
         sentence,
     ), sentence
 
@@ -86,8 +112,8 @@ def test_the_sentence_believes_outside_then_fresh_then_what_there_is(tmp_path):
 
 def test_the_sentence_quotes_what_was_played_outside_where_it_was(tmp_path):
     run = reading(tmp_path)
-    played = Interval(*run.winner["external"]["iqm"])
-    assert number_format.interval(played, word="95 % interval ") in summary.answer(run)
+    played = Interval(*run.winner["external"]["iqm"], range_of=4)
+    assert number_format.interval(played, named=True) in summary.answer(run)
     assert "in Gymnasium" in summary.answer(run)
 
 

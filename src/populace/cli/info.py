@@ -129,6 +129,8 @@ def doctor(as_json: bool) -> None:
 
 def print_results(console: Console, folder: Path, results: dict[str, Any]) -> None:
     """Print the results of a run."""
+    from populace.report.number_format import bounds_name
+
     best, score = results["best"], results["score"]["name"]
     setting = results["settings"][best["setting"]]
     values = ", ".join(
@@ -145,8 +147,9 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
             member = results["members"][best["member"]]["external"]
             label = member["backend"] if member else label
         value, low, high = summary["iqm"]
-        sure = f"(95 % interval {low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
-        sure = sure if seeds > 1 else "(one seed: no interval)"
+        kind = bounds_name([seeds])
+        sure = f"({kind} {low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
+        sure = sure if kind else "(one seed: no interval)"
         if key == "test" and results.get("test_description"):
             sure += f", on {results['test_description']}"
         console.print(f"  {label:<12} {score} {value:.4g} {sure}", highlight=False, soft_wrap=True)
@@ -182,6 +185,8 @@ def _best_first(entries: list[dict[str, Any]], mode: str) -> list[dict[str, Any]
 
 def print_evaluation(found: dict[str, Any]) -> None:
     """Print a new evaluation as a table."""
+    from populace.report.number_format import bounds_name
+
     order = _best_first(found["settings"], found["mode"])
     shown = {
         entry["setting"]: ", ".join(
@@ -194,7 +199,8 @@ def print_evaluation(found: dict[str, Any]) -> None:
     table = Table(title=title, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     # Lines wrap between the names of settings, never within one.
     longest = max((len(word) for values in shown.values() for word in values.split()), default=0)
-    for heading in ("setting", "values", "seeds", "diverged", "interquartile mean", "95 % interval"):
+    bounds_title = bounds_name(len(entry["members"]) for entry in order) or "no interval"
+    for heading in ("setting", "values", "seeds", "diverged", "interquartile mean", bounds_title):
         table.add_column(heading, overflow="fold", min_width=longest if heading == "values" else None)
     for entry in order:
         value, low, high = entry["summary"]["iqm"]

@@ -76,7 +76,7 @@ class Progress(Callback):
         values = evaluation.metrics.get(self._name)
         finite = values[np.isfinite(values)] if values is not None else np.empty(0)
         if len(finite):
-            i = bootstrap_interval(finite, resamples=300)
+            i = bootstrap_interval(finite)
             self._score = f"{self._name} {i.value:.4g} ({i.low:.4g} to {i.high:.4g})"
         self._show(force=True)
 

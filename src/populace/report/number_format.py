@@ -1,10 +1,11 @@
 """Number formatting: as many digits as the confidence interval supports."""
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from populace.statistics import Interval
+from populace.statistics import FEWEST, Interval
 
 MISSING = "–"
 _THIN = "\u202f"  # a narrow space that does not break, the separator of thousands
@@ -55,8 +56,8 @@ def whole(value: float | None) -> str:
     return MISSING if value is None else fixed(round(value), 0)
 
 
-def interval(found: Interval | None, *, word: str = "") -> str:
-    """Format an interval as `499.2 (496.0 to 500.0)`; `word` is put first inside the parentheses.
+def interval(found: Interval | None, *, named: bool = False) -> str:
+    """Format an interval as `499.2 (496.0 to 500.0)`; `named` says what the bounds are, as `bounds_name`.
 
     Decimals are chosen to give two significant digits of the interval's width: more would be noise. An
     interval of zero width (one seed, or equal scores) is formatted as the value alone.
@@ -65,7 +66,24 @@ def interval(found: Interval | None, *, word: str = "") -> str:
         return MISSING
     if not has_width(found):
         return number(found.value)
-    return f"{value_of(found)} ({word}{bounds_of(found)})"
+    name = ""
+    if named:
+        name = f"{bounds_name([found.range_of])}: " if found.range_of else f"{bounds_name([FEWEST])} "
+    return f"{value_of(found)} ({name}{bounds_of(found)})"
+
+
+def bounds_name(counts: Iterable[int]) -> str:
+    """Return what the bounds around values over these numbers of seeds are.
+
+    `95 % interval`, `range of 4 seeds`, or `95 % interval, or range of fewer than 5 seeds`; empty where every
+    value is of a single seed, and has no bounds.
+    """
+    distinct = {count for count in counts if count > 1}
+    few = distinct & set(range(FEWEST))
+    names = ["95 % interval"] if distinct - few else []
+    if few:
+        names.append(f"range of {f'{few.pop()}' if len(few) == 1 else f'fewer than {FEWEST}'} seeds")
+    return ", or ".join(names)
 
 
 def value_of(found: Interval) -> str:

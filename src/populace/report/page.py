@@ -95,6 +95,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "best_label": reading.label(reading.winner) if reading.winner else "",
         "score": reading.score,
         "better": "lower" if reading.lower else "higher",
+        "bounds": reading.bounds,
         "seeds": max((len(entry["members"]) for entry in reading.settings), default=0),
         "swept": len(reading.settings) > 1,
         "evaluated": reading.evaluation.num_rows > 0,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from populace.report import number_format
-from populace.statistics import Interval
+from populace.statistics import Interval, few
 
 
 class RunLike(Protocol):
@@ -194,6 +194,11 @@ class Reading:
         return " · ".join(self.short_names.values())
 
     @property
+    def bounds(self) -> str:
+        """What the bounds around the scores of settings are, `95 % interval` or `range of 4 seeds`."""
+        return number_format.bounds_name(len(entry["members"]) for entry in self.settings)
+
+    @property
     def folder(self) -> str:
         """The run's folder as one would type it: relative to the working directory, or its name alone."""
         here = os.path.relpath(self.path)
@@ -206,7 +211,7 @@ def interval_of(summary: dict[str, Any] | None) -> Interval | None:
     if found is None or any(bound is None or math.isnan(bound) for bound in found):
         return None
     value, low, high = (float(bound) for bound in found if bound is not None)
-    return Interval(value, low, high)
+    return Interval(value, low, high, few(int((summary or {})["n"])))
 
 
 def score_of(member: dict[str, Any], kind: str) -> float | None:

@@ -206,6 +206,7 @@ def summary(population: Population, scores: Scores, values: np.ndarray, setting:
         scores.diverged_at[members] >= 0,
         worst=worst,
         mode=population.learner.mode,
+        seed=population.seed,
     ).as_dict()
 
 

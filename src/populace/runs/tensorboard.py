@@ -29,7 +29,6 @@ from populace.statistics import bootstrap_interval, interquartile_mean
 
 MEMBERS_SHOWN = 64
 SETTINGS_SHOWN = 64
-_RESAMPLES = 200
 _SECONDS_APART = 2.0
 
 
@@ -102,7 +101,7 @@ class TensorBoard(Callback):
             finite = values[np.isfinite(values)]
             if not len(finite):
                 continue
-            interval = bootstrap_interval(finite, resamples=_RESAMPLES)
+            interval = bootstrap_interval(finite, seed=self._population.seed)
             for bound in ("value", "low", "high"):
                 name = f"evaluation/{score}/{'iqm' if bound == 'value' else bound}"
                 writer.add_scalar(name, getattr(interval, bound), at)

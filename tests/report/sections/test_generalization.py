@@ -56,9 +56,11 @@ def test_the_slope_is_scipys():
     from scipy.stats import theilslopes
 
     rng = np.random.default_rng(4)
-    units, scores = np.sort(rng.uniform(0, 100, 12)), rng.normal(0, 1, (3, 12))
+    units, scores = np.sort(rng.uniform(0, 100, 12)), rng.normal(0, 1, (5, 12))
     wanted = [theilslopes(row[6:], units[6:]).slope * (units[-1] - units[6]) for row in scores]
-    assert generalization_gap.trends(units, scores, scores).training.value == pytest.approx(np.mean(wanted))
+    assert generalization_gap.trends(units, scores, scores).training.value == pytest.approx(
+        np.mean(sorted(wanted)[1:4])
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_too_little_says_nothing():
 
 def held_out_run(path, *, loses=50.0, late=0.0, **more):
     """A run whose held-out score lies `loses` below, and `late` more with each of the last evaluations."""
-    run = fake_run(path, media=False, solved=None, **({"axes": TWO, "seeds": 4, "diverged": ()} | more))
+    run = fake_run(path, media=False, solved=None, **({"axes": TWO, "seeds": 6, "diverged": ()} | more))
     table = run.tables["evaluation"]
     step = table["step"].to_numpy()
     after = np.maximum(step - 10_000, 0) / 500
@@ -128,13 +130,13 @@ def test_a_run_without_held_out_evaluations_has_no_section(tmp_path):
 def test_the_section_gives_the_gap_of_each_setting(tmp_path):
     run = held_out_run(tmp_path)
     found = generalization_gap.measure(Reading.of(run))
-    assert [m.lost.value for m in found] == pytest.approx([51.5] * 2)
-    assert all(50 <= m.lost.low <= m.lost.high <= 53 for m in found)
+    assert [m.lost.value for m in found] == pytest.approx([52.5] * 2)
+    assert all(50 <= m.lost.low <= m.lost.high <= 55 for m in found)
     page = report.write([run]).read_text(encoding="utf-8")
     assert 'id="generalization"' in page
     assert 'href="#generalization"' in page
     part = page.split('<section id="generalization">')[1].split("</section>")[0]
-    assert "measured after selection: a gap of 51.5 (95 % interval 50" in part
+    assert "measured after selection: a gap of 52.5 (95 % interval 50" in part
     assert (
         "Training environment: Braking-v0(friction=(0.6, 0.9)); held out: Braking-v0(friction=(0.2, 0.4))."
         in part
@@ -145,14 +147,14 @@ def test_the_section_gives_the_gap_of_each_setting(tmp_path):
 
 
 def test_what_is_not_told_apart_is_not_called_a_gap(tmp_path):
-    run = held_out_run(tmp_path, axes={}, seeds=4)
-    for member, difference in zip(run.content["members"], (-5, 5, -4, 4.5)):
+    run = held_out_run(tmp_path, axes={}, seeds=6)
+    for member, difference in zip(run.content["members"], (-5, 5, -4, 4.5, 3, -3)):
         member["test"]["metrics"]["held_out_return"] = member["test"]["score"] + difference
     sentence = generalization.section(Reading.of(run))["sentence"]
     assert sentence.endswith("is not distinguishable from zero.")
     for member in run.content["members"]:
         member["test"]["metrics"]["held_out_return"] = member["test"]["score"] + 5 + member["seed"]
-    assert "it does better held out, by 6.5 (5" in generalization.section(Reading.of(run))["sentence"]
+    assert "it does better held out, by 7.5 (5" in generalization.section(Reading.of(run))["sentence"]
 
 
 def test_overfitting_is_flagged_on_the_page(tmp_path):
@@ -183,8 +185,8 @@ def test_odd_runs_make_a_page(tmp_path, case):
     said = generalization.section(Reading.of(run))
     everyone = case.get("diverged") == (0, 1, 2, 3)
     assert (said is None) == everyone
-    if case.get("seeds", 4) < 3 and said:
-        assert "cannot be determined: it takes 3 seeds and 8 evaluations" in said["overfitting"][0]
+    if case.get("seeds", 6) < 5 and said:
+        assert "cannot be determined: it takes 5 seeds and 8 evaluations" in said["overfitting"][0]
     if case.get("seeds") == 1:
         assert "without an interval" in said["sentence"]
     if case.get("status") == "stopped":

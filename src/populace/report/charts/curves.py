@@ -96,7 +96,7 @@ def setting_curve(found: Grid, entry: dict[str, Any], *, band: bool = True) -> C
         if not len(scores):
             continue
         if band and len(scores) > 1:
-            interval = bootstrap_interval(scores, resamples=1000)
+            interval = bootstrap_interval(scores)
             value[point], low[point], high[point] = interval.value, interval.low, interval.high
         else:
             value[point] = low[point] = high[point] = interquartile_mean(scores)

@@ -44,7 +44,8 @@ def forest_plot(
             "line": {"color": "panel", "width": 1.5},
         },
         "hovertext": [
-            f"{text(row.full or row.label)}<br><b>{number_format.interval(row.found)}</b>" for row in rows
+            f"{text(row.full or row.label)}<br><b>{number_format.interval(row.found, named=True)}</b>"
+            for row in rows
         ],
         "hoverinfo": "text",
     }

@@ -54,6 +54,12 @@ class Comparison:
         ]
         return [i for _, i in sorted(scored)] if self.comparable else [i for _, i in scored]
 
+    @property
+    def bounds(self) -> str:
+        """What the bounds around the scores of the winners are, `95 % interval` or `range of 4 seeds`."""
+        counts = (len(r.winner["members"]) for r in self.readings if r.winner)
+        return number_format.bounds_name(counts) or "single seeds"
+
     def color(self, index: int) -> str:
         """Return the color of a run."""
         return f"c{index}" if index < 7 else "muted"
@@ -76,6 +82,7 @@ def several(readings: list[Reading]) -> dict[str, Any]:
         "score": " / ".join(found.scores),
         "better": "lower" if found.lower else "higher",
         "measured": LABELS[found.measured],
+        "bounds": found.bounds,
         "runs_table": runs_table(found),
         "environments": differences("environment-table", found.names, map(environment, readings)),
         "recipes": differences("recipe-table", found.names, map(recipe, readings)),
@@ -134,7 +141,7 @@ def curves(found: Comparison) -> Chart | None:
         return None
     units = " / ".join(dict.fromkeys(reading.unit for reading in found.readings))
     axes = layout({"title": units, **COUNTS}, {"title": " / ".join(found.scores)})
-    alt = "Learning curves: the best setting of each run, interquartile mean and 95 % interval."
+    alt = f"Learning curves: the best setting of each run, interquartile mean and {found.bounds}."
     return Chart("curves", alt, traces, axes, height=420, legend=legend)
 
 

@@ -73,7 +73,8 @@ def validation_and_test(reading: Reading) -> Chart | None:
                     "line": {"color": color, "width": 2},
                 },
                 "hovertext": [
-                    f"{text(reading.label(entries[p]))}<br>{name} <b>{number_format.interval(f)}</b>"
+                    f"{text(reading.label(entries[p]))}<br>{name} "
+                    f"<b>{number_format.interval(f, named=True)}</b>"
                     for p, f in known
                 ],
                 "hoverinfo": "text",

@@ -9,14 +9,13 @@ from populace.report.charts.curves import grid, setting_curve
 from populace.report.charts.forest_plot import ForestRow, forest_plot
 from populace.report.runs import Reading
 from populace.report.sections.generalization_gap import (
-    FEWEST_MEMBERS,
     FEWEST_POINTS,
     SettingGap,
     measure,
     test_pairs,
 )
 from populace.report.text.tables import Cell, Column, Row, Table
-from populace.statistics import Interval
+from populace.statistics import FEWEST, Interval
 
 ROWS = 20
 
@@ -49,15 +48,15 @@ def _sentence(reading: Reading, found: SettingGap) -> str:
     )
     if not number_format.has_width(found.lost):
         return text + f"a gap of {number_format.number(found.lost.value)}, without an interval."
-    if found.lost.low > 0:
-        return text + f"a gap of {number_format.interval(found.lost, word='95 % interval ')}."
+    if found.lost.low > 0 or found.lost.range_of:
+        return text + f"a gap of {number_format.interval(found.lost, named=True)}."
     if found.lost.high < 0:
         return text + f"it does better held out, by {number_format.interval(_negative(found.lost))}."
     return text + f"the gap of {number_format.interval(found.lost)} is not distinguishable from zero."
 
 
 def _negative(found: Interval) -> Interval:
-    return Interval(-found.value, -found.high, -found.low)
+    return Interval(-found.value, -found.high, -found.low, found.range_of)
 
 
 def _where(reading: Reading) -> str:
@@ -83,7 +82,7 @@ def _overfitting(reading: Reading, measured: list[SettingGap]) -> list[str]:
         )
     if not any(m.late for m in measured):
         return [
-            f"Whether training overfits cannot be determined: it takes {FEWEST_MEMBERS} seeds and "
+            f"Whether training overfits cannot be determined: it takes {FEWEST} seeds and "
             f"{2 * FEWEST_POINTS} evaluations during training."
         ]
     which = "No setting" if len(measured) > 1 else "The setting"

@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike
 
 from populace.report.charts.curves import grid
 from populace.report.runs import Reading
-from populace.statistics import Floats, Interval, bootstrap_interval
+from populace.statistics import FEWEST, Floats, Interval, bootstrap_interval
 
-FEWEST_MEMBERS = 3
 FEWEST_POINTS = 4
 
 
@@ -71,7 +70,7 @@ def trends(
         lower: whether a lower score is better.
 
     Returns:
-        The trends; None with fewer than 3 members or 4 evaluations in that half.
+        The trends; None with fewer than 5 members or 4 evaluations in that half.
 
     Source: Sen 1968, "Estimates of the Regression Coefficient Based on Kendall's Tau".
 
@@ -82,7 +81,7 @@ def trends(
     sign = -1 if lower else 1
     scores = [np.asarray(y, float)[:, late] * sign for y in (training, held_out)]
     whole = np.isfinite(scores[0]).all(axis=1) & np.isfinite(scores[1]).all(axis=1)
-    if whole.sum() < FEWEST_MEMBERS or len(x) < FEWEST_POINTS:
+    if whole.sum() < FEWEST or len(x) < FEWEST_POINTS:
         return None
     return Trends(*(bootstrap_interval(_changes(x, y[whole])) for y in scores))
 

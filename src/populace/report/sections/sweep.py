@@ -101,7 +101,8 @@ def _one_axis(reading: Reading, scored: list[dict[str, Any]], path: str) -> Char
         "ticktext": [text(t) for _, t in column.ticks],
     }
     drawn = layout({"title": path, "range": [-0.06, 1.06], **ticks}, {"title": reading.score})
-    alt = f"Interquartile mean {reading.score} with its 95 % interval against {path}."
+    bounds = f" with its {reading.bounds}" if reading.bounds else ""
+    alt = f"Interquartile mean {reading.score}{bounds} against {path}."
     return Chart("sweep", alt, [trace], drawn, height=340)
 
 
@@ -217,4 +218,5 @@ def _value(scored: list[dict[str, Any]], path: str, places: list[float], place: 
 
 
 def _hover(reading: Reading, entry: dict[str, Any]) -> str:
-    return f"{text(reading.label(entry))}<br><b>{number_format.interval(reading.believed(entry))}</b>"
+    found = number_format.interval(reading.believed(entry), named=True)
+    return f"{text(reading.label(entry))}<br><b>{found}</b>"

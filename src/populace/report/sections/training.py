@@ -47,7 +47,7 @@ def learning_curves(reading: Reading) -> Chart | None:
     return Chart(
         "curves",
         f"Learning curves: interquartile mean {reading.score} over {reading.unit}, "
-        "one line per setting with its 95 % interval as a band.",
+        "one line per setting" + (f" with its {reading.bounds} as a band." if reading.bounds else "."),
         traces,
         axes,
         height=420,

@@ -21,11 +21,11 @@ def answer(reading: Reading) -> str:
         return f"No {reading.score} was measured in this run."
     seeds = len(winner["members"])
     sentence = f"{_who(reading, winner)} reaches {_what(reading, seeds)} of "
-    if number_format.has_width(found):
-        sentence += number_format.interval(found, word="95 % interval ")
-    else:
-        sentence += number_format.number(found.value)
-    sentence += " from a single seed" if seeds == 1 else f" over {seeds} seeds"
+    sentence += number_format.interval(found, named=True)
+    if seeds == 1:
+        sentence += " from a single seed"
+    elif not (found.range_of and number_format.has_width(found)):  # else the range has said it
+        sentence += f" over {seeds} seeds"
     sentence += _how(reading, winner)
     if diverged:
         sentence += f"; {number_format.whole(diverged)} of {number_format.count(members, 'member')} diverged"
@@ -94,8 +94,11 @@ def caveats(reading: Reading) -> list[str]:
         notes.append("One seed: no interval. Another seed may well give a different result.")
     elif found and not number_format.has_width(found):
         notes.append(f"All {seeds} seeds have the same score, so the interval has zero width.")
-    elif seeds < 5:
-        notes.append(f"With only {seeds} seeds the interval is rough, and often too narrow.")
+    elif found and found.range_of:
+        notes.append(
+            f"{seeds} seeds are too few for a 95 % interval: what is given is their range. Another seed "
+            f"falls outside it {200 / (seeds + 1):.0f} % of the time."
+        )
     if reading.results.get("start_weights"):
         notes.append(
             "All members started from the same given weights, so the interval says nothing of other starts."

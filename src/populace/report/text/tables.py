@@ -55,7 +55,7 @@ def settings_table(reading: Reading) -> Table:
     columns = [Column("rank", numeric=True), *_axes(reading), Column("members", numeric=True)]
     columns.append(Column("diverged", numeric=True))
     columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
-    table = Table("settings-table", "All settings, with interquartile mean and interval", columns)
+    table = Table("settings-table", _caption(reading), columns)
     for rank, entry in enumerate(reading.ranked, start=1):
         cells = [Cell(str(rank), rank, reading.color(entry))]
         cells += _values(reading, entry)
@@ -66,6 +66,10 @@ def settings_table(reading: Reading) -> Table:
             cells.append(Cell(number_format.interval(found), found.value if found else None))
         table.rows.append(Row(cells, chosen=entry is reading.winner))
     return table
+
+
+def _caption(reading: Reading) -> str:
+    return "All settings, with interquartile mean" + (f" and {reading.bounds}" if reading.bounds else "")
 
 
 def members_table(reading: Reading) -> Table:

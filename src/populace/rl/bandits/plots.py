@@ -8,7 +8,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.formatting import format_value
 from populace.runs.figures import figure, to_image
-from populace.statistics import bootstrap_interval
+from populace.statistics import mean_interval
 
 __all__ = ["curves", "regret", "to_image"]
 
@@ -35,7 +35,7 @@ def regret(found: Curves, constant: float | None = None, *, title: str = "") -> 
     for i, (name, (pulls, regrets)) in enumerate(found.items()):
         kept = _spread(len(pulls))
         at = pulls[kept]
-        intervals = [bootstrap_interval(regrets[:, k], np.mean, resamples=500) for k in kept]
+        intervals = [mean_interval(regrets[:, k]) for k in kept]
         color = _COLORS[i % len(_COLORS)]
         axes.plot(at, [x.value for x in intervals], color=color, lw=1.8, label=name)
         axes.fill_between(

@@ -1,0 +1,27 @@
+"""What a population of scores says, and how sure one can be of it.
+
+Scores have the shape `(runs,)`, or `(runs, tasks)` where the runs of one task are independent of
+those of another. What is random draws from its own generator: the same seed gives the same numbers,
+and NumPy's global state stays as it was. How often each interval covers the truth is measured by
+`benchmarks/coverage.py`; docs/statistics.md has the table.
+
+Sources: Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice"
+(https://arxiv.org/abs/2108.13264); Efron and Tibshirani 1993, "An Introduction to the Bootstrap";
+Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (https://arxiv.org/abs/1411.5279).
+"""
+
+from populace.statistics.aggregates import interquartile_mean
+from populace.statistics.bootstrap import bootstrap_interval
+from populace.statistics.improvement import probability_of_improvement
+from populace.statistics.interval import Interval, few
+from populace.statistics.levels import FEWEST
+from populace.statistics.mean import mean_interval
+from populace.statistics.median import median_interval
+from populace.statistics.profile import performance_profile
+from populace.statistics.scores import Floats
+from populace.statistics.summary import Summary, summarize
+
+__all__ = [
+    "FEWEST", "Floats", "Interval", "Summary", "bootstrap_interval", "few", "interquartile_mean",
+    "mean_interval", "median_interval", "performance_profile", "probability_of_improvement", "summarize",
+]  # fmt: skip

@@ -1,0 +1,31 @@
+"""Checks of scores, the same for every statistic."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def table(name: str, scores: ArrayLike) -> Floats:
+    """Return scores as `(runs, tasks)`; raises ValueError for empty ones, NaN, and more than 2 dimensions."""
+    found = np.asarray(scores, dtype=np.float64)
+    if found.size == 0 or found.ndim not in (1, 2):
+        raise ValueError(f"{name} must be (runs,) or (runs, tasks), not empty, got {found.shape}")
+    refuse(name, "NaN", np.isnan(found))
+    return found.reshape(len(found), -1)
+
+
+def sample(name: str, scores: ArrayLike) -> Floats:
+    """Return finite scores as `(runs,)`; raises ValueError for anything else."""
+    found = np.asarray(scores, dtype=np.float64)
+    if found.size == 0 or found.ndim != 1:
+        raise ValueError(f"{name} must be (runs,), not empty, got {found.shape}")
+    refuse(name, "NaN", np.isnan(found))
+    refuse(name, "infinite", np.isinf(found))
+    return found
+
+
+def refuse(name: str, what: str, found: NDArray[np.bool_]) -> None:
+    """Raise ValueError if anything was found."""
+    if found.any():
+        raise ValueError(f"{name} must not be {what}, got {found.sum()} of {found.size}")
