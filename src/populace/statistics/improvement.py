@@ -1,7 +1,7 @@
 """How likely a run of one setting beats a run of another."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from populace.statistics.interval import Interval
 from populace.statistics.levels import normal
@@ -47,7 +47,7 @@ def _wins(x: Floats, y: Floats) -> float:
 def _newcombe(share: Floats, n: int, m: int, z: float) -> tuple[Floats, Floats]:
     k = (n + m) / 2 - 1
 
-    def outside(p: Floats) -> Floats:
+    def outside(p: Floats) -> NDArray[np.bool_]:
         variance = p * (1 - p) * (1 + k * ((1 - p) / (2 - p) + p / (1 + p))) / (n * m)
         return (share - p) ** 2 > z * z * variance
 
