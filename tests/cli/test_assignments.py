@@ -39,6 +39,16 @@ def test_what_is_swept_takes_the_place_of_the_sweep_before():
     assert typed(set_=("run.steps=7", "discount=0.5")).options.steps == 7
 
 
+def test_a_kind_is_set_before_its_parts_and_its_sweep_keeps_what_is_typed():
+    found = typed(set_=("exploration.duration=7.0", "exploration=linear")).learner.exploration
+    assert (found.kind, found.duration) == ("linear", 7.0)
+    assert set(typed(sweep=("exploration=linear,exponential",)).sweep) == {"learning_rate", "exploration"}
+    parts = ("exploration.end=0.1,0.2", "exploration=linear,exponential")
+    assert set(typed(sweep=parts).sweep) == {"learning_rate", "exploration", "exploration.end"}
+    with pytest.raises(UsageError, match=r"--set exploration.end would be lost"):
+        typed(set_=("exploration.end=0.1",), sweep=("exploration=linear,exponential",))
+
+
 def test_values_are_read_one_by_one():
     assert values("1, 2.5,true,linear") == [1, 2.5, True, "linear"]
     assert values("[8, 16]") == [8, 16]

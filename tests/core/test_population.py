@@ -26,7 +26,11 @@ def test_a_dotted_path_reaches_a_nested_module():
 
 
 def test_axes_of_structure_become_groups():
-    population = sweep(Quadratic(), {"width": [2, 3, 2], "learning_rate": [0.1, 0.2]}, seeds=2)
+    axes = [
+        {"width": w, "learning_rate": r}
+        for w, r in ((2, 0.1), (2, 0.2), (3, 0.1), (3, 0.2), (2, 0.3), (2, 0.4))
+    ]
+    population = sweep(Quadratic(), axes, seeds=2)
     assert [len(g.members) for g in population.groups] == [8, 4]
     assert [g.learner.width for g in population.groups] == [2, 3]
     indices = sorted(m.index for g in population.groups for m in g.members)
@@ -39,10 +43,38 @@ def test_one_member_is_the_population_of_its_setting_its_seed_and_the_root_seed(
     assert (alone.settings, alone.seeds, alone.seed) == (({"learning_rate": 0.2},), (7,), 3)
 
 
-def test_a_list_of_settings_is_taken_as_it_comes():
-    population = sweep(Quadratic(), [{"learning_rate": 0.1}, {"limit": 3.0}], seeds=[7])
-    assert population.settings == ({"learning_rate": 0.1}, {"limit": 3.0})
-    assert population.learner_of(1).learning_rate == Quadratic().learning_rate
+def test_what_one_of_a_list_of_settings_does_not_name_is_what_the_learner_has():
+    population = sweep(Quadratic(learning_rate=0.3), [{"learning_rate": 0.1}, {"limit": 3.0}], seeds=[7])
+    assert population.settings == (
+        {"learning_rate": 0.1, "limit": 10.0},
+        {"learning_rate": 0.3, "limit": 3.0},
+    )
+    population = sweep(DQN(), [{}, {"learning_rate": 1e-4}], seeds=2)
+    assert population.settings == ({"learning_rate": DQN().learning_rate}, {"learning_rate": 1e-4})
+    assert population.axes == {"learning_rate": [DQN().learning_rate, 1e-4]}
+    kinds = sweep(DQN(), [{}, {"exploration": "linear"}, {"exploration.decay": 0.9}]).settings
+    assert kinds[0] == {"exploration": "exponential", "exploration.decay": DQN().exploration.decay}
+    assert kinds[1:] == ({"exploration": "linear"}, {"exploration.decay": 0.9})
+
+
+def test_an_axis_over_a_kind_leaves_an_axis_over_its_part_in_force():
+    kinds = ["exponential", {"kind": "exponential", "per": "frame"}]
+    population = sweep(DQN(), {"exploration.decay": [0.9, 0.95], "exploration": kinds})
+    found = [population.learner_of(i).exploration for i in range(4)]
+    assert [e.decay for e in found] == [0.9, 0.9, 0.95, 0.95]
+    assert [e.per for e in found] == [DQN().exploration.per, "frame"] * 2
+    by_kind = sweep(DQN(), {"exploration.decay": [0.9], "exploration.kind": ["exponential"]})
+    assert by_kind.learner_of(0).exploration.decay == 0.9
+    with pytest.raises(UsageError, match=r"unknown setting .*decay. of kind linear"):
+        sweep(DQN(), {"exploration.decay": [0.9, 0.95], "exploration": ["exponential", "linear"]})
+
+
+def test_samples_are_different_settings():
+    axes = {"width": [2, 3], "learning_rate": [0.1, 0.2]}
+    drawn = sweep(Quadratic(), axes, samples=4).settings
+    assert len({tuple(s.values()) for s in drawn}) == 4
+    with pytest.raises(UsageError, match="only 4 different settings can be drawn"):
+        sweep(Quadratic(), axes, samples=5)
 
 
 def test_samples_follow_their_distribution():
@@ -81,6 +113,17 @@ def test_numbers_and_arrays_of_numpy_are_swept_as_plain_ones():
         ({"learning_rte": [0.1]}, 1, "did you mean 'learning_rate'"),
         ({"width": [1.5]}, 1, "width must be an int"),
         ({"limit": Uniform(1, 2)}, 1, "samples"),
+        (
+            {"learning_rate": [0.1, 0.2, 0.1]},
+            1,
+            "settings 0 and 2 .* same learner: learning_rate 0.1; keep one",
+        ),
+        (
+            {"learning_rate": [0.1, 0.1 + 1e-12]},
+            1,
+            "learning_rate 0.1; learning_rate 0.10.*; numbers are float32",
+        ),
+        ([{}, {"limit": 10.0}], 1, "settings 0 and 1"),
         (None, 0, "seeds must be at least 1"),
         (None, [1, 1], "differ"),
         (None, [-1], "whole number"),

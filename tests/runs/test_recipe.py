@@ -38,10 +38,10 @@ agents = st.builds(
 axes = st.fixed_dictionaries(
     {},
     optional={
-        "discount": st.lists(shares, min_size=1, max_size=3),
-        "exploration.start": st.lists(shares, min_size=1, max_size=2),
+        "discount": st.lists(shares, min_size=1, max_size=3, unique_by=np.float32),
+        "exploration.start": st.lists(shares, min_size=1, max_size=2, unique_by=np.float32),
         "hidden_sizes": st.lists(
-            st.lists(st.integers(1, 64), min_size=1, max_size=2), min_size=1, max_size=2
+            st.lists(st.integers(1, 64), min_size=1, max_size=2), min_size=1, max_size=2, unique_by=tuple
         ),
         "loss": st.just(["huber", "mse"]),
     },
@@ -174,10 +174,21 @@ def test_ranges_are_drawn_from():
     assert other != drawn
 
 
+def test_a_setting_that_names_nothing_is_in_the_recipe_and_in_its_members():
+    population = sweep(DQN(), [{}, {"learning_rate": 1e-4}], seeds=2)
+    again = parse(of_population("two", population, Options()).text(), "two").population()
+    assert len(again) == len(population) == 4
+    assert [again.learner_of(i).learning_rate for i in range(2)] == [DQN().learning_rate, 1e-4]
+
+
 def test_listed_settings_are_taken_as_they_come():
     text = '[learner]\nkind = "dqn"\n[[settings]]\ndiscount = 0.9\n[[settings]]\n"exploration.end" = 0.1'
     population = parse(text, "listed").population()
-    assert population.settings == ({"discount": 0.9}, {"exploration.end": 0.1})
+    end = DQN().exploration.end  # pyright: ignore[reportAttributeAccessIssue]
+    assert population.settings == (
+        {"discount": 0.9, "exploration.end": end},
+        {"discount": DQN().discount, "exploration.end": 0.1},
+    )
     assert population.learner_of(0).discount == 0.9
     assert population.learner_of(1).discount == DQN().discount
 

@@ -49,7 +49,9 @@ def values(text: str) -> Any:
 def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]) -> Recipe:
     """Return the recipe with the changes from the command line applied.
 
-    `--set` of a setting removes the recipe's sweep over it or over its parts; `run.KEY` sets a key of [run].
+    `--set` or `--sweep` of a setting removes the recipe's sweep over it or over its parts; `run.KEY` sets a
+    key of [run].
+    A kind is set before its parts, which it would erase.
 
     Raises:
         UsageError: an unknown setting, a value of the wrong type or out of range, or an empty sweep.
@@ -57,17 +59,25 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
     """
     learner, axes = recipe.learner, dict(recipe.sweep)
     run = {k: v for k, v in chosen.items() if v is not None}
-    for text in set_:
-        key, written = assignment(text, "--set")
+    given = [assignment(text, "--set") for text in set_]
+    for key, written in sorted(given, key=lambda pair: pair[0].removesuffix(".kind").count(".")):
         if key.startswith("run."):
             run[key.removeprefix("run.")] = value(written)
             continue
         learner = settings.replace(learner, key, value(written))
-        axes = {p: v for p, v in axes.items() if p != key and not p.startswith(f"{key}.")}
+        axes = {path: v for path, v in axes.items() if path != key and not _is_part(path, key)}
     listed = recipe.settings
-    for text in sweep:
-        key, written = assignment(text, "--sweep")
+    typed = [assignment(text, "--sweep") for text in sweep]
+    for key, _ in typed:
+        axes = {path: v for path, v in axes.items() if not _is_part(path, key)}
+    for key, written in typed:
         axes[key] = values(written)
+        lost = [k for k, _ in given if _is_part(k, key)]
+        if lost:
+            raise UsageError(
+                f"--set {lost[0]} would be lost, for each value of --sweep {key} brings its own; "
+                f"sweep {lost[0]} too, with one value"
+            )
         if listed:
             raise UsageError(
                 "--sweep cannot be combined with a recipe that lists its [[settings]]; edit the list"
@@ -76,3 +86,8 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
     if any(key in chosen for key in run) or axes != recipe.sweep:
         merged |= {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}
     return replace(recipe, learner=learner, sweep=axes, options=options(merged))
+
+
+def _is_part(path: str, of: str) -> bool:
+    """Return whether a path names a part of the nested setting that another path names."""
+    return path != of and path.startswith(f"{of.removesuffix('.kind')}.")

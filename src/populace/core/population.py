@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core import settings
+from populace.core import swept
 from populace.core.errors import UsageError
 from populace.core.learner import Learner
+from populace.core.swept import Setting
 from populace.core.values import listed, plain
 
 
@@ -53,7 +54,6 @@ class LogUniform(Uniform):
         return float(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
 
 
-Setting = dict[str, Any]
 Axes = Mapping[str, Sequence[Any] | Uniform]
 
 
@@ -116,10 +116,7 @@ class Population:
 
     def plain_learner_of(self, setting: int) -> Learner:
         """Return the learner with one setting's values in place, its data not yet loaded."""
-        learner = self.learner
-        for path, value in self.settings[setting].items():
-            learner = settings.replace(learner, path, value)
-        return learner
+        return swept.applied(self.learner, self.settings[setting])
 
     def learner_of(self, setting: int) -> Learner:
         """Return the learner with one setting's values in place, ready, as it would be by itself."""
@@ -161,24 +158,25 @@ def sweep(
 
     Args:
         learner: settings that are not swept stay as they are here.
-        axes: dotted path to values: their grid; or a list of settings, taken as they come. A value
-            may be [`Uniform`][populace.core.population.Uniform] or
+        axes: dotted path to values: their grid; or a list of settings. What one of a list does not name, and
+            another does, is what the learner has. A value may be
+            [`Uniform`][populace.core.population.Uniform] or
             [`LogUniform`][populace.core.population.LogUniform], which needs `samples`.
         seeds: how many seeds (0 to n - 1) for each setting, or which.
-        samples: draw so many settings at random instead of the whole grid; lists are drawn from
+        samples: draw so many different settings at random instead of the whole grid; lists are drawn from
             evenly.
         seed: root of all randomness, of the samples too.
 
     Raises:
         UsageError: an unknown path, a value of the wrong type or outside its range, an empty axis,
-            no seeds, or a range without `samples`.
+            no seeds, a range without `samples`, or two settings that make the same learner.
 
     """
     samples, seed = plain(samples), plain(seed)
     if isinstance(axes, Mapping):
         axes = {path: listed(values) for path, values in axes.items()}
         _check_axes(axes, samples)
-        chosen = list(_grid(axes) if samples is None else _draw(axes, samples, seed))
+        chosen = list(_grid(axes)) if samples is None else swept.distinct(learner, _draw(axes, seed), samples)
     elif axes is None:
         chosen = [{}]
     else:
@@ -186,9 +184,11 @@ def sweep(
             raise UsageError("the list of settings is empty; give at least one")
         chosen = [dict(setting) for setting in axes]
     chosen = [{path: plain(value) for path, value in setting.items()} for setting in chosen]
+    chosen = swept.completed(learner, chosen)
     population = Population(learner, tuple(chosen), _seeds(seeds), seed)
     for index in range(len(chosen)):
         population.plain_learner_of(index).check()
+    swept.check_distinct(learner, chosen)
     return population
 
 
@@ -225,11 +225,11 @@ def _grid(axes: Axes) -> Iterator[Setting]:
         yield dict(zip(axes, values))
 
 
-def _draw(axes: Axes, samples: int, seed: int) -> Iterator[Setting]:
+def _draw(axes: Axes, seed: int) -> Iterator[Setting]:
     rng = np.random.default_rng(seed)
-    for _ in range(samples):
+    while True:
         yield {
-            path: v.draw(rng) if isinstance(v, Uniform) else v[int(rng.integers(len(v)))]
+            path: plain(v.draw(rng) if isinstance(v, Uniform) else v[int(rng.integers(len(v)))])
             for path, v in axes.items()
         }
 

@@ -38,7 +38,7 @@ class Options(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31, description="root of all randomness")] = 0
     samples: Annotated[
         int | None,
-        Field(ge=1, description="draw so many settings from [sweep] instead of its grid"),
+        Field(ge=1, description="draw so many different settings from [sweep] instead of its grid"),
     ] = None
     strategy: Annotated[
         str | list[str], Field(description="auto, vmap, map, or a number of members at a time")
@@ -144,8 +144,20 @@ class Recipe:
         if self.sweep:
             tables["sweep"] = self.sweep
         if self.settings:
-            tables["settings"] = [{k: settings.to_plain(v) for k, v in s.items()} for s in self.settings]
+            tables["settings"] = [self._listed(s) for s in self.settings]
         return tomli_w.dumps(tables)
+
+    def _listed(self, setting: dict[str, Any]) -> dict[str, Any]:
+        """Return a setting without the values that are none: TOML has no word for it."""
+        absent = [path for path, value in setting.items() if value is None]
+        own = {path: value for path, _, value in settings.walk(self.learner)} if absent else {}
+        for path in absent:
+            if own.get(path) is not None:
+                raise UsageError(
+                    f"setting '{path}' is none in the sweep and {own[path]!r} in the learner, which no recipe"
+                    " can hold; make it none in the learner, and list the other value"
+                )
+        return {path: settings.to_plain(v) for path, v in setting.items() if v is not None}
 
 
 def of_population(
@@ -158,7 +170,7 @@ def of_population(
     """Return the recipe of a population made in Python: its settings one by one."""
     seeds = list(population.seeds)
     changed = chosen.model_copy(update={"seeds": seeds, "seed": population.seed, "samples": None})
-    listed = [dict(s) for s in population.settings if s]
+    listed = [dict(s) for s in population.settings if s or len(population.settings) > 1]
     return Recipe(name, population.learner, {}, listed, changed, about, controller)
 
 

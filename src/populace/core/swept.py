@@ -1,0 +1,126 @@
+"""What a setting of a sweep makes of a learner, and whether two settings make the same one.
+
+A setting is a dictionary of dotted path to value. Two that make the same learner would train the same members
+twice, and the best of N would be the best of fewer than it says.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from populace.core import settings
+from populace.core.errors import UsageError
+from populace.core.settings import Settings
+from populace.core.values import is_array
+
+S = TypeVar("S", bound=Settings)
+Setting = dict[str, Any]
+
+
+def applied(module: S, setting: Setting) -> S:
+    """Return the module with a setting's values in place: a kind before its parts, which it would erase.
+
+    Raises:
+        UsageError: no such setting, a wrong type, or a value outside its range.
+
+    """
+    for path in sorted(setting, key=_depth):
+        module = settings.replace(module, path, setting[path])
+    return module
+
+
+def completed(module: Settings, chosen: Sequence[Setting]) -> list[Setting]:
+    """Return the settings, each with a value for every path that any of them names, where it has such a path.
+
+    What a setting does not name is what the module has, so that `[{}, {"learning_rate": 1e-4}]` is two
+    settings of one axis.
+    """
+    paths = list(dict.fromkeys(path for setting in chosen for path in setting))
+    return [_completed(applied(module, setting), setting, paths) for setting in chosen]
+
+
+def identity(module: Settings) -> Any:
+    """Return what is equal for two modules that train alike: structure, and hyperparameters in float32.
+
+    Arrays count by their place in memory: settings of a sweep share them.
+    """
+    leaves = jax.tree.leaves(module)
+    with np.errstate(over="ignore"):
+        return jax.tree.structure(module), tuple(
+            id(x) if is_array(x) else float(np.float32(x)) if isinstance(x, float) else x for x in leaves
+        )
+
+
+def check_distinct(module: Settings, chosen: Sequence[Setting]) -> None:
+    """Raise a `UsageError` if two settings make the same learner."""
+    first: dict[Any, int] = {}
+    for index, setting in enumerate(chosen):
+        same = first.setdefault(identity(applied(module, setting)), index)
+        if same == index:
+            continue
+        one, other = (
+            ", ".join(f"{k} {settings.to_plain(v)!r}" for k, v in s.items()) for s in (chosen[same], setting)
+        )
+        numbers = any(isinstance(v, float) and v != chosen[same].get(k) for k, v in setting.items())
+        raise UsageError(
+            f"settings {same} and {index} of the sweep make the same learner: {one}"
+            + (f"; {other}" if one != other else "")
+            + ("; numbers are float32, in which these are equal" if numbers else "")
+            + "; keep one of them"
+        )
+
+
+def distinct(module: Settings, drawn: Iterator[Setting], count: int, tries: int = 1000) -> list[Setting]:
+    """Return the first `count` of an endless stream of settings that make different learners.
+
+    Raises:
+        UsageError: there seem to be fewer; `tries` in a row were known.
+
+    """
+    found: dict[Any, Setting] = {}
+    misses = 0
+    while len(found) < count:
+        setting = next(drawn)
+        before = len(found)
+        found.setdefault(identity(applied(module, setting)), setting)
+        misses = misses + 1 if len(found) == before else 0
+        if misses >= tries:
+            raise UsageError(
+                f"samples is {count}, but only {len(found)} different settings can be drawn; "
+                "sample fewer, or leave samples out to train the whole grid"
+            )
+    return list(found.values())
+
+
+def _completed(module: Settings, setting: Setting, paths: Sequence[str]) -> Setting:
+    known = {path: value for path, _, value in settings.walk(module)}
+    full: Setting = {}
+    for path in paths:
+        if path in setting:
+            full[path] = setting[path]
+        elif any(given.startswith(f"{_kind_of(path)}.") for given in setting):
+            continue  # one of its parts is named, and with it the rest
+        elif path in known:
+            full[path] = _short(known[path])
+        elif _kind_of(path) in known:
+            full[path] = known[_kind_of(path)].kind
+    return full
+
+
+def _short(value: Any) -> Any:
+    """Return a nested setting as its kind where it is at its defaults, else as a table."""
+    if not isinstance(value, Settings) or not value.kind:
+        return settings.to_plain(value) if isinstance(value, Settings) else value
+    table = settings.to_dict(value)
+    return value.kind if table == settings.to_dict(settings.from_dict(type(value), {})) else table
+
+
+def _kind_of(path: str) -> str:
+    """Return the path of the nested setting that `path` names, by itself or by its `kind`."""
+    return path.removesuffix(".kind")
+
+
+def _depth(path: str) -> int:
+    return _kind_of(path).count(".")
