@@ -18,7 +18,12 @@ from tests.learners import Quadratic
 SOUND = np.array([-1, -1])
 
 
-def shown(windows: list[tuple[int, float]], begun: int = 0, diverged_at: np.ndarray = SOUND) -> str:
+def shown(
+    windows: list[tuple[int, float]],
+    begun: int = 0,
+    diverged_at: np.ndarray = SOUND,
+    losses: tuple[float, float] = (2.0, 2.0),
+) -> str:
     """Return the last line that is shown of two members, after windows of so many seconds and a score."""
     out = io.StringIO()
     display = Progress(Console(file=out, width=200), kind="plain")
@@ -26,7 +31,7 @@ def shown(windows: list[tuple[int, float]], begun: int = 0, diverged_at: np.ndar
     display.on_start(sweep(Quadratic(), seeds=2), begun)
     for step, seconds in windows:
         display.on_window(Window(step, {}, diverged_at, seconds))
-    display.on_evaluation(Evaluation(windows[-1][0], {"loss": np.array([2.0, 2.0])}, diverged_at))
+    display.on_evaluation(Evaluation(windows[-1][0], {"loss": np.array(losses)}, diverged_at))
     return out.getvalue().splitlines()[-1]
 
 
@@ -47,6 +52,10 @@ def test_the_first_window_is_not_remembered_and_the_others_fade():
 
 def test_those_that_diverged_are_counted():
     assert shown([(10, 1.0)], diverged_at=np.array([-1, 4])).endswith("  1 diverged")
+
+
+def test_the_score_of_one_that_diverged_is_the_worst():
+    assert "loss 3 (3 to 3)" in shown([(10, 1.0)], diverged_at=np.array([-1, 4]), losses=(3.0, np.nan))
 
 
 class Kernel:

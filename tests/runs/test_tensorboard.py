@@ -7,10 +7,11 @@ import jax
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.graph_pb2 import GraphDef  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from populace.core.population import sweep
+from populace.engine.callbacks import Evaluation
 from populace.engine.training_loop import Engine
 from populace.graphs.learners.graph_classifier import GraphClassifier
 from populace.graphs.learners.node_classifier import NodeClassifier
@@ -81,7 +82,7 @@ def test_settings_are_hparams(run):
     for setting, rate in enumerate([1e-2, 1e-3]):
         events = read(run.path / "tensorboard" / f"setting-{setting:03d}")
         content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
-        data = plugin_data_pb2.HParamsPluginData.FromString(content)
+        data = plugin_data_pb2.HParamsPluginData.FromString(content)  # pyright: ignore[reportAttributeAccessIssue]
         assert data.session_start_info.hparams["learning_rate"].number_value == rate
 
 
@@ -102,6 +103,17 @@ def test_members_that_diverged_are_in_no_histogram(tmp_path):
     board.close()
     assert read(tmp_path / "setting-000").Tags()["histograms"] == []
     assert read(tmp_path / "setting-001").Tags()["histograms"] == ["weights/weights"]
+
+
+def test_a_member_that_diverged_counts_as_the_worst_so_far(tmp_path):
+    engine = Engine(sweep(Quadratic(), seeds=4), "vmap")
+    board = TensorBoard(tmp_path, engine, 0, print)
+    sound, alive = np.array([1.0, 2.0, 3.0, 9.0]), np.full(4, -1)
+    board.on_evaluation(Evaluation(1, {"loss": sound}, alive))
+    board.on_evaluation(Evaluation(2, {"loss": np.array([1.0, 2.0, np.nan, 3.0])}, alive))
+    board.close()
+    found = read(tmp_path / "setting-000").Scalars("evaluation/loss/iqm")
+    assert [e.value for e in found] == [2.5, np.mean([2.0, 3.0])]
 
 
 def nodes(folder: Path) -> dict:
@@ -186,7 +198,7 @@ SIDE_BY_SIDE = {
          "output_projection": ["attend"], "key_projection": ["MultiHeadAttention"]},
     ),
     "directions": (
-        lambda key: GRU(3, 4, layers=2, bidirectional=True, key=key),
+        lambda key: GRU(3, 4, layers=2, bidirectional=True, key=key),  # pyright: ignore[reportCallIssue]
         {"1/forward": ["0/forward", "0/backward"], "output": ["1/forward", "1/backward"]},
     ),
     "skips": (

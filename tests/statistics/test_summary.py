@@ -18,6 +18,7 @@ from populace.statistics import (
     performance_profile,
     probability_of_improvement,
     summarize,
+    with_worst,
 )
 
 
@@ -48,6 +49,13 @@ def test_a_diverged_member_is_counted_and_scored_as_worst():
     assert summarize(scores, mask, worst=-1.0).scores == (5, -1, -1, 7)
     assert summarize([math.inf, 1.0, -math.inf, 2.0]).scores == (1, 1, 1, 2)
     assert summarize([1.0, 2.0, 3.0], [True, False, False]).diverged == 1
+
+
+def test_scores_of_diverged_members_are_the_worst_of_the_others():
+    table = [[1.0, math.nan], [math.inf, 4.0]]
+    np.testing.assert_array_equal(with_worst(table), [[1, 1], [1, 4]])
+    np.testing.assert_array_equal(with_worst(table, "min"), [[1, 4], [4, 4]])
+    assert np.isnan(with_worst([math.nan, math.inf])).all()
 
 
 def test_nothing_finite_is_nan_here_and_null_in_json():

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from populace.cli.notebook import Line, in_notebook
 from populace.engine.callbacks import Callback, Evaluation, Window
-from populace.statistics import bootstrap_interval
+from populace.statistics import bootstrap_interval, with_worst
 
 Kind = Literal["notebook", "terminal", "plain"]
 _PLAIN_SECONDS = 5.0
@@ -50,12 +50,14 @@ class Progress(Callback):
         self._units, self._seconds = 0.0, 0.0
         self._score, self._printed, self._windows = "", -np.inf, 0
         self._unit, self._scale, self._name = "steps", 1, "score"
+        self._mode: Literal["max", "min"] = "max"
 
     def on_start(self, population: Any, step: int) -> None:
         """Note the population and the starting step."""
         learner = population.learner
         self._members, self._at = len(population), step
         self._unit, self._scale, self._name = learner.unit, learner.units_per_step, learner.score
+        self._mode = learner.mode
 
     def on_window(self, window: Window) -> None:
         """Update the display; the speed is an exponentially weighted mean over windows."""
@@ -72,11 +74,10 @@ class Progress(Callback):
         self._show()
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Update the interquartile mean over all members."""
+        """Update the interquartile mean over all members; one that diverged has the worst score."""
         values = evaluation.metrics.get(self._name)
-        finite = values[np.isfinite(values)] if values is not None else np.empty(0)
-        if len(finite):
-            i = bootstrap_interval(finite)
+        if values is not None and np.isfinite(values).any():
+            i = bootstrap_interval(with_worst(values, self._mode))
             self._score = f"{self._name} {i.value:.4g} ({i.low:.4g} to {i.high:.4g})"
         self._show(force=True)
 

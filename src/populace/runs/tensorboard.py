@@ -5,6 +5,7 @@ members' own curves, its settings as hparams, the graph of its model, and histog
 checkpoints.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from populace.engine.compiled import EXHIBIT
 from populace.engine.hosts import fetch, is_writer
 from populace.engine.training_loop import Engine
 from populace.runs.model_graph import model_graph
-from populace.statistics import bootstrap_interval, interquartile_mean
+from populace.statistics import bootstrap_interval, interquartile_mean, worst_of
 
 MEMBERS_SHOWN = 64
 SETTINGS_SHOWN = 64
@@ -48,7 +49,7 @@ class TensorBoard(Callback):
         population = self._population
         self._scale = population.learner.units_per_step
         self._purge = start * self._scale + 1 if start else None
-        self._folder, self._written = folder, 0.0
+        self._folder, self._written, self._worst = folder, 0.0, math.nan
         self._shown = range(min(len(population.settings), SETTINGS_SHOWN))
         if len(population.settings) > SETTINGS_SHOWN or len(population) > MEMBERS_SHOWN:
             log(
@@ -90,18 +91,24 @@ class TensorBoard(Callback):
             self._means("train", window.step, window.metrics)
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Write evaluation curves, the score with its bounds and member by member."""
+        """Write evaluation curves, the score with its bounds and member by member.
+
+        In the score of a setting, a member that diverged has the worst score that any member reached so far
+        in this sitting; other metrics are those of the members that still train.
+        """
         at, score = evaluation.step * self._scale, self._population.learner.score
         others = {k: v for k, v in evaluation.metrics.items() if k != score}
         self._means("evaluation", evaluation.step, others)
         column = evaluation.metrics[score]
+        mode = self._population.learner.mode
+        self._worst = worst_of([self._worst, *column], mode)
         for setting, writer in self._writers.items():
             members = self._members[setting]
             values = column[[m.index for m in members]]
-            finite = values[np.isfinite(values)]
-            if not len(finite):
+            counted = np.where(np.isfinite(values), values, self._worst)
+            if np.isnan(counted).any():
                 continue
-            interval = bootstrap_interval(finite, seed=self._population.seed)
+            interval = bootstrap_interval(counted, seed=self._population.seed)
             for bound in ("value", "low", "high"):
                 name = f"evaluation/{score}/{'iqm' if bound == 'value' else bound}"
                 writer.add_scalar(name, getattr(interval, bound), at)

@@ -12,6 +12,7 @@ Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (https://arxiv.
 
 from populace.statistics.aggregates import interquartile_mean
 from populace.statistics.bootstrap import bootstrap_interval
+from populace.statistics.diverged import with_worst, worst_of
 from populace.statistics.improvement import probability_of_improvement
 from populace.statistics.interval import Interval, few
 from populace.statistics.levels import FEWEST
@@ -24,4 +25,5 @@ from populace.statistics.summary import Summary, summarize
 __all__ = [
     "FEWEST", "Floats", "Interval", "Summary", "bootstrap_interval", "few", "interquartile_mean",
     "mean_interval", "median_interval", "performance_profile", "probability_of_improvement", "summarize",
+    "with_worst", "worst_of",
 ]  # fmt: skip

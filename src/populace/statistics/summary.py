@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.statistics.bootstrap import bootstrap_interval
+from populace.statistics.diverged import worst_of
 from populace.statistics.interval import Interval, numbers
 from populace.statistics.mean import mean_interval
 from populace.statistics.median import median_interval
@@ -59,13 +60,11 @@ def summarize(
         raise ValueError(f"diverged must be {given.shape} bool, got {mask.shape} {mask.dtype}")
     if mode not in ("max", "min"):
         raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
-    finite = np.isfinite(given)
     if worst is None:
-        pick = np.min if mode == "max" else np.max
-        worst = float(pick(given[finite])) if finite.any() else math.nan
+        worst = worst_of(given, mode)
     elif not math.isfinite(worst):
         raise ValueError(f"worst must be finite, or None to take it from the scores, got {worst}")
-    bad = mask | ~finite
+    bad = mask | ~np.isfinite(given)
     scored = np.where(bad, worst, given)
     aggregates = [Interval(math.nan, math.nan, math.nan)] * 3
     if not math.isnan(worst):

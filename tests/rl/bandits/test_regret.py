@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from populace.core.errors import UsageError
 from populace.rl.bandits import (
     UCB1,
     Bernoulli,
@@ -14,6 +15,7 @@ from populace.rl.bandits import (
     RandomWalk,
     Thompson,
     lai_robbins,
+    plots,
     ucb1_bound,
 )
 from populace.rl.bandits.bandit import Bandit
@@ -80,6 +82,14 @@ TWO_MEANS = (0.4, 0.6)
 def long_courses(rule):
     """Return how the regret of 100 copies grew over 10,000 pulls of two arms."""
     return Bandit(arms=Bernoulli(means=TWO_MEANS), rule=rule).regret_curves(jax.random.key(0), 100, 100)
+
+
+def test_a_bandit_that_diverged_has_the_largest_regret():
+    pulls, regrets = np.array([1, 2]), np.array([[1.0, 2.0], [3.0, np.nan], [2.0, 6.0]])
+    line = plots.regret({"gradient": (pulls, regrets)}).axes[0].lines[0]
+    np.testing.assert_allclose(line.get_ydata(), [2.0, 14 / 3])
+    with pytest.raises(UsageError, match="every bandit of 'gradient' diverged"):
+        plots.regret({"gradient": (pulls, np.full((2, 2), np.nan))})
 
 
 def test_ucb1_stays_below_its_proven_bound():

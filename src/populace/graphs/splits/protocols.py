@@ -6,7 +6,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.runs.run import Run
-from populace.statistics import Interval, bootstrap_interval
+from populace.statistics import Interval, bootstrap_interval, with_worst
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class BestEpoch:
         mean: mean over folds.
         deviation: standard deviation over folds, the number after the plus-minus in the paper's tables.
         interval: 95 % bootstrap interval of the mean over folds.
+        diverged: number of folds whose training had diverged by that step.
 
     """
 
@@ -27,20 +28,23 @@ class BestEpoch:
     mean: float
     deviation: float
     interval: Interval
+    diverged: int
 
 
 def best_epoch(run: Run, setting: int = 0) -> BestEpoch:
     """Return the highest mean accuracy over folds at a single epoch.
 
     `max_t mean_f accuracy_f(t)`, over the evaluations of the run. With `protocol = gin` the epoch is chosen
-    on the test folds themselves, as in the paper: the result is optimistic.
+    on the test folds themselves, as in the paper: the result is optimistic. A fold whose training has
+    diverged counts in every mean, with the lowest accuracy that any fold had at any epoch.
 
     Args:
         run: a cross-validation by `GraphClassifier`.
         setting: index of the setting.
 
     Raises:
-        UsageError: a run without evaluations of that setting, or without accuracies.
+        UsageError: a run without evaluations of that setting, without accuracies, or of which every fold
+            diverged before the first evaluation.
 
     Source: K. Xu, W. Hu, J. Leskovec, S. Jegelka (2019), How Powerful are Graph Neural Networks?
 
@@ -53,11 +57,13 @@ def best_epoch(run: Run, setting: int = 0) -> BestEpoch:
         raise UsageError(f"'{run.path}' has no accuracies to choose an epoch by; use a run of a classifier")
     steps = np.asarray(table["step"])[rows]
     values = np.asarray([table["accuracy"][i] for i in rows], np.float64)
-    epochs = np.unique(steps)
-    means = [np.nanmean(values[steps == step]) for step in epochs]
+    if not np.isfinite(values).any():
+        raise UsageError(f"'{run.path}' has no accuracy of setting {setting}: every fold diverged")
+    counted, epochs = with_worst(values), np.unique(steps)
+    means = [counted[steps == step].mean() for step in epochs]
     step = int(epochs[int(np.argmax(means))])
-    chosen = values[steps == step]
+    chosen, diverged = counted[steps == step], ~np.isfinite(values[steps == step])
     return BestEpoch(
         step, chosen, float(chosen.mean()), float(chosen.std()),
-        bootstrap_interval(chosen, np.mean),
+        bootstrap_interval(chosen, np.mean), int(diverged.sum()),
     )  # fmt: skip

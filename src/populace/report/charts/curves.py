@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from populace.report.runs import Reading
-from populace.statistics import Floats, bootstrap_interval, interquartile_mean
+from populace.statistics import Floats, bootstrap_interval, interquartile_mean, worst_of
 
 # More points would not be visible, and each point of a band costs a bootstrap.
 POINTS = 80
@@ -71,8 +71,12 @@ def score_grid(reading: Reading) -> Grid | None:
     found = grid(reading.evaluation, metric) or grid(reading.train, metric)
     if found is None:
         return None
-    found = found.thinned()
-    worst = np.nanmax(found.values) if reading.lower else np.nanmin(found.values)
+    return with_diverged(reading, found.thinned())
+
+
+def with_diverged(reading: Reading, found: Grid) -> Grid:
+    """Return a grid of scores in which a diverged member has the worst of them from where it diverged."""
+    worst = worst_of(found.values, "min" if reading.lower else "max")
     ended = {m["member"]: m.get("diverged_at") for m in reading.members}
     values = found.values.copy()
     for row, member in enumerate(found.members):

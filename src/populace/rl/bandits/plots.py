@@ -8,7 +8,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.formatting import format_value
 from populace.runs.figures import figure, to_image
-from populace.statistics import mean_interval
+from populace.statistics import mean_interval, with_worst
 
 __all__ = ["curves", "regret", "to_image"]
 
@@ -29,13 +29,20 @@ def regret(found: Curves, constant: float | None = None, *, title: str = "") -> 
     Returns:
         a Matplotlib figure, for `to_image`.
 
+    Raises:
+        UsageError: a curve that all of its members have no regret for.
+
     """
     drawn, axes = figure(8, 4.8)
     last = max(pulls[-1] for pulls, _ in found.values())
     for i, (name, (pulls, regrets)) in enumerate(found.items()):
         kept = _spread(len(pulls))
         at = pulls[kept]
-        intervals = [mean_interval(regrets[:, k]) for k in kept]
+        if np.isnan(regrets[:, kept]).all(axis=0).any():
+            raise UsageError(f"every bandit of '{name}' diverged: there is no regret to plot")
+        # One that diverged has the largest regret of the others.
+        columns = [with_worst(regrets[:, k], "min") for k in kept]
+        intervals = [mean_interval(column) for column in columns]
         color = _COLORS[i % len(_COLORS)]
         axes.plot(at, [x.value for x in intervals], color=color, lw=1.8, label=name)
         axes.fill_between(
