@@ -87,8 +87,8 @@ def test_same_seed_same_result_whatever_the_global_generator():
     before = np.random.get_state()
     first = results(seed=3)
     after = np.random.get_state()
-    assert before[2:] == after[2:]
-    assert np.array_equal(before[1], after[1])
+    assert before[2:] == after[2:]  # pyright: ignore[reportArgumentType]
+    assert np.array_equal(before[1], after[1])  # pyright: ignore[reportArgumentType]
     np.random.seed(2)
     assert results(seed=3) == first
     other = results(seed=4)
@@ -159,7 +159,7 @@ def test_bad_scores_and_options_are_refused_in_one_line(call):
         (lambda: summarize([1.0, 2.0], [True]), r"diverged must be \(2,\) bool, got \(1,\) bool"),
         (lambda: summarize([1.0, 2.0], [0, 7]), r"got \(2,\) int64"),
         (lambda: summarize([1.0], worst=math.nan), "worst must be finite, .* got nan"),
-        (lambda: summarize([1.0], mode="more"), "mode must be 'max' or 'min', got 'more'"),
+        (lambda: summarize([1.0], mode="more"), "mode must be 'max' or 'min', got 'more'"),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_bad_input_is_refused_with_what_came(call, message):
