@@ -1,5 +1,7 @@
 """State aggregation, native and in Gymnasium, against NumPy's own histogram binning."""
 
+from fractions import Fraction
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -9,15 +11,19 @@ from gymnasium.utils.env_checker import check_env
 
 from populace.core.errors import UsageError
 from populace.rl.environments import registry
-from populace.rl.environments.discretization import Bins, aggregate, aggregate_env, make_bins
+from populace.rl.environments.bins import Bins, make_bins
+from populace.rl.environments.discretization import aggregate, aggregate_env
+
+
+def edges_of(low, high, count):
+    """The bounds of bins by exact fractions, rounded to float32."""
+    low, high = Fraction(float(low)), Fraction(float(high))
+    return np.float32([float(low + (high - low) * k / count) for k in range(count + 1)])
 
 
 def reference(x, counts, low, high):
     """NumPy's digitize along each dimension, its index by ravel_multi_index."""
-    places = []
-    for d, count in enumerate(counts):
-        edges = np.linspace(low[d], high[d], count + 1)[1:-1]
-        places.append(np.digitize(x[:, d], edges))
+    places = [np.digitize(x[:, d], edges_of(low[d], high[d], count)[1:-1]) for d, count in enumerate(counts)]
     return np.ravel_multi_index(places, counts)
 
 
@@ -30,9 +36,40 @@ def test_the_index_equals_numpys_binning(counts):
     bins = Bins(counts, low, high)
     wanted = reference(x, counts, low, high)
     assert np.array_equal(bins.index(x), wanted)
-    assert (np.asarray(jax.jit(bins.index)(x)) == wanted).mean() > 0.999, "rounding at the edges only"
+    assert np.array_equal(jax.jit(bins.index)(x), wanted)
     assert len(np.unique(wanted)) == bins.states
     assert np.array_equal(bins.index(bins.centers().astype(np.float32)), np.arange(bins.states))
+
+
+def test_numpy_and_the_compiled_program_agree_on_every_edge_and_beside_it():
+    """In 208 ranges and numbers of bins, with the numbers on the edges and the next ones in float32."""
+    ranges = [(0, 100), (0, 1), (-1, 1), (-1.2, 0.6), (-0.07, 0.07), (-4.8, 4.8), (-np.pi, np.pi), (0, 255)]
+    counts = (*range(1, 14), 15, 16, 17, 19, 20, 25, 30, 33, 50, 64, 77, 99, 100)
+    boxes = [Bins((n,), np.float32([low]), np.float32([high])) for low, high in ranges for n in counts]
+    assert len(boxes) == 208
+    x = np.zeros((400, len(boxes), 1), np.float32)
+    for d, box in enumerate(boxes):
+        edges = edges_of(box.low[0], box.high[0], box.states)
+        below, above = (np.nextafter(edges, np.float32(end)) for end in (-np.inf, np.inf))
+        beyond = [np.nan, np.inf, -np.inf, 1e-40, -1e-40, 0.0, -0.0]
+        found = np.concatenate([edges, below, above, beyond])
+        x[: len(found), d, 0] = found
+        reached = np.minimum(np.arange(box.states + 1), box.states - 1)
+        assert np.array_equal(box.index(edges[:, None]), reached), "an edge belongs to the bin above it"
+        away = edges != 0  # the next number below 0 is subnormal, and compiled programs take it for 0
+        before = np.maximum(np.arange(box.states + 1) - 1, 0)
+        assert np.array_equal(box.index(below[:, None])[away], before[away])
+
+    def indices(x):
+        return [box.index(x[:, d]) for d, box in enumerate(boxes)]
+
+    np.testing.assert_array_equal(jax.jit(indices)(x), indices(x))
+
+
+def test_the_numbers_in_the_middle_of_a_wide_range():
+    bins = make_bins("x", np.float32([0]), np.float32([100]), (20,), None, None)
+    x = np.array([[5], [50], [95]], np.float32)
+    assert bins.index(x).tolist() == jax.jit(bins.index)(x).tolist() == [1, 10, 19]
 
 
 def test_observations_outside_fall_into_the_outermost_bin():
@@ -132,6 +169,12 @@ def test_bounds_may_be_given_for_some_dimensions():
             {"bins": 4, "low": 1.0},
             "dimension 0 must be below its upper bound, got 1 to 0.6",
         ),
+        (
+            "MountainCar-v0",
+            {"bins": (4, 20), "low": [None, 1e8], "high": [None, 1e8 + 64]},
+            r"20 bins from 1e\+08 to 1e\+08 in dimension 1 are narrower than observations in float32 can",
+        ),
+        ("MountainCar-v0", {"bins": (1, 10**9)}, "1,000,000,000 bins from -0.07 to 0.07 .* use fewer bins"),
         ("LineWorld-v0(observation='index')", {"bins": 4}, "an observation is one of 10 states"),
         ("Breakout-MinAtar", {"bins": 4}, r"an observation is an array of shape \(10, 10, 4\)"),
     ],

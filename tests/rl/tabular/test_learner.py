@@ -138,6 +138,17 @@ def test_bins_are_a_table_for_a_continuous_observation():
     assert returns.tolist() == [-200.0, -200.0]
 
 
+def test_the_policy_acts_on_the_bins_of_its_training_on_every_edge():
+    learner = Tabular(env="MountainCar-v0", bins=(20, 20), rule=SARSA(), rollout=20)
+    table = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
+    edges = learner.task.environment.bins.edges[:, :19]
+    beside = [edges, *(np.nextafter(edges, np.float32(end)) for end in (-np.inf, np.inf))]
+    cars = np.stack(np.meshgrid(*np.concatenate(beside, axis=1)), axis=-1).reshape(-1, 2)
+    binned = jax.jit(jax.vmap(learner.task.environment.bins.index))(cars)  # as a step of training does it
+    assert np.array_equal(learner.policy(table)(cars), table[np.asarray(binned)].argmax(axis=1))
+    assert len(np.unique(binned)) == 400
+
+
 def test_a_held_out_environment_has_the_same_bins():
     learner = Tabular(
         env="MountainCar-v0", held_out="MountainCar-v0(max_steps_in_episode=50)", bins=(4, 5), rollout=20,

@@ -4,65 +4,18 @@ Sutton and Barto 2018, "Reinforcement Learning: An Introduction", section 9.3.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.rl.environments.bins import Bins, Bound, make_bins
 from populace.rl.task import Task
 
 if TYPE_CHECKING:
     import gymnasium
-
-Bound = float | Sequence[float | None] | None
-_UNBOUNDED = 1e30  # Some environments use the largest float to say that there is no bound.
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Bins:
-    """A box of observations divided into `counts[d]` bins of equal width along each dimension d.
-
-        bin_d = clip(floor((x_d - low_d) / (high_d - low_d) * counts_d), 0, counts_d - 1)
-        index = (bin_0 * counts_1 + bin_1) * counts_2 + ...
-
-    Observations outside the box fall into its outermost bins. The index of a NaN is meaningless.
-
-    Attributes:
-        counts: number of bins along each dimension, (d,).
-        low: lower bound of the first bin, (d,).
-        high: upper bound of the last bin, (d,).
-
-    """
-
-    counts: tuple[int, ...]
-    low: np.ndarray
-    high: np.ndarray
-
-    @property
-    def states(self) -> int:
-        """Total number of bins."""
-        return math.prod(self.counts)
-
-    def index(self, observation: Any) -> Any:
-        """Map observations (..., d) to bin indices (...) int32; NumPy arrays stay NumPy arrays."""
-        xp = jnp if isinstance(observation, jax.Array) else np
-        x = xp.asarray(observation, xp.float32).reshape(*np.shape(observation)[:-1], len(self.counts))
-        counts = np.asarray(self.counts, np.float32)
-        # Clip before the cast: a value that overflows an integer would land in the wrong bin.
-        inside = xp.clip(x, self.low, self.high)
-        bins = xp.floor((inside - self.low) / (self.high - self.low) * counts)
-        bins = xp.minimum(bins, counts - 1).astype(xp.int32)
-        strides = np.cumprod((1, *self.counts[:0:-1]))[::-1].astype(np.int32)
-        return xp.sum(bins * strides, axis=-1, dtype=xp.int32)
-
-    def centers(self) -> np.ndarray:
-        """Return the center of each bin, (states, d), ordered by index."""
-        bins = np.stack(np.unravel_index(np.arange(self.states), self.counts), axis=-1)
-        return self.low + (bins + 0.5) / np.asarray(self.counts) * (self.high - self.low)
 
 
 class Aggregated:
@@ -166,65 +119,3 @@ def aggregate_env(
         return np.int64(made.index(np.asarray(observation)))
 
     return gymnasium.wrappers.TransformObservation(env, index, discrete)
-
-
-def make_bins(
-    name: str, low: np.ndarray, high: np.ndarray, bins: int | Sequence[int], begin: Bound, end: Bound
-) -> Bins:
-    """Return the bins for an environment with observation bounds `low` and `high`, (d,).
-
-    Args:
-        name: name of the environment, for error messages.
-        low: lower bounds of the observation.
-        high: upper bounds of the observation.
-        bins: as for `aggregate`.
-        begin: replacements of `low`, as `low` of `aggregate`.
-        end: replacements of `high`.
-
-    Raises:
-        UsageError: as for `aggregate`.
-
-    """
-    size = len(low)
-    counts = tuple(int(n) for n in ([bins] * size if isinstance(bins, int) else bins))
-    if len(counts) != size:
-        raise UsageError(
-            f"environment '{name}' has observations of {size} numbers, got bins for {len(counts)}"
-        )
-    if min(counts) < 1:
-        raise UsageError(f"environment '{name}': bins must be at least 1 along each dimension, got {counts}")
-    if math.prod(counts) > np.iinfo(np.int32).max:
-        raise UsageError(f"environment '{name}': {math.prod(counts):,} bins in total are too many; use fewer")
-    lows, highs = _bounds(name, "low", low, begin), _bounds(name, "high", high, end)
-    for d, (first, last) in enumerate(zip(lows, highs)):
-        if not (abs(first) < _UNBOUNDED and abs(last) < _UNBOUNDED):
-            raise UsageError(
-                f"environment '{name}': dimension {d} of the observation has no finite bounds "
-                f"({_format(first)} to {_format(last)}); give low and high for its bins "
-                "(settings bins_low and bins_high)"
-            )
-        if first >= last:
-            raise UsageError(
-                f"environment '{name}': the lower bound of dimension {d} must be below its upper bound, "
-                f"got {first:g} to {last:g}"
-            )
-    return Bins(counts, lows, highs)
-
-
-def _bounds(name: str, which: str, own: np.ndarray, given: Bound) -> np.ndarray:
-    bounds = np.array(own, np.float32)
-    if given is None:
-        return bounds
-    values = list(given) if isinstance(given, Sequence | np.ndarray) else [given] * len(bounds)
-    if len(values) != len(bounds):
-        raise UsageError(
-            f"environment '{name}' has observations of {len(bounds)} numbers, got {len(values)} for {which}"
-        )
-    for d, value in enumerate(values):
-        if value is not None:
-            bounds[d] = value
-    return bounds
-
-
-def _format(bound: float) -> str:
-    return f"{bound:g}" if abs(bound) < _UNBOUNDED else "-inf" if bound < 0 else "inf"

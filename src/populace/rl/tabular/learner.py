@@ -19,7 +19,8 @@ from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
-from populace.rl.environments.discretization import Bins, aggregate
+from populace.rl.environments.bins import Bins
+from populace.rl.environments.discretization import aggregate
 from populace.rl.environments.stepping import EnvLoopState
 from populace.rl.exploration.strategies import Exploration, ExponentialDecay
 from populace.rl.planning import enumeration
