@@ -19,11 +19,16 @@ from populace.statistics.levels import FEWEST
 from populace.statistics.mean import mean_interval
 from populace.statistics.median import median_interval
 from populace.statistics.profile import performance_profile
+from populace.statistics.rank_tests import FEWEST_A_SIDE, brunner_munzel, holm, signed_rank
 from populace.statistics.scores import Floats
+from populace.statistics.selection import WinnerBias, may_be_best, probability_best, winner_bias
 from populace.statistics.summary import Summary, summarize
+from populace.statistics.verdicts import LEVEL, Verdict, seed_share, verdicts, worth_pairing
 
 __all__ = [
-    "FEWEST", "Floats", "Interval", "Summary", "bootstrap_interval", "few", "interquartile_mean",
-    "mean_interval", "median_interval", "performance_profile", "probability_of_improvement", "summarize",
-    "with_worst", "worst_of",
+    "FEWEST", "FEWEST_A_SIDE", "LEVEL", "Floats", "Interval", "Summary", "Verdict", "WinnerBias",
+    "bootstrap_interval", "brunner_munzel", "few", "holm", "interquartile_mean", "may_be_best",
+    "mean_interval", "median_interval", "performance_profile", "probability_best",
+    "probability_of_improvement", "seed_share", "signed_rank", "summarize", "verdicts", "winner_bias",
+    "with_worst", "worst_of", "worth_pairing",
 ]  # fmt: skip

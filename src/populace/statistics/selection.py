@@ -1,0 +1,152 @@
+"""Choosing the best of many settings: which it may be, and how much of its score is luck."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from populace.statistics.aggregates import interquartile_mean
+from populace.statistics.rank_tests import FEWEST_A_SIDE, brunner_munzel, smallest_p
+from populace.statistics.scores import Floats, sample
+from populace.statistics.verdicts import LEVEL
+
+Mode = Literal["max", "min"]
+_RESAMPLES = 4000
+_FEW_RESAMPLES = 1000
+_MANY_SETTINGS = 100
+_SIMULATED = 2000
+_CONTENDS = 0.001
+
+
+def probability_best(
+    scores: Sequence[ArrayLike], *, mode: Mode = "max", paired: bool = False, seed: int = 0
+) -> list[float]:
+    """Return how often each setting has the best interquartile mean, if the runs are drawn anew.
+
+    Each resample draws runs with replacement within each setting, with `paired` the same seeds in all;
+    settings that tie share it. The probabilities add up to 1. With fewer than 4 runs in any setting
+    nothing is known of the spread, and each is NaN.
+
+    `scores` has an entry `(n,)` per setting. Raises ValueError for scores that are not finite or of another
+    shape. Source: Efron and Tibshirani 1993, chapter 6.
+    """
+    samples = _samples(scores, mode)
+    if min(map(len, samples)) < FEWEST_A_SIDE:
+        return [float("nan")] * len(samples)
+    drawn = _resampled(samples, paired, seed)
+    held = drawn >= drawn.max(axis=0)
+    return (held / held.sum(axis=0)).mean(axis=1).tolist()
+
+
+def may_be_best(scores: Sequence[ArrayLike], *, mode: Mode = "max", seed: int = 0) -> list[bool]:
+    """Return which settings are not worse than the best: with 95 % confidence, the best one is among them.
+
+    A setting is left out if the one with the best interquartile mean beats it by a one-sided `brunner_munzel`
+    test at the level `0.05 / (k - 1)`, which allows for any of the others being the best (Hsu's multiple
+    comparisons with the best, by Bonferroni in the place of Dunnett's normal quantiles). With fewer than 4
+    runs a side nothing is left out.
+
+    `scores` has an entry `(n,)` per setting. Raises ValueError as `probability_best`. Source: Hsu 1981.
+    """
+    samples = _samples(scores, mode)
+    leader = max(range(len(samples)), key=lambda i: interquartile_mean(samples[i]))
+    level = LEVEL / max(len(samples) - 1, 1)
+
+    def worse(other: Floats) -> bool:
+        best = samples[leader]
+        if min(len(best), len(other)) < FEWEST_A_SIDE or smallest_p(len(best), len(other)) > level:
+            return False
+        return brunner_munzel(best, other, alternative="greater", seed=seed) <= level
+
+    return [i == leader or not worse(other) for i, other in enumerate(samples)]
+
+
+@dataclass(frozen=True)
+class WinnerBias:
+    """How much better the winner's score may be than the winner.
+
+    Attributes:
+        at_most: the bias if the contenders are equal and nothing but luck chose among them, in the units of
+            the score; never negative.
+        contenders: number of settings that luck may have chosen, the winner among them.
+
+    """
+
+    at_most: float
+    contenders: int
+
+
+def winner_bias(
+    chosen_by: Sequence[ArrayLike],
+    measured: Sequence[ArrayLike],
+    *,
+    mode: Mode = "max",
+    paired: bool = False,
+    seed: int = 0,
+) -> WinnerBias | None:
+    """Return how large the bias of the winner's interquartile mean may be, from the spread of the run itself.
+
+    The winner's seeds were lucky, and new episodes of the same models keep that luck. Contenders are the
+    settings that draw level with the best in one of 1,000 resamples or more. Simulated runs draw the seeds of
+    every contender from the deviations of all of them, `(x - mean) sqrt(n / (n - 1))`, choose a winner by
+    the one score, and take its error by the other. The mean error is the bias if the contenders are
+    equal; if they differ it is smaller, down to zero.
+
+    `chosen_by` and `measured` have an entry `(n,)` per setting, the two scores of each run; they are the same
+    if the winner was chosen by the score that is reported. With `paired` what all settings share at a seed is
+    taken out first. None with fewer than 4 runs in any setting. Raises ValueError for scores that are
+    not finite or of different shapes.
+    """
+    first, second = _samples(chosen_by, mode), _samples(measured, mode)
+    if [len(x) for x in first] != [len(x) for x in second]:
+        raise ValueError("chosen_by and measured must have the same runs in each setting")
+    if min(map(len, first)) < FEWEST_A_SIDE:
+        return None
+    drawn = _resampled(first, paired, seed)
+    leader = drawn[max(range(len(first)), key=lambda i: interquartile_mean(first[i]))]
+    kept = [i for i, values in enumerate(drawn) if (values >= leader).mean() >= _CONTENDS]
+    if len(kept) == 1:
+        return WinnerBias(0.0, 1)
+    deviations = [_deviations([x[i] for i in kept], paired) for x in (first, second)]
+    generator = np.random.default_rng(seed)
+    best = np.full(_SIMULATED, -np.inf)
+    error = np.zeros(_SIMULATED)
+    for i in kept:
+        drawn = generator.integers(len(deviations[0]), size=(_SIMULATED, len(first[i])))
+        value, off = (interquartile_mean(x[drawn], axis=1) for x in deviations)
+        error = np.where(value > best, off, error)
+        best = np.maximum(best, value)
+    return WinnerBias(max(0.0, float(error.mean())), len(kept))
+
+
+def _deviations(samples: list[Floats], paired: bool) -> Floats:
+    found = [(x - x.mean()) * (len(x) / (len(x) - 1)) ** 0.5 for x in samples]
+    if paired:
+        found = list(np.stack(found) - np.mean(found, axis=0))
+    return np.concatenate(found)
+
+
+def _samples(scores: Sequence[ArrayLike], mode: Mode) -> list[Floats]:
+    if len(scores) == 0:
+        raise ValueError("scores must have an entry per setting, at least one, got none")
+    sign = 1.0 if mode == "max" else -1.0
+    return [sign * sample("scores", s) for s in scores]
+
+
+def _resampled(samples: list[Floats], paired: bool, seed: int) -> Floats:
+    """Return the interquartile mean of each resample of each setting, (settings, resamples)."""
+    draws = zip(samples, _draws(samples, paired, seed))
+    return np.stack([interquartile_mean(x[at], axis=1) for x, at in draws])
+
+
+def _draws(samples: list[Floats], paired: bool, seed: int) -> Iterator[np.ndarray]:
+    """Yield for each setting which of its runs a resample holds, (resamples, n)."""
+    count = _RESAMPLES if len(samples) <= _MANY_SETTINGS else _FEW_RESAMPLES
+    generator = np.random.default_rng(seed)
+    together = paired and len({len(x) for x in samples}) == 1
+    first = generator.integers(len(samples[0]), size=(count, len(samples[0])))
+    for place, values in enumerate(samples):
+        same = together or place == 0
+        yield first if same else generator.integers(len(values), size=(count, len(values)))
