@@ -39,6 +39,17 @@ def test_they_contract_by_the_discount_and_are_monotone(seed, discount):
         assert found.holds
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e9])
+def test_they_hold_whatever_the_size_of_the_rewards(scale):
+    small = random_mdp(0)
+    mdp = MDP(
+        small.transitions, scale * small.rewards, 0.9, terminal=small.terminal, termination=small.termination
+    )
+    for found in bellman.measure(mdp, random_policy(0, mdp), pairs=200):
+        assert found.holds
+        assert found.distance < 1e-7 * scale
+
+
 def test_the_measured_factor_comes_close_to_the_exact_one():
     mdp = random_mdp(2)
     pi = random_policy(2, mdp)

@@ -75,6 +75,70 @@ def test_equal_actions_are_all_optimal_and_greedy_takes_the_first():
     np.testing.assert_allclose(plan.values, 4.0)
 
 
+def planned(mdp):
+    """The actions of the three planners."""
+    long, actions = dynamic_programming.plan_finite_horizon(mdp, 400, mdp.discount)
+    found = [
+        plan(mdp) for plan in (dynamic_programming.policy_iteration, dynamic_programming.value_iteration)
+    ]
+    for plan in found:
+        np.testing.assert_allclose(long, plan.values, rtol=1e-6, atol=1e-12 * np.abs(plan.values).max())
+    return [found[0].actions, found[1].actions, actions[0]]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-14, 1e14])
+def test_a_large_reward_elsewhere_hides_no_difference(scale):
+    """Action 1 of state 0 is worth a half, whatever the other state is worth."""
+    ends = MDP(np.zeros((2, 2, 2)), scale * np.array([[0, 0.5], [0, -1e9]]), 0.9, termination=np.ones((2, 2)))
+    for actions in planned(ends):
+        assert actions.tolist() == [1, 0]
+    assert dynamic_programming.optimal_actions(ends, ends.rewards).tolist() == [[False, True], [True, False]]
+    # A reward of -1e9 that every action meets leaves a difference of 0.1 as it is.
+    met = MDP(
+        np.zeros((1, 3, 1)), scale * np.array([[-1e9 - 0.1, -1e9, -1e9]]), 0.9, termination=np.ones((1, 3))
+    )
+    for actions in planned(met):
+        assert actions.tolist() == [1]
+
+
+@pytest.mark.parametrize(("scale", "catastrophe"), [(1.0, -1e8), (1e-12, -1.0), (1e6, 1.0), (1e-9, -1e9)])
+def test_plans_are_optimal_whatever_the_size_of_the_rewards(scale, catastrophe):
+    """As exhaustive search finds them: rewards of one size, and one reward of another among them."""
+    every = np.array(list(itertools.product(range(2), repeat=4)))
+    for seed in range(25):
+        random = np.random.default_rng(seed)
+        rewards = scale * random.normal(size=(4, 2))
+        rewards[tuple(random.integers((4, 2)))] = catastrophe
+        mdp = MDP(random.dirichlet(np.full(4, 0.3), size=(4, 2)), rewards, 0.9)
+        values = np.array([dynamic_programming.evaluate_policy(mdp, actions) for actions in every])
+        for actions in planned(mdp):
+            found = values[(every == actions).all(axis=1)][0]
+            np.testing.assert_allclose(found, values.max(axis=0), rtol=1e-9, atol=1e-13 * np.abs(found).max())
+
+
+def test_actions_that_are_equal_up_to_rounding_are_ties():
+    """Ten ways to the same goal, by sums of other numbers: the first is taken, and nothing cycles."""
+    random = np.random.default_rng(0)
+    for discount in (0.5, 0.999, 1.0):
+        # State i leads to the goal at the end; all its actions pay the same on average, in other parts.
+        p = np.zeros((40, 10, 41))
+        for s, a in itertools.product(range(40), range(10)):
+            p[s, a, s + 1 :] = random.dirichlet(np.ones(40 - s))
+        v = -np.cumsum(random.random(41))[::-1] * 10.0 ** random.integers(-3, 4)
+        v[-1] = 0.0
+        rewards = v[:40, None] - discount * (p @ v)
+        mdp = MDP(
+            np.concatenate([p, np.zeros((1, 10, 41))]),
+            np.r_[rewards, np.zeros((1, 10))],
+            discount,
+            terminal=[40],
+        )
+        plan = dynamic_programming.policy_iteration(mdp)
+        np.testing.assert_allclose(plan.values, v, rtol=1e-9)
+        assert not plan.actions.any()
+        assert not dynamic_programming.value_iteration(mdp).actions.any()
+
+
 def test_value_iteration_keeps_its_error_bound():
     for seed, discount in itertools.product(range(5), (0.5, 0.99)):
         mdp = random_mdp(seed, discount=discount)

@@ -19,6 +19,7 @@ import numpy as np
 from populace.core.errors import RunError, UsageError
 from populace.rl.planning import dynamic_programming
 from populace.rl.planning.mdp import MDP
+from populace.rl.planning.rounding import EPS
 
 Operator = Callable[[np.ndarray], np.ndarray]
 
@@ -50,7 +51,8 @@ def contraction_factor(
 ) -> float:
     """Return the largest `|T x - T y| / |x - y|` in the max norm over random pairs.
 
-    It is a lower bound on the contraction factor, which is at most the discount. Half of the pairs differ by
+    It is a lower bound on the contraction factor, which is at most the discount: the rounding of the
+    subtraction is deducted. Half of the pairs differ by
     normal noise, the other half by a constant and a little noise, because constants contract least.
 
     Args:
@@ -63,16 +65,21 @@ def contraction_factor(
     x, noise, level = _draw(shape, pairs, seed)
     apart = np.where(np.arange(pairs).reshape(-1, *[1] * len(shape)) % 2, level + 1e-3 * noise, noise)
     axes = tuple(range(1, 1 + len(shape)))
-    after = np.abs(operator(x + apart) - operator(x)).max(axis=axes)
+    difference, rounding = _subtracted(operator(x + apart), operator(x))
+    after = np.maximum(np.abs(difference) - rounding, 0.0).max(axis=axes)
     return float((after / np.abs(apart).max(axis=axes)).max())
 
 
 def monotonicity_violation(
     operator: Operator, shape: tuple[int, ...], pairs: int = 1_000, seed: int = 0
 ) -> float:
-    """Return the largest entry of `T x - T y` over random pairs `x <= y`: at most 0 if T is monotone."""
+    """Return the largest entry of `T x - T y` over random pairs `x <= y`: at most 0 if T is monotone.
+
+    The rounding of the subtraction is deducted.
+    """
     x, noise, _ = _draw(shape, pairs, seed)
-    return float((operator(x) - operator(x + np.abs(noise))).max())
+    difference, rounding = _subtracted(operator(x), operator(x + np.abs(noise)))
+    return float((difference - rounding).max())
 
 
 def modulus(mdp: MDP, policy: Any = None) -> float:
@@ -90,6 +97,8 @@ def modulus(mdp: MDP, policy: Any = None) -> float:
 def fixed_point(operator: Operator, shape: tuple[int, ...], tolerance: float = 1e-10) -> np.ndarray:
     """Apply the operator repeatedly, starting from zeros, until the last change is below `tolerance`.
 
+    The tolerance is relative to the largest entry where this is below 1.
+
     Raises:
         RunError: no convergence, for example with an operator that is not a contraction.
 
@@ -100,7 +109,8 @@ def fixed_point(operator: Operator, shape: tuple[int, ...], tolerance: float = 1
     for _ in range(1_000_000):
         new = operator(x)
         change, x = np.abs(new - x).max(), new
-        if change <= max(tolerance, 4 * np.finfo(float).eps * np.abs(x).max()):
+        largest = np.abs(x).max()
+        if change <= max(tolerance * min(1.0, largest), 4 * EPS * largest):
             return x
     raise RunError("the operator did not converge in 1,000,000 applications; is it a contraction?")
 
@@ -166,6 +176,11 @@ def report(mdp: MDP, policy: Any = None, pairs: int = 1_000, seed: int = 0) -> s
             f"| {found.operator} | {found.bound:g} | {found.factor:.6f} | {monotone} | {found.distance:.2g} |"
         )
     return "\n".join(lines)
+
+
+def _subtracted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x - y, and what rounding in both may contribute."""
+    return x - y, 64 * EPS * np.maximum(np.abs(x), np.abs(y))
 
 
 def _draw(shape: tuple[int, ...], pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

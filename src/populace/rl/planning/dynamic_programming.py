@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import spsolve
+from scipy import linalg, sparse
+from scipy.sparse.linalg import splu
 
 from populace.core.errors import RunError, UsageError
+from populace.rl.planning import rounding
 from populace.rl.planning.mdp import MDP
 
 _MAX_SWEEPS = 1_000_000
-_TIE = 1e-9  # relative to the largest value: differences below it count as rounding
+_TIE = 1e-12  # relative to the numbers that an action value is summed from
+_ITERATED_TIE = 1e-10  # likewise, or absolute if that is less: the most that unfinished iteration may explain
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Plan:
     Attributes:
         values: optimal state values v*, (S,).
         action_values: optimal action values q*, (S, A).
-        actions: greedy actions, (S,).
+        actions: optimal actions, (S,); of several that are equal up to rounding, the first.
         iterations: number of iterations or sweeps.
 
     """
@@ -57,16 +59,19 @@ def greedy(mdp: MDP, q: np.ndarray) -> np.ndarray:
 
 
 def optimal_actions(mdp: MDP, q: np.ndarray, tolerance: float = _TIE) -> np.ndarray:
-    """Return which actions are optimal up to rounding, (S, A) bool.
+    """Return which actions are optimal up to a tolerance, (S, A) bool.
+
+    Two actions count as equal if their values differ by at most the sum of `tolerance * m(s, a)` of both,
+    where a value is summed from `m(s, a) = |r(s, a)| + discount * sum_s' p(s' | s, a) |v(s')|`.
 
     Args:
         mdp: the MDP.
         q: action values, (S, A).
-        tolerance: difference that counts as equal, relative to the largest absolute value.
+        tolerance: relative to m(s, a) of the actions that are compared.
 
     """
     q = _of_actions(mdp, q)
-    return q >= q.max(axis=1, keepdims=True) - tolerance * max(1e-300, np.abs(q).max())
+    return rounding.optimal(q, tolerance * rounding.magnitude(mdp, state_values(mdp, q)))
 
 
 def probabilities(mdp: MDP, policy: Any) -> np.ndarray:
@@ -111,7 +116,8 @@ def evaluate_policy(
         mdp: the MDP.
         policy: actions (S,) or probabilities (S, A).
         method: `exact` or `iterative`.
-        tolerance: maximum error of a value, for `iterative`; with discount 1, of the last change.
+        tolerance: maximum error of a value, for `iterative`, relative to the numbers that it is summed from
+            where these are below 1; with discount 1, of the last change.
 
     Raises:
         UsageError: an unknown method, or an invalid policy.
@@ -121,8 +127,8 @@ def evaluate_policy(
     if method not in ("exact", "iterative"):
         raise UsageError(f"method must be exact or iterative, got {method!r}")
     if method == "exact":
-        return _solve(mdp, pi)
-    return _iterate(lambda v: (pi * mdp.backup(v)).sum(axis=1), mdp, tolerance)[0]
+        return _solve(mdp, pi)[0]
+    return _iterate(mdp, tolerance, pi)[0]
 
 
 def policy_iteration(mdp: MDP, policy: Any = None) -> Plan:
@@ -139,13 +145,14 @@ def policy_iteration(mdp: MDP, policy: Any = None) -> Plan:
     """
     pi = probabilities(mdp, np.zeros(mdp.states, int) if policy is None else policy)
     for iteration in range(1, _MAX_SWEEPS):
-        v = _solve(mdp, pi)
-        q = mdp.backup(v)
+        v, v_error = _solve(mdp, pi)
+        q, q_error = mdp.backup(v), rounding.bound(mdp, v, v_error)
         # Replace an action only if another is better by more than rounding, so that ties never cycle.
-        better = q.max(axis=1) > v + _TIE * max(1.0, np.abs(q).max())
+        least = q - q_error
+        better = least.max(axis=1) > v + v_error
         if not better.any():
-            return Plan(v, q, greedy(mdp, q), iteration)
-        pi = np.where(better[:, None], np.eye(mdp.actions)[q.argmax(axis=1)], pi)
+            return Plan(v, q, rounding.optimal(q, q_error).argmax(axis=1), iteration)
+        pi = np.where(better[:, None], np.eye(mdp.actions)[least.argmax(axis=1)], pi)
     raise RunError(f"policy iteration did not converge in {_MAX_SWEEPS:,} iterations")
 
 
@@ -154,15 +161,18 @@ def value_iteration(mdp: MDP, tolerance: float = 1e-10) -> Plan:
 
     Args:
         mdp: the MDP.
-        tolerance: maximum error of a value; with discount 1, of the last change.
+        tolerance: maximum error of a value, relative to the numbers that it is summed from where these are
+            below 1; with discount 1, of the last change.
 
     Raises:
         RunError: no convergence.
 
     """
-    v, sweeps = _iterate(lambda v: mdp.backup(v).max(axis=1), mdp, tolerance)
-    q = mdp.backup(v)
-    return Plan(v, q, greedy(mdp, q), sweeps)
+    v, sweeps, change = _iterate(mdp, tolerance)
+    q, m = mdp.backup(v), rounding.magnitude(mdp, v)
+    left = rounding.bound(mdp, v, change / max(1 - mdp.discount, 1e-6))
+    equal = np.maximum(np.minimum(left, _ITERATED_TIE * np.minimum(1.0, m)), _TIE * m)
+    return Plan(v, q, rounding.optimal(q, equal).argmax(axis=1), sweeps)
 
 
 def evaluate_finite_horizon(mdp: MDP, policy: Any, steps: int, discount: float = 1.0) -> np.ndarray:
@@ -192,9 +202,11 @@ def plan_finite_horizon(mdp: MDP, steps: int, discount: float = 1.0) -> tuple[np
     that depend on the state alone.
     """
     v, actions = np.zeros(mdp.states), np.zeros((_steps(steps), mdp.states), int)
+    v_error = np.zeros(mdp.states)
     for t in reversed(range(steps)):
-        q = _backup_with(mdp, v, discount)
-        v, actions[t] = q.max(axis=1), greedy(mdp, q)
+        q, q_error = _backup_with(mdp, v, discount), rounding.bound(mdp, v, v_error, discount)
+        v, actions[t] = q.max(axis=1), rounding.optimal(q, q_error).argmax(axis=1)
+        v_error = np.take_along_axis(q_error, q.argmax(axis=1)[:, None], axis=1)[:, 0]
     return v, actions
 
 
@@ -203,20 +215,29 @@ def _backup_with(mdp: MDP, v: np.ndarray, discount: float) -> np.ndarray:
     return mdp.rewards + discount * ahead
 
 
-def _solve(mdp: MDP, pi: np.ndarray) -> np.ndarray:
+def _solve(mdp: MDP, pi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return v_pi (S,) and a bound on its rounding (S,)."""
     rows = np.repeat(np.arange(mdp.states), mdp.actions)
     mix = sparse.csr_array(
         (pi.ravel(), (rows, np.arange(pi.size))), shape=(mdp.states, mdp.states * mdp.actions)
     )
     system = sparse.eye_array(mdp.states, format="csc") - mdp.discount * (mix @ mdp.transitions)
-    reward = (pi * mdp.rewards).sum(axis=1)
-    filled = system.nnz / mdp.states**2
-    if filled > 0.1 or mdp.states < 200:
-        return np.linalg.solve(system.toarray(), reward)
-    return np.asarray(spsolve(sparse.csc_array(system), reward))
+    if system.nnz / mdp.states**2 > 0.1 or mdp.states < 200:
+        factors = linalg.lu_factor(system.toarray())
+        v = linalg.lu_solve(factors, (pi * mdp.rewards).sum(axis=1))
+        return v, linalg.lu_solve(factors, rounding.of_residual(mdp, pi, v))
+    solve = splu(sparse.csc_array(system)).solve
+    v = np.asarray(solve((pi * mdp.rewards).sum(axis=1)))
+    return v, np.asarray(solve(rounding.of_residual(mdp, pi, v)))
 
 
-def _iterate(operator: Any, mdp: MDP, tolerance: float) -> tuple[np.ndarray, int]:
+def _iterate(mdp: MDP, tolerance: float, pi: np.ndarray | None = None) -> tuple[np.ndarray, int, np.ndarray]:
+    """Repeat `v <- sum_a pi(a | s) q(s, a)`, or without a policy `v <- max_a q(s, a)`, from zeros.
+
+    Returns:
+        v (S,), the number of sweeps, and the absolute change in the last of them (S,).
+
+    """
     if not tolerance > 0:
         raise UsageError(f"tolerance must be > 0, got {tolerance!r}")
     g = mdp.discount
@@ -224,11 +245,16 @@ def _iterate(operator: Any, mdp: MDP, tolerance: float) -> tuple[np.ndarray, int
     enough = tolerance * min(1.0, (1 - g) / g) if 0 < g < 1 else tolerance
     v = np.zeros(mdp.states)
     for sweep in range(1, _MAX_SWEEPS):
-        new = operator(v)
-        change = np.abs(new - v).max()
-        v = new
-        if change <= max(enough, 4 * np.finfo(float).eps * np.abs(v).max()):
-            return v, sweep
+        q = mdp.backup(v)
+        new = q.max(axis=1) if pi is None else (pi * q).sum(axis=1)
+        change, v = np.abs(new - v), new
+        # The first condition is necessary for the second, and spares most sweeps its cost.
+        if change.max() <= max(enough, 16 * rounding.EPS * (np.abs(mdp.rewards).max() + g * np.abs(v).max())):
+            m = rounding.magnitude(mdp, v)
+            best = np.eye(mdp.actions)[q.argmax(axis=1)] if pi is None else pi
+            m = (best * m).sum(axis=1)
+            if (change <= np.maximum(enough * np.minimum(1.0, m), 16 * rounding.EPS * m)).all():
+                return v, sweep, change
     raise RunError(f"the values did not converge in {_MAX_SWEEPS:,} sweeps; raise the tolerance")
 
 
