@@ -5,7 +5,7 @@ import json
 import pytest
 
 from populace.core.errors import UsageError
-from populace.runs.folder import FORMAT, check_format
+from populace.runs.folder import FORMAT, check_format, prepare
 from populace.runs.run import Run
 
 
@@ -23,6 +23,18 @@ def test_another_format_is_refused(tmp_path, note, found):
 def test_a_damaged_note_says_nothing(tmp_path, text):
     (tmp_path / "environment.json").write_text(text)
     check_format(tmp_path)
+
+
+def test_a_refusal_speaks_python_in_python_and_options_on_the_command_line(tmp_path):
+    (tmp_path / "recipe.toml").touch()
+    with pytest.raises(UsageError) as refused:
+        prepare(tmp_path, "run", overwrite=False)
+    python, typed = str(refused.value), refused.value.command_line
+    assert f"Run.load('{tmp_path}').resume() goes on with it, overwrite=True replaces it" in python
+    assert f"`populace resume {tmp_path}` goes on with it, --overwrite replaces it" in typed
+    with pytest.raises(UsageError, match=r"is a file; choose another with out=\.\.\.$") as refused:
+        prepare(tmp_path / "recipe.toml", "run", overwrite=False)
+    assert refused.value.command_line.endswith("; choose another with --out")
 
 
 def test_its_own_format_is_read(finished):

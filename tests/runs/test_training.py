@@ -68,7 +68,7 @@ def test_a_run_that_is_stopped_at_once_or_later_ends_where_it_would_have(tmp_pat
     whole = train(population, 60, out=tmp_path / "whole", **OPTIONS)
     asked = iter([*[False] * after, *[True] * 99])
     recipe = of_population("run", population, Options(steps=60, seeds=[0, 1], **OPTIONS))
-    with pytest.raises(Stopped, match="go on with `populace resume"):
+    with pytest.raises(Stopped, match=r"go on with Run\.load"):
         run_recipe(recipe, tmp_path / "cut", stop=lambda: next(asked))
     cut = Run.load(tmp_path / "cut")
     assert not cut.finished

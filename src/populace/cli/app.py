@@ -167,7 +167,7 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except PopulaceError as error:
-        fail(str(error), error.exit_code)
+        fail(error.command_line, error.exit_code)
     except KeyboardInterrupt:
         fail("interrupted", 130)
     except BrokenPipeError:

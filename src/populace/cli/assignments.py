@@ -6,7 +6,7 @@ from typing import Any
 
 from populace.core import settings
 from populace.core.errors import UsageError
-from populace.runs.recipe import Recipe, options
+from populace.runs.recipe import Recipe, import_kinds, options
 
 
 def assignment(text: str, option: str) -> tuple[str, str]:
@@ -64,6 +64,7 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
         if key.startswith("run."):
             run[key.removeprefix("run.")] = value(written)
             continue
+        import_kinds({key.rpartition(".")[2]: value(written)})
         learner = settings.replace(learner, key, value(written))
         axes = {path: v for path, v in axes.items() if path != key and not _is_part(path, key)}
     listed = recipe.settings

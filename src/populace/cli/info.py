@@ -73,7 +73,7 @@ def print_description(name: str) -> None:
         _options(console, recipe.options)
         console.print(f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
         return
-    if name not in learners():
+    if name not in learners() and ":" not in name:
         raise unknown(
             "recipe or learner",
             name,

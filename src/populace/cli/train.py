@@ -100,7 +100,7 @@ def _train(train: Callable[..., Any], display: Progress, *, as_json: bool, repor
     except Stopped as stopped:
         display.close()
         code = 128 + caught[0] if caught else 1
-        print(f"populace: {stopped}", file=sys.stderr)
+        print(f"populace: {stopped.command_line}", file=sys.stderr)
         sys.exit(code)
     finally:
         for number, handler in before.items():

@@ -1,13 +1,33 @@
 """Exceptions with a one-line message for users, and their exit codes."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 
+@dataclass(frozen=True)
+class Advice:
+    """What to do, in the words of a call in Python and in those of the command line."""
+
+    python: str
+    command_line: str
+
+
 class PopulaceError(Exception):
-    """An error with a one-line message: what was wrong, what was expected, and what to do."""
+    """An error with a one-line message: what was wrong, what was expected, and what to do.
+
+    Args:
+        message: the line.
+        advice: what to do, where it is another thing in Python than on the command line; it ends the line.
+
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", advice: Advice | None = None) -> None:
+        super().__init__(f"{message}; {advice.python}" if advice else message)
+        self.command_line = f"{message}; {advice.command_line}" if advice else message
+        """The line as the command line prints it."""
 
 
 class UsageError(PopulaceError, ValueError):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 
+from populace.core import imports
 from populace.core.errors import UnknownKindError, UsageError, unknown
 from populace.core.values import Meaning, checked, is_array, plain, type_name
 
@@ -114,7 +115,7 @@ def walk(module: Settings, prefix: str = "") -> Iterator[tuple[str, Field, Any]]
 
 
 def variants(base: type[Settings]) -> dict[str, type[Settings]]:
-    """Return the kinds a nested setting may take: `kind` to module type."""
+    """Return the kinds that a nested setting may take, of modules imported so far, by name."""
     found = {c.kind: c for sub in base.__subclasses__() for c in variants(sub).values()}
     return ({base.kind: base} if base.kind else {}) | found
 
@@ -138,7 +139,7 @@ def to_plain(value: Any) -> Any:
 
 def to_dict(module: Settings) -> dict[str, Any]:
     """Return all settings as plain values: what `recipe.toml` keeps."""
-    values: dict[str, Any] = {"kind": module.kind} if module.kind else {}
+    values: dict[str, Any] = {"kind": _kind_of(module)} if module.kind else {}
     for field in _fields(type(module)):
         if (value := to_plain(getattr(module, field.name))) is not None:
             values[field.name] = value
@@ -166,6 +167,14 @@ def from_dict(cls: type[S], values: Mapping[str, Any], where: str = "") -> S:
         return cls(**given)
     except TypeError as error:  # a field that is no setting: data, which no recipe holds
         raise UsageError(f"{cls.__name__} cannot be made from settings alone: {error}") from None
+
+
+def _kind_of(module: Settings) -> str:
+    """Return the kind as a recipe names it: for a class outside populace, which must be imported, its path."""
+    cls = type(module)
+    anywhere = cls.__module__ != "__main__" and "<locals>" not in cls.__qualname__
+    own = cls.__module__.partition(".")[0] != __name__.partition(".")[0]
+    return imports.path_of(cls) if own and anywhere else module.kind
 
 
 @cache
@@ -223,6 +232,7 @@ def _coerce_module(field: Field, value: Any, path: str) -> Any:
         raise UsageError(f"{path} must be one of {', '.join(kinds)} with its settings, got {value!r}")
     default_kind = field.default.kind if isinstance(field.default, Settings) else ""
     kind = value.get("kind", default_kind)
-    if not isinstance(kind, str) or kind not in kinds:
+    by_path = {imports.path_of(c): c for c in kinds.values()}
+    if (cls := (kinds | by_path).get(str(kind))) is None:
         raise UnknownKindError(str(unknown("kind", str(kind), kinds, where=f" of {path}")))
-    return from_dict(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, path)
+    return from_dict(cls, {k: v for k, v in value.items() if k != "kind"}, path)

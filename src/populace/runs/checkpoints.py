@@ -23,6 +23,7 @@ from populace.engine.controller import Control
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch
 from populace.engine.training_loop import Engine
+from populace.runs.folder import resuming
 
 LAYOUT = 1
 
@@ -193,7 +194,8 @@ class Checkpoints:
             good = max(self.settled(), default=None)
             have = "none is complete yet" if good is None else f"the one of step {good} is intact"
             raise RunError(
-                f"cannot write {what}: {reason}; {have}; mend it, then `populace resume {self.folder.parent}`"
+                f"cannot write {what}: {reason}; {have}",
+                resuming(self.folder.parent, "mend it, then "),
             ) from error
 
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import Advice, RunError, UsageError
 
 FORMAT = 2
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
@@ -22,13 +22,18 @@ def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
     """
     folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     if folder.is_file():
-        raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
+        advice = Advice("choose another with out=...", "choose another with --out")
+        raise UsageError(f"output folder '{folder}' is a file", advice)
     try:
         if folder.exists() and any(folder.iterdir()):
             if not overwrite:
+                resume, command = resuming(folder).python, resuming(folder).command_line
                 raise UsageError(
-                    f"output folder '{folder}' exists; `populace resume {folder}` goes on with it, "
-                    "--overwrite replaces it, --out chooses another"
+                    f"output folder '{folder}' exists",
+                    Advice(
+                        f"{resume} goes on with it, overwrite=True replaces it, out=... chooses another",
+                        f"{command} goes on with it, --overwrite replaces it, --out chooses another",
+                    ),
                 )
             _clear(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,6 +43,11 @@ def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
     except OSError as error:
         raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
     return folder
+
+
+def resuming(folder: Path, before: str = "") -> Advice:
+    """Return how a run is gone on with, in Python and on the command line; `before` begins the advice."""
+    return Advice(f"{before}Run.load({str(folder)!r}).resume()", f"{before}`populace resume {folder}`")
 
 
 def check_format(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Recipe: everything that makes a run, as TOML; complete, it replays the run bit for bit."""
 
-import importlib
 import inspect
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from populace.core import settings
+from populace.core import imports, settings
 from populace.core.errors import UsageError, unknown
 from populace.core.learner import Learner
 from populace.core.population import LogUniform, Population, Uniform, sweep
@@ -138,9 +137,11 @@ class Recipe:
         """Return the complete recipe as TOML: every setting, also those at their defaults."""
         tables: dict[str, Any] = {"name": self.name, "about": self.about}
         tables["run"] = {k: v for k, v in self.options.model_dump().items() if v is not None}
-        tables["learner"] = {"kind": path_of(self.learner)} | settings.to_dict(self.learner)
+        tables["learner"] = {"kind": imports.path_of(type(self.learner))} | settings.to_dict(self.learner)
         if self.controller is not None:
-            tables["controller"] = settings.to_dict(self.controller) | {"kind": path_of(self.controller)}
+            tables["controller"] = settings.to_dict(self.controller) | {
+                "kind": imports.path_of(type(self.controller))
+            }
         if self.sweep:
             tables["sweep"] = self.sweep
         if self.settings:
@@ -208,6 +209,7 @@ def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
     learner = given
     if learner is None:
         cls = learner_class(str(described["kind"]))
+        import_kinds([tables["learner"], tables.get("sweep"), listed])
         learner = settings.from_dict(cls, {k: v for k, v in described.items() if k != "kind"})
     controller = tables.get("controller")
     if controller is not None and not (isinstance(controller, dict) and "kind" in controller):
@@ -222,6 +224,23 @@ def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
     )  # fmt: skip
 
 
+def import_kinds(values: Any) -> None:
+    """Import the modules of nested settings whose kind is a class outside populace, `module:Class`.
+
+    Raises:
+        UsageError: there is no such module or class.
+
+    """
+    if isinstance(values, Mapping):
+        kind = values.get("kind")
+        if isinstance(kind, str) and ":" in kind:
+            imports.find(kind, "kind")
+        values = list(values.values())
+    if isinstance(values, list):
+        for value in values:
+            import_kinds(value)
+
+
 def controller_of(values: Mapping[str, Any]) -> Controller:
     """Return the controller that a table [controller] describes: its `kind`, and its settings.
 
@@ -231,11 +250,6 @@ def controller_of(values: Mapping[str, Any]) -> Controller:
     """
     cls = _class_of(str(values["kind"]), "controller", controllers(), Controller)
     return settings.from_dict(cls, {k: v for k, v in values.items() if k != "kind"})
-
-
-def path_of(module: Learner | Controller) -> str:
-    """Return the import path of a module's class, `package.module:Class`."""
-    return f"{type(module).__module__}:{type(module).__qualname__}"
 
 
 def learners() -> dict[str, str]:
@@ -262,16 +276,7 @@ def _class_of(kind: str, what: str, known: dict[str, str], base: type[C]) -> typ
     path = known.get(kind, kind)
     if ":" not in path:
         raise unknown(what, kind, known)
-    module, _, name = path.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module is named
-        given = ", or give it to Run.load" if base is Learner else ""
-        script = f" (it was defined in a script; put it in a module{given})"
-        advice = script if module == "__main__" else ""
-        raise UsageError(f"cannot import {what} '{kind}': {error}{advice}") from None
+    found = imports.find(path, what)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise UsageError(
             f"'{kind}' is not a {base.__name__}; expected a subclass of populace.{base.__name__}"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from populace.core.errors import RunError, UnknownKindError, UsageError
+from populace.core.errors import Advice, RunError, UnknownKindError, UsageError
 from populace.core.files import write
 from populace.core.learner import Learner
 from populace.core.population import Population
@@ -23,7 +23,7 @@ from populace.engine import host_errors
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
-from populace.runs.folder import check_format
+from populace.runs.folder import check_format, resuming
 from populace.runs.recipe import Recipe, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
@@ -90,7 +90,7 @@ class Run:
             RunError: the run has none yet, or it is damaged.
 
         """
-        return self._json("results.json", f"the run has not ended; `populace resume {self.path}`")
+        return self._json("results.json", "the run has not ended", resuming(self.path))
 
     def environment(self) -> dict[str, Any]:
         """Return `environment.json`: versions, machine and devices.
@@ -221,7 +221,7 @@ class Run:
         try:
             if store.restore(engine, quiet) is None:
                 have = "has no checkpoint that can be read" if store.steps() else "has no checkpoint yet"
-                raise RunError(f"'{self.path}' {have}; `populace resume {self.path}`")
+                raise RunError(f"'{self.path}' {have}", resuming(self.path))
         finally:
             store.close()
         return engine
@@ -263,10 +263,10 @@ class Run:
             fingerprint.check_data(self.path, self.recipe.learner)
             self._checked = True
 
-    def _json(self, name: str, advice: str) -> dict[str, Any]:
+    def _json(self, name: str, reason: str, advice: Advice | None = None) -> dict[str, Any]:
         try:
             return json.loads((self.path / name).read_text())
         except FileNotFoundError:
-            raise RunError(f"'{self.path}' has no {name}: {advice}") from None
+            raise RunError(f"'{self.path}' has no {name}: {reason}", advice) from None
         except (OSError, ValueError) as error:
             raise RunError(f"cannot read '{self.path / name}': {error}") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from populace.core import imports
 from populace.core.errors import RunError
 from populace.core.files import write
 from populace.core.population import Population
@@ -18,9 +19,9 @@ from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
-from populace.runs.folder import FORMAT
+from populace.runs.folder import FORMAT, resuming
 from populace.runs.metric_tables import Recorder, read
-from populace.runs.recipe import Recipe, path_of
+from populace.runs.recipe import Recipe
 from populace.runs.tensorboard import TensorBoard
 from populace.runs.weights import start
 
@@ -114,8 +115,7 @@ class Session(Callback):
             self.log(f"a callback stopped the run at step {engine.step} of {options.steps}")
         elif stop():
             raise Stopped(
-                f"stopped at step {engine.step} of {options.steps}; "
-                f"go on with `populace resume {self.folder}`"
+                f"stopped at step {engine.step} of {options.steps}", resuming(self.folder, "go on with ")
             )
 
     def _open(self) -> None:
@@ -208,7 +208,7 @@ class Session(Callback):
             "status": "finished" if done else "stopped",
             "test_description": test_description,
             "command": provenance.command(),
-            "learner": path_of(self.recipe.learner),
+            "learner": imports.path_of(type(self.recipe.learner)),
             "steps": engine.step,
             "steps_total": options.steps,
             "stopped_early": {"step": engine.step, "reason": engine.control.stop}
@@ -249,6 +249,6 @@ class Session(Callback):
                 "there is no checkpoint yet" if good is None else f"the checkpoint of step {good} is intact"
             )
             raise RunError(
-                f"cannot write to '{self.folder}': {error.strerror or error}; {have}; "
-                f"make room, then `populace resume {self.folder}`"
+                f"cannot write to '{self.folder}': {error.strerror or error}; {have}",
+                resuming(self.folder, "make room, then "),
             ) from error

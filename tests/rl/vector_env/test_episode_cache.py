@@ -253,7 +253,8 @@ def test_repeated_failures_end_the_run_with_one_line():
     with pytest.raises(RunError, match="'Counting' fails repeatedly: 3 episodes in a row") as ended:
         Episodes(cache, SEEDS).step(4)
     assert "ZeroDivisionError: the wheel came off" in str(ended.value)
-    assert "populace resume" in str(ended.value)
+    assert str(ended.value).endswith("; fix it, then Run.load(folder).resume()")
+    assert ended.value.command_line.endswith("; fix it, then continue with `populace resume`")
     assert "\n" not in str(ended.value)
     cache.close()
 

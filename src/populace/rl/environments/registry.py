@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from populace.core import imports
+from populace.core.eager import eager
 from populace.core.errors import PopulaceError, UsageError, unknown
 from populace.rl.environments import names as naming
 from populace.rl.environments.worlds import WORLDS
@@ -51,6 +53,7 @@ def names() -> list[str]:
 
 
 @cache
+@eager
 def make(name: str) -> Task:
     """Return the task of that name.
 
@@ -89,9 +92,7 @@ def _user_class(asked: naming.Name) -> Task:
     _gymnax()
     from gymnax.environments import environment
 
-    from populace.rl.vector_env import make
-
-    found = make.import_class(asked.identifier)
+    found = imports.find(asked.identifier, "environment")
     if isinstance(found, type) and issubclass(found, environment.Environment):
         from populace.rl.environments.env_check import check_env
 

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from populace.core import imports
+from populace.core.eager import eager
 from populace.core.errors import UsageError
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
@@ -46,6 +48,7 @@ def mdp(environment: str | Task, discount: float) -> MDP:
 
 
 @cache
+@eager
 def outcomes(task: Task) -> Outcomes:
     """Return the table of all possible outcomes of a task.
 
@@ -113,7 +116,7 @@ def _user_env(task: Task) -> Any:
     from populace.rl.vector_env import make
 
     spec = make.spec_of(task.name, asked.identifier, asked.arguments)
-    made = make.import_class(asked.identifier)(**spec.arguments)
+    made = imports.find(asked.identifier, "environment")(**spec.arguments)
     return None if isinstance(made, gymnasium.Wrapper) else made
 
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from populace.core.eager import eager
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.media import Visualization
@@ -243,6 +244,7 @@ class Tabular(Agent):
 
 
 @cache
+@eager
 def _task(
     env: str, bins: tuple[int, ...], low: tuple[float, ...], high: tuple[float, ...], dynamics: str
 ) -> Task:

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from populace.core.errors import RunError
+from populace.core.errors import Advice, RunError
 from populace.rl.vector_env.process.probing import EnvInfo
 from populace.rl.vector_env.slots import Question, Slots
 from populace.rl.vector_env.warnings import EnvWarnings, Location
 from populace.rl.vector_env.worker_pool import Report, WorkerPool
 
 START = 0x243F6A88  # upper half of the history hash of an episode without actions; the lower is its seed
+
+
+_FIX = Advice("fix it, then Run.load(folder).resume()", "fix it, then continue with `populace resume`")
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,8 @@ class EpisodeCache:
             count, self._truncated = self._truncated, 0
             raise RunError(
                 f"environment '{self.worker_pool.title}' fails repeatedly: {count} episodes in a row were "
-                f"truncated, the last because of {what}; fix it, then continue with `populace resume`"
+                f"truncated, the last because of {what}",
+                _FIX,
             )
         last = self.records["observation"][slot].copy()
         self.records["next_seed"][slot] = query.next_seed[row]
@@ -194,8 +198,7 @@ class EpisodeCache:
                 failures[slot] += 1
                 if failures[slot] > 1:
                     raise RunError(
-                        f"environment '{self.worker_pool.title}' can no longer be reset: {what}; fix it, "
-                        "then continue with `populace resume`"
+                        f"environment '{self.worker_pool.title}' can no longer be reset: {what}", _FIX
                     )
                 self.warnings.failed(slot, what, f", in the reset with seed {seeds[slot]}", "restarted")
             slots = [*report.failed, *report.lost]

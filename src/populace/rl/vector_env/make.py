@@ -1,18 +1,17 @@
 """Tasks whose environments are Gymnasium's and run in worker processes."""
 
 import atexit
-import os
-import sys
 from typing import Any
 
 import numpy as np
 
+from populace.core import imports
 from populace.core.errors import UsageError
 from populace.engine.placement import cores
 from populace.rl.task import Task
 from populace.rl.vector_env.callback import HostEnvironment
 from populace.rl.vector_env.episode_cache import EpisodeCache
-from populace.rl.vector_env.process import interface, making, messages
+from populace.rl.vector_env.process import interface, messages
 from populace.rl.vector_env.process.making import Spec
 from populace.rl.vector_env.process.probing import OBSERVATIONS, EnvInfo
 from populace.rl.vector_env.worker_pool import WorkerPool
@@ -56,27 +55,12 @@ def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
     """
     registered = name.lstrip().startswith("gymnasium:")
     if not registered:
-        import_class(identifier)
+        imports.find(identifier, "environment")
     limit = arguments.get("max_episode_steps")
     if limit is not None:
         limit = _number(name, "max_episode_steps", limit, int)
     own = ("workers", "timeout", "max_episode_steps")
     return Spec(registered, identifier, {k: v for k, v in arguments.items() if k not in own}, limit)
-
-
-def import_class(path: str) -> Any:
-    """Return the class that `module:Class` names; modules in the current folder are found too.
-
-    Raises:
-        UsageError: it cannot be imported.
-
-    """
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        return making.import_class(path)
-    except Exception as error:  # importing a module may raise anything
-        raise UsageError(f"cannot import environment '{path}': {type(error).__name__}: {error}") from error
 
 
 def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:

@@ -17,14 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core import settings, weights
+from populace.core import imports, settings, weights
 from populace.core.errors import RunError, UsageError
 from populace.core.files import write
 from populace.core.learner import Learner
 from populace.core.population import Member
 from populace.core.random import root_key
 from populace.runs import provenance
-from populace.runs.recipe import learner_class, learners, path_of
+from populace.runs.recipe import learner_class, learners
 
 FORMAT = 1
 """Number of what the two files hold and call things; files of another are refused."""
@@ -57,7 +57,7 @@ def write_member(folder: Path, saved: SavedMember, *, overwrite: bool = False) -
         "populace": provenance.version(),
         "member": {"index": who.index, "setting": who.setting, "seed": who.seed},
         "values": _plain(saved.setting),
-        "learner": {**_plain(settings.to_dict(saved.learner)), "kind": path_of(saved.learner)},
+        "learner": {**_plain(settings.to_dict(saved.learner)), "kind": imports.path_of(type(saved.learner))},
         "own_network": getattr(saved.learner, "network_fn", None) is not None,
         "inference": {name: _plain(v) for name, v in kept.items() if name not in arrays},
         "weights": {name: f"{x.dtype}{list(x.shape)}" for name, x in tensors.items()},
