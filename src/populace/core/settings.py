@@ -170,7 +170,7 @@ def from_dict(cls: type[S], values: Mapping[str, Any], where: str = "") -> S:
 
 
 def _kind_of(module: Settings) -> str:
-    """Return the kind as a recipe names it: for a class outside populace, which must be imported, its path."""
+    """Return the kind as a recipe names it: its import path, if the class is outside populace."""
     cls = type(module)
     anywhere = cls.__module__ != "__main__" and "<locals>" not in cls.__qualname__
     own = cls.__module__.partition(".")[0] != __name__.partition(".")[0]
