@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 
-from populace.core import imports
 from populace.core.errors import UnknownKindError, UsageError, unknown
+from populace.core.imports import by_path
 from populace.core.values import Meaning, checked, is_array, plain, type_name
 
 _KEY = "populace"
@@ -174,7 +174,7 @@ def _kind_of(module: Settings) -> str:
     cls = type(module)
     anywhere = cls.__module__ != "__main__" and "<locals>" not in cls.__qualname__
     own = cls.__module__.partition(".")[0] != __name__.partition(".")[0]
-    return imports.path_of(cls) if own and anywhere else module.kind
+    return by_path.path_of(cls) if own and anywhere else module.kind
 
 
 @cache
@@ -232,7 +232,7 @@ def _coerce_module(field: Field, value: Any, path: str) -> Any:
         raise UsageError(f"{path} must be one of {', '.join(kinds)} with its settings, got {value!r}")
     default_kind = field.default.kind if isinstance(field.default, Settings) else ""
     kind = value.get("kind", default_kind)
-    by_path = {imports.path_of(c): c for c in kinds.values()}
-    if (cls := (kinds | by_path).get(str(kind))) is None:
+    paths = {by_path.path_of(c): c for c in kinds.values()}
+    if (cls := (kinds | paths).get(str(kind))) is None:
         raise UnknownKindError(str(unknown("kind", str(kind), kinds, where=f" of {path}")))
     return from_dict(cls, {k: v for k, v in value.items() if k != "kind"}, path)

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from populace.core import imports, settings
+from populace.core import settings
 from populace.core.errors import UsageError, unknown
+from populace.core.imports import by_path
 from populace.core.learner import Learner
 from populace.core.population import LogUniform, Population, Uniform, sweep
 from populace.core.values import listed
@@ -137,10 +138,10 @@ class Recipe:
         """Return the complete recipe as TOML: every setting, also those at their defaults."""
         tables: dict[str, Any] = {"name": self.name, "about": self.about}
         tables["run"] = {k: v for k, v in self.options.model_dump().items() if v is not None}
-        tables["learner"] = {"kind": imports.path_of(type(self.learner))} | settings.to_dict(self.learner)
+        tables["learner"] = {"kind": by_path.path_of(type(self.learner))} | settings.to_dict(self.learner)
         if self.controller is not None:
             tables["controller"] = settings.to_dict(self.controller) | {
-                "kind": imports.path_of(type(self.controller))
+                "kind": by_path.path_of(type(self.controller))
             }
         if self.sweep:
             tables["sweep"] = self.sweep
@@ -234,7 +235,7 @@ def import_kinds(values: Any) -> None:
     if isinstance(values, Mapping):
         kind = values.get("kind")
         if isinstance(kind, str) and ":" in kind:
-            imports.find(kind, "kind")
+            by_path.find(kind, "kind")
         values = list(values.values())
     if isinstance(values, list):
         for value in values:
@@ -276,7 +277,7 @@ def _class_of(kind: str, what: str, known: dict[str, str], base: type[C]) -> typ
     path = known.get(kind, kind)
     if ":" not in path:
         raise unknown(what, kind, known)
-    found = imports.find(path, what)
+    found = by_path.find(path, what)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise UsageError(
             f"'{kind}' is not a {base.__name__}; expected a subclass of populace.{base.__name__}"

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from populace.core import imports
 from populace.core.errors import RunError
 from populace.core.files import write
+from populace.core.imports import by_path
 from populace.core.population import Population
 from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback, Evaluation, Window
@@ -208,7 +208,7 @@ class Session(Callback):
             "status": "finished" if done else "stopped",
             "test_description": test_description,
             "command": provenance.command(),
-            "learner": imports.path_of(type(self.recipe.learner)),
+            "learner": by_path.path_of(type(self.recipe.learner)),
             "steps": engine.step,
             "steps_total": options.steps,
             "stopped_early": {"step": engine.step, "reason": engine.control.stop}

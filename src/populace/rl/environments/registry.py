@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from populace.core import imports
-from populace.core.eager import eager
 from populace.core.errors import PopulaceError, UsageError, unknown
+from populace.core.imports import by_path
+from populace.rl.eager import eager
 from populace.rl.environments import names as naming
 from populace.rl.environments.worlds import WORLDS
 from populace.rl.task import Task
@@ -92,7 +92,7 @@ def _user_class(asked: naming.Name) -> Task:
     _gymnax()
     from gymnax.environments import environment
 
-    found = imports.find(asked.identifier, "environment")
+    found = by_path.find(asked.identifier, "environment")
     if isinstance(found, type) and issubclass(found, environment.Environment):
         from populace.rl.environments.env_check import check_env
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from populace.core import imports
-from populace.core.eager import eager
 from populace.core.errors import UsageError
+from populace.core.imports import by_path
+from populace.rl.eager import eager
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
 from populace.rl.environments.discretization import Aggregated
@@ -116,7 +116,7 @@ def _user_env(task: Task) -> Any:
     from populace.rl.vector_env import make
 
     spec = make.spec_of(task.name, asked.identifier, asked.arguments)
-    made = imports.find(asked.identifier, "environment")(**spec.arguments)
+    made = by_path.find(asked.identifier, "environment")(**spec.arguments)
     return None if isinstance(made, gymnasium.Wrapper) else made
 
 

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.eager import eager
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
+from populace.rl.eager import eager
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
 from populace.rl.environments.bins import Bins

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from populace.core import imports
 from populace.core.errors import UsageError
+from populace.core.imports import by_path
 from populace.engine.placement import cores
 from populace.rl.task import Task
 from populace.rl.vector_env.callback import HostEnvironment
@@ -55,7 +55,7 @@ def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
     """
     registered = name.lstrip().startswith("gymnasium:")
     if not registered:
-        imports.find(identifier, "environment")
+        by_path.find(identifier, "environment")
     limit = arguments.get("max_episode_steps")
     if limit is not None:
         limit = _number(name, "max_episode_steps", limit, int)

@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core import imports, settings, weights
+from populace.core import settings, weights
 from populace.core.errors import RunError, UsageError
 from populace.core.files import write
+from populace.core.imports import by_path
 from populace.core.learner import Learner
 from populace.core.population import Member
 from populace.core.random import root_key
@@ -57,7 +58,7 @@ def write_member(folder: Path, saved: SavedMember, *, overwrite: bool = False) -
         "populace": provenance.version(),
         "member": {"index": who.index, "setting": who.setting, "seed": who.seed},
         "values": _plain(saved.setting),
-        "learner": {**_plain(settings.to_dict(saved.learner)), "kind": imports.path_of(type(saved.learner))},
+        "learner": {**_plain(settings.to_dict(saved.learner)), "kind": by_path.path_of(type(saved.learner))},
         "own_network": getattr(saved.learner, "network_fn", None) is not None,
         "inference": {name: _plain(v) for name, v in kept.items() if name not in arrays},
         "weights": {name: f"{x.dtype}{list(x.shape)}" for name, x in tensors.items()},
