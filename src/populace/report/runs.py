@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from populace.report import number_format
+from populace.report.standing import Standing
 from populace.statistics import Interval, few
 
 
@@ -130,9 +131,9 @@ class Reading:
         """Return the interquartile mean of a setting, by the kind of score that settings are compared by."""
         return interval_of(entry.get(self.measured))
 
-    def scores(self, entry: dict[str, Any]) -> list[float]:
-        """Return a setting's scores, one per member; empty if they were not measured."""
-        scores = (entry.get(self.measured) or {}).get("scores") or []
+    def scores(self, entry: dict[str, Any], kind: str = "") -> list[float]:
+        """Return a setting's scores, one per member, by default those compared; empty if not measured."""
+        scores = (entry.get(kind or self.measured) or {}).get("scores") or []
         return [] if any(score is None for score in scores) else [float(s) for s in scores]
 
     @cached_property
@@ -155,6 +156,15 @@ class Reading:
             if entry["setting"] == best.get("setting"):
                 return entry if self.believed(entry) else None
         return None
+
+    @cached_property
+    def standing(self) -> Standing | None:
+        """How the winner stands to the other settings; None without a winner or without others."""
+        scores = {e["setting"]: found for e in self.settings if (found := self.scores(e))}
+        if self.winner is None or len(scores) < 2 or self.winner["setting"] not in scores:
+            return None
+        chosen_by = {e["setting"]: self.scores(e, "validation") for e in self.settings}
+        return Standing(self.winner["setting"], scores, chosen_by, self.lower)
 
     @cached_property
     def shown(self) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ FEWEST_A_SIDE = 4
 two-sided p-value is 2 / 20."""
 _ALL_SPLITS = 20_000
 _SOME_SPLITS = 9_999
-_MANY = 400
+_MANY = 200
 
 
 def brunner_munzel(
@@ -30,7 +30,7 @@ def brunner_munzel(
         T = (mean_x(u) / m - 1/2) / sqrt(var_x(u) / (n m^2) + var_y(u) / (m n^2))
 
     Its distribution is that over all `(n + m)! / (n! m!)` ways to split the scores, or 9,999 drawn by `seed`
-    where these are over 20,000; of more than 400 scores it is the normal one. So the test is exact for equal
+    where these are over 20,000; of more than 200 scores it is the normal one. So the test is exact for equal
     distributions, and unlike Mann-Whitney's nearly so for distributions of unequal spread.
 
     `x` is `(n,)`, `y` is `(m,)`, with at least 2 runs each. Raises ValueError for fewer, for scores that

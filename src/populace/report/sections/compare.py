@@ -11,6 +11,7 @@ from populace.report.charts.forest_plot import ForestRow, forest_plot
 from populace.report.charts.heatmap import heat_axes, heat_map
 from populace.report.runs import MEASUREMENTS, Reading, interval_of
 from populace.report.sections.evaluation import improvement, profile_chart
+from populace.report.standing import Standing
 from populace.report.text.differences import differences, environment, recipe
 from populace.report.text.tables import Cell, Column, Row, Table
 from populace.statistics import Interval
@@ -113,14 +114,18 @@ def answer(found: Comparison) -> str:
     if len(order) == 1:
         return f"{text}; no other run has a {score}."
     second = order[1]
-    chance = improvement(found.members(best), found.members(second), lower=found.lower)
+    standing = Standing(best, {i: found.members(i) for i in order}, lower=found.lower)
+    verdict = standing.verdicts[second]
     text += f", ahead of “{found.names[second]}” with {number_format.interval(found.found(second))}. "
-    told = "difference is clear" if chance.low > 0.5 else "difference is not clear"
-    many = min(len(found.members(best)), len(found.members(second)))
-    seeds = f" (on {number_format.count(many, 'seed')})" if many < 10 else ""
+    many = number_format.count(min(len(found.members(best)), len(found.members(second))), "seed")
+    told = f"the two are not told apart (on {many})"
+    if not verdict.possible:
+        told = f"{many} cannot tell {'them' if len(order) == 2 else f'{len(order)} runs'} apart"
+    elif verdict.told_apart:
+        told = f"the two are told apart (permutation test, p = {number_format.rough(verdict.p, 2)})"
     return (
         f"{text}A member of the first scores better than one of the second with probability "
-        f"{number_format.interval(chance)}: the {told}{seeds}."
+        f"{number_format.interval(verdict.chance)}: {told}."
     )
 
 

@@ -165,19 +165,6 @@ def _stairs(x: Floats, y: Floats, lower: bool) -> tuple[Floats, Floats]:
     return corners, np.repeat(y[1:] if lower else y[:-1], 2)
 
 
-def improvements(reading: Reading) -> list[tuple[dict[str, Any], Interval]]:
-    """Return the probability that the winner improves on each other setting, by rank."""
-    winner = reading.winner
-    if winner is None:
-        return []
-    own = reading.scores(winner)
-    return [
-        (entry, improvement(own, reading.scores(entry), lower=reading.lower))
-        for entry in reading.ranked
-        if entry is not winner and own and reading.scores(entry)
-    ]
-
-
 def improvement(x: Sequence[float], y: Sequence[float], *, lower: bool) -> Interval:
     """Return the probability that a member of X scores better than a member of Y."""
     sign = -1.0 if lower else 1.0
@@ -186,11 +173,11 @@ def improvement(x: Sequence[float], y: Sequence[float], *, lower: bool) -> Inter
 
 def improvement_chart(reading: Reading) -> Chart | None:
     """Plot the probability that the winner improves on each other setting."""
-    found = improvements(reading)
-    if not found:
+    if reading.standing is None:
         return None
-    rows = [_dot(reading, entry, chance) for entry, chance in found[:ROWS]]
-    sure = sum(p.low > 0.5 for _, p in found)
+    verdicts = reading.standing.verdicts
+    found = [(e, verdicts[e["setting"]]) for e in reading.ranked if e["setting"] in verdicts]
+    rows = [_dot(reading, entry, verdict.chance) for entry, verdict in found[:ROWS]]
     more = f" The first {ROWS} are shown." if len(found) > ROWS else ""
     chart = forest_plot(
         "improvement",
@@ -198,8 +185,7 @@ def improvement_chart(reading: Reading) -> Chart | None:
         x="probability of improvement",
         heading=reading.axes_line,
         alt="Probability that a member of the best setting scores better than one of each other setting.",
-        caption=f"50 % is chance level. The whole interval is above it for {sure} of "
-        f"{number_format.count(len(found), 'other setting')}.{more}",
+        caption=f"50 % is chance level.{more}",
     )
     chart.layout["xaxis"] |= {"range": [-0.03, 1.03], "tickformat": ".0%"}
     chart.layout |= mark(0.5, "chance", axis="x")

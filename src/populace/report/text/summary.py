@@ -4,6 +4,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, interval_of, score_of
+from populace.report.text import standing
 
 
 def answer(reading: Reading) -> str:
@@ -99,6 +100,7 @@ def caveats(reading: Reading) -> list[str]:
             f"{seeds} seeds are too few for a 95 % interval: what is given is their range. Another seed "
             f"falls outside it {200 / (seeds + 1):.0f} % of the time."
         )
+    notes += [note for note in (standing.told_apart(reading), standing.luck(reading)) if note]
     if reading.results.get("start_weights"):
         notes.append(
             "All members started from the same given weights, so the interval says nothing of other starts."

@@ -1,11 +1,13 @@
 """Tables as data: cells with the text to display and the value to sort by."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, interval_of, score_of
+from populace.report.standing import Standing
 
 KINDS = {"validation": "validation", "test": "test", "external": "external"}
 
@@ -51,10 +53,15 @@ class Table:
 
 def settings_table(reading: Reading) -> Table:
     """Return a table of all settings by rank, with each of their scores."""
-    kinds = _measured(reading)
+    kinds, standing = _measured(reading), reading.standing
     columns = [Column("rank", numeric=True), *_axes(reading), Column("members", numeric=True)]
     columns.append(Column("diverged", numeric=True))
     columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
+    if standing is not None:
+        columns.append(Column("told apart", hint="whether the selected setting is told apart from this one"))
+        columns.append(
+            Column("best", numeric=True, hint="how often it is the best if the seeds are drawn anew")
+        )
     table = Table("settings-table", _caption(reading), columns)
     for rank, entry in enumerate(reading.ranked, start=1):
         cells = [Cell(str(rank), rank, reading.color(entry))]
@@ -64,8 +71,19 @@ def settings_table(reading: Reading) -> Table:
         for kind in kinds:
             found = interval_of(entry.get(kind))
             cells.append(Cell(number_format.interval(found), found.value if found else None))
+        if standing is not None:
+            cells += _standing(standing, entry["setting"])
         table.rows.append(Row(cells, chosen=entry is reading.winner))
     return table
+
+
+def _standing(found: Standing, setting: int) -> list[Cell]:
+    verdict, chance = found.verdicts.get(setting), found.chances.get(setting, math.nan)
+    told = number_format.MISSING
+    if verdict is not None and verdict.possible:
+        told = "yes" if verdict.told_apart else "no"
+    share = number_format.MISSING if math.isnan(chance) else f"{100 * chance:.0f} %"
+    return [Cell(told, told), Cell(share, None if math.isnan(chance) else chance)]
 
 
 def _caption(reading: Reading) -> str:
