@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from populace.statistics import summarize
 
+FLOOR = {"max": 0.0, "min": 500.0}
 AXES = {"learning_rate": [3e-4, 1e-3, 3e-3, 1e-2], "exploration.decay": [0.9, 0.99, 0.995, 0.999]}
 
 
@@ -103,6 +104,8 @@ def fake_run(
             "values": values,
             "members": [m for m, e in enumerate(entries) if e["setting"] == s],
             "diverged": sum(e["diverged_at"] is not None for e in entries if e["setting"] == s),
+            "floor": {"return": FLOOR[mode]},
+            "task": {"name": "cart", "identity": "cart"},
             **{kind: found[s] if found else None for kind, found in summaries.items()},
         }
         for s, values in enumerate(combinations)
@@ -123,7 +126,12 @@ def fake_run(
         "units_per_step": 4,
         "steps": int(steps[-1]),
         "steps_total": 20_000,
-        "score": {"name": "return", "mode": mode, "score_threshold": solved},
+        "score": {
+            "name": "return",
+            "mode": mode,
+            "score_threshold": solved,
+            "floor": "the lowest return possible",
+        },
         "axes": axes,
         "settings": settings,
         "members": entries,
@@ -173,14 +181,13 @@ def _curve(rng: np.random.Generator, values: dict[str, Any], steps: np.ndarray, 
 
 def _summaries(entries: list[dict[str, Any]], kind: str, settings: int, mode: str) -> list[dict[str, Any]]:
     scores = [math.nan if (s := e[kind]["score"]) is None else s for e in entries]
-    finite = [s for s in scores if math.isfinite(s)]
-    worst = (min if mode == "max" else max)(finite) if finite else None
     found = []
     for s in range(settings):
         rows = [m for m, e in enumerate(entries) if e["setting"] == s]
         dead = np.array([entries[m]["diverged_at"] is not None for m in rows])
-        summary = summarize([scores[m] for m in rows], dead, worst=worst, mode=mode)
-        found.append(summary.as_dict())
+        summary = summarize([scores[m] for m in rows], dead, worst=FLOOR[mode], mode=mode)
+        success = np.mean([not d and math.isfinite(scores[m]) for m, d in zip(rows, dead)])
+        found.append(summary.as_dict() | {"success_rate": [float(success), 0.0, 1.0]})
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 from populace.core.population import Population, sweep
 from populace.engine.controller import Control
 from populace.runs import results
+from populace.runs.outcome.tasks import Task
 from populace.runs.results import Scores
 from tests.learners import Quadratic, Table
 
@@ -44,12 +45,25 @@ def test_the_better_setting_is_chosen_and_of_equal_ones_the_sooner(population):
     assert results.choose(population, scores(population, [1] * 6)) == 0
 
 
-def test_a_diverged_member_counts_as_the_worst_of_any_setting(population):
+def test_a_diverged_member_counts_as_its_floor_whatever_the_others_reached(population):
     found = scores(population, [NAN, 1, 2, 4, 9, 5], diverged_at=[7, -1, -1, -1, -1, -1])
+    name, sign = population.learner.score, 1.0 if population.learner.mode == "min" else -1.0
+    found.floors = [{name: sign * 50.0}, {name: sign * 60.0}]
     summary = results.summary(population, found, found.validation, 0)
-    worst = 9.0 if population.learner.mode == "min" else -9.0
     assert summary["diverged"] == 1
-    assert summary["scores"][0] == worst
+    assert summary["scores"] == [sign * 50.0, sign * 1.0, sign * 2.0]
+    assert summary["success_rate"][0] == pytest.approx(2 / 3)
+    # Neither what another setting reached nor that it diverged changes a setting's score.
+    found.validation[3:], found.diverged_at[3:] = sign * 1e6, [-1, 3, 3]
+    assert results.summary(population, found, found.validation, 0) == summary
+
+
+def test_success_is_to_reach_the_threshold_and_not_to_diverge(population):
+    found = scores(population, [4, 1, 2, 4, 9, 5], diverged_at=[-1, 5, -1, -1, -1, -1])
+    sign = 1.0 if population.learner.mode == "min" else -1.0
+    found.tasks = [Task("task", "task", sign * 2.0, {}, "a floor")] * 2
+    rates = [results.summary(population, found, found.validation, i)["success_rate"][0] for i in range(2)]
+    assert rates == [pytest.approx(1 / 3), 0.0]
 
 
 def test_the_best_and_the_median_member_of_the_best_setting_are_named(population):

@@ -60,6 +60,14 @@ def test_a_member_that_diverges_is_named_once(tmp_path):
     results = run.results()
     assert [m["diverged_at"] for m in results["members"]] == [None, 15]
     assert json.loads((run.path / "environment.json").read_text())["format"]
+    # It counts as the model that it began with: its step was 0 when the first evaluation would have been.
+    untrained = run.engine.group_states[0].program.begin().state["weights"]
+    floor = float(np.mean((np.asarray(untrained[1]) - 1) ** 2))
+    assert results["score"]["floor"] == "the untrained model"
+    assert results["settings"][1]["floor"]["loss"] == pytest.approx(floor, rel=1e-5)
+    assert results["settings"][1]["test"]["scores"] == [pytest.approx(floor, rel=1e-5)]
+    assert results["settings"][1]["test"]["success_rate"][0] == 0
+    assert results["settings"][0]["floor"] == {}
 
 
 @pytest.mark.parametrize("after", [0, 2])

@@ -51,6 +51,11 @@ class FitKernel(Learner):
     kernel: tuple[float, ...] = setting((-1.0, 0.0, 1.0), help="true kernel, to be recovered")
     signal: tuple[float, ...] = setting((2.0, 2.1, 2.2, 2.3, 7.6, 7.5, 7.4, 7.3), help="input signal")
 
+    @property
+    def task_name(self) -> str:
+        """The kernel that is to be recovered."""
+        return f"kernel {list(self.kernel)} of {len(self.signal)} values"
+
     def check(self) -> None:
         """Raise a `UsageError` if the signal does not determine the kernel, or parts exceed outputs."""
         super().check()

@@ -155,7 +155,11 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
         console.print(f"  {label:<12} {score} {value:.4g} {sure}", highlight=False, soft_wrap=True)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
-        console.print(f"  {diverged} of {len(results['members'])} members diverged; they count as the worst")
+        console.print(
+            f"  {diverged} of {len(results['members'])} members diverged; "
+            f"each counts as {results['score']['floor']}",
+            highlight=False,
+        )
     timing = results["timing"]
     console.print(
         f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s",

@@ -88,6 +88,27 @@ class Learner(Settings):
         """The score that counts as solved in the field, if there is one."""
         return None
 
+    @property
+    def task_name(self) -> str:
+        """Name of what scores are measured on, the same for all learners whose scores can be compared.
+
+        An environment, a data set with its test part. By default empty: then the data decide, by a digest.
+        """
+        return ""
+
+    def floors(self) -> Mapping[str, float]:
+        """Return what a diverged member counts as, by metric of `evaluate`; the score must be among them.
+
+        A number that depends on nothing else in the run: the lowest return, or the accuracy of guessing. By
+        default there is none, and a diverged member counts as its setting's untrained models do on average.
+        """
+        return {}
+
+    @property
+    def floor_description(self) -> str:
+        """Return in words what `floors` says."""
+        return "a stated floor" if self.floors() else "the untrained model"
+
     @abstractmethod
     def init(self, key: jax.Array) -> Any:
         """Return the state before the first step."""

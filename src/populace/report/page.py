@@ -95,6 +95,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "small_multiples": training.diagnostics(reading),
         "best_label": reading.label(reading.winner) if reading.winner else "",
         "score": reading.score,
+        "floor": reading.results["score"].get("floor") or "missing",
         "better": "lower" if reading.lower else "higher",
         "bounds": reading.bounds,
         "seeds": max((len(entry["members"]) for entry in reading.settings), default=0),

@@ -228,3 +228,8 @@ def score_of(member: dict[str, Any], kind: str) -> float | None:
     """Return a member's score of one kind, or None if it was not measured."""
     score = (member.get(kind) or {}).get("score")
     return None if score is None or math.isnan(score) else float(score)
+
+
+def floor_of(entry: dict[str, Any], metric: str) -> float | None:
+    """Return what a diverged member of a setting counts as by one metric, or None if that is not known."""
+    return (entry.get("floor") or {}).get(metric)

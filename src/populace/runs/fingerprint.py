@@ -56,6 +56,14 @@ def keep(folder: Path, learner: Learner) -> None:
         write(folder / FILE, json.dumps({"sha256": known, "functions": own}, indent=1))
 
 
+def noted(folder: Path) -> str:
+    """Return the digest of the learner's data that a run folder keeps; empty if there is none."""
+    try:
+        return str(json.loads((folder / FILE).read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def check_data(folder: Path, learner: Learner) -> None:
     """Raise a `UsageError` if a run was trained on other data, or with functions that the learner lacks.
 

@@ -6,6 +6,7 @@ winner is measured again on fresh episodes, and both numbers are kept.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,12 @@ from populace.core.population import Member, Population
 from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
-from populace.statistics import summarize
+from populace.runs.outcome import floors, tasks
+from populace.runs.outcome.floors import Floors
+from populace.runs.outcome.tasks import Task
+from populace.runs.recipe import Options
+from populace.runs.weights import start
+from populace.statistics import performance_profile, summarize
 
 
 @dataclass
@@ -38,6 +44,10 @@ class Scores:
     """Members that a controller stopped, and the step."""
     decisions: list[dict[str, Any]] = field(default_factory=list)
     """What a controller decided."""
+    floors: Floors = field(default_factory=list)
+    """By setting: what a member that diverged scores."""
+    tasks: list[Task] = field(default_factory=list)
+    """By setting: what it is measured on."""
 
 
 def collect(engine: Engine, evaluations: pa.Table) -> Scores:
@@ -67,6 +77,13 @@ def collect(engine: Engine, evaluations: pa.Table) -> Scores:
         stopped_at=engine.control.stopped_at(),
         decisions=engine.control.decisions,
     )
+
+
+def know(scores: Scores, engine: Engine, folder: Path, options: Options) -> None:
+    """Complete the scores by what each setting is measured on, and what its diverged members count as."""
+    tensors = start.read(folder) if options.start_from else None
+    scores.tasks = tasks.of(engine.population, folder)
+    scores.floors = floors.measured(engine, scores.tasks, options.final_evaluation_size, tensors)
 
 
 def choose(population: Population, scores: Scores) -> int:
@@ -125,12 +142,18 @@ def table(
     settings_table = [_setting(population, scores, i) for i in range(len(population.settings))]
     winner, median = _ends(population, scores, best)
     chosen = settings_table[best]
+    threshold = scores.tasks[best].score_threshold if scores.tasks else learner.score_threshold
     return about | {
         "format": FORMAT,
         "unit": learner.unit,
         "evaluation_unit": learner.evaluation_unit,
         "units_per_step": learner.units_per_step,
-        "score": {"name": learner.score, "mode": learner.mode, "score_threshold": learner.score_threshold},
+        "score": {
+            "name": learner.score,
+            "mode": learner.mode,
+            "score_threshold": threshold,
+            "floor": scores.tasks[best].floor_description if scores.tasks else "",
+        },
         "axes": {p: [plain_or_text(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
         "members": [_member(population, scores, m.index, size) for m in population.members],
@@ -147,6 +170,7 @@ def table(
 
 def _setting(population: Population, scores: Scores, index: int) -> dict[str, Any]:
     members = [m.index for m in population.members if m.setting == index]
+    task = scores.tasks[index] if scores.tasks else None
     outside = None
     if any(m in scores.external for m in members):
         played = np.asarray([scores.external.get(m, np.nan) for m in range(len(population))])
@@ -157,6 +181,8 @@ def _setting(population: Population, scores: Scores, index: int) -> dict[str, An
         "values": {path: plain_or_text(v) for path, v in population.settings[index].items()},
         "members": members,
         "diverged": int((scores.diverged_at[members] >= 0).sum()),
+        "floor": scores.floors[index] if scores.floors else {},
+        "task": {"name": task.name, "identity": task.identity} if task else None,
         "validation": summary(population, scores, scores.validation, index),
         "test": fresh,
         "external": outside,
@@ -195,19 +221,21 @@ def _member(population: Population, scores: Scores, index: int, size: int) -> di
 
 
 def summary(population: Population, scores: Scores, values: np.ndarray, setting: int) -> dict[str, Any]:
-    """Summarize one setting; a diverged member counts as the worst that any member reached."""
+    """Summarize one setting; a diverged member counts as its floor, whatever other settings reached.
+
+    `success_rate` is the share of members that did not diverge and, where the score has a threshold, reached
+    it.
+    """
+    learner = population.learner
     members = [m.index for m in population.members if m.setting == setting]
-    sound = values[(scores.diverged_at < 0) & np.isfinite(values)]
-    worst = None
-    if len(sound):
-        worst = float(sound.min() if population.learner.mode == "max" else sound.max())
-    return summarize(
-        values[members],
-        scores.diverged_at[members] >= 0,
-        worst=worst,
-        mode=population.learner.mode,
-        seed=population.seed,
-    ).as_dict()
+    diverged = (scores.diverged_at[members] >= 0) | ~np.isfinite(values[members])
+    worst = scores.floors[setting].get(learner.score) if scores.floors else None
+    found = summarize(values[members], diverged, worst=worst, mode=learner.mode).as_dict()
+    sign = 1.0 if learner.mode == "max" else -1.0
+    threshold = scores.tasks[setting].score_threshold if scores.tasks else learner.score_threshold
+    solved = ~diverged if threshold is None else ~diverged & (sign * values[members] >= sign * threshold)
+    rate = [float(x[0]) for x in performance_profile(solved.astype(float), [0.5])]
+    return found | {"success_rate": rate}
 
 
 def _ends(population: Population, scores: Scores, setting: int) -> tuple[int, int]:

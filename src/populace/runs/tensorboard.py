@@ -93,8 +93,9 @@ class TensorBoard(Callback):
     def on_evaluation(self, evaluation: Evaluation) -> None:
         """Write evaluation curves, the score with its bounds and member by member.
 
-        In the score of a setting, a member that diverged has the worst score that any member reached so far
-        in this sitting; other metrics are those of the members that still train.
+        In the score of a setting, a member that diverged counts as what its learner states, or else as the
+        worst score that any member reached so far in this sitting: what an untrained model scores is measured
+        at the end only. Other metrics are those of the members that still train.
         """
         at, score = evaluation.step * self._scale, self._population.learner.score
         others = {k: v for k, v in evaluation.metrics.items() if k != score}
@@ -105,7 +106,9 @@ class TensorBoard(Callback):
         for setting, writer in self._writers.items():
             members = self._members[setting]
             values = column[[m.index for m in members]]
-            counted = np.where(np.isfinite(values), values, self._worst)
+            group_state, _ = self._engine.find(members[0].index)
+            floor = group_state.program.learner.floors().get(score, self._worst)
+            counted = np.where(np.isfinite(values), values, floor)
             if np.isnan(counted).any():
                 continue
             interval = bootstrap_interval(counted, seed=self._population.seed)

@@ -190,6 +190,7 @@ class Session(Callback):
         """Measure the outcome where training got to its end; write results."""
         options = self.recipe.options
         scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
+        results.know(scores, self.engine, self.folder, options)
         best = results.choose(self.population, scores)
         test_description = self.engine.group_states[0].program.learner.test_description(
             options.final_evaluation_size

@@ -1,6 +1,6 @@
 """Classifier: one of several classes for each example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -59,6 +59,17 @@ class Classifier(Supervised):
         if self.top:
             found[f"top_{self.top}_accuracy"] = Mean(sums["top"], count)
         return found
+
+    def floors(self) -> Mapping[str, float]:
+        """Return the accuracy of guessing, one over the number of classes."""
+        if self.data is None or self.score != "accuracy":
+            return {}
+        return {"accuracy": 1 / self.data.outputs}
+
+    @property
+    def floor_description(self) -> str:
+        """Return in words what `floors` says."""
+        return "the accuracy of guessing" if self.floors() else super().floor_description
 
     def check(self) -> None:
         """Raise a `UsageError` where the data does not fit the network, or has too few classes for top-k."""

@@ -1,6 +1,6 @@
 """Regressor: one or several numbers for each example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -27,6 +27,15 @@ class Regressor(Supervised):
     mode: ClassVar[Any] = "max"
 
     loss: str = setting("mse", choices=tuple(REGRESSION), help="error that is minimized")
+
+    def floors(self) -> Mapping[str, float]:
+        """Return the R² of predicting the mean, 0."""
+        return {"r2": 0.0} if self.score == "r2" else {}
+
+    @property
+    def floor_description(self) -> str:
+        """Return in words what `floors` says."""
+        return "predicting the mean" if self.floors() else super().floor_description
 
     def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
         """Return the mean error over the outputs of each example, or what the user's own loss says of it."""

@@ -166,6 +166,17 @@ def test_overfitting_is_flagged_on_the_page(tmp_path):
     assert generalization.section(reading)["overfitting"] == ["No setting is flagged as overfitting."]
 
 
+def test_a_diverged_member_is_in_the_gap_by_its_floors(tmp_path):
+    run = held_out_run(tmp_path, axes={}, seeds=6, diverged=(2,))
+    run.content["settings"][0]["floor"] = {"return": 1.0, "held_out_return": -500.0}
+    (found,) = generalization_gap.measure(Reading.of(run))
+    assert found.n == 6
+    assert generalization_gap.test_pairs(Reading.of(run))[2] == (1.0, -500.0)
+    del run.content["settings"][0]["floor"]["held_out_return"]  # unknown: there is no pair to count it by
+    (found,) = generalization_gap.measure(Reading.of(run))
+    assert found.n == 5
+
+
 @pytest.mark.parametrize(
     "case",
     [

@@ -1,5 +1,6 @@
 """Learners of whole graphs: a class, binary labels, or numbers."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import jax.numpy as jnp
@@ -20,6 +21,15 @@ class GraphClassifier(GraphLearner):
 
     score: ClassVar[str] = "accuracy"
     mode: ClassVar[Literal["max", "min"]] = "max"
+
+    def floors(self) -> Mapping[str, float]:
+        """Return the accuracy of guessing, one over the number of classes."""
+        return {} if self.data is None else {"accuracy": 1 / self.data.classes}
+
+    @property
+    def floor_description(self) -> str:
+        """Return in words what `floors` says."""
+        return "the accuracy of guessing"
 
     def check_labels(self, data: GraphSet) -> None:
         """Raise a `UsageError` if there are no classes."""

@@ -82,6 +82,11 @@ class GraphLearner(GraphTask):
     weight_decay: float = descent.weight_decay()
     max_gradient_norm: float = descent.max_gradient_norm()
 
+    @property
+    def task_name(self) -> str:
+        """The data set and the protocol; empty where the graphs were given in Python."""
+        return f"{self.dataset}, {self.protocol}" if self.data is None else ""
+
     def load_data(self) -> Self:
         """Return the learner with its graphs, loaded and divided once for all members."""
         if self.batch_shapes:

@@ -1,5 +1,6 @@
 """Learners of the nodes of a graph: a class, binary labels, or numbers."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -25,6 +26,15 @@ class NodeClassifier(NodeLearner):
 
     score: ClassVar[str] = "accuracy"
     mode: ClassVar[Literal["max", "min"]] = "max"
+
+    def floors(self) -> Mapping[str, float]:
+        """Return the accuracy of guessing, one over the number of classes."""
+        return {} if self.graph is None else {"accuracy": 1 / self.graph.classes}
+
+    @property
+    def floor_description(self) -> str:
+        """Return in words what `floors` says."""
+        return "the accuracy of guessing"
 
     def check_labels(self, graph: Graph) -> None:
         """Raise a `UsageError` if there are no classes, or only one."""

@@ -88,6 +88,14 @@ class NodeLearner(GraphTask):
     l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalized")
     early_stopping: EarlyStopping = setting(Never(), help="when a member stops before its last step")
 
+    @property
+    def task_name(self) -> str:
+        """The data set and its split; empty where the graph was given in Python."""
+        if self.graph is not None:
+            return ""
+        drawn = f", {self.train_nodes} training nodes" if self.split != "public" else ""
+        return f"{self.dataset}, {self.split} split{drawn}"
+
     def load_data(self) -> Self:
         """Return the learner with its graph, loaded and normalized once for all members."""
         if self.graph is not None:

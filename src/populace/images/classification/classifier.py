@@ -41,6 +41,11 @@ class ImageClassifier(Classifier):
     mirror: bool = setting(False, help="flip training images horizontally with probability 1/2")
     network: Network = setting(CNN(), help="network; ignored if network_fn is given in Python")
 
+    @property
+    def task_name(self) -> str:
+        """The data set; empty where the data were given in Python."""
+        return self.dataset if self.data is None else ""
+
     def load_data(self) -> Self:
         """Return the learner with its data set, loaded once for all members."""
         if self.data is not None:

@@ -1,5 +1,6 @@
 """Learning curves: one curve with an interval per setting, from the metric tables."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from populace.report.runs import Reading
-from populace.statistics import Floats, bootstrap_interval, interquartile_mean, worst_of
+from populace.report.runs import Reading, floor_of
+from populace.statistics import Floats, bootstrap_interval, interquartile_mean
 
 # More points would not be visible, and each point of a band costs a bootstrap.
 POINTS = 80
@@ -66,23 +67,22 @@ def grid(table: pa.Table, metric: str) -> Grid | None:
 
 
 def score_grid(reading: Reading) -> Grid | None:
-    """Return the score over training; a diverged member gets the worst score of any member."""
+    """Return the score over training; a diverged member counts as its setting's floor."""
     metric = reading.results["score"]["name"]
     found = grid(reading.evaluation, metric) or grid(reading.train, metric)
     if found is None:
         return None
-    return with_diverged(reading, found.thinned())
+    return with_floors(found.thinned(), reading, metric)
 
 
-def with_diverged(reading: Reading, found: Grid) -> Grid:
-    """Return a grid of scores in which a diverged member has the worst of them from where it diverged."""
-    worst = worst_of(found.values, "min" if reading.lower else "max")
-    ended = {m["member"]: m.get("diverged_at") for m in reading.members}
-    values = found.values.copy()
+def with_floors(found: Grid, reading: Reading, metric: str) -> Grid:
+    """Return the grid with the floor of its setting from where a member diverged, if there is a floor."""
+    values, settings = found.values.copy(), {entry["setting"]: entry for entry in reading.settings}
+    ended = {m["member"]: m for m in reading.members if m.get("diverged_at") is not None}
     for row, member in enumerate(found.members):
-        at = ended.get(member)
-        if at is not None:
-            values[row, found.steps >= at] = worst
+        if member in ended:
+            floor = floor_of(settings[ended[member]["setting"]], metric)
+            values[row, found.steps >= ended[member]["diverged_at"]] = math.nan if floor is None else floor
     return Grid(found.units, found.steps, found.members, values)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.charts.chart import COUNTS, Chart, curve_traces, layout
-from populace.report.charts.curves import grid, setting_curve, with_diverged
+from populace.report.charts.curves import grid, setting_curve, with_floors
 from populace.report.charts.forest_plot import ForestRow, forest_plot
 from populace.report.runs import Reading
 from populace.report.sections.generalization_gap import (
@@ -122,7 +122,7 @@ def _curves(reading: Reading, entry: dict[str, Any]) -> Chart | None:
         found = grid(reading.evaluation, metric)
         if found is None:
             return None
-        curve = setting_curve(with_diverged(reading, found.thinned()), entry)
+        curve = setting_curve(with_floors(found.thinned(), reading, metric), entry)
         places = [len(traces), len(traces) + 1]
         legend.append({"label": name, "color": color, "dash": dash, "traces": places})
         traces += curve_traces(curve, name, color, dash=dash, unit=reading.unit)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.report.charts.curves import grid
-from populace.report.runs import Reading
+from populace.report.charts.curves import grid, with_floors
+from populace.report.runs import Reading, floor_of
 from populace.statistics import FEWEST, Floats, Interval, bootstrap_interval
 
 FEWEST_POINTS = 4
@@ -109,7 +109,8 @@ def measure(reading: Reading) -> list[SettingGap]:
     """Return the generalization gap of each setting, best setting first; empty without held-out scores."""
     score = reading.results["score"]["name"]
     grids = [grid(reading.evaluation, name) for name in (score, f"held_out_{score}")]
-    trained, other = (found and found.thinned() for found in grids)
+    named = zip(grids, (score, f"held_out_{score}"))
+    trained, other = (found and with_floors(found.thinned(), reading, name) for found, name in named)
     fresh = test_pairs(reading)
     found = []
     for entry in reading.ranked:
@@ -129,11 +130,18 @@ def measure(reading: Reading) -> list[SettingGap]:
 
 
 def test_pairs(reading: Reading) -> dict[int, tuple[float, float]]:
-    """Return the test scores (training, held out) of each member that has both."""
-    name, found = f"held_out_{reading.results['score']['name']}", {}
+    """Return the test scores (training, held out) of each member that has both; its floors if it diverged."""
+    score = reading.results["score"]["name"]
+    name, found, floors = f"held_out_{score}", {}, {}
+    for entry in reading.settings:
+        pair = floor_of(entry, score), floor_of(entry, name)
+        floors |= dict.fromkeys(entry["members"], pair) if None not in pair else {}
     for member in reading.members:
         fresh = member.get("test") or {}
         pair = fresh.get("score"), (fresh.get("metrics") or {}).get(name)
         if None not in pair:
             found[member["member"]] = pair
+    if found:  # members were tested
+        ended = (m["member"] for m in reading.members if m.get("diverged_at") is not None)
+        found |= {member: floors[member] for member in ended if member in floors}
     return found

@@ -3,7 +3,7 @@
 from typing import Any
 
 from populace.report import number_format
-from populace.report.runs import Reading, interval_of, score_of
+from populace.report.runs import Reading, floor_of, interval_of, score_of
 from populace.report.text import standing
 
 
@@ -108,7 +108,7 @@ def caveats(reading: Reading) -> list[str]:
     if winner.get("diverged"):
         notes.append(
             f"{number_format.whole(winner['diverged'])} of the {seeds} members of this setting diverged. "
-            "They are included, with the worst score of any member."
+            f"They are included{_floor(reading, winner)}."
         )
     leader = reading.ranked[0]
     ahead, own = reading.believed(leader), reading.believed(winner)
@@ -143,6 +143,12 @@ def caveats(reading: Reading) -> list[str]:
             + (f", and by {_solved(reading, scores)} of all {len(scores)}." if several else ".")
         )
     return notes
+
+
+def _floor(reading: Reading, entry: dict[str, Any]) -> str:
+    """Return what a diverged member counts as, in words."""
+    floor, what = floor_of(entry, reading.results["score"]["name"]), reading.results["score"].get("floor")
+    return "" if floor is None else f", each as {number_format.number(floor)}, {what}"
 
 
 def _solved(reading: Reading, scores: list[float | None]) -> int:

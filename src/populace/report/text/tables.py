@@ -56,6 +56,8 @@ def settings_table(reading: Reading) -> Table:
     kinds, standing = _measured(reading), reading.standing
     columns = [Column("rank", numeric=True), *_axes(reading), Column("members", numeric=True)]
     columns.append(Column("diverged", numeric=True))
+    hint = "members that reached the threshold" if reading.score_threshold else "members that did not diverge"
+    columns.append(Column("success", numeric=True, hint=hint))
     columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
     if standing is not None:
         columns.append(Column("told apart", hint="whether the selected setting is told apart from this one"))
@@ -68,6 +70,8 @@ def settings_table(reading: Reading) -> Table:
         cells += _values(reading, entry)
         cells.append(_count(len(entry["members"])))
         cells.append(_count(int(entry.get("diverged") or 0)))
+        rate = ((entry.get(reading.measured) or {}).get("success_rate") or [None])[0]
+        cells.append(Cell(number_format.MISSING if rate is None else f"{100 * rate:.0f} %", rate))
         for kind in kinds:
             found = interval_of(entry.get(kind))
             cells.append(Cell(number_format.interval(found), found.value if found else None))

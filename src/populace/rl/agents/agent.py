@@ -16,6 +16,7 @@ from populace.core.media import Video, Visualization
 from populace.core.settings import setting
 from populace.rl.environments import gymnasium_evaluation, registry
 from populace.rl.environments import names as naming
+from populace.rl.environments.lowest_returns import lowest_return
 from populace.rl.environments.observations import from_env_obs
 from populace.rl.task import Task
 
@@ -52,6 +53,24 @@ class Agent(Learner):
     def score_threshold(self) -> float | None:
         """The return that Gymnasium registers as solved, if there is one."""
         return gymnasium_evaluation.score_threshold(self.env)
+
+    @property
+    def task_name(self) -> str:
+        """The environment."""
+        return self.env
+
+    def floors(self) -> Mapping[str, float]:
+        """Return the lowest return of the environment, and of the held-out one, where they are known."""
+        found = {"return": lowest_return(self.env)}
+        if self.held_out:
+            found["held_out_return"] = lowest_return(self.held_out)
+        known = {name: low for name, low in found.items() if low is not None}
+        return known if len(known) == len(found) else {}
+
+    @property
+    def floor_description(self) -> str:
+        """Return in words what `floors` says."""
+        return "the lowest return possible" if self.floors() else super().floor_description
 
     def check(self) -> None:
         """Raise a `UsageError` if there is no such environment, or its kind of actions is not supported."""

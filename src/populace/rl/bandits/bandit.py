@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from populace.core.formatting import format_value
 from populace.core.learner import Learner, Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.settings import setting
@@ -71,6 +72,11 @@ class Bandit(Learner):
     def units_per_step(self) -> int:
         """Pulls per iteration."""
         return self.rollout
+
+    @property
+    def task_name(self) -> str:
+        """The arms, and the number of pulls that count."""
+        return f"{format_value(self.arms)}, {self.horizon:,} pulls"
 
     def check(self) -> None:
         """Raise a `UsageError` for invalid arms, or a rule that does not suit them."""
