@@ -17,6 +17,11 @@ from populace.rl.environments import names as naming
 from populace.rl.environments.worlds import WORLDS
 from populace.rl.task import Task
 
+_CORRECTED = {
+    "MountainCarContinuous-v0": "populace.rl.environments.mountain_car_continuous:MountainCarContinuous"
+}
+"""Import paths of classes in the place of Gymnax's whose steps are not Gymnasium's."""
+
 
 class _LazyModule(ModuleType):
     """A placeholder that imports its module when an attribute of it is used."""
@@ -73,8 +78,9 @@ def make(name: str) -> Task:
     if asked.path:
         return _user_class(asked)
     gymnax = _gymnax()
-    if asked.identifier in WORLDS:
-        module, _, cls = WORLDS[asked.identifier].partition(":")
+    own = WORLDS | _CORRECTED
+    if asked.identifier in own:
+        module, _, cls = own[asked.identifier].partition(":")
         return _native(asked, getattr(import_module(module), cls))
     if asked.identifier in gymnax.registered_envs:
         return _native(asked, lambda **given: gymnax.make(asked.identifier, **given)[0])
