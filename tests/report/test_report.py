@@ -14,7 +14,7 @@ from populace.report.charts import curves
 from populace.report.runs import Reading
 from populace.report.sections import compare, sweep, training
 from populace.report.text import summary, tables
-from populace.statistics import Interval
+from populace.statistics import Interval, summarize
 
 ONE_AXIS = {"learning_rate": [1e-3, 1e-2]}
 
@@ -315,3 +315,23 @@ def test_only_differences_are_listed(tmp_path):
     listed = [row.cells[0].text for row in content["environments"]["table"].rows]
     assert listed == ["jax", "optax"]
     assert [row.cells[0].text for row in content["recipes"]["table"].rows] == ["recipe.name"]
+
+
+def test_a_confirmed_score_leads_and_the_rival_is_named(tmp_path):
+    run = fake_run(tmp_path, axes=ONE_AXIS, media=False, diverged=())
+    winner, rival = run.content["settings"][1], run.content["settings"][2]
+    run.content["best"]["setting"] = 1
+    new = [{**e, "diverged": 0, "test": summarize(s).as_dict()} for e, s in zip((winner, rival), SCORES)]
+    run.content["confirmation"] = {"folder": "confirmation", "seeds": list(range(10, 18)), "settings": new}
+    read = Reading.of(run)
+    assert "of 404 (95 % interval" in summary.answer(read)
+    assert summary.answer(read).endswith("on 8 new seeds that took no part in choosing it.")
+    (told,) = [note for note in summary.caveats(read) if "nearest rival" in note]
+    assert told.endswith("the rival is worse, and the two are told apart.")
+    assert not any("New seeds would tell" in note for note in summary.caveats(read))
+    assert summary.scores_by_source(read)[-1]["title"] == "Confirmation"
+    new[1]["test"] = summarize([s + 1 for s in SCORES[0]]).as_dict()
+    assert any("the two are not told apart" in note for note in summary.caveats(Reading.of(run)))
+
+
+SCORES = [400.0 + i for i in (0, 1, 2, 3, 5, 6, 7, 8)], [300.0 + i for i in range(8)]

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.engine import compiled, compiled_cache
 from populace.runs.launch import run_recipe, train
@@ -81,3 +82,60 @@ def test_a_run_that_is_stopped_at_once_or_later_ends_where_it_would_have(tmp_pat
     cut = Run.load(tmp_path / "cut")
     assert not cut.finished
     assert outcome_of(cut.resume().path) == outcome_of(whole.path)
+
+
+def test_a_winner_is_confirmed_on_new_seeds_and_to_the_bit_if_it_is_interrupted(tmp_path):
+    population = sweep(Quadratic(), {"learning_rate": [0.03, 0.1, 20.0]}, seeds=[0, 2])
+    whole = train(population, 60, out=tmp_path / "whole", confirm=3, **OPTIONS)
+    found = whole.results()
+    confirmed = found["confirmation"]
+    assert confirmed["seeds"] == [1, 3, 4]
+    assert [s["setting"] for s in confirmed["settings"]] == [found["best"]["setting"], found["best"]["rival"]]
+    assert 2 not in (found["best"]["setting"], found["best"]["rival"])  # it diverges
+    assert all(s["test"]["n"] == 3 for s in confirmed["settings"])
+    # A member of the confirmation is that member of a run with all seeds.
+    more = train(
+        population.__class__(population.learner, population.settings, (1,)),
+        60,
+        out=tmp_path / "more",
+        **OPTIONS,
+    )
+    alone = more.results()["settings"][found["best"]["setting"]]["test"]["scores"][0]
+    assert confirmed["settings"][0]["test"]["scores"][0] == pytest.approx(alone, rel=1e-5)
+
+    trained, asked = [], iter([False] * 3 + [True] * 99)
+    recipe = of_population("run", population, Options(steps=60, seeds=[0, 2], confirm=3, **OPTIONS))
+
+    def stop() -> bool:
+        return bool(trained) and next(asked)
+
+    with pytest.raises(Stopped, match=r"go on with .*cut"):
+        run_recipe(
+            recipe,
+            tmp_path / "cut",
+            stop=stop,
+            log=lambda line: "confirming" in line and trained.append(line),
+        )
+    cut = Run.load(tmp_path / "cut")
+    assert cut.results()["status"] == "finished"
+    assert not cut.finished
+    cut = Run.load(cut.resume().path)
+    assert cut.finished
+    assert cut.results()["confirmation"]["settings"] == confirmed["settings"]
+    assert outcome_of(cut.path / "confirmation") == outcome_of(whole.path / "confirmation")
+    # Another number of seeds begins anew; the same number has nothing left to do.
+    assert cut.confirm(2).results()["confirmation"]["seeds"] == [1, 3]
+    with pytest.raises(UsageError, match="seeds must be a whole number"):
+        cut.confirm(0)
+
+
+def test_what_cannot_be_confirmed_is_told(tmp_path):
+    lines = []
+    one = train(sweep(Quadratic(), seeds=2), 60, out=tmp_path / "one", confirm=2, **OPTIONS)
+    assert one.finished
+    with pytest.raises(UsageError, match="it has one setting"):
+        one.confirm()
+    bad = sweep(Quadratic(), {"fuse": [15.0, 16.0]}, seeds=[7])
+    dead = train(bad, 60, out=tmp_path / "dead", confirm=2, log=lines.append, **OPTIONS)
+    assert dead.results()["confirmation"] is None
+    assert any("not confirmed: all members of its best setting diverged" in line for line in lines)

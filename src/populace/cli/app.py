@@ -72,6 +72,20 @@ def resume(
 
 
 @app.command()
+def confirm(
+    folder: RunFolder,
+    seeds: Annotated[int, typer.Option(help="Number of new seeds.", min=1)] = 16,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    no_report: NoReport = False,
+) -> None:  # fmt: skip
+    """Train the winning setting and its nearest rival again, on seeds that the run did not use."""
+    from populace.cli import train
+
+    train.confirm(folder, seeds, as_json=as_json, quiet=quiet or as_json, report=not no_report)
+
+
+@app.command()
 def evaluate(
     folder: RunFolder,
     size: Annotated[int, typer.Option(help="Size of each member's evaluation, such as a number of episodes.", min=1)] = 200,

@@ -153,6 +153,16 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
         if key == "test" and results.get("test_description"):
             sure += f", on {results['test_description']}"
         console.print(f"  {label:<12} {score} {value:.4g} {sure}", highlight=False, soft_wrap=True)
+    for entry, who in zip(
+        (results.get("confirmation") or {}).get("settings", []), ("confirmed", "its rival")
+    ):
+        value, low, high = (entry["test"] or {}).get("iqm") or [None] * 3
+        if value is not None:
+            many = entry["test"]["n"]
+            kind = bounds_name([many])
+            sure = f"({kind} {low:.4g} to {high:.4g}), " if kind else ""
+            text = f"  {who:<12} {score} {value:.4g} {sure}on {many} new seed{'s' * (many > 1)}"
+            console.print(text, highlight=False, soft_wrap=True)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
         console.print(

@@ -39,6 +39,8 @@ class Progress(Callback):
 
     """
 
+    follows_confirmation = True
+
     def __init__(
         self, console: Console | None = None, *, kind: Kind | None = None, silent: bool = False
     ) -> None:

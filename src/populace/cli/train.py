@@ -1,4 +1,4 @@
-"""The commands run, resume and evaluate."""
+"""The commands run, resume, confirm and evaluate."""
 
 import signal
 import sys
@@ -54,6 +54,21 @@ def resume(folder: Path, steps: int | None, *, as_json: bool, quiet: bool, repor
             report = report and not (folder / "report.html").is_file()
         _train(
             lambda stop: loaded.resume(steps, callbacks=[display], log=display.log, stop=stop),
+            display, as_json=as_json, report=report,
+        )  # fmt: skip
+
+
+def confirm(folder: Path, seeds: int, *, as_json: bool, quiet: bool, report: bool) -> None:
+    """Train the winner of a run and its nearest rival on new seeds."""
+    from populace.engine.placement import setup
+    from populace.runs.run import Run
+
+    loaded = Run.load(folder)
+    loaded.results()
+    setup()
+    with progress(quiet) as display:
+        _train(
+            lambda stop: loaded.confirm(seeds, callbacks=[display], log=display.log, stop=stop),
             display, as_json=as_json, report=report,
         )  # fmt: skip
 

@@ -41,6 +41,24 @@ def completed(module: Settings, chosen: Sequence[Setting]) -> list[Setting]:
     return [_completed(applied(module, setting), setting, paths) for setting in chosen]
 
 
+def written(module: Settings, setting: Setting) -> Setting:
+    """Return a setting as a recipe has it, without the values that are none: TOML has no word for it.
+
+    Raises:
+        UsageError: the module has another value there, which the recipe would give the setting instead.
+
+    """
+    absent = [path for path, value in setting.items() if value is None]
+    own = {path: value for path, _, value in settings.walk(module)} if absent else {}
+    for path in absent:
+        if own.get(path) is not None:
+            raise UsageError(
+                f"setting '{path}' is none in the sweep and {own[path]!r} in the learner, which no recipe "
+                "can hold; make it none in the learner, and list the other value"
+            )
+    return {path: settings.to_plain(v) for path, v in setting.items() if v is not None}
+
+
 def identity(module: Settings) -> Any:
     """Return what is equal for two modules that train alike: structure, and hyperparameters in float32.
 

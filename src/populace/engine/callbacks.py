@@ -58,6 +58,8 @@ class Callback:
     """
 
     stop_training: bool = False
+    follows_confirmation: bool = False
+    """Whether it is told of the confirmation of a run too, which is another population."""
     steps: int = 0
     """Iterations that the run is asked for, known from `on_start` on."""
 

@@ -127,6 +127,12 @@ class Reading:
         winner = self.winner or {}
         return next((kind for kind in MEASUREMENTS if interval_of(winner.get(kind))), self.measured)
 
+    @property
+    def confirmed(self) -> list[dict[str, Any]]:
+        """The winner and its nearest rival as trained on new seeds, in this order; empty if they were not."""
+        found = (self.results.get("confirmation") or {}).get("settings") or []
+        return found if found and interval_of(found[0].get("test")) else []
+
     def believed(self, entry: dict[str, Any]) -> Interval | None:
         """Return the interquartile mean of a setting, by the kind of score that settings are compared by."""
         return interval_of(entry.get(self.measured))

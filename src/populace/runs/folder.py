@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from populace.core.errors import Advice, RunError, UsageError
+from populace.core.files import write
 
 FORMAT = 2
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
@@ -68,7 +69,7 @@ def _clear(folder: Path) -> None:
     """Empty a folder that holds a run, and nothing else: a mistyped path must cost nothing."""
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
-        "report.html", "media", "data.json", "start.safetensors",
+        "report.html", "media", "data.json", "start.safetensors", "confirmation",
     }  # fmt: skip
     left = (*(f".{name}." for name in ours), ".probe-")  # what a kill left half-written
     strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.startswith(left))
@@ -77,3 +78,15 @@ def _clear(folder: Path) -> None:
     if not (folder / "recipe.toml").is_file():
         raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml; empty it yourself")
     shutil.rmtree(folder)
+
+
+def without_end(folder: Path, recipe: str) -> None:
+    """Write a recipe that asks for more steps, and remove what described the old end."""
+    try:
+        write(folder / "recipe.toml", recipe)
+        for name in ("results.json", "report.html"):
+            (folder / name).unlink(missing_ok=True)
+        for name in ("media", "confirmation"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    except OSError as error:
+        raise RunError(f"cannot write to '{folder}': {error.strerror or error}") from None

@@ -10,6 +10,7 @@ from populace.core.population import Population
 from populace.engine.callbacks import Callback
 from populace.engine.controller import Controller
 from populace.runs.folder import prepare
+from populace.runs.outcome import confirmation
 from populace.runs.recipe import Recipe, of_population, options
 from populace.runs.run import Run
 from populace.runs.trained_member import Trained
@@ -47,7 +48,7 @@ def train(
         log: told in words what happens.
         settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
             `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `checkpoint_selection`,
-            `final_evaluation_size`, `devices`.
+            `final_evaluation_size`, `confirm`, `devices`.
 
     Raises:
         UsageError: no population, an unknown or impossible setting, or a folder that is there already.
@@ -92,7 +93,9 @@ def _launch(
 ) -> Run:
     recipe, folder = _prepared(recipe, population, out, overwrite, start_from)
     Session(folder, recipe, population, log).go(callbacks, stop)
-    return Run(folder, recipe.learner)
+    run = Run(folder, recipe.learner)
+    confirmation.as_asked(folder, run.recipe, log, callbacks, stop)
+    return run
 
 
 def _prepared(

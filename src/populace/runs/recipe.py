@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from populace.core import settings
+from populace.core import settings, swept
 from populace.core.errors import UsageError, unknown
 from populace.core.imports import by_path
 from populace.core.learner import Learner
@@ -64,6 +64,10 @@ class Options(BaseModel):
         Field(ge=1, description="size of each member's final evaluation, such as a number of episodes"),
     ] = 200
 
+    confirm: Annotated[
+        int,
+        Field(ge=0, description="new seeds on which the winning setting and its nearest rival train again"),
+    ] = 0
     start_from: Annotated[
         str,
         Field(description="weights that all members start from: a .safetensors file or a saved member"),
@@ -146,20 +150,8 @@ class Recipe:
         if self.sweep:
             tables["sweep"] = self.sweep
         if self.settings:
-            tables["settings"] = [self._listed(s) for s in self.settings]
+            tables["settings"] = [swept.written(self.learner, s) for s in self.settings]
         return tomli_w.dumps(tables)
-
-    def _listed(self, setting: dict[str, Any]) -> dict[str, Any]:
-        """Return a setting without the values that are none: TOML has no word for it."""
-        absent = [path for path, value in setting.items() if value is None]
-        own = {path: value for path, _, value in settings.walk(self.learner)} if absent else {}
-        for path in absent:
-            if own.get(path) is not None:
-                raise UsageError(
-                    f"setting '{path}' is none in the sweep and {own[path]!r} in the learner, which no recipe"
-                    " can hold; make it none in the learner, and list the other value"
-                )
-        return {path: settings.to_plain(v) for path, v in setting.items() if v is not None}
 
 
 def of_population(

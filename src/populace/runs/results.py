@@ -88,13 +88,18 @@ def know(scores: Scores, engine: Engine, folder: Path, options: Options) -> None
 
 def choose(population: Population, scores: Scores) -> int:
     """Return the index of the best setting, by its training-time evaluations alone."""
+    return rank(population, scores)[0]
+
+
+def rank(population: Population, scores: Scores) -> list[int]:
+    """Return the settings from best to worst, by their training-time evaluations alone."""
     sign = 1.0 if population.learner.mode == "max" else -1.0
     ranked = []
     for index in range(len(population.settings)):
         selection = summary(population, scores, scores.validation, index)["iqm"][0]
         course = summary(population, scores, scores.course, index)["iqm"][0]
         ranked.append(tuple(-np.inf if x is None else sign * x for x in (selection, course)))
-    return max(range(len(ranked)), key=ranked.__getitem__)
+    return sorted(range(len(ranked)), key=ranked.__getitem__, reverse=True)
 
 
 def final_evaluation(engine: Engine, scores: Scores, size: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -141,6 +146,7 @@ def table(
     learner = population.learner
     settings_table = [_setting(population, scores, i) for i in range(len(population.settings))]
     winner, median = _ends(population, scores, best)
+    rival = next((index for index in rank(population, scores) if index != best), None)
     chosen = settings_table[best]
     threshold = scores.tasks[best].score_threshold if scores.tasks else learner.score_threshold
     return about | {
@@ -161,6 +167,7 @@ def table(
             "setting": best,
             "member": winner,
             "median_member": median,
+            "rival": rival,
             "validation": chosen["validation"],
             "test": chosen["test"],
             "external": chosen["external"],

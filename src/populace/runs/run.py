@@ -5,7 +5,6 @@ run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 """
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -16,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from populace.core.errors import Advice, RunError, UnknownKindError, UsageError
-from populace.core.files import write
 from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.engine import host_errors
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
-from populace.runs.folder import check_format, resuming
+from populace.runs.folder import check_format, resuming, without_end
+from populace.runs.outcome import confirmation
 from populace.runs.recipe import Recipe, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
@@ -103,7 +102,11 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether training got to its last step and was evaluated."""
+        """Whether training got to its last step, was evaluated, and confirmed if the recipe asks for it."""
+        return self._trained and (not self.recipe.options.confirm or "confirmation" in self.results())
+
+    @property
+    def _trained(self) -> bool:
         if not (self.path / "results.json").is_file():
             return False
         results = self.results()
@@ -139,8 +142,38 @@ class Run:
             self._extend(steps)
         if not self.finished:
             self._check_data()
-            Session(self.path, self.recipe, self.population, log).go(callbacks, stop, resume=True)
-            self.__dict__.pop("engine", None)
+            if not self._trained:
+                Session(self.path, self.recipe, self.population, log).go(callbacks, stop, resume=True)
+                self.__dict__.pop("engine", None)
+            confirmation.as_asked(self.path, self.recipe, log, callbacks, stop)
+        return self
+
+    @host_errors.reraised()
+    def confirm(
+        self,
+        seeds: int = 16,
+        *,
+        callbacks: Sequence[Callback] = (),
+        log: Log = quiet,
+        stop: Callable[[], bool] | None = None,
+    ) -> "Run":
+        """Train the winning setting and its nearest rival again, on seeds that the run did not use.
+
+        What comes out is in `results()["confirmation"]`. Nothing was chosen by it, so the luck that made the
+        winner the best of the settings is not in it. A confirmation that was interrupted goes on.
+
+        Callbacks with `follows_confirmation` are told; `log` and `stop` are as in `resume`.
+
+        Raises:
+            UsageError: fewer than one seed, or a run that cannot be confirmed: one that has not ended, or has
+                one setting, or whose members a controller changed.
+
+        """
+        if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+            raise UsageError(f"seeds must be a whole number of at least 1, got {seeds!r}")
+        self.results()
+        self._check_data()
+        confirmation.confirm(self.path, self.recipe, seeds, log, callbacks, stop)
         return self
 
     @property
@@ -248,13 +281,7 @@ class Run:
         if old.start_from:
             update["start_from"] = start.FILE  # as it is called there, beside the recipe
         recipe = replace(self.recipe, options=changed.model_copy(update=update))
-        try:
-            write(self.path / "recipe.toml", recipe.text())
-            for name in ("results.json", "report.html"):
-                (self.path / name).unlink(missing_ok=True)
-            shutil.rmtree(self.path / "media", ignore_errors=True)
-        except OSError as error:
-            raise RunError(f"cannot write to '{self.path}': {error.strerror or error}") from None
+        without_end(self.path, recipe.text())
         for name in ("recipe", "engine"):
             self.__dict__.pop(name, None)
 

@@ -47,10 +47,30 @@ def engine_of(recipe: Recipe, population: Population, log: Log) -> Engine:
 
 
 class Session(Callback):
-    """Trains one run folder; writes everything in it but the report and the media."""
+    """Trains one run folder; writes everything in it but the report and the media.
 
-    def __init__(self, folder: Path, recipe: Recipe, population: Population, log: Log) -> None:
+    Args:
+        folder: of the run.
+        recipe: what is trained, and how.
+        population: who is trained.
+        log: told in words what happens.
+        owner: folder that a person resumes, if it is another one.
+        externally: whether the best setting is measured outside the program too.
+
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        population: Population,
+        log: Log,
+        *,
+        owner: Path | None = None,
+        externally: bool = True,
+    ) -> None:
         self.folder, self.recipe, self.population, self.log = folder, recipe, population, log
+        self._owner, self._externally = owner or folder, externally
         self._began = time.perf_counter()
         self._known: set[int] = set()
 
@@ -115,7 +135,7 @@ class Session(Callback):
             self.log(f"a callback stopped the run at step {engine.step} of {options.steps}")
         elif stop():
             raise Stopped(
-                f"stopped at step {engine.step} of {options.steps}", resuming(self.folder, "go on with ")
+                f"stopped at step {engine.step} of {options.steps}", resuming(self._owner, "go on with ")
             )
 
     def _open(self) -> None:
@@ -199,7 +219,9 @@ class Session(Callback):
             self.log(f"measuring every member on {test_description}")
             scores.metrics = results.final_evaluation(self.engine, scores, options.final_evaluation_size)
             scores.test = scores.metrics.pop(self.population.learner.score)
-            results.evaluate_externally(self.engine, scores, best, options.final_evaluation_size, self.log)
+            if self._externally:
+                size = options.final_evaluation_size
+                results.evaluate_externally(self.engine, scores, best, size, self.log)
         engine, wall = self.engine, self._wall + time.perf_counter() - self._began
         units = engine.step * self.population.learner.units_per_step * len(self.population)
         about: dict[str, Any] = {
@@ -251,5 +273,5 @@ class Session(Callback):
             )
             raise RunError(
                 f"cannot write to '{self.folder}': {error.strerror or error}; {have}",
-                resuming(self.folder, "make room, then "),
+                resuming(self._owner, "make room, then "),
             ) from error

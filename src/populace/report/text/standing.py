@@ -35,7 +35,7 @@ def told_apart(reading: Reading) -> str:
 def luck(reading: Reading) -> str:
     """Return how large the bias of the winner's score may be; empty if there is none, or it is not known."""
     found = reading.standing and reading.standing.bias
-    if not found or found.contenders < 2 or found.at_most == 0:
+    if not found or found.contenders < 2 or found.at_most == 0 or reading.confirmed:
         return ""
     return (
         "The winner was chosen among settings on the same seeds, and new episodes do not remove the luck of "

@@ -4,7 +4,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, floor_of, interval_of, score_of
-from populace.report.text import standing
+from populace.report.text import confirmation, standing
 
 
 def answer(reading: Reading) -> str:
@@ -20,6 +20,8 @@ def answer(reading: Reading) -> str:
         return f"{whom} diverged, {when}: there is no reliable {reading.score}."
     if winner is None or found is None:
         return f"No {reading.score} was measured in this run."
+    if reading.confirmed:
+        return confirmation.answer(reading, _who(reading, winner))
     seeds = len(winner["members"])
     sentence = f"{_who(reading, winner)} reaches {_what(reading, seeds)} of "
     sentence += number_format.interval(found, named=True)
@@ -100,6 +102,7 @@ def caveats(reading: Reading) -> list[str]:
             f"{seeds} seeds are too few for a 95 % interval: what is given is their range. Another seed "
             f"falls outside it {200 / (seeds + 1):.0f} % of the time."
         )
+    notes += confirmation.rival(reading)
     notes += [note for note in (standing.told_apart(reading), standing.luck(reading)) if note]
     if reading.results.get("start_weights"):
         notes.append(
@@ -175,6 +178,11 @@ def scores_by_source(reading: Reading) -> list[dict[str, str]]:
         if kind == "test" and not tried and reading.results.get("test_description"):
             more = f", on {reading.results['test_description']}"
         rows.append({"title": title, "meaning": meaning + more, "value": number_format.interval(found)})
+    if reading.confirmed:
+        seeds = number_format.count(reading.confirmed[0]["test"]["n"], "new seed")
+        value = number_format.interval(interval_of(reading.confirmed[0]["test"]))
+        meaning = f"the setting trained again, on {seeds}"
+        rows.append({"title": "Confirmation", "meaning": meaning, "value": value})
     return rows
 
 
@@ -199,7 +207,9 @@ def bias(reading: Reading) -> str:
         member = f"the setting is the best of {number_format.whole(many)} by these noisy evaluations"
     gap = (fresh.value - chosen.value) if reading.lower else (chosen.value - fresh.value)
     believe = "The test score was measured after selection, so report that one."
-    if interval_of(winner.get("external")):
+    if reading.confirmed:
+        believe = "The confirmation was trained on new seeds after selection, so report that one."
+    elif interval_of(winner.get("external")):
         believe = "The other scores were measured after selection, so report those."
     optimistic = (
         f"Here it is {number_format.number(gap, 2)} too optimistic."

@@ -1,0 +1,38 @@
+"""Sentences on the winner and its nearest rival as trained again on new seeds."""
+
+from populace.report import number_format
+from populace.report.runs import Reading, interval_of
+from populace.report.standing import Standing
+
+
+def answer(reading: Reading, who: str) -> str:
+    """Return the main result of a confirmed run in one sentence; `who` names the winner."""
+    own = reading.confirmed[0]
+    found = interval_of(own["test"])
+    assert found is not None
+    seeds = own["test"]["n"]
+    what = f"an interquartile mean {reading.score}" if seeds > 1 else f"the {reading.score}"
+    sentence = f"{who} reaches {what} of {number_format.interval(found, named=True)}"
+    sentence += f" on {number_format.count(seeds, 'new seed')} that took no part in choosing it"
+    diverged = own["diverged"]
+    return sentence + (f"; {diverged} of {seeds} members diverged." if diverged else ".")
+
+
+def rival(reading: Reading) -> list[str]:
+    """Return how the winner and its rival stand on the new seeds, in one sentence; none if not confirmed."""
+    if len(reading.confirmed) < 2:
+        return []
+    own, other = reading.confirmed
+    found = interval_of(other.get("test"))
+    if found is None:
+        return []
+    scores = {i: entry["test"]["scores"] for i, entry in enumerate((own, other))}
+    verdict = Standing(0, scores, lower=reading.lower).verdicts[1]
+    label = reading.label(other, full=True)
+    text = f"On the same new seeds its nearest rival, {label}, reaches {number_format.interval(found)}: "
+    if not verdict.possible:
+        return [text + "too few seeds to tell the two apart."]
+    if not verdict.told_apart:
+        return [text + "the two are not told apart."]
+    better = "worse" if verdict.chance.value > 0.5 else "better"
+    return [text + f"the rival is {better}, and the two are told apart."]
