@@ -3,6 +3,7 @@
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
 
 
@@ -44,3 +45,25 @@ class Cheaper(gymnasium.Wrapper):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
         observation, reward, *rest = super().step(action)
         return observation, float(reward) / 2, *rest
+
+
+class Other(Corridor):
+    """Steps differ from the table: another chance to succeed, another start, or a table drawn anew."""
+
+    def __init__(self, success: float = 0.8, begins: int = 0, drawn: bool = False) -> None:
+        super().__init__()
+        self.success, self.begins = success, begins
+        if drawn:
+            self.P[0][0] = [(1.0, 0, -np.random.default_rng().random(), False)]
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[int, dict]:
+        super().reset(seed=seed)
+        self.s = self.begins
+        return self.s, {}
+
+    def step(self, action: Any) -> tuple[int, float, bool, bool, dict]:
+        told = self.P[self.s][int(action)]
+        if len(told) == 1:
+            return super().step(action)
+        _, self.s, reward, terminated = told[int(self.np_random.random() >= self.success)]
+        return self.s, reward, terminated, False, {}

@@ -159,3 +159,73 @@ def test_an_environment_on_the_host_needs_a_table():
     task = dataclasses.replace(registry.make("FrozenLake-misc"), name="gymnasium:CartPole-v1", origin="host")
     with pytest.raises(UsageError, match="it has no `P`, and its state cannot be set"):
         enumeration.outcomes(task)
+
+
+TAXI = "gymnasium:Taxi-v4(fickle_passenger=True, fickle_probability=1.0)"
+
+
+def test_a_table_that_the_steps_contradict_is_refused_and_auto_does_without(caplog):
+    """A fickle passenger changes the destination once, which `P` does not tell."""
+    task = registry.make(TAXI)
+    with pytest.raises(UsageError, match=r"not do what its table `P` says: action \d in state \d+ led to"):
+        enumeration.outcomes(task)
+    assert enumeration.defined_outcomes(task) is None
+    assert "which it says is impossible" in caplog.text
+    assert enumeration.defined_outcomes(registry.make("gymnasium:Taxi-v4")) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("success=0.7", r"the outcomes of 20,000 steps have other frequencies \(chi-squared, p = "),
+        ("begins=1", "an episode began in state 1, which it says is impossible"),
+        ("drawn=True", "it has another `P` each time that it is made"),
+    ],
+)
+def test_a_table_with_other_chances_is_refused(arguments, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        enumeration.mdp(f"tests.rl.corridor:Other(max_episode_steps=50, {arguments})", 0.9)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_world_that_is_drawn_when_it_is_made_is_the_same_every_time():
+    name = "gymnasium:FrozenLake-v1(desc=None, map_name=None)"
+    maps = [enumeration.unwrapped(registry.make(name)).desc for _ in range(2)]
+    np.testing.assert_array_equal(*maps)
+    assert enumeration.defined_outcomes(registry.make(name)) is not None
+
+
+class Listed(Probe):
+    """A compiled environment with a `P`: state 0 leads to either state, by chances that are `told` or not."""
+
+    def __init__(self, told: float = 0.5) -> None:
+        self.P = {0: {a: [(told, 0, 0.0, False), (1 - told, 1, 0.0, False)] for a in range(2)}}
+        self.P[1] = {a: [(1.0, 1, 0.0, False)] for a in range(2)}
+        self.initial_state_distrib = [1.0, 0.0]
+
+    def reset_env(self, key: Any, params: Any) -> Any:
+        _, state = super().reset_env(key, params)
+        state = state.replace(sign=jnp.float32(0))
+        return self.get_obs(state), state
+
+    def step_env(self, key: Any, state: Any, action: Any, params: Any) -> Any:
+        state = state.replace(
+            sign=jnp.maximum(state.sign, jax.random.bernoulli(key).astype(jnp.float32)), time=state.time + 1
+        )
+        return self.get_obs(state), state, jnp.float32(0), jnp.bool_(False), {}
+
+    def get_obs(self, state: Any, params: Any = None, key: Any = None) -> Any:
+        return state.sign.astype(jnp.int32)
+
+    def observation_space(self, params: Any) -> Any:
+        return spaces.Discrete(2)
+
+
+if "ProbeListed-test" not in gymnax.registered_envs:
+    gymnax.register("ProbeListed-test", Listed)
+
+
+def test_the_table_of_a_compiled_environment_is_tried_too():
+    assert enumeration.defined_outcomes(registry.make("ProbeListed-test")) is not None
+    with pytest.raises(UsageError, match="have other frequencies"):
+        enumeration.mdp("ProbeListed-test(told=0.7)", 0.9)

@@ -11,9 +11,13 @@ For an environment whose observation is one integer, this module finds the table
 - from the transition rule of Gymnax's FrozenLake, which has no `P`;
 - otherwise by an exhaustive search: every action in every reachable state, if the environment is
   deterministic. Probabilities cannot be found exactly from samples, so stochastic environments are refused.
+
+A `P` is tried before it is trusted: the environment takes seeded steps, which must be those of the table.
 """
 
-from collections.abc import Mapping
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -25,7 +29,7 @@ from populace.rl.eager import eager
 from populace.rl.environments import names as naming
 from populace.rl.environments import registry
 from populace.rl.environments.discretization import Aggregated
-from populace.rl.planning import exhaustive
+from populace.rl.planning import exhaustive, trial
 from populace.rl.planning.mdp import MDP
 from populace.rl.planning.transition_table import Outcomes, TransitionRule, from_transitions
 from populace.rl.task import Task
@@ -40,7 +44,8 @@ def mdp(environment: str | Task, discount: float) -> MDP:
 
     Raises:
         UsageError: observations that are not one integer, a stochastic environment without a table `P`,
-            an invalid `P`, or observations that do not determine the state.
+            a `P` that is invalid or differs from what the environment does, or observations that do not
+            determine the state.
 
     """
     task = registry.make(environment) if isinstance(environment, str) else environment
@@ -61,7 +66,7 @@ def outcomes(task: Task) -> Outcomes:
             f"environment '{task.name}' has no transition table: its observations must be one integer and "
             "its actions discrete (bins of a continuous observation are not an exact MDP)"
         )
-    found = defined_outcomes(task) or _from_p(task, _user_env(task))
+    found = _defined(task) or _tried(task, _user_env(task))
     if found is None and task.origin != "native":
         raise UsageError(
             f"environment '{task.name}' has no transition table: it has no `P`, and its state cannot be set"
@@ -69,45 +74,65 @@ def outcomes(task: Task) -> Outcomes:
     return found or exhaustive.search(task)
 
 
+@cache
+@eager
 def defined_outcomes(task: Task) -> Outcomes | None:
-    """Return the table if the environment defines it, without a search; else None.
+    """Return the table if the environment defines it and keeps to it, without a search; else None.
 
-    The `P` of a user's class, given as `module:Class`, is not used here: the class may have inherited it and
-    changed its steps. `outcomes`, which a user asks for explicitly, does use it.
+    A `P` that differs from what the environment does is not used, and a warning says so. Nor is the `P` of a
+    user's class, given as `module:Class`: `outcomes`, which a user asks for explicitly, does use it.
 
     Raises:
         UsageError: an invalid `P`, for example with probabilities that do not sum to 1.
 
     """
-    if not _countable(task):
+    try:
+        return _defined(task) if _countable(task) else None
+    except trial.DiffersError as error:
+        logging.getLogger("populace").warning("%s", error)
         return None
-    environment = unwrapped(task)
+
+
+def _defined(task: Task) -> Outcomes | None:
+    if task.origin != "native":
+        return _tried(task, _registered(task))
+    environment = task.environment
     if type(environment).__module__ == "gymnax.environments.misc.frozen_lake":
         return from_transitions(task.name, *_frozen_lake(environment), task.states, task.actions)
-    return _from_p(task, environment)
+    found = None if naming.parse(task.name).path else _from_p(task, environment)
+    if found is not None:
+        trial.check(task.name, found, trial.play_compiled(task))
+    return found
 
 
 def unwrapped(task: Task) -> Any:
     """Return the environment without wrappers; None if a wrapper of Gymnasium changes its observations."""
+    if task.origin == "native":
+        return task.environment
+    make = _registered(task)
+    return None if make is None else make().unwrapped
+
+
+def _registered(task: Task) -> Callable[[], Any] | None:
+    """Return how to make an environment of Gymnasium's registry, unless it has wrappers of its own."""
     asked = naming.parse(task.name)
     if asked.source != "gymnasium":
-        return task.environment if task.origin == "native" else None
+        return None
     import gymnasium
 
     from populace.rl.vector_env import make
 
     if gymnasium.spec(asked.identifier).additional_wrappers:
         return None
-    arguments = make.spec_of(task.name, asked.identifier, asked.arguments).arguments
-    return gymnasium.make(asked.identifier, **arguments).unwrapped
+    return make.spec_of(task.name, asked.identifier, asked.arguments).make
 
 
 def _countable(task: Task) -> bool:
     return bool(task.states and task.actions) and not isinstance(task.environment, Aggregated)
 
 
-def _user_env(task: Task) -> Any:
-    """Return the environment of a user's class derived from `gymnasium.Env`, None for all others."""
+def _user_env(task: Task) -> Callable[[], Any] | None:
+    """Return how to make a user's class derived from `gymnasium.Env`; None for all others and wrappers."""
     asked = naming.parse(task.name)
     if task.origin == "native" or asked.source or not asked.path:
         return None
@@ -115,9 +140,29 @@ def _user_env(task: Task) -> Any:
 
     from populace.rl.vector_env import make
 
-    spec = make.spec_of(task.name, asked.identifier, asked.arguments)
-    made = by_path.find(asked.identifier, "environment")(**spec.arguments)
-    return None if isinstance(made, gymnasium.Wrapper) else made
+    found = by_path.find(asked.identifier, "environment")
+    if isinstance(found, type) and issubclass(found, gymnasium.Wrapper):
+        return None
+    return make.spec_of(task.name, asked.identifier, asked.arguments).make
+
+
+def _tried(task: Task, make: Callable[[], Any] | None) -> Outcomes | None:
+    """Return the table of an environment that has a `P`, the same each time it is made, and keeps to it."""
+    env = None if make is None else make()
+    found = None if env is None else _from_p(task, env.unwrapped)
+    if make is None or found is None:
+        return None
+    other = _from_p(task, make().unwrapped)
+    if other is None or not all(
+        np.array_equal(*(getattr(table, part.name) for table in (found, other)))
+        for part in dataclasses.fields(Outcomes)
+    ):
+        raise trial.DiffersError(
+            f"environment '{task.name}' has no transition table: it has another `P` each time that it is "
+            "made; draw its world from a seed, or train with dynamics=environment"
+        )
+    trial.check(task.name, found, trial.play(env, task, found))
+    return found
 
 
 def _from_p(task: Task, environment: Any) -> Outcomes | None:

@@ -83,9 +83,11 @@ def _stepper(task: Task) -> Any:
     @jax.jit
     def step(env_states: Any) -> Any:
         each_key = jax.vmap(task.environment.step_env, (0, None, None, None))
-        each_action = jax.vmap(each_key, (None, None, 0, None))
-        each_state = jax.vmap(each_action, (None, 0, None, None))
-        keys, actions = jax.random.split(jax.random.key(0), _KEYS), np.arange(task.actions)
+        each_action = jax.vmap(each_key, (0, None, 0, None))
+        each_state = jax.vmap(each_action, (0, 0, None, None))
+        # Other keys for every state and action: what is rarely drawn would be missed by all of them at once.
+        shape = (_BATCH_SIZE, task.actions, _KEYS)
+        keys, actions = jax.random.split(jax.random.key(0), shape), np.arange(task.actions)
         return each_state(keys, env_states, actions, task.parameters)[:4]
 
     return step

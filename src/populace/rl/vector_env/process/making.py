@@ -1,8 +1,15 @@
 """Creating Gymnasium environments by id or by class."""
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+import numpy as np
+
+_SEED = 0  # of worlds that are drawn when an environment is made
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,8 @@ class Spec:
     def make(self, **more: Any) -> Any:
         """Create the environment, with additional keyword arguments such as `render_mode`.
 
-        The time limit is enforced from outside, too: a wrapper may go on after a limit further inside.
+        The time limit is enforced from outside, too: a wrapper may go on after a limit further inside. A
+        world that is drawn when the environment is made, such as a random map, is the same every time.
 
         Raises:
             Exception: whatever Gymnasium or the class raises.
@@ -34,16 +42,38 @@ class Spec:
         import gymnasium
 
         arguments, limit = self.arguments | more, self.max_episode_steps
-        if self.registered:
-            limited = {} if limit is None else {"max_episode_steps": limit}
-            env = gymnasium.make(self.identifier, disable_env_checker=True, **limited, **arguments)
-        else:
-            env = import_class(self.identifier)(**arguments)
+        with _seeded():
+            if self.registered:
+                limited = {} if limit is None else {"max_episode_steps": limit}
+                env = gymnasium.make(self.identifier, disable_env_checker=True, **limited, **arguments)
+            else:
+                env = import_class(self.identifier)(**arguments)
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"it creates a {type(env).__name__}, which is not a gymnasium.Env")
         if limit is None or (self.registered and type(env) is gymnasium.wrappers.TimeLimit):
             return env
         return gymnasium.wrappers.TimeLimit(env, limit)
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Seed what draws without a seed: the generators of Python and NumPy, and those that Gymnasium makes."""
+    from gymnasium.utils import seeding
+
+    before, make = (random.getstate(), np.random.get_state()), seeding.np_random
+
+    def np_random(seed: int | None = None) -> Any:
+        return make(_SEED if seed is None else seed)
+
+    random.seed(_SEED)
+    np.random.seed(_SEED)
+    seeding.np_random = np_random
+    try:
+        yield
+    finally:
+        seeding.np_random = make
+        random.setstate(before[0])
+        np.random.set_state(before[1])
 
 
 def import_class(path: str) -> Any:
