@@ -107,9 +107,9 @@ def _defined(task: Task) -> Outcomes | None:
 
 def unwrapped(task: Task) -> Any:
     """Return the environment without wrappers; None if a wrapper of Gymnasium changes its observations."""
-    if task.origin == "native":
-        return task.environment
-    make = _registered(task)
+    if naming.parse(task.name).source != "gymnasium":
+        return task.environment if task.origin == "native" else None
+    make = _registered(task)  # of a task that is stepped by its table, too
     return None if make is None else make().unwrapped
 
 
