@@ -10,6 +10,7 @@ from fake_run import FakeRun, fake_run
 from populace import report
 from populace.core.errors import UsageError
 from populace.report import number_format
+from populace.report import page as pages
 from populace.report.charts import curves
 from populace.report.runs import Reading
 from populace.report.sections import compare, sweep, training
@@ -308,6 +309,45 @@ def test_runs_that_measure_different_things_are_not_ranked(tmp_path):
     assert content["charts"]["matrix"] is content["charts"]["leaderboard"] is None
 
 
+def test_runs_of_different_tasks_are_not_ranked(tmp_path):
+    one, two = pair(tmp_path)
+    for entry in two.content["settings"]:
+        entry["task"] = {"name": "Acrobot-v1", "identity": "Acrobot-v1"}
+    content = compare.several([Reading.of(one), Reading.of(two)])
+    assert content["answer"].startswith(
+        "These runs are of different tasks (cart and Acrobot-v1), so they cannot"
+    )
+    assert (
+        content["charts"]["matrix"]
+        is content["charts"]["leaderboard"]
+        is content["charts"]["profile"]
+        is None
+    )
+
+
+def test_what_runs_were_not_given_alike_is_in_the_sentence(tmp_path):
+    one, two = pair(tmp_path)
+    assert "not given the same" not in compare.several([Reading.of(one), Reading.of(two)])["answer"]
+    two.content["steps"] = 5_000
+    sentence = compare.several([Reading.of(one), Reading.of(two)])["answer"]
+    sentence = sentence.replace("\u202f", ",")
+    assert sentence.endswith("the same training per member (“weak” 80,000 frames, “strong” 20,000 frames).")
+
+
+def test_a_sweep_over_tasks_is_shown_task_by_task(tmp_path):
+    run = fake_run(tmp_path, axes={"env": ["cart", "Acrobot-v1"]}, seeds=6, diverged=(), media=False)
+    for entry in run.content["settings"]:
+        name = entry["values"]["env"]
+        entry["task"] = {"name": name, "identity": name}
+    run.content["best_by_task"] = [0, 1]
+    content = pages.one(Reading.of(run))
+    assert content["answer"].startswith("2 tasks, which are not ranked against one another. cart: ")
+    assert "Acrobot-v1: “" in content["answer"] or "Acrobot-v1: env Acrobot-v1 reaches" in content["answer"]
+    assert [panel["task"] for panel in content["panels"]] == ["cart", "Acrobot-v1"]
+    assert not any(content["charts"][name] for name in ("leaderboard", "sweep", "improvement", "curves"))
+    report.write([run])
+
+
 def test_only_differences_are_listed(tmp_path):
     one, two = pair(tmp_path)
     two.surroundings = one.surroundings | {"packages": {"jax": "0.11.0", "equinox": "0.13.2"}}
@@ -319,18 +359,18 @@ def test_only_differences_are_listed(tmp_path):
 
 def test_a_confirmed_score_leads_and_the_rival_is_named(tmp_path):
     run = fake_run(tmp_path, axes=ONE_AXIS, media=False, diverged=())
-    winner, rival = run.content["settings"][1], run.content["settings"][2]
+    rival, winner = run.content["settings"][:2]
     run.content["best"]["setting"] = 1
     new = [{**e, "diverged": 0, "test": summarize(s).as_dict()} for e, s in zip((winner, rival), SCORES)]
     run.content["confirmation"] = {"folder": "confirmation", "seeds": list(range(10, 18)), "settings": new}
     read = Reading.of(run)
-    assert "of 404 (95 % interval" in summary.answer(read)
+    assert "of 404.0 (95 % interval" in summary.answer(read)
     assert summary.answer(read).endswith("on 8 new seeds that took no part in choosing it.")
     (told,) = [note for note in summary.caveats(read) if "nearest rival" in note]
     assert told.endswith("the rival is worse, and the two are told apart.")
     assert not any("New seeds would tell" in note for note in summary.caveats(read))
     assert summary.scores_by_source(read)[-1]["title"] == "Confirmation"
-    new[1]["test"] = summarize([s + 1 for s in SCORES[0]]).as_dict()
+    new[1]["test"] = summarize(SCORES[0][::-1]).as_dict()
     assert any("the two are not told apart" in note for note in summary.caveats(Reading.of(run)))
 
 

@@ -58,6 +58,14 @@ def test_a_diverged_member_counts_as_its_floor_whatever_the_others_reached(popul
     assert results.summary(population, found, found.validation, 0) == summary
 
 
+def test_settings_of_different_tasks_have_no_common_winner(population):
+    found = scores(population, [3, 3, 3, 1, 1, 1])
+    assert list(results.bests(population, found).values()) == [1]
+    found.tasks = [Task(name, name, None, {}, "a floor") for name in ("one", "other")]
+    assert results.bests(population, found) == {"one": 0, "other": 1}
+    assert results.choose(population, found) == 0
+
+
 def test_success_is_to_reach_the_threshold_and_not_to_diverge(population):
     found = scores(population, [4, 1, 2, 4, 9, 5], diverged_at=[-1, 5, -1, -1, -1, -1])
     sign = 1.0 if population.learner.mode == "min" else -1.0

@@ -14,7 +14,7 @@ from populace.report import number_format
 from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
-from populace.report.sections import compare, evaluation, generalization, sweep, training
+from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
 from populace.report.text import standing, summary, tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -76,15 +76,19 @@ def one(reading: Reading) -> dict[str, Any]:
         "profile": evaluation.profile(reading),
         "improvement": evaluation.improvement_chart(reading),
     }
-    elsewhere = generalization.section(reading)
+    if reading.panels:  # nothing that ranks, or puts scores of different tasks on one axis
+        charts = dict.fromkeys(charts, None)
+        charts |= {f"panel-{i}": chart for i, chart in enumerate(panels.charts(reading))}
+    elsewhere = None if reading.panels else generalization.section(reading)
     if elsewhere:
         charts |= {"generalization": elsewhere["curves"], "generalization_gap": elsewhere["gap_chart"]}
     results = reading.results
     return {
         "title": reading.name,
         "about": results.get("about") or "",
-        "answer": summary.answer(reading),
-        "caveats": summary.caveats(reading),
+        "answer": panels.answer(reading) if reading.panels else summary.answer(reading),
+        "caveats": panels.caveats(reading) if reading.panels else summary.caveats(reading),
+        "panels": panels.sections(reading),
         "scores_by_source": summary.scores_by_source(reading),
         "bias": summary.bias(reading),
         "stopped": summary.stopped(reading),

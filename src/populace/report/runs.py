@@ -1,5 +1,6 @@
 """The data that the report reads from a run, and values derived from it."""
 
+import dataclasses
 import math
 import os
 import shlex
@@ -141,6 +142,34 @@ class Reading:
         """Return a setting's scores, one per member, by default those compared; empty if not measured."""
         scores = (entry.get(kind or self.measured) or {}).get("scores") or []
         return [] if any(score is None for score in scores) else [float(s) for s in scores]
+
+    @property
+    def task(self) -> tuple[str, str]:
+        """Name and identity of what the selected setting was measured on; empty if the run does not say."""
+        entry = self.winner or (self.settings[0] if self.settings else {})
+        found = entry.get("task") or {}
+        return str(found.get("name") or ""), str(found.get("identity") or "")
+
+    @cached_property
+    def panels(self) -> list["Reading"]:
+        """The run task by task, where its settings are of several; else empty. Tasks are never ranked."""
+        bests = self.results.get("best_by_task") or []
+        if len(bests) < 2:
+            return []
+        found = []
+        for best in bests:
+            (chosen,) = [e for e in self.settings if e["setting"] == best]
+            own = [e for e in self.settings if e.get("task") == chosen.get("task")]
+            members = {m for e in own for m in e["members"]}
+            results = self.results | {
+                "settings": own,
+                "members": [m for m in self.members if m["member"] in members],
+                "best": {"setting": best},
+                "best_by_task": [best],
+                "confirmation": None,
+            }
+            found.append(dataclasses.replace(self, results=results))
+        return found
 
     @cached_property
     def ranked(self) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from populace.runs.outcome.floors import Floors
 from populace.runs.outcome.tasks import Task
 from populace.runs.recipe import Options
 from populace.runs.weights import start
-from populace.statistics import performance_profile, summarize
+from populace.statistics import interquartile_mean, performance_profile, summarize, worst_of
 
 
 @dataclass
@@ -87,8 +87,18 @@ def know(scores: Scores, engine: Engine, folder: Path, options: Options) -> None
 
 
 def choose(population: Population, scores: Scores) -> int:
-    """Return the index of the best setting, by its training-time evaluations alone."""
-    return rank(population, scores)[0]
+    """Return the index of the best setting, by its training-time evaluations alone.
+
+    Of settings that are measured on different tasks, it is the best on the task of the first.
+    """
+    return next(iter(bests(population, scores).values()))
+
+
+def bests(population: Population, scores: Scores) -> dict[str, int]:
+    """Return the best setting of each task, by the task's identity, in the order of the sweep."""
+    where = [task.identity for task in scores.tasks] or [""] * len(population.settings)
+    order = rank(population, scores)
+    return {task: next(i for i in order if where[i] == task) for task in dict.fromkeys(where)}
 
 
 def rank(population: Population, scores: Scores) -> list[int]:
@@ -96,10 +106,28 @@ def rank(population: Population, scores: Scores) -> list[int]:
     sign = 1.0 if population.learner.mode == "max" else -1.0
     ranked = []
     for index in range(len(population.settings)):
-        selection = summary(population, scores, scores.validation, index)["iqm"][0]
-        course = summary(population, scores, scores.course, index)["iqm"][0]
-        ranked.append(tuple(-np.inf if x is None else sign * x for x in (selection, course)))
+        pair = (_mean(population, scores, values, index) for values in (scores.validation, scores.course))
+        ranked.append(tuple(-np.inf if np.isnan(x) else sign * x for x in pair))
     return sorted(range(len(ranked)), key=ranked.__getitem__, reverse=True)
+
+
+def _mean(population: Population, scores: Scores, values: np.ndarray, setting: int) -> float:
+    """Return the interquartile mean that `summary` gives, without its interval."""
+    own, diverged, worst = _counted(population, scores, values, setting)
+    worst = worst_of(np.where(diverged, np.nan, own), population.learner.mode) if worst is None else worst
+    return (
+        np.nan if np.isnan(worst) and diverged.any() else interquartile_mean(np.where(diverged, worst, own))
+    )
+
+
+def _counted(
+    population: Population, scores: Scores, values: np.ndarray, setting: int
+) -> tuple[np.ndarray, np.ndarray, float | None]:
+    """Return the scores of a setting's members, which have none, and what these count as."""
+    members = [m.index for m in population.members if m.setting == setting]
+    diverged = (scores.diverged_at[members] >= 0) | ~np.isfinite(values[members])
+    worst = scores.floors[setting].get(population.learner.score) if scores.floors else None
+    return values[members], diverged, worst
 
 
 def final_evaluation(engine: Engine, scores: Scores, size: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -163,6 +191,7 @@ def table(
         "axes": {p: [plain_or_text(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
         "members": [_member(population, scores, m.index, size) for m in population.members],
+        "best_by_task": list(bests(population, scores).values()),
         "best": {
             "setting": best,
             "member": winner,
@@ -234,13 +263,11 @@ def summary(population: Population, scores: Scores, values: np.ndarray, setting:
     it.
     """
     learner = population.learner
-    members = [m.index for m in population.members if m.setting == setting]
-    diverged = (scores.diverged_at[members] >= 0) | ~np.isfinite(values[members])
-    worst = scores.floors[setting].get(learner.score) if scores.floors else None
-    found = summarize(values[members], diverged, worst=worst, mode=learner.mode).as_dict()
+    own, diverged, worst = _counted(population, scores, values, setting)
+    found = summarize(own, diverged, worst=worst, mode=learner.mode).as_dict()
     sign = 1.0 if learner.mode == "max" else -1.0
     threshold = scores.tasks[setting].score_threshold if scores.tasks else learner.score_threshold
-    solved = ~diverged if threshold is None else ~diverged & (sign * values[members] >= sign * threshold)
+    solved = ~diverged if threshold is None else ~diverged & (sign * own >= sign * threshold)
     rate = [float(x[0]) for x in performance_profile(solved.astype(float), [0.5])]
     return found | {"success_rate": rate}
 

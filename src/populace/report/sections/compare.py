@@ -12,6 +12,7 @@ from populace.report.charts.heatmap import heat_axes, heat_map
 from populace.report.runs import MEASUREMENTS, Reading, interval_of
 from populace.report.sections.evaluation import improvement, profile_chart
 from populace.report.standing import Standing
+from populace.report.text import budgets
 from populace.report.text.differences import differences, environment, recipe
 from populace.report.text.tables import Cell, Column, Row, Table
 from populace.statistics import Interval
@@ -27,8 +28,10 @@ class Comparison:
         self.names = _names(readings)
         self.scores = sorted({reading.score for reading in readings})
         self.lower = readings[0].lower
-        alike = {(r.score, r.lower) for r in readings}
-        self.comparable = len(alike) == 1
+        self.tasks = dict.fromkeys(r.task for r in readings if not r.panels)
+        several = any(r.panels for r in readings)
+        alike = {(r.score, r.lower, r.task[1]) for r in readings}
+        self.comparable = len(alike) == 1 and not several
         self.measured = next(
             (k for k in MEASUREMENTS if all(self._found(r, k) for r in readings if r.winner)),
             "test",
@@ -95,6 +98,13 @@ def several(readings: list[Reading]) -> dict[str, Any]:
 
 def answer(found: Comparison) -> str:
     """Return the comparison in one or two sentences."""
+    if not found.comparable and len(found.scores) == 1:
+        which = " and ".join(name or "one that is not known" for name, _ in found.tasks)
+        which = f" ({which})" if which and not any(r.panels for r in found.readings) else ""
+        return (
+            f"These runs are of different tasks{which}, so they cannot be ranked; they are only shown side "
+            "by side."
+        )
     if not found.comparable:
         names = " and ".join(found.scores)
         return (
@@ -126,7 +136,7 @@ def answer(found: Comparison) -> str:
     return (
         f"{text}A member of the first scores better than one of the second with probability "
         f"{number_format.interval(verdict.chance)}: {told}."
-    )
+    ) + budgets.unequal(found.readings, found.names)
 
 
 def curves(found: Comparison) -> Chart | None:
@@ -209,6 +219,8 @@ def runs_table(found: Comparison) -> Table:
         Column(LABELS[found.measured], numeric=True, score=True),
         Column("diverged", numeric=True),
     ]
+    columns += [Column("settings searched", numeric=True), Column("training per member", numeric=True)]
+    columns += [Column("evaluations", numeric=True, hint="among which the best model was chosen")]
     columns += [Column("wall time", numeric=True), Column("status")]
     table = Table("runs-table", "All runs and their best settings", columns)
     order = found.ranked()
@@ -224,6 +236,7 @@ def runs_table(found: Comparison) -> Table:
             Cell(number_format.whole(seeds), seeds),
             Cell(number_format.interval(interval), interval.value if interval else None),
             Cell(f"{number_format.whole(diverged)} of {number_format.whole(len(reading.members))}", diverged),
+            *(Cell(shown, value) for shown, value in budgets.cells(reading)),
             Cell(number_format.duration(wall), wall),
             Cell(str(reading.results["status"]), str(reading.results["status"])),
         ]
