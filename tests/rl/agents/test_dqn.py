@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.engine.training_loop import Engine
-from populace.rl import DQN, LinearDecay
+from populace.rl import DQN, AveragedDQN, DeepSARSA, LinearDecay
 from populace.rl.exploration.strategies import UCB
 from populace.rl.targets.c51 import Categorical
 from tests import harness
@@ -134,6 +135,29 @@ def same(one, other):
 def test_a_hard_target_update_copies_at_its_interval_only(history):
     copied = [step for step in range(9, 21) if same(*history[step][:2])]
     assert copied == [10, 15, 20]
+
+
+@pytest.mark.parametrize("agent", [DQN, DeepSARSA, AveragedDQN])
+def test_the_target_moves_once_per_iteration_however_many_gradient_steps(agent):
+    shared = {"learners": 2} if agent is AveragedDQN else {}
+    learner = agent(
+        env="ProbeSeen-test", hidden_sizes=(4,), batch_size=4, warmup=0, replay_storage=64,
+        replay_capacity=64.0, num_envs=4, tau=0.1, gradient_steps=4, learning_rate=0.1, **shared,
+    )  # fmt: skip
+    learner.check()
+
+    @eqx.filter_jit
+    def run(key):
+        state = learner.init(key)
+        return state, learner.step(state, key)[0]
+
+    before, after = run(jax.random.key(0))
+    networks = [
+        jax.tree.leaves(eqx.filter(x, eqx.is_array)) for x in (before.target, after.network, after.target)
+    ]
+    for old, online, target in zip(*networks, strict=True):
+        np.testing.assert_allclose(target, old + 0.1 * (online - old), rtol=1e-5, atol=1e-6)
+    assert not same(networks[0], networks[1])
 
 
 def test_no_update_before_the_warm_up_is_over(history):

@@ -194,7 +194,10 @@ class QLearner(Agent):
         for i in range(self.gradient_steps):
             state, loss = self._update(state, *(jax.random.fold_in(k, i) for k in (learn_key, noise_key)))
             losses = losses + loss
-        return state, acted | {"loss": losses}
+        # Once per iteration, however many gradient steps it takes.
+        rate = jnp.where(self._iteration(state) % self.target_every == 0, self.tau, 0.0)
+        target = polyak(state.target, state.network, rate)
+        return eqx.tree_at(lambda s: s.target, state, target), acted | {"loss": losses}
 
     def act(self, model: AnyQNetwork, observation: jax.Array) -> jax.Array:
         """Return argmax_a Q(observation, a), without noise."""
@@ -211,6 +214,10 @@ class QLearner(Agent):
     def clock(self, acting: EnvLoopState) -> tuple[jax.Array, jax.Array]:
         """Return the frames and episodes that exploration and replay schedules count."""
         return acting.frames, acting.episodes
+
+    def _iteration(self, state: State) -> jax.Array:
+        """Return the number of this iteration, from 1; the frames tell it, no count is carried by itself."""
+        return state.acting.frames // self.units_per_step
 
     def _describe(
         self, network: AnyQNetwork, observation: jax.Array, key: jax.Array, stream: int
@@ -279,17 +286,13 @@ class QLearner(Agent):
             losses, priority = kind.losses(online, target, batch.reward, bootstrap, self.loss)
             return jnp.mean(losses if weight is None else weight * losses), priority
 
-        # The frames tell the iteration, whose count is not carried by itself.
-        iteration = state.acting.frames // self.units_per_step
         network, opt_state, loss, priority = descent.gradient_step(
-            self, loss_of, state.network, state.opt_state, iteration - 1
+            self, loss_of, state.network, state.opt_state, self._iteration(state) - 1
         )
         ready = state.acting.frames >= max(self.warmup, self.batch_size + (self.n_step - 1) * self.num_envs)
         network, opt_state = descent.where(ready, (network, opt_state), (state.network, state.opt_state))
         replay = state.replay
         if index is not None:
             replay = replay.update(index, priority, self.priority_alpha, ready)
-        rate = jnp.where(iteration % self.target_every == 0, self.tau, 0.0)
-        target_network = polyak(state.target, network, rate)
-        state = State(network, target_network, opt_state, replay, state.window, state.acting)
+        state = State(network, state.target, opt_state, replay, state.window, state.acting)
         return state, Mean(jnp.where(ready, loss, 0.0), ready)
