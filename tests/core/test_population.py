@@ -8,6 +8,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import LogUniform, Uniform, sweep
 from populace.rl import DQN
+from populace.runs.launch import train
 from tests.learners import Quadratic
 
 
@@ -23,6 +24,23 @@ def test_a_dotted_path_reaches_a_nested_module():
     population = sweep(DQN(), {"exploration.decay": [0.9, 0.95]})
     assert population.learner_of(1).exploration.decay == 0.95
     assert population.groups[0].learner.exploration.decay.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("learner", "axes", "steps", "most"),
+    [
+        (DQN(), {}, 2**29, "536,870,911"),
+        (DQN(), {"num_envs": [2, 8]}, 2**28, "268,435,455"),
+        (DQN(), {"learning_rate": [0.1, 0.2]}, 2**29, "536,870,911"),
+        (Quadratic(), {}, 2**31, "2,147,483,647"),
+    ],
+)
+def test_more_steps_than_a_member_can_count_are_refused(learner, axes, steps, most, tmp_path):
+    population = sweep(learner, axes)
+    population.check_steps(steps - 1)
+    with pytest.raises(UsageError, match=f"steps {steps:,} are too many: .* a member counts at most {most}"):
+        train(population, steps, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_axes_of_structure_become_groups():

@@ -22,7 +22,7 @@ def test_discrete_actions_are_passed_on():
     assert to_env_action(registry.make("CartPole-v1"), action) is action  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize(("low", "high"), [(-2.0, np.inf), (-np.inf, np.inf)])
+@pytest.mark.parametrize(("low", "high"), [(-2.0, np.inf), (-np.inf, np.inf), (-3.4e38, 3.4e38)])
 def test_a_box_without_bounds_keeps_its_own_units(low, high):
     class Open:
         box = (np.array([low]), np.array([high]))

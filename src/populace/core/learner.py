@@ -84,6 +84,11 @@ class Learner(Settings):
         return 0
 
     @property
+    def most_steps(self) -> int:
+        """The largest number of iterations that keys and counters of 32 bits hold."""
+        return 2**31 - 1
+
+    @property
     def score_threshold(self) -> float | None:
         """The score that counts as solved in the field, if there is one."""
         return None

@@ -114,6 +114,19 @@ class Population:
                     seen.append(value)
         return found
 
+    def check_steps(self, steps: int) -> None:
+        """Raise a `UsageError` if a member cannot count so many iterations."""
+        for i, setting in enumerate(self.settings):
+            if i and all(isinstance(value, float) for value in setting.values()):
+                continue  # numbers that a program takes as arguments change no count
+            learner = self.plain_learner_of(i)
+            if steps > learner.most_steps:
+                each = learner.units_per_step
+                raise UsageError(
+                    f"steps {steps:,} are too many: with {each:,} {learner.unit} each, a member counts at "
+                    f"most {learner.most_steps:,}; lower steps"
+                )
+
     def plain_learner_of(self, setting: int) -> Learner:
         """Return the learner with one setting's values in place, its data not yet loaded."""
         return swept.applied(self.learner, self.settings[setting])

@@ -8,6 +8,9 @@ import numpy as np
 
 from populace.rl.task import Task
 
+UNBOUNDED = 1e30
+"""Bounds at least this large are none: some environments say so by the largest number of the data type."""
+
 
 def features(task: Task) -> int:
     """Return the number of input features of an observation."""
@@ -37,7 +40,7 @@ def to_env_action(task: Task, action: jax.Array) -> jax.Array:
     if task.box is None:
         return action
     low, high = (np.asarray(bound, np.float32) for bound in task.box)
-    bounded = np.isfinite(low) & np.isfinite(high)
+    bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
     bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
     center, half = top / 2 + bottom / 2, top / 2 - bottom / 2
     shaped = action.reshape(*action.shape[:-1], *task.action_shape)

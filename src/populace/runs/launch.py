@@ -91,6 +91,7 @@ def _launch(
     log: Log,
     stop: Callable[[], bool] | None = None,
 ) -> Run:
+    population.check_steps(recipe.options.steps)
     recipe, folder = _prepared(recipe, population, out, overwrite, start_from)
     Session(folder, recipe, population, log).go(callbacks, stop)
     run = Run(folder, recipe.learner)

@@ -270,6 +270,7 @@ class Run:
             )
         if steps == old.steps:
             return
+        self.population.check_steps(steps)
         early = self.results().get("stopped_early") if (self.path / "results.json").is_file() else None
         if early:
             raise UsageError(

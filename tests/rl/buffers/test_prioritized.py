@@ -2,7 +2,9 @@
 
 from functools import cache, partial
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -142,6 +144,25 @@ def test_it_samples_in_proportion_to_the_masses(length, capacity):
 def test_a_batch_has_one_draw_from_each_equal_share():
     tree = with_masses(np.float32([1, 1, 2, 4]))
     np.testing.assert_array_equal(draws(tree, 50, 8), [[0, 1, 2, 2, 3, 3, 3, 3]] * 50)
+
+
+def test_masses_that_are_finer_than_the_steps_of_a_float_are_drawn_in_proportion():
+    """Of 3.3 million equal masses, floats of 2^23 steps reach 54 % three times, with 64 % of the draws."""
+    count = 3_300_000
+
+    @jax.jit
+    def drawn(keys):
+        tree, sums, levels = SumTree(count), jnp.ones(count), []
+        for level in tree.levels:
+            levels.append(jnp.zeros(level.size).at[: sums.size].set(sums).reshape(level.shape))
+            sums = levels[-1].sum(-1)
+        tree = eqx.tree_at(lambda t: t.levels, tree, tuple(levels))
+        return jax.vmap(lambda key: tree.sample(key, 1)[0])(keys)
+
+    reached = np.bincount(np.arange(2**23) * count // 2**23, minlength=count)
+    found = np.asarray(drawn(jax.random.split(jax.random.key(0), 200_000)))
+    assert found.max() < count
+    assert (reached[found] == 3).mean() == pytest.approx((reached == 3).mean(), abs=0.012)
 
 
 def test_a_mass_of_0_is_never_sampled():

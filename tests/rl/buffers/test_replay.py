@@ -4,7 +4,9 @@ import dataclasses
 from collections import deque
 from functools import cache, partial
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -74,6 +76,22 @@ def test_every_transition_is_sampled_equally_often(full, capacity):
     counts = np.bincount(drawn, minlength=85)
     assert counts[85 - capacity :].sum() == 60_000
     assert stats.chisquare(counts[85 - capacity :]).pvalue > 1e-3
+
+
+def test_every_transition_of_a_large_buffer_can_be_drawn():
+    """Of 10 million, floats of 2^23 steps leave out 1.6 million for ever."""
+    slots = 10_000_000
+    missed = np.ones(slots, np.uint8)
+    missed[np.arange(2**23) * slots // 2**23] = 0
+
+    @jax.jit
+    def drawn(rows):
+        replay = Replay({"x": jax.ShapeDtypeStruct((), np.uint8)}, slots)
+        replay = eqx.tree_at(lambda r: (r.rows, r.written), replay, ({"8": rows}, jnp.int32(slots)))
+        return replay.sample(jax.random.key(0), 100_000, float(slots))["x"]
+
+    found = np.asarray(drawn(missed[::-1, None]))  # ages count from the end
+    assert found.mean() == pytest.approx(missed.mean(), abs=0.006)
 
 
 def test_capacities_differ_under_vmap(full):

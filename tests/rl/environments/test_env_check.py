@@ -66,6 +66,16 @@ class Steered(Unpaid):
         return spaces.Box(jnp.array([-1.0, -jnp.inf]), jnp.array([1.0, jnp.inf]), (2,))
 
 
+class Old(Sound):
+    """Written for Gymnax before 1.0: the clock is a part of `is_terminal`."""
+
+    def is_terminal(self, state, params) -> Any:
+        return state.time >= params.max_steps_in_episode
+
+    def is_terminated(self, state, params) -> Any:
+        return self.is_terminal(state, params)
+
+
 def test_a_valid_environment_is_accepted():
     assert registry.make("tests.rl.environments.test_env_check:Sound").horizon == 100
 
@@ -78,6 +88,7 @@ def test_a_valid_environment_is_accepted():
         ("Endless", "returned an observation of inf after 2 random steps of copy 0"),
         ("Misshapen", r"an observation has shape \(2,\), but observation_space has shape \(3,\)"),
         ("Dictionary", "observations must be one array, got dict"),
+        ("Old", "has the method is_terminal of Gymnax before 1.0, whose time limit would count as an end"),
         ("Listing", r"reward has shape \(1,\), but must be one number"),
         ("Branching", "does not work: TracerBoolConversionError: Attempted boolean conversion"),
         ("Wanting", "does not work: TypeError: .*'size'"),

@@ -56,6 +56,21 @@ def test_the_loss_is_the_cross_entropy_and_the_priority_the_divergence():
     found.assert_no_gradient_through_the_target()
 
 
+def test_far_from_zero_it_is_as_exact_as_near_zero():
+    """A support moved by 2,000, with rewards that move returns alike: the same losses, to a few digits."""
+    near, far = (Categorical(atoms=51, v_min=c - 10.0, v_max=c + 10.0) for c in (0.0, 2000.0))
+    online, target = rows(4, 51), rows(4, 51, seed=1)
+    reward, bootstrap = np.float32([0.5, -2.0, 1.0, 3.0]), np.float32([0.5, 0.0, 0.75, 1.0])
+    found = compared(near, online, target, reward, bootstrap)
+    moved = compared(far, online, target, reward + (1 - bootstrap) * 2000, bootstrap)
+    np.testing.assert_allclose(moved.loss, found.loss, rtol=1e-4)
+    np.testing.assert_allclose(moved.expected - 2000, found.expected, atol=3e-4)
+    with pytest.raises(
+        UsageError, match=r"too far from zero for 51 atoms, 0\.4 apart: float32 cannot tell them"
+    ):
+        Categorical(v_min=1e6 - 10, v_max=1e6 + 10).check()
+
+
 def test_bad_settings_are_refused():
     with pytest.raises(UsageError, match="atoms must be >= 2, got 1"):
         Categorical(atoms=1)

@@ -50,6 +50,11 @@ class Agent(Learner):
         return registry.make(self.env)
 
     @property
+    def most_steps(self) -> int:
+        """The largest number of iterations whose frames an integer of 32 bits counts."""
+        return (2**31 - 1) // self.units_per_step
+
+    @property
     def score_threshold(self) -> float | None:
         """The return that Gymnasium registers as solved, if there is one."""
         return gymnasium_evaluation.score_threshold(self.env)

@@ -74,6 +74,11 @@ class Bandit(Learner):
         return self.rollout
 
     @property
+    def most_steps(self) -> int:
+        """The largest number of iterations whose pulls an integer of 32 bits counts."""
+        return (2**31 - 1) // self.units_per_step
+
+    @property
     def task_name(self) -> str:
         """The arms, and the number of pulls that count."""
         return f"{format_value(self.arms)}, {self.horizon:,} pulls"

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from populace.rl.buffers.replay import Replay
 
 _EPSILON = 1e-6  # keeps every transition's probability above 0
+_COARSE = 2.0**-23  # steps of uniform numbers in float32
 _ARITY = 16  # children of a node: few levels, and the children of a node are one row of memory
 
 
@@ -59,11 +60,16 @@ class SumTree(eqx.Module):
 
         Indices with mass 0 are never sampled; if all masses are 0, every index is 0.
         """
-        share = (jnp.arange(count) + jax.random.uniform(key, (count,))) / count
-        position = share * self.levels[-1].sum()
+        drawn, finer = jax.random.uniform(key, (2, count))
+        share, total = (jnp.arange(count) + drawn) / count, self.levels[-1].sum()
+        position = share * total
         index = jnp.zeros(count, jnp.int32)
         upto = jnp.triu(jnp.ones((_ARITY, _ARITY)))
-        for level in reversed(self.levels):
+        for depth, level in reversed(list(enumerate(self.levels))):
+            if depth == 0:
+                # Positions are multiples of 2^-23 of the total, too coarse for millions of masses: in their
+                # last row of 16, where they are small, they get the digits that float32 had no room for.
+                position = jnp.maximum(position + (finer - 0.5) * (_COARSE * total), 0.0)
             children = level.at[index].get(mode="promise_in_bounds")
             # A cumulative sum as a matrix product; "highest" keeps GPUs from rounding its factors.
             cumulative = jnp.matmul(children, upto, precision="highest")
@@ -73,7 +79,7 @@ class SumTree(eqx.Module):
             before = jnp.max(jnp.where(below, cumulative[:, :-1], 0.0), axis=-1)
             step = jnp.sum(below, axis=-1, dtype=jnp.int32)
             position, index = position - before, index * _ARITY + step
-        return jnp.where(self.levels[-1].sum() > 0, index, 0)
+        return jnp.where(total > 0, index, 0)
 
 
 class PrioritizedReplay(eqx.Module):

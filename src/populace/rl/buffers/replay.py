@@ -87,8 +87,8 @@ class Replay(eqx.Module):
 
         """
         size = jnp.minimum(self.written, jnp.asarray(capacity).astype(jnp.int32))
-        age = (jax.random.uniform(key, (batch_size,)) * size).astype(jnp.int32)
-        age = jnp.clip(age, 0, jnp.maximum(size - 1, 0))
+        # Integers: a uniform float has 2^23 values, which would leave out transitions of a large buffer.
+        age = jax.random.randint(key, (batch_size,), 0, jnp.maximum(size, 1))
         return self.read((self.written - 1 - age) % self.length)
 
     def read(self, index: jax.Array) -> Any:

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.rl.spaces import UNBOUNDED
 
 Bound = float | Sequence[float | None] | None
 _MAX_COUNT = (
     2**25
 )  # more bins than that of equal width are narrower than float32 can tell apart, in any range
-_UNBOUNDED = 1e30  # Some environments use the largest float to say that there is no bound.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def make_bins(
         raise UsageError(f"environment '{name}': {math.prod(counts):,} bins in total are too many; use fewer")
     lows, highs = _bounds(name, "low", low, begin), _bounds(name, "high", high, end)
     for d, (first, last) in enumerate(zip(lows, highs)):
-        if not (abs(first) < _UNBOUNDED and abs(last) < _UNBOUNDED):
+        if not (abs(first) < UNBOUNDED and abs(last) < UNBOUNDED):
             raise UsageError(
                 f"environment '{name}': dimension {d} of the observation has no finite bounds "
                 f"({_format(first)} to {_format(last)}); give low and high for its bins "
@@ -159,4 +159,4 @@ def _without_subnormals(x: Any, xp: Any) -> Any:
 
 
 def _format(bound: float) -> str:
-    return f"{bound:g}" if abs(bound) < _UNBOUNDED else "-inf" if bound < 0 else "inf"
+    return f"{bound:g}" if abs(bound) < UNBOUNDED else "-inf" if bound < 0 else "inf"

@@ -147,6 +147,7 @@ def _native(asked: naming.Name, maker: Any) -> Task:
 def _task(name: str, environment: Any, parameters: Any) -> Task:
     from gymnax.environments import spaces
 
+    _check_interface(name, environment)
     action: Any = environment.action_space(parameters)
     observation: Any = environment.observation_space(parameters)
     (discrete, continuous), box = (isinstance(action, kind) for kind in (spaces.Discrete, spaces.Box)), None
@@ -171,6 +172,17 @@ def _task(name: str, environment: Any, parameters: Any) -> Task:
         observation_low=_filled(low, observation), observation_high=_filled(high, observation),
         horizon=int(parameters.max_steps_in_episode),
     )  # fmt: skip
+
+
+def _check_interface(name: str, environment: Any) -> None:
+    """Raise a `UsageError` for a class of Gymnax's interface before 1.0, whose time limit would terminate."""
+    from gymnax.environments import environment as gymnax
+
+    if type(environment).is_terminal is not gymnax.Environment.is_terminal:
+        raise UsageError(
+            f"environment '{name}' has the method is_terminal of Gymnax before 1.0, whose time limit would "
+            "count as an end of the task; name it is_terminated, and leave the time limit to is_truncated"
+        )
 
 
 def _filled(bound: Any, space: Any) -> np.ndarray:

@@ -13,9 +13,9 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.settings import Settings, setting
+from populace.rl.spaces import UNBOUNDED
 from populace.rl.task import Task
 
-_UNBOUNDED = 1e30  # Gymnax uses the largest number of the data type to say that there is no bound
 _MAX_TABLE_SIZE = 100_000_000  # values, 400 MB per member
 
 
@@ -227,7 +227,7 @@ def _bound(task: Task, given: tuple[float, ...], own: np.ndarray, side: str) -> 
             f"features.{side} needs {size} numbers for environment '{task.name}', got {len(given)}"
         )
     bound = np.asarray(given or own, np.float32).ravel()
-    finite = np.abs(bound) < _UNBOUNDED
+    finite = np.abs(bound) < UNBOUNDED
     if not finite.all():
         at = int(np.argmin(finite))
         raise UsageError(

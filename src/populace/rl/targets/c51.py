@@ -9,6 +9,8 @@ from populace.core.errors import UsageError
 from populace.core.settings import setting
 from populace.rl.targets.td import Distribution
 
+_FINEST = 1e-5  # smallest spacing of atoms, relative to the largest of them: 80 steps of float32
+
 
 class Categorical(Distribution):
     """Returns on `atoms` evenly spaced values `z_i` from v_min to v_max, with `p = softmax(outputs)`.
@@ -31,31 +33,44 @@ class Categorical(Distribution):
         return self.atoms
 
     @property
-    def support(self) -> jax.Array:
-        """The atoms z, (atoms,)."""
-        return self.v_min + (self.v_max - self.v_min) * jnp.linspace(0.0, 1.0, self.atoms)
+    def center(self) -> jax.Array:
+        """The middle of the support, from which atoms are computed, so that none are lost far from zero."""
+        return jnp.float32(self.v_min) / 2 + jnp.float32(self.v_max) / 2
+
+    @property
+    def offsets(self) -> jax.Array:
+        """The atoms less their middle, `z - center`, (atoms,)."""
+        return (self.v_max - self.v_min) * jnp.linspace(-0.5, 0.5, self.atoms)
 
     def expected(self, params: jax.Array) -> jax.Array:
         """Return `sum_i p_i z_i` of logits (..., atoms)."""
-        return jax.nn.softmax(params) @ self.support
+        return self.center + jax.nn.softmax(params) @ self.offsets
 
     def losses(
         self, online: jax.Array, target: jax.Array, reward: jax.Array, bootstrap: jax.Array, loss: str
     ) -> tuple[jax.Array, jax.Array]:
         """Return the cross-entropies and the Kullback-Leibler divergences."""
         del loss
-        shifted = reward[:, None] + bootstrap[:, None] * self.support
-        td_target = jax.lax.stop_gradient(project(jax.nn.softmax(target), shifted, self.support))
+        offset = reward - (1 - bootstrap) * self.center
+        shifted = offset[:, None] + bootstrap[:, None] * self.offsets
+        td_target = jax.lax.stop_gradient(project(jax.nn.softmax(target), shifted, self.offsets))
         cross_entropy = -jnp.sum(td_target * jax.nn.log_softmax(online), axis=-1)
         entropy = -jnp.sum(jax.scipy.special.xlogy(td_target, td_target), axis=-1)
         return cross_entropy, jnp.maximum(cross_entropy - entropy, 0.0)
 
     def check(self) -> None:
-        """Raise a `UsageError` unless v_min is below v_max."""
+        """Raise a `UsageError` unless v_min is below v_max, and float32 can tell the atoms apart."""
         if self.v_min >= self.v_max:
             raise UsageError(
                 f"distribution.v_min {self.v_min:g} must be below distribution.v_max {self.v_max:g}; "
                 "together they bound the support of the return distribution"
+            )
+        spacing = (self.v_max - self.v_min) / (self.atoms - 1)
+        if not spacing > _FINEST * max(abs(self.v_min), abs(self.v_max)):
+            raise UsageError(
+                f"distribution.v_min {self.v_min:g} and distribution.v_max {self.v_max:g} are too far "
+                f"from zero for {self.atoms} atoms, {spacing:g} apart: float32 cannot tell them apart; "
+                "take fewer atoms, or subtract a constant from the rewards"
             )
 
 
