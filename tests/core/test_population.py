@@ -87,6 +87,11 @@ def test_an_axis_over_a_kind_leaves_an_axis_over_its_part_in_force():
         sweep(DQN(), {"exploration.decay": [0.9, 0.95], "exploration": ["exponential", "linear"]})
 
 
+def test_a_swept_number_of_environments_counts_its_own_frames():
+    population = sweep(DQN(), {"num_envs": [2, 8], "learning_rate": [1e-3, 1e-4]}, seeds=1)
+    assert population.units_per_step == (2, 2, 8, 8)
+
+
 def test_samples_are_different_settings():
     axes = {"width": [2, 3], "learning_rate": [0.1, 0.2]}
     drawn = sweep(Quadratic(), axes, samples=4).settings

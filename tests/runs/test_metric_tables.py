@@ -23,7 +23,7 @@ def _row(step: int) -> dict[str, np.ndarray]:
 
 def _record(folder: Path, parts: list[list[int]], kind: str = "train") -> Recorder:
     """Write parts that hold these steps each."""
-    recorder = Recorder(folder, MEMBERS, 8)
+    recorder = Recorder(folder, MEMBERS, [8] * len(MEMBERS))
     for steps in parts:
         for step in steps:
             recorder.add(kind, step, _row(step))
@@ -54,7 +54,7 @@ def test_steps_beyond_four_thousand_million_are_kept(tmp_path):
 
 
 def test_nothing_is_on_disk_before_a_flush_and_nothing_twice_after(tmp_path):
-    recorder = Recorder(tmp_path, MEMBERS, 1)
+    recorder = Recorder(tmp_path, MEMBERS, [1] * len(MEMBERS))
     recorder.add("train", 1, _row(1))
     assert list(tmp_path.iterdir()) == []
     recorder.flush()
@@ -64,7 +64,7 @@ def test_nothing_is_on_disk_before_a_flush_and_nothing_twice_after(tmp_path):
 
 
 def test_kinds_do_not_mix(tmp_path):
-    recorder = Recorder(tmp_path, MEMBERS, 1)
+    recorder = Recorder(tmp_path, MEMBERS, [1] * len(MEMBERS))
     recorder.add("train", 1, {"loss": np.ones(4, np.float32)})
     recorder.add("evaluation", 1, {"return": np.ones(4, np.float32)})
     recorder.flush()
@@ -74,7 +74,7 @@ def test_kinds_do_not_mix(tmp_path):
 
 
 def test_nan_is_null_and_nothing_else_is(tmp_path):
-    recorder = Recorder(tmp_path, MEMBERS, 1)
+    recorder = Recorder(tmp_path, MEMBERS, [1] * len(MEMBERS))
     values = np.array([1.0, math.nan, math.inf, 0.0], np.float32)
     recorder.add("train", 1, {"return": values})
     recorder.flush()
@@ -82,7 +82,7 @@ def test_nan_is_null_and_nothing_else_is(tmp_path):
 
 
 def test_a_metric_that_is_not_always_there_is_null_elsewhere(tmp_path):
-    recorder = Recorder(tmp_path, MEMBERS, 1)
+    recorder = Recorder(tmp_path, MEMBERS, [1] * len(MEMBERS))
     recorder.add("train", 1, {"a": np.ones(4, np.float32)})
     recorder.add("train", 2, {"b": np.ones(4, np.float32)})
     recorder.flush()

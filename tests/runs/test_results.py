@@ -9,7 +9,9 @@ import pytest
 
 from populace.core.population import Population, sweep
 from populace.engine.controller import Control
+from populace.rl import DQN
 from populace.runs import results
+from populace.runs.outcome import evaluation_cost
 from populace.runs.outcome.tasks import Task
 from populace.runs.results import Scores
 from tests.learners import Quadratic, Table
@@ -64,6 +66,12 @@ def test_settings_of_different_tasks_have_no_common_winner(population):
     found.tasks = [Task(name, name, None, {}, "a floor") for name in ("one", "other")]
     assert results.bests(population, found) == {"one": 0, "other": 1}
     assert results.choose(population, found) == 0
+
+
+def test_frames_of_evaluations_are_those_of_their_episodes():
+    table = pa.table({"step": [1, 1, 2, 2], "length": [10.0, 20.0, 30.0, None]})
+    assert evaluation_cost.per_member(DQN(evaluation_episodes=16), table, 2) == 16 * 60 / 2
+    assert evaluation_cost.per_member(Quadratic(), table, 2) is None
 
 
 def test_success_is_to_reach_the_threshold_and_not_to_diverge(population):

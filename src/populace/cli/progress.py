@@ -58,12 +58,13 @@ class Progress(Callback):
         """Note the population and the starting step."""
         learner = population.learner
         self._members, self._at = len(population), step
-        self._unit, self._scale, self._name = learner.unit, learner.units_per_step, learner.score
+        self._unit, self._name = learner.unit, learner.score
+        self._scale = sum(population.units_per_step)
         self._mode = learner.mode
 
     def on_window(self, window: Window) -> None:
         """Update the display; the speed is an exponentially weighted mean over windows."""
-        units = (window.step - self._at) * self._scale * self._members
+        units = (window.step - self._at) * self._scale
         # The first window includes compilation: its speed is shown but not averaged. Units and seconds are
         # averaged separately because windows that were dispatched together also finish together.
         keep = 0.0 if self._windows < 2 else _FADING
@@ -140,7 +141,7 @@ class Progress(Callback):
         if self._score:
             parts.append(self._score)
         if self._speed:
-            left = (self.steps - self._at) * self._scale * self._members / self._speed
+            left = (self.steps - self._at) * self._scale / self._speed
             parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
         if self._diverged:
             parts.append(f"{self._diverged} diverged")

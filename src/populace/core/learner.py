@@ -135,6 +135,15 @@ class Learner(Settings):
         del key
         return state
 
+    def evaluation_units(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return how many units an evaluation took that gave these metrics, an entry per member.
+
+        Training does not count what choosing a model took; for agents it may be more. None where the unit is
+        none of evaluations.
+        """
+        del metrics
+        return None
+
     @abstractmethod
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Return metrics on held-out data, or of greedy episodes; must read only the snapshot."""

@@ -150,6 +150,12 @@ class Population:
             by_structure.setdefault(key, []).append((learner, member))
         return tuple(_stack(pairs, len(by_structure)) for pairs in by_structure.values())
 
+    @cached_property
+    def units_per_step(self) -> tuple[int, ...]:
+        """How many units one step of each member works through; a swept batch size makes them differ."""
+        found = {m.index: group.learner.units_per_step for group in self.groups for m in group.members}
+        return tuple(found[index] for index in range(len(self)))
+
     def only(self, member: Member) -> "Population":
         """Return the population of that one member: it trains to the same end by itself."""
         chosen = (self.settings[member.setting],)

@@ -15,7 +15,7 @@ from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
 from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
-from populace.report.text import standing, summary, tables
+from populace.report.text import budgets, standing, summary, tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -125,13 +125,18 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
     timing = reading.results.get("timing") or {}
     speed = timing.get("units_per_s")
     steps = reading.results.get("steps")
-    per_step = reading.results.get("units_per_step") or 1
+    trained = [number_format.whole(count) for count in budgets.per_member(reading)]
+    choosing = reading.results.get("choosing_units")
     return tables.pairs(
         [
             ("settings", number_format.whole(len(reading.settings))),
             ("members", number_format.whole(len(reading.members))),
             ("steps", number_format.whole(steps)),
-            (f"{reading.unit} per member", number_format.whole((steps or 0) * per_step)),
+            (f"{reading.unit} per member", " to ".join(trained)),
+            (
+                f"{reading.unit} per member in evaluations",
+                number_format.rough(choosing) if choosing else None,
+            ),
             ("duration", number_format.duration(timing.get("wall_s"))),
             (f"{reading.unit} per second", number_format.rough(speed) if speed else None),
         ]

@@ -6,6 +6,7 @@ checkpoints, so that resuming drops exactly the parts that the resumed run will 
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,11 @@ class Recorder:
     Args:
         folder: where the parts go.
         members: who the rows are about; each column of an added row has one entry per member.
-        units_per_step: what one step counts in.
+        units_per_step: how many units one step of each member works through.
 
     """
 
-    def __init__(self, folder: Path, members: tuple[Member, ...], units_per_step: int) -> None:
+    def __init__(self, folder: Path, members: tuple[Member, ...], units_per_step: Sequence[int]) -> None:
         self.folder, self.members, self.units_per_step = folder, members, units_per_step
         self._rows: dict[str, list[tuple[int, Columns]]] = {kind: [] for kind in KINDS}
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,10 @@ class Recorder:
     def _table(self, rows: list[tuple[int, Columns]]) -> pa.Table:
         count, times = len(self.members), len(rows)
         step = np.repeat(np.asarray([s for s, _ in rows], np.int64), count)
-        columns = {"step": pa.array(step), "units": pa.array(step * self.units_per_step)}
+        columns = {
+            "step": pa.array(step),
+            "units": pa.array(step * np.tile(np.asarray(self.units_per_step, np.int64), times)),
+        }
         for name in ("member", "setting", "seed"):
             field = "index" if name == "member" else name
             who = np.asarray([getattr(m, field) for m in self.members], np.int32)

@@ -17,7 +17,7 @@ from populace.core.population import Member, Population
 from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
-from populace.runs.outcome import floors, tasks
+from populace.runs.outcome import evaluation_cost, floors, tasks
 from populace.runs.outcome.floors import Floors
 from populace.runs.outcome.tasks import Task
 from populace.runs.recipe import Options
@@ -44,6 +44,8 @@ class Scores:
     """Members that a controller stopped, and the step."""
     decisions: list[dict[str, Any]] = field(default_factory=list)
     """What a controller decided."""
+    choosing_units: float | None = None
+    """Units that the evaluations during training took, per member on average."""
     floors: Floors = field(default_factory=list)
     """By setting: what a member that diverged scores."""
     tasks: list[Task] = field(default_factory=list)
@@ -76,6 +78,7 @@ def collect(engine: Engine, evaluations: pa.Table) -> Scores:
         diverged_at=engine.diverged_at(),
         stopped_at=engine.control.stopped_at(),
         decisions=engine.control.decisions,
+        choosing_units=evaluation_cost.per_member(learner, evaluations, count),
     )
 
 
@@ -182,6 +185,7 @@ def table(
         "unit": learner.unit,
         "evaluation_unit": learner.evaluation_unit,
         "units_per_step": learner.units_per_step,
+        "choosing_units": scores.choosing_units,
         "score": {
             "name": learner.score,
             "mode": learner.mode,
@@ -216,6 +220,7 @@ def _setting(population: Population, scores: Scores, index: int) -> dict[str, An
         "setting": index,
         "values": {path: plain_or_text(v) for path, v in population.settings[index].items()},
         "members": members,
+        "units_per_step": population.units_per_step[members[0]],
         "diverged": int((scores.diverged_at[members] >= 0).sum()),
         "floor": scores.floors[index] if scores.floors else {},
         "task": {"name": task.name, "identity": task.identity} if task else None,

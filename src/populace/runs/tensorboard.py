@@ -47,8 +47,8 @@ class TensorBoard(Callback):
     def __init__(self, folder: Path, engine: Engine, start: int, log: Callable[[str], None]) -> None:
         self._engine, self._population = engine, engine.population
         population = self._population
-        self._scale = population.learner.units_per_step
-        self._purge = start * self._scale + 1 if start else None
+        self._scale = {m.setting: u for m, u in zip(population.members, population.units_per_step)}
+        self._start = start
         self._folder, self._written, self._worst = folder, 0.0, math.nan
         self._shown = range(min(len(population.settings), SETTINGS_SHOWN))
         if len(population.settings) > SETTINGS_SHOWN or len(population) > MEMBERS_SHOWN:
@@ -65,7 +65,7 @@ class TensorBoard(Callback):
         """Write the graph of each setting's model; a run that resumes has it already."""
         from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
-        if self._purge is not None:
+        if self._start:
             return
         for group_state in self._engine.group_states:
             models = group_state.program.models(group_state.state())
@@ -97,14 +97,14 @@ class TensorBoard(Callback):
         worst score that any member reached so far in this sitting: what an untrained model scores is measured
         at the end only. Other metrics are those of the members that still train.
         """
-        at, score = evaluation.step * self._scale, self._population.learner.score
+        score = self._population.learner.score
         others = {k: v for k, v in evaluation.metrics.items() if k != score}
         self._means("evaluation", evaluation.step, others)
         column = evaluation.metrics[score]
         mode = self._population.learner.mode
         self._worst = worst_of([self._worst, *column], mode)
         for setting, writer in self._writers.items():
-            members = self._members[setting]
+            at, members = evaluation.step * self._scale[setting], self._members[setting]
             values = column[[m.index for m in members]]
             group_state, _ = self._engine.find(members[0].index)
             floor = group_state.program.learner.floors().get(score, self._worst)
@@ -133,15 +133,15 @@ class TensorBoard(Callback):
                         if m.setting == setting and alive[slot]
                     ]
                     if slots:
-                        step = self._engine.step * self._scale
+                        step = self._engine.step * self._scale[setting]
                         writer.add_histogram(name, values[slots].ravel(), step)
 
     def log_artifacts(self) -> None:
         """Write what the learner shows of the first sound member of each setting."""
         if type(self._population.learner).log_artifacts is Learner.log_artifacts:
             return
-        step = self._engine.step * self._scale
         for setting in self._shown:
+            step = self._engine.step * self._scale[setting]
             for member in self._members[setting]:
                 group_state, slot = self._engine.find(member.index)
                 if fetch(group_state.carry.diverged_at)[slot] >= 0:
@@ -175,7 +175,8 @@ class TensorBoard(Callback):
         from tensorboardX.summary import hparams
 
         folder = str(self._folder / f"setting-{setting:03d}")
-        writer = SummaryWriter(folder, purge_step=self._purge, max_queue=1000, flush_secs=20)
+        purge = self._start * self._scale[setting] + 1 if self._start else None
+        writer = SummaryWriter(folder, purge_step=purge, max_queue=1000, flush_secs=20)
         values = {path: _hparam(v) for path, v in self._population.settings[setting].items()}
         tag = f"evaluation/{self._population.learner.score}/iqm"
         for summary in hparams(values, {tag: 0.0}):
@@ -195,7 +196,7 @@ class TensorBoard(Callback):
                 means[row] = interquartile_mean(table[row][np.isfinite(table[row])])
             for setting, writer in self._writers.items():
                 if np.isfinite(means[setting]):
-                    at = step * self._scale
+                    at = step * self._scale[setting]
                     writer.add_scalar(f"{kind}/{name}/iqm", float(means[setting]), at)
 
 

@@ -139,8 +139,8 @@ class Session(Callback):
             )
 
     def _open(self) -> None:
-        members, learner = self.population.members, self.population.learner
-        self.recorder = Recorder(self.folder / "metrics", members, learner.units_per_step)
+        members = self.population.members
+        self.recorder = Recorder(self.folder / "metrics", members, self.population.units_per_step)
         self.recorder.drop_after(self.engine.step)
         self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.log)
 
@@ -223,7 +223,7 @@ class Session(Callback):
                 size = options.final_evaluation_size
                 results.evaluate_externally(self.engine, scores, best, size, self.log)
         engine, wall = self.engine, self._wall + time.perf_counter() - self._began
-        units = engine.step * self.population.learner.units_per_step * len(self.population)
+        units = engine.step * sum(self.population.units_per_step)
         about: dict[str, Any] = {
             "populace": provenance.version(),
             "name": self.recipe.name,

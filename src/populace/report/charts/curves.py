@@ -89,6 +89,8 @@ def with_floors(found: Grid, reading: Reading, metric: str) -> Grid:
 def setting_curve(found: Grid, entry: dict[str, Any], *, band: bool = True) -> Curve:
     """Return the interquartile mean of a setting's members over time, with its 95 % interval."""
     rows = found.rows(entry["members"])
+    if per_step := entry.get("units_per_step"):  # a swept batch size: settings differ in it
+        found = Grid(found.steps * float(per_step), found.steps, found.members, found.values)
     value = np.full(len(found.units), np.nan)
     low, high = value.copy(), value.copy()
     if not band and np.isfinite(rows).all() and rows.size:

@@ -1,6 +1,7 @@
 """What each of several runs was given: training, evaluations to choose from, and settings to search."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading
@@ -12,8 +13,19 @@ def searched(reading: Reading) -> int:
 
 
 def training(reading: Reading) -> int:
-    """Return how many units each member was trained for."""
-    return int(reading.results.get("steps") or 0) * int(reading.results.get("units_per_step") or 1)
+    """Return how many units a member of the best setting was trained for."""
+    return int(reading.results.get("steps") or 0) * _per_step(reading, reading.winner or {})
+
+
+def per_member(reading: Reading) -> list[int]:
+    """Return for how many units members were trained: the fewest and the most, or the one number."""
+    steps = int(reading.results.get("steps") or 0)
+    found = {steps * _per_step(reading, entry) for entry in reading.settings or [{}]}
+    return sorted({min(found), max(found)})
+
+
+def _per_step(reading: Reading, entry: dict[str, Any]) -> int:
+    return int(entry.get("units_per_step") or reading.results.get("units_per_step") or 1)
 
 
 def evaluations(reading: Reading) -> int:

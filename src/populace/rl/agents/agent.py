@@ -104,6 +104,10 @@ class Agent(Learner):
             metrics["held_out_return"] = Mean(total.sum(), weight)
         return metrics
 
+    def evaluation_units(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return the frames of the evaluated episodes, without those in the held-out environment."""
+        return metrics["length"] * self.evaluation_episodes if "length" in metrics else None
+
     def episodes(self, task: Task, state: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the returns and lengths of `evaluation_episodes` greedy episodes, played in parallel."""
         copies = self.evaluation_episodes
