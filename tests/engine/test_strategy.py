@@ -7,6 +7,7 @@ from populace.core.population import sweep
 from populace.engine import strategy
 from populace.engine.placement import place
 from populace.engine.strategy import check, choose
+from populace.engine.training_loop import Engine
 from tests.learners import Quadratic
 
 
@@ -61,3 +62,14 @@ def test_a_name_or_a_number_of_at_least_one():
     for wrong in ("0", 0, -1, "1.5", 1.5, True, "fast", ""):
         with pytest.raises(UsageError, match="strategy must be auto, vmap, map or a number"):
             check(wrong)
+
+
+def test_single_members_replay_on_the_devices_that_auto_took_and_fewer_devices_are_told():
+    population = sweep(Quadratic(), {"width": [2, 3]}, seeds=1)
+    first = Engine(population, "auto")
+    names, lines = [c.choice.strategy for c in first.group_states], []
+    again = Engine(population, names, 99, lines.append)
+    devices = [[len(c.program.placement.devices) for c in e.group_states] for e in (first, again)]
+    assert devices[0] == devices[1]
+    assert len(lines) == 1
+    assert lines[0].startswith("99 devices were asked for and ")

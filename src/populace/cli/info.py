@@ -2,7 +2,6 @@
 
 import importlib.util
 import inspect
-import json
 import math
 import re
 import shutil
@@ -90,7 +89,7 @@ def doctor(as_json: bool) -> None:
     import jax
 
     from populace.core import native
-    from populace.core.files import cache_dir
+    from populace.core.files import cache_dir, to_json
     from populace.engine.placement import setup
     from populace.runs import provenance
 
@@ -114,7 +113,7 @@ def doctor(as_json: bool) -> None:
     found = provenance.describe()
     found |= {"cache": str(cache), "cache_mb": round(size / 1e6, 1), "missing": missing}
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(to_json(found))
         return
     console = Console()
     table = Table.grid(padding=(0, 3))

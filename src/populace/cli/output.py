@@ -1,8 +1,9 @@
 """Output shared by all commands: JSON on standard output, and one-line errors."""
 
-import json
 import sys
 from typing import Any, NoReturn
+
+from populace.core.files import to_json
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -13,4 +14,4 @@ def fail(message: str, code: int) -> NoReturn:
 
 def print_json(value: Any) -> None:
     """Print JSON to standard output."""
-    print(json.dumps(value, indent=1))
+    print(to_json(value))

@@ -1,6 +1,5 @@
 """The command profile."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from populace.analysis.profile_cases import PROFILE_CASES, ProfileCase, profile_
 from populace.analysis.units import quantity
 from populace.cli.output import fail, print_json
 from populace.core.errors import RunError, UsageError
-from populace.core.files import write
+from populace.core.files import to_json, write
 
 _RESULT = "profile.json"
 _TOGETHER = 7  # most layers that one figure can show legibly
@@ -46,7 +45,7 @@ def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: 
 
     def keep() -> None:
         result["layers"] = [_entry(one, found[one.name]) for one in wanted if one.name in found]
-        write(folder / _RESULT, json.dumps(result, indent=1))
+        write(folder / _RESULT, to_json(result))
 
     try:
         for one in wanted:

@@ -70,8 +70,11 @@ class Engine:
         names = [strategy] * count if isinstance(strategy, str) else list(strategy)
         if len(names) != count:
             raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
+        if devices > (here := len(jax.local_devices())):
+            log(f"{devices} devices were asked for and {here} are here: numbers may differ in rounding")
         for name, group in zip(names, population.groups):
-            placement = place(len(group.members), devices, alike=name == "map")
+            # `auto` takes `map` for a single member, and what it took is what the recipe names in a replay.
+            placement = place(len(group.members), devices, alike=name in ("map", "auto"))
             choice, program = choose(name, group, population.seed, placement, log)
             self.group_states.append(GroupState(program, choice))
 

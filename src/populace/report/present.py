@@ -1,11 +1,11 @@
 """Figures and videos of the best and the median member, and the report that shows them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from populace.core.errors import PopulaceError
+from populace.core.files import to_json
 from populace.core.media import Image, Video, Visualization
 from populace.report.page import write
 from populace.report.runs import RunLike
@@ -72,7 +72,7 @@ def make(run: VisualizableRun, log: Callable[[str], None]) -> None:
                     "caption": shown.caption,
                 }
             )
-    (folder / "index.json").write_text(json.dumps(index, indent=1))
+    (folder / "index.json").write_text(to_json(index))
 
 
 def _save(folder: Path, name: str, shown: Visualization) -> str:

@@ -30,7 +30,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    steps: Annotated[int, Field(ge=1, description="iterations of each member")] = 10_000
+    steps: Annotated[int, Field(ge=1, lt=2**30, description="iterations of each member")] = 10_000
     seeds: Annotated[
         Annotated[int, Field(ge=1)] | list[int],
         Field(description="seeds per setting: how many, or which"),

@@ -1,7 +1,6 @@
 """Session: one sitting of training a run, from its start or from a checkpoint to its end."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import RunError
-from populace.core.files import write
+from populace.core.files import to_json, write
 from populace.core.imports import by_path
 from populace.core.population import Population
 from populace.engine import host_errors, hosts
@@ -200,9 +199,7 @@ class Session(Callback):
             update["start_from"] = start.FILE
         recipe = self.recipe.drawn()
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
-        write(
-            self.folder / "environment.json", json.dumps({"format": FORMAT} | provenance.describe(), indent=1)
-        )
+        write(self.folder / "environment.json", to_json({"format": FORMAT} | provenance.describe()))
         fingerprint.keep(self.folder, self.recipe.learner)
         write(self.folder / "recipe.toml", recipe.text())
 
@@ -260,7 +257,7 @@ class Session(Callback):
         }
         table = results.table(self.population, scores, best, options.final_evaluation_size, about)
         if hosts.is_writer():
-            self._guard(write, self.folder / "results.json", json.dumps(table, indent=1))
+            self._guard(write, self.folder / "results.json", to_json(table))
 
     def _guard(self, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Turn a failing disk into one line that says what is safe."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from populace.core.errors import RunError, UsageError
-from populace.core.files import write
+from populace.core.files import to_json, write
 from populace.core.population import Population
 from populace.engine.callbacks import Callback
 from populace.runs.recipe import Recipe, parse
@@ -69,7 +69,7 @@ def confirm(
         going = known or wanted
         session = Session(inside, going, going.population(), log, owner=folder, externally=False)
         session.go(following, stop, resume=known is not None)
-    write(folder / "results.json", json.dumps(results | {"confirmation": _entry(inside, chosen)}, indent=1))
+    write(folder / "results.json", to_json(results | {"confirmation": _entry(inside, chosen)}))
 
 
 def as_asked(
@@ -86,7 +86,7 @@ def as_asked(
     if reason := obstacle(results, folder):
         if len(results["settings"]) > 1:
             log(f"not confirmed: {reason}")
-        write(folder / "results.json", json.dumps(results | {"confirmation": None}, indent=1))
+        write(folder / "results.json", to_json(results | {"confirmation": None}))
         return
     confirm(folder, recipe, recipe.options.confirm, log, callbacks, stop)
 

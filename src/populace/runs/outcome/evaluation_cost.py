@@ -1,4 +1,4 @@
-"""What the evaluations during training cost: units spent on choosing models, which training does not count."""
+"""What the evaluations during training cost: units that choosing models took, beside training."""
 
 import numpy as np
 import pyarrow as pa
