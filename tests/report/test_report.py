@@ -375,3 +375,12 @@ def test_a_confirmed_score_leads_and_the_rival_is_named(tmp_path):
 
 
 SCORES = [400.0 + i for i in (0, 1, 2, 3, 5, 6, 7, 8)], [300.0 + i for i in range(8)]
+
+
+def test_without_a_test_part_nothing_is_called_fresh(tmp_path):
+    run = fake_run(tmp_path, axes=ONE_AXIS, media=False, diverged=(), external=False)
+    run.content |= {"tests_afresh": False, "test_description": "the 40 validation examples again"}
+    read = Reading.of(run)
+    assert "as optimistic as the validation score" in summary.bias(read)
+    titles = [row["title"] for row in summary.scores_by_source(read)]
+    assert titles == ["Validation", "Validation again"]

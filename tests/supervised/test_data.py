@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.supervised import Data
+from populace.supervised import Classifier, Data
 from tests.supervised.problems import begun, blobs, line, regressor
 
 
@@ -173,3 +173,11 @@ def test_test_examples_are_not_cut_to_bytes():
     for off in (0.5, 256, -1):
         with pytest.raises(UsageError, match="test x is float64, x is uint8; give both in the same units"):
             Data.from_classes(x, y, test=(x.astype(float) + off, y), validation=0.2)
+
+
+def test_without_a_test_part_the_final_evaluation_is_not_called_fresh():
+    x, y = np.eye(8, dtype=np.float32), np.arange(8) % 2
+    again = Classifier(Data.from_classes(x, y, validation=0.5))
+    assert not again.tests_afresh
+    assert again.test_description(1).endswith("again, since there is no test part")
+    assert Classifier(Data.from_classes(x, y, test=(x, y))).tests_afresh

@@ -175,6 +175,11 @@ class Learner(Settings):
         """Return in words what `for_test(size)` measures on."""
         return f"{size:,} fresh {self.evaluation_unit}" if self.evaluation_unit else "the test data"
 
+    @property
+    def tests_afresh(self) -> bool:
+        """Whether `for_test` measures on something else than what members were selected by."""
+        return True
+
     def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, "Image | np.ndarray"]:
         """Return what TensorBoard shows of one member at checkpoints: pictures, and arrays as histograms.
 

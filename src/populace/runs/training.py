@@ -227,6 +227,7 @@ class Session(Callback):
             "about": self.recipe.about,
             "status": "finished" if done else "stopped",
             "test_description": test_description,
+            "tests_afresh": self.engine.group_states[0].program.learner.tests_afresh,
             "command": provenance.command(),
             "learner": by_path.path_of(type(self.recipe.learner)),
             "steps": engine.step,
