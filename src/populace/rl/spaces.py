@@ -17,12 +17,25 @@ def features(task: Task) -> int:
     return task.states or math.prod(task.observation_shape)
 
 
-def flat(task: Task, observation: jax.Array) -> jax.Array:
-    """Flatten observations (..., *shape) to float features (..., F); an integer state becomes one-hot."""
+def pixel_scale(task: Task) -> float:
+    """Return 1/255 if observations are pictures in bytes, from 0 to 255, else 1."""
+    pictures = task.observation_dtype == np.uint8 and len(task.observation_shape) >= 2
+    full = pictures and np.min(task.observation_low) == 0 and np.max(task.observation_high) == 255
+    return 1 / 255 if full else 1.0
+
+
+def scaled(observation: jax.Array, scale: float) -> jax.Array:
+    """Return observations as float32, multiplied by the scale."""
+    found = observation.astype(jnp.float32)
+    return found if scale == 1 else found * scale
+
+
+def flat(task: Task, observation: jax.Array, scale: float = 1.0) -> jax.Array:
+    """Flatten observations (..., *shape) to scaled features (..., F); an integer state becomes one-hot."""
     if task.states:
         return jax.nn.one_hot(observation, task.states)
     lead = observation.shape[: observation.ndim - len(task.observation_shape)]
-    return observation.reshape(*lead, features(task)).astype(jnp.float32)
+    return scaled(observation.reshape(*lead, features(task)), scale)
 
 
 def to_env_action(task: Task, action: jax.Array) -> jax.Array:

@@ -18,6 +18,7 @@ from populace.rl.environments import gymnasium_evaluation, registry
 from populace.rl.environments import names as naming
 from populace.rl.environments.lowest_returns import lowest_return
 from populace.rl.environments.observations import from_env_obs
+from populace.rl.spaces import pixel_scale
 from populace.rl.task import Task
 
 
@@ -35,6 +36,9 @@ class Agent(Learner):
     )
     num_envs: int = setting(4, low=1, help="parallel environments per member")
     evaluation_episodes: int = setting(16, low=1, help="greedy episodes per evaluation")
+    normalize_images: bool = setting(
+        True, help="divide pictures in bytes (uint8, 0 to 255) by 255 before the network sees them"
+    )
     held_out: str = setting(
         "", help="extra environment used for evaluation only; empty: none",
         advice=naming.ADVICE,
@@ -48,6 +52,11 @@ class Agent(Learner):
     def task(self) -> Task:
         """The environment."""
         return registry.make(self.env)
+
+    @property
+    def input_scale(self) -> float:
+        """What observations are multiplied by for the network."""
+        return pixel_scale(self.task) if self.normalize_images else 1.0
 
     @property
     def most_steps(self) -> int:

@@ -168,11 +168,11 @@ class QLearner(Agent):
         """Return a new network of action values."""
         outputs = self.distribution.outputs
         if self.network_fn is not None:
-            return custom.q_network(self.network_fn, self.task, outputs, key)
+            return custom.q_network(self.network_fn, self.task, outputs, key, self.input_scale)
         return QNetwork(
             self.task, self.hidden_sizes, key=key, outputs=outputs, dueling=self.dueling,
             channels=self.channels if convolves(self.network, self.task) else 0,
-            sigma=self.noisy_sigma if self.noisy else None,
+            sigma=self.noisy_sigma if self.noisy else None, scale=self.input_scale,
         )  # fmt: skip
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:

@@ -194,7 +194,7 @@ class PolicyGradient(Agent):
             returns = returns.update(reward, done, self.discount)
             reward = returns.moments.scale(reward)
         if seen is not None:
-            seen = seen.update(flat(task, happened.observation))
+            seen = seen.update(flat(task, happened.observation, self.input_scale))
         rollout = Rollout(
             observation=self._see(model, happened.observation),
             action=drawn[0],
@@ -210,7 +210,7 @@ class PolicyGradient(Agent):
 
     def _see(self, model: Model, observation: jax.Array) -> jax.Array:
         """Return the features of observations (..., *shape), normalized by the model's statistics if any."""
-        x = flat(self.task, observation)
+        x = flat(self.task, observation, self.input_scale)
         return x if model.observations is None else model.observations.normalize(x)
 
 

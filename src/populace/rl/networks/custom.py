@@ -7,9 +7,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 from populace.nn.modules.custom import NetworkFn, check_network
+from populace.rl.spaces import scaled
 from populace.rl.task import Task
 
 
@@ -32,11 +32,12 @@ class CustomQNetwork(eqx.Module):
     states: int = eqx.field(static=True)
     actions: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True)
+    scale: float = eqx.field(static=True, default=1.0)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """Return the values of one observation; there is no noise that a key could draw."""
         del key
-        x = jax.nn.one_hot(x, self.states) if self.states else x.astype(jnp.float32)
+        x = jax.nn.one_hot(x, self.states) if self.states else scaled(x, self.scale)
         y = self.module(x)
         return y.reshape(self.actions, self.outputs) if self.outputs else y
 
@@ -52,10 +53,12 @@ def per_example(network_fn: NetworkFn, task: Task, outputs: int, key: jax.Array)
     return PerExample(network_fn(shape, outputs, key), shape)
 
 
-def q_network(network_fn: NetworkFn, task: Task, outputs: int, key: jax.Array) -> CustomQNetwork:
+def q_network(
+    network_fn: NetworkFn, task: Task, outputs: int, key: jax.Array, scale: float = 1.0
+) -> CustomQNetwork:
     """Return the user's network of action values; `outputs` numbers per action, or 0 for the value itself."""
     module = network_fn(input_shape(task), task.actions * max(outputs, 1), key)
-    return CustomQNetwork(module, task.states, task.actions, outputs)
+    return CustomQNetwork(module, task.states, task.actions, outputs, scale)
 
 
 def check(network_fn: NetworkFn, task: Task, outputs: int) -> None:

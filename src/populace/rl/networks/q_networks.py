@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.core.outline import Step, chained
 from populace.nn import Conv2d
+from populace.rl.spaces import scaled
 from populace.rl.task import Task
 
 _KERNEL = 3
@@ -81,6 +82,7 @@ class QNetwork(eqx.Module):
     states: int = eqx.field(static=True)
     actions: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class QNetwork(eqx.Module):
         outputs: int = 0,
         dueling: bool = False,
         sigma: jax.Array | float | None = None,
+        scale: float = 1.0,
     ) -> None:
         """Make a network for the observations and actions of a task.
 
@@ -103,6 +106,7 @@ class QNetwork(eqx.Module):
             outputs: numbers per action; 0 for one without an axis of its own.
             dueling: whether value and advantage have streams of their own.
             sigma: strength of the noise of all linear layers; None makes them ordinary ones.
+            scale: what observations are multiplied by.
 
         """
         depths = len(hidden) + 1
@@ -124,7 +128,7 @@ class QNetwork(eqx.Module):
         self.trunk = stack(sizes[: shared + 1], keys[:shared])
         self.advantage = stack((*sizes[shared:], task.actions * max(outputs, 1)), keys[shared:depths])
         self.value = stack((*sizes[shared:], max(outputs, 1)), keys[depths + 1 :]) if dueling else []
-        self.states, self.actions, self.outputs = task.states, task.actions, outputs
+        self.states, self.actions, self.outputs, self.scale = task.states, task.actions, outputs, scale
 
     def wiring(self) -> list[Step]:
         """Return the layers: both streams part behind the trunk."""
@@ -137,7 +141,7 @@ class QNetwork(eqx.Module):
         """Map an observation to (A,), or to (A, outputs) where there are several; a key adds noise."""
         if self.states:
             x = jax.nn.one_hot(x, self.states)
-        x = x.astype(jnp.float32)
+        x = scaled(x, self.scale)
         if self.convolution is not None:
             x = jax.nn.relu(self.convolution(x))
         noise = _draws([*self.trunk, *self.advantage, *self.value], key)

@@ -13,7 +13,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.settings import Settings, setting
-from populace.rl.spaces import UNBOUNDED
+from populace.rl.spaces import UNBOUNDED, scaled
 from populace.rl.task import Task
 
 _MAX_TABLE_SIZE = 100_000_000  # values, 400 MB per member
@@ -125,8 +125,8 @@ class Features(Settings):
     """A kind of features, independent of the task."""
 
     @abstractmethod
-    def of(self, task: Task) -> Basis:
-        """Return the features of a task.
+    def of(self, task: Task, scale: float = 1.0) -> Basis:
+        """Return the features of a task, whose observations are multiplied by `scale` if these are raw.
 
         Raises:
             UsageError: the task's observations do not suit these features.
@@ -139,7 +139,7 @@ class Table(Features):
 
     kind: ClassVar[str] = "table"
 
-    def of(self, task: Task) -> Indexed:
+    def of(self, task: Task, scale: float = 1.0) -> Indexed:
         """Return one feature per state."""
         if not task.states:
             size = int(np.prod(task.observation_shape))
@@ -165,13 +165,13 @@ class Raw(Features):
 
     constant: bool = setting(True, help="add a feature that is always 1")
 
-    def of(self, task: Task) -> Linear:
+    def of(self, task: Task, scale: float = 1.0) -> Linear:
         """Return the observation as features."""
         _check_numbers(task, "raw")
         inputs = int(np.prod(task.observation_shape))
 
         def transform(observation: jax.Array) -> jax.Array:
-            obs = jnp.ravel(observation).astype(jnp.float32)
+            obs = scaled(jnp.ravel(observation), scale)
             return jnp.append(obs, 1.0) if self.constant else obs
 
         return Linear(inputs + self.constant, transform, inputs if self.constant else -1)
@@ -190,7 +190,7 @@ class Fourier(Features):
     low: tuple[float, ...] = setting((), help="lower bound per dimension; empty: the environment's")
     high: tuple[float, ...] = setting((), help="upper bound per dimension; empty: the environment's")
 
-    def of(self, task: Task) -> Linear:
+    def of(self, task: Task, scale: float = 1.0) -> Linear:
         """Return the cosines."""
         _check_numbers(task, "fourier")
         low = _bound(task, self.low, task.observation_low, "low")

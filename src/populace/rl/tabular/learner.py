@@ -106,7 +106,7 @@ class Tabular(Agent):
     @property
     def basis(self) -> Basis:
         """The features of the environment."""
-        return self.features.of(self.task)
+        return self.features.of(self.task, self.input_scale)
 
     def check(self) -> None:
         """Raise a `UsageError` for settings that do not fit together."""
