@@ -431,3 +431,16 @@ def test_an_error_leaves_nothing_on_standard_output_for_json(cli, finished):
     with pytest.raises(json.JSONDecodeError):
         json.loads(found.out)
     assert found.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("plan", "--effect", "0", "--from"), ["effect must be above 0"]),
+        (("plan", "--effect", "1", "--score", "accuracy", "--from"), ["measured return, not accuracy"]),
+        (("confirm", "--seeds", "0"), ["--seeds", "0"]),
+    ],
+)
+def test_a_plan_or_a_confirmation_that_says_nothing_is_refused(cli, finished, words, parts):
+    line = cli(*words, finished).refused(2)
+    assert all(part in line for part in parts)

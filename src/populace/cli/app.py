@@ -86,6 +86,20 @@ def confirm(
 
 
 @app.command()
+def plan(
+    effect: Annotated[float, typer.Option(help="Difference to tell apart, in units of the score.", show_default=False)],
+    from_: Annotated[Path, typer.Option("--from", metavar="RUN", help="Earlier run whose spread over seeds is taken.", show_default=False)],
+    score: Annotated[str | None, typer.Option(help="Measure that the run must have.", show_default=False)] = None,
+    power: Annotated[float, typer.Option(help="Share of comparisons that should tell it apart.", min=0.5, max=0.999)] = 0.8,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Say how many seeds tell a difference of this size apart, before training them."""
+    from populace.cli import plan as plans
+
+    plans.plan(effect, from_, score, power, as_json)
+
+
+@app.command()
 def evaluate(
     folder: RunFolder,
     size: Annotated[int, typer.Option(help="Size of each member's evaluation, such as a number of episodes.", min=1)] = 200,

@@ -1,0 +1,36 @@
+"""The command plan: how many seeds a difference takes, from the spread of an earlier run."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from populace.cli.output import print_json
+from populace.core.errors import UsageError
+
+
+def plan(effect: float, folder: Path, score: str | None, power: float, as_json: bool) -> None:
+    """Print how many seeds per setting tell a difference of a size apart."""
+    from populace.runs.outcome.planning import seeds_to_tell
+    from populace.runs.run import Run
+
+    results = Run.load(folder).results()
+    name = results["score"]["name"]
+    if score is not None and score != name:
+        raise UsageError(f"'{folder}' measured {name}, not {score}; plan from a run of the same measure")
+    settings = [entry for entry in results["settings"] if entry["diverged"] < len(entry["members"])]
+    if not settings:
+        raise UsageError(f"all members of '{folder}' diverged, so no spread is known; plan from another run")
+    kind = "test" if settings[0]["test"] else "validation"
+    scores = [s for entry in settings if None not in (s := entry[kind]["scores"])]
+    try:
+        seeds = seeds_to_tell(scores, effect, power=power)
+    except ValueError as error:
+        raise UsageError(f"cannot plan from '{folder}': {error}") from None
+    if as_json:
+        print_json({"score": name, "effect": effect, "power": power, "seeds": seeds, "from": str(folder)})
+        return
+    Console().print(
+        f"{seeds:,} seeds per setting tell a difference of {effect:g} in {name} apart in "
+        f"{100 * power:.0f} of 100 comparisons of two settings (spread of the {kind} scores of {folder})",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
