@@ -60,6 +60,18 @@ def test_a_diverged_member_counts_as_its_floor_whatever_the_others_reached(popul
     assert results.summary(population, found, found.validation, 0) == summary
 
 
+def test_bootstraps_follow_the_seed_of_the_run():
+    spread = np.random.default_rng(0).normal(size=12)
+    said = []
+    for seed in (0, 0, 1):
+        population = sweep(Quadratic(), {"learning_rate": [0.1, 0.2]}, seeds=6, seed=seed)
+        found = Scores(spread, np.arange(12), spread, spread, np.full(12, -1))
+        said.append(results.summary(population, found, spread, 0)["iqm"])
+    assert said[0] == said[1]
+    assert said[0][0] == said[2][0]
+    assert said[0] != said[2]
+
+
 def test_settings_of_different_tasks_have_no_common_winner(population):
     found = scores(population, [3, 3, 3, 1, 1, 1])
     assert list(results.bests(population, found).values()) == [1]

@@ -42,6 +42,15 @@ def test_the_best_setting_is_among_those_that_may_be():
     assert np.mean([row[0] for row in kept]) >= 0.95
 
 
+def test_the_bias_of_skewed_scores_is_that_of_the_interquartile_mean():
+    generator = np.random.default_rng(7)
+    center = interquartile_mean(generator.lognormal(size=400_000))
+    rows = generator.lognormal(size=(300, 16, 16))
+    found = interquartile_mean(rows, axis=2).max(axis=1).mean() - center
+    said = np.mean([winner_bias(list(row), list(row)).at_most for row in rows[:40]])
+    assert said == pytest.approx(found, rel=0.25)  # around the mean it was a third of it
+
+
 @pytest.mark.parametrize(("seeds", "noise"), [(4, 0.0), (8, 0.0), (8, 1.0)])
 def test_the_bias_of_the_winner_of_equal_settings_is_what_it_is(seeds, noise):
     generator = np.random.default_rng(4)

@@ -269,7 +269,7 @@ def summary(population: Population, scores: Scores, values: np.ndarray, setting:
     """
     learner = population.learner
     own, diverged, worst = _counted(population, scores, values, setting)
-    found = summarize(own, diverged, worst=worst, mode=learner.mode).as_dict()
+    found = summarize(own, diverged, worst=worst, mode=learner.mode, seed=population.seed).as_dict()
     sign = 1.0 if learner.mode == "max" else -1.0
     threshold = scores.tasks[setting].score_threshold if scores.tasks else learner.score_threshold
     solved = ~diverged if threshold is None else ~diverged & (sign * own >= sign * threshold)

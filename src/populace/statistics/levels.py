@@ -6,8 +6,9 @@ distribution where a t distribution is due. Hesterberg 2015 reads the percentile
     a_H = Phi(-sqrt(n / (n - 1)) t_{n-1, 1 - a})     in the place of a = (1 - confidence) / 2
 
 which is right for the mean of normal scores and too wide for the interquartile mean, whose bootstrap
-distribution is coarser. `a^0.4 a_H^0.6` covers between 93 and 97 % from 8 runs on for normal, skewed,
-clustered, discrete and heavy-tailed scores, and near a ceiling: `benchmarks/coverage.py` measures it.
+distribution is coarser. `a^0.4 a_H^0.6` lies between. The 0.6 was chosen by simulation; what it covers for
+which scores, and where it falls short, is measured by `benchmarks/coverage.py` and said in
+docs/statistics.md.
 
 Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (https://arxiv.org/abs/1411.5279).
 """

@@ -118,7 +118,9 @@ def winner_bias(
         value, off = (interquartile_mean(x[drawn], axis=1) for x in deviations)
         error = np.where(value > best, off, error)
         best = np.maximum(best, value)
-    return WinnerBias(max(0.0, float(error.mean())), len(kept))
+    # Deviations are from means, whose interquartile mean is not zero where they are skewed.
+    luck = float(error.mean()) - float(interquartile_mean(deviations[1]))
+    return WinnerBias(max(0.0, luck), len(kept))
 
 
 def _deviations(samples: list[Floats], paired: bool) -> Floats:
