@@ -5,7 +5,7 @@ import json
 import pytest
 
 from populace.core.errors import UsageError
-from populace.runs.folder import FORMAT, check_format, prepare
+from populace.runs.folder import FORMAT, check_format, new
 from populace.runs.run import Run
 
 
@@ -28,12 +28,12 @@ def test_a_damaged_note_says_nothing(tmp_path, text):
 def test_a_refusal_speaks_python_in_python_and_options_on_the_command_line(tmp_path):
     (tmp_path / "recipe.toml").touch()
     with pytest.raises(UsageError) as refused:
-        prepare(tmp_path, "run", overwrite=False)
+        new(tmp_path, "run", overwrite=False).__enter__()
     python, typed = str(refused.value), refused.value.command_line
     assert f"Run.load('{tmp_path}').resume() goes on with it, overwrite=True replaces it" in python
     assert f"`populace resume {tmp_path}` goes on with it, --overwrite replaces it" in typed
     with pytest.raises(UsageError, match=r"is a file; choose another with out=\.\.\.$") as refused:
-        prepare(tmp_path / "recipe.toml", "run", overwrite=False)
+        new(tmp_path / "recipe.toml", "run", overwrite=False).__enter__()
     assert refused.value.command_line.endswith("; choose another with --out")
 
 

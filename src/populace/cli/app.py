@@ -131,9 +131,15 @@ def report(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="What to list: recipes, learners or environments.")] = "recipes",
-) -> None:
-    """List the recipes, learners or environments."""
+    what: Annotated[str, typer.Argument(help="What to list: recipes, learners, environments or runs.")] = "recipes",
+    folder: Annotated[Path, typer.Option("--in", metavar="DIR", help="Folder with the runs.")] = Path("runs"),
+) -> None:  # fmt: skip
+    """List the recipes, learners, environments, or the runs in a folder with their status."""
+    if what == "runs":
+        from populace.cli.run_list import print_runs
+
+        print_runs(folder)
+        return
     from populace.cli import info
 
     info.print_list(what)

@@ -15,7 +15,7 @@ from rich.table import Table
 from populace import recipes
 from populace.core.errors import unknown
 
-KINDS = ("recipes", "learners", "environments")
+KINDS = ("recipes", "learners", "environments", "runs")
 
 
 def print_list(what: str) -> None:

@@ -1,18 +1,54 @@
-"""Atomic file writes, JSON, and the cache folder."""
+"""Files written whole: a crash or a full disk leaves the old file, or none; JSON; and the cache folder."""
 
+import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file atomically: under a temporary name, which is then renamed."""
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole: under a temporary name, flushed to the disk, then renamed."""
+    with whole(path) as aside:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; what was written there becomes `path`, or is removed on an error.
+
+    The data are on the disk before the name is, and the name is when this returns: a power cut leaves the old
+    file or the new one, never a part of it.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        yield aside
+        _to_disk(aside)
+        aside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
+    _to_disk(path.parent)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return the temporary files in a folder that a kill left; those of this process are being written."""
+    own = f".{os.getpid()}"
+    found = (p for p in folder.glob(".*.*") if p.suffix[1:].isdecimal() and p.suffix != own)
+    return sorted(p for p in found if p.is_file())
+
+
+def _to_disk(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders, and has nothing to flush there
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def to_json(value: Any, **how: Any) -> str:

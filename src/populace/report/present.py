@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from populace.core.errors import PopulaceError
 from populace.core.files import to_json
+from populace.core.files import write as write_whole
 from populace.core.media import Image, Video, Visualization
 from populace.report.page import write
 from populace.report.runs import RunLike
@@ -72,7 +73,7 @@ def make(run: VisualizableRun, log: Callable[[str], None]) -> None:
                     "caption": shown.caption,
                 }
             )
-    (folder / "index.json").write_text(to_json(index))
+    write_whole(folder / "index.json", to_json(index))
 
 
 def _save(folder: Path, name: str, shown: Visualization) -> str:

@@ -1,49 +1,83 @@
 """The folder of a run: made where it is safe to, and told by the number of its format."""
 
+import contextlib
 import json
-import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import write
+from populace.engine.hosts import is_writer
+from populace.runs.integrity import lock
 
 FORMAT = 2
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
 
 
-def prepare(out: str | Path | None, name: str, overwrite: bool) -> Path:
-    """Make the folder of a new run and prove that it can be written.
+@contextlib.contextmanager
+def new(out: str | Path | None, name: str, overwrite: bool) -> Iterator[Path]:
+    """Make the folder of a new run and hold its lock; a run that ends before it has a recipe leaves nothing.
 
     Raises:
         UsageError: it exists and is not empty, or is a file, or is not a run and would be replaced.
-        RunError: it cannot be written.
+        RunError: it cannot be written, or another process trains it.
 
     """
     folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if not is_writer():  # of several processes that train one population, one makes the folder
+        yield folder
+        return
     if folder.is_file():
         advice = Advice("choose another with out=...", "choose another with --out")
         raise UsageError(f"output folder '{folder}' is a file", advice)
-    try:
-        if folder.exists() and any(folder.iterdir()):
-            if not overwrite:
-                resume, command = resuming(folder).python, resuming(folder).command_line
-                raise UsageError(
-                    f"output folder '{folder}' exists",
-                    Advice(
-                        f"{resume} goes on with it, overwrite=True replaces it, out=... chooses another",
-                        f"{command} goes on with it, --overwrite replaces it, --out chooses another",
-                    ),
-                )
-            _clear(folder)
+    with _writable(folder):
+        made, begun = not folder.exists(), (folder / lock.FILE).exists()
+        if not made and lock.owner(folder) is None:
+            _check_free(folder, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.write_text("")
-        probe.unlink()
+    try:
+        with lock.held(folder):
+            with _writable(folder):
+                _check_free(folder, overwrite)  # somebody may have been quicker
+                _clear(folder, begun)
+            try:
+                yield folder
+            finally:
+                if not (folder / "recipe.toml").is_file():
+                    with contextlib.suppress(OSError, UsageError):
+                        _clear(folder, True)
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # it is empty, or stays
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
-    return folder
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if overwrite or not _content(folder):
+        return
+    resume, command = resuming(folder).python, resuming(folder).command_line
+    raise UsageError(
+        f"output folder '{folder}' exists",
+        Advice(
+            f"{resume} goes on with it, overwrite=True replaces it, out=... chooses another",
+            f"{command} goes on with it, --overwrite replaces it, --out chooses another",
+        ),
+    )
+
+
+def _content(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.name != lock.FILE)
 
 
 def resuming(folder: Path, before: str = "") -> Advice:
@@ -65,19 +99,43 @@ def check_format(folder: Path) -> None:
         )
 
 
-def _clear(folder: Path) -> None:
-    """Empty a folder that holds a run, and nothing else: a mistyped path must cost nothing."""
+def read_json(folder: Path, name: str, reason: str, advice: Advice | None = None) -> dict[str, Any]:
+    """Return a JSON file of a run; `reason` says why it may not be there.
+
+    Raises:
+        RunError: it is missing or damaged.
+
+    """
+    try:
+        return json.loads((folder / name).read_text())
+    except FileNotFoundError:
+        raise RunError(f"'{folder}' has no {name}: {reason}", advice) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read '{folder / name}': {error}") from None
+
+
+def _clear(folder: Path, begun: bool) -> None:
+    """Empty a folder that holds a run, and nothing else: a mistyped path must cost nothing.
+
+    Args:
+        folder: of the run; its lock is held, and stays.
+        begun: whether a run is known to have begun there: without a recipe, nothing else says so.
+
+    """
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
-        "report.html", "media", "data.json", "start.safetensors", "confirmation",
+        "report.html", "media", "data.json", "start.safetensors", "confirmation", lock.FILE,
     }  # fmt: skip
     left = (*(f".{name}." for name in ours), ".probe-")  # what a kill left half-written
-    strangers = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.startswith(left))
+    content = _content(folder)
+    strangers = [p.name for p in content if p.name not in ours and not p.name.startswith(left)]
     if strangers:
         raise UsageError(f"'{folder}' holds '{strangers[0]}', which no run made; empty it yourself")
-    if not (folder / "recipe.toml").is_file():
+    if content and not (begun or (folder / "recipe.toml").is_file()):
         raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml; empty it yourself")
-    shutil.rmtree(folder)
+    # The recipe last: until then the folder is known for a run's.
+    for path in sorted(content, key=lambda p: p.name == "recipe.toml"):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def without_end(folder: Path, recipe: str) -> None:

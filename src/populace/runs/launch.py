@@ -9,7 +9,7 @@ from populace.core.errors import UsageError
 from populace.core.population import Population
 from populace.engine.callbacks import Callback
 from populace.engine.controller import Controller
-from populace.runs.folder import prepare
+from populace.runs.folder import new
 from populace.runs.outcome import confirmation
 from populace.runs.recipe import Recipe, of_population, options
 from populace.runs.run import Run
@@ -92,21 +92,16 @@ def _launch(
     stop: Callable[[], bool] | None = None,
 ) -> Run:
     population.check_steps(recipe.options.steps)
-    recipe, folder = _prepared(recipe, population, out, overwrite, start_from)
-    Session(folder, recipe, population, log).go(callbacks, stop)
-    run = Run(folder, recipe.learner)
-    confirmation.as_asked(folder, run.recipe, log, callbacks, stop)
+    tensors = None
+    if start_from is not None and not (isinstance(start_from, str) and not start_from):
+        # Before the folder: what does not fit leaves none.
+        tensors = start.start_weights(population, start_from)
+    with new(out, recipe.name, overwrite) as folder:
+        if tensors is not None:
+            start.keep(folder, tensors)
+            chosen = recipe.options.model_copy(update={"start_from": str(folder / start.FILE)})
+            recipe = replace(recipe, options=chosen)
+        Session(folder, recipe, population, log).go(callbacks, stop)
+        run = Run(folder, recipe.learner)
+        confirmation.as_asked(folder, run.recipe, log, callbacks, stop)
     return run
-
-
-def _prepared(
-    recipe: Recipe, population: Population, out: str | Path | None, overwrite: bool, start_from: Any
-) -> tuple[Recipe, Path]:
-    """Make the folder of a run, with the weights that it starts from, if there are any."""
-    if isinstance(start_from, str) and not start_from:
-        return recipe, prepare(out, recipe.name, overwrite)
-    tensors = start.start_weights(population, start_from)  # before the folder: what does not fit leaves none
-    folder = prepare(out, recipe.name, overwrite)
-    start.keep(folder, tensors)
-    chosen = recipe.options.model_copy(update={"start_from": str(folder / start.FILE)})
-    return replace(recipe, options=chosen), folder

@@ -4,7 +4,6 @@ run = populace.train(populace.sweep(DQN(env="CartPole-v1"), {...}, seeds=8), ste
 run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -14,14 +13,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from populace.core.errors import Advice, RunError, UnknownKindError, UsageError
+from populace.core.errors import RunError, UnknownKindError, UsageError
 from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.engine import host_errors
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
-from populace.runs.folder import check_format, resuming, without_end
+from populace.runs.folder import check_format, read_json, resuming, without_end
+from populace.runs.integrity import lock
 from populace.runs.outcome import confirmation
 from populace.runs.recipe import Recipe, options, parse
 from populace.runs.trained_member import Trained
@@ -89,7 +89,7 @@ class Run:
             RunError: the run has none yet, or it is damaged.
 
         """
-        return self._json("results.json", "the run has not ended", resuming(self.path))
+        return read_json(self.path, "results.json", "the run has not ended", resuming(self.path))
 
     def environment(self) -> dict[str, Any]:
         """Return `environment.json`: versions, machine and devices.
@@ -98,7 +98,7 @@ class Run:
             RunError: it is missing or damaged.
 
         """
-        return self._json("environment.json", "the folder is incomplete")
+        return read_json(self.path, "environment.json", "the folder is incomplete")
 
     @property
     def finished(self) -> bool:
@@ -136,16 +136,20 @@ class Run:
 
         Raises:
             UsageError: fewer steps than the run was asked for, or a run that its controller has ended.
+            RunError: another process trains it.
 
         """
-        if steps is not None:
-            self._extend(steps)
-        if not self.finished:
-            self._check_data()
-            if not self._trained:
-                Session(self.path, self.recipe, self.population, log).go(callbacks, stop, resume=True)
-                self.__dict__.pop("engine", None)
-            confirmation.as_asked(self.path, self.recipe, log, callbacks, stop)
+        if self.finished and steps in (None, self.recipe.options.steps):
+            return self
+        with lock.held(self.path):
+            if steps is not None:
+                self._extend(steps)
+            if not self.finished:
+                self._check_data()
+                if not self._trained:
+                    Session(self.path, self.recipe, self.population, log).go(callbacks, stop, resume=True)
+                    self.__dict__.pop("engine", None)
+                confirmation.as_asked(self.path, self.recipe, log, callbacks, stop)
         return self
 
     @host_errors.reraised()
@@ -167,13 +171,15 @@ class Run:
         Raises:
             UsageError: fewer than one seed, or a run that cannot be confirmed: one that has not ended, or has
                 one setting, or whose members a controller changed.
+            RunError: another process trains it.
 
         """
         if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
             raise UsageError(f"seeds must be a whole number of at least 1, got {seeds!r}")
         self.results()
         self._check_data()
-        confirmation.confirm(self.path, self.recipe, seeds, log, callbacks, stop)
+        with lock.held(self.path):
+            confirmation.confirm(self.path, self.recipe, seeds, log, callbacks, stop)
         return self
 
     @property
@@ -291,11 +297,3 @@ class Run:
         if not self._checked:
             fingerprint.check_data(self.path, self.recipe.learner)
             self._checked = True
-
-    def _json(self, name: str, reason: str, advice: Advice | None = None) -> dict[str, Any]:
-        try:
-            return json.loads((self.path / name).read_text())
-        except FileNotFoundError:
-            raise RunError(f"'{self.path}' has no {name}: {reason}", advice) from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"cannot read '{self.path / name}': {error}") from None

@@ -19,6 +19,7 @@ from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT, resuming
+from populace.runs.integrity import lock
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.recipe import Recipe
 from populace.runs.tensorboard import TensorBoard
@@ -53,7 +54,7 @@ class Session(Callback):
         recipe: what is trained, and how.
         population: who is trained.
         log: told in words what happens.
-        owner: folder that a person resumes, if it is another one.
+        owner: folder that a person resumes and whose lock is held, if it is another one.
         externally: whether the best setting is measured outside the program too.
 
     """
@@ -173,6 +174,7 @@ class Session(Callback):
     def _save(self) -> None:
         """Write metrics, then the checkpoint: what a checkpoint knows of is on disk before it."""
         start = time.perf_counter()
+        lock.check(self._owner)
         self.recorder.flush()
         if not self.checkpoints.has(self.engine.step):
             self.board.histograms()

@@ -7,7 +7,6 @@ an installed package, must be given by whoever loads it.
 import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +67,7 @@ def write_member(folder: Path, saved: SavedMember, *, overwrite: bool = False) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SETTINGS).unlink(missing_ok=True)  # until both files are new there is no member here
-        aside = folder / f".{WEIGHTS}.{os.getpid()}"
-        aside.write_bytes(content)
-        aside.replace(folder / WEIGHTS)
+        write(folder / WEIGHTS, content)
         write(folder / SETTINGS, json.dumps(note, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise RunError(f"cannot write to '{folder}': {error.strerror or error}") from None

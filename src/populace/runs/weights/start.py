@@ -13,6 +13,7 @@ import numpy as np
 
 from populace.core import weights
 from populace.core.errors import RunError, UsageError
+from populace.core.files import write
 from populace.core.population import Population
 from populace.core.random import root_key
 from populace.nn import from_torch
@@ -55,7 +56,7 @@ def keep(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
 
     content = save(dict(tensors), {"sha256": _digest(tensors)})
     try:
-        (folder / FILE).write_bytes(content)  # before recipe.toml, without which it is no run
+        write(folder / FILE, content)  # before recipe.toml, without which it is no run
     except OSError as error:
         raise RunError(f"cannot write to '{folder}': {error.strerror or error}") from None
 

@@ -1,0 +1,78 @@
+"""Status: how far a run is, and who trains it, by looking at its folder and running nothing."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from populace.core.errors import UsageError
+from populace.runs.integrity import lock
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a run folder says of itself.
+
+    Attributes:
+        path: the folder.
+        state: `running`, `finished`, `stopped` (it was told to), `interrupted` (it was killed, or failed), or
+            `damaged` (its recipe cannot be read).
+        step: iterations that its newest checkpoint, or its end, has completed.
+        steps: iterations that it was asked for.
+        owner: who trains it, where it is running.
+
+    """
+
+    path: Path
+    state: str
+    step: int
+    steps: int
+    owner: str = ""
+
+
+def status(folder: Path) -> Status:
+    """Return the status of a run."""
+    step = _newest(folder / "checkpoints")
+    try:
+        steps = int(tomllib.loads((folder / "recipe.toml").read_text())["run"]["steps"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return Status(folder, "damaged", step, 0)
+    if who := lock.owner(folder):
+        return Status(folder, "running", step, steps, str(who))
+    found = _results(folder)
+    if found.get("status") in ("finished", "stopped") and found.get("steps_total") == steps:
+        return Status(folder, str(found["status"]), int(found.get("steps", step)), steps)
+    return Status(folder, "interrupted", step, steps)
+
+
+def runs(folder: Path) -> list[Status]:
+    """Return the status of every run directly below a folder, the one begun last at first.
+
+    Raises:
+        UsageError: there is no such folder.
+
+    """
+    if not folder.is_dir():
+        raise UsageError(f"no folder '{folder}'; give the one that holds the runs, --in DIR")
+    found = [p for p in folder.iterdir() if (p / "recipe.toml").is_file()]
+    return [status(p) for p in sorted(found, key=_began, reverse=True)]
+
+
+def _began(folder: Path) -> float:
+    head = folder / "environment.json"
+    return (head if head.exists() else folder / "recipe.toml").stat().st_mtime
+
+
+def _newest(checkpoints: Path) -> int:
+    if not checkpoints.is_dir():
+        return 0
+    return max((int(p.name) for p in checkpoints.iterdir() if p.name.isdecimal()), default=0)
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / "results.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
