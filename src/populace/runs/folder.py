@@ -126,7 +126,7 @@ def _clear(folder: Path, begun: bool) -> None:
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
         "report.html", "media", "data.json", "start.safetensors", "confirmation", lock.FILE,
     }  # fmt: skip
-    left = (*(f".{name}." for name in ours), ".probe-")  # what a kill left half-written
+    left = tuple(f".{name}." for name in ours)  # what a kill left half-written
     content = _content(folder)
     strangers = [p.name for p in content if p.name not in ours and not p.name.startswith(left)]
     if strangers:
