@@ -438,7 +438,7 @@ def test_an_error_leaves_nothing_on_standard_output_for_json(cli, finished):
     [
         (("plan", "--effect", "0", "--from"), ["effect must be above 0"]),
         (("plan", "--effect", "1", "--score", "accuracy", "--from"), ["measured return, not accuracy"]),
-        (("confirm", "--seeds", "0"), ["--seeds", "0"]),
+        (("confirm", "--seeds", "0"), ["'--seeds'", "greater than or equal to 1"]),
     ],
 )
 def test_a_plan_or_a_confirmation_that_says_nothing_is_refused(cli, finished, words, parts):
