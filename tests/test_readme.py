@@ -100,6 +100,18 @@ def test_the_python_of_a_page_runs_as_shown(
     runpy.run_path(str(script), run_name="__main__")
 
 
+def test_the_python_of_every_page_defines_what_it_names(tmp_path: Path) -> None:
+    """The pages that are not run above: a name that a rename left behind is found without running them."""
+    for page in ROOT.glob("docs/**/*.md"):
+        if blocks := FENCE.findall(page.read_text()):
+            name = str(page.relative_to(ROOT / "docs")).replace("/", "-")
+            (tmp_path / name).with_suffix(".py").write_text("\n".join(blocks))
+    assert len(list(tmp_path.iterdir())) > len(CHECKS)
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,E9", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_two_commands_are_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
     assert "pip install . && populace run cartpole" in text

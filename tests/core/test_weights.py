@@ -7,11 +7,11 @@ import pytest
 
 from populace.core import weights
 from populace.core.errors import UsageError
-from populace.nn import BatchNorm, Dropout, Stack
+from populace.nn import BatchNorm, Dropout, Sequential
 
 
-def network() -> Stack:
-    return Stack([eqx.nn.Linear(3, 2, key=jax.random.key(0)), jax.nn.relu, BatchNorm(2), Dropout(0.25)])
+def network() -> Sequential:
+    return Sequential([eqx.nn.Linear(3, 2, key=jax.random.key(0)), jax.nn.relu, BatchNorm(2), Dropout(0.25)])
 
 
 def test_names_are_places_and_buffers_are_among_them():

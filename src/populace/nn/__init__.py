@@ -29,7 +29,7 @@ from populace.nn.conv.transposed import (
 from populace.nn.conv.wavenet import WaveNet
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.modules.dropout import Dropout
-from populace.nn.modules.sequential import Stack
+from populace.nn.modules.sequential import Sequential
 from populace.nn.parallel.decomposed import convolve_decomposed, gradient_decomposed
 from populace.nn.parallel.halo import Exchange, Part, decompose, exchange
 from populace.nn.primitives.buffer import Buffer, trainable
@@ -43,7 +43,7 @@ __all__ = [
     "ConvTranspose3d", "Dropout", "Elman", "EluFeatures", "Exchange", "FeatureMap", "LinearAttention",
     "LinearRecurrence", "LinearState", "MaskedConv", "MaskedConv1d", "MaskedConv2d", "MaxPool1d",
     "MaxPool2d", "MaxPool3d", "MultiHeadAttention", "Part", "ProjectedAttention", "RandomFeatures",
-    "Recurrent", "ReluFeatures", "Stack", "WaveNet", "attention", "average_pool", "convolve",
+    "Recurrent", "ReluFeatures", "Sequential", "WaveNet", "attention", "average_pool", "convolve",
     "convolve_decomposed", "convolve_transposed", "decompose", "exchange", "from_torch",
     "global_average_pool", "global_max_pool", "gradient_decomposed", "linear_attention",
     "low_rank_attention", "max_pool", "rank_errors", "trainable",

@@ -12,7 +12,7 @@ from populace.core.settings import Settings, setting
 from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.modules.dropout import Dropout
-from populace.nn.modules.sequential import Stack
+from populace.nn.modules.sequential import Sequential
 
 NORMS = ("none", "batch", "layer")
 
@@ -38,7 +38,7 @@ class MLP(Network):
     norm: str = setting("none", choices=NORMS, help="normalization before each activation")
     dropout: float = setting(0.0, low=0, high=0.99, help="share of hidden units dropped in training")
 
-    def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Stack:
+    def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Sequential:
         """Return the network."""
         layers: list[Any] = [jnp.ravel]
         size = math.prod(inputs)
@@ -48,7 +48,9 @@ class MLP(Network):
             layers.append(dense(size, units, bias=bias, key=jax.random.fold_in(key, i)))
             layers += [*norm_of(self.norm, units), ACTIVATIONS[self.activation], Dropout(self.dropout)]
             size = units
-        return Stack([*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden_sizes)))])
+        return Sequential(
+            [*layers, dense(size, outputs, key=jax.random.fold_in(key, len(self.hidden_sizes)))]
+        )
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> eqx.nn.Linear:

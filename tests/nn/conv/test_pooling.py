@@ -127,7 +127,7 @@ REFUSED = {
     ),
     "MaxPool2d: stride must be at least 1, got 0": lambda: MaxPool2d(2, 0),
     "MaxPool1d: kernel size must be at least 1, got 0": lambda: MaxPool1d(0),
-    "MaxPool1d: padding must be below the window (2,), got ((2, 0),)": lambda: MaxPool1d(2, 1, [(2, 0)])(
+    "MaxPool1d: padding must be less than the window (2,), got ((2, 0),)": lambda: MaxPool1d(2, 1, [(2, 0)])(
         np.zeros((4, 1))
     ),
     "average_pool: padding must be at least 0, got -1": lambda: average_pool(np.zeros((4, 1)), 2, 1, -1),

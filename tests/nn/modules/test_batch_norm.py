@@ -9,7 +9,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.nn.modules import sequential
 from populace.nn.modules.batch_norm import BatchNorm
-from populace.nn.modules.sequential import Stack
+from populace.nn.modules.sequential import Sequential
 from tests.nn.harness import check_gradient, check_layer
 
 
@@ -39,7 +39,7 @@ def test_batch_norm_in_use(shape):
 
 def test_batch_norm_in_training_is_that_of_the_batch_and_moves_the_running_statistics():
     layer, x = batch_norm(3), 2 + 3 * draw(16, 5, 3)
-    out, after = jax.jit(lambda x, key: sequential.learn(Stack([layer]), x, key))(x, jax.random.key(0))
+    out, after = jax.jit(lambda x, key: sequential.learn(Sequential([layer]), x, key))(x, jax.random.key(0))
     flat = np.asarray(x, np.float64).reshape(-1, 3)
     unit = (x - flat.mean(0)) / np.sqrt(flat.var(0) + layer.eps)
     np.testing.assert_allclose(out, unit * layer.scale + layer.shift, atol=1e-5)
@@ -54,7 +54,7 @@ def test_batch_norm_in_training_is_that_of_the_batch_and_moves_the_running_stati
 def test_examples_that_fill_the_batch_up_move_no_statistics(positions):
     layer, x = batch_norm(3), 2 + 3 * draw(6, *positions, 3)
     weight = np.float32([1, 1, 0, 1, 0, 1])
-    learn = jax.jit(lambda x, weight: sequential.learn(Stack([layer]), x, jax.random.key(0), weight))
+    learn = jax.jit(lambda x, weight: sequential.learn(Sequential([layer]), x, jax.random.key(0), weight))
     out, after = learn(x, weight)
     x[weight == 0] = 1e3
     other, same = learn(x, weight)
@@ -74,7 +74,7 @@ def test_examples_that_fill_the_batch_up_move_no_statistics(positions):
 
 def test_batch_norm_gradient_through_the_batch_statistics():
     check_gradient(
-        lambda x, layer: sequential.learn(Stack([layer]), x, jax.random.key(0))[0],
+        lambda x, layer: sequential.learn(Sequential([layer]), x, jax.random.key(0))[0],
         (draw(6, 2), batch_norm(2)),
     )
 
@@ -82,7 +82,7 @@ def test_batch_norm_gradient_through_the_batch_statistics():
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: BatchNorm(3)(jnp.ones((2, 4))), r"BatchNorm: input has shape \(2, 4\), expected \(..., 3\)"),
     (lambda: BatchNorm(0), "channels must be at least 1, got 0"),
-    (lambda: BatchNorm(3, rate=0.0), "rate must be in"),
+    (lambda: BatchNorm(3, momentum=0.0), "momentum must be in"),
 ])  # fmt: skip
 def test_bad_input(make, message):
     with pytest.raises(UsageError, match=message):

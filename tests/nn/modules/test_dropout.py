@@ -7,7 +7,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.nn.modules import sequential
 from populace.nn.modules.dropout import Dropout
-from populace.nn.modules.sequential import Stack
+from populace.nn.modules.sequential import Sequential
 
 
 def test_dropout_drops_its_share_scales_the_rest_and_rests_in_use():
@@ -15,7 +15,7 @@ def test_dropout_drops_its_share_scales_the_rest_and_rests_in_use():
 
     @jax.jit
     def both(x, key):
-        stack = Stack([Dropout(0.3)])
+        stack = Sequential([Dropout(0.3)])
         return sequential.learn(stack, x, key)[0], sequential.use(stack, x)
 
     out, used = map(np.asarray, both(x, jax.random.key(0)))
@@ -27,7 +27,7 @@ def test_dropout_drops_its_share_scales_the_rest_and_rests_in_use():
 
 
 def test_two_dropouts_of_a_stack_drop_different_numbers():
-    learn = jax.jit(lambda x, key: sequential.learn(Stack([Dropout(0.5), Dropout(0.5)]), x, key)[0])
+    learn = jax.jit(lambda x, key: sequential.learn(Sequential([Dropout(0.5), Dropout(0.5)]), x, key)[0])
     out = np.asarray(learn(np.ones((50, 100), np.float32), jax.random.key(0)))
     assert (out > 0).mean() == pytest.approx(0.25, abs=0.03)
 

@@ -49,9 +49,9 @@ def _has_shape(leaf: Any) -> bool:
     return hasattr(leaf, "shape")
 
 
-def cnn() -> nn.Stack:
+def cnn() -> nn.Sequential:
     pool = partial(nn.max_pool, size=2)
-    return nn.Stack([
+    return nn.Sequential([
         nn.Conv2d(2, 3, 3, padding=1, key=KEY), nn.BatchNorm(3), jax.nn.relu, pool,
         nn.Conv2d(3, 4, 2, key=KEY), jax.nn.relu, jnp.ravel, nn.Dropout(0.5),
         eqx.nn.Linear(8, 5, key=KEY), jax.nn.relu, eqx.nn.Linear(5, 2, key=KEY),
@@ -102,7 +102,7 @@ def test_a_layer_with_pytorchs_weights_computes_what_pytorchs_does(name):
 
 def test_a_file_is_read_in_the_order_of_numbers_or_of_prefixes(tmp_path):
     wide = {f"{i}.weight": np.full((1, 1), i, np.float32) for i in (0, 2, 10)}
-    network = nn.Stack([eqx.nn.Linear(1, 1, use_bias=False, key=KEY) for _ in range(3)])
+    network = nn.Sequential([eqx.nn.Linear(1, 1, use_bias=False, key=KEY) for _ in range(3)])
     save_file(wide, tmp_path / "numbered.safetensors")
     found = nn.from_torch(network, tmp_path / "numbered.safetensors")
     assert [layer.weight.item() for layer in found.layers] == [0, 2, 10]
@@ -139,14 +139,14 @@ def test_what_does_not_agree_is_refused_in_a_line_that_names_the_tensor(tmp_path
         "Linear: the state_dict has no 'bias'; make the layer without a bias": (
             linear, state("dense_no_bias"),
         ),
-        "'bias' cannot be taken over: Linear has no place for it": (
+        "'bias' cannot be taken over: Linear has no counterpart for it": (
             eqx.nn.Linear(3, 4, use_bias=False, key=KEY), dense,
         ),
         "LSTM: 'weight_hh_l0' has the 3 gates of PyTorch's GRU": (lstm, state("gru")),
         "'weight_hr_l0' cannot be taken over: LSTM has no projection of its hidden state": (
             lstm, state("projected_lstm"),
         ),
-        r"'weight_ih_l0_reverse' cannot be taken over: LSTM has no place for it": (
+        r"'weight_ih_l0_reverse' cannot be taken over: LSTM has no counterpart for it": (
             nn.LSTM(3, 4, layers=2, key=KEY), {k: v for k, v in state("lstm").items() if "ih_l1" not in k}
             | {"weight_ih_l1": np.ones((16, 4))} | {"bias_ih_l1": np.ones(16)},
         ),
@@ -177,9 +177,11 @@ def test_what_does_not_agree_is_refused_in_a_line_that_names_the_tensor(tmp_path
 
 
 def test_flattened_channels_are_refused_where_their_order_cannot_be_told():
-    norm = nn.Stack([nn.Conv1d(1, 2, 1, key=KEY), jnp.ravel, nn.BatchNorm(6), eqx.nn.Linear(6, 1, key=KEY)])
+    norm = nn.Sequential(
+        [nn.Conv1d(1, 2, 1, key=KEY), jnp.ravel, nn.BatchNorm(6), eqx.nn.Linear(6, 1, key=KEY)]
+    )
     with pytest.raises(UsageError, match="a BatchNorm of 6 behind 2 flattened channels"):
         nn.from_torch(norm, {f"{i}.weight": np.ones(1) for i in range(3)})
-    odd = nn.Stack([nn.Conv1d(1, 2, 1, key=KEY), eqx.nn.Linear(5, 1, key=KEY)])
+    odd = nn.Sequential([nn.Conv1d(1, 2, 1, key=KEY), eqx.nn.Linear(5, 1, key=KEY)])
     with pytest.raises(UsageError, match="a dense layer of 5 inputs cannot follow 2 flattened channels"):
         nn.from_torch(odd, {f"{i}.weight": np.ones(1) for i in range(2)})

@@ -14,7 +14,7 @@ from populace.core.settings import setting
 from populace.images.classification.networks import CNN
 from populace.images.datasets.cifar import cifar
 from populace.images.datasets.registry import digits, mnist
-from populace.nn.modules.sequential import Stack
+from populace.nn.modules.sequential import Sequential
 from populace.supervised.classifier import Classifier
 from populace.supervised.data import Data
 from populace.supervised.networks import Network
@@ -79,7 +79,7 @@ class ImageClassifier(Classifier):
         shown: dict[str, Image | np.ndarray] = {
             "predictions": samples(pictures, labels, probabilities, self._data.names)
         }
-        if isinstance(state, Stack):
+        if isinstance(state, Sequential):
             inputs = self._data.inputs(jnp.asarray(self._data.keep(pictures)))
             found = eqx.filter_jit(eqx.filter_vmap(state.activations))(inputs)
             shown |= {f"activations/{name}": np.asarray(value) for name, value in found.items()}

@@ -12,7 +12,7 @@ from populace.nn.conv.convolution import Conv2d
 from populace.nn.conv.pooling import max_pool
 from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.dropout import Dropout
-from populace.nn.modules.sequential import Stack
+from populace.nn.modules.sequential import Sequential
 from populace.supervised.networks import NORMS, Network, dense, norm_of
 
 
@@ -33,7 +33,7 @@ class CNN(Network):
     dropout: float = setting(0.0, low=0, high=0.99, help="dropout rate before each dense layer")
     channel_dropout: float = setting(0.0, low=0, high=0.99, help="dropout rate after each convolution")
 
-    def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Stack:
+    def build(self, inputs: tuple[int, ...], outputs: int, *, key: jax.Array) -> Sequential:
         """Return the network.
 
         Raises:
@@ -64,4 +64,4 @@ class CNN(Network):
             layers += [Dropout(self.dropout), layer, *norm_of(self.norm, units), act]
             size = units
         last = jax.random.fold_in(key, len(self.channels) + len(self.hidden_sizes))
-        return Stack([*layers, Dropout(self.dropout), dense(size, outputs, key=last)])
+        return Sequential([*layers, Dropout(self.dropout), dense(size, outputs, key=last)])

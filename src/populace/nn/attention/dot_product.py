@@ -1,4 +1,4 @@
-"""Softmax attention: every query takes a mean of the values, weighted by how well their keys fit it.
+"""Softmax attention: each query returns a mean of the values, weighted by the similarity of their keys.
 
 Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762.
 """
@@ -12,9 +12,11 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.nn.primitives.precision import at_least_float32
 
-SCORES = 2**20  # scores held at a time: 4 MiB stay in a cache
-ROWS = 128  # but at least so many queries: with fewer, reading all keys costs more than the products
-CAUSAL_PARTS = 4  # 5/8 of all scores are computed, where 1/2 would do; with 8, 9/16 in twice the memory
+SCORES = 2**20  # scores computed at a time: 4 MiB fit into a cache
+ROWS = 128  # queries at least: with fewer, reading all keys costs more than the products
+CAUSAL_PARTS = (
+    4  # computes 5/8 of all scores, where 1/2 would suffice; 8 parts compute 9/16 in twice the memory
+)
 
 
 def attention(
@@ -30,29 +32,29 @@ def attention(
 
         A = softmax_j(Q K^T / sqrt(d))          y_i = sum_j A_ij v_j
 
-    Costs `O(n m (d + e))` time. Long sequences are taken `block` queries at a time, and the scores are
-    computed again for the gradient, so that memory is `O((n + m) (d + e) + block m)`, not `O(n m)`. Long
-    causal ones go in 4 parts, each without the keys behind it, so that 5/8 of the scores are computed.
+    Takes `O(n m (d + e))` time. Long sequences are processed `block` queries at a time, and scores are
+    recomputed for the gradient, so that memory is `O((n + m) (d + e) + block m)` instead of `O(n m)`. Long
+    causal sequences are processed in 4 parts, each without the keys after it, which computes 5/8 of the
+    scores.
 
-    Scores and sums are float32 at least. Keys and values that a query may not look at reach neither its
-    output nor a gradient, even if they are NaN or infinite; with a mask, or causal, a query that may look at
-    such a one gets NaN.
+    Scores and sums are float32 at least. Masked keys and values affect neither the output of a query nor a
+    gradient, even if they are NaN or infinite; under a mask, or with `causal`, a query that attends to such a
+    key gets NaN.
 
     Args:
         q: queries, (n, d).
         k: keys, (m, d).
         v: values, (m, e).
-        mask: true where a query may look: (m,) for all queries alike, or (n, m). A query that may look
-            nowhere gets zeros, and its gradient is zero.
-        causal: query i looks at keys j <= i only, whatever n and m are.
-        block: queries at a time; by default all at once for up to 2^20 scores, else as many as make that,
-            and at least 128.
+        mask: true where a query may attend: (m,) for all queries, or (n, m). A query with no unmasked key
+            gets zeros, and its gradient is zero.
+        causal: query i attends only to keys j <= i, whatever n and m are.
+        block: queries per block; by default all, or as many as make 2^20 scores but at least 128.
 
     Returns:
         (n, e).
 
     Raises:
-        UsageError: shapes that do not fit, a mask of another shape or type, a block below 1.
+        UsageError: mismatched shapes, a mask of another shape or dtype, a block below 1.
 
     """
     n, m = check_inputs("attention", q, k, v)
@@ -73,7 +75,7 @@ def attention(
 def context_matrix(
     q: jax.Array, k: jax.Array, *, mask: jax.Array | None = None, causal: bool = False
 ) -> jax.Array:
-    """Return the matrix A of [`attention`][populace.nn.attention], (n, m); rows sum to 1, or 0."""
+    """Return the matrix A of [`attention`][populace.nn.attention], (n, m); rows sum to 1, or 0 if masked."""
     n, m = check_inputs("context_matrix", q, k, k)
     check_mask("context_matrix", mask, (m,), (n, m))
     dtype = jnp.result_type(q, k)
@@ -83,7 +85,7 @@ def context_matrix(
 
 
 def check_inputs(layer: str, q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[int, int]:
-    """Return the numbers of queries and of keys, or raise the `UsageError` for shapes that do not fit."""
+    """Return the numbers of queries and keys; raise `UsageError` for mismatched shapes."""
     for name, x in (("queries", q), ("keys", k), ("values", v)):
         if x.ndim != 2:
             raise UsageError(f"{layer}: {name} have shape {x.shape}, expected (length, width)")
@@ -99,11 +101,11 @@ def check_inputs(layer: str, q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[
 
 
 def check_mask(layer: str, mask: jax.Array | None, *shapes: tuple[int, ...]) -> None:
-    """Raise the `UsageError` for a mask that is neither absent nor boolean and of one of the shapes."""
+    """Raise `UsageError` unless the mask is None, or boolean and of one of the shapes."""
     if mask is None:
         return
     if mask.dtype != jnp.bool_:
-        raise UsageError(f"{layer}: mask is of {mask.dtype}, expected bool (true where a query may look)")
+        raise UsageError(f"{layer}: mask is of {mask.dtype}, expected bool (true where a query may attend)")
     if mask.shape not in shapes:
         expected = " or ".join(map(str, shapes))
         raise UsageError(f"{layer}: mask has shape {mask.shape}, expected {expected}")
@@ -112,11 +114,11 @@ def check_mask(layer: str, mask: jax.Array | None, *shapes: tuple[int, ...]) -> 
 def without_unseen(
     q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, causal: bool
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]:
-    """Return queries, keys and values in float32 at least, and which outputs are to be NaN, (n,) or None.
+    """Return queries, keys and values in float32 at least, and which outputs must be NaN, (n,) or None.
 
-    0 times NaN is NaN, forward and backward: a weight of 0 keeps nothing out. So keys and values that nobody
-    may look at become zeros, and so does, where some queries may look at it and others may not, what is not
-    finite; `spoil` gives those that may their NaN.
+    0 times NaN is NaN, forward and backward, so a weight of 0 does not exclude a key. Keys and values that no
+    query may attend to are therefore zeroed, and so are non-finite ones that only some queries may attend
+    to; `spoil` then sets the outputs of those queries to NaN.
     """
     q, k, v = (at_least_float32(x) for x in (q, k, v))
     if mask is not None and mask.ndim == 1:
@@ -137,21 +139,21 @@ def without_unseen(
 
 
 def spoil(out: jax.Array, spoiled: jax.Array | None) -> jax.Array:
-    """Return outputs (n, e) with NaN in those of queries that looked at what is not finite."""
+    """Return outputs (n, e) with NaN for queries that attend to non-finite keys or values."""
     return out if spoiled is None else jnp.where(spoiled[:, None], jnp.nan, out)
 
 
 def _weights(
     q: jax.Array, k: jax.Array, position: jax.Array | None, mask: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """Return softmax's numerators (n, m) and denominators (n, 1), the latter 1 where all is masked."""
+    """Return the numerators (n, m) and denominators (n, 1) of the softmax; 1 where all is masked."""
     scores = (q / math.sqrt(q.shape[1])) @ k.T
     if position is not None:
         earlier = jnp.arange(len(k)) <= position[:, None]
         mask = earlier if mask is None else mask & earlier
     if mask is not None:
         scores = jnp.where(mask, scores, -jnp.inf)
-    # starting from a finite value, a row without keys has exponents of -inf and not of inf - inf
+    # With a finite initial value, a row without keys has exponents of -inf rather than inf - inf.
     highest = jnp.max(scores, axis=1, keepdims=True, initial=jnp.finfo(scores.dtype).min)
     weights = jnp.exp(scores - jax.lax.stop_gradient(highest))
     total = weights.sum(axis=1, keepdims=True)
@@ -160,7 +162,7 @@ def _weights(
 
 def _attend(k: jax.Array, v: jax.Array, rows: tuple[jax.Array, Any, Any]) -> jax.Array:
     weights, total = _weights(rows[0], k, rows[1], rows[2])
-    return (weights @ v) / total  # n e divisions here, n m before the product
+    return (weights @ v) / total  # n e divisions here; before the product it would be n m
 
 
 def _in_blocks(
@@ -176,7 +178,7 @@ def _in_blocks(
     queries = cut(q)
     position = jnp.arange(count * block).reshape(count, block) if causal else None
     pairs = cut(mask) if mask is not None and mask.ndim == 2 else None
-    parts = min(CAUSAL_PARTS, count) if causal else 1  # each part leaves out the keys that none of it sees
+    parts = min(CAUSAL_PARTS, count) if causal else 1  # each part skips the keys after it
     out = []
     for part in range(parts):
         here = slice(count * part // parts, count * (part + 1) // parts)

@@ -1,7 +1,7 @@
-"""Feature maps of linear attention: `phi(q) . phi(k)` takes the place of `exp(q . k / sqrt(d))`.
+"""Feature maps of linear attention: `phi(q) . phi(k)` replaces `exp(q . k / sqrt(d))`.
 
-`elu + 1` by Katharopoulos et al. 2020, "Transformers are RNNs", arXiv:2006.16236; ReLU and the random
-features by Choromanski et al. 2021, "Rethinking Attention with Performers", arXiv:2009.14794.
+`elu + 1` is by Katharopoulos et al. 2020, "Transformers are RNNs", arXiv:2006.16236; ReLU and random
+features are by Choromanski et al. 2021, "Rethinking Attention with Performers", arXiv:2009.14794.
 """
 
 from abc import abstractmethod
@@ -15,7 +15,7 @@ from populace.nn.primitives.buffer import Buffer
 
 
 class FeatureMap(eqx.Module):
-    """A map phi from vectors to features >= 0, such that `phi(q) . phi(k)` is the weight of a key."""
+    """A map phi from vectors to nonnegative features, such that `phi(q) . phi(k)` is the weight of a key."""
 
     @abstractmethod
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -24,20 +24,20 @@ class FeatureMap(eqx.Module):
     def scaled(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return features (n, f) and logarithms (n,), where `phi(x_i) = features_i exp(logarithm_i)`.
 
-        For maps that grow exponentially, whose features by themselves would overflow.
+        For maps that grow exponentially, whose features would overflow otherwise.
         """
         return self(x), jnp.zeros(len(x), x.dtype)
 
 
 class EluFeatures(FeatureMap):
-    """`phi(x) = elu(x) + 1`: `x + 1` above zero and `exp(x)` below; as many features as x is wide."""
+    """`phi(x) = elu(x) + 1`: `x + 1` above zero and `exp(x)` below; d features."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return the features, (n, d), of (n, d)."""
         return _elu_plus_one(x, jnp.zeros((), x.dtype))
 
     def scaled(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return features whose largest is at least 1, and the logarithms that were taken out."""
+        """Return features whose maximum is at least 1, and the logarithms of the scales."""
         highest = jax.lax.stop_gradient(jnp.minimum(jnp.max(x, axis=1), 0))
         return _elu_plus_one(x, highest[:, None]), highest
 
@@ -45,13 +45,13 @@ class EluFeatures(FeatureMap):
 def _elu_plus_one(x: jax.Array, logarithm: jax.Array) -> jax.Array:
     """Return `(elu(x) + 1) / exp(logarithm)`; the logarithm is 0 where an x is positive.
 
-    Not by `elu` itself, which is `exp(x) - 1` below zero: adding 1 again would leave nothing of small values.
+    `elu` itself, `exp(x) - 1` below zero, would lose small values to cancellation when 1 is added again.
     """
     return jnp.where(x > 0, x + 1, jnp.exp(jnp.minimum(x, 0) - logarithm))
 
 
 class ReluFeatures(FeatureMap):
-    """`phi(x) = max(x, 0)`; as many features as x is wide. A query whose weights are all zero gets zeros."""
+    """`phi(x) = max(x, 0)`; d features. A query whose weights are all zero gets zeros."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return the features, (n, d), of (n, d)."""
@@ -59,23 +59,23 @@ class ReluFeatures(FeatureMap):
 
 
 class RandomFeatures(FeatureMap):
-    r"""Positive random features, in the mean those of softmax (FAVOR+).
+    r"""Positive random features, an unbiased estimate of softmax's weights (FAVOR+).
 
         phi(x) = exp(w_i . x' - |x'|^2 / 2) / sqrt(f),  i = 1 .. f,      x' = x / d^(1/4)
         E[phi(q) . phi(k)] = exp(q . k / sqrt(d))
 
-    Each w_i is standard normal; with `orthogonal`, those of one block of d are at right angles, which
-    keeps the mean and lowers the variance. Relative to its mean, the variance of one weight is
-    `(exp(|q' + k'|^2) - 1) / f` for independent w_i: it falls with f, but grows exponentially with the
-    length of queries and keys, so keep those short (by a normalization, or small initial weights).
+    Each w_i is standard normal; with `orthogonal`, the directions within each block of d are orthogonal,
+    which keeps the mean and reduces the variance. Relative to its squared mean, the variance of one weight is
+    `(exp(|q' + k'|^2) - 1) / f` for independent w_i: it falls with f, but grows exponentially with the norm
+    of queries and keys, so keep these small (by normalization, or small initial weights).
 
-    The directions are a buffer: they are drawn once and not learned. Cost `O(n d f)`.
+    The directions are a buffer: drawn once, and not learned. Cost `O(n d f)`.
 
     Args:
         width: d.
         features: f.
-        orthogonal: whether to draw directions at right angles, in blocks of d.
-        key: for drawing the directions.
+        orthogonal: whether to draw orthogonal directions, in blocks of d.
+        key: PRNG key for the directions.
 
     Raises:
         UsageError: a size below 1, or an input of another width.
@@ -94,7 +94,7 @@ class RandomFeatures(FeatureMap):
         if orthogonal:
             blocks = jax.random.normal(direction_key, (-(-features // width), width, width))
             rotation, upper = jnp.linalg.qr(blocks)
-            # without these signs the rotations would not be drawn evenly from all
+            # With these signs the rotations are uniformly distributed (Haar).
             rotation = rotation * jnp.sign(jnp.diagonal(upper, axis1=1, axis2=2))[:, None, :]
             lengths = jnp.linalg.norm(directions, axis=1, keepdims=True)
             directions = rotation.swapaxes(1, 2).reshape(-1, width)[:features] * lengths
@@ -106,7 +106,7 @@ class RandomFeatures(FeatureMap):
         return features * jnp.exp(logarithm)[:, None]
 
     def scaled(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return features whose largest is `1 / sqrt(f)`, and the logarithms that were taken out."""
+        """Return features whose maximum is `1 / sqrt(f)`, and the logarithms of the scales."""
         features, width = self.directions.value.shape
         if x.ndim != 2 or x.shape[1] != width:
             raise UsageError(f"RandomFeatures: input has shape {x.shape}, expected (length, {width})")

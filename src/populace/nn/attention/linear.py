@@ -1,4 +1,4 @@
-"""Linear attention: the weights of keys are products of features, so queries share one sum.
+"""Linear attention: the weights of keys are inner products of features, so all queries share one sum.
 
 Katharopoulos et al. 2020, "Transformers are RNNs: Fast Autoregressive Transformers with Linear
 Attention", arXiv:2006.16236.
@@ -18,12 +18,12 @@ BLOCK = 64
 
 
 class LinearState(eqx.Module):
-    """What linear attention remembers of all keys and values so far; its size does not grow.
+    """The running sums of linear attention over all keys and values so far; of constant size.
 
     Attributes:
-        memory: (f, e + 1): sums of `phi(k_j)^T v_j`, and in the last column of `phi(k_j)`, both times
+        memory: (f, e + 1): sums of `phi(k_j)^T v_j` and, in the last column, of `phi(k_j)`, both times
             `exp(-logarithm)`.
-        logarithm: (), the largest of the keys' so far.
+        logarithm: (), the largest log scale of the keys so far.
 
     """
 
@@ -41,31 +41,31 @@ def linear_attention(
     causal: bool = False,
     block: int = BLOCK,
 ) -> jax.Array:
-    r"""Kernelised attention of one head, in time linear in the number of tokens.
+    r"""Kernelized attention of one head, in time linear in the number of tokens.
 
         y_i = phi(q_i) (sum_j phi(k_j)^T v_j) / (phi(q_i) . sum_j phi(k_j))
 
-    where j runs over all keys, or with `causal` over j <= i. Costs `O((n + m) f e)` time for f features;
-    the causal form, `O(n f e + n block (f + e))`, takes `block` tokens at a time: inside a block by their
-    weights, and for all earlier ones by their sum. For the gradient it keeps one sum, f (e + 1) numbers,
-    per block, and computes the rest again: memory `O(n (d + e) + n f e / block)`.
+    where j runs over all keys, or with `causal` over j <= i. Takes `O((n + m) f e)` time for f features.
+    The causal form, `O(n f e + n block (f + e))`, processes `block` tokens at a time: by their weights within
+    a block, and by their sum for all earlier ones. For the gradient it keeps one sum, f (e + 1) numbers,
+    per block, and recomputes the rest: memory `O(n (d + e) + n f e / block)`.
 
     Args:
         q: queries, (n, d).
         k: keys, (m, d).
         v: values, (m, e).
         feature_map: phi; by default [`EluFeatures`][populace.nn.EluFeatures].
-        mask: (m,), true for the keys that may be looked at. A query without any gets zeros, and so does one
-            whose weights are all zero in float32 at least: under ReLU, or with products of features that are
-            all below 1e-38 of the largest ones. Other keys reach neither output nor gradient, NaN or not.
-        causal: query i looks at keys j <= i only, whatever n and m are.
-        block: tokens at a time in the causal form.
+        mask: (m,), true for the keys that may be attended to. A query without any gets zeros, and so does one
+            whose weights all vanish in float32: under ReLU, or where all inner products of features are
+            below 1e-38 of the largest. Masked keys affect neither output nor gradient, even if NaN.
+        causal: query i attends only to keys j <= i, whatever n and m are.
+        block: tokens per block in the causal form.
 
     Returns:
         (n, e).
 
     Raises:
-        UsageError: shapes that do not fit, a mask of another shape or type, a block below 1.
+        UsageError: mismatched shapes, a mask of another shape or dtype, a block below 1.
 
     """
     n, m = check_inputs("linear_attention", q, k, v)
@@ -84,7 +84,7 @@ def linear_attention(
     count = -(-n // block)
 
     def cut(rows: jax.Array) -> jax.Array:
-        rows = rows[: count * block]  # keys behind the last query are never seen
+        rows = rows[: count * block]  # no query attends to keys after the last query
         padding = [(0, count * block - len(rows))] + [(0, 0)] * (rows.ndim - 1)
         return jnp.pad(rows, padding).reshape(count, block, *rows.shape[1:])
 
@@ -99,10 +99,10 @@ def linear_attention(
 
 
 class LinearAttention(eqx.Module):
-    """[`linear_attention`][populace.nn.linear_attention] with its feature map.
+    """[`linear_attention`][populace.nn.linear_attention] as a layer with its feature map.
 
-    Called as a whole for training, `attend(q, k, v, mask=mask, causal=causal)`; token by token for
-    generation, `state, y = attend.step(state, q, k, v)`, which gives what the causal form gives.
+    For training, call it on whole sequences, `attend(q, k, v, mask=mask, causal=causal)`; for generation,
+    token by token, `state, y = attend.step(state, q, k, v)`, with the outputs of the causal form.
 
     Args:
         feature_map: phi; by default [`EluFeatures`][populace.nn.EluFeatures].
@@ -133,12 +133,12 @@ class LinearAttention(eqx.Module):
     def step(
         self, state: LinearState, q: jax.Array, k: jax.Array, v: jax.Array
     ) -> tuple[LinearState, jax.Array]:
-        """Take one token, q and k (d,), v (e,), and return the state after it and its output, (e,).
+        """Process one token, q and k (d,), v (e,); return the new state and the output, (e,).
 
-        Costs `O(f (d + e))` however many tokens came before.
+        Takes `O(f (d + e))` time, independent of the number of earlier tokens.
 
         Raises:
-            UsageError: vectors of another width than those of the state.
+            UsageError: vectors whose width is not that of the state.
 
         """
         value_width = state.memory.shape[1] - 1
@@ -182,11 +182,11 @@ def _remember(
 def _advance(
     phi: FeatureMap, state: LinearState, q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None
 ) -> tuple[LinearState, jax.Array]:
-    """Take a block of tokens in their order; a block of one is the step of generation."""
-    queries, _ = phi.scaled(q)  # a query's own scale cancels
+    """Process a block of tokens in order; a block of one is a generation step."""
+    queries, _ = phi.scaled(q)  # the scale of a query cancels
     features, logarithm = _keys(phi, k, mask)
     values = _with_ones(v)
-    # each query's scale is that of the keys up to it: a later, much larger one must not drown them
+    # Each query is scaled by the keys up to it: a later, much larger key must not make them underflow.
     highest = jnp.maximum(state.logarithm, jax.lax.cummax(logarithm))
     seen = jnp.tri(len(k), dtype=bool)
     scale = jnp.exp(jnp.where(seen, logarithm - highest[:, None], -jnp.inf))
@@ -196,14 +196,14 @@ def _advance(
 
 
 def _with_ones(v: jax.Array) -> jax.Array:
-    """Append a column of ones, which adds up the weights alongside the weighted values."""
+    """Append a column of ones, which sums the weights along with the weighted values."""
     return jnp.concatenate([v, jnp.ones((len(v), 1), v.dtype)], axis=1)
 
 
 def _mean(sums: jax.Array) -> jax.Array:
-    """Divide the weighted sums by the weights in the last column; zeros where those are zero."""
+    """Divide the weighted sums by the sum of weights in the last column; zeros where that is zero."""
     total = sums[:, -1:]
     seen = total > 0
-    # divided in two steps, the gradient has no square of a total, which may be as small as 1e-30
+    # In two steps, so that the gradient does not square a total, which may be as small as 1e-30.
     size = jax.lax.stop_gradient(jnp.where(seen, total, 1))
     return jnp.where(seen, sums[:, :-1] / size / jnp.where(seen, total / size, 1), 0)

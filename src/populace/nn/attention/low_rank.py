@@ -1,8 +1,8 @@
-"""Low-rank attention: how far the context matrix is from one of small rank, and a form that uses it.
+"""Low-rank attention: the distance of the context matrix from low rank, and attention that exploits it.
 
-Wang et al. 2020, "Linformer: Self-Attention with Linear Complexity", arXiv:2006.04768: the context matrix
-A = softmax(Q K^T / sqrt(d)) is close to one of low rank; Eckart and Young 1936: the closest is its
-truncated singular value decomposition.
+Wang et al. 2020, "Linformer: Self-Attention with Linear Complexity", arXiv:2006.04768: the context matrix A =
+softmax(Q K^T / sqrt(d)) is close to low rank. Eckart and Young 1936: the closest matrix of a given rank is
+the truncated singular value decomposition.
 """
 
 from functools import partial
@@ -29,28 +29,28 @@ def low_rank_attention(
 
         A = softmax(Q K^T / sqrt(d)) = U S W^T          y = U_r (S_r (W_r^T V))
 
-    What costs what: applying the factors is `O((n + m) r e)`. Finding them is not cheaper than attention
-    itself: `O(n m d)` for A, and `O(n m min(n, m))` for its decomposition. So this form is there to tell
-    how much rank a trained model needs (see [`rank_errors`][populace.nn.rank_errors]);
-    [`ProjectedAttention`][populace.nn.ProjectedAttention] is the one that is `O(n r d)` as a whole.
+    Applying the factors takes `O((n + m) r e)`, but finding them is no cheaper than attention itself:
+    `O(n m d)` for A and `O(n m min(n, m))` for its decomposition. This form is meant for measuring the rank
+    that a trained model needs (see [`rank_errors`][populace.nn.rank_errors]);
+    [`ProjectedAttention`][populace.nn.ProjectedAttention] takes `O(n r d)` in all.
 
     The derivative is that of the truncated decomposition, which exists where `s_r > s_(r+1)`; where the
-    two are equal, the undefined part is left out, so it is finite everywhere.
+    two are equal, the undefined part is omitted, so it is finite everywhere.
 
     Args:
         q: queries, (n, d).
         k: keys, (m, d).
         v: values, (m, e).
         rank: r, from 1 to min(n, m), which gives softmax attention itself.
-        mask: (m,), true for the keys that may be looked at.
-        causal: must be false: the closest matrix of low rank to a triangular one is not triangular, so
-            it would let a query see later keys. It is here because every attention takes it.
+        mask: (m,), true for the keys that may be attended to.
+        causal: must be false: the closest low-rank matrix to a triangular one is not triangular, so a query
+            would attend to later keys. Present because every attention takes it.
 
     Returns:
         (n, e).
 
     Raises:
-        UsageError: shapes that do not fit, a rank out of range, a causal mask.
+        UsageError: mismatched shapes, a rank out of range, a causal mask.
 
     """
     n, m = check_inputs("low_rank_attention", q, k, v)
@@ -80,9 +80,9 @@ class RankErrors(eqx.Module):
 def rank_errors(
     q: jax.Array, k: jax.Array, v: jax.Array, *, mask: jax.Array | None = None, causal: bool = False
 ) -> RankErrors:
-    """Return what each rank would cost: the errors of a truncated context matrix and of its output.
+    """Return the errors of the truncated context matrix and of its output, for every rank.
 
-    From one decomposition, as the parts that are left out are at right angles to each other:
+    One decomposition suffices, because the omitted components are orthogonal:
     `|A - A_r|^2 = sum_(i > r) s_i^2` and `|A V - A_r V|^2 = sum_(i > r) s_i^2 |w_i^T V|^2`.
     Costs `O(n m (d + min(n, m)))`.
 
@@ -90,11 +90,11 @@ def rank_errors(
         q: queries, (n, d).
         k: keys, (m, d).
         v: values, (m, e).
-        mask: true where a query may look: (m,) or (n, m).
-        causal: query i looks at keys j <= i only.
+        mask: true where a query may attend: (m,) or (n, m).
+        causal: query i attends only to keys j <= i.
 
     Raises:
-        UsageError: shapes that do not fit.
+        UsageError: mismatched shapes.
 
     """
     check_inputs("rank_errors", q, k, v)
@@ -108,27 +108,27 @@ def rank_errors(
 
 
 class ProjectedAttention(eqx.Module):
-    r"""Linformer: keys and values are projected from m places to r before softmax attention.
+    r"""Linformer: keys and values are projected from m positions to r before softmax attention.
 
         y = softmax(Q (E K)^T / sqrt(d)) (F V)
 
-    The context matrix that is meant has rank at most r and is never computed: time `O((n + m) r (d + e))`,
-    memory `O((n + m) r)`. E and F are learned, so before training the result is no approximation
-    of softmax attention; only with `start="mean"` it is one, as far as keys beside each other are alike.
+    The implied context matrix has rank at most r and is never computed: time `O((n + m) r (d + e))`, memory
+    `O((n + m) r)`. E and F are learned, so before training the result does not approximate softmax
+    attention, except with `start="mean"` where neighboring keys are similar.
 
-    Used as `attend` of [`MultiHeadAttention`][populace.nn.MultiHeadAttention], the heads share
+    When it is the `attend` of [`MultiHeadAttention`][populace.nn.MultiHeadAttention], the heads share
     E and F.
 
     Args:
-        length: the most keys there can be.
-        rank: r, places after the projection, 1 to `length`.
-        start: `"glorot"`: E and F are drawn Glorot-uniform; `"mean"`: both take the means of r stretches
-            of neighboring keys (the paper's mean pooling).
-        key: for drawing E and F.
+        length: maximum number of keys.
+        rank: r, positions after the projection, 1 to `length`.
+        start: initialization of E and F: `"glorot"`, Glorot uniform, or `"mean"`, the means of r segments of
+            neighboring keys (the paper's mean pooling).
+        key: PRNG key for E and F.
 
     Raises:
-        UsageError: a rank out of range, an unknown start; when called, more keys than `length`, shapes
-            that do not fit, or a causal mask, which a mixture of all keys cannot respect.
+        UsageError: a rank out of range, an unknown start; when called, more keys than `length`, mismatched
+            shapes, or a causal mask, which a projection over all keys cannot respect.
 
     """
 
@@ -179,7 +179,7 @@ def _refuse_causal(layer: str, causal: bool) -> None:
 
 
 def _tails(parts: jax.Array) -> jax.Array:
-    """Return sqrt(sum of parts from r on / sum of all) for r = 0 .. len(parts), smallest added first."""
+    """Return sqrt(sum of parts from r on / sum of all) for r = 0 .. len(parts), the smallest first."""
     sums = jnp.append(jnp.cumsum(parts[::-1])[::-1], 0)
     return jnp.sqrt(sums / jnp.where(sums[0] > 0, sums[0], 1))
 
@@ -213,7 +213,7 @@ def _truncated_product_jvp(rank: int, primals: Any, tangents: Any) -> Any:
     between = (larger * d + s[:, None] * s * d.T) / jnp.where(gap > 0, gap, 1)
     between = jnp.where((kept[:, None] != kept) & (gap > 0), between, 0)
     inner = jnp.where(kept[:, None] & kept, d, between)
-    # singular vectors beyond the thin decomposition belong to singular values of zero
+    # Singular vectors beyond the thin decomposition have singular values of zero.
     right = (d_context @ wt_r.T) - u @ (u.T @ (d_context @ wt_r.T))
     left = (u_r.T @ d_context) - ((u_r.T @ d_context) @ wt.T) @ wt
     change = u @ (inner @ (wt @ v)) + right @ (wt_r @ v) + u_r @ (left @ v)

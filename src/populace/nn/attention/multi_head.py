@@ -1,4 +1,4 @@
-"""Attention of several heads, over any attention of one head.
+"""Multi-head attention over any single-head attention.
 
 Vaswani et al. 2017, "Attention Is All You Need", arXiv:1706.03762.
 """
@@ -16,26 +16,26 @@ from populace.nn.attention.dot_product import attention, check_mask
 
 
 class MultiHeadAttention(eqx.Module):
-    r"""Attention of several heads, each with its own view of the input.
+    r"""Multi-head attention: each head attends to its own projections of the input.
 
         head_h = attend(Q W_h^Q + b_h^Q, K W_h^K + b_h^K, V W_h^V + b_h^V)
         y = [head_1, ..., head_H] W^O + b^O
 
-    Weights are drawn Glorot-uniform, biases are zero. Costs `O((n + m) c^2 + n m c)` for a width c with
-    softmax attention.
+    Weights are initialized Glorot uniform, biases with zeros. Takes `O((n + m) c^2 + n m c)` time for a width
+    c with softmax attention.
 
     Args:
         width: width of the queries.
-        heads: number of heads; divides `width` unless `head_width` is given.
+        heads: number of heads; must divide `width` unless `head_width` is given.
         key_width: width of the keys; by default `width`.
         value_width: width of the values; by default `key_width`.
         output_width: width of the result; by default `width`.
         head_width: width of queries and keys inside a head; by default `width / heads`.
         value_head_width: width of values inside a head; by default `head_width`.
-        bias: whether the four projections have biases.
-        attend: what a head does, a module called as `attend(q, k, v, mask=mask, causal=causal)`, such as
-            [`LinearAttention`][populace.nn.LinearAttention]; by default softmax attention.
-        key: for drawing the weights.
+        bias: whether the four projections have a bias.
+        attend: the attention of one head, a module called as `attend(q, k, v, mask=mask, causal=causal)`,
+            such as [`LinearAttention`][populace.nn.LinearAttention]; by default softmax attention.
+        key: PRNG key for the initial weights.
 
     Raises:
         UsageError: heads that do not divide the width, or a size below 1.
@@ -93,7 +93,7 @@ class MultiHeadAttention(eqx.Module):
         self.heads = heads
 
     def wiring(self) -> list[Step]:
-        """Return the parts: three projections side by side, what a head does, and the fourth projection."""
+        """Return the parts: three parallel projections, the attention, and the output projection."""
         inside = ("query_projection", "key_projection", "value_projection")
         steps: list[Step] = [(name, getattr(self, name), ()) for name in inside]
         steps.append(("attend", self.attend or attention, inside))
@@ -110,11 +110,11 @@ class MultiHeadAttention(eqx.Module):
     ) -> jax.Array:
         """Return (n, output_width) for queries (n, width), keys (m, key_width), values (m, value_width).
 
-        Keys are the queries unless given (self-attention), and values are the keys. The mask is that of
-        `attend`, the same for all heads, or one for each with a leading axis of heads.
+        Keys default to the queries (self-attention), and values to the keys. The mask is that of `attend`,
+        shared by all heads, or one per head along a leading axis.
 
         Raises:
-            UsageError: shapes that do not fit.
+            UsageError: mismatched shapes.
 
         """
         key = query if key is None else key
@@ -123,7 +123,7 @@ class MultiHeadAttention(eqx.Module):
         n, m = len(query), len(key)
         check_mask("MultiHeadAttention", mask, (m,), (n, m), (self.heads, n, m))
         if mask is not None and mask.ndim == 1:
-            # Before the projections, whose gradients are sums over all tokens, and 0 times NaN is NaN.
+            # Before the projections: their gradients sum over all tokens, and 0 times NaN is NaN.
             alone = query is key
             key, value = jnp.where(mask[:, None], key, 0), jnp.where(mask[:, None], value, 0)
             if alone:
@@ -141,7 +141,7 @@ class MultiHeadAttention(eqx.Module):
         """Return the state before the first token, for [`step`][populace.nn.MultiHeadAttention].
 
         Raises:
-            UsageError: `attend` has no recurrent form, as softmax has none.
+            UsageError: `attend` has no recurrent form; softmax attention has none.
 
         """
         self._check_recurrent()
@@ -155,10 +155,10 @@ class MultiHeadAttention(eqx.Module):
     def step(
         self, state: Any, query: jax.Array, key: jax.Array | None = None, value: jax.Array | None = None
     ) -> tuple[Any, jax.Array]:
-        """Take one token, (width,), and return the new state and the output that `causal=True` gives it.
+        """Process one token, (width,); return the new state and the output, as `causal=True` gives it.
 
         Raises:
-            UsageError: shapes that do not fit.
+            UsageError: mismatched shapes.
 
         """
         key = query if key is None else key
@@ -183,7 +183,7 @@ class MultiHeadAttention(eqx.Module):
             )
 
     def _check(self, query: jax.Array, key: jax.Array, value: jax.Array, *length: str) -> None:
-        """Refuse shapes other than (*length, width), and another number of values than of keys."""
+        """Raise unless shapes are (*length, width) and there are as many values as keys."""
         for name, x, projection in (
             ("query", query, self.query_projection),
             ("key", key, self.key_projection),
@@ -197,7 +197,7 @@ class MultiHeadAttention(eqx.Module):
 
 
 def _projection(width: int, out_width: int, bias: bool, key: jax.Array) -> eqx.nn.Linear:
-    # Its shape alone: what it would draw by the same key is not kept.
+    # Only its shapes: weights are drawn below.
     linear = eqx.filter_eval_shape(eqx.nn.Linear, width, out_width, use_bias=bias, key=key)
     glorot = jax.nn.initializers.glorot_uniform(in_axis=1, out_axis=0)
     linear = eqx.tree_at(lambda x: x.weight, linear, glorot(key, (out_width, width)))

@@ -1,6 +1,6 @@
 """Convolution over any number of spatial axes: one function, and the layer around it.
 
-A file for the formula; `window.py` has the geometry, `lowering.py` how it becomes a fast program.
+The formula is here; `window.py` holds the geometry, and `lowering.py` the implementations.
 """
 
 import math
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 
 from populace.core.errors import UsageError
 from populace.nn.conv.correlation import convolution
+from populace.nn.conv.initializers import uniform_init
 from populace.nn.conv.lowering import Geometry, check_lowering
-from populace.nn.conv.start import uniform_start
 from populace.nn.conv.window import Padding, Window, check_channels, check_input
 
 
@@ -30,32 +30,33 @@ def convolve(
     lowering: str = "auto",
     layer: str = "convolve",
 ) -> jax.Array:
-    """Cross-correlate an input with a kernel: what the field calls a convolution.
+    """Convolve an input with a kernel, as deep learning defines it: a cross-correlation.
 
     `y[i, o] = bias[o] + sum_k sum_c x[i * stride + k * dilation, c] weight[k, c, o]`, the kernel not
-    flipped; i and k run over all spatial axes. With groups, output channels of group g see the input
-    channels of group g only, each group a block of neighboring channels.
+    flipped; i and k run over all spatial axes. With groups, the output channels of group g depend only on
+    the input channels of group g; a group is a block of consecutive channels.
 
     Args:
         x: (*spatial, Cin), one example.
         weight: (*kernel, Cin / groups, Cout).
         bias: (Cout,), or none.
-        stride: step between places, for all axes or one number each.
-        dilation: step between taps, for all axes or one number each.
-        groups: into how many groups the channels are divided.
-        padding: `"valid"`, `"same"`, `"causal"`, a number, or an entry per axis: a number or a pair
+        stride: distance between output positions; one number, or one per axis.
+        dilation: distance between the elements of the kernel; one number, or one per axis.
+        groups: number of channel groups.
+        padding: `"valid"`, `"same"`, `"causal"`, a number, or one entry per axis: a number or a pair
             (before, after); see [`Window.of`][populace.nn.conv.window.Window.of].
         lowering: `"native"` (the compiled kernel, on CPU), `"patches"` or `"taps"` (matrix products), `"xla"`
-            (XLA's operation), or `"auto"`: on CPU the kernel where it is there and pays, else the matrix
-            products that compute and move least; elsewhere `"xla"`. All agree to rounding.
-        layer: whose call it is, for errors.
+            (XLA's operation), or `"auto"`: on CPU the kernel where it is installed and faster, otherwise the
+            cheaper form of matrix products; on other devices `"xla"`. All agree up to rounding.
+        layer: name used in error messages.
 
     Returns:
-        (*places, Cout), with `floor((n + before + after - (K - 1) dilation - 1) / stride) + 1` places
-        along an axis of n entries. Cost `O(places * K * Cin / groups * Cout)`, K the taps of the kernel.
+        (*positions, Cout), with `floor((n + before + after - (K - 1) dilation - 1) / stride) + 1` positions
+        along an axis of n entries. Cost `O(positions * K * Cin / groups * Cout)`, where K is the size of the
+        kernel.
 
     Raises:
-        UsageError: shapes, numbers or names that do not fit; before anything is compiled.
+        UsageError: invalid shapes, sizes or names; raised before anything is compiled.
 
     """
     spatial = weight.ndim - 2
@@ -68,29 +69,29 @@ def convolve(
 
 
 class Conv(eqx.Module):
-    """Convolution with learned weight and bias over `spatial` axes, channels last.
+    """Convolution with a learned weight and bias over `spatial` axes, channels last.
 
     `y[i, o] = bias[o] + sum_k sum_c x[i * stride + k * dilation, c] weight[k, c, o]`; shapes, cost and
     padding as in [`convolve`][populace.nn.convolve].
 
-    Weight and bias start uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, `fan_in = K Cin / groups`, as is
-    usual in PyTorch and Equinox.
+    Weight and bias are initialized uniformly in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, `fan_in = K Cin /
+    groups`, the default of PyTorch and Equinox.
 
     Args:
         spatial: number of spatial axes.
         in_channels: Cin.
         out_channels: Cout.
-        kernel_size: taps, for all axes or one number each.
-        stride: step between places.
+        kernel_size: size of the kernel; one number, or one per axis.
+        stride: distance between output positions.
         padding: zeros around the input.
-        dilation: step between taps.
-        groups: into how many groups the channels are divided.
-        use_bias: whether there is a bias.
-        lowering: how it becomes a program.
-        key: randomness of the start.
+        dilation: distance between the elements of the kernel.
+        groups: number of channel groups.
+        use_bias: whether to add a bias.
+        lowering: implementation to use.
+        key: PRNG key for the initial weights.
 
     Raises:
-        UsageError: numbers that do not fit together, or an input that is not (*spatial, Cin).
+        UsageError: invalid sizes, or an input that is not (*spatial, Cin).
 
     """
 
@@ -121,23 +122,23 @@ class Conv(eqx.Module):
         self.groups = groups
         self.lowering = check_lowering(name, lowering)
         shape = (*self.window.size, in_channels // groups, out_channels)
-        self.weight, bias = uniform_start(key, shape, out_channels, math.prod(shape[:-1]))
+        self.weight, bias = uniform_init(key, shape, out_channels, math.prod(shape[:-1]))
         self.bias = bias if use_bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Map (*spatial, Cin) to (*places, Cout)."""
+        """Map (*spatial, Cin) to (*positions, Cout)."""
         return _convolve(x, self.weight, self.bias, self.window, self.groups, self.lowering)
 
 
 class Conv1d(Conv):
-    """[`Conv`][populace.nn.Conv] over (length, channels): its arguments without `spatial`."""
+    """[`Conv`][populace.nn.Conv] over (length, channels); takes its arguments except `spatial`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(1, *arguments, **options)
 
 
 class Conv2d(Conv):
-    """[`Conv`][populace.nn.Conv] over (height, width, channels): its arguments without `spatial`."""
+    """[`Conv`][populace.nn.Conv] over (height, width, channels); takes its arguments except `spatial`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(2, *arguments, **options)

@@ -1,19 +1,19 @@
-"""Correlation: input, kernel and output of a convolution, tied together by one form linear in each.
+"""Correlation: a trilinear form of the input, kernel and output of a convolution.
 
     S(x, w, y) = sum_(b, i, k, c, o) x[b, i stride + k dilation - before, c] w[k, c, o] y[b, i, o]
 
-Its derivative by one of the three is linear in the two others,
+Its derivative with respect to one of the three is bilinear in the other two,
 
-    by the output   the convolution of x with w
-    by the input    the transposed convolution of y with w: the gradient that reaches the input
-    by the kernel   the correlation of x with y: the gradient that reaches the weight
+    output   the convolution of x with w
+    input    the transposed convolution of y with w: the gradient of the input
+    kernel   the correlation of x with y: the gradient of the weight
 
-and the derivatives of these are again these. So there is one primitive, which takes two and returns the
-third. It is a primitive, and no composition of JAX's, because it has to see the whole batch that `vmap`
-makes of single examples: then the gradient of a weight is one product over all of them, and members with
-weights of their own make a batched product instead of a grouped convolution.
+and the derivatives of these are again of the same kind. So there is one primitive, which takes two and
+returns the third. It is a primitive rather than a composition of JAX's because it must see the whole batch
+that `vmap` makes of single examples: then the gradient of a weight is one product over all examples, and
+members with their own weights form a batched product instead of a grouped convolution.
 
-Arrays have two axes in front: members with a kernel of their own, and examples that share one.
+Arrays have two leading axes: members with their own kernels, and examples that share one.
 
     input (members, batch, *sizes, Cin)    kernel (members, *taps, Cin / groups, Cout)
     output (members, batch, *places, Cout)
@@ -58,9 +58,9 @@ def transposed_convolution(kernel: jax.Array, y: jax.Array, geometry: Geometry) 
 
 
 def flops_of_kernel(a: Any, b: Any, *, wanted: str, geometry: Geometry) -> float:
-    """Return the FLOPs of the native kernel, which XLA cannot count; 0 if it does not serve.
+    """Return the FLOPs of the native kernel, which XLA cannot count; 0 if another implementation is used.
 
-    `2 members batch places K (Cin / groups) Cout`, K the taps, whichever of the three is wanted.
+    `2 members batch places K (Cin / groups) Cout`, where K is the size of the kernel, for each of the three.
     """
     if jax.default_backend() != "cpu" or not _kernel_serves(a.dtype, wanted, geometry):
         return 0.0

@@ -1,20 +1,20 @@
-"""How a convolution and its gradients become programs: a native kernel or matrix products on CPU, else XLA's.
+"""Implementations of a convolution and its gradients: native kernel, matrix products, or XLA's operation.
 
-The native kernel (`native/correlation.cc`) sums what the taps see where it lies. Products move it: along
-every spatial axis a kernel's taps are either gathered before one matrix product (each place collects the
-entries that it sees: "patches") or spread after it (each entry is multiplied by all taps, and what comes out
-is shifted and added: "taps"):
+The native kernel (`native/correlation.cc`) sums over the taps in place. Matrix products copy: along every
+spatial axis the taps of a kernel are either gathered before one matrix product (each position collects the
+entries that it reads: "patches") or spread after it (each entry is multiplied by all taps, and the results
+are shifted and added: "taps"):
 
     gather    p[i, (k, c)] = x[i stride + k dilation - before, c]
     product   z[i, (k', o)] = sum_(k, c) p[i, (k, c)] w[(k, c), (k', o)]
     spread    y[i, o] = sum_k' z[i stride + k' dilation - before, (k', o)]
 
-Gathering along one axis and spreading along the other is the best of both: 5 x 5 taps make 5 times the
-input and 5 times the output, not 25 times one of them, and zeros along the spread axis are not multiplied.
-Spreading is the adjoint of gathering, so the gradients are the same moves: by the input, gather the output,
-multiply, spread; by the kernel, gather both, multiply.
+Gathering along one axis and spreading along the other combines both: 5 x 5 taps need 5 times the input and 5
+times the output, not 25 times one of them, and zeros along the spread axis are not multiplied. Spreading is
+the adjoint of gathering, so the gradients use the same moves: for the input, gather the output, multiply,
+spread; for the kernel, gather both, multiply.
 
-Arrays are those of `correlation.py`: members in front, then examples.
+Arrays are those of `correlation.py`: leading axes for members, then examples.
 """
 
 import itertools
@@ -38,7 +38,7 @@ NAMES = ("auto", "native", "patches", "taps", "xla")
 
 
 class Geometry(NamedTuple):
-    """What is known of a convolution before any number."""
+    """The static description of a convolution."""
 
     window: Window
     sizes: tuple[int, ...]
@@ -49,10 +49,10 @@ class Geometry(NamedTuple):
 
 
 def check_lowering(layer: str, lowering: str) -> str:
-    """Return the name of a lowering if it is one.
+    """Return the name of an implementation after checking it.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: an unknown name, or `"native"` without the native kernels.
 
     """
     if lowering not in NAMES:
@@ -63,7 +63,7 @@ def check_lowering(layer: str, lowering: str) -> str:
 
 
 def by_xla(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:
-    """Return the third of input, kernel and output from the two others, in this order, by `lax.conv`."""
+    """Return the third of input, kernel and output from the other two, in this order, by `lax.conv`."""
     window, sizes, ins, outs, groups, _ = geometry
     n = len(sizes)
     last = (0, n + 1, *range(1, n + 1))
@@ -78,7 +78,7 @@ def by_xla(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.A
     def member(a: jax.Array, b: jax.Array) -> jax.Array:
         if wanted == OUTPUT:
             return convolution(a, b)
-        nothing = jnp.sum(b.ravel()[:0])  # inside shard_map it carries over which devices the type varies
+        nothing = jnp.sum(b.ravel()[:0])  # carries over which devices the type varies, inside shard_map
         if wanted == INPUT:
             like = nothing + jnp.zeros((len(b), *sizes, ins), a.dtype)
             return jax.linear_transpose(lambda x: convolution(x, a), like)(b)[0]
@@ -89,7 +89,7 @@ def by_xla(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.A
 
 
 def by_kernel(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:
-    """Return the third of input, kernel and output from the two others, in this order, by native code."""
+    """Return the third of input, kernel and output from the other two in this order, by native code."""
     window, sizes, ins, outs, groups, _ = geometry
     front = b.shape[:2] if wanted == INPUT else a.shape[:2]
     shapes = {
@@ -106,20 +106,19 @@ def by_kernel(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> ja
 
 
 def kernel_pays(wanted: str, geometry: Geometry) -> bool:
-    """Return whether the native kernel is quicker than matrix products.
+    """Return whether the native kernel is faster than matrix products.
 
-    It computes vectors of 8 channels of what it sums over taps: too few of them, and most of a vector is
-    wasted, where products make the taps columns too. For the gradient by the kernel they can do so on both
-    sides.
+    It computes vectors of 8 channels: with fewer channels most of a vector is wasted, while products use the
+    taps as columns too, and for the gradient of the kernel on both sides.
     """
     channels = geometry.in_channels if wanted == INPUT else geometry.out_channels
     return wide() and channels // geometry.groups >= (6 if wanted == KERNEL else 3)
 
 
 def by_products(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:
-    """Return the third of input, kernel and output from the two others, in this order, by products.
+    """Return the third of input, kernel and output from the other two, in this order, by matrix products.
 
-    Products are added up in float32 at least, as XLA's own convolution does.
+    Products are accumulated in float32 at least, like in XLA's own convolution.
     """
     return _by_products(at_least_float32(a), at_least_float32(b), wanted, geometry).astype(a.dtype)
 
@@ -165,7 +164,7 @@ def _rows(x: jax.Array) -> jax.Array:
 
 
 def _unrows(z: jax.Array, like: jax.Array) -> jax.Array:
-    """(members * groups, rows, columns) -> (members, ..., groups, columns), lying as another array."""
+    """(members * groups, rows, columns) -> (members, ..., groups, columns), laid out as another array."""
     members, groups = like.shape[0], like.shape[-2]
     z = z.reshape(members, groups, -1, z.shape[-1]).swapaxes(1, 2)
     return z.reshape(*like.shape[:-1], z.shape[-1])
@@ -199,7 +198,7 @@ def _product(a: jax.Array, b: jax.Array, contract_a: int, contract_b: int) -> ja
 
 
 def _by_multiples(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -> jax.Array:
-    """One input channel per group: sums of multiples of shifted arrays, which fuse into a single loop."""
+    """One input channel per group: a sum of scaled, shifted arrays, which fuses into a single loop."""
     window, sizes, groups = geometry.window, geometry.sizes, geometry.groups
     members, outs = len(a), geometry.out_channels // groups
     moves = (puts if wanted == INPUT else picks)(window, sizes)
@@ -225,7 +224,7 @@ def _by_multiples(a: jax.Array, b: jax.Array, wanted: str, geometry: Geometry) -
 
 @cache
 def _plan(geometry: Geometry) -> tuple[bool, ...]:
-    """Choose the axes to gather: those with which least is computed and moved, for one example."""
+    """Choose the axes to gather: those with the lowest cost of one example."""
     n = len(geometry.sizes)
     if geometry.lowering in ("patches", "taps"):
         return (geometry.lowering == "patches",) * n
@@ -234,7 +233,7 @@ def _plan(geometry: Geometry) -> tuple[bool, ...]:
 
 
 def _cost(gathered: tuple[bool, ...], geometry: Geometry) -> float:
-    """Return the cost of a plan, in the time of one multiplication and addition in a product."""
+    """Return the cost of a plan, in multiply-adds of a matrix product."""
     window, sizes, ins, outs, groups, _ = geometry
     places = window.outputs(sizes)
     rows = math.prod(p if g else n for p, n, g in zip(places, sizes, gathered))
@@ -244,4 +243,4 @@ def _cost(gathered: tuple[bool, ...], geometry: Geometry) -> float:
 
 
 MOVED = 70.0
-"""What it costs to move a number, in multiplications: it is written once and read once or twice."""
+"""Cost of copying a number, in multiply-adds: it is written once and read once or twice."""

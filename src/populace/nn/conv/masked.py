@@ -1,4 +1,4 @@
-"""Masked convolution: every output sees only what comes before it in raster order, color by color.
+"""Masked convolution: every output depends only on earlier pixels in raster order, and on earlier colors.
 
 Van den Oord et al. 2016, "Pixel recurrent neural networks" (PixelCNN).
 """
@@ -13,8 +13,8 @@ import numpy as np
 
 from populace.core.errors import UsageError, unknown
 from populace.nn.conv.convolution import convolve
+from populace.nn.conv.initializers import uniform_init
 from populace.nn.conv.lowering import check_lowering
-from populace.nn.conv.start import uniform_start
 from populace.nn.conv.window import Window, check_channels
 
 MASKS = ("A", "B")
@@ -23,27 +23,27 @@ MASKS = ("A", "B")
 class MaskedConv(eqx.Module):
     """Convolution whose output at a position depends only on positions before it, in raster order.
 
-    `y[i, o] = bias[o] + sum_k sum_c x[i + k, c] weight[k, c, o] mask[k, c, o]`, k counted from the middle of
-    the kernel. The mask is 1 where k comes before the middle. In the middle it is 1 where the color of c
-    comes before that of o (mask A, for the first layer, which must not see what it predicts), or is the
-    same (mask B, for all others). Channels are in equal blocks of neighbors, one per color, red first.
+    `y[i, o] = bias[o] + sum_k sum_c x[i + k, c] weight[k, c, o] mask[k, c, o]`, k counted from the center of
+    the kernel. The mask is 1 where k precedes the center. At the center it is 1 where the color of c precedes
+    that of o (mask A, for the first layer, which must not see what it predicts), or also where it is the same
+    (mask B, for all other layers). Channels form equal consecutive blocks, one per color, red first.
 
-    Rows behind the middle would be masked altogether and are left out: the weight has only
-    `kernel_size // 2 + 1` of them. Outputs lie as inputs, (*spatial, out_channels). Cost `O(places * K / 2 *
-    Cin * Cout)`.
+    Rows after the center would be masked entirely and are not stored: the weight has only `kernel_size // 2 +
+    1` rows. The output has the spatial shape of the input, (*spatial, out_channels). Cost `O(positions * K /
+    2 * Cin * Cout)`.
 
-    Weight and bias start uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, `fan_in` the inputs that an output
-    sees on average.
+    Weight and bias are initialized uniformly in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, where `fan_in` is the
+    average number of unmasked inputs of an output.
 
     Args:
         spatial: number of spatial axes.
         in_channels: Cin, a multiple of `colors`.
         out_channels: Cout, a multiple of `colors`.
-        kernel_size: taps, odd, for all axes or one number each.
+        kernel_size: size of the kernel, odd; one number, or one per axis.
         mask: `"A"` or `"B"`.
-        colors: parts of a pixel that are predicted one after the other: 3 for RGB, 1 for gray.
+        colors: components of a pixel, predicted one after another: 3 for RGB, 1 for grayscale.
         lowering: as in [`convolve`][populace.nn.convolve].
-        key: randomness of the start.
+        key: PRNG key for the initial weights.
 
     Raises:
         UsageError: an even kernel, an unknown mask, channels not divisible by `colors`, or an input that is
@@ -84,14 +84,14 @@ class MaskedConv(eqx.Module):
             )
         self.kernel_size = Window.of(name, spatial, kernel_size).size
         if not all(k % 2 for k in self.kernel_size):
-            raise UsageError(f"{name}: kernel size must be odd, to have a middle, got {self.kernel_size}")
+            raise UsageError(f"{name}: kernel size must be odd, got {self.kernel_size}")
         self.mask, self.colors = mask, colors
         self.lowering = check_lowering(name, lowering)
         first, *others = self.kernel_size
         shape = (first // 2 + 1, *others, in_channels, out_channels)
         seen = visible(shape, mask, colors)
         fan_in = max(1.0, seen.sum() / out_channels)
-        self.weight, self.bias = uniform_start(key, shape, out_channels, fan_in)
+        self.weight, self.bias = uniform_init(key, shape, out_channels, fan_in)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (*spatial, Cin) to (*spatial, Cout)."""
@@ -121,7 +121,7 @@ class MaskedConv2d(MaskedConv):
 
 
 def visible(shape: tuple[int, ...], mask: str, colors: int) -> np.ndarray:
-    """Return the mask of a weight (*kernel, Cin, Cout) that has no rows behind its middle."""
+    """Return the mask of a weight (*kernel, Cin, Cout) that has no rows after its center."""
     *kernel, inputs, outputs = shape
     middle = (kernel[0] - 1, *(k // 2 for k in kernel[1:]))
     before = np.arange(math.prod(kernel)) < np.ravel_multi_index(middle, kernel)

@@ -1,8 +1,7 @@
-"""Pooling: each place of a window keeps the largest or the mean of what it sees, channel by channel.
+"""Pooling: the maximum or the mean of each window, channel by channel.
 
-The window is taken apart axis by axis, since the largest of a box is the largest of the largest of its rows,
-and along an axis into shifted slices, one per tap. XLA's own `reduce_window` is not used: its gradient is
-slow on CPU, and slower still inside a loop.
+Windows are separable: each axis is pooled in turn, over shifted slices, one per element of the window. XLA's
+own `reduce_window` is not used, because its gradient is slow on CPU, and slower still inside a loop.
 """
 
 import functools
@@ -24,22 +23,22 @@ Size = int | Sequence[int]
 
 
 def max_pool(x: jax.Array, size: Size, stride: Size | None = None, padding: Padding = "valid") -> jax.Array:
-    """Return the largest entry of every window: `y[i, c] = max_k x[i * stride + k, c]`.
+    """Return the maximum of every window: `y[i, c] = max_k x[i * stride + k, c]`.
 
-    Padding never wins. Where entries tie, one of them has the gradient: the first, rows before columns.
+    Padding is never the maximum. Of equal entries the first in row-major order receives the gradient.
 
     Args:
         x: (*spatial, C), one example.
-        size: of the window, for all axes or one number each.
-        stride: step between windows; by default `size`, so that they tile.
-        padding: as in [`convolve`][populace.nn.convolve], below `size` on every side.
+        size: size of the window; one number, or one per axis.
+        stride: distance between windows; by default `size`, so that they tile the input.
+        padding: as in [`convolve`][populace.nn.convolve], less than `size` on every side.
 
     Returns:
-        (*places, C), with `floor((n + before + after - size) / stride) + 1` places along an axis of n
+        (*positions, C), with `floor((n + before + after - size) / stride) + 1` positions along an axis of n
         entries. Cost `O(n * sum(size) * C)`, n the entries of x.
 
     Raises:
-        UsageError: shapes, numbers or names that do not fit.
+        UsageError: invalid shapes, sizes or names.
 
     """
     return _largest_of(x, _window("max_pool", x.ndim - 1, size, stride, padding))
@@ -50,15 +49,15 @@ def average_pool(
 ) -> jax.Array:
     """Return the mean of every window: `y[i, c] = mean_k x[i * stride + k, c]`.
 
-    The mean is over the entries that a window really sees: padding is not counted. It is added up in float32
-    at least, and is of the type of x, or float32 for whole numbers. Arguments, shapes, cost and errors are
+    Padding is not counted in the mean. Sums are accumulated in float32 at least; the result has the dtype of
+    x, or float32 for integers. Arguments, shapes, cost and errors are
     those of [`max_pool`][populace.nn.max_pool].
     """
     return _mean_of(x, _window("average_pool", x.ndim - 1, size, stride, padding))
 
 
 def global_max_pool(x: jax.Array) -> jax.Array:
-    """Return the largest entry of every channel: (*spatial, C) to (C,)."""
+    """Return the maximum of every channel: (*spatial, C) to (C,)."""
     check_input("global_max_pool", x.shape, max(1, x.ndim - 1))
     return jnp.max(x, axis=range(x.ndim - 1))
 
@@ -74,12 +73,12 @@ class MaxPool(eqx.Module):
 
     Args:
         spatial: number of spatial axes.
-        size: of the window, for all axes or one number each.
-        stride: step between windows; by default `size`.
-        padding: as in [`convolve`][populace.nn.convolve], below `size` on every side.
+        size: size of the window; one number, or one per axis.
+        stride: distance between windows; by default `size`.
+        padding: as in [`convolve`][populace.nn.convolve], less than `size` on every side.
 
     Raises:
-        UsageError: numbers that do not fit together, or an input that is not (*spatial, C).
+        UsageError: invalid sizes, or an input that is not (*spatial, C).
 
     """
 
@@ -91,7 +90,7 @@ class MaxPool(eqx.Module):
         self.window = _window(type(self).__name__, spatial, size, stride, padding)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Map (*spatial, C) to (*places, C)."""
+        """Map (*spatial, C) to (*positions, C)."""
         return _largest_of(x, self.window)
 
 
@@ -130,7 +129,7 @@ class AveragePool(eqx.Module):
         self.window = _window(type(self).__name__, spatial, size, stride, padding)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Map (*spatial, C) to (*places, C)."""
+        """Map (*spatial, C) to (*positions, C)."""
         return _mean_of(x, self.window)
 
 
@@ -178,7 +177,7 @@ def _pool(
     check_input(window.layer, x.shape, len(window.size))
     pads = window.pads(x.shape[:-1])
     if any(side >= k for pair, k in zip(pads, window.size) for side in pair):
-        raise UsageError(f"{window.layer}: padding must be below the window {window.size}, got {pads}")
+        raise UsageError(f"{window.layer}: padding must be less than the window {window.size}, got {pads}")
     for axis, move in enumerate(picks(window, x.shape[:-1])):
         padded = move.pad(x, axis, filling)
         x = reduce([move.take(padded, axis, tap) for tap in range(window.size[axis])])
@@ -196,7 +195,7 @@ def _largest(entries: list[jax.Array]) -> jax.Array:
 
 @_largest.defjvp
 def _(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    """Let the first that is the largest pass its tangent on: JAX's maximum would halve it among two."""
+    """Pass on the tangent of the first maximum: JAX's `maximum` would divide it between equal entries."""
     (entries,), (moved,) = primals, tangents
     largest = _largest(entries)
     found, tangent = jnp.zeros(largest.shape, bool), jnp.zeros(largest.shape, moved[0].dtype)

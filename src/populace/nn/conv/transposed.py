@@ -1,6 +1,6 @@
-"""Transposed convolution: the adjoint of a convolution, which spreads instead of gathering.
+"""Transposed convolution: the adjoint of a convolution.
 
-It is what carries the gradient of a convolution to its input, and the same program.
+It is also the gradient of a convolution with respect to its input, and shares its implementation.
 """
 
 import math
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 
 from populace.core.errors import UsageError
 from populace.nn.conv.correlation import transposed_convolution
+from populace.nn.conv.initializers import uniform_init
 from populace.nn.conv.lowering import Geometry, check_lowering
-from populace.nn.conv.start import uniform_start
 from populace.nn.conv.window import Padding, Window, check_channels, check_input
 
 
@@ -34,29 +34,29 @@ def convolve_transposed(
     """Apply the adjoint of [`convolve`][populace.nn.convolve] with the same weight and options.
 
     `x[j, c] = bias[c] + sum_(i, k: i * stride + k * dilation = j) sum_o y[i, o] weight[k, c, o]`, with j
-    counted from the first padded entry, and the padding cut off. So `<convolve(x), y> = <x, this(y)>` for
-    all x and y where there is no bias.
+    counted from the first padded entry, and the padding cropped. Without a bias, `<convolve(x), y> =
+    <x, convolve_transposed(y)>` for all x and y.
 
     Args:
-        y: (*places, Cout), one example: what the convolution would have returned.
+        y: (*positions, Cout), one example: what the convolution would have returned.
         weight: (*kernel, Cin / groups, Cout), the convolution's.
         bias: (Cin,), or none.
-        stride: the convolution's; by it every size grows.
+        stride: the convolution's; every spatial size grows by this factor.
         dilation: the convolution's.
         groups: the convolution's.
         padding: the convolution's.
-        output_size: spatial sizes of the result, any that the convolution turns into `places`. By default
-            `places * stride` for `"same"` and `"causal"`, otherwise the smallest,
-            `(places - 1) * stride + (K - 1) * dilation + 1 - before - after`.
+        output_size: spatial sizes of the result, any that the convolution maps to `positions`. By default
+            `positions * stride` for `"same"` and `"causal"`, otherwise the smallest,
+            `(positions - 1) * stride + (K - 1) * dilation + 1 - before - after`.
         lowering: as in `convolve`.
-        layer: whose call it is, for errors.
+        layer: name used in error messages.
 
     Returns:
-        (*output_size, Cin). Cost `O(places * K * Cin / groups * Cout)`, the convolution's.
+        (*output_size, Cin). Cost `O(positions * K * Cin / groups * Cout)`, the convolution's.
 
     Raises:
-        UsageError: shapes, numbers or names that do not fit, or an output size that the convolution does
-            not turn into `places`.
+        UsageError: invalid shapes, sizes or names, or an output size that the convolution does
+            not map to `positions`.
 
     References:
         Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning".
@@ -74,28 +74,28 @@ def convolve_transposed(
 class ConvTranspose(eqx.Module):
     """The adjoint of a [`Conv`][populace.nn.Conv] from `out_channels` to `in_channels`, with a bias.
 
-    With `stride=2, padding="same"` it doubles every spatial size. Formula, shapes and cost as in
-    [`convolve_transposed`][populace.nn.convolve_transposed]; the weight lies as the
+    With `stride=2, padding="same"` it doubles every spatial size. Formula, shapes and cost are those of
+    [`convolve_transposed`][populace.nn.convolve_transposed]; the weight has the layout of the
     convolution's, (*kernel, out_channels / groups, in_channels).
 
-    Weight and bias start uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, with `fan_in = K in_channels /
-    (groups prod(stride))`: the products that each output adds up, on average over the strides.
+    Weight and bias are initialized uniformly in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, with `fan_in =
+    K in_channels / (groups prod(stride))`: the average number of terms that an output sums.
 
     Args:
         spatial: number of spatial axes.
-        in_channels: channels of what comes in.
-        out_channels: channels of what goes out.
-        kernel_size: taps, for all axes or one number each.
-        stride: by how much every size grows.
-        padding: zeros that the convolution puts around its input, cut off here.
-        dilation: step between taps.
-        groups: into how many groups the channels are divided.
-        use_bias: whether there is a bias.
-        lowering: how it becomes a program.
-        key: randomness of the start.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: size of the kernel; one number, or one per axis.
+        stride: factor by which every spatial size grows.
+        padding: zeros that the convolution adds around its input, cropped here.
+        dilation: distance between the elements of the kernel.
+        groups: number of channel groups.
+        use_bias: whether to add a bias.
+        lowering: implementation to use.
+        key: PRNG key for the initial weights.
 
     Raises:
-        UsageError: numbers that do not fit together, or an input that is not (*spatial, in_channels).
+        UsageError: invalid sizes, or an input that is not (*spatial, in_channels).
 
     """
 
@@ -127,11 +127,11 @@ class ConvTranspose(eqx.Module):
         self.lowering = check_lowering(name, lowering)
         shape = (*self.window.size, out_channels // groups, in_channels)
         taps = max(1.0, math.prod(self.window.size) / math.prod(self.window.stride))
-        self.weight, bias = uniform_start(key, shape, out_channels, taps * in_channels / groups)
+        self.weight, bias = uniform_init(key, shape, out_channels, taps * in_channels / groups)
         self.bias = bias if use_bias else None
 
     def __call__(self, x: jax.Array, output_size: int | Sequence[int] | None = None) -> jax.Array:
-        """Map (*places, in_channels) to (*output_size, out_channels)."""
+        """Map (*positions, in_channels) to (*output_size, out_channels)."""
         return _transpose(x, self.weight, self.bias, self.window, self.groups, output_size, self.lowering)
 
 

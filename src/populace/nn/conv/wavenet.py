@@ -1,4 +1,4 @@
-"""WaveNet: a stack of causal convolutions whose dilations grow, so that few layers see far back.
+"""WaveNet: causal convolutions with growing dilations, for a large receptive field in few layers.
 
 Van den Oord et al. 2016, "WaveNet: a generative model for raw audio".
 """
@@ -18,12 +18,12 @@ from populace.nn.conv.window import check_input
 
 
 class Memory(NamedTuple):
-    """What a WaveNet keeps of the past while it generates.
+    """The part of the past that a WaveNet keeps during generation.
 
     Attributes:
-        rings: for every block the last `(K - 1) dilation` entries that it was given, each at its time
-            modulo that number.
-        time: steps taken.
+        rings: ring buffers, one per block, of its last `(K - 1) dilation` inputs; an input is stored at its
+            time modulo that number.
+        time: number of steps taken.
 
     """
 
@@ -35,7 +35,7 @@ class Block(eqx.Module):
     """A gated, dilated causal convolution with a residual and a skip connection.
 
     `z = tanh(F * h) sigmoid(G * h); h' = h + R z; s = S z`, where F and G are causal convolutions, and
-    R and S products at every time.
+    R and S are 1x1 convolutions.
     """
 
     gate: Conv1d
@@ -50,7 +50,7 @@ class Block(eqx.Module):
 
     @property
     def reach(self) -> int:
-        """How many entries before the present one it sees."""
+        """Number of entries before the current one in the receptive field."""
         return self.gate.window.span[0] - 1
 
     def __call__(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -58,13 +58,13 @@ class Block(eqx.Module):
         return self._leave(h, self.gate(h))
 
     def step(self, ring: jax.Array, time: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Map one entry (residual,) to ring, residual and skip, by the `K - 1` entries that it sees."""
+        """Map one entry (residual,) to the updated ring buffer, the residual and the skip output."""
         dilation, taps = self.gate.window.dilation[0], self.gate.window.size[0]
         back = [ring[(time - j * dilation) % self.reach] for j in range(taps - 1, 0, -1)]
         seen = jnp.stack([*back, h])
         gates = jnp.einsum("kc,kco->o", seen, self.gate.weight)
         gates = gates if self.gate.bias is None else gates + self.gate.bias
-        # The entry (K - 1) dilation ago has been read and is seen no more: its place is the present one's.
+        # The entry (K - 1) dilation steps ago is not needed again: the current one takes its position.
         ring = lax.dynamic_update_index_in_dim(ring, h, time % self.reach, 0)
         residual, skip = self._leave(h[None], gates[None])
         return ring, residual[0], skip[0]
@@ -76,25 +76,25 @@ class Block(eqx.Module):
 
 
 class WaveNet(eqx.Module):
-    """Blocks one after the other, whose skip connections add up and are read by two products.
+    """WaveNet: a sequence of blocks, whose summed skip connections pass through two 1x1 convolutions.
 
-    `h_0 = E x; (h_{l+1}, s_l) = block_l(h_l); y = O relu(M relu(sum_l s_l))`. Output t depends on the
-    inputs t - receptive_field + 1 to t and on no later one; to predict the next entry, shift the target.
+    `h_0 = E x; (h_{l+1}, s_l) = block_l(h_l); y = O relu(M relu(sum_l s_l))`. Output t depends only on the
+    inputs t - receptive_field + 1 to t; to predict the next entry, shift the target by one.
 
-    Cost `O(T L (K residual^2 + residual skip))` for L blocks; a step of generation is that at T = 1.
-    Weights start as those of [`Conv`][populace.nn.Conv].
+    Cost `O(T L (K residual^2 + residual skip))` for L blocks; a generation step costs that with T = 1.
+    Weights are initialized as in [`Conv`][populace.nn.Conv].
 
     Args:
-        in_channels: channels of the input; one-hot classes, or the value itself.
-        out_channels: channels of the output; logits of classes, or parameters of a distribution.
+        in_channels: channels of the input: one-hot classes, or the value itself.
+        out_channels: channels of the output: logits of classes, or parameters of a distribution.
         residual: channels of the residual path.
         skip: channels of the skip path.
-        dilations: one block each; the paper's are 1, 2, 4, ..., 512 some times over.
-        kernel_size: taps of every block's convolution.
-        key: randomness of the start.
+        dilations: dilation of each block; the paper repeats 1, 2, 4, ..., 512 several times.
+        kernel_size: kernel size of the convolution in every block.
+        key: PRNG key for the initial weights.
 
     Raises:
-        UsageError: no block, a kernel of one tap, a dilation below 1, or an input that is not
+        UsageError: no block, a kernel size of 1, a dilation below 1, or an input that is not
             (time, in_channels).
 
     References:
@@ -132,14 +132,14 @@ class WaveNet(eqx.Module):
         self.leave = Conv1d(skip, out_channels, 1, key=leave)
 
     def wiring(self) -> list[Step]:
-        """Return the parts: blocks one after the other, and all of them are read."""
+        """Return the parts: a chain of blocks, all of which feed `mix`."""
         names = [f"blocks/{i}" for i in range(len(self.blocks))]
         steps = chained([("enter", self.enter), *zip(names, self.blocks)])
         return [*steps, ("mix", self.mix, tuple(names)), ("leave", self.leave, ("mix",))]
 
     @property
     def receptive_field(self) -> int:
-        """Entries that an output sees, its own time included: `1 + sum (K - 1) dilation`."""
+        """Inputs that an output depends on, the current one included: `1 + sum (K - 1) dilation`."""
         return 1 + sum(block.reach for block in self.blocks)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -152,15 +152,15 @@ class WaveNet(eqx.Module):
         return self._read(sum(skips[1:], skips[0]))
 
     def memory(self) -> Memory:
-        """Return the memory before the first step: zeros, as the causal padding."""
+        """Return the memory before the first step: zeros, like the causal padding."""
         width, dtype = self.enter.weight.shape[-1], self.enter.weight.dtype
         rings = tuple(jnp.zeros((block.reach, width), dtype) for block in self.blocks)
         return Memory(rings, jnp.int32(0))
 
     def step(self, memory: Memory, x: jax.Array) -> tuple[Memory, jax.Array]:
-        """Take one entry (in_channels,) and return its output (out_channels,), in time that is O(1).
+        """Map one entry (in_channels,) to its output (out_channels,), at a cost independent of the time.
 
-        The outputs of T steps are those of one call with T entries.
+        T steps give the outputs of one call with T entries.
         """
         check_input("WaveNet.step", x.shape, 0, self.enter.weight.shape[1])
         h, rings, skips = self.enter(x[None])[0], [], []

@@ -1,8 +1,9 @@
 """Window: how a kernel slides over the spatial axes of an input: size, stride, dilation, padding.
 
-Convolutions, their adjoints and pools share this one geometry, and its refusals. Along an axis of `n`
-entries padded by `low` and `high`, a kernel of `k` taps spans `(k - 1) dilation + 1` entries and is laid
-down at `(n + low + high - span) // stride + 1` places; place `i` reads `i stride + tap dilation - low`.
+Convolutions, their adjoints and pooling share this geometry and its checks. Along an axis of `n` entries
+padded by `low` and `high`, a kernel of `k` elements spans `(k - 1) dilation + 1` entries and is applied at
+`(n + low + high - span) // stride + 1` positions; element `t` at position `i` reads entry
+`i stride + t dilation - low`.
 """
 
 import operator
@@ -23,11 +24,11 @@ class Window:
     """A kernel's geometry, one entry per spatial axis; made by `Window.of`, which checks it.
 
     Attributes:
-        layer: whose window it is, for what errors say.
-        size: taps of the kernel.
-        stride: step from one place to the next.
-        dilation: step from one tap to the next.
-        padding: `"valid"`, `"same"`, `"causal"`, or zeros put (before, after) every axis.
+        layer: name used in error messages.
+        size: size of the kernel.
+        stride: distance between positions.
+        dilation: distance between the elements of the kernel.
+        padding: `"valid"`, `"same"`, `"causal"`, or zeros (before, after) every axis.
 
     """
 
@@ -47,15 +48,16 @@ class Window:
         dilation: int | Sequence[int] = 1,
         padding: Padding = "valid",
     ) -> Self:
-        """Return the window over `spatial` axes; a single number counts for every axis.
+        """Return the window over `spatial` axes; a single number applies to every axis.
 
-        `"valid"` pads nothing. `"same"` pads so that there are `ceil(n / stride)` places, evenly, and an
-        odd zero goes behind. `"causal"` pads `(size - 1) dilation` before and nothing behind, so that
-        place `i` sees nothing after entry `i stride`. Or a number for both sides of every axis, or one
-        entry per axis: a number for both sides, or a pair (before, after).
+        `"valid"` adds no padding. `"same"` pads both sides evenly, with an odd zero at the end, so that there
+        are `ceil(n / stride)` positions. `"causal"` pads `(size - 1) dilation` before and nothing after, so
+        that position `i` depends on nothing after entry `i stride`. A number pads both sides of every axis; a
+        sequence has one entry per axis, a number for both sides or a pair (before, after).
 
         Raises:
-            UsageError: a number below 1 (padding: below 0), a wrong count, or an unknown name.
+            UsageError: a number below 1 (padding: below 0), a sequence of the wrong length, or an unknown
+                name.
 
         """
         if spatial < 1:
@@ -71,7 +73,7 @@ class Window:
 
     @property
     def span(self) -> tuple[int, ...]:
-        """Entries from the first tap to the last, both included."""
+        """Entries from the first element of the kernel to the last, both included."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation))
 
     def pads(self, sizes: Sequence[int]) -> tuple[Pair, ...]:
@@ -102,45 +104,45 @@ class Window:
         return tuple(pads)
 
     def outputs(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        """Return the number of places along every axis of an input of these spatial sizes."""
+        """Return the number of positions along every axis of an input of these spatial sizes."""
         pads = zip(sizes, self.pads(sizes), self.span, self.stride)
         return tuple((n + low + high - span) // s + 1 for n, (low, high), span, s in pads)
 
-    def inputs(self, places: Sequence[int], chosen: int | Sequence[int] | None = None) -> tuple[int, ...]:
-        """Return spatial sizes of an input that has these places: what the adjoint returns.
+    def inputs(self, positions: Sequence[int], chosen: int | Sequence[int] | None = None) -> tuple[int, ...]:
+        """Return the spatial sizes of an input that has these positions: the output sizes of the adjoint.
 
-        With a stride several sizes have the same places. `"same"` and `"causal"` take the largest,
-        `places x stride`; the others the smallest, of which every entry is seen.
+        With a stride, several sizes have the same positions. `"same"` and `"causal"` take the largest,
+        `positions x stride`; the others take the smallest, every entry of which is read.
 
         Args:
-            places: along every axis.
-            chosen: the sizes to return instead, checked to have these places.
+            positions: number of positions along every axis.
+            chosen: sizes to return instead, after checking that they have these positions.
 
         Raises:
-            UsageError: no size has these places, or not the chosen one.
+            UsageError: no size has these positions, or the chosen one does not.
 
         """
         sides = self.padding
         if chosen is not None:
             sizes = _each(self.layer, "output size", chosen, len(self.size))
         elif sides in ("same", "causal"):
-            sizes = tuple(n * s for n, s in zip(places, self.stride))
+            sizes = tuple(n * s for n, s in zip(positions, self.stride))
         else:
             cut = [0] * len(self.size) if isinstance(sides, str) else map(sum, sides)
-            whole = zip(places, self.stride, self.span, cut)
+            whole = zip(positions, self.stride, self.span, cut)
             sizes = tuple((n - 1) * s + span - c for n, s, span, c in whole)
-        if min(sizes) < 1 or self.outputs(sizes) != tuple(places):
+        if min(sizes) < 1 or self.outputs(sizes) != tuple(positions):
             raise UsageError(
-                f"{self.layer}: input of spatial size {tuple(places)} cannot become an output of {sizes}"
+                f"{self.layer}: input of spatial size {tuple(positions)} cannot become an output of {sizes}"
             )
         return sizes
 
 
 def check_input(layer: str, shape: tuple[int, ...], spatial: int, channels: int | None = None) -> None:
-    """Refuse an example whose shape is not (*spatial, channels).
+    """Raise unless the shape of an example is (*spatial, channels).
 
     Raises:
-        UsageError: another number of axes, or of channels where `channels` says how many.
+        UsageError: wrong number of axes, or of channels if `channels` is given.
 
     """
     if len(shape) != spatial + 1 or (channels is not None and shape[-1] != channels):
@@ -150,10 +152,10 @@ def check_input(layer: str, shape: tuple[int, ...], spatial: int, channels: int 
 
 
 def check_channels(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
-    """Refuse channels that are no whole numbers, below 1, or do not divide into the groups.
+    """Raise unless the numbers of channels are positive integers divisible by the number of groups.
 
     Raises:
-        UsageError: the numbers do not fit.
+        UsageError: a number that is not a positive integer, or not divisible.
 
     """
     for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):

@@ -1,4 +1,4 @@
-"""Activations by the names that settings know them by."""
+"""Activation functions by name, as settings give them."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Batch normalization, channels last, with running statistics of each member's own."""
+"""Batch normalization, channels last; every member has its own running statistics."""
 
 import equinox as eqx
 import jax
@@ -13,19 +13,20 @@ from populace.nn.primitives.precision import at_least_float32
 class BatchNorm(eqx.Module):
     """`y = (x - mean) / sqrt(var + eps) * scale + shift`, per channel, the last axis of x.
 
-    In training, mean and variance are those of the batch, over all positions of all its examples;
-    they move the running ones, `r <- r + rate (batch - r)`. In use, the running ones stand in, and so they
-    do, unmoved, for a batch with one number per channel, of which nothing would be left.
+    In training, mean and variance are those of the batch, over all positions of all its examples, and update
+    the running statistics, `r <- r + momentum (batch - r)`. At inference, the running statistics are used.
+    They are also used, and left unchanged, for a batch with a single value per channel, which its own mean
+    would reduce to zero.
 
-    Layer, group and RMS normalization need no batch, and are Equinox's.
+    For layer, group and RMS normalization, which need no batch, use Equinox.
 
     Args:
         channels: size of the last axis.
-        rate: how far the running statistics move toward those of a batch.
+        momentum: weight of the batch in the running statistics.
         eps: added to the variance.
 
     Raises:
-        UsageError: an input whose last axis has another size, or a rate outside (0, 1].
+        UsageError: an input whose last axis has another size, or a momentum outside (0, 1].
 
     Source: Ioffe and Szegedy 2015, "Batch Normalization: Accelerating Deep Network Training by
     Reducing Internal Covariate Shift".
@@ -36,29 +37,29 @@ class BatchNorm(eqx.Module):
     shift: jax.Array
     mean: Buffer
     variance: Buffer
-    rate: float = eqx.field(static=True)
+    momentum: float = eqx.field(static=True)
     eps: float = eqx.field(static=True)
 
-    def __init__(self, channels: int, *, rate: float = 0.1, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
         if channels < 1:
             raise UsageError(f"BatchNorm: channels must be at least 1, got {channels}")
-        if not 0 < rate <= 1:
-            raise UsageError(f"BatchNorm: rate must be in (0, 1], got {rate}")
+        if not 0 < momentum <= 1:
+            raise UsageError(f"BatchNorm: momentum must be in (0, 1], got {momentum}")
         self.scale, self.shift = jnp.ones(channels), jnp.zeros(channels)
         self.mean, self.variance = Buffer(jnp.zeros(channels)), Buffer(jnp.ones(channels))
-        self.rate, self.eps = rate, eps
+        self.momentum, self.eps = momentum, eps
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Normalize (..., channels) with the running statistics."""
+        """Normalize (..., channels) by the running statistics."""
         self._check(x)
         return self._normalize(x, self.mean.value, self.variance.value)
 
     def learn(
         self, x: jax.Array, *, key: jax.Array, weight: jax.Array | None = None
     ) -> tuple[jax.Array, "BatchNorm"]:
-        """Normalize one example (..., channels) with the batch's statistics, and move the running ones.
+        """Normalize one example (..., channels) by the statistics of the batch, and update the running ones.
 
-        An example of weight 0 is left out of both.
+        An example of weight 0 affects neither.
         """
         del key
         return self.learn_all(x, weight, axis=AXIS)
@@ -66,12 +67,12 @@ class BatchNorm(eqx.Module):
     def learn_all(
         self, x: jax.Array, weight: jax.Array | None = None, *, axis: str | None = None
     ) -> tuple[jax.Array, "BatchNorm"]:
-        """Normalize a whole batch (..., channels), of which positions of weight 0 do not count.
+        """Normalize a whole batch (..., channels), ignoring positions of weight 0 in the statistics.
 
         Args:
             x: the batch, or with `axis` one example of it.
             weight: 1 or 0, broadcast to (...); None counts all.
-            axis: name of the `vmap` over examples, if there is one.
+            axis: name of the `vmap` axis over examples, if there is one.
 
         """
         self._check(x)
@@ -91,7 +92,7 @@ class BatchNorm(eqx.Module):
         mean = jnp.where(count > 1, mean, self.mean.value)
         variance = jnp.where(count > 1, variance, self.variance.value)
         moved = [
-            Buffer(old.value + self.rate * (jax.lax.stop_gradient(new) - old.value))
+            Buffer(old.value + self.momentum * (jax.lax.stop_gradient(new) - old.value))
             for old, new in ((self.mean, mean), (self.variance, variance))
         ]
         after = eqx.tree_at(lambda n: (n.mean, n.variance), self, tuple(moved))

@@ -1,4 +1,4 @@
-"""Networks of the user's own: whether one takes the examples and gives the outputs that a learner needs."""
+"""User-defined networks: check that one maps examples to the outputs that a learner needs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 
 NetworkFn = Callable[..., Any]
-"""Makes an Equinox module of the shape of an example, the number of outputs for it, and a key."""
+"""(shape of an example, number of outputs, key) -> an Equinox module."""
 
 
 def check_network(
@@ -20,14 +20,14 @@ def check_network(
     outputs: int,
     what: str,
 ) -> None:
-    """Raise a `UsageError` where a network does not map examples (1, *inputs) to (1, outputs).
+    """Raise a `UsageError` if a network does not map examples (1, *inputs) to (1, outputs).
 
     Args:
-        build: makes the network of a key.
+        build: makes the network from a key.
         use: applies it to a batch.
         inputs: shape of one example.
-        outputs: numbers that it must give for each.
-        what: who needs them, such as "the data".
+        outputs: required number of outputs per example.
+        what: what requires them, for the error message, such as "the data".
 
     """
     network = eqx.filter_eval_shape(lambda: build(jax.random.key(0)))
@@ -36,7 +36,7 @@ def check_network(
         found = eqx.filter_eval_shape(use, network, example)
     except UsageError:
         raise
-    except (TypeError, ValueError) as error:  # what JAX says of shapes names neither network nor data
+    except (TypeError, ValueError) as error:  # JAX's message names neither the network nor the data
         reason = str(error).splitlines()[0]
         raise UsageError(f"the network does not take examples of shape {inputs}: {reason}") from error
     shape = getattr(found, "shape", None)

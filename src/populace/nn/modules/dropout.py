@@ -10,13 +10,13 @@ from populace.nn.primitives.hashing import kept, seed_pair
 
 
 class Dropout(eqx.Module):
-    """In training `y_i = x_i b_i / (1 - p)` with `b_i ~ Bernoulli(1 - p)`; in use `y = x`.
+    """In training `y_i = x_i b_i / (1 - p)` with `b_i ~ Bernoulli(1 - p)`; at inference `y = x`.
 
-    Equinox has dropout too; this one keeps its rate as a buffer, so that it can be a hyperparameter
-    that is swept, and no weight.
+    Unlike Equinox's, this layer keeps its rate in a buffer, so that members of one program may have different
+    rates and the rate can be swept.
 
     Args:
-        rate: p, the probability of dropping a number, in [0, 1); a float or a traced scalar.
+        rate: p, the probability of dropping an entry, in [0, 1); a float or a traced scalar.
 
     Raises:
         UsageError: a rate outside [0, 1).
@@ -39,7 +39,7 @@ class Dropout(eqx.Module):
     def learn(
         self, x: jax.Array, *, key: jax.Array, weight: jax.Array | None = None
     ) -> tuple[jax.Array, "Dropout"]:
-        """Return x with some numbers dropped and the others scaled up; any shape."""
+        """Return x, of any shape, with some entries dropped and the others scaled up."""
         del weight
         keep = 1 - self.rate.value.astype(x.dtype)
         kept = jax.random.uniform(key, x.shape, x.dtype) < keep
@@ -47,11 +47,10 @@ class Dropout(eqx.Module):
 
 
 def dropped(x: jax.Array, rate: jax.Array | float, key: jax.Array) -> jax.Array:
-    """Return x with each number dropped with probability `rate`, and the others times `1 / (1 - rate)`.
+    """Drop each entry of x with probability `rate`, and multiply the others by `1 / (1 - rate)`.
 
-    Which are dropped is decided by counter-based bits
-    ([`kept`][populace.nn.primitives.hashing.kept]): for large arrays in small
-    networks, where drawing by JAX's generator takes longer than all the rest.
+    The mask comes from a counter-based hash ([`kept`][populace.nn.primitives.hashing.kept]): for large
+    arrays in small networks, drawing it from JAX's generator takes longer than the rest of the network.
     """
     mask = kept(seed_pair(key), x.size, rate).reshape(x.shape)
     return jnp.where(mask, x / (1 - jnp.asarray(rate, x.dtype)), 0)

@@ -1,4 +1,4 @@
-"""Layers one after the other, told apart in training and in use."""
+"""Layers in sequence, which may behave differently in training and at inference."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -8,17 +8,17 @@ import equinox as eqx
 import jax
 
 AXIS = "batch"
-"""Name of the batch axis that layers with `learn` may average over."""
+"""Name of the batch axis, over which layers with `learn` may average."""
 
 
 @runtime_checkable
 class Learns(Protocol):
-    """A module that does something else in training than in use.
+    """A module that behaves differently in training and at inference.
 
-    `learn(x, key=key, weight=weight)` returns the output and the module with its buffers brought up to date.
-    It is called under `jax.vmap(..., axis_name="batch")`, on one example; what it returns as the module
-    must be the same for all examples of the batch. The weight of an example is 1, or 0 where it only fills
-    the batch up: what is pooled over the batch leaves it out. Without weights all examples count.
+    `learn(x, key=key, weight=weight)` returns the output in training, and the module with updated buffers. It
+    is called under `jax.vmap(..., axis_name="batch")`, on one example; the module that it returns must be
+    the same for all examples of the batch. The weight of an example is 1, or 0 if it is padding of the
+    batch, which batch statistics must ignore. Without weights all examples count.
     """
 
     def learn(
@@ -28,11 +28,11 @@ class Learns(Protocol):
         ...
 
 
-class Stack(eqx.Module):
+class Sequential(eqx.Module):
     """`f_n(... f_2(f_1(x)))` of layers or plain functions, on one example.
 
-    A layer with a method [`learn`][populace.nn.modules.sequential.Learns] (dropout, batch normalization) is
-    asked that in training; other layers are called as they are. Every layer draws from a key of its own.
+    In training, a layer with a method [`learn`][populace.nn.modules.sequential.Learns] (dropout, batch
+    normalization) is called by that method; other layers are simply called. Every layer has its own key.
     """
 
     layers: tuple[Any, ...]
@@ -41,15 +41,15 @@ class Stack(eqx.Module):
         self.layers = tuple(layers)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Return the output as it is in use."""
+        """Return the output at inference."""
         for layer in self.layers:
             x = layer(x)
         return x
 
     def learn(
         self, x: jax.Array, *, key: jax.Array, weight: jax.Array | None = None
-    ) -> tuple[jax.Array, "Stack"]:
-        """Return the output as it is in training, and the stack with its buffers brought up to date."""
+    ) -> tuple[jax.Array, "Sequential"]:
+        """Return the output in training, and the module with updated buffers."""
         updated = []
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Learns):
@@ -57,23 +57,23 @@ class Stack(eqx.Module):
             else:
                 x = layer(x)
             updated.append(layer)
-        return x, Stack(updated)
+        return x, Sequential(updated)
 
     def activations(self, x: jax.Array) -> dict[str, jax.Array]:
-        """Return the output of every layer in use, by its number and name."""
+        """Return the output of every layer at inference, by its index and name."""
         found = {}
         for i, layer in enumerate(self.layers):
             x = layer(x)
-            named = getattr(layer, "func", layer)  # a partial is called what its function is called
+            named = getattr(layer, "func", layer)  # a partial has the name of its function
             name = getattr(named, "__name__", type(layer).__name__)
             found[f"{i}-{name}"] = x
         return found
 
 
 def use(network: Any, x: jax.Array) -> jax.Array:
-    """Return a batch's outputs as they are in use; x has the batch in front.
+    """Return the outputs of a batch at inference; the first axis of x is the batch.
 
-    Layers of Equinox that know an inference mode are switched to it.
+    Equinox layers that have an inference mode are switched to it.
     """
     return jax.vmap(eqx.nn.inference_mode(network))(x)
 
@@ -81,10 +81,10 @@ def use(network: Any, x: jax.Array) -> jax.Array:
 def learn(
     network: Any, x: jax.Array, key: jax.Array, weight: jax.Array | None = None
 ) -> tuple[jax.Array, Any]:
-    """Return a batch's outputs as they are in training, and the network after it.
+    """Return the outputs of a batch in training, and the network with updated buffers.
 
-    Examples of weight 0, (B,), fill the batch up: they move no statistics of it. A network with `learn` is
-    asked that; another is called, with a key if it takes one.
+    Examples of weight 0, (B,), are padding and do not affect batch statistics. A network with a method
+    `learn` is called by it; any other is called as it is, with a key if it takes one.
     """
     keys = jax.random.split(key, x.shape[0])
     if isinstance(network, Learns):

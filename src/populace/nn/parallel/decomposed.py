@@ -1,8 +1,8 @@
-"""Decomposed convolution: one input cut into parts, each computed by a worker of its own.
+"""Spatially decomposed convolution: one input is split into parts, each computed by its own worker.
 
-The outputs along one spatial axis are shared out to P workers. Each gets exactly the input rows that
-its outputs need: rows it owns, and a halo of rows that others own. Workers are the turns of a loop in
-one process, or the devices of a mesh, where the halo travels between neighbors.
+The outputs along one spatial axis are divided among P workers. Each receives exactly the input rows that its
+outputs need: rows it owns, and a halo of rows that others own. Workers are the iterations of a loop in one
+process, or the devices of a mesh, which exchange halos between neighbors.
 
 N. Dryden et al. 2019, "Improving Strong-Scaling of CNN Training by Exploiting Finer-Grained Parallelism".
 """
@@ -30,30 +30,29 @@ def convolve_decomposed(
 ) -> jax.Array:  # fmt: skip
     """Return [`convolve`][populace.nn.convolve] of the same arguments, computed in parts.
 
-    In one process the parts follow one another in a loop: the memory that the lowering works in is
-    that of one part, also in the gradient. On a mesh every device computes one part. A worker has 1/P
-    of the arithmetic, rounded up to whole outputs, and receives what
-    [`exchange`][populace.nn.exchange] tells. Call it inside `jax.jit`: outside of it, loop and
-    mesh are compiled in every call.
+    In one process the parts are computed in a loop, with the working memory of one part, for the gradient
+    too. On a mesh every device computes one part. A worker does 1/P of the arithmetic, rounded up to whole
+    outputs, and receives the bytes that [`exchange`][populace.nn.exchange] reports. Call it inside `jax.jit`;
+    outside, the program is compiled in every call.
 
     Args:
         x: (*spatial, Cin), one example.
         weight: (*kernel, Cin / groups, Cout).
         bias: (Cout,), or none.
-        parts: how many, in this process; or the mesh whose devices are the workers.
-        axis: spatial axis that is cut.
-        over: axis of the mesh along which the workers lie; may be left out where it has only one.
-        stride: step between places, for all axes or one number each.
-        dilation: step between taps, for all axes or one number each.
-        groups: into how many groups the channels are divided.
-        padding: zeros around the input, as of `convolve`.
-        lowering: how a part becomes a program, as of `convolve`.
+        parts: number of parts in this process, or the mesh whose devices are the workers.
+        axis: spatial axis to split.
+        over: mesh axis of the workers; optional if the mesh has only one.
+        stride: distance between output positions; one number, or one per axis.
+        dilation: distance between the elements of the kernel; one number, or one per axis.
+        groups: number of channel groups.
+        padding: zeros around the input, as in `convolve`.
+        lowering: implementation of a part, as in `convolve`.
 
     Returns:
-        (*places, Cout).
+        (*positions, Cout).
 
     Raises:
-        UsageError: more parts than outputs, no such axis, or what `convolve` refuses.
+        UsageError: more parts than outputs, no such axis, or an error of `convolve`.
 
     """
     job = _Job.of(
@@ -84,30 +83,30 @@ def gradient_decomposed(
     bias: jax.Array | None = None,
     **how: Any,
 ) -> tuple[jax.Array, Weights]:
-    """Return the mean loss over all outputs and its gradient, averaged from those of the parts.
+    """Return the mean loss over all outputs and its gradient, averaged over the parts.
 
     Part p has n_p of the n outputs, and the mean loss L_p over them. Then
 
         L = sum_p (n_p / n) L_p        dL/dw = sum_p (n_p / n) dL_p/dw
 
-    so a worker differentiates its own part alone, and only a loss and a gradient of the size of the
-    weights are added up over the workers. The plain average would be wrong where parts are uneven.
+    so a worker differentiates only its own part, and only a loss and a gradient of the size of the weights
+    are summed over workers. The unweighted average would be wrong for parts of unequal size.
 
     Args:
         loss: (outputs, target) -> the loss of every output, such as `optax.squared_error`; an array
-            with the cut axis where the outputs have it.
+            with the split axis where the outputs have it.
         x: (*spatial, Cin), one example.
-        target: what the outputs should be, with as many rows along the cut axis.
+        target: targets of the outputs, with as many rows along the split axis.
         weight: (*kernel, Cin / groups, Cout).
         bias: (Cout,), or none.
-        **how: `parts`, and all others that
-            [`convolve_decomposed`][populace.nn.convolve_decomposed] takes by name.
+        **how: `parts` and the other keyword arguments of
+            [`convolve_decomposed`][populace.nn.convolve_decomposed].
 
     Returns:
-        the loss, and its gradient by (weight, bias).
+        The loss, and its gradient with respect to (weight, bias).
 
     Raises:
-        UsageError: a target of another length, or what `convolve_decomposed` refuses.
+        UsageError: a target of another length, or an error of `convolve_decomposed`.
 
     """
     axis = how.get("axis", 0)
@@ -123,7 +122,7 @@ def gradient_decomposed(
     def differentiate(weights: Weights, window: jax.Array, target: jax.Array, real: Any) -> jax.Array:
         outputs = job.convolve(window, weights)
         counted = jnp.arange(len(outputs)) < real
-        # A surplus row repeats the first, whose loss is as finite as it is without it.
+        # Surplus rows repeat the first, so that they add no non-finite loss.
         outputs, target = (choose(counted, rows, rows[:1]) for rows in (outputs, target))
         losses = jnp.moveaxis(loss(*(jnp.moveaxis(rows, 0, axis) for rows in (outputs, target))), axis, 0)
         return jnp.sum(choose(counted, losses, 0)) / (real * losses[0].size)

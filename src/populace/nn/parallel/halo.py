@@ -1,4 +1,4 @@
-"""Halo: which input rows each part of a decomposed convolution needs, who owns them, how they travel."""
+"""Halo exchange: the input rows that each part of a decomposed convolution needs, and their owners."""
 
 import math
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ Ints = int | Sequence[int]
 
 
 class Part(NamedTuple):
-    """What one worker does along the axis that is cut; ranges are [start, stop), in rows.
+    """The share of one worker along the split axis; ranges are [start, stop), in rows.
 
     Attributes:
         outputs: outputs that it computes.
         reads: input rows that they need.
-        padding: how many rows of zeros they need before those, and behind.
-        owns: input rows that lie with it before anything is exchanged.
+        padding: rows of zeros before and after those.
+        owns: input rows that it holds before the exchange.
 
     """
 
@@ -35,18 +35,18 @@ class Part(NamedTuple):
 
     @property
     def halo(self) -> Range:
-        """How many rows it needs that others own: before its own, and behind."""
+        """Rows that it needs from others, before and after its own."""
         (start, stop), (first, last) = self.reads, self.owns
         return max(0, min(stop, first) - start), max(0, stop - max(start, last))
 
     @property
     def length(self) -> int:
-        """How many rows it computes with, padding included."""
+        """Number of rows that it reads, padding included."""
         return sum(self.padding) + self.reads[1] - self.reads[0]
 
 
 class Message(NamedTuple):
-    """Rows that travel over one distance: part p gets the input rows `needs[p]` from part p + distance."""
+    """Rows sent over one distance: part p receives the input rows `needs[p]` from part p + distance."""
 
     distance: int
     needs: dict[int, Range]
@@ -58,13 +58,13 @@ class Message(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """What workers have to hand each other before they can compute.
+    """The volume that workers exchange before they compute.
 
     Attributes:
-        halo: bytes of all halos, the least that has to change hands.
-        sent: bytes that a mesh sends: all messages over one distance are as long as the longest.
-        messages: number of those messages.
-        distance: how many neighbors away the farthest goes.
+        halo: bytes of all halos, the minimum to exchange.
+        sent: bytes that a mesh sends: messages over one distance are padded to the longest.
+        messages: number of messages.
+        distance: largest distance of a message, in workers.
 
     """
 
@@ -78,20 +78,20 @@ def decompose(
     sizes: Sequence[int], kernel: Ints, parts: int, *, axis: int = 0, stride: Ints = 1, dilation: Ints = 1,
     padding: Padding = "valid",
 ) -> tuple[Part, ...]:  # fmt: skip
-    """Cut one axis of a convolution's outputs, and of its input, into parts.
+    """Split one axis of the outputs of a convolution, and of its input, into parts.
 
     Output j reads the rows `j stride - low + dilation (0, ..., kernel - 1)`. So the outputs [a, b) read
-    the rows [a stride - low, (b - 1) stride - low + dilation (kernel - 1) + 1); those outside of the
-    input are padding. Outputs and input rows are shared out evenly: the first parts have one more
-    where the parts do not divide them.
+    the rows [a stride - low, (b - 1) stride - low + dilation (kernel - 1) + 1); those outside the
+    input are padding. Outputs and input rows are divided evenly; if they are not divisible, the first parts
+    have one more.
 
     Args:
         sizes: spatial shape of the input.
         kernel: taps, for all axes or one number each.
         parts: number of workers.
         axis: spatial axis that is cut.
-        stride: step between places, for all axes or one number each.
-        dilation: step between taps, for all axes or one number each.
+        stride: distance between output positions; one number, or one per axis.
+        dilation: distance between the elements of the kernel; one number, or one per axis.
         padding: zeros around the input, as of [`Window.of`][populace.nn.conv.window.Window.of].
 
     Raises:
@@ -103,7 +103,7 @@ def decompose(
 
 
 def cut(window: Window, sizes: Sequence[int], parts: int, axis: int) -> tuple[Part, ...]:
-    """Return what [`decompose`][populace.nn.decompose] does, of a window that is made already."""
+    """Like [`decompose`][populace.nn.decompose], for a given window."""
     if not 0 <= axis < len(sizes):
         raise UsageError(f"{window.layer}: axis must be in [0, {len(sizes) - 1}], got {axis}")
     outputs = window.outputs(sizes)[axis]
@@ -131,11 +131,11 @@ def exchange(
 ) -> Exchange:  # fmt: skip
     """Return the volume exchanged for one input of shape (*spatial, channels).
 
-    With stride 1 every cut between two parts costs `dilation (kernel - 1)` rows, however large the
-    input is, as long as no part is shorter than that.
+    With stride 1 every boundary between two parts costs `dilation (kernel - 1)` rows, independent of the size
+    of the input, as long as no part is shorter than that.
 
     Raises:
-        UsageError: as of [`decompose`][populace.nn.decompose].
+        UsageError: as in [`decompose`][populace.nn.decompose].
 
     """
     *sizes, channels = shape
@@ -152,7 +152,7 @@ def exchange(
 
 
 def messages(parts: Sequence[Part]) -> list[Message]:
-    """Return what every part needs of every other, by distance; at distance 0, of itself."""
+    """Return the rows that every part needs from every other, by distance; distance 0 is its own."""
     found: dict[int, dict[int, Range]] = {}
     for receiver, part in enumerate(parts):
         for sender, other in enumerate(parts):
@@ -163,14 +163,14 @@ def messages(parts: Sequence[Part]) -> list[Message]:
 
 
 def shares(total: int, parts: int) -> list[Range]:
-    """Return [start, stop) of consecutive shares; the first are one larger where needed."""
+    """Return the ranges [start, stop) of consecutive shares; the first are one larger if necessary."""
     few, extra = divmod(total, parts)
     starts = [p * few + min(p, extra) for p in range(parts + 1)]
     return list(pairwise(starts))
 
 
 def blocks(x: jax.Array, parts: int) -> jax.Array:
-    """Return the shares of the rows of x one behind the other, each made as long as the longest."""
+    """Return the shares of the rows of x concatenated, each padded to the longest."""
     few, extra = divmod(len(x), parts)
     if not extra:
         return x
@@ -181,7 +181,7 @@ def blocks(x: jax.Array, parts: int) -> jax.Array:
 
 
 def joined(x: jax.Array, total: int, parts: int) -> jax.Array:
-    """Return the rows whose `blocks` these are; there are `total` of them."""
+    """Undo `blocks` for a total number of rows."""
     few, extra = divmod(total, parts)
     if not extra:
         return x
@@ -193,18 +193,18 @@ def joined(x: jax.Array, total: int, parts: int) -> jax.Array:
 def receive(block: jax.Array, parts: Sequence[Part], over: str) -> jax.Array:
     """Return the rows that this device's part reads, padding included; inside `jax.shard_map`.
 
-    All devices run one program, so where a message begins is looked up by the device's number, and
-    all messages over one distance are equally long: rows beyond what a part asked for are dropped.
+    All devices run one program, so the start of a message is looked up by the index of the device, and all
+    messages over one distance have equal length: rows beyond those that a part needs are dropped.
 
     Args:
-        block: the rows that it owns, as of `blocks`.
+        block: the rows that it owns, as in `blocks`.
         parts: all parts, one per device along the axis `over` of the mesh.
         over: that axis.
 
     """
     here = lax.axis_index(over)
     sent = messages(parts)
-    room = max((message.rows for message in sent), default=0)  # a slice that ran over would be shifted
+    room = max((message.rows for message in sent), default=0)  # an out-of-range slice would be shifted
     length = max(part.length for part in parts)
     block = _longer(block, room)
     window = _longer(jnp.zeros((length, *block.shape[1:]), block.dtype), room)

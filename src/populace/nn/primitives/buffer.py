@@ -1,4 +1,4 @@
-"""Arrays that a module holds and gradient descent leaves alone: running means, dropout rates."""
+"""Arrays that a module holds but gradient descent does not update: running means, dropout rates."""
 
 from typing import Any, ClassVar
 
@@ -7,14 +7,14 @@ import jax
 
 
 class Buffer(eqx.Module):
-    """An array inside a module that is no weight: it is saved with the model, and never descended on."""
+    """An array inside a module that is not a weight: saved with the model, never updated by gradients."""
 
     is_weight: ClassVar[bool] = False
     value: jax.Array
 
 
 def trainable(module: Any) -> Any:
-    """Return the module's tree with True at the weights and False elsewhere, for `equinox.partition`.
+    """Return the module's tree with True for weights and False elsewhere, for `equinox.partition`.
 
     Weights are the floating-point arrays that are not inside a [`Buffer`][populace.nn.Buffer].
     """

@@ -1,9 +1,8 @@
-"""The product of many rows with one weight matrix, laid out well when it is batched and differentiated.
+"""The product of many rows with one weight matrix, with an efficient layout under `vmap` and differentiation.
 
 `x @ W` under `vmap` keeps the batch axis in front, and its gradient puts the cotangent first, `ct^T x`. In
-recurrent networks each costs a copy of the largest array there is, turned by 90 degrees. Here a batch axis
-goes behind the other rows, where a loop over time wants it, all rows make one product, and the gradient of W
-is `x^T ct`.
+recurrent networks each costs a transposed copy of the largest array. Here a batch axis follows the other row
+axes, where a loop over time needs it; all rows form one product, and the gradient of W is `x^T ct`.
 """
 
 from typing import Any
@@ -24,7 +23,7 @@ def product(x: jax.Array, W: jax.Array) -> jax.Array:
 
 
 def _placed(a: jax.Array) -> bool:
-    """Whether the type says how the array lies on devices; only JAX's own product carries that on."""
+    """Whether the type states a sharding over devices, which only JAX's own product propagates."""
     kind: Any = jax.typeof(a)
     manual = getattr(kind, "manual_axis_type", None)
     return manual is None or bool(manual.varying) or any(s is not None for s in kind.sharding.spec)

@@ -86,10 +86,10 @@ class Source:
             )
 
     def finish(self, start: str = "") -> None:
-        """Raise a `UsageError` for a tensor that is left, which the layer has no place for."""
+        """Raise a `UsageError` for a remaining tensor, which has no counterpart in the layer."""
         for name in (n for n in self._left if n.startswith(start)):
             why = next((line for start, line in _WHY.items() if name.startswith(start)), None)
-            line = why or f"{self.layer} has no place for it"
+            line = why or f"{self.layer} has no counterpart for it"
             raise UsageError(f"'{self.prefix}{name}' cannot be taken over: {line}")
 
 

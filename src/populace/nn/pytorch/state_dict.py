@@ -38,7 +38,8 @@ def from_torch(
     of heads.
 
     Args:
-        module: any of those layers, or a module that is made of them, such as a `Stack`; it is not changed.
+        module: any of those layers, or a module that is made of them, such as a `Sequential`; it is not
+            changed.
         state_dict: tensors by name, as NumPy arrays or anything that NumPy makes one of, or the path of a
             `.safetensors` file.
         prefixes: which layers of the `state_dict`, and in which order: `["conv1", "fc1"]`. A file needs it
@@ -181,7 +182,7 @@ class _Walk:
         inputs = layer.weight.shape[1]
         if inputs % channels:
             raise UsageError(f"a dense layer of {inputs} inputs cannot follow {channels} flattened channels")
-        # PyTorch flattens (channels, places), we flatten (places, channels).
+        # PyTorch flattens (channels, positions), populace (positions, channels).
         return np.arange(inputs).reshape(channels, -1).T.ravel()
 
 

@@ -1,4 +1,4 @@
-"""Autoregressive linear window: the next value as a linear function of the last k."""
+"""Linear autoregression: the next value as a linear function of the last k."""
 
 import math
 
@@ -14,14 +14,14 @@ from populace.core.errors import UsageError
 class AutoregressiveWindow(eqx.Module):
     """Predicts `y_{t+1} = W vec(x_{t-k+1..t}) + b`, a vector autoregression of order k.
 
-    vec puts the k steps one behind the other, oldest first. Weights and bias start uniform in
+    vec concatenates the k steps, oldest first. Weights and bias are initialized uniformly in
     `±1/sqrt(k F)`. Source: Box and Jenkins 1970, "Time Series Analysis: Forecasting and Control".
 
     Attributes:
         W: (F, k F).
         b: (F,).
-        features: numbers F per step.
-        window: steps k looked at.
+        features: number of features F per step.
+        window: order k, in steps.
 
     """
 
@@ -31,15 +31,15 @@ class AutoregressiveWindow(eqx.Module):
     window: int = eqx.field(static=True)
 
     def __init__(self, features: int, window: int, *, key: jax.Array) -> None:
-        """Make the weights.
+        """Initialize the weights.
 
         Args:
-            features: numbers F per step.
-            window: steps k looked at.
-            key: for the initial weights.
+            features: number of features F per step.
+            window: order k, in steps.
+            key: PRNG key for the initial weights.
 
         Raises:
-            UsageError: features or window is not a whole number of at least 1.
+            UsageError: features or window is not a positive integer.
 
         """
         for what, size in {"features": features, "window": window}.items():
@@ -51,7 +51,7 @@ class AutoregressiveWindow(eqx.Module):
         self.b = jax.random.uniform(b_key, (features,), minval=-bound, maxval=bound)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Return the prediction after every whole window of a series, each from true values.
+        """Return one-step predictions from every complete window of a series (teacher forcing).
 
         Time O(T k F^2) in one matrix product, memory O(T k F).
 
@@ -59,7 +59,7 @@ class AutoregressiveWindow(eqx.Module):
             x: (T, F) with T at least k.
 
         Returns:
-            (T - k + 1, F); row i predicts step i + k, so the last row lies one step ahead of x.
+            (T - k + 1, F); row i predicts step i + k, so the last row is one step ahead of x.
 
         Raises:
             UsageError: x is not (T, F), or shorter than the window.
@@ -67,20 +67,20 @@ class AutoregressiveWindow(eqx.Module):
         """
         x = self._check(x)
         k, (steps, features) = self.window, x.shape
-        # Copies of x laid end to end and cut one step later each time are x shifted by 0 .. k - 1:
-        # all windows, by reshaping alone, whose gradient needs no scatter.
+        # Concatenated copies of x, cut one step later each time, are x shifted by 0 .. k - 1: all windows by
+        # reshaping alone, whose gradient needs no scatter.
         copies = jnp.broadcast_to(x, (k + 1, steps, features)).reshape(-1, features)
         shifted = copies[: k * (steps + 1)].reshape(k, steps + 1, features)[:, : steps - k + 1]
         return jnp.einsum("kif,okf->io", shifted, self.W.reshape(features, k, features)) + self.b
 
     def forecast(self, history: jax.Array, steps: int) -> jax.Array:
-        """Return the next steps, every prediction fed back as if it had been observed.
+        """Return a recursive forecast: every prediction is fed back as if observed.
 
-        Time O(steps k F^2), one step after the other. Gradients go through the feedback.
+        Time O(steps k F^2), sequential. Gradients flow through the feedback.
 
         Args:
-            history: (T, F) with T at least k; only the last k steps matter.
-            steps: how many to predict.
+            history: (T, F) with T at least k; only the last k steps are used.
+            steps: forecast horizon.
 
         Returns:
             (steps, F).

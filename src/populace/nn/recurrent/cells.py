@@ -1,17 +1,17 @@
-"""Cells: one time step of a recurrent network, and its derivative, written out.
+"""Cells: one time step of a recurrent network, with its derivative written out.
 
-A cell splits its step in what depends on the past and what does not:
+A cell separates what depends on the past from what does not:
 
-    u_t = x_t W_u                   input product, known for all steps at once
+    u_t = x_t W_u                   input product, computed for all steps at once
     r_t = h_{t-1} W_h               recurrent product, the only product inside the loop
-    a_t = join(u_t, r_t) + b_h      what drives the gates; join is the sum, except in the GRU
+    a_t = join(u_t, r_t) + b_h      pre-activations of the gates; join is the sum, except in the GRU
     s_t = step(s_{t-1}, a_t)        elementwise; s_t = (h_t, ...) is the state
 
 `step` also returns the slopes: the elementwise factors of its derivative, which `push` applies,
 
     ds_t = push(slopes_t, ds_{t-1}, da_t),
 
-so that what a gradient keeps of a step is as little as the formulas need.
+so that a gradient stores no more of a step than the formulas need.
 """
 
 from abc import abstractmethod
@@ -29,15 +29,15 @@ Slopes = tuple[jax.Array, ...]
 
 
 class Cell(eqx.Module):
-    """What the four cells share: weights for G gates of H units, side by side.
+    """Base class of the four cells: concatenated weights for G gates of H units.
 
-    Input weights start uniform (Glorot and Bengio 2010) and recurrent weights orthogonal (Saxe et
-    al. 2014), each gate's block by itself; biases start at zero.
+    Input weights are initialized Glorot uniform (Glorot and Bengio 2010), recurrent weights orthogonal (Saxe
+    et al. 2014), each gate's block separately; biases with zeros.
 
     Attributes:
-        W_u: (F, G H) from the input.
-        W_h: (H, G H) from the hidden state.
-        b_h: (G H,), in the GRU (4 H,).
+        W_u: (F, G H), input weights.
+        W_h: (H, G H), recurrent weights.
+        b_h: (G H,), biases; (4 H,) in the GRU.
 
     """
 
@@ -47,7 +47,7 @@ class Cell(eqx.Module):
 
     gates: ClassVar[int] = 1
     arrays: ClassVar[int] = 1
-    """How many arrays of (H,) the state has; the first is the hidden state."""
+    """Number of arrays (H,) in the state; the first is the hidden state."""
 
     def __init__(self, inputs: int, hidden: int, *, key: jax.Array) -> None:
         input_keys, hidden_keys = jax.random.split(key, (2, self.gates))
@@ -56,12 +56,12 @@ class Cell(eqx.Module):
         self.b_h = self.join(nothing := jnp.zeros(self.gates * hidden), nothing)
 
     def output(self, h: jax.Array) -> jax.Array:
-        """Return what the layer shows of hidden states (..., H)."""
+        """Return the outputs of the layer from hidden states (..., H)."""
         return h
 
     @staticmethod
     def join(u: jax.Array, r: jax.Array) -> jax.Array:
-        """Return what drives the gates, a linear function of the two products."""
+        """Return the pre-activations of the gates, a linear function of the two products."""
         return u + r
 
     @staticmethod
@@ -72,10 +72,9 @@ class Cell(eqx.Module):
     @staticmethod
     @abstractmethod
     def push(slopes: Slopes, dstate: State, da: jax.Array) -> State:
-        """Return the change of the next state, linear in those of the state and of `a`.
+        """Return the tangent of the next state, linear in the tangents of the state and of `a`.
 
-        It multiplies by the slopes as they are: anything computed from them here would be kept for
-        every step as well.
+        It multiplies by the slopes only: anything computed from them here would be stored for every step too.
         """
 
 
@@ -83,8 +82,8 @@ class LinearCell(Cell):
     """`u = x W_u + b_h; h' = h W_h + u; y = h' W_o^T + b_o`.
 
     Attributes:
-        W_o: (O, H), started like the input weights.
-        b_o: (O,).
+        W_o: (O, H), output weights, initialized like the input weights.
+        b_o: (O,), output biases.
 
     """
 
@@ -130,10 +129,10 @@ class ElmanCell(Cell):
 class LSTMCell(Cell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000).
 
-    The four blocks of the weights are, in this order:
+    The weights are four blocks, in this order:
 
         i = sigmoid(a_i)        input gate
-        f = sigmoid(a_f)        forget gate, whose bias starts at one (Jozefowicz et al. 2015)
+        f = sigmoid(a_f)        forget gate, with an initial bias of one (Jozefowicz et al. 2015)
         g = tanh(a_g)           candidate
         o = sigmoid(a_o)        output gate
         c' = f c + i g          cell
@@ -169,15 +168,15 @@ class LSTMCell(Cell):
 class GRUCell(Cell):
     """Gated recurrent unit (Cho et al. 2014), reset after the product, as in cuDNN and PyTorch.
 
-    The three blocks of the weights are, in this order:
+    The weights are three blocks, in this order:
 
         r = sigmoid(u_r + h W_hr)               reset gate
         z = sigmoid(u_z + h W_hz)               update gate
         n = tanh(u_n + r (h W_hn + b_n))        candidate
         h' = (1 - z) n + z h
 
-    Cho et al. reset h before the product, `n = tanh(u_n + (r h) W_hn)`; that would need a second
-    product inside the loop, one after the other.
+    Cho et al. reset h before the product, `n = tanh(u_n + (r h) W_hn)`, which would need a second, sequential
+    product inside the loop.
 
     b_h has a fourth block, b_n.
     """
@@ -186,7 +185,7 @@ class GRUCell(Cell):
 
     @staticmethod
     def join(u: jax.Array, r: jax.Array) -> jax.Array:
-        """Return (u_r + r_r, u_z + r_z, u_n, r_n): the reset keeps the two parts of n apart."""
+        """Return (u_r + r_r, u_z + r_z, u_n, r_n): the reset gate applies to one of the two parts of n."""
         edge = u.shape[-1] // 3 * 2
         return jnp.concatenate([u[..., :edge] + r[..., :edge], u[..., edge:], r[..., edge:]], axis=-1)
 
@@ -210,5 +209,5 @@ class GRUCell(Cell):
 
 
 def _blocks(initializer: Any, shape: tuple[int, int], keys: jax.Array) -> jax.Array:
-    """Return one block of weights per key, side by side."""
+    """Return one block of weights per key, concatenated."""
     return jnp.concatenate(list(jax.vmap(lambda k: initializer(k, shape))(keys)), axis=1)

@@ -1,4 +1,4 @@
-"""Recurrent networks of linear, Elman, LSTM and GRU cells: stacked, bidirectional, over ragged batches."""
+"""Recurrent layers of linear, Elman, LSTM and GRU cells: stacked, bidirectional, with variable lengths."""
 
 from typing import Any, ClassVar
 
@@ -15,19 +15,18 @@ from populace.nn.recurrent.scan import recur
 
 
 class Recurrent(eqx.Module):
-    """A stack of recurrent layers, in one or both directions of time, over one cell.
+    """A stack of recurrent layers of one kind of cell, in one or both directions of time.
 
-    Each direction of each layer has its own cell. A layer's outputs, (T, O) forward and (T, O)
-    backward side by side, are the next layer's inputs. Time is O(T (F + H) G H) per layer and
-    direction for G gates, of which only O(T H G H) lies inside the loop; a gradient takes about
-    twice that again and keeps O(T G H) numbers.
+    Each direction of each layer has its own cell. The outputs of a layer, (T, O) forward and (T, O) backward
+    concatenated, are the inputs of the next. Time is O(T (F + H) G H) per layer and direction for G gates, of
+    which only O(T H G H) is sequential; a gradient takes about twice as long and stores O(T G H) numbers.
 
     Attributes:
         cells: one per layer and direction.
-        inputs: features F of the input.
-        hidden: units H of every hidden state.
-        bidirectional: read each sequence backward as well.
-        last: return the last output instead of all of them.
+        inputs: number of input features F.
+        hidden: size of the hidden state H.
+        bidirectional: whether to process each sequence backward as well.
+        last: whether to return only the last output.
 
     """
 
@@ -50,19 +49,19 @@ class Recurrent(eqx.Module):
         key: jax.Array,
         **options: int,
     ) -> None:
-        """Make the cells.
+        """Initialize the cells.
 
         Args:
-            inputs: features F of the input.
-            hidden: units H of every hidden state.
-            layers: how many are stacked.
-            bidirectional: read each sequence backward as well; outputs are twice as wide.
-            last: return only the last output, (O,) instead of (T, O).
-            key: for the initial weights.
+            inputs: number of input features F.
+            hidden: size of the hidden state H.
+            layers: number of stacked layers.
+            bidirectional: whether to process each sequence backward as well; doubles the output features.
+            last: whether to return only the last output, (O,) instead of (T, O).
+            key: PRNG key for the initial weights.
             **options: further sizes of the cell.
 
         Raises:
-            UsageError: a size that is not a whole number of at least 1.
+            UsageError: a size that is not a positive integer.
 
         """
         for what, size in {"inputs": inputs, "hidden": hidden, "layers": layers, **options}.items():
@@ -78,7 +77,7 @@ class Recurrent(eqx.Module):
         )
 
     def wiring(self) -> list[Step]:
-        """Return the cells: layers one after the other, directions of a layer side by side."""
+        """Return the cells: layers in sequence, the directions of a layer in parallel."""
         names = ("forward", "backward")
         return chained((str(i), dict(zip(names, row))) for i, row in enumerate(self.cells))
 
@@ -90,21 +89,21 @@ class Recurrent(eqx.Module):
         mask: jax.Array | None = None,
         initial: State | None = None,
     ) -> jax.Array:
-        """Return the outputs of all steps, or the last one if the layer was made with `last`.
+        """Return the outputs of all steps, or only the last one with `last`.
 
         Args:
             x: (T, F).
-            length: how many of the T steps are real, where those behind are padding; may be traced.
-            mask: (T,) bool, true where a step is real, instead of `length`: padding may stand anywhere.
-            initial: the state before the first step, as `initial_state` makes it; by default zeros.
+            length: number of steps before the padding at the end; may be traced.
+            mask: (T,) bool, false at padding, which may be anywhere; an alternative to `length`.
+            initial: initial state, in the form of `initial_state`; by default zeros.
 
         Returns:
-            (T, D O) for D directions, zero at padding; or (D O,): forward the output at the last
-            real step, backward at the first. Padding changes no state, so what comes out is what
-            the real steps alone give, in both directions.
+            (T, D O) for D directions, zero at padding; or (D O,): the forward output at the last step that is
+            not padding, and the backward output at the first. Padding leaves the state unchanged, so the
+            outputs are those of the sequence without padding, in both directions.
 
         Raises:
-            UsageError: a shape that does not fit, or a length out of range.
+            UsageError: a mismatched shape, or a length out of range.
 
         """
         outputs, state = self.scan(x, length, mask=mask, initial=initial)
@@ -120,17 +119,17 @@ class Recurrent(eqx.Module):
         mask: jax.Array | None = None,
         initial: State | None = None,
     ) -> tuple[jax.Array, State]:
-        """Return the outputs of all steps, (T, D O), and the state after them.
+        """Return the outputs of all steps, (T, D O), and the final state.
 
-        Given as `initial`, that state carries on where this call stopped. Arguments and errors are
-        those of calling the layer.
+        Pass that state as `initial` to continue the sequence. Arguments and errors are those of calling the
+        layer.
         """
         x = jnp.asarray(x)
         if x.ndim != 2 or x.shape[1] != self.inputs or not x.shape[0]:
             raise UsageError(f"{self._name}: input has shape {x.shape}, expected (time, {self.inputs})")
         keep = self._mask(x.shape[0], length, mask)
         before = self.initial_state() if initial is None else self._check(initial)
-        if keep is not None:  # a NaN in the padding would reach the gradient as 0 * NaN
+        if keep is not None:  # NaN in the padding would reach the gradient as 0 * NaN
             x = jnp.where(keep[:, None], x, 0)
         after = []
         for layer, row in enumerate(self.cells):
@@ -148,7 +147,7 @@ class Recurrent(eqx.Module):
         return x, tuple(stack(i) for i in range(self.cell.arrays))
 
     def initial_state(self) -> State:
-        """Return the state of zeros: one array of (layers, directions, H), for an LSTM two (h, c)."""
+        """Return a state of zeros: one array (layers, directions, H), or two (h, c) for an LSTM."""
         dtype = self.cells[0][0].W_h.dtype
         return tuple(jnp.zeros(self._state_shape, dtype) for _ in range(self.cell.arrays))
 
@@ -168,7 +167,7 @@ class Recurrent(eqx.Module):
         return tuple(jnp.asarray(s) for s in state)
 
     def _mask(self, steps: int, length: Any, mask: jax.Array | None) -> jax.Array | None:
-        """Return which steps are real, or None if all are."""
+        """Return a mask that is false at padding, or None without padding."""
         if length is not None and mask is not None:
             raise UsageError(f"{self._name}: give length or mask, not both")
         if mask is not None:
@@ -193,8 +192,8 @@ class Recurrent(eqx.Module):
 class LinearRecurrence(Recurrent):
     """Linear recurrence: `u = x W_u + b_h; h' = h W_h + u; y = h' W_o^T + b_o`.
 
-    Arguments are those of [`Recurrent`][populace.nn.Recurrent], and `outputs`: the
-    features O of y, by default H.
+    Takes the arguments of [`Recurrent`][populace.nn.Recurrent], and `outputs`: the number of output features
+    O, by default H.
     """
 
     cell = LinearCell
@@ -204,18 +203,18 @@ class LinearRecurrence(Recurrent):
 
 
 class Elman(Recurrent):
-    """Elman's simple recurrent network: `h' = tanh(x W_u + b_h + h W_h)`; the output is h'."""
+    """Simple recurrent network (Elman 1990): `h' = tanh(x W_u + b_h + h W_h)`; the output is h'."""
 
     cell = ElmanCell
 
 
 class LSTM(Recurrent):
-    """Long short-term memory; formulas as in [`LSTMCell`][populace.nn.recurrent.cells.LSTMCell]."""
+    """Long short-term memory; for the formulas see [`LSTMCell`][populace.nn.recurrent.cells.LSTMCell]."""
 
     cell = LSTMCell
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit; the formulas are those of [`GRUCell`][populace.nn.recurrent.cells.GRUCell]."""
+    """Gated recurrent unit; for the formulas see [`GRUCell`][populace.nn.recurrent.cells.GRUCell]."""
 
     cell = GRUCell

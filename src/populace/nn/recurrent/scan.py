@@ -1,15 +1,15 @@
-"""Recurrence: the scan over time that all cells share, and its derivative.
+"""The scan over time that all cells share, and its derivative.
 
-Three things make it quick. The products with the input leave the loop: one matrix product for all steps.
-So does the gradient of the weights, which otherwise is added up step by step, in an array as large as they
-are: the derivative below is written so that their share is one product for all steps, hence its transpose
-is one, too. And what a step keeps for the gradient are the factors of its derivative, ready to multiply.
+Three things make it fast. Products with the input are computed outside the loop, as one matrix product for
+all steps. So is the gradient of the weights, which would otherwise accumulate step by step in an array of
+their size: in the derivative below their contribution is one product for all steps, and hence its transpose
+is one too. And a step stores the factors of its derivative, ready to multiply.
 
-The loop is not unrolled: two, four and eight steps at a time were no quicker at any size worth training,
-and take longer to compile.
+The loop is not unrolled: two, four and eight steps per iteration were not faster at any practical size, and
+take longer to compile.
 
-The derivative is a linear function of the changes, which JAX transposes to make gradients; so products
-with the Jacobian from either side work, and derivatives of any order.
+The derivative is linear in the tangents, and JAX transposes it for gradients; so forward mode, reverse mode
+and higher derivatives all work.
 """
 
 from functools import partial
@@ -26,19 +26,19 @@ from populace.nn.recurrent.cells import Cell, State
 Weights = tuple[jax.Array, jax.Array, jax.Array]
 
 
-# Compiled by itself where nothing around it is: else the loops would be compiled anew in every call.
+# Jitted, because outside of `jax.jit` the loops would be compiled again in every call.
 @partial(jax.jit, static_argnames="reverse")
 def recur(
     cell: Cell, x: jax.Array, state: State, keep: jax.Array | None, *, reverse: bool
 ) -> tuple[jax.Array, State]:
-    """Return the hidden states of all steps, (T, H), and the state after the last one.
+    """Return the hidden states of all steps, (T, H), and the final state.
 
     Args:
-        cell: what a step does.
+        cell: the cell to apply.
         x: (T, F).
-        state: the state before the first step.
-        keep: (T,) bool, false where a step leaves the state as it is; None if none does.
-        reverse: from the last step to the first.
+        state: initial state.
+        keep: (T,) bool, false at padding, which leaves the state unchanged; None without padding.
+        reverse: whether to go from the last step to the first.
 
     """
     dtype = jnp.result_type(x, cell.W_u, *state)
@@ -56,9 +56,9 @@ def _recur(
 
 @partial(_recur.defjvp, symbolic_zeros=True)
 def _differentiate(cell: type[Cell], reverse: bool, primals: Any, tangents: Any) -> Any:
-    """Push the changes of weights, inputs and initial state through time; linear in them.
+    """Propagate the tangents of weights, inputs and initial state through time.
 
-    The weights' share of da_t, (x_t, h_{t-1}) (dW_u over dW_h) + db_h, is one product for all steps.
+    The contribution of the weights to da_t, (x_t, h_{t-1}) [dW_u; dW_h] + db_h, is one product for all steps.
     """
     x, weights, state, keep = primals
     dx, *rest, _ = tangents
@@ -70,7 +70,7 @@ def _differentiate(cell: type[Cell], reverse: bool, primals: Any, tangents: Any)
     da = product(past, jnp.concatenate([as_input(dW_u), as_recurrent(dW_h)])) + db_h
     if not isinstance(dx, SymbolicZero):
         da += as_input(product(dx, W_u))
-    # The gradient multiplies by the transpose in every step: it is laid out once, before the loop.
+    # The gradient multiplies by the transpose in every step: transpose once, before the loop.
     W_hT = W_h.T
 
     def body(dstate: State, at: Any) -> tuple[State, jax.Array]:
@@ -86,13 +86,13 @@ def _differentiate(cell: type[Cell], reverse: bool, primals: Any, tangents: Any)
 def _forward(
     cell: type[Cell], reverse: bool, x: jax.Array, weights: Weights, state: State, keep: jax.Array | None
 ) -> tuple[State, Any]:
-    """Return the state after the last step, and per step what the derivative needs."""
+    """Return the final state and, for every step, what the derivative needs."""
     W_u, W_h, b_h = weights
 
     def body(state: State, at: Any) -> tuple[State, Any]:
         x, u, keep = at
         new, slopes = cell.step(state, cell.join(u, state[0] @ W_h) + b_h)
-        # As wide as the state: to widen it in the derivative would be one more loop over time.
+        # Broadcast to the state here: in the derivative it would be one more loop over time.
         keep = None if keep is None else jnp.broadcast_to(keep, state[0].shape)
         new = _hold(keep, new, state)
         return new, (new[0], jnp.concatenate([x, state[0]]), slopes, keep)
@@ -101,7 +101,7 @@ def _forward(
 
 
 def _hold(keep: jax.Array | None, new: State, old: State) -> State:
-    """Return the new state at a real step, the old one at padding."""
+    """Return the new state, or the old one at padding."""
     return new if keep is None else tuple(jnp.where(keep, n, o) for n, o in zip(new, old))
 
 

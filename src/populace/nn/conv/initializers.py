@@ -1,11 +1,11 @@
-"""How the weights of convolutions start."""
+"""Initial weights of convolutions."""
 
 import math
 
 import jax
 
 
-def uniform_start(
+def uniform_init(
     key: jax.Array, shape: tuple[int, ...], outputs: int, fan_in: float
 ) -> tuple[jax.Array, jax.Array]:
     """Return a weight of that shape and a bias (outputs,), uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`."""
