@@ -75,9 +75,7 @@ def test_start() -> None:
 KEY = jax.random.key(0)
 REFUSED = {
     "unknown mask 'C' of MaskedConv2d; known: A, B": lambda: MaskedConv2d(1, 1, 3, "C", key=KEY),
-    "MaskedConv2d: kernel size must be odd, got (3, 4)": lambda: MaskedConv2d(
-        1, 1, (3, 4), "A", key=KEY
-    ),
+    "MaskedConv2d: kernel size must be odd, got (3, 4)": lambda: MaskedConv2d(1, 1, (3, 4), "A", key=KEY),
     "MaskedConv2d: 3 input and 4 output channels are not divisible by 3 colors": lambda: MaskedConv2d(
         3, 4, 3, "A", 3, key=KEY
     ),
