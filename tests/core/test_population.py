@@ -39,6 +39,8 @@ def test_more_steps_than_a_member_can_count_are_refused(learner, axes, steps, mo
     population = sweep(learner, axes)
     population.check_steps(steps - 1)
     with pytest.raises(UsageError, match=f"steps {steps:,} are too many: .* a member counts at most {most}"):
+        population.check_steps(steps)
+    with pytest.raises(UsageError, match="steps"):  # in the recipe's words where no learner could count them
         train(population, steps, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
