@@ -82,7 +82,7 @@ class Sign(Optimizer):
 def test_one_of_your_own():
     expected = W - 0.01 * np.sign(GRADIENTS).sum(0)
     np.testing.assert_allclose(descended(Sign(power=2.0)), expected, atol=1e-5)
-    assert to_dict(Sign()) == {"kind": "sign", "power": 1.0}
+    assert to_dict(Sign()) == {"kind": f"{__name__}:Sign", "power": 1.0}
 
 
 def test_a_recipe_has_to_be_able_to_name_it():

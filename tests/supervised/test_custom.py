@@ -85,7 +85,9 @@ def test_a_kind_that_is_not_imported_is_asked_for(tmp_path):
     options = Options(steps=2, strategy="vmap", final_evaluation_size=1)
     run = run_recipe(of_population("own", population, options), tmp_path / "run")
     text = run.recipe_text()
-    (tmp_path / "run" / "recipe.toml").write_text(text.replace('kind = "halved"', 'kind = "elsewhere"'))
+    (tmp_path / "run" / "recipe.toml").write_text(
+        text.replace(f'kind = "{Halved.__module__}:Halved"', 'kind = "elsewhere"')
+    )
     with pytest.raises(
         UsageError, match=r"unknown kind 'elsewhere' of optimizer.*give Run.load the learner"
     ) as caught:
