@@ -128,7 +128,7 @@ def built(sources: Path, library: Path | None) -> str:
 
     headers = Path(jaxlib.__file__).with_name("include")
     wide = ["-DPOPULACE_AVX2"] if platform.machine() in ("x86_64", "AMD64") else []
-    parts = [("calls.cc", wide), ("correlation.cc", wide)]
+    parts = [(p.name, wide) for p in sorted(sources.glob("*.cc")) if p.name != "kernels.cc"]
     parts.append(("kernels.cc", ["-DPOPULACE_KERNELS=kernels_baseline"]))
     if wide:
         parts.append(("kernels.cc", ["-DPOPULACE_KERNELS=kernels_avx2", *wide, "-mavx2", "-mfma"]))

@@ -379,7 +379,7 @@ SCORES = [400.0 + i for i in (0, 1, 2, 3, 5, 6, 7, 8)], [300.0 + i for i in rang
 
 def test_without_a_test_part_nothing_is_called_fresh(tmp_path):
     run = fake_run(tmp_path, axes=ONE_AXIS, media=False, diverged=(), external=False)
-    run.content |= {"tests_afresh": False, "test_description": "the 40 validation examples again"}
+    run.content |= {"independent_test": False, "test_description": "the 40 validation examples again"}
     read = Reading.of(run)
     assert "as optimistic as the validation score" in summary.bias(read)
     titles = [row["title"] for row in summary.scores_by_source(read)]

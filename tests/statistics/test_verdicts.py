@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from populace.statistics import brunner_munzel, holm, seed_share, signed_rank, verdicts, worth_pairing
+from populace.statistics import (
+    brunner_munzel,
+    holm,
+    intraclass_correlation,
+    signed_rank,
+    verdicts,
+    worth_pairing,
+)
 
 
 def by_enumeration(x, y):
@@ -121,7 +128,7 @@ def test_runs_of_the_same_seed_are_compared_where_the_seed_matters():
     generator = np.random.default_rng(4)
     seeds = generator.normal(size=12)
     rows = 3 * seeds + 0.3 * generator.normal(size=(3, 12)) + np.array([[0.5], [0.0], [0.0]])
-    assert seed_share(rows) > 0.9
+    assert intraclass_correlation(rows) > 0.9
     assert worth_pairing(rows)
     assert not worth_pairing(generator.normal(size=(3, 12)))
     apart, by_seed = (verdicts(rows[0], [rows[1]], paired=p)[0] for p in (False, True))
@@ -136,5 +143,5 @@ def test_the_share_of_the_seed_is_the_intraclass_correlation_of_ranks():
     ranks = stats.rankdata(rows, axis=1)
     between = 3 * np.var(ranks.mean(axis=0), ddof=1)
     rest = ((ranks - ranks.mean(axis=0)) ** 2).sum() / (2 * 3)
-    assert seed_share(rows) == pytest.approx((between - rest) / (between + 2 * rest))
-    assert seed_share(rows[:1]) == seed_share(np.zeros((3, 5))) == 0
+    assert intraclass_correlation(rows) == pytest.approx((between - rest) / (between + 2 * rest))
+    assert intraclass_correlation(rows[:1]) == intraclass_correlation(np.zeros((3, 5))) == 0

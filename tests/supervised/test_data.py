@@ -178,6 +178,6 @@ def test_test_examples_are_not_cut_to_bytes():
 def test_without_a_test_part_the_final_evaluation_is_not_called_fresh():
     x, y = np.eye(8, dtype=np.float32), np.arange(8) % 2
     again = Classifier(Data.from_classes(x, y, validation=0.5))
-    assert not again.tests_afresh
+    assert not again.independent_test
     assert again.test_description(1).endswith("again, since there is no test part")
-    assert Classifier(Data.from_classes(x, y, test=(x, y))).tests_afresh
+    assert Classifier(Data.from_classes(x, y, test=(x, y))).independent_test

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says."""
+    return (str(error).strip().splitlines() or ["no message"])[0]
+
+
 @dataclass(frozen=True)
 class Advice:
     """What to do, in the words of a call in Python and in those of the command line."""

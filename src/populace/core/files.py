@@ -34,13 +34,6 @@ def whole(path: Path) -> Iterator[Path]:
     _to_disk(path.parent)
 
 
-def leftovers(folder: Path) -> list[Path]:
-    """Return the temporary files in a folder that a kill left; those of this process are being written."""
-    own = f".{os.getpid()}"
-    found = (p for p in folder.glob(".*.*") if p.suffix[1:].isdecimal() and p.suffix != own)
-    return sorted(p for p in found if p.is_file())
-
-
 def _to_disk(path: Path) -> None:
     if path.is_dir() and os.name == "nt":
         return  # Windows opens no folders, and has nothing to flush there

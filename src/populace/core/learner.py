@@ -84,7 +84,7 @@ class Learner(Settings):
         return 0
 
     @property
-    def most_steps(self) -> int:
+    def max_steps(self) -> int:
         """The largest number of iterations that keys and counters of 32 bits hold."""
         return 2**31 - 1
 
@@ -135,7 +135,7 @@ class Learner(Settings):
         del key
         return state
 
-    def evaluation_units(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    def evaluation_cost(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """Return how many units an evaluation took that gave these metrics, an entry per member.
 
         Training does not count what choosing a model took; for agents it may be more. None where the unit is
@@ -176,7 +176,7 @@ class Learner(Settings):
         return f"{size:,} fresh {self.evaluation_unit}" if self.evaluation_unit else "the test data"
 
     @property
-    def tests_afresh(self) -> bool:
+    def independent_test(self) -> bool:
         """Whether `for_test` measures on something else than what members were selected by."""
         return True
 

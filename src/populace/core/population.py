@@ -120,11 +120,11 @@ class Population:
             if i and all(isinstance(value, float) for value in setting.values()):
                 continue  # numbers that a program takes as arguments change no count
             learner = self.plain_learner_of(i)
-            if steps > learner.most_steps:
+            if steps > learner.max_steps:
                 each = learner.units_per_step
                 raise UsageError(
                     f"steps {steps:,} are too many: with {each:,} {learner.unit} each, a member counts at "
-                    f"most {learner.most_steps:,}; lower steps"
+                    f"most {learner.max_steps:,}; lower steps"
                 )
 
     def plain_learner_of(self, setting: int) -> Learner:
@@ -205,9 +205,10 @@ def sweep(
     chosen = [{path: plain(value) for path, value in setting.items()} for setting in chosen]
     chosen = swept.completed(learner, chosen)
     population = Population(learner, tuple(chosen), _seeds(seeds), seed)
-    for index in range(len(chosen)):
-        population.plain_learner_of(index).check()
-    swept.check_distinct(learner, chosen)
+    made = [population.plain_learner_of(index) for index in range(len(chosen))]
+    for one in made:
+        one.check()
+    swept.check_distinct(made, chosen)
     return population
 
 

@@ -38,7 +38,12 @@ def completed(module: Settings, chosen: Sequence[Setting]) -> list[Setting]:
     settings of one axis.
     """
     paths = list(dict.fromkeys(path for setting in chosen for path in setting))
-    return [_completed(applied(module, setting), setting, paths) for setting in chosen]
+    return [
+        {path: setting[path] for path in paths}
+        if len(setting) == len(paths)
+        else _completed(applied(module, setting), setting, paths)
+        for setting in chosen
+    ]
 
 
 def written(module: Settings, setting: Setting) -> Setting:
@@ -71,11 +76,11 @@ def identity(module: Settings) -> Any:
         )
 
 
-def check_distinct(module: Settings, chosen: Sequence[Setting]) -> None:
-    """Raise a `UsageError` if two settings make the same learner."""
+def check_distinct(made: Sequence[Settings], chosen: Sequence[Setting]) -> None:
+    """Raise a `UsageError` if two settings make the same learner; `made` is what each of them makes."""
     first: dict[Any, int] = {}
-    for index, setting in enumerate(chosen):
-        same = first.setdefault(identity(applied(module, setting)), index)
+    for index, (module, setting) in enumerate(zip(made, chosen, strict=True)):
+        same = first.setdefault(identity(module), index)
         if same == index:
             continue
         one, other = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from populace.core.errors import PopulaceError, RunError
+from populace.core.errors import PopulaceError, RunError, first_line
 
 # A callback runs in a thread of XLA and does not know who called the program, and JAX keeps only the text of
 # its exception. So every open `reraised` collects the errors of the process, and raises one only if its own
@@ -38,8 +38,7 @@ def recorded(what: str) -> Iterator[None]:
         record(error)
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or ["no message"])[0]
-        told = RunError(f"{what}: {type(error).__name__}: {line}")
+        told = RunError(f"{what}: {type(error).__name__}: {first_line(error)}")
         record(told)
         raise told from error
 

@@ -126,7 +126,7 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
     speed = timing.get("units_per_s")
     steps = reading.results.get("steps")
     trained = [number_format.whole(count) for count in budgets.per_member(reading)]
-    choosing = reading.results.get("choosing_units")
+    choosing = reading.results.get("evaluation_cost")
     return tables.pairs(
         [
             ("settings", number_format.whole(len(reading.settings))),

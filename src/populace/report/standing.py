@@ -9,9 +9,9 @@ from populace.statistics import (
     FEWEST_A_SIDE,
     Verdict,
     WinnerBias,
+    intraclass_correlation,
     may_be_best,
     probability_best,
-    seed_share,
     verdicts,
     winner_bias,
     worth_pairing,
@@ -46,7 +46,7 @@ class Standing:
         table = list(self.scores.values())
         if len(table) < 2 or len({len(row) for row in table}) > 1 or len(table[0]) < FEWEST_A_SIDE:
             return None
-        return seed_share(table)
+        return intraclass_correlation(table)
 
     @cached_property
     def paired(self) -> bool:

@@ -44,7 +44,7 @@ class Scores:
     """Members that a controller stopped, and the step."""
     decisions: list[dict[str, Any]] = field(default_factory=list)
     """What a controller decided."""
-    choosing_units: float | None = None
+    evaluation_cost: float | None = None
     """Units that the evaluations during training took, per member on average."""
     floors: Floors = field(default_factory=list)
     """By setting: what a member that diverged scores."""
@@ -78,11 +78,11 @@ def collect(engine: Engine, evaluations: pa.Table) -> Scores:
         diverged_at=engine.diverged_at(),
         stopped_at=engine.control.stopped_at(),
         decisions=engine.control.decisions,
-        choosing_units=evaluation_cost.per_member(learner, evaluations, count),
+        evaluation_cost=evaluation_cost.per_member(learner, evaluations, count),
     )
 
 
-def know(scores: Scores, engine: Engine, folder: Path, options: Options) -> None:
+def complete(scores: Scores, engine: Engine, folder: Path, options: Options) -> None:
     """Complete the scores by what each setting is measured on, and what its diverged members count as."""
     tensors = start.read(folder) if options.start_from else None
     scores.tasks = tasks.of(engine.population, folder)
@@ -99,8 +99,11 @@ def choose(population: Population, scores: Scores) -> int:
 
 def bests(population: Population, scores: Scores) -> dict[str, int]:
     """Return the best setting of each task, by the task's identity, in the order of the sweep."""
-    where = [task.identity for task in scores.tasks] or [""] * len(population.settings)
-    order = rank(population, scores)
+    return _first_by_task(scores, rank(population, scores))
+
+
+def _first_by_task(scores: Scores, order: list[int]) -> dict[str, int]:
+    where = [task.identity for task in scores.tasks] or [""] * len(order)
     return {task: next(i for i in order if where[i] == task) for task in dict.fromkeys(where)}
 
 
@@ -177,7 +180,8 @@ def table(
     learner = population.learner
     settings_table = [_setting(population, scores, i) for i in range(len(population.settings))]
     winner, median = _ends(population, scores, best)
-    rival = next((index for index in rank(population, scores) if index != best), None)
+    order = rank(population, scores)
+    rival = next((index for index in order if index != best), None)
     chosen = settings_table[best]
     threshold = scores.tasks[best].score_threshold if scores.tasks else learner.score_threshold
     return about | {
@@ -185,7 +189,7 @@ def table(
         "unit": learner.unit,
         "evaluation_unit": learner.evaluation_unit,
         "units_per_step": learner.units_per_step,
-        "choosing_units": scores.choosing_units,
+        "evaluation_cost": scores.evaluation_cost,
         "score": {
             "name": learner.score,
             "mode": learner.mode,
@@ -195,7 +199,7 @@ def table(
         "axes": {p: [plain_or_text(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
         "members": [_member(population, scores, m.index, size) for m in population.members],
-        "best_by_task": list(bests(population, scores).values()),
+        "best_by_task": list(_first_by_task(scores, order).values()),
         "best": {
             "setting": best,
             "member": winner,

@@ -219,7 +219,7 @@ class Run:
         """
         engine, population = self.engine, self.population
         scores = results.collect(engine, self.metrics("evaluation"))
-        results.know(scores, engine, self.path, self.recipe.options)
+        results.complete(scores, engine, self.path, self.recipe.options)
         chosen = list(range(len(population.settings)))
         if backend == "native":
             found = results.final_evaluation(engine, scores, size, seed)[population.learner.score]

@@ -209,7 +209,7 @@ class Session(Callback):
         """Measure the outcome where training got to its end; write results."""
         options = self.recipe.options
         scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
-        results.know(scores, self.engine, self.folder, options)
+        results.complete(scores, self.engine, self.folder, options)
         best = results.choose(self.population, scores)
         test_description = self.engine.group_states[0].program.learner.test_description(
             options.final_evaluation_size
@@ -229,7 +229,7 @@ class Session(Callback):
             "about": self.recipe.about,
             "status": "finished" if done else "stopped",
             "test_description": test_description,
-            "tests_afresh": self.engine.group_states[0].program.learner.tests_afresh,
+            "independent_test": self.engine.group_states[0].program.learner.independent_test,
             "command": provenance.command(),
             "learner": by_path.path_of(type(self.recipe.learner)),
             "steps": engine.step,

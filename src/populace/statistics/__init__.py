@@ -23,12 +23,34 @@ from populace.statistics.rank_tests import FEWEST_A_SIDE, brunner_munzel, holm, 
 from populace.statistics.scores import Floats
 from populace.statistics.selection import WinnerBias, may_be_best, probability_best, winner_bias
 from populace.statistics.summary import Summary, summarize
-from populace.statistics.verdicts import LEVEL, Verdict, seed_share, verdicts, worth_pairing
+from populace.statistics.verdicts import LEVEL, Verdict, intraclass_correlation, verdicts, worth_pairing
 
 __all__ = [
-    "FEWEST", "FEWEST_A_SIDE", "LEVEL", "Floats", "Interval", "Summary", "Verdict", "WinnerBias",
-    "bootstrap_interval", "brunner_munzel", "few", "holm", "interquartile_mean", "may_be_best",
-    "mean_interval", "median_interval", "performance_profile", "probability_best",
-    "probability_of_improvement", "seed_share", "signed_rank", "summarize", "verdicts", "winner_bias",
-    "with_worst", "worst_of", "worth_pairing",
+    "FEWEST",
+    "FEWEST_A_SIDE",
+    "LEVEL",
+    "Floats",
+    "Interval",
+    "Summary",
+    "Verdict",
+    "WinnerBias",
+    "bootstrap_interval",
+    "brunner_munzel",
+    "few",
+    "holm",
+    "interquartile_mean",
+    "intraclass_correlation",
+    "may_be_best",
+    "mean_interval",
+    "median_interval",
+    "performance_profile",
+    "probability_best",
+    "probability_of_improvement",
+    "signed_rank",
+    "summarize",
+    "verdicts",
+    "winner_bias",
+    "with_worst",
+    "worst_of",
+    "worth_pairing",
 ]  # fmt: skip

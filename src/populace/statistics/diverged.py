@@ -1,15 +1,14 @@
 """The score of a member that diverged: the worst that any other has."""
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.scores import Floats
+from populace.statistics.scores import Floats, Mode
 
 
-def worst_of(scores: ArrayLike, mode: Literal["max", "min"] = "max") -> float:
+def worst_of(scores: ArrayLike, mode: Mode = "max") -> float:
     """Return the worst finite score, by which a member that diverged is scored; NaN if none is finite."""
     given = np.asarray(scores, dtype=np.float64)
     finite = given[np.isfinite(given)]
@@ -18,7 +17,7 @@ def worst_of(scores: ArrayLike, mode: Literal["max", "min"] = "max") -> float:
     return float(finite.min() if mode == "max" else finite.max())
 
 
-def with_worst(scores: ArrayLike, mode: Literal["max", "min"] = "max") -> Floats:
+def with_worst(scores: ArrayLike, mode: Mode = "max") -> Floats:
     """Return scores of any shape in which NaN and infinity, of members that diverged, are the worst score."""
     given = np.asarray(scores, dtype=np.float64)
     return np.where(np.isfinite(given), given, worst_of(given, mode))

@@ -14,13 +14,19 @@ Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (https:
 """
 
 from functools import lru_cache
-
-from scipy import special
+from typing import Any
 
 FEWEST = 5
 """Runs below which there is no interval: the range of n scores covers the middle of a symmetric distribution
 with probability `1 - 2^(1 - n)`, .875 for 4 and .9375 for 5, and nothing narrower than it covers more."""
 _SHARE = 0.6
+
+
+def scipy_special() -> Any:
+    """Return `scipy.special`, imported when it is first asked for: at the start it would delay every run."""
+    from scipy import special
+
+    return special
 
 
 def check_confidence(confidence: float) -> None:
@@ -43,7 +49,7 @@ def tail(confidence: float, runs: int, tasks: int = 1) -> float:
     plain = (1 - confidence) / 2
     if runs < 2:
         return plain
-    wide = special.ndtr(-((runs / (runs - 1)) ** 0.5) * student(confidence, tasks * (runs - 1)))
+    wide = scipy_special().ndtr(-((runs / (runs - 1)) ** 0.5) * student(confidence, tasks * (runs - 1)))
     return float(plain ** (1 - _SHARE) * wide**_SHARE)
 
 
@@ -51,11 +57,11 @@ def tail(confidence: float, runs: int, tasks: int = 1) -> float:
 def student(confidence: float, degrees: float) -> float:
     """Return the quantile of the t distribution between which and its negative `confidence` lies."""
     check_confidence(confidence)
-    return float(special.stdtrit(degrees, (1 + confidence) / 2))
+    return float(scipy_special().stdtrit(degrees, (1 + confidence) / 2))
 
 
 @lru_cache(maxsize=64)
 def normal(confidence: float) -> float:
     """Return the quantile of the normal distribution between which and its negative `confidence` lies."""
     check_confidence(confidence)
-    return float(special.ndtri((1 + confidence) / 2))
+    return float(scipy_special().ndtri((1 + confidence) / 2))

@@ -4,10 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from populace.statistics.interval import Interval, few
-from populace.statistics.levels import check_confidence
+from populace.statistics.levels import check_confidence, scipy_special
 from populace.statistics.scores import sample
 
 
@@ -38,7 +37,7 @@ def _rank(runs: int, confidence: float) -> tuple[int, float]:
     """Return d, counted from 1, and the share of the way from x_(d) to x_(d+1)."""
     check_confidence(confidence)
     outside = (1 - confidence) / 2
-    below = special.bdtr(np.arange(runs // 2 + 1), runs, 0.5)  # P(fewer than d), for d = 1, 2, ...
+    below = scipy_special().bdtr(np.arange(runs // 2 + 1), runs, 0.5)  # P(fewer than d), for d = 1, 2, ...
     rank = int(np.searchsorted(below, outside, side="right"))
     if rank == 0 or rank >= (runs + 1) // 2:
         return max(1, (runs + 1) // 2 if rank else 1), 0.0

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
+from populace.statistics.levels import scipy_special
 from populace.statistics.scores import Floats, sample
 
 FEWEST_A_SIDE = 4
@@ -47,7 +47,7 @@ def brunner_munzel(
     observed = _studentized(own[None], beats)[0]
     two = alternative == "two-sided"
     if n + m > _MANY:
-        return float(special.ndtr(-abs(observed)) * 2 if two else special.ndtr(-observed))
+        return float(scipy_special().ndtr(-abs(observed)) * 2 if two else scipy_special().ndtr(-observed))
     splits = _splits(n, m, seed)
     found = _studentized(splits, beats)
     if two:

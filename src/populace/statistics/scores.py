@@ -1,9 +1,13 @@
 """Checks of scores, the same for every statistic."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Mode = Literal["max", "min"]
+"""Which scores are better: the higher or the lower ones."""
 
 
 def table(name: str, scores: ArrayLike) -> Floats:
@@ -23,6 +27,11 @@ def sample(name: str, scores: ArrayLike) -> Floats:
     refuse(name, "NaN", np.isnan(found))
     refuse(name, "infinite", np.isinf(found))
     return found
+
+
+def deviations(values: Floats) -> Floats:
+    """Return `(x - mean) sqrt(n / (n - 1))`, whose mean square is the unbiased variance of `(n,)` scores."""
+    return (values - values.mean()) * (len(values) / (len(values) - 1)) ** 0.5
 
 
 def refuse(name: str, what: str, found: NDArray[np.bool_]) -> None:

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.statistics.aggregates import interquartile_mean
 from populace.statistics.rank_tests import FEWEST_A_SIDE, brunner_munzel, smallest_p
-from populace.statistics.scores import Floats, sample
+from populace.statistics.scores import Floats, Mode, deviations, sample
 from populace.statistics.verdicts import LEVEL
 
-Mode = Literal["max", "min"]
 _RESAMPLES = 4000
 _FEW_RESAMPLES = 1000
 _MANY_SETTINGS = 100
@@ -109,22 +107,22 @@ def winner_bias(
     kept = [i for i, values in enumerate(drawn) if (values >= leader).mean() >= _CONTENDS]
     if len(kept) == 1:
         return WinnerBias(0.0, 1)
-    deviations = [_deviations([x[i] for i in kept], paired) for x in (first, second)]
+    around = [_deviations([x[i] for i in kept], paired) for x in (first, second)]
     generator = np.random.default_rng(seed)
     best = np.full(_SIMULATED, -np.inf)
     error = np.zeros(_SIMULATED)
     for i in kept:
-        drawn = generator.integers(len(deviations[0]), size=(_SIMULATED, len(first[i])))
-        value, off = (interquartile_mean(x[drawn], axis=1) for x in deviations)
+        drawn = generator.integers(len(around[0]), size=(_SIMULATED, len(first[i])))
+        value, off = (interquartile_mean(x[drawn], axis=1) for x in around)
         error = np.where(value > best, off, error)
         best = np.maximum(best, value)
     # Deviations are from means, whose interquartile mean is not zero where they are skewed.
-    luck = float(error.mean()) - float(interquartile_mean(deviations[1]))
+    luck = float(error.mean()) - float(interquartile_mean(around[1]))
     return WinnerBias(max(0.0, luck), len(kept))
 
 
 def _deviations(samples: list[Floats], paired: bool) -> Floats:
-    found = [(x - x.mean()) * (len(x) / (len(x) - 1)) ** 0.5 for x in samples]
+    found = [deviations(x) for x in samples]
     if paired:
         found = list(np.stack(found) - np.mean(found, axis=0))
     return np.concatenate(found)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,7 @@ from populace.statistics.diverged import worst_of
 from populace.statistics.interval import Interval, numbers
 from populace.statistics.mean import mean_interval
 from populace.statistics.median import median_interval
+from populace.statistics.scores import Mode
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def summarize(
     diverged: ArrayLike | None = None,
     *,
     worst: float | None = None,
-    mode: Literal["max", "min"] = "max",
+    mode: Mode = "max",
     seed: int = 0,
 ) -> Summary:
     """Summarize one score per member; one that diverged is never dropped, but scored as `worst`.

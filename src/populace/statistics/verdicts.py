@@ -92,7 +92,7 @@ def pairing_can_tell(runs: int, family: int) -> bool:
     return runs >= FEWEST_PAIRS and 2.0 ** (1 - runs) * family <= LEVEL
 
 
-def seed_share(scores: ArrayLike) -> float:
+def intraclass_correlation(scores: ArrayLike) -> float:
     """Return the share of the variance within settings that the seed explains, from 0 to 1.
 
     The intraclass correlation of the ranks within each setting, over the seeds that the k settings share:
@@ -125,4 +125,4 @@ def worth_pairing(scores: ArrayLike) -> bool:
 
     Below it pairing costs more, in runs that a test of n pairs has fewer, than it gains.
     """
-    return seed_share(scores) >= _WORTH_PAIRING
+    return intraclass_correlation(scores) >= _WORTH_PAIRING

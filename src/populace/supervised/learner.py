@@ -193,10 +193,10 @@ class Supervised(Learner):
         """Return in words which examples the final evaluation looks at."""
         del size
         part, (_, _, rows) = self._data.called("test"), self._data.part("test")
-        again = "" if self.tests_afresh else " again, since there is no test part"
+        again = "" if self.independent_test else " again, since there is no test part"
         return f"the {len(rows):,} {part} examples{again}"
 
-    tests_afresh: ClassVar[Any] = property(lambda self: self._data.called("test") == "test")
+    independent_test: ClassVar[Any] = property(lambda self: self._data.called("test") == "test")
 
     def predict(self, model: Any, x: Any) -> jax.Array | np.ndarray:
         """Return a network's outputs for raw examples (N, ...), in batches: logits, or numbers.

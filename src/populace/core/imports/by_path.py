@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from populace.core.errors import UsageError
+from populace.core.errors import UsageError, first_line
 
 
 def find(path: str, what: str) -> Any:
@@ -41,7 +41,7 @@ def find(path: str, what: str) -> Any:
             if module == "__main__"
             else ""
         )
-        line = (str(error).strip().splitlines() or ["no message"])[0]
+        line = first_line(error)
         reason = line if isinstance(error, AttributeError) else f"{type(error).__name__}: {line}"
         raise UsageError(f"cannot import {what} '{path}': {reason}{script}") from error
     return found

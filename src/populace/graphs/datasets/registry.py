@@ -1,7 +1,10 @@
 """Graphs by name."""
 
+from functools import lru_cache
+
 from populace.core.errors import UsageError
 from populace.graphs.data.graph import Graph
+from populace.graphs.data.labels import named
 from populace.graphs.datasets.karate import karate
 from populace.graphs.datasets.ogb import ogb
 from populace.graphs.datasets.planetoid import planetoid
@@ -29,3 +32,9 @@ def graph_named(name: str, normalize_features: bool = True) -> Graph:
             raise UsageError(f"{name} is a set of graphs; use a graph learner, such as graph-classifier")
         return graph
     return karate() if name == "karate" else planetoid(name, normalize_features=normalize_features)
+
+
+@lru_cache(maxsize=8)
+def normalized_graph(name: str, normalize_features: bool, normalization: str) -> Graph:
+    """Return `graph_named` with its edges normalized and its classes named, the same object each time."""
+    return named(graph_named(name, normalize_features).normalized(normalization))

@@ -3,7 +3,6 @@
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -16,7 +15,7 @@ from populace.core.learner import Metrics
 from populace.core.settings import setting
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS, named
-from populace.graphs.datasets.registry import graph_named
+from populace.graphs.datasets.registry import normalized_graph
 from populace.graphs.learners import inference
 from populace.graphs.learners.graph_task import GraphTask
 from populace.graphs.learners.objective import Objective
@@ -100,7 +99,7 @@ class NodeLearner(GraphTask):
         """Return the learner with its graph, loaded and normalized once for all members."""
         if self.graph is not None:
             return self
-        graph = _load(self.dataset, self.normalize_features, self.network.normalization)
+        graph = normalized_graph(self.dataset, self.normalize_features, self.network.normalization)
         return dataclasses.replace(self, graph=graph)
 
     @classmethod
@@ -294,8 +293,3 @@ class NodeLearner(GraphTask):
             weights = weights.layers[:1]
         matrices = [w for w in jax.tree.leaves(weights) if w.ndim > 1]
         return self.l2 / 2 * sum((jnp.sum(w**2) for w in matrices), start=jnp.zeros(()))
-
-
-@lru_cache(maxsize=8)
-def _load(dataset: str, normalize_features: bool, normalization: str) -> Graph:
-    return named(graph_named(dataset, normalize_features).normalized(normalization))

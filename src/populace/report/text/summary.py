@@ -175,7 +175,7 @@ def scores_by_source(reading: Reading) -> list[dict[str, str]]:
             continue
         tried = evaluation_size(reading, winner, kind) if kind != "validation" else None
         more = f", {_count(reading, tried)} per member" if tried else ""
-        if kind == "test" and reading.results.get("tests_afresh") is False:
+        if kind == "test" and reading.results.get("independent_test") is False:
             title, meaning = "Validation again", "the saved models, evaluated on what they were selected by"
         if kind == "test" and not tried and reading.results.get("test_description"):
             more = f", on {reading.results['test_description']}"
@@ -194,7 +194,7 @@ def bias(reading: Reading) -> str:
     chosen, fresh = interval_of(winner.get("validation")), interval_of(winner.get("test"))
     if chosen is None:
         return ""
-    if reading.results.get("tests_afresh") is False:
+    if reading.results.get("independent_test") is False:
         return (
             "There is no test part: the final score is of the examples that models and settings were "
             "selected by, so it is as optimistic as the validation score. Expect a worse one on new examples."

@@ -59,7 +59,7 @@ class Agent(Learner):
         return pixel_scale(self.task) if self.normalize_images else 1.0
 
     @property
-    def most_steps(self) -> int:
+    def max_steps(self) -> int:
         """The largest number of iterations whose frames an integer of 32 bits counts."""
         return (2**31 - 1) // self.units_per_step
 
@@ -113,7 +113,7 @@ class Agent(Learner):
             metrics["held_out_return"] = Mean(total.sum(), weight)
         return metrics
 
-    def evaluation_units(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    def evaluation_cost(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """Return the frames of the evaluated episodes, without those in the held-out environment."""
         return metrics["length"] * self.evaluation_episodes if "length" in metrics else None
 

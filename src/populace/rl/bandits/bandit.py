@@ -74,7 +74,7 @@ class Bandit(Learner):
         return self.rollout
 
     @property
-    def most_steps(self) -> int:
+    def max_steps(self) -> int:
         """The largest number of iterations whose pulls an integer of 32 bits counts."""
         return (2**31 - 1) // self.units_per_step
 

@@ -14,9 +14,7 @@ from populace.core.errors import UsageError
 from populace.rl.spaces import UNBOUNDED
 
 Bound = float | Sequence[float | None] | None
-_MAX_COUNT = (
-    2**25
-)  # more bins than that of equal width are narrower than float32 can tell apart, in any range
+_MAX_COUNT = 2**25  # more bins of equal width are narrower than float32 can tell apart, in any range
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.errors import PopulaceError, UsageError, unknown
+from populace.core.errors import PopulaceError, UsageError, first_line, unknown
 from populace.core.imports import by_path
 from populace.rl.eager import eager
 from populace.rl.environments import names as naming
@@ -108,9 +108,8 @@ def _user_class(asked: naming.Name) -> Task:
         except PopulaceError:
             raise
         except Exception as error:  # a user's class may raise anything while JAX traces it
-            line = (str(error).strip().splitlines() or ["no message"])[0]
             raise UsageError(
-                f"environment '{asked.whole}' does not work: {type(error).__name__}: {line}"
+                f"environment '{asked.whole}' does not work: {type(error).__name__}: {first_line(error)}"
             ) from error
         return task
     return _host(asked)

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from populace.core.errors import UsageError
 from populace.rl.planning import dynamic_programming
@@ -149,7 +149,7 @@ def _chi_squared(counts: np.ndarray, expected: np.ndarray) -> tuple[float, int]:
 
 
 def _compare(name: str, what: str, statistic: float, freedom: int) -> None:
-    p = float(stats.chi2.sf(statistic, freedom)) if freedom else 1.0
+    p = float(special.chdtrc(freedom, statistic)) if freedom else 1.0
     if p < _SMALLEST:
         raise _differs(
             name, f"the {what} of {STEPS:,} steps have other frequencies (chi-squared, p = {p:.1g})"

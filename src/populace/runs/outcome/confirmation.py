@@ -17,6 +17,7 @@ from populace.core.errors import RunError, UsageError
 from populace.core.files import to_json, write
 from populace.core.population import Population
 from populace.engine.callbacks import Callback
+from populace.runs.folder import read_json, resuming
 from populace.runs.recipe import Recipe, parse
 from populace.runs.training import Log, Session
 from populace.runs.weights import start
@@ -48,7 +49,7 @@ def confirm(
         UsageError: there is nothing to confirm, and why.
 
     """
-    results = json.loads((folder / "results.json").read_text())
+    results = read_json(folder, "results.json", "the run has not ended", resuming(folder))
     if reason := obstacle(results, folder):
         raise UsageError(f"cannot confirm '{folder}': {reason}")
     population = recipe.population()
@@ -80,7 +81,7 @@ def as_asked(
     stop: Callable[[], bool] | None = None,
 ) -> None:
     """Confirm a run whose recipe asks for it, or say why not; a run that did not get to its end is left."""
-    results = json.loads((folder / "results.json").read_text())
+    results = read_json(folder, "results.json", "the run has not ended", resuming(folder))
     if not recipe.options.confirm or results["status"] != "finished" or "confirmation" in results:
         return
     if reason := obstacle(results, folder):
@@ -155,7 +156,7 @@ def _finished(inside: Path) -> bool:
 
 def _entry(inside: Path, chosen: list[int]) -> dict[str, Any]:
     """Return what `results.json` of the run says of its confirmation; the winner comes first."""
-    found = json.loads((inside / "results.json").read_text())
+    found = read_json(inside, "results.json", "the confirmation has not ended")
     kept = ("values", "diverged", "floor", "validation", "test")
     return {
         "folder": FOLDER,

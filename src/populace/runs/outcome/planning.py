@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from populace.statistics.levels import normal
 from populace.statistics.rank_tests import FEWEST_A_SIDE
-from populace.statistics.scores import sample
+from populace.statistics.scores import deviations, sample
 
 
 def seeds_to_tell(
@@ -29,7 +29,7 @@ def seeds_to_tell(
     scores = [found for each in samples if len(found := sample("samples", each)) > 1]
     if not scores:
         raise ValueError("a spread needs a setting with two or more scores")
-    around = np.concatenate([(s - s.mean()) * math.sqrt(len(s) / (len(s) - 1)) for s in scores])
+    around = np.concatenate([deviations(s) for s in scores])
     if np.ptp(around) == 0:
         raise ValueError("all scores of each setting are equal, so their spread is not known")
     step = max(1, len(around) // 2000)  # thousands of scores say no more than two thousand

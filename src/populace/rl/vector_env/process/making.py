@@ -79,6 +79,8 @@ def _seeded() -> Iterator[None]:
 def import_class(path: str) -> Any:
     """Return the object that `module:Class` names.
 
+    As `core.imports.by_path.find` does, of which a worker must load nothing: it starts for every environment.
+
     Raises:
         ImportError: there is no such module.
         AttributeError: the module has no such class.
