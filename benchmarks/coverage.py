@@ -1,4 +1,4 @@
-"""How often intervals cover the truth, families of equal settings are told apart, and winners are lucky.
+"""How often intervals cover the truth, equal settings differ significantly, and how lucky winners are.
 
     python benchmarks/coverage.py            # everything, some twenty minutes of one core
     python benchmarks/coverage.py intervals  # one of: intervals, peers, improvement, families, luck
@@ -19,8 +19,8 @@ from populace.statistics import (
     interquartile_mean,
     mean_interval,
     median_interval,
+    multiple_comparisons,
     probability_of_improvement,
-    verdicts,
     winner_bias,
     worth_pairing,
 )
@@ -199,15 +199,15 @@ def improvement() -> None:
 
 
 def families() -> None:
-    """Print how often any of 16 equal settings is told apart from the best of them."""
+    """Print how often any of 16 equal settings differs significantly from the best of them."""
     for name, seeds, shared, runs in FAMILIES:
         generator, false = np.random.default_rng(seeds), 0
         for _ in range(runs):
             rows = SHAPES[name](generator, (16, seeds)) + shared * generator.normal(size=seeds)
             best = int(interquartile_mean(rows, axis=1).argmax())
             others = [row for i, row in enumerate(rows) if i != best]
-            found = verdicts(rows[best], others, chosen=True, paired=worth_pairing(rows))
-            false += any(verdict.told_apart for verdict in found)
+            found = multiple_comparisons(rows[best], others, chosen=True, paired=worth_pairing(rows))
+            false += any(comparison.significant for comparison in found)
         print(f"{name}, {seeds} seeds, seed effect {shared}: {false} of {runs} runs", flush=True)
 
 

@@ -177,8 +177,8 @@ def test_lower_is_better_turns_the_ranking_round(tmp_path):
     run = reading(tmp_path, lower=True)
     values = [run.believed(entry).value for entry in run.ranked]
     assert values == sorted(values)
-    last = run.standing.verdicts[run.ranked[-1]["setting"]]
-    assert last.chance.value > 0.9, "the winner must improve on the last in the ranking"
+    last = run.comparison.comparisons[run.ranked[-1]["setting"]]
+    assert last.probability_of_improvement.value > 0.9, "the winner must improve on the last in the ranking"
 
 
 def test_a_later_leader_is_named_but_not_chosen(tmp_path):
@@ -295,10 +295,10 @@ def pair(tmp_path: Path) -> list[FakeRun]:
 
 
 def test_a_comparison_names_the_better_run_and_how_sure(tmp_path):
-    found = compare.Comparison([Reading.of(run) for run in pair(tmp_path)])
+    found = compare.RunComparison([Reading.of(run) for run in pair(tmp_path)])
     sentence = compare.answer(found)
     assert sentence.startswith("Of 2 runs, “strong” reaches the highest interquartile mean return")
-    assert "the two are told apart (permutation test, p = 0.0022)" in sentence
+    assert "the difference is significant (permutation test, p = 0.0022)" in sentence
 
 
 def test_runs_that_measure_different_things_are_not_ranked(tmp_path):
@@ -367,11 +367,11 @@ def test_a_confirmed_score_leads_and_the_rival_is_named(tmp_path):
     assert "of 404.0 (95 % interval" in summary.answer(read)
     assert summary.answer(read).endswith("on 8 new seeds that took no part in choosing it.")
     (told,) = [note for note in summary.caveats(read) if "nearest rival" in note]
-    assert told.endswith("the rival is worse, and the two are told apart.")
+    assert told.endswith("the rival is significantly worse.")
     assert not any("New seeds would tell" in note for note in summary.caveats(read))
     assert summary.scores_by_source(read)[-1]["title"] == "Confirmation"
     new[1]["test"] = summarize(SCORES[0][::-1]).as_dict()
-    assert any("the two are not told apart" in note for note in summary.caveats(Reading.of(run)))
+    assert any("the difference is not significant" in note for note in summary.caveats(Reading.of(run)))
 
 
 SCORES = [400.0 + i for i in (0, 1, 2, 3, 5, 6, 7, 8)], [300.0 + i for i in range(8)]

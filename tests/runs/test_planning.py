@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from populace.runs.outcome.planning import seeds_to_tell
+from populace.runs.outcome.planning import required_seeds
 
 
 def test_seeds_are_those_of_noether_for_normal_scores():
     rng = np.random.default_rng(0)
-    found = seeds_to_tell([rng.normal(5, 2, 4000), rng.normal(90, 2, 4000)], 2.0)
+    found = required_seeds([rng.normal(5, 2, 4000), rng.normal(90, 2, 4000)], 2.0)
     # A shift of one standard deviation: p = Phi(1 / sqrt 2) = 0.7602, so n = 2.80^2 / (6 * 0.26^2) = 19.3.
     assert found == pytest.approx(20, abs=1)
-    assert seeds_to_tell([[1.0, 2.0, 3.0]], 100.0) == 6
-    assert seeds_to_tell([[1.0, 2.0, 3.0]], 2.0) >= 6
+    assert required_seeds([[1.0, 2.0, 3.0]], 100.0) == 6
+    assert required_seeds([[1.0, 2.0, 3.0]], 2.0) >= 6
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ def test_seeds_are_those_of_noether_for_normal_scores():
 )
 def test_what_cannot_be_planned_is_told(samples, effect, message):
     with pytest.raises(ValueError, match=message):
-        seeds_to_tell(samples, effect)
+        required_seeds(samples, effect)

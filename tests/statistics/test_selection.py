@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from populace.statistics import interquartile_mean, may_be_best, probability_best, winner_bias
+from populace.statistics import best_subset, interquartile_mean, probability_best, winner_bias
 
 
 def test_probabilities_of_being_best_add_up_and_follow_the_scores():
@@ -17,7 +17,7 @@ def test_probabilities_of_being_best_add_up_and_follow_the_scores():
 
 def test_nothing_is_known_of_the_best_of_few_runs():
     assert np.isnan(probability_best([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]])).all()
-    assert may_be_best([[1.0, 2.0, 3.0], [40.0, 50.0, 60.0]]) == [True, True]
+    assert best_subset([[1.0, 2.0, 3.0], [40.0, 50.0, 60.0]]) == [True, True]
     assert winner_bias([[1.0, 2.0, 3.0]] * 2, [[1.0, 2.0, 3.0]] * 2) is None
 
 
@@ -31,14 +31,14 @@ def test_what_all_settings_share_at_a_seed_does_not_blur_who_is_best():
 def test_settings_that_are_clearly_worse_cannot_be_the_best():
     generator = np.random.default_rng(2)
     rows = generator.normal(size=(5, 8)) + np.array([[0.0], [0.3], [-0.2], [-8.0], [-9.0]])
-    assert may_be_best(list(rows)) == [True, True, True, False, False]
-    assert may_be_best(list(-rows), mode="min") == [True, True, True, False, False]
+    assert best_subset(list(rows)) == [True, True, True, False, False]
+    assert best_subset(list(-rows), mode="min") == [True, True, True, False, False]
 
 
 def test_the_best_setting_is_among_those_that_may_be():
     generator = np.random.default_rng(3)
     means = np.array([[0.5], [0.4], [0.0], [-2.0]])
-    kept = [may_be_best(list(generator.normal(size=(4, 6)) + means)) for _ in range(300)]
+    kept = [best_subset(list(generator.normal(size=(4, 6)) + means)) for _ in range(300)]
     assert np.mean([row[0] for row in kept]) >= 0.95
 
 
@@ -82,7 +82,7 @@ def test_what_is_far_behind_adds_no_luck_and_what_all_share_none_either():
     ("call", "message"),
     [
         (lambda: probability_best([]), "at least one, got none"),
-        (lambda: may_be_best([[1.0, np.nan]]), "must not be NaN, got 1 of 2"),
+        (lambda: best_subset([[1.0, np.nan]]), "must not be NaN, got 1 of 2"),
         (lambda: winner_bias([[1.0] * 4], [[1.0] * 5]), "the same runs in each setting"),
     ],
 )

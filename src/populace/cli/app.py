@@ -87,13 +87,13 @@ def confirm(
 
 @app.command()
 def plan(
-    effect: Annotated[float, typer.Option(help="Difference to tell apart, in units of the score.", show_default=False)],
+    effect: Annotated[float, typer.Option(help="Difference to detect, in units of the score.", show_default=False)],
     from_: Annotated[Path, typer.Option("--from", metavar="RUN", help="Earlier run whose spread over seeds is taken.", show_default=False)],
     score: Annotated[str | None, typer.Option(help="Measure that the run must have.", show_default=False)] = None,
-    power: Annotated[float, typer.Option(help="Share of comparisons that should tell it apart.", min=0.5, max=0.999)] = 0.8,
+    power: Annotated[float, typer.Option(help="Statistical power: share of comparisons that should detect it.", min=0.5, max=0.999)] = 0.8,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Say how many seeds tell a difference of this size apart, before training them."""
+    """Say how many seeds it takes to detect a difference of this size, before training them."""
     from populace.cli import plan as plans
 
     plans.plan(effect, from_, score, power, as_json)

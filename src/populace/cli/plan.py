@@ -9,8 +9,8 @@ from populace.core.errors import UsageError
 
 
 def plan(effect: float, folder: Path, score: str | None, power: float, as_json: bool) -> None:
-    """Print how many seeds per setting tell a difference of a size apart."""
-    from populace.runs.outcome.planning import seeds_to_tell
+    """Print how many seeds per setting a difference of a size takes to be significant."""
+    from populace.runs.outcome.planning import required_seeds
     from populace.runs.run import Run
 
     results = Run.load(folder).results()
@@ -23,14 +23,14 @@ def plan(effect: float, folder: Path, score: str | None, power: float, as_json: 
     kind = "test" if settings[0]["test"] else "validation"
     scores = [s for entry in settings if None not in (s := entry[kind]["scores"])]
     try:
-        seeds = seeds_to_tell(scores, effect, power=power)
+        seeds = required_seeds(scores, effect, power=power)
     except ValueError as error:
         raise UsageError(f"cannot plan from '{folder}': {error}") from None
     if as_json:
         print_json({"score": name, "effect": effect, "power": power, "seeds": seeds, "from": str(folder)})
         return
     Console().print(
-        f"{seeds:,} seeds per setting tell a difference of {effect:g} in {name} apart in "
+        f"{seeds:,} seeds per setting find a difference of {effect:g} in {name} significant in "
         f"{100 * power:.0f} of 100 comparisons of two settings (spread of the {kind} scores of {folder})",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

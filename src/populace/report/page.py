@@ -15,7 +15,7 @@ from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
 from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
-from populace.report.text import budgets, standing, summary, tables
+from populace.report.text import budgets, significance, summary, tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -92,7 +92,7 @@ def one(reading: Reading) -> dict[str, Any]:
         "scores_by_source": summary.scores_by_source(reading),
         "bias": summary.bias(reading),
         "stopped": summary.stopped(reading),
-        "standing": standing.details(reading),
+        "significance": significance.details(reading),
         "facts": facts(reading),
         "charts": charts,
         "elsewhere": elsewhere,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from populace.report import number_format
-from populace.report.standing import Standing
+from populace.report.winner_comparison import WinnerComparison
 from populace.statistics import Interval, few
 
 
@@ -193,13 +193,13 @@ class Reading:
         return None
 
     @cached_property
-    def standing(self) -> Standing | None:
+    def comparison(self) -> WinnerComparison | None:
         """How the winner stands to the other settings; None without a winner or without others."""
         scores = {e["setting"]: found for e in self.settings if (found := self.scores(e))}
         if self.winner is None or len(scores) < 2 or self.winner["setting"] not in scores:
             return None
         chosen_by = {e["setting"]: self.scores(e, "validation") for e in self.settings}
-        return Standing(self.winner["setting"], scores, chosen_by, self.lower)
+        return WinnerComparison(self.winner["setting"], scores, chosen_by, self.lower)
 
     @cached_property
     def shown(self) -> list[dict[str, Any]]:

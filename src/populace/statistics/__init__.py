@@ -18,37 +18,43 @@ from populace.statistics.interval import Interval, few
 from populace.statistics.levels import FEWEST
 from populace.statistics.mean import mean_interval
 from populace.statistics.median import median_interval
+from populace.statistics.multiple_comparisons import (
+    SIGNIFICANCE_LEVEL,
+    Comparison,
+    intraclass_correlation,
+    multiple_comparisons,
+    worth_pairing,
+)
 from populace.statistics.profile import performance_profile
-from populace.statistics.rank_tests import FEWEST_A_SIDE, brunner_munzel, holm, signed_rank
+from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE, brunner_munzel, holm, signed_rank
 from populace.statistics.scores import Floats
-from populace.statistics.selection import WinnerBias, may_be_best, probability_best, winner_bias
+from populace.statistics.selection import WinnerBias, best_subset, probability_best, winner_bias
 from populace.statistics.summary import Summary, summarize
-from populace.statistics.verdicts import LEVEL, Verdict, intraclass_correlation, verdicts, worth_pairing
 
 __all__ = [
     "FEWEST",
-    "FEWEST_A_SIDE",
-    "LEVEL",
+    "MIN_RUNS_PER_SIDE",
+    "SIGNIFICANCE_LEVEL",
+    "Comparison",
     "Floats",
     "Interval",
     "Summary",
-    "Verdict",
     "WinnerBias",
+    "best_subset",
     "bootstrap_interval",
     "brunner_munzel",
     "few",
     "holm",
     "interquartile_mean",
     "intraclass_correlation",
-    "may_be_best",
     "mean_interval",
     "median_interval",
+    "multiple_comparisons",
     "performance_profile",
     "probability_best",
     "probability_of_improvement",
     "signed_rank",
     "summarize",
-    "verdicts",
     "winner_bias",
     "with_worst",
     "worst_of",

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from populace.statistics.levels import scipy_special
 from populace.statistics.scores import Floats, sample
 
-FEWEST_A_SIDE = 4
+MIN_RUNS_PER_SIDE = 4
 """Runs a side below which no test can reach 5 %: 3 against 3 can be split in 20 ways, and the smallest
 two-sided p-value is 2 / 20."""
 _ALL_SPLITS = 20_000

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.statistics.aggregates import interquartile_mean
-from populace.statistics.rank_tests import FEWEST_A_SIDE, brunner_munzel, smallest_p
+from populace.statistics.multiple_comparisons import SIGNIFICANCE_LEVEL
+from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE, brunner_munzel, smallest_p
 from populace.statistics.scores import Floats, Mode, deviations, sample
-from populace.statistics.verdicts import LEVEL
 
 _RESAMPLES = 4000
 _FEW_RESAMPLES = 1000
@@ -31,14 +31,14 @@ def probability_best(
     shape. Source: Efron and Tibshirani 1993, chapter 6.
     """
     samples = _samples(scores, mode)
-    if min(map(len, samples)) < FEWEST_A_SIDE:
+    if min(map(len, samples)) < MIN_RUNS_PER_SIDE:
         return [float("nan")] * len(samples)
     drawn = _resampled(samples, paired, seed)
     held = drawn >= drawn.max(axis=0)
     return (held / held.sum(axis=0)).mean(axis=1).tolist()
 
 
-def may_be_best(scores: Sequence[ArrayLike], *, mode: Mode = "max", seed: int = 0) -> list[bool]:
+def best_subset(scores: Sequence[ArrayLike], *, mode: Mode = "max", seed: int = 0) -> list[bool]:
     """Return which settings are not worse than the best: with 95 % confidence, the best one is among them.
 
     A setting is left out if the one with the best interquartile mean beats it by a one-sided `brunner_munzel`
@@ -50,11 +50,11 @@ def may_be_best(scores: Sequence[ArrayLike], *, mode: Mode = "max", seed: int = 
     """
     samples = _samples(scores, mode)
     leader = max(range(len(samples)), key=lambda i: interquartile_mean(samples[i]))
-    level = LEVEL / max(len(samples) - 1, 1)
+    level = SIGNIFICANCE_LEVEL / max(len(samples) - 1, 1)
 
     def worse(other: Floats) -> bool:
         best = samples[leader]
-        if min(len(best), len(other)) < FEWEST_A_SIDE or smallest_p(len(best), len(other)) > level:
+        if min(len(best), len(other)) < MIN_RUNS_PER_SIDE or smallest_p(len(best), len(other)) > level:
             return False
         return brunner_munzel(best, other, alternative="greater", seed=seed) <= level
 
@@ -100,7 +100,7 @@ def winner_bias(
     first, second = _samples(chosen_by, mode), _samples(measured, mode)
     if [len(x) for x in first] != [len(x) for x in second]:
         raise ValueError("chosen_by and measured must have the same runs in each setting")
-    if min(map(len, first)) < FEWEST_A_SIDE:
+    if min(map(len, first)) < MIN_RUNS_PER_SIDE:
         return None
     drawn = _resampled(first, paired, seed)
     leader = drawn[max(range(len(first)), key=lambda i: interquartile_mean(first[i]))]

@@ -11,16 +11,16 @@ from populace.report.charts.forest_plot import ForestRow, forest_plot
 from populace.report.charts.heatmap import heat_axes, heat_map
 from populace.report.runs import MEASUREMENTS, Reading, interval_of
 from populace.report.sections.evaluation import improvement, profile_chart
-from populace.report.standing import Standing
 from populace.report.text import budgets
 from populace.report.text.differences import differences, environment, recipe
 from populace.report.text.tables import Cell, Column, Row, Table
+from populace.report.winner_comparison import WinnerComparison
 from populace.statistics import Interval
 
 LABELS = {"external": "external score", "test": "test score", "validation": "validation score"}
 
 
-class Comparison:
+class RunComparison:
     """Runs with distinct names, and the kind of score that all their winners have."""
 
     def __init__(self, readings: list[Reading]) -> None:
@@ -71,7 +71,7 @@ class Comparison:
 
 def several(readings: list[Reading]) -> dict[str, Any]:
     """Return the content of the comparison page."""
-    found = Comparison(readings)
+    found = RunComparison(readings)
     charts: dict[str, Chart | None] = {
         "curves": curves(found),
         "leaderboard": leaderboard(found),
@@ -96,7 +96,7 @@ def several(readings: list[Reading]) -> dict[str, Any]:
     }
 
 
-def answer(found: Comparison) -> str:
+def answer(found: RunComparison) -> str:
     """Return the comparison in one or two sentences."""
     if not found.comparable and len(found.scores) == 1:
         which = " and ".join(name or "one that is not known" for name, _ in found.tasks)
@@ -124,22 +124,23 @@ def answer(found: Comparison) -> str:
     if len(order) == 1:
         return f"{text}; no other run has a {score}."
     second = order[1]
-    standing = Standing(best, {i: found.members(i) for i in order}, lower=found.lower)
-    verdict = standing.verdicts[second]
+    compared = WinnerComparison(best, {i: found.members(i) for i in order}, lower=found.lower)
+    comparison = compared.comparisons[second]
     text += f", ahead of “{found.names[second]}” with {number_format.interval(found.found(second))}. "
     many = number_format.count(min(len(found.members(best)), len(found.members(second))), "seed")
-    told = f"the two are not told apart (on {many})"
-    if not verdict.possible:
-        told = f"{many} cannot tell {'them' if len(order) == 2 else f'{len(order)} runs'} apart"
-    elif verdict.told_apart:
-        told = f"the two are told apart (permutation test, p = {number_format.rough(verdict.p, 2)})"
+    differ = f"the difference is not significant (on {many})"
+    if not comparison.testable:
+        differ = f"{many} are too few to test the difference"
+    elif comparison.significant:
+        p = number_format.rough(comparison.p_value, 2)
+        differ = f"the difference is significant (permutation test, p = {p})"
     return (
         f"{text}A member of the first scores better than one of the second with probability "
-        f"{number_format.interval(verdict.chance)}: {told}."
+        f"{number_format.interval(comparison.probability_of_improvement)}: {differ}."
     ) + budgets.unequal(found.readings, found.names)
 
 
-def curves(found: Comparison) -> Chart | None:
+def curves(found: RunComparison) -> Chart | None:
     """Overlay the learning curves of the runs' best settings."""
     traces, legend = [], []
     for index, (reading, name) in enumerate(zip(found.readings, found.names)):
@@ -160,7 +161,7 @@ def curves(found: Comparison) -> Chart | None:
     return Chart("curves", alt, traces, axes, height=420, legend=legend)
 
 
-def leaderboard(found: Comparison) -> Chart | None:
+def leaderboard(found: RunComparison) -> Chart | None:
     """Plot the best setting of each run with its interval."""
     rows = [
         ForestRow(found.names[i], interval, found.color(i))
@@ -173,7 +174,7 @@ def leaderboard(found: Comparison) -> Chart | None:
     return forest_plot("leaderboard", rows, x=title, alt=f"Runs ranked; the first is {rows[0].label}.")
 
 
-def profiles(found: Comparison) -> Chart | None:
+def profiles(found: RunComparison) -> Chart | None:
     """Plot the performance profiles of the runs' best settings."""
     if not found.comparable:
         return None
@@ -181,7 +182,7 @@ def profiles(found: Comparison) -> Chart | None:
     return profile_chart(named, score=found.scores[0], lower=found.lower)
 
 
-def matrix(found: Comparison) -> Chart | None:
+def matrix(found: RunComparison) -> Chart | None:
     """Plot the probability that the run in each row improves on the run in each column."""
     order = [i for i in found.ranked() if found.members(i)]
     if not found.comparable or len(order) < 2:
@@ -212,7 +213,7 @@ def matrix(found: Comparison) -> Chart | None:
     return Chart("matrix", alt, [trace], drawn, height=height, min_width=width, narrow=narrow)
 
 
-def runs_table(found: Comparison) -> Table:
+def runs_table(found: RunComparison) -> Table:
     """Return a table of the runs and their best settings."""
     columns = [Column("run"), Column("best setting"), Column("seeds", numeric=True)]
     columns += [

@@ -173,11 +173,11 @@ def improvement(x: Sequence[float], y: Sequence[float], *, lower: bool) -> Inter
 
 def improvement_chart(reading: Reading) -> Chart | None:
     """Plot the probability that the winner improves on each other setting."""
-    if reading.standing is None:
+    if reading.comparison is None:
         return None
-    verdicts = reading.standing.verdicts
-    found = [(e, verdicts[e["setting"]]) for e in reading.ranked if e["setting"] in verdicts]
-    rows = [_dot(reading, entry, verdict.chance) for entry, verdict in found[:ROWS]]
+    comparisons = reading.comparison.comparisons
+    found = [(e, comparisons[e["setting"]]) for e in reading.ranked if e["setting"] in comparisons]
+    rows = [_dot(reading, entry, comparison.probability_of_improvement) for entry, comparison in found[:ROWS]]
     more = f" The first {ROWS} are shown." if len(found) > ROWS else ""
     chart = forest_plot(
         "improvement",

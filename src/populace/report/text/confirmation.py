@@ -2,7 +2,7 @@
 
 from populace.report import number_format
 from populace.report.runs import Reading, interval_of
-from populace.report.standing import Standing
+from populace.report.winner_comparison import WinnerComparison
 
 
 def answer(reading: Reading, who: str) -> str:
@@ -19,7 +19,7 @@ def answer(reading: Reading, who: str) -> str:
 
 
 def rival(reading: Reading) -> list[str]:
-    """Return how the winner and its rival stand on the new seeds, in one sentence; none if not confirmed."""
+    """Return how winner and rival compare on the new seeds, in one sentence; none if not confirmed."""
     if len(reading.confirmed) < 2:
         return []
     own, other = reading.confirmed
@@ -27,12 +27,12 @@ def rival(reading: Reading) -> list[str]:
     if found is None:
         return []
     scores = {i: entry["test"]["scores"] for i, entry in enumerate((own, other))}
-    verdict = Standing(0, scores, lower=reading.lower).verdicts[1]
+    comparison = WinnerComparison(0, scores, lower=reading.lower).comparisons[1]
     label = reading.label(other, full=True)
     text = f"On the same new seeds its nearest rival, {label}, reaches {number_format.interval(found)}: "
-    if not verdict.possible:
-        return [text + "too few seeds to tell the two apart."]
-    if not verdict.told_apart:
-        return [text + "the two are not told apart."]
-    better = "worse" if verdict.chance.value > 0.5 else "better"
-    return [text + f"the rival is {better}, and the two are told apart."]
+    if not comparison.testable:
+        return [text + "too few seeds to test the difference."]
+    if not comparison.significant:
+        return [text + "the difference is not significant."]
+    better = "worse" if comparison.probability_of_improvement.value > 0.5 else "better"
+    return [text + f"the rival is significantly {better}."]

@@ -4,7 +4,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, floor_of, interval_of, score_of
-from populace.report.text import confirmation, standing
+from populace.report.text import confirmation, significance
 
 
 def answer(reading: Reading) -> str:
@@ -103,7 +103,7 @@ def caveats(reading: Reading) -> list[str]:
             f"falls outside it {200 / (seeds + 1):.0f} % of the time."
         )
     notes += confirmation.rival(reading)
-    notes += [note for note in (standing.told_apart(reading), standing.luck(reading)) if note]
+    notes += [note for note in (significance.sentence(reading), significance.winner_bias(reading)) if note]
     if reading.results.get("start_weights"):
         notes.append(
             "All members started from the same given weights, so the interval says nothing of other starts."

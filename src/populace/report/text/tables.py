@@ -7,7 +7,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, interval_of, score_of
-from populace.report.standing import Standing
+from populace.report.winner_comparison import WinnerComparison
 
 KINDS = {"validation": "validation", "test": "test", "external": "external"}
 
@@ -53,16 +53,21 @@ class Table:
 
 def settings_table(reading: Reading) -> Table:
     """Return a table of all settings by rank, with each of their scores."""
-    kinds, standing = _measured(reading), reading.standing
+    kinds, compared = _measured(reading), reading.comparison
     columns = [Column("rank", numeric=True), *_axes(reading), Column("members", numeric=True)]
     columns.append(Column("diverged", numeric=True))
     hint = "members that reached the threshold" if reading.score_threshold else "members that did not diverge"
     columns.append(Column("success", numeric=True, hint=hint))
     columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
-    if standing is not None:
-        columns.append(Column("told apart", hint="whether the selected setting is told apart from this one"))
+    if compared is not None:
         columns.append(
-            Column("best", numeric=True, hint="how often it is the best if the seeds are drawn anew")
+            Column(
+                "significant",
+                hint="whether the difference from the selected setting is significant (5 % level)",
+            )
+        )
+        columns.append(
+            Column("P(best)", numeric=True, hint="how often it is the best when the seeds are resampled")
         )
     table = Table("settings-table", _caption(reading), columns)
     for rank, entry in enumerate(reading.ranked, start=1):
@@ -75,19 +80,19 @@ def settings_table(reading: Reading) -> Table:
         for kind in kinds:
             found = interval_of(entry.get(kind))
             cells.append(Cell(number_format.interval(found), found.value if found else None))
-        if standing is not None:
-            cells += _standing(standing, entry["setting"])
+        if compared is not None:
+            cells += _comparison(compared, entry["setting"])
         table.rows.append(Row(cells, chosen=entry is reading.winner))
     return table
 
 
-def _standing(found: Standing, setting: int) -> list[Cell]:
-    verdict, chance = found.verdicts.get(setting), found.chances.get(setting, math.nan)
-    told = number_format.MISSING
-    if verdict is not None and verdict.possible:
-        told = "yes" if verdict.told_apart else "no"
+def _comparison(found: WinnerComparison, setting: int) -> list[Cell]:
+    comparison, chance = found.comparisons.get(setting), found.probability_best.get(setting, math.nan)
+    differs = number_format.MISSING
+    if comparison is not None and comparison.testable:
+        differs = "yes" if comparison.significant else "no"
     share = number_format.MISSING if math.isnan(chance) else f"{100 * chance:.0f} %"
-    return [Cell(told, told), Cell(share, None if math.isnan(chance) else chance)]
+    return [Cell(differs, differs), Cell(share, None if math.isnan(chance) else chance)]
 
 
 def _caption(reading: Reading) -> str:

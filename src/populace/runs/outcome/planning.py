@@ -1,4 +1,4 @@
-"""How many seeds tell a difference apart, planned from the spread of an earlier run."""
+"""Sample size: how many seeds detect a difference, planned from the spread of an earlier run."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.statistics.levels import normal
-from populace.statistics.rank_tests import FEWEST_A_SIDE
+from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE
 from populace.statistics.scores import deviations, sample
 
 
-def seeds_to_tell(
+def required_seeds(
     samples: Sequence[ArrayLike], effect: float, *, power: float = 0.8, confidence: float = 0.95
 ) -> int:
-    """Return how many seeds of each of two settings tell a difference in their scores apart.
+    """Return how many seeds of each of two settings detect a difference in their scores.
 
     By Noether's formula for a rank test, `n = (z_alpha + z_power)^2 / (6 (p - 1/2)^2)` a side, with p the
     probability that a score of the better setting is the higher one. It is that of two scores with the spread
@@ -38,4 +38,4 @@ def seeds_to_tell(
     upto = np.searchsorted(ordered, ordered + effect, side="right")
     p = float((below + upto).mean() / (2 * len(ordered)))
     z = normal(confidence) + normal(2 * power - 1)
-    return max(FEWEST_A_SIDE, math.ceil(z**2 / (6 * max(p - 0.5, 1e-9) ** 2)))
+    return max(MIN_RUNS_PER_SIDE, math.ceil(z**2 / (6 * max(p - 0.5, 1e-9) ** 2)))

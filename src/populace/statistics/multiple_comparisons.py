@@ -1,4 +1,4 @@
-"""Whether settings are told apart, with the error of the whole family of comparisons held."""
+"""Comparisons of one sample with many, with the family-wise error rate controlled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,55 +8,56 @@ from numpy.typing import ArrayLike
 
 from populace.statistics.improvement import probability_of_improvement
 from populace.statistics.interval import Interval
-from populace.statistics.rank_tests import FEWEST_A_SIDE, brunner_munzel, holm, signed_rank, smallest_p
+from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE, brunner_munzel, holm, signed_rank, smallest_p
 from populace.statistics.scores import Floats, sample
 
-LEVEL = 0.05
-FEWEST_PAIRS = 6
+SIGNIFICANCE_LEVEL = 0.05
+MIN_PAIRS = 6
 """Pairs below which a signed-rank test cannot reach 5 %: 5 pairs have 32 signs, and `2 / 32` is above it."""
 _WORTH_PAIRING = 0.25
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Comparison:
     """One comparison of a reference with another sample.
 
     Attributes:
-        chance: probability that a run of the reference has the higher score, with its interval.
-        p: two-sided p-value, adjusted for all comparisons of the family; NaN if no scores of so few runs
-            could tell any two apart.
+        probability_of_improvement: probability that a run of the reference has the higher score, with its
+            interval.
+        p_value: two-sided p-value, adjusted for all comparisons of the family; NaN if no scores of so few
+            runs could be significant.
         paired: whether runs of the same seed were compared.
 
     """
 
-    chance: Interval
-    p: float
+    probability_of_improvement: Interval
+    p_value: float
     paired: bool
 
     @property
-    def told_apart(self) -> bool:
-        """Whether the two are told apart: in 95 of 100 families of equal settings, none is."""
-        return self.p <= LEVEL
+    def significant(self) -> bool:
+        """Whether the two differ significantly; so does any pair in at most 5 of 100 equal families."""
+        return self.p_value <= SIGNIFICANCE_LEVEL
 
     @property
-    def possible(self) -> bool:
-        """Whether there are runs enough for a verdict."""
-        return not np.isnan(self.p)
+    def testable(self) -> bool:
+        """Whether there are enough runs for any difference to be significant."""
+        return not np.isnan(self.p_value)
 
 
-def verdicts(
+def multiple_comparisons(
     reference: ArrayLike,
     others: Sequence[ArrayLike],
     *,
     chosen: bool = False,
     paired: bool = False,
     seed: int = 0,
-) -> list[Verdict]:
+) -> list[Comparison]:
     """Compare one sample with each of k others, adjusted by Holm's method.
 
-    The test is `brunner_munzel`; with `paired`, and at least 6 runs that could reach a verdict, it is
+    The test is `brunner_munzel`; with `paired`, and at least 6 runs that could be significant, it is
     `signed_rank` of the differences of runs at the same place. With fewer than 4 runs a side, or too
-    few for so many comparisons, there is no verdict.
+    few for so many comparisons, the p-value is NaN.
 
     A reference that was chosen for its scores, such as the best of a sweep, is a comparison of all pairs: the
     extremes of many equal settings differ. With `chosen` the family is therefore `k (k + 1) / 2`.
@@ -67,9 +68,13 @@ def verdicts(
     own = sample("reference", reference)
     against = [sample("others", other) for other in others]
     family = len(against) * (len(against) + 1) // 2 if chosen else len(against)
-    by_seed = [paired and pairing_can_tell(len(own), family) and len(own) == len(y) for y in against]
+    by_seed = [paired and enough_pairs(len(own), family) and len(own) == len(y) for y in against]
     enough = [
-        pairs or (min(len(own), len(y)) >= FEWEST_A_SIDE and smallest_p(len(own), len(y)) * family <= LEVEL)
+        pairs
+        or (
+            min(len(own), len(y)) >= MIN_RUNS_PER_SIDE
+            and smallest_p(len(own), len(y)) * family <= SIGNIFICANCE_LEVEL
+        )
         for y, pairs in zip(against, by_seed)
     ]
     p = np.full(len(against), np.nan)
@@ -77,8 +82,8 @@ def verdicts(
         if enough[i]:
             p[i] = _p(own, other, by_seed[i], seed)
     p[enough] = holm(p[enough], family)
-    chances = [probability_of_improvement(own, other) for other in against]
-    return [Verdict(*found) for found in zip(chances, p.tolist(), by_seed)]
+    improvements = [probability_of_improvement(own, other) for other in against]
+    return [Comparison(*found) for found in zip(improvements, p.tolist(), by_seed)]
 
 
 def _p(own: Floats, other: Floats, paired: bool, seed: int) -> float:
@@ -87,9 +92,9 @@ def _p(own: Floats, other: Floats, paired: bool, seed: int) -> float:
     return brunner_munzel(own, other, seed=seed)
 
 
-def pairing_can_tell(runs: int, family: int) -> bool:
+def enough_pairs(runs: int, family: int) -> bool:
     """Return whether a signed-rank test of this many pairs can reach 5 % in a family of comparisons."""
-    return runs >= FEWEST_PAIRS and 2.0 ** (1 - runs) * family <= LEVEL
+    return runs >= MIN_PAIRS and 2.0 ** (1 - runs) * family <= SIGNIFICANCE_LEVEL
 
 
 def intraclass_correlation(scores: ArrayLike) -> float:

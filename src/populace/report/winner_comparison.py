@@ -1,4 +1,4 @@
-"""How the selected setting stands to the others: what is told apart, and what luck may have chosen."""
+"""The selected setting compared with the others: significant differences, and the bias of the selection."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,20 +6,20 @@ from functools import cached_property
 from typing import Literal
 
 from populace.statistics import (
-    FEWEST_A_SIDE,
-    Verdict,
+    MIN_RUNS_PER_SIDE,
+    Comparison,
     WinnerBias,
+    best_subset,
     intraclass_correlation,
-    may_be_best,
+    multiple_comparisons,
     probability_best,
-    verdicts,
     winner_bias,
     worth_pairing,
 )
 
 
 @dataclass(frozen=True)
-class Standing:
+class WinnerComparison:
     """The winner of a sweep against the other settings; what it says is computed when it is first asked.
 
     Attributes:
@@ -41,24 +41,24 @@ class Standing:
         return "min" if self.lower else "max"
 
     @cached_property
-    def share(self) -> float | None:
+    def intraclass_correlation(self) -> float | None:
         """Share of the variance within settings that the seed explains; None if they do not share seeds."""
         table = list(self.scores.values())
-        if len(table) < 2 or len({len(row) for row in table}) > 1 or len(table[0]) < FEWEST_A_SIDE:
+        if len(table) < 2 or len({len(row) for row in table}) > 1 or len(table[0]) < MIN_RUNS_PER_SIDE:
             return None
         return intraclass_correlation(table)
 
     @cached_property
     def paired(self) -> bool:
         """Whether settings are compared seed by seed."""
-        return self.share is not None and worth_pairing(list(self.scores.values()))
+        return self.intraclass_correlation is not None and worth_pairing(list(self.scores.values()))
 
     @cached_property
-    def verdicts(self) -> dict[int, Verdict]:
-        """The verdict on each other setting; `chance` is that of the winner being the better one."""
+    def comparisons(self) -> dict[int, Comparison]:
+        """The comparison with each other setting; the improvement is that of the winner."""
         sign = -1.0 if self.lower else 1.0
         others = [entry for entry in self.scores if entry != self.winner]
-        found = verdicts(
+        found = multiple_comparisons(
             [sign * s for s in self.scores[self.winner]],
             [[sign * s for s in self.scores[entry]] for entry in others],
             chosen=True,
@@ -67,24 +67,24 @@ class Standing:
         return dict(zip(others, found))
 
     @cached_property
-    def possible(self) -> bool:
-        """Whether there are seeds enough to tell any two settings apart."""
-        return any(verdict.possible for verdict in self.verdicts.values())
+    def testable(self) -> bool:
+        """Whether there are enough seeds for any difference to be significant."""
+        return any(comparison.testable for comparison in self.comparisons.values())
 
     @cached_property
-    def chances(self) -> dict[int, float]:
+    def probability_best(self) -> dict[int, float]:
         """Probability of each setting to be the best; NaN with too few seeds."""
         found = probability_best(list(self.scores.values()), mode=self._mode, paired=self.paired)
         return dict(zip(self.scores, found))
 
     @cached_property
-    def may_be_best(self) -> set[int]:
+    def best_subset(self) -> set[int]:
         """The settings among which the best one is, with 95 % confidence."""
-        found = may_be_best(list(self.scores.values()), mode=self._mode)
+        found = best_subset(list(self.scores.values()), mode=self._mode)
         return {entry for entry, may in zip(self.scores, found) if may}
 
     @cached_property
-    def bias(self) -> WinnerBias | None:
+    def winner_bias(self) -> WinnerBias | None:
         """How much better the winner's score may be than the winner; None if that cannot be known."""
         both = [
             entry for entry in self.scores if len(self.chosen_by.get(entry, ())) == len(self.scores[entry])

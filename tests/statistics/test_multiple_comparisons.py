@@ -1,4 +1,4 @@
-"""Rank tests against SciPy and enumeration, and how often families of equal settings are told apart."""
+"""Rank tests against SciPy and enumeration, and how often families of equal settings differ significantly."""
 
 import itertools
 import warnings
@@ -11,8 +11,8 @@ from populace.statistics import (
     brunner_munzel,
     holm,
     intraclass_correlation,
+    multiple_comparisons,
     signed_rank,
-    verdicts,
     worth_pairing,
 )
 
@@ -92,35 +92,37 @@ def test_holm_steps_down():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_fewer_than_four_runs_a_side_get_no_verdict(n):
-    (found,) = verdicts(np.arange(n) + 100.0, [np.arange(9.0)])
-    assert not found.possible
-    assert not found.told_apart
-    assert found.chance.value == 1
+def test_fewer_than_four_runs_a_side_are_not_tested(n):
+    (found,) = multiple_comparisons(np.arange(n) + 100.0, [np.arange(9.0)])
+    assert not found.testable
+    assert not found.significant
+    assert found.probability_of_improvement.value == 1
 
 
-def test_a_clear_difference_is_told_and_a_chosen_winner_pays_for_the_choice():
+def test_a_clear_difference_is_significant_and_a_chosen_winner_pays_for_the_choice():
     x, y = np.arange(4) + 10.0, np.arange(4.0)
-    (found,) = verdicts(x, [y])
-    assert found.p == pytest.approx(2 / 70)
-    assert found.told_apart
-    three = verdicts(x, [y, y, y], chosen=True)
-    assert not any(v.possible or v.told_apart for v in three), "4 runs cannot tell 6 pairs apart"
+    (found,) = multiple_comparisons(x, [y])
+    assert found.p_value == pytest.approx(2 / 70)
+    assert found.significant
+    three = multiple_comparisons(x, [y, y, y], chosen=True)
+    assert not any(v.testable or v.significant for v in three), "4 runs cannot be significant among 6 pairs"
     x, y = np.arange(5) + 10.0, np.arange(5.0)
-    assert [v.p for v in verdicts(x, [y, y, y], chosen=True)] == pytest.approx([6 * 2 / 252] * 3)
-    assert [v.p for v in verdicts(x, [y, y, y])] == pytest.approx([3 * 2 / 252] * 3)
+    assert [v.p_value for v in multiple_comparisons(x, [y, y, y], chosen=True)] == pytest.approx(
+        [6 * 2 / 252] * 3
+    )
+    assert [v.p_value for v in multiple_comparisons(x, [y, y, y])] == pytest.approx([3 * 2 / 252] * 3)
 
 
 @pytest.mark.parametrize("shared", [0.0, 1.5])
-def test_families_of_equal_settings_are_seldom_told_apart(shared):
+def test_families_of_equal_settings_seldom_differ_significantly(shared):
     generator = np.random.default_rng(3)
     false = 0
     for _ in range(500):
         rows = generator.normal(size=(4, 6)) + shared * generator.normal(size=6)
         best = rows.mean(axis=1).argmax()
         others = [row for i, row in enumerate(rows) if i != best]
-        found = verdicts(rows[best], others, chosen=True, paired=worth_pairing(rows))
-        false += any(v.told_apart for v in found)
+        found = multiple_comparisons(rows[best], others, chosen=True, paired=worth_pairing(rows))
+        false += any(v.significant for v in found)
     assert false <= 0.05 * 500
 
 
@@ -131,11 +133,13 @@ def test_runs_of_the_same_seed_are_compared_where_the_seed_matters():
     assert intraclass_correlation(rows) > 0.9
     assert worth_pairing(rows)
     assert not worth_pairing(generator.normal(size=(3, 12)))
-    apart, by_seed = (verdicts(rows[0], [rows[1]], paired=p)[0] for p in (False, True))
+    apart, by_seed = (multiple_comparisons(rows[0], [rows[1]], paired=p)[0] for p in (False, True))
     assert by_seed.paired
-    assert by_seed.told_apart
-    assert not apart.told_apart
-    assert not verdicts(rows[0][:5], [rows[1][:5]], paired=True)[0].paired, "5 pairs cannot reach 5 %"
+    assert by_seed.significant
+    assert not apart.significant
+    assert not multiple_comparisons(rows[0][:5], [rows[1][:5]], paired=True)[0].paired, (
+        "5 pairs cannot reach 5 %"
+    )
 
 
 def test_the_share_of_the_seed_is_the_intraclass_correlation_of_ranks():
