@@ -17,7 +17,7 @@ FLOORS = (
     ("engine",),
     ("runs",),
     ("supervised",),
-    ("analysis", "graphs", "images", "rl"),
+    ("analysis", "forecasting", "graphs", "images", "rl"),
     ("report", "recipes", "tuning"),
     ("cli",),
 )

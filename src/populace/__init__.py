@@ -11,7 +11,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from populace import analysis, graphs, images, nn, optim, report, rl, statistics, supervised, tuning
+    from populace import (
+        analysis,
+        forecasting,
+        graphs,
+        images,
+        nn,
+        optim,
+        report,
+        rl,
+        statistics,
+        supervised,
+        tuning,
+    )
     from populace.cli.progress import Progress
     from populace.core.errors import PopulaceError, RunError, UsageError
     from populace.core.learner import Learner, Mean
@@ -37,14 +49,15 @@ _HOME = {
     "Settings": "core.settings", "setting": "core.settings", "setup": "engine.placement",
 }  # fmt: skip
 _ROOMS = (
-    "analysis", "graphs", "images", "nn", "optim", "report", "rl", "statistics", "supervised", "tuning",
+    "analysis", "forecasting", "graphs", "images", "nn", "optim", "report", "rl", "statistics", "supervised",
+    "tuning",
 )  # fmt: skip
 
 __all__ = [
     "Callback", "Controller", "Decision", "Evaluation", "Image", "Learner", "LogUniform", "Mean",
     "PopulaceError", "Population", "Progress", "Run", "RunError", "Settings", "Trained", "Uniform",
-    "UsageError", "Video", "Window", "analysis", "graphs", "images", "load_trained", "nn", "optim",
-    "report", "rl", "setting", "setup", "statistics", "supervised", "sweep", "train", "tuning",
+    "UsageError", "Video", "Window", "analysis", "forecasting", "graphs", "images", "load_trained", "nn",
+    "optim", "report", "rl", "setting", "setup", "statistics", "supervised", "sweep", "train", "tuning",
 ]  # fmt: skip
 
 

@@ -1,0 +1,60 @@
+"""Forecasts of one or many series: quantiles per step, backtests that do not peek, baselines to beat."""
+
+from populace.forecasting.baselines.simple import Drift, HistoricalMean, Naive, SeasonalNaive
+from populace.forecasting.baselines.theta import Theta
+from populace.forecasting.data.frequency import Frequency
+from populace.forecasting.data.panel import Panel
+from populace.forecasting.data.read import read
+from populace.forecasting.evaluation.backtest import Backtest, backtest
+from populace.forecasting.evaluation.point_metrics import (
+    mae,
+    mape,
+    mase,
+    mse,
+    naive_scale,
+    rmse,
+    rmsse,
+    smape,
+)
+from populace.forecasting.evaluation.quantile_metrics import (
+    coverage,
+    crps,
+    mean_pinball,
+    pinball,
+    width,
+    winkler,
+    wql,
+)
+from populace.forecasting.forecast import QUANTILES, Forecast
+from populace.forecasting.model import ForecastModel
+
+__all__ = [
+    "QUANTILES",
+    "Backtest",
+    "Drift",
+    "Forecast",
+    "ForecastModel",
+    "Frequency",
+    "HistoricalMean",
+    "Naive",
+    "Panel",
+    "SeasonalNaive",
+    "Theta",
+    "backtest",
+    "coverage",
+    "crps",
+    "mae",
+    "mape",
+    "mase",
+    "mean_pinball",
+    "mse",
+    "naive_scale",
+    "pinball",
+    "read",
+    "rmse",
+    "rmsse",
+    "smape",
+    "width",
+    "winkler",
+    "wql",
+]
