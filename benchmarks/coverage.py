@@ -1,7 +1,7 @@
 """How often intervals cover the truth, equal settings differ significantly, and how lucky winners are.
 
     python benchmarks/coverage.py            # everything, some twenty minutes of one core
-    python benchmarks/coverage.py intervals  # one of: intervals, peers, improvement, families, luck
+    python benchmarks/coverage.py intervals  # or: peers, improvement, families, luck, confirmed
 
 Every trial draws n scores from a known distribution and asks the functions of `populace.statistics`
 themselves; the peers are written out here. The standard error of a coverage of 95 % is 0.3 % over 4,000
@@ -45,8 +45,8 @@ SYMMETRIC = {"normal": 0.0, "heavy tails (t, 2 degrees)": 0.0, "two clusters, 50
 COUNTS = (3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 30, 50, 100)
 TRIALS = 4000
 FAMILIES = (
-    ("normal", 8, 0.0, 1000), ("normal", 16, 0.0, 250), ("normal", 16, 1.5, 250),
-    ("ceiling, 70 % near it", 8, 0.0, 250),
+    ("normal", 8, 0.0), ("ceiling, 70 % near it", 8, 0.0), ("skewed (lognormal)", 8, 0.0),
+    ("normal", 8, 1.5), ("normal", 16, 0.0), ("normal", 16, 1.5),
 )  # fmt: skip
 
 
@@ -200,7 +200,8 @@ def improvement() -> None:
 
 def families() -> None:
     """Print how often any of 16 equal settings differs significantly from the best of them."""
-    for name, seeds, shared, runs in FAMILIES:
+    runs = 1000
+    for name, seeds, shared in FAMILIES:
         generator, false = np.random.default_rng(seeds), 0
         for _ in range(runs):
             rows = SHAPES[name](generator, (16, seeds)) + shared * generator.normal(size=seeds)
@@ -225,7 +226,29 @@ def luck() -> None:
             print(f"{name}, {seeds} seeds: luck {np.mean(found):.3f}, said {np.mean(said):.3f}", flush=True)
 
 
+def confirmed() -> None:
+    """Print the bias of the winner of 16 equal settings, and of the same setting on 16 new seeds."""
+    runs = 4000
+    for name, draw in SHAPES.items():
+        center = truth(name, interquartile_mean)
+        spread = (
+            float(np.subtract(*np.quantile(draw(np.random.default_rng(98), (1_000_000,)), [0.84, 0.16]))) / 2
+        )
+        for seeds in (4, 8):
+            generator = np.random.default_rng([97, seeds])
+            won = interquartile_mean(draw(generator, (runs, 16, seeds)), axis=2).max(axis=1)
+            again = draw(generator, (runs, 16))
+            anew = interquartile_mean(again, axis=1)
+            found = [bootstrap_interval(row) for row in again[:1000]]
+            share = covered(np.array([[i.low, i.high] for i in found]), center)
+            before, after = ((x.mean() - center) / spread for x in (won, anew))
+            print(
+                f"{name}, {seeds} seeds: winner {before:+.3f}, confirmed {after:+.3f}, covered {share:.3f}",
+                flush=True,
+            )
+
+
 if __name__ == "__main__":
-    parts = {f.__name__: f for f in (intervals, peers, improvement, families, luck)}
+    parts = {f.__name__: f for f in (intervals, peers, improvement, families, luck, confirmed)}
     for part in sys.argv[1:] or parts:
         parts[part]()
