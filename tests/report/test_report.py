@@ -14,7 +14,7 @@ from populace.report import page as pages
 from populace.report.charts import curves
 from populace.report.runs import Reading
 from populace.report.sections import compare, sweep, training
-from populace.report.text import summary, tables
+from populace.report.text import coverage, summary, tables
 from populace.statistics import Interval, summarize
 
 ONE_AXIS = {"learning_rate": [1e-3, 1e-2]}
@@ -384,3 +384,30 @@ def test_without_a_test_part_nothing_is_called_fresh(tmp_path):
     assert "as optimistic as the validation score" in summary.bias(read)
     titles = [row["title"] for row in summary.scores_by_source(read)]
     assert titles == ["Validation", "Validation again"]
+
+
+def test_the_report_says_what_the_interval_covers(tmp_path):
+    run = fake_run(tmp_path, axes={}, seeds=6, media=False, diverged=(), external=False)
+    (entry,) = run.content["settings"]
+    assert coverage.sentence(Reading.of(run)) == "", "every agent has episodes of its own"
+    run.content |= {"evaluation_unit": "", "test_description": "the 200 test examples"}
+    assert "but not other test data" in coverage.sentence(Reading.of(run))
+    entry["test"]["examples"] = {
+        "size": 200, "over_examples": [470.0, 460.0, 480.0], "over_seeds_and_examples": [470.0, 450.0, 490.0],
+    }  # fmt: skip
+    assert coverage.sentence(Reading.of(run)).endswith("of the same kind it is 450 to 490.")
+    assert coverage.sentence(Reading.of(run)) in summary.caveats(Reading.of(run))
+    entry["test"]["examples"]["over_seeds_and_examples"] = None
+    assert "460 to 480 with 95 % confidence; other seeds are not" in coverage.sentence(Reading.of(run))
+
+
+def test_folds_are_reported_by_their_mean(tmp_path):
+    run = fake_run(tmp_path, axes={}, seeds=6, media=False, diverged=(), external=False)
+    (entry,) = run.content["settings"]
+    for kind in ("validation", "test"):
+        entry[kind] = summarize([6.0, 7, 8, 9, 10, 20], test_to_train=0.2).as_dict() | {"headline": "mean"}
+    run.content |= {"evaluation_unit": "", "test_description": "each member's tested fold of 6"}
+    read = Reading.of(run)
+    assert "a mean return of 10" in summary.answer(read)
+    assert "over 6 folds" in summary.answer(read)
+    assert "Nadeau and Bengio" in coverage.sentence(read)

@@ -14,6 +14,7 @@ from populace.runs import results
 from populace.runs.outcome import evaluation_cost
 from populace.runs.outcome.tasks import Task
 from populace.runs.results import Scores
+from populace.statistics import mean_interval
 from tests.learners import Quadratic, Table
 
 NAN = np.nan
@@ -58,6 +59,17 @@ def test_a_diverged_member_counts_as_its_floor_whatever_the_others_reached(popul
     # Neither what another setting reached nor that it diverged changes a setting's score.
     found.validation[3:], found.diverged_at[3:] = sign * 1e6, [-1, 3, 3]
     assert results.summary(population, found, found.validation, 0) == summary
+
+
+def test_folds_are_summarized_by_their_mean_with_the_corrected_interval(population):
+    found = scores(population, [1, 5, 3, 2, 9, 1])
+    assert results.summary(population, found, found.validation, 0)["headline"] == "iqm"
+    wide = sweep(Quadratic(), seeds=6)
+    found = Scores(np.arange(6.0) ** 2, np.arange(6), np.zeros(6), np.zeros(6), np.full(6, -1))
+    found.tasks = [Task("folds", "folds", None, {}, "a floor", 1 / 9)]
+    summary = results.summary(wide, found, found.validation, 0)
+    assert summary["headline"] == "mean"
+    assert summary["mean"] == mean_interval(np.arange(6.0) ** 2, test_to_train=1 / 9).as_list()
 
 
 def test_bootstraps_follow_the_seed_of_the_run():

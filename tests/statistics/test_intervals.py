@@ -142,6 +142,24 @@ def test_the_interval_of_the_mean_is_that_of_scipy(confidence):
     assert mean_interval(scores, confidence=confidence).as_list() == pytest.approx([scores.mean(), low, high])
 
 
+def test_the_mean_of_folds_is_corrected_for_the_examples_that_they_share():
+    # Nadeau and Bengio: of 10 folds, two scores correlate by the tenth of the examples that is tested. The
+    # corrected interval is then exact for normal scores.
+    generator = np.random.default_rng(0)
+    shared, own = generator.normal(size=(3000, 1)), generator.normal(size=(3000, 10))
+    rows = np.sqrt(0.1) * shared + np.sqrt(0.9) * own
+    covered = []
+    for ratio in (1 / 9, 0.0):
+        found = [mean_interval(row, test_to_train=ratio) for row in rows]
+        covered.append(np.mean([i.low <= 0 <= i.high for i in found]))
+    assert covered[0] == pytest.approx(0.95, abs=0.012)
+    assert covered[1] < 0.85
+    plain, corrected = mean_interval(rows[0]), mean_interval(rows[0], test_to_train=1 / 9)
+    assert corrected.high - corrected.value == pytest.approx((plain.high - plain.value) * np.sqrt(1 + 10 / 9))
+    with pytest.raises(ValueError, match="test_to_train must be a ratio"):
+        mean_interval(rows[0], test_to_train=-0.1)
+
+
 def test_ten_thousand_settings_take_seconds():
     rows = np.random.default_rng(0).normal(size=(1000, 8))
     summarize(rows[0])

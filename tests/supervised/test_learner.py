@@ -8,6 +8,8 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
+from populace.runs.outcome import held_out
+from populace.statistics import held_out_intervals
 from populace.supervised import (
     MLP,
     Classifier,
@@ -36,9 +38,18 @@ def evaluated(engine) -> dict[str, np.ndarray]:
 
 
 def test_separate_clouds_are_told_apart():
-    found = evaluated(harness.trained(sweep(classifier(), seeds=2), 200))
+    engine = harness.trained(sweep(classifier(), seeds=2), 200)
+    found = evaluated(engine)
     assert (found["accuracy"] > 0.97).all()
     assert (found["loss"] < 0.15).all()
+    # The score of each example, from which follows what is owed to which examples are in the test part.
+    right = np.stack([classifier().example_scores(model_of(engine, slot)) for slot in range(2)])
+    assert right.shape == (2, 240)
+    np.testing.assert_allclose(right.mean(axis=1), found["accuracy"], rtol=1e-6)
+    held = held_out.measured(engine, [0], [])[0]
+    assert held == held_out_intervals(right)
+    assert held_out.entry(held)["examples"]["over_seeds_and_examples"] is None
+    assert held_out.measured(harness.trained(sweep(regressor(), seeds=2), 10), [0], []) == {}
 
 
 def test_least_squares_is_found():

@@ -140,14 +140,16 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
     rows = {"validation": "validation", "test": "test", "external": "external"}
     for label, key in rows.items():
         summary = best[key]
-        if summary is None or summary["iqm"][0] is None:
+        if summary is None or _headline(summary)[0] is None:
             continue
         if key == "external":
             member = results["members"][best["member"]]["external"]
             label = member["backend"] if member else label
-        value, low, high = summary["iqm"]
+        value, low, high = _headline(summary)
         kind = bounds_name([seeds])
-        sure = f"({kind} {low:.4g} to {high:.4g}), interquartile mean of {seeds} seeds"
+        folded = summary.get("headline") == "mean"
+        what = f"mean of {seeds} folds" if folded else f"interquartile mean of {seeds} seeds"
+        sure = f"({kind} {low:.4g} to {high:.4g}), {what}"
         sure = sure if kind else "(one seed: no interval)"
         if key == "test" and results.get("test_description"):
             sure += f", on {results['test_description']}"
@@ -155,7 +157,7 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
     for entry, who in zip(
         (results.get("confirmation") or {}).get("settings", []), ("confirmed", "its rival")
     ):
-        value, low, high = (entry["test"] or {}).get("iqm") or [None] * 3
+        value, low, high = _headline(entry["test"]) if entry["test"] else [None] * 3
         if value is not None:
             many = entry["test"]["n"]
             kind = bounds_name([many])
@@ -188,10 +190,15 @@ def _flowing(text: str) -> str:
     return re.sub(r"\[(`[^`]+`)\](\[[^\]]*\])?", r"\1", "\n\n".join(plain))
 
 
+def _headline(summary: dict[str, Any]) -> list[Any]:
+    """Return `[value, low, high]` of the interquartile mean, or of folds that of the mean."""
+    return summary[summary.get("headline", "iqm")]
+
+
 def _best_first(entries: list[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
-    """Return settings by their interquartile mean, the best first; those without one come last."""
+    """Return settings by their score, the best first; those without one come last."""
     sign = 1 if mode == "min" else -1
-    values = [entry["summary"]["iqm"][0] for entry in entries]
+    values = [_headline(entry["summary"])[0] for entry in entries]
     ranked = sorted(range(len(entries)), key=lambda i: math.inf if values[i] is None else sign * values[i])
     return [entries[i] for i in ranked]
 
@@ -213,10 +220,12 @@ def print_evaluation(found: dict[str, Any]) -> None:
     # Lines wrap between the names of settings, never within one.
     longest = max((len(word) for values in shown.values() for word in values.split()), default=0)
     bounds_title = bounds_name(len(entry["members"]) for entry in order) or "no interval"
-    for heading in ("setting", "values", "seeds", "diverged", "interquartile mean", bounds_title):
+    folded = any(entry["summary"].get("headline") == "mean" for entry in order)
+    many, statistic = ("folds", "mean") if folded else ("seeds", "interquartile mean")
+    for heading in ("setting", "values", many, "diverged", statistic, bounds_title):
         table.add_column(heading, overflow="fold", min_width=longest if heading == "values" else None)
     for entry in order:
-        value, low, high = entry["summary"]["iqm"]
+        value, low, high = _headline(entry["summary"])
         number = "-" if value is None else f"{value:.4g}"
         bounds = "-" if value is None else f"{low:.4g} to {high:.4g}"
         counts = str(len(entry["members"])), str(entry["summary"]["diverged"])

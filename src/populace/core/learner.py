@@ -180,6 +180,24 @@ class Learner(Settings):
         """Whether `for_test` measures on something else than what members were selected by."""
         return True
 
+    @property
+    def test_to_train(self) -> float:
+        """Test examples over training examples where seeds take turns at folds, which share training data.
+
+        The mean of such scores varies more than that of independent ones (`statistics.mean_interval`).
+        By default 0: seeds are independent.
+        """
+        return 0.0
+
+    def example_scores(self, model: Any) -> np.ndarray | None:
+        """Return the score of each test example, (N,), on the host; the final score is their mean.
+
+        From them follows what the score owes to which examples are in the test part. None, the default, where
+        the score is no mean over examples that all members are judged by.
+        """
+        del model
+        return None
+
     def log_artifacts(self, state: Any, key: jax.Array) -> dict[str, "Image | np.ndarray"]:
         """Return what TensorBoard shows of one member at checkpoints: pictures, and arrays as histograms.
 

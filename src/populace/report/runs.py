@@ -86,6 +86,16 @@ class Reading:
         return self.results["score"].get("mode") == "min"
 
     @property
+    def folded(self) -> bool:
+        """Whether members are the folds of a cross-validation."""
+        return any((e.get("validation") or {}).get("headline") == "mean" for e in self.settings)
+
+    @property
+    def statistic(self) -> str:
+        """What the score of a setting is of those of its members."""
+        return "mean" if self.folded else "interquartile mean"
+
+    @property
     def score_threshold(self) -> float | None:
         """The score that counts as solved."""
         return self.results["score"].get("score_threshold")
@@ -135,7 +145,7 @@ class Reading:
         return found if found and interval_of(found[0].get("test")) else []
 
     def believed(self, entry: dict[str, Any]) -> Interval | None:
-        """Return the interquartile mean of a setting, by the kind of score that settings are compared by."""
+        """Return the score of a setting, of the kind of score that settings are compared by."""
         return interval_of(entry.get(self.measured))
 
     def scores(self, entry: dict[str, Any], kind: str = "") -> list[float]:
@@ -251,12 +261,13 @@ class Reading:
 
 
 def interval_of(summary: dict[str, Any] | None) -> Interval | None:
-    """Return a summary's interquartile mean, or None if there are no scores."""
-    found: Sequence[float | None] | None = (summary or {}).get("iqm")
+    """Return a summary's interquartile mean, or mean over folds; None if there are no scores."""
+    summary = summary or {}
+    found: Sequence[float | None] | None = summary.get(summary.get("headline", "iqm"))
     if found is None or any(bound is None or math.isnan(bound) for bound in found):
         return None
     value, low, high = (float(bound) for bound in found if bound is not None)
-    return Interval(value, low, high, few(int((summary or {})["n"])))
+    return Interval(value, low, high, few(int(summary["n"])))
 
 
 def score_of(member: dict[str, Any], kind: str) -> float | None:

@@ -17,12 +17,12 @@ from populace.core.population import Member, Population
 from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
-from populace.runs.outcome import evaluation_cost, floors, tasks
+from populace.runs.outcome import evaluation_cost, floors, held_out, tasks
 from populace.runs.outcome.floors import Floors
 from populace.runs.outcome.tasks import Task
 from populace.runs.recipe import Options
 from populace.runs.weights import start
-from populace.statistics import interquartile_mean, performance_profile, summarize, worst_of
+from populace.statistics import HeldOut, interquartile_mean, performance_profile, summarize, worst_of
 
 
 @dataclass
@@ -50,6 +50,8 @@ class Scores:
     """By setting: what a member that diverged scores."""
     tasks: list[Task] = field(default_factory=list)
     """By setting: what it is measured on."""
+    held_out: dict[int, HeldOut] = field(default_factory=dict)
+    """By setting, the best ones: its intervals over test examples."""
 
 
 def collect(engine: Engine, evaluations: pa.Table) -> Scores:
@@ -118,12 +120,15 @@ def rank(population: Population, scores: Scores) -> list[int]:
 
 
 def _mean(population: Population, scores: Scores, values: np.ndarray, setting: int) -> float:
-    """Return the interquartile mean that `summary` gives, without its interval."""
+    """Return the headline that `summary` gives, without its interval."""
     own, diverged, worst = _counted(population, scores, values, setting)
     worst = worst_of(np.where(diverged, np.nan, own), population.learner.mode) if worst is None else worst
-    return (
-        np.nan if np.isnan(worst) and diverged.any() else interquartile_mean(np.where(diverged, worst, own))
-    )
+    statistic = np.mean if _test_to_train(scores, setting) else interquartile_mean
+    return np.nan if np.isnan(worst) and diverged.any() else statistic(np.where(diverged, worst, own))
+
+
+def _test_to_train(scores: Scores, setting: int) -> float:
+    return scores.tasks[setting].test_to_train if scores.tasks else 0.0
 
 
 def _counted(
@@ -219,7 +224,9 @@ def _setting(population: Population, scores: Scores, index: int) -> dict[str, An
     if any(m in scores.external for m in members):
         played = np.asarray([scores.external.get(m, np.nan) for m in range(len(population))])
         outside = summary(population, scores, played, index)
-    fresh = None if scores.test is None else summary(population, scores, scores.test, index)
+    fresh = None
+    if scores.test is not None:
+        fresh = summary(population, scores, scores.test, index) | held_out.entry(scores.held_out.get(index))
     return {
         "setting": index,
         "values": {path: plain_or_text(v) for path, v in population.settings[index].items()},
@@ -268,17 +275,21 @@ def _member(population: Population, scores: Scores, index: int, size: int) -> di
 def summary(population: Population, scores: Scores, values: np.ndarray, setting: int) -> dict[str, Any]:
     """Summarize one setting; a diverged member counts as its floor, whatever other settings reached.
 
+    The headline is the interquartile mean, or of folds their mean, as every example is to count once.
     `success_rate` is the share of members that did not diverge and, where the score has a threshold, reached
     it.
     """
     learner = population.learner
     own, diverged, worst = _counted(population, scores, values, setting)
-    found = summarize(own, diverged, worst=worst, mode=learner.mode, seed=population.seed).as_dict()
+    folded = _test_to_train(scores, setting)
+    found = summarize(
+        own, diverged, worst=worst, mode=learner.mode, seed=population.seed, test_to_train=folded
+    ).as_dict()
     sign = 1.0 if learner.mode == "max" else -1.0
     threshold = scores.tasks[setting].score_threshold if scores.tasks else learner.score_threshold
     solved = ~diverged if threshold is None else ~diverged & (sign * own >= sign * threshold)
     rate = [float(x[0]) for x in performance_profile(solved.astype(float), [0.5])]
-    return found | {"success_rate": rate}
+    return found | {"success_rate": rate, "headline": "mean" if folded else "iqm"}
 
 
 def _ends(population: Population, scores: Scores, setting: int) -> tuple[int, int]:

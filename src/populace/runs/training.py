@@ -21,6 +21,7 @@ from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT, resuming
 from populace.runs.integrity import lock
 from populace.runs.metric_tables import Recorder, read
+from populace.runs.outcome import held_out
 from populace.runs.recipe import Recipe
 from populace.runs.tensorboard import TensorBoard
 from populace.runs.weights import start
@@ -208,20 +209,23 @@ class Session(Callback):
     def _finish(self, done: bool) -> None:
         """Measure the outcome where training got to its end; write results."""
         options = self.recipe.options
-        scores = results.collect(self.engine, read(self.folder / "metrics", "evaluation"))
-        results.complete(scores, self.engine, self.folder, options)
+        engine = self.engine
+        scores = results.collect(engine, read(self.folder / "metrics", "evaluation"))
+        results.complete(scores, engine, self.folder, options)
         best = results.choose(self.population, scores)
-        test_description = self.engine.group_states[0].program.learner.test_description(
+        test_description = engine.group_states[0].program.learner.test_description(
             options.final_evaluation_size
         )
         if done:
             self.log(f"measuring every member on {test_description}")
-            scores.metrics = results.final_evaluation(self.engine, scores, options.final_evaluation_size)
+            scores.metrics = results.final_evaluation(engine, scores, options.final_evaluation_size)
             scores.test = scores.metrics.pop(self.population.learner.score)
+            settings = results.bests(self.population, scores).values()
+            scores.held_out = held_out.measured(engine, settings, scores.floors)
             if self._externally:
                 size = options.final_evaluation_size
-                results.evaluate_externally(self.engine, scores, best, size, self.log)
-        engine, wall = self.engine, self._wall + time.perf_counter() - self._began
+                results.evaluate_externally(engine, scores, best, size, self.log)
+        wall = self._wall + time.perf_counter() - self._began
         units = engine.step * sum(self.population.units_per_step)
         about: dict[str, Any] = {
             "populace": provenance.version(),
@@ -229,7 +233,7 @@ class Session(Callback):
             "about": self.recipe.about,
             "status": "finished" if done else "stopped",
             "test_description": test_description,
-            "independent_test": self.engine.group_states[0].program.learner.independent_test,
+            "independent_test": engine.group_states[0].program.learner.independent_test,
             "command": provenance.command(),
             "learner": by_path.path_of(type(self.recipe.learner)),
             "steps": engine.step,

@@ -12,7 +12,7 @@ Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (https://arxiv.
 
 from populace.statistics.aggregates import interquartile_mean
 from populace.statistics.bootstrap import bootstrap_interval
-from populace.statistics.diverged import with_worst, worst_of
+from populace.statistics.held_out import HeldOut, held_out_intervals
 from populace.statistics.improvement import probability_of_improvement
 from populace.statistics.interval import Interval, few
 from populace.statistics.levels import FEWEST
@@ -27,7 +27,7 @@ from populace.statistics.multiple_comparisons import (
 )
 from populace.statistics.profile import performance_profile
 from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE, brunner_munzel, holm, signed_rank
-from populace.statistics.scores import Floats
+from populace.statistics.scores import Floats, with_worst, worst_of
 from populace.statistics.selection import WinnerBias, best_subset, probability_best, winner_bias
 from populace.statistics.summary import Summary, summarize
 
@@ -37,6 +37,7 @@ __all__ = [
     "SIGNIFICANCE_LEVEL",
     "Comparison",
     "Floats",
+    "HeldOut",
     "Interval",
     "Summary",
     "WinnerBias",
@@ -44,6 +45,7 @@ __all__ = [
     "bootstrap_interval",
     "brunner_munzel",
     "few",
+    "held_out_intervals",
     "holm",
     "interquartile_mean",
     "intraclass_correlation",

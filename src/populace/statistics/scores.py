@@ -1,5 +1,6 @@
-"""Checks of scores, the same for every statistic."""
+"""Scores: what is refused, the same for every statistic, and what a member that diverged counts as."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -38,3 +39,18 @@ def refuse(name: str, what: str, found: NDArray[np.bool_]) -> None:
     """Raise ValueError if anything was found."""
     if found.any():
         raise ValueError(f"{name} must not be {what}, got {found.sum()} of {found.size}")
+
+
+def worst_of(scores: ArrayLike, mode: Mode = "max") -> float:
+    """Return the worst finite score, by which a member that diverged is scored; NaN if none is finite."""
+    given = np.asarray(scores, dtype=np.float64)
+    finite = given[np.isfinite(given)]
+    if not finite.size:
+        return math.nan
+    return float(finite.min() if mode == "max" else finite.max())
+
+
+def with_worst(scores: ArrayLike, mode: Mode = "max") -> Floats:
+    """Return scores of any shape in which NaN and infinity, of members that diverged, are the worst score."""
+    given = np.asarray(scores, dtype=np.float64)
+    return np.where(np.isfinite(given), given, worst_of(given, mode))

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.statistics.bootstrap import bootstrap_interval
-from populace.statistics.diverged import worst_of
 from populace.statistics.interval import Interval, numbers
 from populace.statistics.mean import mean_interval
 from populace.statistics.median import median_interval
-from populace.statistics.scores import Mode
+from populace.statistics.scores import Mode, worst_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ def summarize(
     worst: float | None = None,
     mode: Mode = "max",
     seed: int = 0,
+    test_to_train: float = 0.0,
 ) -> Summary:
     """Summarize one score per member; one that diverged is never dropped, but scored as `worst`.
 
@@ -49,7 +49,8 @@ def summarize(
     score by: scores and intervals are NaN, which is None in `as_dict`.
 
     `scores` and `diverged` are `(members,)`; the intervals are those of `bootstrap_interval` (the
-    interquartile mean, by `seed`), `median_interval` and `mean_interval`.
+    interquartile mean, by `seed`), `median_interval` and `mean_interval`, the last one corrected by
+    `test_to_train` where the scores are of folds.
     Raises ValueError for no scores, other shapes, a mask that is not boolean, a `worst` that is not
     finite, and an unknown `mode`.
     """
@@ -70,6 +71,7 @@ def summarize(
     aggregates = [Interval(math.nan, math.nan, math.nan)] * 3
     if not math.isnan(worst):
         aggregates = [
-            bootstrap_interval(scored, seed=seed), median_interval(scored), mean_interval(scored),
+            bootstrap_interval(scored, seed=seed), median_interval(scored),
+            mean_interval(scored, test_to_train=test_to_train),
         ]  # fmt: skip
     return Summary(given.size, int(bad.sum()), tuple(scored.tolist()), *aggregates)

@@ -88,6 +88,13 @@ class Classifier(Supervised):
         """Return the likeliest class of each raw example, (N,)."""
         return np.asarray(jnp.argmax(self.predict(model, x), -1))
 
+    def example_scores(self, model: Any) -> np.ndarray | None:
+        """Return whether the class of each test example is right, as 0 or 1; None without a test part."""
+        if self.score != "accuracy" or not self.independent_test:
+            return None
+        x, labels = self._data.examples("test")
+        return (np.argmax(np.asarray(self.predict(model, x)), -1) == labels).astype(float)
+
     def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
         """Return the function from raw examples to classes."""
         return lambda x: self.classify(model, x)

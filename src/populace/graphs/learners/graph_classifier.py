@@ -1,13 +1,14 @@
 """Learners of whole graphs: a class, binary labels, or numbers."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
 from populace.graphs.data.graph_set import GraphSet
+from populace.graphs.data.labels import PARTS
 from populace.graphs.learners.graph_learner import GraphLearner
 from populace.graphs.learners.objective import Classes, MultiLabel, Ranked, Regression, check_yes_or_no
 
@@ -38,6 +39,13 @@ class GraphClassifier(GraphLearner):
                 f"{data.name} has targets instead of classes; for binary labels take "
                 "MultiLabelGraphClassifier, for numbers GraphRegressor"
             )
+
+    def example_scores(self, model: Any) -> np.ndarray | None:
+        """Return whether the class of each test graph is right, as 0 or 1; None where folds take turns."""
+        if self.protocol != "split":
+            return None
+        tested = np.flatnonzero(np.asarray(self._parts.place) == PARTS.index("test"))
+        return (np.argmax(self.predict(model), -1)[tested] == np.asarray(self._data.y)[tested]).astype(float)
 
     @property
     def objective(self) -> Classes:

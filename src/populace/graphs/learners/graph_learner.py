@@ -193,6 +193,16 @@ class GraphLearner(GraphTask):
         y, weight = jnp.asarray(self._data.y)[chosen], wanted[chosen].astype(jnp.float32)
         return self.objective.evaluate(outputs, y, weight)
 
+    @property
+    def independent_test(self) -> bool:
+        """Whether the tested fold chose no epoch, as it does under `gin`."""
+        return self.protocol != "gin"
+
+    @property
+    def test_to_train(self) -> float:
+        """Graphs of the tested fold over those of the others; 0 for the set's own split."""
+        return 0.0 if self.protocol == "split" else 1 / (self.folds - 1)
+
     def test_description(self, size: int) -> str:
         """Return in words which graphs the final evaluation looks at."""
         del size

@@ -28,7 +28,7 @@ def leaderboard(reading: Reading) -> Chart | None:
     return forest_plot(
         "leaderboard",
         rows,
-        x=f"interquartile mean {reading.score}",
+        x=f"{reading.statistic} {reading.score}",
         heading=reading.axes_line,
         alt=f"Settings ranked by {reading.score}; the first is {rows[0].full}.",
         caption=f"The best {len(rows)} settings; the table lists the other {number_format.whole(more)}."
@@ -84,7 +84,7 @@ def validation_and_test(reading: Reading) -> Chart | None:
     if len(traces) < 2:
         return None
     names = [reading.compact(entry) for entry in entries]
-    score = {"title": f"interquartile mean {reading.score}"}
+    score = {"title": f"{reading.statistic} {reading.score}"}
     drawn = layout(score, rows_axis(list(range(len(entries))), names))
     return Chart(
         "chosen",

@@ -102,7 +102,7 @@ def _one_axis(reading: Reading, scored: list[dict[str, Any]], path: str) -> Char
     }
     drawn = layout({"title": path, "range": [-0.06, 1.06], **ticks}, {"title": reading.score})
     bounds = f" with its {reading.bounds}" if reading.bounds else ""
-    alt = f"Interquartile mean {reading.score}{bounds} against {path}."
+    alt = f"{reading.statistic.capitalize()} {reading.score}{bounds} against {path}."
     return Chart("sweep", alt, [trace], drawn, height=340)
 
 
@@ -125,7 +125,7 @@ def _heat_map(
     trace, notes = heat_map(values, labels, hover, bounds=bounds, reverse=reading.lower)
     return Chart(
         "sweep",
-        f"Heat map: interquartile mean {reading.score} by {paths[0]} and {paths[1]}.",
+        f"Heat map: {reading.statistic} {reading.score} by {paths[0]} and {paths[1]}.",
         [trace],
         heat_axes((paths[0], names[0]), (paths[1], names[1]), notes),
         height=110 + 52 * max(len(y), 3),

@@ -11,7 +11,11 @@ def answer(reading: Reading, who: str) -> str:
     found = interval_of(own["test"])
     assert found is not None
     seeds = own["test"]["n"]
-    what = f"an interquartile mean {reading.score}" if seeds > 1 else f"the {reading.score}"
+    what = (
+        f"{'a' if reading.folded else 'an'} {reading.statistic} {reading.score}"
+        if seeds > 1
+        else f"the {reading.score}"
+    )
     sentence = f"{who} reaches {what} of {number_format.interval(found, named=True)}"
     sentence += f" on {number_format.count(seeds, 'new seed')} that took no part in choosing it"
     diverged = own["diverged"]

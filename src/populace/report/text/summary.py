@@ -4,7 +4,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, floor_of, interval_of, score_of
-from populace.report.text import confirmation, significance
+from populace.report.text import confirmation, coverage, significance
 
 
 def answer(reading: Reading) -> str:
@@ -28,7 +28,7 @@ def answer(reading: Reading) -> str:
     if seeds == 1:
         sentence += " from a single seed"
     elif not (found.range_of and number_format.has_width(found)):  # else the range has said it
-        sentence += f" over {seeds} seeds"
+        sentence += f" over {seeds} {'folds' if reading.folded else 'seeds'}"
     sentence += _how(reading, winner)
     if diverged:
         sentence += f"; {number_format.whole(diverged)} of {number_format.count(members, 'member')} diverged"
@@ -45,7 +45,7 @@ def _who(reading: Reading, winner: dict[str, Any]) -> str:
 
 def _what(reading: Reading, seeds: int) -> str:
     if seeds > 1:
-        return f"an interquartile mean {reading.score}"
+        return f"{'a' if reading.folded else 'an'} {reading.statistic} {reading.score}"
     return f"a {reading.score}" if reading.score[:1] not in "aeiou" else f"an {reading.score}"
 
 
@@ -102,6 +102,8 @@ def caveats(reading: Reading) -> list[str]:
             f"{seeds} seeds are too few for a 95 % interval: what is given is their range. Another seed "
             f"falls outside it {200 / (seeds + 1):.0f} % of the time."
         )
+    if covers := coverage.sentence(reading):
+        notes.append(covers)
     notes += confirmation.rival(reading)
     notes += [note for note in (significance.sentence(reading), significance.winner_bias(reading)) if note]
     if reading.results.get("start_weights"):

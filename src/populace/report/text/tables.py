@@ -96,7 +96,7 @@ def _comparison(found: WinnerComparison, setting: int) -> list[Cell]:
 
 
 def _caption(reading: Reading) -> str:
-    return "All settings, with interquartile mean" + (f" and {reading.bounds}" if reading.bounds else "")
+    return f"All settings, with {reading.statistic}" + (f" and {reading.bounds}" if reading.bounds else "")
 
 
 def members_table(reading: Reading) -> Table:

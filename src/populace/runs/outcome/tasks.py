@@ -20,6 +20,7 @@ class Task:
         score_threshold: the score that counts as solved.
         floors: what its learner states that a diverged member scores, by metric.
         floor_description: what that is, in words.
+        test_to_train: test over training examples of folds; 0 where seeds are independent.
 
     """
 
@@ -28,6 +29,7 @@ class Task:
     score_threshold: float | None
     floors: dict[str, float]
     floor_description: str
+    test_to_train: float = 0.0
 
 
 def of(population: Population, folder: Path | None = None) -> list[Task]:
@@ -59,4 +61,5 @@ def _task(plain: Learner, folder: Path | None) -> Task:
         score_threshold=learner.score_threshold,
         floors=dict(learner.floors()),
         floor_description=learner.floor_description,
+        test_to_train=learner.test_to_train,
     )
