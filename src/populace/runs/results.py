@@ -124,7 +124,7 @@ def _mean(population: Population, scores: Scores, values: np.ndarray, setting: i
     own, diverged, worst = _counted(population, scores, values, setting)
     worst = worst_of(np.where(diverged, np.nan, own), population.learner.mode) if worst is None else worst
     statistic = np.mean if _test_to_train(scores, setting) else interquartile_mean
-    return np.nan if np.isnan(worst) and diverged.any() else statistic(np.where(diverged, worst, own))
+    return np.nan if np.isnan(worst) and diverged.any() else float(statistic(np.where(diverged, worst, own)))
 
 
 def _test_to_train(scores: Scores, setting: int) -> float:

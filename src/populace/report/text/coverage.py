@@ -43,4 +43,5 @@ def sentence(reading: Reading) -> str:
 def _interval(bounds: list[Any] | None) -> Interval | None:
     if bounds is None or None in bounds:
         return None
-    return Interval(*(float(bound) for bound in bounds))
+    value, low, high = (float(bound) for bound in bounds)
+    return Interval(value, low, high)
