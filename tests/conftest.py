@@ -222,7 +222,7 @@ def checkpoint_steps(folder: Path) -> list[int]:
 def arrays(folder: Path, step: int | None = None) -> dict[str, list]:
     """Return type, shape and checksum of every array that a checkpoint was made of."""
     step = checkpoint_steps(folder)[-1] if step is None else step
-    note = json.loads((folder / "checkpoints" / str(step) / "info" / "metadata").read_text())
+    note = json.loads((folder / "checkpoints" / str(step) / "info.json").read_text())
     assert note["step"] == step
     return note["arrays"]
 

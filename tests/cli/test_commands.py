@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from populace import recipes
+from populace.runs.run import Run
 from tests.conftest import outcome_of
 
 NONE = [None, None, None]
@@ -194,7 +195,7 @@ def test_json_is_all_that_a_run_prints_and_what_it_keeps(cli, small, tmp_path):
     found = cli("run", small, "--out", out, "--no-report", "--steps", 60, "--json")
     assert found.code == 0
     assert found.err == ""
-    assert found.json == json.loads((out / "results.json").read_text())
+    assert found.json == Run.load(out).results()
     assert found.json["steps"] == 60
 
 
@@ -212,7 +213,7 @@ def test_quiet_resume_prints_nothing(cli, finished_copy):
 def test_json_of_a_finished_resume_is_its_results(cli, finished_copy):
     found = cli("resume", finished_copy, "--no-report", "--json")
     assert found.code == 0
-    assert found.json == json.loads((finished_copy / "results.json").read_text())
+    assert found.json == Run.load(finished_copy).results()
 
 
 def test_resume_trains_on_to_more_steps(cli, finished_copy):
@@ -229,8 +230,6 @@ def test_start_weights_that_are_not_there_are_refused(cli, small, tmp_path):
 
 
 def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
-    from populace.runs.run import Run
-
     out = tmp_path / "run"
     words = [
         "--set", "discount=0.9", "--set", "exploration.end=0.2", "--set", "run.final_evaluation_size=2",
@@ -248,8 +247,6 @@ def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
 
 
 def test_setting_what_is_swept_ends_that_sweep(cli, small, tmp_path):
-    from populace.runs.run import Run
-
     out = tmp_path / "run"
     words = ["--set", "learning_rate=5e-4", "--steps", 40, "--seeds", 1, "--no-report", "--quiet"]
     assert cli("run", small, "--out", out, *words).code == 0

@@ -11,6 +11,7 @@ from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.engine.training_loop import Engine
 from populace.runs.checkpoints import Checkpoints
+from populace.runs.integrity import sealed
 from tests import harness
 from tests.learners import Quadratic
 
@@ -66,14 +67,14 @@ def test_the_newest_comes_back_bit_for_bit_and_training_goes_on_the_same(saved):
 def test_what_another_layout_wrote_is_passed_over(saved, tmp_path):
     folder, at = saved
     copy = shutil.copytree(folder, tmp_path / "checkpoints")
-    note = copy / "30" / "info" / "metadata"
-    note.write_text(json.dumps(json.loads(note.read_text()) | {"layout": 99}))
+    note = copy / "30" / "info.json"
+    note.write_text(sealed.seal(json.dumps(sealed.opened(note.read_text()) | {"layout": 99}, indent=1)))
     store, found, lines = Checkpoints(copy), engine(), []
     assert store.restore(found, lines.append) is not None
     store.drop_after(20)
     store.close()
     assert found.step == 20
-    assert lines == ["checkpoint 30 is damaged (layout 99, this version reads 1); trying the one before"]
+    assert lines == ["checkpoint 30 is damaged (layout 99, this version reads 2); trying the one before"]
     assert_is(found, at[20])
     assert Checkpoints(copy).steps() == [20]
 

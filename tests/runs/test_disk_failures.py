@@ -1,5 +1,6 @@
 """What a run survives: damaged files, a full disk, being told to stop. The results stay the same."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from populace.runs.integrity import sealed
 from tests.conftest import SMALL, Outcome, arrays, call, checkpoint_steps, outcome_of
 
 # What Orbax leaves half read when a file of a checkpoint is damaged is collected later.
@@ -49,7 +51,7 @@ def _lose_the_data(checkpoint: Path) -> None:
 
 
 def _lose_the_note(checkpoint: Path) -> None:
-    shutil.rmtree(checkpoint / "info")
+    (checkpoint / "info.json").unlink()
 
 
 def _lose_the_arrays(checkpoint: Path) -> None:
@@ -57,17 +59,27 @@ def _lose_the_arrays(checkpoint: Path) -> None:
 
 
 def _garble_the_note(checkpoint: Path) -> None:
-    (checkpoint / "info" / "metadata").write_text('{"layout": 1, "step":')
+    (checkpoint / "info.json").write_text('{"layout": 2, "step":')
 
 
 def _change_the_layout(checkpoint: Path) -> None:
-    file = checkpoint / "info" / "metadata"
-    file.write_text(file.read_text().replace('"layout": 1', '"layout": 99'))
+    file = checkpoint / "info.json"
+    file.write_text(sealed.seal(json.dumps(sealed.opened(file.read_text()) | {"layout": 99}, indent=1)))
 
 
 def _change_a_checksum(checkpoint: Path) -> None:
     """Say something else about an array than is true, as a mix of two checkpoints would."""
-    shutil.copy(checkpoint.parent / "100" / "info" / "metadata", checkpoint / "info" / "metadata")
+    shutil.copy(checkpoint.parent / "100" / "info.json", checkpoint / "info.json")
+
+
+def _change_the_step(checkpoint: Path) -> None:
+    file = checkpoint / "info.json"
+    file.write_text(file.read_text().replace('"step": 200', '"step": 100'))
+
+
+def _take_the_place_of_another(checkpoint: Path) -> None:
+    shutil.rmtree(checkpoint)
+    shutil.copytree(checkpoint.parent / "100", checkpoint)
 
 
 DAMAGE = {
@@ -81,6 +93,8 @@ DAMAGE = {
     "note garbled": _garble_the_note,
     "another layout": _change_the_layout,
     "another's note": _change_a_checksum,
+    "another step": _change_the_step,
+    "another's place": _take_the_place_of_another,
 }
 
 
@@ -134,7 +148,7 @@ def test_a_sound_checkpoint_is_not_called_damaged(stopped_copy):
 def test_checkpoints_are_in_the_order_of_their_steps(tmp_path):
     from populace.runs.checkpoints import Checkpoints
 
-    for name in ("1000", "50", "200", "300.orbax-checkpoint-tmp"):
+    for name in ("1000", "50", "200", ".4242.300"):
         (tmp_path / name).mkdir()
     store = Checkpoints.__new__(Checkpoints)
     store.folder = tmp_path
@@ -319,17 +333,19 @@ def test_a_run_that_never_got_to_a_checkpoint_starts_again(cli, stopped_copy, fi
 
 def test_half_written_files_of_a_kill_are_cleared(cli, stopped_copy, finished):
     litter = [
-        stopped_copy / "metrics" / ".train-0000000201-0000000210.parquet.4242",
-        stopped_copy / "checkpoints" / "250.orbax-checkpoint-tmp",
+        stopped_copy / "metrics" / ".4242.train-0000000201-0000000210.parquet",
+        stopped_copy / "checkpoints" / ".4242.250",
+        stopped_copy / ".4242.results.json",
     ]
-    litter[0].write_bytes(b"PAR1")
-    litter[1].mkdir()
+    for file in (litter[0], litter[1] / "arrays" / "d" / "data", litter[2]):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"PAR1")
     # Rows of after the checkpoint, which the resumed run writes again.
     last = sorted((stopped_copy / "metrics").glob("train-*.parquet"))[-1]
     shutil.copy(last, stopped_copy / "metrics" / "train-0000000210-0000000250.parquet")
     found = cli("resume", stopped_copy, "--no-report")
     assert found.code == 0, found.err
-    assert not litter[0].exists()
+    assert not any(path.exists() for path in litter)
     assert outcome_of(stopped_copy) == outcome_of(finished)
 
 

@@ -129,6 +129,14 @@ def report(
     Console().print(f"report: {reports.write(runs, target)}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def verify(folder: RunFolder) -> None:
+    """Check every file of a run against its checksum, and say which versions and devices trained it."""
+    from populace.cli.verify import verify_run
+
+    verify_run(folder)
+
+
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="What to list: recipes, learners, environments or runs.")] = "recipes",

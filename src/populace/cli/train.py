@@ -49,7 +49,7 @@ def resume(folder: Path, steps: int | None, *, as_json: bool, quiet: bool, repor
     loaded = Run.load(folder)
     setup()
     with progress(quiet) as display:
-        if loaded.finished and steps in (None, loaded.recipe.options.steps):
+        if loaded.finished and steps in (None, loaded.recipe.options.steps) and loaded.sound:
             display.log(f"'{folder}' is already finished; there is nothing left to train")
             report = report and not (folder / "report.html").is_file()
         _train(

@@ -1,9 +1,12 @@
 """Files written whole: a crash or a full disk leaves the old file, or none; JSON; and the cache folder."""
 
 import contextlib
+import hashlib
 import json
 import math
 import os
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,21 +20,53 @@ def write(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; what was written there becomes `path`, or is removed on an error.
+    """Yield a temporary name beside `path`; the file or folder made there becomes it, or goes on an error.
 
     The data are on the disk before the name is, and the name is when this returns: a power cut leaves the old
-    file or the new one, never a part of it.
+    file or the new one, never a part of it. The temporary name ends as that of `path` does, for writers that
+    tell the format by it. A folder replaces none.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield aside
-        _to_disk(aside)
+        for folder, _, names in os.walk(aside):
+            for name in names:
+                _to_disk(Path(folder, name))
+            _to_disk(Path(folder))
+        if not aside.is_dir():
+            _to_disk(aside)
         aside.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+        remove(aside)
         raise
     _to_disk(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `whole` had under way in a folder when it was killed; nobody else may write there."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if is_aside(path):
+            remove(path)
+
+
+def is_aside(path: Path) -> bool:
+    """Return whether a name is one that `whole` gives to what is not whole yet."""
+    return re.match(r"\.\d+\.", path.name) is not None
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder as far as it goes, without a word: what is left is swept another time."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_disk(path: Path) -> None:

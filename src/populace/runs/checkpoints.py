@@ -1,14 +1,15 @@
 """Checkpoints: the states of all members on disk, by Orbax; the last few are kept.
 
-A checkpoint appears under its final name only when it is complete, and carries a checksum of every
-array, so that a damaged one is noticed and the one before is used.
+A checkpoint appears under its final name only when it is complete and on the disk, and carries a checksum of
+every array and file, so that a damaged one is noticed and the one before is used. A thread writes it.
 """
 
 import contextlib
 import dataclasses
+import hashlib
 import logging
-import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import RunError, UsageError, first_line
+from populace.core.files import sweep, whole
 from populace.engine.carry import Best, Carry
 from populace.engine.controller import Control
 from populace.engine.group_state import GroupState
-from populace.engine.hosts import fetch
+from populace.engine.hosts import fetch, is_writer
 from populace.engine.training_loop import Engine
 from populace.runs.folder import resuming
-
-LAYOUT = 1
+from populace.runs.integrity import checkpoint_files
 
 
 class Checkpoints:
@@ -39,7 +40,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
         self.folder, self._keep = folder, keep
-        folder.mkdir(parents=True, exist_ok=True)
+        self._under_way: tuple[int, Future[None]] | None = None
 
     @cached_property
     def _ocp(self) -> Any:
@@ -50,17 +51,12 @@ class Checkpoints:
         return orbax.checkpoint
 
     @cached_property
-    def _manager(self) -> Any:
-        options = self._ocp.CheckpointManagerOptions(max_to_keep=self._keep, enable_async_checkpointing=True)
-        return self._ocp.CheckpointManager(self.folder.absolute(), options=options)
+    def _handler(self) -> Any:
+        return self._ocp.PyTreeCheckpointHandler()
 
     @cached_property
-    def _reader(self) -> Any:
-        return self._ocp.Checkpointer(self._ocp.PyTreeCheckpointHandler())
-
-    @property
-    def _writes(self) -> bool:
-        return "_manager" in self.__dict__
+    def _writer(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, "populace-checkpoint")
 
     def save(self, engine: Engine, info: dict[str, Any]) -> None:
         """Save the engine as it stands; writing goes on in the background.
@@ -69,18 +65,13 @@ class Checkpoints:
             RunError: this or the checkpoint before could not be written.
 
         """
+        self.wait()
         arrays = {
             name: x for c, group_state in enumerate(engine.group_states) for name, x in _flat(group_state, c)
         }
-        known = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
-        control = dataclasses.asdict(engine.control)
-        note = info | {"layout": LAYOUT, "step": engine.step, "arrays": known, "control": control}
-        args = self._ocp.args
-        with self._clear(engine.step):
-            self._manager.save(
-                engine.step,
-                args=args.Composite(arrays=args.StandardSave(arrays), info=args.JsonSave(note)),
-            )
+        if is_writer():
+            note = info | {"step": engine.step, "control": dataclasses.asdict(engine.control)}
+            self._under_way = engine.step, self._writer.submit(self._write, engine.step, arrays, note)
 
     def wait(self) -> None:
         """Wait until everything saved so far is on disk.
@@ -89,35 +80,40 @@ class Checkpoints:
             RunError: it could not be written.
 
         """
-        if not self._writes:
-            return
-        with self._clear(None):
-            self._manager.wait_until_finished()
-            self._manager.check_for_errors()
+        if self._under_way is not None:
+            step, written = self._under_way
+            with self._clear(step):
+                try:
+                    written.result()
+                finally:
+                    self._under_way = None
 
     def steps(self) -> list[int]:
         """Return the steps of the complete checkpoints, oldest first."""
-        return sorted(int(p.name) for p in self.folder.iterdir() if p.name.isdecimal())
+        return checkpoint_files.steps(self.folder)
 
     def has(self, step: int) -> bool:
         """Return whether a step has been saved, be it still on its way to the disk."""
-        return step in (self._manager.all_steps() if self._writes else self.steps())
+        return (self._under_way is not None and self._under_way[0] == step) or step in self.steps()
 
     def settled(self) -> list[int]:
         """Return the complete checkpoints once nothing is on its way any more, written or failed."""
-        if self._writes:
-            with contextlib.suppress(Exception):
-                self._manager.wait_until_finished()
+        if self._under_way is not None:
+            self._under_way[1].exception()
         return self.steps()
 
-    def restore(self, engine: Engine, log: Callable[[str], None]) -> dict[str, Any] | None:
+    def restore(
+        self, engine: Engine, log: Callable[[str], None], *, newest: bool = False
+    ) -> dict[str, Any] | None:
         """Put the newest sound checkpoint into the engine; return its info, or None without one.
 
         Args:
             engine: of the same population, not yet trained.
             log: is told of every checkpoint that was passed over, and why.
+            newest: take no other than the newest.
 
         Raises:
+            RunError: the newest is damaged, and it was to be that one.
             UsageError: the newest sound one is of another learner.
 
         """
@@ -126,8 +122,12 @@ class Checkpoints:
                 arrays, info = self._read(step)
             except Exception as error:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
-                reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "unreadable"
-                log(f"checkpoint {step} is damaged ({reason}); trying the one before")
+                line = f"checkpoint {step} is damaged ({first_line(error)[:160]})"
+                if newest:
+                    run = self.folder.parent
+                    advice = resuming(run, "train its steps again: ")
+                    raise RunError(f"'{run}': {line}", advice) from None
+                log(f"{line}; trying the one before")
                 continue
             try:
                 for c, group_state in enumerate(engine.group_states):
@@ -144,57 +144,62 @@ class Checkpoints:
         return None
 
     def drop_after(self, step: int) -> None:
-        """Remove checkpoints later than `step`: damaged ones, which would stand in the way."""
+        """Remove damaged checkpoints later than `step`, which would be in the way, and what a kill left."""
+        if not is_writer():
+            return
+        sweep(self.folder)
         for later in self.steps():
             if later > step:
-                self._manager.delete(later)
+                checkpoint_files.discard(self.folder / str(later))
 
     def close(self) -> None:
         """Wait for what is being written and free the threads."""
-        with self._clear(None):
-            for part in ("_manager", "_reader"):
-                if part in self.__dict__:
-                    self.__dict__[part].close()
+        try:
+            self.wait()
+        finally:
+            if "_writer" in self.__dict__:
+                self._writer.shutdown()
+            if "_handler" in self.__dict__:
+                self._handler.close()
+
+    def _write(self, step: int, arrays: dict[str, np.ndarray], note: dict[str, Any]) -> None:
+        """Write one checkpoint and remove those that are too many; the work of the thread."""
+        note["arrays"] = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
+        self.folder.mkdir(exist_ok=True)
+        with whole(self.folder / str(step)) as aside:
+            inside = aside / checkpoint_files.ARRAYS
+            inside.mkdir(parents=True)
+            self._handler.save(inside, args=self._ocp.args.PyTreeSave(arrays))
+            self._handler.finalize(inside)
+            checkpoint_files.keep_info(aside, note)
+        for old in self.steps()[: -self._keep]:
+            checkpoint_files.discard(self.folder / str(old))
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        args = self._ocp.args
-        found = self._manager.restore(step, args=args.Composite(info=args.JsonRestore()))
-        info = dict(found["info"])
-        if info.get("layout") != LAYOUT:
-            raise ValueError(f"layout {info.get('layout')}, this version reads {LAYOUT}")
-        arrays = {name: self._read_array(step, name) for name in info["arrays"]}
+        """Read one checkpoint, whose files are checked before Orbax sees them."""
+        folder = self.folder / str(step)
+        info = checkpoint_files.check(folder)
+        how = {name: self._ocp.RestoreArgs(restore_type=np.ndarray) for name in info["arrays"]}
+        args = self._ocp.args.PyTreeRestore(restore_args=how)
+        arrays = self._handler.restore(folder.absolute() / checkpoint_files.ARRAYS, args=args)
         for name, (_, _, expected) in info["arrays"].items():
             if _checksum(arrays[name]) != expected:
                 raise ValueError(f"checksum of {name} does not match")
         return arrays, info
 
-    def _read_array(self, step: int, name: str) -> np.ndarray:
-        """Read one array, and no other at the same time.
-
-        Orbax reads many at once; when one of them cannot be read, the others are left to end when
-        nobody listens any more, and each says so on standard error, at any time until Python ends.
-        """
-        how = self._ocp.args.PyTreeRestore(
-            item={name: 0},
-            restore_args={name: self._ocp.RestoreArgs(restore_type=np.ndarray)},
-            partial_restore=True,
-        )
-        return self._reader.restore(self.folder.absolute() / str(step) / "arrays", args=how)[name]
-
     @contextlib.contextmanager
-    def _clear(self, step: int | None) -> Iterator[None]:
-        """Turn whatever writing raises, here or in the background, into one line for the person."""
+    def _clear(self, step: int) -> Iterator[None]:
+        """Turn whatever writing raises into one line for the person."""
         try:
             yield
         except Exception as error:
-            what = "the checkpoint" if step is None else f"the checkpoint of step {step}"
             text = str(error)
             full = "No space left" in text or "ENOSPC" in text or "RESOURCE_EXHAUSTED" in text
-            reason = "the disk is full" if full else (text.strip().splitlines() or ["unknown"])[0][:200]
+            reason = "the disk is full" if full else first_line(error)[:200]
             good = max(self.settled(), default=None)
             have = "none is complete yet" if good is None else f"the one of step {good} is intact"
             raise RunError(
-                f"cannot write {what}: {reason}; {have}",
+                f"cannot write the checkpoint of step {step}: {reason}; {have}",
                 resuming(self.folder.parent, "mend it, then "),
             ) from error
 
@@ -251,5 +256,5 @@ def _load(group_state: GroupState, index: int, arrays: dict[str, np.ndarray]) ->
     group_state.freeze_diverged()
 
 
-def _checksum(array: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).data)
+def _checksum(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()

@@ -105,8 +105,8 @@ def check_settings(folder: Path, recipe: str, learner: Learner) -> None:
             f"'{folder}' was trained by a {kind.rpartition(':')[2]}, not a {own.__qualname__}; "
             "give Run.load the learner of the run"
         )
-    theirs = dict(_flat({k: v for k, v in table.items() if k != "kind"}))
-    mine = dict(_flat(settings.to_dict(learner) | {"kind": None}))
+    theirs = dict(flat({k: v for k, v in table.items() if k != "kind"}))
+    mine = dict(flat(settings.to_dict(learner) | {"kind": None}))
     defaults = {path: field.default for path, field, _ in settings.walk(learner)}
     differing = []
     for path in sorted({*theirs, *mine} - {"kind"}):
@@ -121,9 +121,10 @@ def check_settings(folder: Path, recipe: str, learner: Learner) -> None:
         )
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the entries of nested tables by their paths, such as `learner.exploration.epsilon`."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

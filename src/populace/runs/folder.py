@@ -4,16 +4,16 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from populace.core.errors import Advice, RunError, UsageError
-from populace.core.files import write
+from populace.core.files import is_aside, to_json, write
 from populace.engine.hosts import is_writer
-from populace.runs.integrity import lock
+from populace.runs.integrity import lock, sealed
 
-FORMAT = 2
+FORMAT = 3
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
 
 
@@ -85,6 +85,12 @@ def resuming(folder: Path, before: str = "") -> Advice:
     return Advice(f"{before}Run.load({str(folder)!r}).resume()", f"{before}`populace resume {folder}`")
 
 
+def again(folder: Path) -> Advice:
+    """Return how a run whose files are no longer its own is trained again."""
+    command = f"`populace run {folder / 'recipe.toml'} --out NEW` trains it again"
+    return Advice(command, command)
+
+
 def check_format(folder: Path) -> None:
     """Raise a `UsageError` if another version of populace wrote the folder; a damaged note says nothing."""
     try:
@@ -99,15 +105,20 @@ def check_format(folder: Path) -> None:
         )
 
 
+def keep_json(folder: Path, name: str, value: Mapping[str, Any]) -> None:
+    """Write a JSON file of a run, sealed."""
+    write(folder / name, sealed.seal(to_json(value)))
+
+
 def read_json(folder: Path, name: str, reason: str, advice: Advice | None = None) -> dict[str, Any]:
-    """Return a JSON file of a run; `reason` says why it may not be there.
+    """Return a sealed JSON file of a run; `reason` says why it may not be there.
 
     Raises:
         RunError: it is missing or damaged.
 
     """
     try:
-        return json.loads((folder / name).read_text())
+        return sealed.opened((folder / name).read_text("utf-8"))
     except FileNotFoundError:
         raise RunError(f"'{folder}' has no {name}: {reason}", advice) from None
     except (OSError, ValueError) as error:
@@ -124,11 +135,11 @@ def _clear(folder: Path, begun: bool) -> None:
     """
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
-        "report.html", "media", "data.json", "start.safetensors", "confirmation", lock.FILE,
+        "report.html", "media", "data.json", "start.safetensors", "confirmation", "sittings.json",
+        lock.FILE,
     }  # fmt: skip
-    left = tuple(f".{name}." for name in ours)  # what a kill left half-written
     content = _content(folder)
-    strangers = [p.name for p in content if p.name not in ours and not p.name.startswith(left)]
+    strangers = [p.name for p in content if p.name not in ours and not is_aside(p)]
     if strangers:
         raise UsageError(f"'{folder}' holds '{strangers[0]}', which no run made; empty it yourself")
     if content and not (begun or (folder / "recipe.toml").is_file()):

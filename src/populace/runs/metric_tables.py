@@ -1,11 +1,9 @@
 """Records: the metric tables of a run, as Parquet parts that are whole or absent.
 
-Each part is written aside and renamed. Its name holds its first and last step, and parts are cut at
-checkpoints, so that resuming drops exactly the parts that the resumed run will write again.
+Each part is written whole and then listed in the manifest. Its name holds its first and last step, and parts
+are cut at checkpoints, so that resuming drops exactly the parts that the resumed run will write again.
 """
 
-import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from populace.core.errors import RunError
+from populace.core.files import remove, sweep, whole
 from populace.core.population import Member
 from populace.engine.hosts import is_writer
+from populace.runs.folder import again
+from populace.runs.integrity import manifest
 
 Columns = dict[str, np.ndarray]
 KINDS = ("train", "evaluation")
-_NAME = re.compile(r"(train|evaluation)-(\d+)-(\d+)\.parquet")
 
 
 class Recorder:
@@ -35,31 +36,50 @@ class Recorder:
         self.folder, self.members, self.units_per_step = folder, members, units_per_step
         self._rows: dict[str, list[tuple[int, Columns]]] = {kind: [] for kind in KINDS}
         folder.mkdir(parents=True, exist_ok=True)
+        self._parts = manifest.read(folder) or []
 
     def add(self, kind: str, step: int, metrics: Columns) -> None:
         """Add one row per member at a step; NaN is kept as null."""
         self._rows[kind].append((step, metrics))
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what has been written, by which a checkpoint knows the tables that belong to it."""
+        return manifest.digest(self._parts)
+
     def flush(self) -> None:
-        """Write what was collected since the last flush, one part per kind."""
+        """Write what was collected since the last flush, one part per kind, and list them."""
+        written = []
         for kind, rows in self._rows.items():
             if rows and is_writer():
-                first, last = rows[0][0], rows[-1][0]
-                name = f"{kind}-{first:010d}-{last:010d}.parquet"
-                aside = self.folder / f".{name}.{os.getpid()}"
-                pq.write_table(self._table(rows), aside)
-                aside.replace(self.folder / name)
+                first, last, table = rows[0][0], rows[-1][0], self._table(rows)
+                path = self.folder / f"{kind}-{first:010d}-{last:010d}.parquet"
+                with whole(path) as aside:
+                    pq.write_table(table, aside, write_page_checksum=True)
+                written.append(manifest.part(path, kind, first, last, table.num_rows))
+        if written:
+            manifest.keep(self.folder, [*self._parts, *written])
+        self._parts += written
+        for rows in self._rows.values():
             rows.clear()
 
     def drop_after(self, step: int) -> None:
-        """Remove rows later than `step`, which a run resumed from there writes again."""
+        """Remove rows later than `step`, which a run resumed from there writes again, and what a kill left.
+
+        Raises:
+            RunError: a part that stays is missing or damaged.
+
+        """
         if not is_writer():
             return
-        for path, _, first, _ in _parts(self.folder):
-            if first > step:
-                path.unlink()
-        for path in self.folder.glob(".*.parquet.*"):  # parts that a kill left half-written
-            path.unlink()
+        kept = [part for part in self._parts if part.last <= step]
+        manifest.check(self.folder, kept)
+        manifest.keep(self.folder, kept)  # first: what is not listed does not count
+        self._parts = kept
+        for path in self.folder.glob("*.parquet"):
+            if path.name not in {part.file for part in kept}:
+                remove(path)
+        sweep(self.folder)
 
     def _table(self, rows: list[tuple[int, Columns]]) -> pa.Table:
         count, times = len(self.members), len(rows)
@@ -80,14 +100,24 @@ class Recorder:
 
 
 def read(folder: Path, kind: str) -> pa.Table:
-    """Return the whole table of a kind, in the order it was written; empty if there is none."""
-    parts = [path for path, k, _, _ in _parts(folder) if k == kind]
+    """Return the whole table of a kind, in the order it was written; empty if nothing was written yet.
+
+    Raises:
+        RunError: a part is missing or damaged.
+
+    """
+    listed = manifest.read(folder)
+    if listed is None and (any(folder.glob("*.parquet")) or (folder.parent / "results.json").exists()):
+        raise RunError(f"'{folder}' has no {manifest.FILE}", again(folder.parent))
+    parts = sorted((part for part in listed or [] if part.kind == kind), key=lambda part: part.first)
+    manifest.check(folder, parts)
     if not parts:
         names = ("step", "units", "member", "setting", "seed")
         return pa.table({name: pa.array([], pa.int64()) for name in names})
-    return pa.concat_tables([pq.read_table(p) for p in parts], promote_options="permissive")
-
-
-def _parts(folder: Path) -> list[tuple[Path, str, int, int]]:
-    found = [(p, _NAME.fullmatch(p.name)) for p in sorted(folder.glob("*.parquet"))]
-    return [(p, m[1], int(m[2]), int(m[3])) for p, m in found if m]
+    tables = [pq.read_table(folder / part.file, page_checksum_verification=True) for part in parts]
+    for part, table in zip(parts, tables):
+        if table.num_rows != part.rows:
+            raise RunError(
+                f"'{folder / part.file}' has {table.num_rows:,} rows of {part.rows:,}", again(folder.parent)
+            )
+    return pa.concat_tables(tables, promote_options="permissive")

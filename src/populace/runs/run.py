@@ -21,7 +21,7 @@ from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
 from populace.runs.folder import check_format, read_json, resuming, without_end
-from populace.runs.integrity import lock
+from populace.runs.integrity import checkpoint_files, continuity, lock, sittings
 from populace.runs.outcome import confirmation
 from populace.runs.recipe import Recipe, options, parse
 from populace.runs.trained_member import Trained
@@ -106,6 +106,22 @@ class Run:
         return self._trained and (not self.recipe.options.confirm or "confirmation" in self.results())
 
     @property
+    def sound(self) -> bool:
+        """Whether the newest checkpoint is what was written; of a finished run, resuming makes it again."""
+        folder = self.path / "checkpoints"
+        try:
+            for newest in checkpoint_files.steps(folder)[-1:]:
+                checkpoint_files.check(folder / str(newest))
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def sittings(self) -> list[dict[str, Any]]:
+        """Where, by which versions and from which step to which the run was trained, oldest first."""
+        return sittings.read(self.path)
+
+    @property
     def _trained(self) -> bool:
         if not (self.path / "results.json").is_file():
             return False
@@ -123,6 +139,8 @@ class Run:
     ) -> "Run":
         """Go on from the newest sound checkpoint; a finished run is left as it is, unless it gets more steps.
 
+        A finished run whose newest checkpoint is damaged is trained again from the one before.
+
         More steps end in the same bits as a run that was asked for them at first: nothing that is learned
         depends on how many there are. `log_every` and `evaluate_every` stay as they were, also where the
         recipe had left them to follow from the steps. Where the old number is no multiple of
@@ -139,14 +157,15 @@ class Run:
             RunError: another process trains it.
 
         """
-        if self.finished and steps in (None, self.recipe.options.steps):
+        sound = self.sound
+        if self.finished and steps in (None, self.recipe.options.steps) and sound:
             return self
         with lock.held(self.path):
             if steps is not None:
                 self._extend(steps)
-            if not self.finished:
+            if not (self.finished and sound):
                 self._check_data()
-                if not self._trained:
+                if not (self._trained and sound):
                     Session(self.path, self.recipe, self.population, log).go(callbacks, stop, resume=True)
                     self.__dict__.pop("engine", None)
                 confirmation.as_asked(self.path, self.recipe, log, callbacks, stop)
@@ -188,7 +207,7 @@ class Run:
         return self.recipe.population()
 
     def member(self, index: int) -> Trained:
-        """Return one member with its best model, from the newest sound checkpoint."""
+        """Return one member with its best model, from the newest checkpoint."""
         engine = self.engine
         group_state, slot = engine.find(index)
         member = self.population.members[index]
@@ -246,11 +265,11 @@ class Run:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine as the newest sound checkpoint left it.
+        """The engine as the newest checkpoint left it.
 
         Raises:
-            RunError: there is no checkpoint to read.
-            UsageError: the learner is not the one that the run was trained by.
+            RunError: there is no checkpoint, or the newest is damaged.
+            UsageError: the learner is not the one that the run was trained by, or its recipe was changed.
 
         """
         from populace.runs.checkpoints import Checkpoints
@@ -259,9 +278,10 @@ class Run:
         engine = engine_of(self.recipe, self.population, quiet)
         store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
         try:
-            if store.restore(engine, quiet) is None:
-                have = "has no checkpoint that can be read" if store.steps() else "has no checkpoint yet"
-                raise RunError(f"'{self.path}' {have}", resuming(self.path))
+            info = store.restore(engine, quiet, newest=True)
+            if info is None:
+                raise RunError(f"'{self.path}' has no checkpoint yet", resuming(self.path))
+            continuity.check(self.path, info)
         finally:
             store.close()
         return engine

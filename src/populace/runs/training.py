@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import RunError
-from populace.core.files import to_json, write
+from populace.core.files import sweep, write
 from populace.core.imports import by_path
 from populace.core.population import Population
 from populace.engine import host_errors, hosts
@@ -18,8 +18,8 @@ from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
-from populace.runs.folder import FORMAT, resuming
-from populace.runs.integrity import lock
+from populace.runs.folder import FORMAT, keep_json, resuming
+from populace.runs.integrity import continuity, lock, sittings
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.outcome import held_out
 from populace.runs.recipe import Recipe
@@ -95,6 +95,8 @@ class Session(Callback):
         self.engine = engine = engine_of(self.recipe, self.population, self.log)
         self.checkpoints = Checkpoints(self.folder / "checkpoints", options.checkpoints_kept)
         info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
+        if info:
+            continuity.check(self.folder, info)
         self._wall, self._resumed = info.get("wall_s", 0.0), info.get("resumed", -1) + 1
         if resume and info:
             self.log(f"resuming at step {engine.step} of {options.steps}")
@@ -104,9 +106,10 @@ class Session(Callback):
             tensors = start.read(self.folder)
             for group_state in engine.group_states:
                 group_state.start_from(tensors)
-        self.checkpoints.drop_after(engine.step)
+        self._guard(self._clear_after, engine.step)
         self._guard(self._write_head, resumed=bool(info))
         self._guard(self._open)
+        self._guard(self._sit_down)
         engine.callbacks = [self, self.board, *callbacks]
         self._known = {int(i) for i in np.flatnonzero(engine.diverged_at() >= 0)}
         self._saved_at, self._saving = time.perf_counter(), 0.0
@@ -125,6 +128,7 @@ class Session(Callback):
             self.checkpoints.wait()
             self._finish(done and not stop())
             self._guard(self.board.close)
+            self._guard(self._stand_up)
         except BaseException:
             # What failed is told; that closing fails for the same reason would hide it.
             for close in (self.board.close, self.checkpoints.close):
@@ -144,6 +148,22 @@ class Session(Callback):
         self.recorder = Recorder(self.folder / "metrics", members, self.population.units_per_step)
         self.recorder.drop_after(self.engine.step)
         self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.log)
+
+    def _clear_after(self, step: int) -> None:
+        """Remove what a kill left half-written, and checkpoints that are damaged."""
+        if hosts.is_writer():
+            sweep(self.folder)
+        self.checkpoints.drop_after(step)
+
+    def _sit_down(self) -> None:
+        """Note what the training depends on, and record by what it is trained from here on."""
+        self._depends_on = continuity.note(self.folder)
+        if hosts.is_writer() and (other := sittings.begin(self.folder, self.engine)):
+            self.log(f"the run goes on under other conditions, and may end in other numbers: {other}")
+
+    def _stand_up(self) -> None:
+        if hosts.is_writer():
+            sittings.end(self.folder, self.engine.step)
 
     def on_window(self, window: Window) -> None:
         """Record a window, and name members that diverged in it."""
@@ -185,6 +205,8 @@ class Session(Callback):
                 "training_seconds": self.engine.training_seconds,
                 "wall_s": self._wall + time.perf_counter() - self._began,
                 "resumed": self._resumed,
+                "metrics": self.recorder.digest,
+                **self._depends_on,
             }
             self.checkpoints.save(self.engine, info)
         self._saved_at = time.perf_counter()
@@ -202,7 +224,7 @@ class Session(Callback):
             update["start_from"] = start.FILE
         recipe = self.recipe.drawn()
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
-        write(self.folder / "environment.json", to_json({"format": FORMAT} | provenance.describe()))
+        keep_json(self.folder, "environment.json", {"format": FORMAT} | provenance.describe())
         fingerprint.keep(self.folder, self.recipe.learner)
         write(self.folder / "recipe.toml", recipe.text())
 
@@ -264,7 +286,7 @@ class Session(Callback):
         }
         table = results.table(self.population, scores, best, options.final_evaluation_size, about)
         if hosts.is_writer():
-            self._guard(write, self.folder / "results.json", to_json(table))
+            self._guard(keep_json, self.folder, "results.json", table)
 
     def _guard(self, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Turn a failing disk into one line that says what is safe."""

@@ -173,4 +173,4 @@ def test_a_run_taken_over_ends_before_it_writes(tmp_path):
 
     with pytest.raises(RunError, match="was taken over by another process"):
         train(sweep(Quadratic(), seeds=2), 40, out=tmp_path / "run", callbacks=[Steals()], **OPTIONS)
-    assert not list((tmp_path / "run" / "metrics").iterdir())
+    assert not list((tmp_path / "run" / "metrics").glob("*.parquet"))

@@ -1,13 +1,12 @@
 """Status: how far a run is, and who trains it, by looking at its folder and running nothing."""
 
-import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from populace.core.errors import UsageError
-from populace.runs.integrity import lock
+from populace.runs.integrity import checkpoint_files, lock, sealed
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Status:
     Attributes:
         path: the folder.
         state: `running`, `finished`, `stopped` (it was told to), `interrupted` (it was killed, or failed), or
-            `damaged` (its recipe cannot be read).
+            `damaged` (its recipe cannot be read, or asks for less than was trained).
         step: iterations that its newest checkpoint, or its end, has completed.
         steps: iterations that it was asked for.
         owner: who trains it, where it is running.
@@ -33,11 +32,13 @@ class Status:
 
 def status(folder: Path) -> Status:
     """Return the status of a run."""
-    step = _newest(folder / "checkpoints")
+    step = max(checkpoint_files.steps(folder / "checkpoints"), default=0)
     try:
         steps = int(tomllib.loads((folder / "recipe.toml").read_text())["run"]["steps"])
     except (OSError, ValueError, LookupError, TypeError):
         return Status(folder, "damaged", step, 0)
+    if step > steps:
+        return Status(folder, "damaged", step, steps)
     if who := lock.owner(folder):
         return Status(folder, "running", step, steps, str(who))
     found = _results(folder)
@@ -64,15 +65,8 @@ def _began(folder: Path) -> float:
     return (head if head.exists() else folder / "recipe.toml").stat().st_mtime
 
 
-def _newest(checkpoints: Path) -> int:
-    if not checkpoints.is_dir():
-        return 0
-    return max((int(p.name) for p in checkpoints.iterdir() if p.name.isdecimal()), default=0)
-
-
 def _results(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "results.json").read_text())
+        return sealed.opened((folder / "results.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}

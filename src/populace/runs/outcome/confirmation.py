@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from populace.core.errors import RunError, UsageError
-from populace.core.files import to_json, write
 from populace.core.population import Population
 from populace.engine.callbacks import Callback
-from populace.runs.folder import read_json, resuming
+from populace.runs.folder import keep_json, read_json, resuming
 from populace.runs.recipe import Recipe, parse
 from populace.runs.training import Log, Session
 from populace.runs.weights import start
@@ -70,7 +69,7 @@ def confirm(
         going = known or wanted
         session = Session(inside, going, going.population(), log, owner=folder, externally=False)
         session.go(following, stop, resume=known is not None)
-    write(folder / "results.json", to_json(results | {"confirmation": _entry(inside, chosen)}))
+    keep_json(folder, "results.json", results | {"confirmation": _entry(inside, chosen)})
 
 
 def as_asked(
@@ -87,7 +86,7 @@ def as_asked(
     if reason := obstacle(results, folder):
         if len(results["settings"]) > 1:
             log(f"not confirmed: {reason}")
-        write(folder / "results.json", to_json(results | {"confirmation": None}))
+        keep_json(folder, "results.json", results | {"confirmation": None})
         return
     confirm(folder, recipe, recipe.options.confirm, log, callbacks, stop)
 

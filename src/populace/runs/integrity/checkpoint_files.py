@@ -1,0 +1,77 @@
+"""The files of a checkpoint: what it says of itself, and whether it is what was written. Needs no JAX.
+
+A checkpoint is a folder named by its step. `info.json`, which is sealed, holds the SHA-256 of every other
+file, and of every array before it was written. What is damaged is told before any reader of arrays meets it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from populace.core.files import remove, sha256, write
+from populace.runs.integrity import sealed
+
+LAYOUT = 2
+ARRAYS, INFO = "arrays", "info.json"
+
+
+def steps(folder: Path) -> list[int]:
+    """Return the steps of the complete checkpoints in a folder, oldest first."""
+    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal()) if folder.is_dir() else []
+
+
+def keep_info(folder: Path, info: dict[str, Any]) -> None:
+    """Write what a checkpoint says of itself; its arrays must be there."""
+    files = {name: sha256(folder / name) for name in _names(folder)}
+    write(folder / INFO, sealed.seal(json.dumps(info | {"layout": LAYOUT, "files": files}, indent=1)))
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of itself.
+
+    Raises:
+        ValueError: it is missing or damaged, of another layout, or of another step than its name says.
+
+    """
+    try:
+        info = sealed.opened((folder / INFO).read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"{INFO} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ValueError(f"{INFO}: {error}") from None
+    if info.get("layout") != LAYOUT:
+        raise ValueError(f"layout {info.get('layout')}, this version reads {LAYOUT}")
+    if str(info.get("step")) != folder.name:
+        raise ValueError(f"it is of step {info.get('step')}")
+    return info
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of itself, having read all of its files.
+
+    Raises:
+        ValueError: what is wrong with it.
+
+    """
+    info = read_info(folder)
+    for name, expected in info["files"].items():
+        try:
+            found = sha256(folder / name)
+        except OSError as error:
+            raise ValueError(f"{name} cannot be read: {error.strerror or error}") from None
+        if found != expected:
+            raise ValueError(f"checksum of {name} does not match")
+    return info
+
+
+def discard(folder: Path) -> None:
+    """Remove a checkpoint, so that no moment leaves a part of it under its name."""
+    aside = folder.with_name(f".0.{folder.name}")
+    folder.replace(aside)
+    remove(aside)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(
+        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != INFO
+    )
