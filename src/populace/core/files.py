@@ -45,13 +45,13 @@ def whole(path: Path) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Remove what `whole` had under way in a folder when it was killed; nobody else may write there."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if is_aside(path):
+        if origin(path) != path.name:
             remove(path)
 
 
-def is_aside(path: Path) -> bool:
-    """Return whether a name is one that `whole` gives to what is not whole yet."""
-    return re.match(r"\.\d+\.", path.name) is not None
+def origin(path: Path) -> str:
+    """Return the name of a file or folder, or the one that it was to get from `whole`."""
+    return re.sub(r"^\.\d+\.", "", path.name)
 
 
 def remove(path: Path) -> None:

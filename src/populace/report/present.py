@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from populace.core.errors import PopulaceError
-from populace.core.files import to_json
+from populace.core.files import sweep, to_json, whole
 from populace.core.files import write as write_whole
 from populace.core.media import Image, Video, Visualization
 from populace.report.page import write
@@ -53,6 +53,7 @@ def make(run: VisualizableRun, log: Callable[[str], None]) -> None:
     best = run.results()["best"]
     folder = run.path / "media"
     folder.mkdir(exist_ok=True)
+    sweep(folder)
     index = []
     wanted = {"best": best["member"], "median": best["median_member"]}
     for role, number in wanted.items():
@@ -80,14 +81,15 @@ def _save(folder: Path, name: str, shown: Visualization) -> str:
     import imageio.v3 as iio
 
     if isinstance(shown, Image):
-        iio.imwrite(folder / f"{name}.png", shown.image)
+        with whole(folder / f"{name}.png") as aside:
+            iio.imwrite(aside, shown.image)
         return f"{name}.png"
     import imageio
 
     # Every browser plays yuv420p with the index in front, also from a data URI.
     options = ["-movflags", "+faststart", "-preset", "veryfast", "-crf", "28"]
-    with imageio.get_writer(
-        folder / f"{name}.mp4", format="FFMPEG", fps=shown.fps, codec="libx264",  # pyright: ignore[reportArgumentType]
+    with whole(folder / f"{name}.mp4") as aside, imageio.get_writer(
+        aside, format="FFMPEG", fps=shown.fps, codec="libx264",  # pyright: ignore[reportArgumentType]
         pixelformat="yuv420p", macro_block_size=2, ffmpeg_params=options, ffmpeg_log_level="error",
     ) as video:  # fmt: skip
         for frame in shown.frames:

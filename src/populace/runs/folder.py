@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from populace.core.errors import Advice, RunError, UsageError
-from populace.core.files import is_aside, to_json, write
+from populace.core.files import origin, to_json, write
 from populace.engine.hosts import is_writer
 from populace.runs.integrity import lock, sealed
 
@@ -139,7 +139,7 @@ def _clear(folder: Path, begun: bool) -> None:
         lock.FILE,
     }  # fmt: skip
     content = _content(folder)
-    strangers = [p.name for p in content if p.name not in ours and not is_aside(p)]
+    strangers = [p.name for p in content if origin(p) not in ours]
     if strangers:
         raise UsageError(f"'{folder}' holds '{strangers[0]}', which no run made; empty it yourself")
     if content and not (begun or (folder / "recipe.toml").is_file()):
