@@ -167,7 +167,7 @@ class Checkpoints:
         note["arrays"] = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
         self.folder.mkdir(exist_ok=True)
         with whole(self.folder / str(step)) as aside:
-            inside = aside / checkpoint_files.ARRAYS
+            inside = aside.absolute() / checkpoint_files.ARRAYS
             inside.mkdir(parents=True)
             self._handler.save(inside, args=self._ocp.args.PyTreeSave(arrays))
             self._handler.finalize(inside)
