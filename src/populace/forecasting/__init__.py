@@ -27,15 +27,19 @@ from populace.forecasting.evaluation.quantile_metrics import (
 )
 from populace.forecasting.forecast import QUANTILES, Forecast
 from populace.forecasting.model import ForecastModel
+from populace.forecasting.models.linear import Linear
+from populace.forecasting.uncertainty.conformal import Conformal
 
 __all__ = [
     "QUANTILES",
     "Backtest",
+    "Conformal",
     "Drift",
     "Forecast",
     "ForecastModel",
     "Frequency",
     "HistoricalMean",
+    "Linear",
     "Naive",
     "Panel",
     "SeasonalNaive",

@@ -1,0 +1,115 @@
+"""Windows of history and future: where they begin, and what is done to their level and scale."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.forecasting.data.panel import Panel
+
+CENTERS = ("last", "mean", "none")
+"""What a window's history is centered by: its last observation (NLinear), its mean, or nothing."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Runs of `length` steps of a panel's series, by the places in `values` where they begin.
+
+    Attributes:
+        values: observations of all series, (total,).
+        begins: (N,) where each window begins.
+        series: (N,) the series it is of.
+        length: steps of a window.
+
+    """
+
+    values: np.ndarray
+    begins: np.ndarray
+    series: np.ndarray
+    length: int
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def take(self, chosen: Any) -> np.ndarray:
+        """Return some windows, (n, length)."""
+        return self.values[self.begins[chosen][:, None] + np.arange(self.length)]
+
+    def chunks(self, size: int = 4096) -> Iterator[np.ndarray]:
+        """Return all windows, some thousand at a time."""
+        return (self.take(slice(i, i + size)) for i in range(0, len(self), size))
+
+    def select(self, chosen: np.ndarray) -> "Windows":
+        """Return some of the windows."""
+        return Windows(self.values, self.begins[chosen], self.series[chosen], self.length)
+
+
+def windows(panel: Panel, length: int, *, skip: np.ndarray | int = 0) -> Windows:
+    """Return every run of `length` steps without a missing observation.
+
+    Args:
+        panel: the series.
+        length: steps of a run.
+        skip: (n,) or one number: windows that begin before so many steps are left out.
+
+    """
+    offsets, lengths = panel.offsets, panel.lengths
+    first = offsets[:-1] + skip
+    count = np.maximum(lengths - skip - length + 1, 0)
+    series = np.repeat(np.arange(len(panel)), count)
+    begins = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count) + first[series]
+    if np.isnan(panel.values).any():
+        gaps = np.concatenate([[0], np.cumsum(np.isnan(panel.values))])
+        whole = gaps[begins + length] == gaps[begins]
+        begins, series = begins[whole], series[whole]
+    return Windows(panel.values, begins, series, length)
+
+
+def enough(panel: Panel, window: int, horizon: int) -> Windows:
+    """Return the windows of history and future.
+
+    Raises:
+        UsageError: there is none, or no number can be a window; with the longest series.
+
+    """
+    for name, value in (("window", window), ("horizon", horizon)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise UsageError(f"the {name} must be a whole number of steps, at least 1, got {value!r:.40}")
+    found = windows(panel, window + horizon)
+    if len(found):
+        return found
+    longest = int(np.argmax(panel.lengths))
+    gaps = " without a gap" if np.isnan(panel.values).any() else ""
+    raise UsageError(
+        f"a window of {window} and a horizon of {horizon} need {window + horizon} observations{gaps}, "
+        "and the "
+        f"longest series, {panel.ids[longest]!r}, has {panel.lengths[longest]}; give a shorter window "
+        "or horizon"
+    )
+
+
+def centered(
+    history: np.ndarray, center: str, *, scaled: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return histories (..., window) less their level, and over their scale; and level and scale, (..., 1).
+
+    The level is the last observation, the mean, or 0; the scale the standard deviation with `scaled`, else 1.
+    Both are of the history alone. A constant history has the scale 1.
+
+    Sources: A. Zeng et al. (2023), Are transformers effective for time series forecasting? (NLinear); T. Kim
+        et
+    al. (2022), Reversible instance normalization (mean and deviation).
+    """
+    level = {
+        "last": history[..., -1:],
+        "mean": history.mean(-1, keepdims=True),
+        "none": np.zeros((*history.shape[:-1], 1)),
+    }[center]
+    if not scaled:
+        return history - level, level, np.ones_like(level)
+    deviation = history.std(-1, keepdims=True)
+    size = np.abs(history).max(-1, keepdims=True)
+    scale = np.where(deviation <= 1e-7 * size, 1.0, deviation)
+    return (history - level) / scale, level, scale

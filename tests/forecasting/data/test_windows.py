@@ -1,0 +1,36 @@
+"""Windows: where they begin, what is left out, and how they are centered."""
+
+import numpy as np
+import pytest
+
+from populace.core.errors import UsageError
+from populace.forecasting import Panel
+from populace.forecasting.data.windows import centered, enough, windows
+
+
+def test_every_run_without_a_gap_is_a_window():
+    panel = Panel.of([[0.0, 1, 2, np.nan, 4, 5, 6], [7.0, 8], [10.0, 11, 12, 13]])
+    found = windows(panel, 3)
+    assert found.take(slice(None)).tolist() == [[0, 1, 2], [4, 5, 6], [10, 11, 12], [11, 12, 13]]
+    assert found.series.tolist() == [0, 0, 2, 2]
+    assert windows(panel, 3, skip=1).take(slice(None)).tolist() == [[4, 5, 6], [11, 12, 13]]
+    assert windows(panel, 3, skip=np.array([0, 0, 2])).series.tolist() == [0, 0]
+    assert [len(chunk) for chunk in found.chunks(3)] == [3, 1]
+
+
+def test_centering_uses_the_history_alone():
+    history = np.array([[1.0, 2.0, 6.0], [5.0, 5.0, 5.0]])
+    for center, level in (("last", [6, 5]), ("mean", [3, 5]), ("none", [0, 0])):
+        inputs, found, scale = centered(history, center)
+        assert found[:, 0].tolist() == level
+        assert np.allclose(inputs * scale + found, history)
+    scale = centered(history, "mean", scaled=True)[2]
+    assert np.allclose(scale[:, 0], [np.std([1, 2, 6]), 1])
+
+
+def test_too_little_history_is_refused_with_the_longest_series():
+    panel = Panel.of([[1.0, 2.0], [1.0, 2.0, 3.0]])
+    with pytest.raises(UsageError, match=r"need 5 observations, and the longest series, 1, has 3"):
+        enough(panel, 3, 2)
+    with pytest.raises(UsageError, match="the window must be a whole number"):
+        enough(panel, 0, 2)
