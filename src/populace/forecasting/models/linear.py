@@ -117,9 +117,7 @@ class Linear(ForecastModel):
         return solve(gram + np.diag(ridge), moment, assume_a="pos")
 
     def _deviations(self, panel: Panel, found: Windows, weights: np.ndarray) -> np.ndarray:
-        """Return the deviation of errors per series, (n, steps); that of all where a series has no "
-        "windows.
-        """
+        """Return the deviation of errors per series, (n, steps); of all where a series has no windows."""
         squared = np.zeros((len(panel), weights.shape[1]))
         for i, chunk in enumerate(found.chunks()):
             inputs, targets, scale = self._pairs(chunk)
