@@ -106,7 +106,7 @@ def test_weights_of_ranks_give_the_resamples_themselves():
 @pytest.mark.parametrize("runs", [5, 8, 30])
 def test_the_level_lies_between_the_plain_one_and_that_of_hesterberg(runs):
     wide = stats.norm.cdf(-np.sqrt(runs / (runs - 1)) * stats.t.ppf(0.975, runs - 1))
-    assert tail(0.95, runs) == pytest.approx(0.025**0.4 * wide**0.6)
+    assert tail(0.95, runs) == pytest.approx(0.025**0.2 * wide**0.8)
 
 
 @pytest.mark.parametrize("shape", ["normal", "skewed", "two clusters"])

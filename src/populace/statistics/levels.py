@@ -6,7 +6,7 @@ distribution where a t distribution is due. Hesterberg 2015 reads the percentile
     a_H = Phi(-sqrt(n / (n - 1)) t_{n-1, 1 - a})     in the place of a = (1 - confidence) / 2
 
 which is right for the mean of normal scores and too wide for the interquartile mean, whose bootstrap
-distribution is coarser. `a^0.4 a_H^0.6` lies between. The 0.6 was chosen by simulation; what it covers for
+distribution is coarser. `a^0.2 a_H^0.8` lies between. The 0.8 was chosen by simulation; what it covers for
 which scores, and where it falls short, is measured by `benchmarks/coverage.py` and said in
 docs/statistics.md.
 
@@ -19,7 +19,7 @@ from typing import Any
 FEWEST = 5
 """Runs below which there is no interval: the range of n scores covers the middle of a symmetric distribution
 with probability `1 - 2^(1 - n)`, .875 for 4 and .9375 for 5, and nothing narrower than it covers more."""
-_SHARE = 0.6
+_SHARE = 0.8
 
 
 def scipy_special() -> Any:
@@ -37,7 +37,7 @@ def check_confidence(confidence: float) -> None:
 
 @lru_cache(maxsize=4096)
 def tail(confidence: float, runs: int, tasks: int = 1) -> float:
-    """Return the probability that a percentile interval leaves out on each side, `a^0.4 a_H^0.6`.
+    """Return the probability that a percentile interval leaves out on each side, `a^0.2 a_H^0.8`.
 
     Args:
         confidence: of the interval, such as 0.95.
