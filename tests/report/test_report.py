@@ -388,6 +388,7 @@ def test_without_a_test_part_nothing_is_called_fresh(tmp_path):
 
 def test_the_report_says_what_the_interval_covers(tmp_path):
     run = fake_run(tmp_path, axes={}, seeds=6, media=False, diverged=(), external=False)
+    assert any("With fewer than 8 seeds the interval" in note for note in summary.caveats(Reading.of(run)))
     (entry,) = run.content["settings"]
     assert coverage.sentence(Reading.of(run)) == "", "every agent has episodes of its own"
     run.content |= {"evaluation_unit": "", "test_description": "the 200 test examples"}

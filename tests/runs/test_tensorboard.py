@@ -112,8 +112,13 @@ def test_a_member_that_diverged_counts_as_the_worst_so_far(tmp_path):
     board.on_evaluation(Evaluation(1, {"loss": sound}, alive))
     board.on_evaluation(Evaluation(2, {"loss": np.array([1.0, 2.0, np.nan, 3.0])}, alive))
     board.close()
+    resumed = TensorBoard(tmp_path / "resumed", engine, 2, print, earlier=[*sound, 1.0, 2.0, np.nan, 3.0])
+    resumed.on_evaluation(Evaluation(3, {"loss": np.array([1.0, 7.0, np.nan, np.nan])}, alive))
+    resumed.close()
     found = read(tmp_path / "setting-000").Scalars("evaluation/loss/iqm")
     assert [e.value for e in found] == [2.5, np.mean([2.0, 3.0])]
+    (after,) = read(tmp_path / "resumed" / "setting-000").Scalars("evaluation/loss/iqm")
+    assert after.value == np.mean([7.0, 9.0]), "9 was the worst before the run was resumed"
 
 
 def nodes(folder: Path) -> dict:

@@ -5,7 +5,6 @@ members' own curves, its settings as hparams, the graph of its model, and histog
 checkpoints.
 """
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from populace.core.formatting import format_value
 from populace.core.learner import Learner
@@ -41,15 +41,24 @@ class TensorBoard(Callback):
         engine: who is listened to.
         start: step the run resumes from; later events of an interrupted run are purged.
         log: is told when there is more than is drawn.
+        earlier: scores that were evaluated before the start, of a run that resumes.
 
     """
 
-    def __init__(self, folder: Path, engine: Engine, start: int, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine,
+        start: int,
+        log: Callable[[str], None],
+        earlier: ArrayLike = (),
+    ) -> None:
         self._engine, self._population = engine, engine.population
         population = self._population
         self._scale = {m.setting: u for m, u in zip(population.members, population.units_per_step)}
         self._start = start
-        self._folder, self._written, self._worst = folder, 0.0, math.nan
+        self._folder, self._written = folder, 0.0
+        self._worst = worst_of(earlier, population.learner.mode)
         self._shown = range(min(len(population.settings), SETTINGS_SHOWN))
         if len(population.settings) > SETTINGS_SHOWN or len(population) > MEMBERS_SHOWN:
             log(
@@ -94,8 +103,8 @@ class TensorBoard(Callback):
         """Write evaluation curves, the score with its bounds and member by member.
 
         In the score of a setting, a member that diverged counts as what its learner states, or else as the
-        worst score that any member reached so far in this sitting: what an untrained model scores is measured
-        at the end only. Other metrics are those of the members that still train.
+        worst score that any member reached so far: what an untrained model scores is measured at the end
+        only. Other metrics are those of the members that still train.
         """
         score = self._population.learner.score
         others = {k: v for k, v in evaluation.metrics.items() if k != score}

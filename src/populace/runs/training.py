@@ -147,7 +147,10 @@ class Session(Callback):
         members = self.population.members
         self.recorder = Recorder(self.folder / "metrics", members, self.population.units_per_step)
         self.recorder.drop_after(self.engine.step)
-        self.board = TensorBoard(self.folder / "tensorboard", self.engine, self.engine.step, self.log)
+        engine, score = self.engine, self.population.learner.score
+        before = read(self.folder / "metrics", "evaluation") if engine.step else None
+        earlier = before[score].to_numpy() if before and score in before.column_names else ()
+        self.board = TensorBoard(self.folder / "tensorboard", engine, engine.step, self.log, earlier)
 
     def _clear_after(self, step: int) -> None:
         """Remove what a kill left half-written, and checkpoints that are damaged."""

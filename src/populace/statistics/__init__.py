@@ -15,7 +15,7 @@ from populace.statistics.bootstrap import bootstrap_interval
 from populace.statistics.held_out import HeldOut, held_out_intervals
 from populace.statistics.improvement import probability_of_improvement
 from populace.statistics.interval import Interval, few
-from populace.statistics.levels import FEWEST
+from populace.statistics.levels import FEWEST, MIN_RUNS_ANY_SHAPE
 from populace.statistics.mean import mean_interval
 from populace.statistics.median import median_interval
 from populace.statistics.multiple_comparisons import (
@@ -33,6 +33,7 @@ from populace.statistics.summary import Summary, summarize
 
 __all__ = [
     "FEWEST",
+    "MIN_RUNS_ANY_SHAPE",
     "MIN_RUNS_PER_SIDE",
     "SIGNIFICANCE_LEVEL",
     "Comparison",

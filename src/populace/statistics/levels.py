@@ -19,6 +19,9 @@ from typing import Any
 FEWEST = 5
 """Runs below which there is no interval: the range of n scores covers the middle of a symmetric distribution
 with probability `1 - 2^(1 - n)`, .875 for 4 and .9375 for 5, and nothing narrower than it covers more."""
+MIN_RUNS_ANY_SHAPE = 8
+"""Runs from which on an interval covers what it says for every shape that was simulated; with 5 to 7 it does
+for symmetric ones only (docs/statistics.md)."""
 _SHARE = 0.8
 
 

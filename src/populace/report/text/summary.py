@@ -5,6 +5,7 @@ from typing import Any
 from populace.report import number_format
 from populace.report.runs import Reading, floor_of, interval_of, score_of
 from populace.report.text import confirmation, coverage, significance
+from populace.statistics import MIN_RUNS_ANY_SHAPE
 
 
 def answer(reading: Reading) -> str:
@@ -101,6 +102,11 @@ def caveats(reading: Reading) -> list[str]:
         notes.append(
             f"{seeds} seeds are too few for a 95 % interval: what is given is their range. Another seed "
             f"falls outside it {200 / (seeds + 1):.0f} % of the time."
+        )
+    elif found and seeds < MIN_RUNS_ANY_SHAPE and not reading.folded:
+        notes.append(
+            f"With fewer than {MIN_RUNS_ANY_SHAPE} seeds the interval covers less than 95 % if scores are "
+            "lopsided, such as near a ceiling."
         )
     if covers := coverage.sentence(reading):
         notes.append(covers)
