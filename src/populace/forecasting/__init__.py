@@ -26,6 +26,7 @@ from populace.forecasting.evaluation.quantile_metrics import (
     wql,
 )
 from populace.forecasting.forecast import QUANTILES, Forecast
+from populace.forecasting.forecaster import Forecaster
 from populace.forecasting.model import ForecastModel
 from populace.forecasting.models.linear import Linear
 from populace.forecasting.uncertainty.conformal import Conformal
@@ -37,6 +38,7 @@ __all__ = [
     "Drift",
     "Forecast",
     "ForecastModel",
+    "Forecaster",
     "Frequency",
     "HistoricalMean",
     "Linear",

@@ -1,0 +1,258 @@
+"""The learner behind forecasters: one network for all series, trained on windows drawn at random."""
+
+import dataclasses
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.core.learner import Learner, Mean, Metrics
+from populace.core.settings import setting
+from populace.forecasting.data.panel import Panel
+from populace.forecasting.data.windows import windows
+from populace.forecasting.heads import Head, Point
+from populace.forecasting.networks import ForecastNetwork, LinearNetwork
+from populace.optim import gradient_step as descent
+from populace.optim.optimizers import Adam, Optimizer
+from populace.optim.schedules import Constant, Schedule
+
+
+class SeriesData(eqx.Module):
+    """Observations in units of each series, and where its windows begin.
+
+    Attributes:
+        values: (total,) float32, standardized per series by what is learned from.
+        train: (N,) places where training windows begin, series by series.
+        validation: (M,) those of the windows whose targets lie in the validation part.
+
+    """
+
+    values: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+
+    @classmethod
+    def of(cls, panel: Panel, window: int, horizon: int, *, validation: int = 0) -> "SeriesData":
+        """Return the data of a panel that is standardized already.
+
+        Args:
+            panel: standardized series.
+            window: steps of history.
+            horizon: steps of the target.
+            validation: how many of the last steps of each series are the targets of validation alone.
+
+        Raises:
+            UsageError: no training window, or no validation window where some were asked for.
+
+        """
+        whole = windows(panel, window + horizon)
+        target_end = whole.begins + window + horizon - panel.offsets[:-1][whole.series]
+        held = panel.lengths[whole.series] - validation
+        train = whole.begins[target_end <= held]
+        tested = whole.begins[(target_end - horizon >= held) & (validation > 0)]
+        if not len(train) or (validation and not len(tested)):
+            longest = int(np.argmax(panel.lengths))
+            kept = f" and a validation part of {validation}" if validation else ""
+            raise UsageError(
+                f"a window of {window}, a horizon of {horizon}{kept} leave no window in the longest series, "
+                f"{panel.ids[longest]!r}, of {panel.lengths[longest]} observations; give shorter ones"
+            )
+        values = np.nan_to_num(panel.values).astype(np.float32)
+        return cls(values, train.astype(np.int32), tested.astype(np.int32))
+
+
+class State(eqx.Module):
+    """A network while it trains.
+
+    Attributes:
+        network: weights.
+        opt_state: what the optimizer remembers.
+        count: steps taken.
+        blocks: the member's own draw of blocks of windows, with replacement; None without the bootstrap.
+
+    """
+
+    network: Any
+    opt_state: Any
+    count: jax.Array
+    blocks: jax.Array | None
+
+
+class SeriesForecaster(Learner):
+    """Learns to forecast `horizon` steps from `window` steps, all series by one network.
+
+    A step draws a batch of windows at random, with replacement. Histories are centered by their last
+    observation or their mean, and may be divided by their deviation; targets likewise, by the history's.
+
+    With `bootstrap_block` each member draws its own windows once, in blocks of so many neighbours, with
+    replacement (H. R. Kuensch 1989, The jackknife and the bootstrap for general stationary observations):
+    members then differ by what they have seen, and not by their start alone.
+    """
+
+    unit: ClassVar[str] = "windows"
+    score: ClassVar[str] = "loss"
+    mode: ClassVar[Any] = "min"
+
+    data: SeriesData | None = None
+
+    window: int = setting(24, low=1, help="steps of history that the network sees")
+    horizon: int = setting(12, low=1, help="steps that are forecast at once")
+    center: str = setting("last", choices=("last", "mean", "none"), help="what a history is centered by")
+    scaled: bool = setting(False, help="divide each window by the deviation of its history")
+    network: ForecastNetwork = setting(LinearNetwork(), help="network")
+    head: Head = setting(Point(), help="what is said of each step, and the loss")
+    batch_size: int = setting(32, low=1, help="windows per step")
+    bootstrap_block: int = setting(0, low=0, help="windows per block of a member's bootstrap; 0 for none")
+    learning_rate: float = descent.learning_rate(1e-3)
+    optimizer: Optimizer = descent.optimizer(Adam())
+    schedule: Schedule = descent.schedule(Constant())
+    weight_decay: float = descent.weight_decay()
+    max_gradient_norm: float = descent.max_gradient_norm()
+    evaluation_batch_size: int = setting(512, low=1, help="windows evaluated at a time")
+
+    @property
+    def units_per_step(self) -> int:
+        """Windows per step."""
+        return self.batch_size
+
+    @property
+    def independent_test(self) -> bool:
+        """No: a backtest measures on what neither training nor selection has seen."""
+        return False
+
+    def init(self, key: jax.Array) -> State:
+        """Return fresh weights, and the member's draw of windows."""
+        network = self.build(key)
+        blocks = None
+        if self.bootstrap_block:
+            count = -(-len(self._data.train) // self.bootstrap_block)
+            blocks = jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, count)
+        return State(network, descent.initial_opt_state(self, network), jnp.int32(0), blocks)
+
+    def build(self, key: jax.Array) -> Any:
+        """Return a fresh network."""
+        return self.network.build(self.window, self.horizon * self.head.size, key=key)
+
+    def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
+        """Take one gradient step on windows drawn at random."""
+        data = self._data
+        drawn = jax.random.randint(key, (self.batch_size,), 0, len(data.train))
+        if state.blocks is not None:
+            size = self.bootstrap_block
+            drawn = jnp.minimum(state.blocks[drawn // size] * size + drawn % size, len(data.train) - 1)
+        history, target = self._windows(jnp.asarray(data.train)[drawn])
+
+        def loss(network: Any) -> Any:
+            return jnp.mean(self.losses(network, history, target)), None
+
+        network, opt_state, mean, _ = descent.gradient_step(
+            self, loss, state.network, state.opt_state, state.count
+        )
+        changed = State(network, opt_state, state.count + 1, state.blocks)
+        return changed, {"loss": Mean(mean * self.batch_size, self.batch_size)}
+
+    def losses(self, network: Any, history: jax.Array, target: jax.Array) -> jax.Array:
+        """Return the loss of each window and step, (B, horizon)."""
+        inputs, level, scale = self.normalized(history)
+        return self.head.loss(self.outputs(network, inputs), (target - level) / scale)
+
+    def outputs(self, network: Any, inputs: jax.Array) -> jax.Array:
+        """Return a network's outputs (B, horizon, size) for centered histories."""
+        return jax.vmap(network)(inputs).reshape(*inputs.shape[:-1], self.horizon, self.head.size)
+
+    def normalized(self, history: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return centered and scaled histories (B, window), their levels and scales, (B, 1)."""
+        level = {"last": history[:, -1:], "mean": history.mean(1, keepdims=True)}.get(self.center, 0.0)
+        inputs = history - level
+        if not self.scaled:
+            return inputs, jnp.broadcast_to(level, (len(history), 1)), jnp.ones((len(history), 1))
+        deviation = history.std(1, keepdims=True)
+        scale = jnp.where(deviation > 1e-5, deviation, 1.0)
+        return inputs / scale, jnp.broadcast_to(level, (len(history), 1)), scale
+
+    def model(self, state: State) -> Any:
+        """Return the network."""
+        return state.network
+
+    def evaluate(self, state: Any, key: jax.Array) -> Metrics:
+        """Return loss, MAE and MSE in units of each series, on validation windows, else on training ones."""
+        del key
+        data = self._data
+        begins = jnp.asarray(data.validation if len(data.validation) else data.train)
+        size = min(self.evaluation_batch_size, len(begins))
+        count = -(-len(begins) // size)
+        padded = jnp.resize(begins, (count, size))
+        weight = (jnp.arange(count * size) < len(begins)).astype(jnp.float32).reshape(count, size)
+
+        def batch(chosen: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
+            places, weight = chosen
+            history, target = self._windows(places)
+            inputs, level, scale = self.normalized(history)
+            outputs = self.outputs(state, inputs)
+            error = self.head.point(outputs) * scale + level - target
+            rows = {
+                "loss": self.head.loss(outputs, (target - level) / scale),
+                "MAE": jnp.abs(error),
+                "MSE": error**2,
+            }
+            return {name: jnp.sum(row.mean(1) * weight) for name, row in rows.items()}
+
+        sums = jax.lax.map(batch, (padded, weight))
+        return {name: Mean(total.sum(), len(begins)) for name, total in sums.items()}
+
+    def for_test(self, size: int) -> Self:
+        """Return the learner itself: the validation windows are judged by."""
+        del size
+        return self
+
+    def test_description(self, size: int) -> str:
+        """Return in words what is judged by."""
+        del size
+        part = "validation" if len(self._data.validation) else "training"
+        return f"the {part} windows again; a backtest measures on later observations"
+
+    def check(self) -> None:
+        """Raise a `UsageError` where there are no data, or they were cut for other windows."""
+        self._data  # noqa: B018
+        if self.bootstrap_block > len(self._data.train):
+            raise UsageError(
+                f"bootstrap_block is {self.bootstrap_block}, and there are {len(self._data.train)} "
+                "training windows; "
+                "give a shorter block"
+            )
+
+    def with_panel(self, panel: Panel, *, validation: int = 0) -> Self:
+        """Return the learner with the windows of a standardized panel."""
+        data = SeriesData.of(panel, self.window, self.horizon, validation=validation)
+        return dataclasses.replace(self, data=data)
+
+    def _windows(self, begins: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return histories (B, window) and targets (B, horizon)."""
+        places = begins[:, None] + jnp.arange(self.window + self.horizon)
+        taken = jnp.asarray(self._data.values)[places]
+        return taken[:, : self.window], taken[:, self.window :]
+
+    @property
+    def _data(self) -> SeriesData:
+        if self.data is None:
+            raise UsageError("SeriesForecaster has no data; give it some by with_panel, or use Forecaster")
+        return self.data
+
+
+@eqx.filter_jit
+def forecast(learner: SeriesForecaster, stacked: Any, rest: Any, history: jax.Array) -> Any:
+    """Return what all members say of histories (n, window): (members, n, horizon, size), levels and scales.
+
+    Args:
+        learner: without data.
+        stacked: the arrays of all members' networks, members in front.
+        rest: what of a network is no array.
+        history: in units of each standardized series.
+
+    """
+    inputs, level, scale = learner.normalized(history)
+    outputs = jax.vmap(lambda one: learner.outputs(eqx.combine(one, rest), inputs))(stacked)
+    return outputs, level, scale
