@@ -15,6 +15,8 @@ import pytest
 from populace.core.errors import RunError, UsageError
 from populace.data import download
 from populace.data.download import Remote, fetch, find, places
+from populace.graphs.datasets import planetoid
+from populace.images.datasets import cifar, registry
 from tests.web import Answer, Web, serving
 
 BODY = bytes(range(256)) * 40
@@ -47,7 +49,7 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def remote(*urls: str, name: str = "thing.bin", body: bytes = BODY, aliases: tuple[str, ...] = ()) -> Remote:
-    return Remote(name, urls, "md5:" + hashlib.md5(body).hexdigest(), aliases)
+    return Remote(name, urls, hashlib.sha256(body).hexdigest(), len(body), aliases)
 
 
 def put(path: Path, content: bytes = b"found") -> Path:
@@ -135,20 +137,12 @@ def test_only_what_is_missing_is_downloaded_and_the_order_stays(web: Web, given:
     assert web.requests == ["/a", "/b"]
 
 
-def test_sha256_is_understood(web: Web) -> None:
-    url = web.serve("thing", Answer(BODY))
-    checksum = hashlib.sha256(BODY).hexdigest()
-    (path,) = fetch("set", [Remote("thing.bin", (url,), f"sha256:{checksum.upper()}")])
-    assert path.read_bytes() == BODY
-    assert "sha256" in refused(Remote("other.bin", (url,), f"sha256:{checksum[::-1]}"))
-
-
 def test_a_damaged_download_is_refused_by_name_and_not_kept(web: Web, cache: Path) -> None:
     damaged = b"x" + BODY[1:]
     message = refused(remote(url := web.serve("thing", Answer(damaged))))
-    found, expected = hashlib.md5(damaged).hexdigest(), hashlib.md5(BODY).hexdigest()
+    found, expected = hashlib.sha256(damaged).hexdigest(), hashlib.sha256(BODY).hexdigest()
     assert f"no thing.bin in {cache}" in message
-    assert f"{url} is damaged (md5 {found}, expected {expected})" in message
+    assert f"{url} is damaged (SHA-256 {found}, expected {expected})" in message
     assert kept(cache) == []
 
 
@@ -156,6 +150,34 @@ def test_a_download_that_is_cut_off_is_refused_and_not_kept(web: Web, cache: Pat
     url = web.serve("thing", Answer(BODY[:5000], length=len(BODY)))
     assert f"{url} is cut off: 5,000 of 10,240 bytes" in refused(remote(url))
     assert kept(cache) == []
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+def test_a_mirror_that_sends_without_end_is_left_at_the_size_of_the_file(
+    told: bool, web: Web, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_BLOCK", 4096)
+    gate = threading.Event()  # the second half of what is sent never comes
+    url = web.serve("thing", Answer(BODY * 4, gate=gate, length=None if told else 10**12))
+    assert f"{url} sends more than the 10,240 bytes of the file" in refused(remote(url))
+    gate.set()
+    assert web.requests == ["/thing"]
+    assert kept(cache) == []
+
+
+def test_every_file_that_is_downloaded_has_a_sha256_and_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Remote] = []
+
+    def fetching(dataset: str, files: Any) -> None:
+        asked.extend(files)
+        raise RunError(dataset)
+
+    for module, load in ((registry, registry.mnist), (cifar, cifar.cifar), (planetoid, planetoid.planetoid)):
+        monkeypatch.setattr(module, "fetch", fetching)
+        with pytest.raises(RunError):
+            load()
+    assert len(asked) == 4 + 1 + 8
+    assert all(len(file.sha256) == 64 and 0 < file.size < 2 * 10**8 for file in asked)
 
 
 def test_a_missing_file_is_asked_for_once(web: Web, cache: Path) -> None:

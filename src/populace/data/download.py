@@ -37,14 +37,16 @@ class Remote:
     Args:
         name: what it is called in the folder of its data set.
         urls: where it is, in the order to try.
-        checksum: of the file as it is downloaded, as `"sha256:..."` or `"md5:..."`, in hexadecimal.
+        sha256: checksum of the file as it is downloaded, in hexadecimal.
+        size: its bytes; a mirror that sends more is cut off there.
         aliases: other names under which it is welcome on disk, such as the unpacked file's.
 
     """
 
     name: str
     urls: tuple[str, ...]
-    checksum: str
+    sha256: str
+    size: int
     aliases: tuple[str, ...] = ()
 
 
@@ -147,17 +149,16 @@ def _download(dataset: str, file: Remote, missing: list[str]) -> Path:
 
 def _take(url: str, file: Remote, folder: Path) -> Path:
     """Download from one mirror: aside, checked, renamed."""
-    kind, _, expected = file.checksum.partition(":")
-    digest = hashlib.new(kind, usedforsecurity=False)
+    digest = hashlib.sha256()
     aside = folder / f".{file.name}.{uuid.uuid4().hex}"
     try:
         with aside.open("xb") as out:
-            for block in _blocks(url):
+            for block in _blocks(url, file.size):
                 digest.update(block)
                 out.write(block)
-        if digest.hexdigest() != expected.lower():
+        if digest.hexdigest() != file.sha256.lower():
             raise _UnavailableError(
-                f"is damaged ({kind} {digest.hexdigest()}, expected {expected.lower()})", again=True
+                f"is damaged (SHA-256 {digest.hexdigest()}, expected {file.sha256.lower()})", again=True
             )
         aside.replace(folder / file.name)
     finally:
@@ -166,8 +167,8 @@ def _take(url: str, file: Remote, folder: Path) -> Path:
     return (folder / file.name).resolve()
 
 
-def _blocks(url: str) -> Iterator[bytes]:
-    """Yield what a URL answers; whatever goes wrong on the way is `_UnavailableError`."""
+def _blocks(url: str, size: int) -> Iterator[bytes]:
+    """Yield what a URL answers, `size` bytes at most; whatever goes wrong is `_UnavailableError`."""
     request = urllib.request.Request(url, headers={"User-Agent": "populace"})
     received = 0
     try:
@@ -176,6 +177,8 @@ def _blocks(url: str) -> Iterator[bytes]:
             _log.info("downloading %s (%s bytes)", url, length or "unknown number of")
             while block := answer.read(_BLOCK):
                 received += len(block)
+                if received > size or (length.isdecimal() and int(length) > size):
+                    raise _UnavailableError(f"sends more than the {size:,} bytes of the file", again=False)
                 yield block
     except urllib.error.HTTPError as error:
         error.close()

@@ -75,7 +75,8 @@ def test_cifar_is_downloaded_where_there_is_none(
     assert said.startswith(f"cifar10: no cifar-10-binary.tar.gz in {given}/cifar10, {given}, ")
     with serving() as web:
         url = web.serve("archive", Answer(content))
-        archive = replace(cifar10._ARCHIVE, urls=(url,), checksum=f"md5:{hashlib.md5(content).hexdigest()}")
+        sha256 = hashlib.sha256(content).hexdigest()
+        archive = replace(cifar10._ARCHIVE, urls=(url,), sha256=sha256, size=len(content))
         monkeypatch.setattr(cifar10, "_ARCHIVE", archive)
         found = registry.cifar()
     assert found.name == "cifar10"

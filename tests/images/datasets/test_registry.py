@@ -77,8 +77,8 @@ def small_mnist(given: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes
         content = struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + values.tobytes()
         packed = gzip.compress(content)
         contents[f"{part.name}.gz"] = packed
-        md5s = {"packed": hashlib.md5(packed).hexdigest(), "content": hashlib.md5(content).hexdigest()}
-        parts.append(replace(part, shape=shape, **md5s))
+        sums = {"packed": hashlib.sha256(packed).hexdigest(), "content": hashlib.sha256(content).hexdigest()}
+        parts.append(replace(part, shape=shape, **sums))
         (given / f"{part.name}.gz").write_bytes(packed)
     monkeypatch.setattr(registry, "_MNIST", tuple(parts))
     return contents
@@ -151,7 +151,7 @@ def test_another_data_set_under_the_names_of_mnist_is_refused(
     content = bytearray(gzip.decompress(small_mnist[name]))
     content[100] ^= 1
     (given / name).write_bytes(gzip.compress(content))
-    assert f"'{given / name}' is not the published file of MNIST: unpacked it has MD5" in refused(
+    assert f"'{given / name}' is not the published file of MNIST: unpacked it has SHA-256" in refused(
         registry.mnist
     )
 

@@ -19,14 +19,14 @@ from populace.graphs.splits.node_splits import public
 _MIRROR = "https://raw.githubusercontent.com/kimiyoung/planetoid/master/data/"
 _PARTS = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")
 _CORA = {
-    "x": "23cfa55d91c6f624233f5eb7b6e3f141f1bd2b2ae39608a63cf5d084bb27baab",
-    "y": "94465c14eb53e04ca262198dcbb2521ee8af60fb3f3d546cd6ca24a511b0e7d1",
-    "tx": "b9afbaa4a400df991f6f02ef677e1e44da55ffc04801fd02f9e673987829226a",
-    "ty": "41f5ac76596a1699cc33f53084a2419e92961c42bb75f36fc38e616d348532ad",
-    "allx": "9419ba2f26f5c35243db64aba110e0f35a04851609e0dc5433450676ca6b8543",
-    "ally": "2b998f5cc7fedc86e7f97ca2498f47a1ffc1462c29e2d578b23bf3f62b6e7d71",
-    "graph": "58f13302f39dde8852dad6fe6d15b89b077b6d7f837626bce671ef80344b383d",
-    "test.index": "297ce89af2b51a6a194181c7dbe1796c6a1cf9cd9349a88383b1b1e227867875",
+    "x": ("23cfa55d91c6f624233f5eb7b6e3f141f1bd2b2ae39608a63cf5d084bb27baab", 22_119),
+    "y": ("94465c14eb53e04ca262198dcbb2521ee8af60fb3f3d546cd6ca24a511b0e7d1", 4_054),
+    "tx": ("b9afbaa4a400df991f6f02ef677e1e44da55ffc04801fd02f9e673987829226a", 148_025),
+    "ty": ("41f5ac76596a1699cc33f53084a2419e92961c42bb75f36fc38e616d348532ad", 28_135),
+    "allx": ("9419ba2f26f5c35243db64aba110e0f35a04851609e0dc5433450676ca6b8543", 257_305),
+    "ally": ("2b998f5cc7fedc86e7f97ca2498f47a1ffc1462c29e2d578b23bf3f62b6e7d71", 47_959),
+    "graph": ("58f13302f39dde8852dad6fe6d15b89b077b6d7f837626bce671ef80344b383d", 59_847),
+    "test.index": ("297ce89af2b51a6a194181c7dbe1796c6a1cf9cd9349a88383b1b1e227867875", 5_000),
 }
 _NAMES = {
     "cora": (
@@ -62,8 +62,7 @@ def planetoid(name: str = "cora", *, normalize_features: bool = False, self_loop
     """
     files = [f"ind.{name}.{part}" for part in _PARTS]
     if name == "cora":
-        checksums = _CORA.values()
-        remotes = [Remote(f, (_MIRROR + f,), f"sha256:{sum_}") for f, sum_ in zip(files, checksums)]
+        remotes = [Remote(f, (_MIRROR + f,), *known) for f, known in zip(files, _CORA.values())]
         paths = fetch(name, remotes)
     else:
         found = {file: find(name, file) for file in files}
@@ -117,7 +116,7 @@ def _read(name: str, paths: tuple[Path, ...], normalize: bool, self_loops: bool)
 
 def _check_cora(paths: dict[str, Path]) -> None:
     """Check the files against their published checksums: a pickle with a flipped bit may still load."""
-    for part, expected in _CORA.items():
+    for part, (expected, _) in _CORA.items():
         try:
             found = hashlib.sha256(paths[part].read_bytes()).hexdigest()
         except OSError as error:

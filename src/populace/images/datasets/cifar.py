@@ -17,7 +17,8 @@ from populace.images.datasets.labeled import Images, wrong_label
 _ARCHIVE = Remote(
     "cifar-10-binary.tar.gz",
     ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-    "md5:c32a1d4ab5d03f1284b67883e8d87530",
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    170_052_171,
 )
 # Names under which the folder is distributed.
 _FOLDERS = ("cifar-10", "cifar", "cifar-10-batches-bin", "cifar-10-batches-py", "cifar10-sample")

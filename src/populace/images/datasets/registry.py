@@ -55,10 +55,11 @@ def _digits_table() -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Part:
-    """One file of MNIST: its shape, and the MD5 of the downloaded (packed) file and of its content."""
+    """One file of MNIST: its shape, bytes and SHA-256 of the packed file, and the SHA-256 of its content."""
 
     name: str
     shape: tuple[int, ...]
+    size: int
     packed: str
     content: str
 
@@ -66,19 +67,23 @@ class _Part:
 _MNIST = (
     _Part(
         "train-images-idx3-ubyte", (60000, 28, 28),
-        "f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb",
+        9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     ),
     _Part(
         "train-labels-idx1-ubyte", (60000,),
-        "d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624",
+        28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     ),
     _Part(
         "t10k-images-idx3-ubyte", (10000, 28, 28),
-        "9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea",
+        1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     ),
     _Part(
         "t10k-labels-idx1-ubyte", (10000,),
-        "ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637",
+        4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
 )  # fmt: skip
 _MNIST_MIRRORS = (
@@ -104,7 +109,8 @@ def mnist() -> Images:
         Remote(
             f"{part.name}.gz",
             tuple(f"{mirror}{part.name}.gz" for mirror in _MNIST_MIRRORS),
-            f"md5:{part.packed}",
+            part.packed,
+            part.size,
             aliases=(part.name, part.name.replace("-idx", ".idx")),
         )
         for part in _MNIST
@@ -128,10 +134,11 @@ def _read_part(part: _Part, path: Path) -> np.ndarray:
     values = idx.read(path, part.shape)
     if values.ndim == 1 and (wrong := wrong_label(values, len(_DIGITS))):
         raise damaged(path, f"is damaged: {wrong}")
-    digest = hashlib.md5(idx.header(part.shape), usedforsecurity=False)
+    digest = hashlib.sha256(idx.header(part.shape))
     digest.update(values.data)
     if (found := digest.hexdigest()) != part.content:
         raise damaged(
-            path, f"is not the published file of MNIST: unpacked it has MD5 {found}, expected {part.content}"
+            path,
+            f"is not the published file of MNIST: unpacked it has SHA-256 {found}, expected {part.content}",
         )
     return values
