@@ -100,6 +100,34 @@ def test_weights_of_ranks_give_the_resamples_themselves():
     assert by_rank.as_list() == pytest.approx(drawn.as_list(), rel=1e-12)
 
 
+@pytest.mark.parametrize("shape", ["normal", "heavy tails", "dice"])
+def test_many_runs_are_resampled_by_parts_with_the_same_bounds(shape):
+    generator = np.random.default_rng(3)
+    draw = {
+        "normal": lambda size: generator.normal(size=size),
+        "heavy tails": lambda size: generator.standard_cauchy(size),
+        "dice": lambda size: generator.integers(1, 7, size).astype(float),
+    }[shape]
+    scores = draw(700)
+    parts = bootstrap_interval(scores)
+    whole = bootstrap_interval(scores, lambda s, axis: interquartile_mean(s, axis=axis))
+    assert parts.value == pytest.approx(whole.value, rel=1e-12)
+    # The bounds of 5,000 resamples have an error of a hundredth of their distance.
+    assert np.abs(np.subtract(parts.as_list(), whole.as_list())).max() < 0.05 * (whole.high - whole.low)
+
+
+def test_the_cost_of_an_interval_does_not_grow_with_the_runs():
+    sizes = [bootstrap.weights_of_parts(runs, 100, 0)[1].shape for runs in (257, 3_000, 100_001)]
+    assert sizes == [(100, 256)] * 3
+    edges, weights = bootstrap.weights_of_parts(1001, 2000, 0)
+    np.testing.assert_allclose(weights.sum(1), 1)
+    assert np.diff(edges).sum() == 1001
+    # Each run of the middle half has the same share, those outside of it have next to none.
+    share = weights.mean(0) / np.diff(edges)
+    np.testing.assert_allclose(share[70:186], 2 / 1001, rtol=0.2)
+    assert share[:50].max() < 1e-6 > share[-50:].max()
+
+
 # Levels and coverage.
 
 

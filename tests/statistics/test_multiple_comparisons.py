@@ -84,6 +84,21 @@ def test_signed_rank_is_scipys_and_exact_with_ties():
     assert signed_rank([0.0, 0.0]) == 1.0
 
 
+def test_signed_rank_of_many_pairs_is_scipys_normal_one():
+    d = np.random.default_rng(3).integers(-8, 10, 300).astype(float)
+    expected = stats.wilcoxon(d, method="asymptotic", correction=False).pvalue
+    assert signed_rank(d) == pytest.approx(expected, rel=1e-9)
+
+
+def test_fifty_thousand_runs_are_compared_without_a_table_of_all_pairs():
+    x, y = np.random.default_rng(4).normal(size=(2, 50_000))
+    assert 0.5 < brunner_munzel(x, y + 0.001) <= 1
+    assert brunner_munzel(x, y + 0.1) < 1e-9
+    assert abs(intraclass_correlation([x, y])) < 0.02
+    assert intraclass_correlation([x, x + 1.0]) == pytest.approx(1)
+    assert signed_rank(x - y - 0.1) < 1e-9
+
+
 def test_holm_steps_down():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.01, 0.02], 6) == pytest.approx([0.06, 0.10])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from populace.statistics import best_subset, interquartile_mean, probability_best, winner_bias
+from populace.statistics import best_subset, interquartile_mean, probability_best, selection, winner_bias
 
 
 def test_probabilities_of_being_best_add_up_and_follow_the_scores():
@@ -26,6 +26,22 @@ def test_what_all_settings_share_at_a_seed_does_not_blur_who_is_best():
     rows = 5 * generator.normal(size=8) + 0.1 * generator.normal(size=(2, 8)) + np.array([[0.5], [0.0]])
     apart, paired = (probability_best(list(rows), paired=p)[0] for p in (False, True))
     assert paired > 0.99 > 0.8 > apart
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_very_many_runs_are_resampled_by_groups_of_them(paired, monkeypatch):
+    generator = np.random.default_rng(0)
+    shared = generator.exponential(size=400) if paired else 0.0
+    chosen_by = [shared + generator.normal(size=400) + better for better in (0.0, 0.05, 0.1, -0.3)]
+    measured = [x + 0.3 * generator.normal(size=400) for x in chosen_by]
+    found = []
+    for limit in (10**9, 100):
+        monkeypatch.setattr(selection, "_MANY_RUNS", limit)
+        bias = winner_bias(chosen_by, measured, paired=paired)
+        found.append([*probability_best(chosen_by, paired=paired), 10 * bias.at_most])
+    np.testing.assert_allclose(found[1], found[0], atol=0.06)
+    monkeypatch.setattr(selection, "_draws", None)  # runs by resamples are held nowhere
+    probability_best(chosen_by, paired=paired)
 
 
 def test_settings_that_are_clearly_worse_cannot_be_the_best():

@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike
 
 from populace.statistics.improvement import probability_of_improvement
 from populace.statistics.interval import Interval
-from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE, brunner_munzel, holm, signed_rank, smallest_p
+from populace.statistics.rank_tests import (
+    MIN_RUNS_PER_SIDE,
+    beaten,
+    brunner_munzel,
+    holm,
+    signed_rank,
+    smallest_p,
+)
 from populace.statistics.scores import Floats, sample
 
 SIGNIFICANCE_LEVEL = 0.05
@@ -114,9 +121,7 @@ def intraclass_correlation(scores: ArrayLike) -> float:
     settings, seeds = table.shape
     if settings < 2 or seeds < 3:
         return 0.0
-    below = (table[:, None, :] < table[:, :, None]).sum(axis=2)
-    equal = (table[:, None, :] == table[:, :, None]).sum(axis=2)
-    ranks = below + (equal - seeds) / 2
+    ranks = np.stack([beaten(row, row) for row in table])
     ranks -= ranks.mean(axis=1, keepdims=True)
     effect = ranks.mean(axis=0)
     between = settings * (effect**2).sum() / (seeds - 1)

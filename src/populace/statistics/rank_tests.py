@@ -40,14 +40,17 @@ def brunner_munzel(
     n, m = len(first), len(second)
     if min(n, m) < 2:
         raise ValueError(f"x and y must have at least 2 runs each, got {n} and {m}")
+    two = alternative == "two-sided"
+    if n + m > _MANY:  # no comparison of all with all: it would take memory for (n + m)^2 of them
+        over = beaten(first, second), beaten(second, first)
+        scale = np.sqrt(over[0].var(ddof=1) / (n * m**2) + over[1].var(ddof=1) / (m * n**2))
+        observed = float(_standardized(over[0].mean(keepdims=True) / m - 0.5, scale[None])[0])
+        return float(scipy_special().ndtr(-abs(observed)) * 2 if two else scipy_special().ndtr(-observed))
     pooled = np.concatenate([first, second])
     order = np.argsort(pooled, kind="stable")
     pooled, own = pooled[order], (order < n).astype(np.float64)
     beats = (pooled[:, None] < pooled) + (pooled[:, None] == pooled) / 2
     observed = _studentized(own[None], beats)[0]
-    two = alternative == "two-sided"
-    if n + m > _MANY:
-        return float(scipy_special().ndtr(-abs(observed)) * 2 if two else scipy_special().ndtr(-observed))
     splits = _splits(n, m, seed)
     found = _studentized(splits, beats)
     if two:
@@ -57,6 +60,13 @@ def brunner_munzel(
     if len(splits) == math.comb(n + m, n):
         return float(reached.mean())
     return float((1 + reached.sum()) / (1 + len(splits)))
+
+
+def beaten(x: Floats, y: Floats) -> Floats:
+    """Return how many of `y`, `(m,)`, each of `x`, `(n,)`, is higher than; equal ones count half."""
+    ordered = np.sort(y)
+    below, upto = (np.searchsorted(ordered, x, side=side) for side in ("left", "right"))
+    return (below + upto) / 2
 
 
 def smallest_p(n: int, m: int) -> float:
@@ -71,7 +81,8 @@ def signed_rank(differences: ArrayLike) -> float:
     """Return the two-sided p-value of Wilcoxon's signed-rank test of paired differences, exactly.
 
     Differences of zero are left out, equal ones share their rank. The distribution over all `2^n` signs is
-    summed up rank by rank, so that ties do not make it an approximation.
+    summed up rank by rank, so that ties do not make it an approximation; of more than 200 it is the normal
+    one, with the variance `sum_i rank_i^2 / 4`.
 
     `differences` is `(n,)`. Raises ValueError as `brunner_munzel`. Source: Wilcoxon 1945.
     """
@@ -81,6 +92,9 @@ def signed_rank(differences: ArrayLike) -> float:
         return 1.0
     _, place, counts = np.unique(np.abs(given), return_inverse=True, return_counts=True)
     twice = (2 * np.cumsum(counts) - counts + 1)[place]  # twice the shared rank, a whole number
+    if len(given) > _MANY:
+        excess = twice[given > 0].sum() - twice.sum() / 2
+        return float(2 * scipy_special().ndtr(-2 * abs(excess) / np.sqrt((twice.astype(float) ** 2).sum())))
     ways = np.zeros(twice.sum() + 1)
     ways[0] = 1.0
     for rank in twice:
@@ -119,7 +133,10 @@ def _studentized(splits: Floats, beats: Floats) -> Floats:
     x_mean, y_mean = (splits * over).sum(axis=1) / n, ((1 - splits) * over).sum(axis=1) / m
     x_var = (splits * (over - x_mean[:, None]) ** 2).sum(axis=1) / (n - 1)
     y_var = ((1 - splits) * (over - y_mean[:, None]) ** 2).sum(axis=1) / (m - 1)
-    excess, scale = x_mean / m - 0.5, np.sqrt(x_var / (n * m**2) + y_var / (m * n**2))
+    return _standardized(x_mean / m - 0.5, np.sqrt(x_var / (n * m**2) + y_var / (m * n**2)))
+
+
+def _standardized(excess: Floats, scale: Floats) -> Floats:
     found = excess / np.maximum(scale, 1e-300)
     sure = scale < 1e-12  # all of one side beat all of the other, or all are equal
     found[sure] = np.where(np.abs(excess[sure]) < 1e-12, 0.0, np.copysign(np.inf, excess[sure]))

@@ -16,6 +16,8 @@ _FEW_RESAMPLES = 1000
 _MANY_SETTINGS = 100
 _SIMULATED = 2000
 _CONTENDS = 0.001
+_MANY_RUNS = 1000
+_GROUPS = 250
 
 
 def probability_best(
@@ -112,13 +114,22 @@ def winner_bias(
     best = np.full(_SIMULATED, -np.inf)
     error = np.zeros(_SIMULATED)
     for i in kept:
-        drawn = generator.integers(len(around[0]), size=(_SIMULATED, len(first[i])))
-        value, off = (interquartile_mean(x[drawn], axis=1) for x in around)
+        value, off = _simulated(around, len(first[i]), generator)
         error = np.where(value > best, off, error)
         best = np.maximum(best, value)
     # Deviations are from means, whose interquartile mean is not zero where they are skewed.
     luck = float(error.mean()) - float(interquartile_mean(around[1]))
     return WinnerBias(max(0.0, luck), len(kept))
+
+
+def _simulated(around: list[Floats], runs: int, generator: np.random.Generator) -> list[Floats]:
+    """Return both interquartile means of runs drawn together from two scores, (2000,) each."""
+    if runs <= _MANY_RUNS:
+        drawn = generator.integers(len(around[0]), size=(_SIMULATED, runs))
+        return [interquartile_mean(x[drawn], axis=1) for x in around]
+    spread = np.cov([_influence(x) for x in around]) / runs
+    means = [interquartile_mean(x) for x in around]
+    return list(generator.multivariate_normal(means, spread, _SIMULATED, method="eigh").T)
 
 
 def _deviations(samples: list[Floats], paired: bool) -> Floats:
@@ -136,9 +147,39 @@ def _samples(scores: Sequence[ArrayLike], mode: Mode) -> list[Floats]:
 
 
 def _resampled(samples: list[Floats], paired: bool, seed: int) -> Floats:
-    """Return the interquartile mean of each resample of each setting, (settings, resamples)."""
+    """Return the interquartile mean of each resample of each setting, (settings, resamples).
+
+    Of very many runs it is that of the influence of each run, which is a mean, over resampled groups of them.
+    """
+    if max(map(len, samples)) > _MANY_RUNS:
+        counts = _group_counts(samples, paired, seed)
+        return np.stack([_of_groups(x, drawn) for x, drawn in zip(samples, counts)])
     draws = zip(samples, _draws(samples, paired, seed))
     return np.stack([interquartile_mean(x[at], axis=1) for x, at in draws])
+
+
+def _influence(values: Floats) -> Floats:
+    """Return how much each run moves the interquartile mean, times their number: means of 0, (n,)."""
+    cut, ordered = len(values) // 4, np.sort(values)
+    clipped = np.clip(values, ordered[cut], ordered[-1 - cut])
+    return (clipped - clipped.mean()) * (len(values) / (len(values) - 2 * cut))
+
+
+def _of_groups(values: Floats, drawn: np.ndarray) -> Floats:
+    places = np.arange(len(values)) % _GROUPS
+    sums = np.bincount(places, _influence(values), minlength=_GROUPS)
+    return interquartile_mean(values) + drawn @ sums / len(values)
+
+
+def _group_counts(samples: list[Floats], paired: bool, seed: int) -> Iterator[np.ndarray]:
+    """Yield for each setting how often a resample holds each group of its runs, (resamples, groups)."""
+    generator = np.random.default_rng(seed)
+    together = paired and len({len(x) for x in samples}) == 1
+    equal = np.full(_GROUPS, 1 / _GROUPS)
+    first = generator.multinomial(_GROUPS, equal, size=_FEW_RESAMPLES)
+    for place in range(len(samples)):
+        same = together or place == 0
+        yield first if same else generator.multinomial(_GROUPS, equal, size=_FEW_RESAMPLES)
 
 
 def _draws(samples: list[Floats], paired: bool, seed: int) -> Iterator[np.ndarray]:
