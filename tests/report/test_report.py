@@ -340,7 +340,7 @@ def test_a_sweep_over_tasks_is_shown_task_by_task(tmp_path):
         name = entry["values"]["env"]
         entry["task"] = {"name": name, "identity": name}
     run.content["best_by_task"] = [0, 1]
-    content = pages.one(Reading.of(run))
+    content = pages.one(Reading.of(run), tmp_path / "report.html")
     assert content["answer"].startswith("2 tasks, which are not ranked against one another. cart: ")
     assert "Acrobot-v1: “" in content["answer"] or "Acrobot-v1: env Acrobot-v1 reaches" in content["answer"]
     assert [panel["task"] for panel in content["panels"]] == ["cart", "Acrobot-v1"]

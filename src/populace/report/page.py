@@ -1,6 +1,9 @@
 """The page: the results of a run as charts, tables and text, in one HTML file that works offline."""
 
+import base64
+import gzip
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
 from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
-from populace.report.text import budgets, significance, summary, tables
+from populace.report.text import budgets, full_tables, significance, summary, tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -37,10 +40,12 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
             raise UsageError(f"a comparison of {len(runs)} runs needs a path to write to, got none")
         path = Path(runs[0].path) / "report.html"
     readings = [Reading.of(run) for run in runs]
-    content = one(readings[0]) if len(runs) == 1 else compare.several(readings)
+    content = one(readings[0], path) if len(runs) == 1 else compare.several(readings)
     page = render("run.html.j2" if len(runs) == 1 else "compare.html.j2", content)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, page)
+    if len(runs) == 1:
+        full_tables.write(readings[0], path)
     return path
 
 
@@ -58,16 +63,23 @@ def render(template: str, content: dict[str, Any]) -> str:
         specs=charts,
         css=_asset("style.css"),
         script=_asset("page.js"),
-        plotly=Markup(get_plotlyjs()),
+        plotly=_plotly(),
     )
+
+
+@cache
+def _plotly() -> Markup:
+    """Return Plotly's script, gzipped in base64: 2 MB in the place of 5; the page unpacks it."""
+    packed = gzip.compress(get_plotlyjs().encode(), mtime=0)
+    return Markup(base64.b64encode(packed).decode())
 
 
 def _asset(name: str) -> Markup:
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
 
 
-def one(reading: Reading) -> dict[str, Any]:
-    """Return the content of the report of one run."""
+def one(reading: Reading, page: Path) -> dict[str, Any]:
+    """Return the content of the report of one run, which is to be written to `page`."""
     charts: dict[str, Chart | None] = {
         "curves": training.learning_curves(reading),
         "leaderboard": evaluation.leaderboard(reading),
@@ -83,6 +95,9 @@ def one(reading: Reading) -> dict[str, Any]:
     if elsewhere:
         charts |= {"generalization": elsewhere["curves"], "generalization_gap": elsewhere["gap_chart"]}
     results = reading.results
+    settings_table, members_table = tables.settings_table(reading), tables.members_table(reading)
+    cut = full_tables.notes(reading, page)
+    settings_table.cut, members_table.cut = cut.get("settings"), cut.get("members")
     return {
         "title": reading.name,
         "about": results.get("about") or "",
@@ -105,8 +120,8 @@ def one(reading: Reading) -> dict[str, Any]:
         "seeds": max((len(entry["members"]) for entry in reading.settings), default=0),
         "swept": len(reading.settings) > 1,
         "evaluated": reading.evaluation.num_rows > 0,
-        "settings_table": tables.settings_table(reading),
-        "members_table": tables.members_table(reading),
+        "settings_table": settings_table,
+        "members_table": members_table,
         "media": media_items(reading.path),
         "recipe": reading.recipe,
         "strategies": results.get("strategy") or [],

@@ -49,8 +49,12 @@ def present(run: VisualizableRun, log: Callable[[str], None] = lambda line: None
 
 
 def make(run: VisualizableRun, log: Callable[[str], None]) -> None:
-    """Write figures and videos of the best and the median member of the best setting to `media/`."""
-    best = run.results()["best"]
+    """Write figures and videos of the best and the median member of the best setting to `media/`.
+
+    None are written where all members diverged.
+    """
+    if (best := run.results()["best"]) is None:
+        return
     folder = run.path / "media"
     folder.mkdir(exist_ok=True)
     sweep(folder)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from populace.report.runs import Reading, floor_of
 from populace.statistics import Floats, bootstrap_interval, interquartile_mean
@@ -18,16 +19,19 @@ IDENTITY = {"step", "units", "member", "setting", "seed"}
 
 @dataclass(frozen=True)
 class Grid:
-    """One metric over time: `values` is `(members, points)`, NaN if not measured."""
+    """One metric over time: `values` is `(members, points)`, NaN if not measured; `members` ascend."""
 
     units: Floats
     steps: Floats
-    members: tuple[int, ...]
+    members: NDArray[np.int64]
     values: Floats
 
     def rows(self, members: Sequence[int]) -> Floats:
         """Return the rows of some members, `(len(members), points)`."""
-        return self.values[[i for i, member in enumerate(self.members) if member in set(members)]]
+        places = np.searchsorted(self.members, members)
+        there = places < len(self.members)
+        there[there] = self.members[places[there]] == np.asarray(members)[there]
+        return self.values[places[there]]
 
     def thinned(self, points: int = POINTS) -> "Grid":
         """Return at most the given number of points, evenly spaced and including the last one."""
@@ -63,7 +67,7 @@ def grid(table: pa.Table, metric: str) -> Grid | None:
     units = steps.copy()
     if "units" in names:
         units[column] = _floats(table, "units")
-    return Grid(units, steps, tuple(int(m) for m in members), spread)
+    return Grid(units, steps, members, spread)
 
 
 def score_grid(reading: Reading) -> Grid | None:
@@ -79,10 +83,10 @@ def with_floors(found: Grid, reading: Reading, metric: str) -> Grid:
     """Return the grid with the floor of its setting from where a member diverged, if there is a floor."""
     values, settings = found.values.copy(), {entry["setting"]: entry for entry in reading.settings}
     ended = {m["member"]: m for m in reading.members if m.get("diverged_at") is not None}
-    for row, member in enumerate(found.members):
-        if member in ended:
-            floor = floor_of(settings[ended[member]["setting"]], metric)
-            values[row, found.steps >= ended[member]["diverged_at"]] = math.nan if floor is None else floor
+    for row in np.flatnonzero(np.isin(found.members, list(ended))):
+        member = ended[int(found.members[row])]
+        floor = floor_of(settings[member["setting"]], metric)
+        values[row, found.steps >= member["diverged_at"]] = math.nan if floor is None else floor
     return Grid(found.units, found.steps, found.members, values)
 
 

@@ -14,6 +14,7 @@ from populace.report.sections.generalization_gap import (
     measure,
     test_pairs,
 )
+from populace.report.text.full_tables import SETTINGS
 from populace.report.text.tables import Cell, Column, Row, Table
 from populace.statistics import FEWEST, Interval
 
@@ -99,7 +100,9 @@ def _table(reading: Reading, measured: list[SettingGap]) -> Table:
         Column("late change, held out", numeric=True, hint=hint), Column("overfits"),
     ]  # fmt: skip
     table = Table("generalization-table", "All settings, in training and held-out environment", columns)
-    for m in measured:
+    if len(measured) > SETTINGS:
+        table.cut = f"The best {SETTINGS} of {number_format.whole(len(measured))} settings are listed.", ""
+    for m in measured[:SETTINGS]:
         late = [m.late.training, m.late.held_out] if m.late else [None, None]
         verdict = "–" if m.late is None else "yes" if m.late.overfits else "no"
         numbers = [_cell(found) for found in (m.training, m.held_out, m.lost, *late)]

@@ -1,5 +1,8 @@
 """The course of training: learning curves of the settings, and other metrics of the best one."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 
 from populace.report import number_format
@@ -18,7 +21,9 @@ from populace.report.charts.chart import (
 from populace.report.charts.curves import Grid, grid, metrics_of, score_grid, setting_curve
 from populace.report.runs import Reading
 
+T = TypeVar("T")
 SEEDS = 40  # more thin lines than this are indistinguishable
+OTHERS = 100  # likewise of settings
 
 
 def learning_curves(reading: Reading) -> Chart | None:
@@ -29,9 +34,12 @@ def learning_curves(reading: Reading) -> Chart | None:
     traces, legend = [], []
     others = [e for e in reading.ranked if not any(e is shown for shown in reading.shown)]
     if others:
-        curves = [setting_curve(found, entry, band=False) for entry in others]
+        drawn_of = evenly(others, OTHERS)
+        curves = [setting_curve(found, entry, band=False) for entry in drawn_of]
         traces.append(bundle(((c.units, c.value) for c in curves), "faint"))
         label = number_format.count(len(others), "other setting")
+        if len(drawn_of) < len(others):
+            label = f"{len(drawn_of)} of the {label}, from the best to the worst"
         legend.append({"label": label, "color": "faint", "traces": [0]})
     # The winner is drawn last, on top of all others.
     for entry in reversed(reading.shown):
@@ -53,6 +61,13 @@ def learning_curves(reading: Reading) -> Chart | None:
         height=420,
         legend=legend,
     )
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """Return at most so many items, evenly spaced and with the first and the last one."""
+    if len(items) <= count:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
 
 
 def diagnostics(reading: Reading) -> list[Chart]:
@@ -78,6 +93,7 @@ def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) 
     traces = []
     if len(rows) > 1:
         traces.append(bundle(((found.units, row) for row in rows[:SEEDS]), "muted/0.4"))
+    sample = f"{SEEDS} of the {number_format.whole(len(rows))} seeds" if len(rows) > SEEDS else ""
     traces.append(
         {
             "type": "scatter",
@@ -101,10 +117,11 @@ def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) 
     scale = ", on a logarithmic scale" if spans else ""
     return Chart(
         f"metric-{metrics_of(reading.train).index(metric)}",
-        f"{name} over {reading.unit}, one thin line per seed and their median{scale}.",
+        f"{name} over {reading.unit}, one thin line {f'each for {sample}' if sample else 'per seed'} and the "
+        f"median{' of all' if sample else ''}{scale}.",
         traces,
         drawn,
         title=name,
-        caption="logarithmic scale" if spans else "",
+        caption="; ".join(filter(None, [sample, "logarithmic scale" if spans else ""])),
         height=190,
     )

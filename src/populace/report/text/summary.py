@@ -67,10 +67,11 @@ def tested_on(reading: Reading) -> str:
 
 def evaluation_size(reading: Reading, entry: dict[str, Any], kind: str) -> int | None:
     """Return the size of each member's evaluation if it is the same for all members of a setting."""
+    own = set(entry["members"])
     found = {
         (m.get(kind) or {}).get("size")
         for m in reading.members
-        if m["member"] in entry["members"] and score_of(m, kind) is not None
+        if m["member"] in own and score_of(m, kind) is not None
     }
     return found.pop() if len(found) == 1 else None
 

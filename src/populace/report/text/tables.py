@@ -7,6 +7,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, interval_of, score_of
+from populace.report.text.full_tables import SETTINGS, shown_members
 from populace.report.winner_comparison import WinnerComparison
 
 KINDS = {"validation": "validation", "test": "test", "external": "external"}
@@ -42,13 +43,17 @@ class Row:
 
 @dataclass
 class Table:
-    """A table with a caption; `searchable` adds a filter box."""
+    """A table with a caption; `searchable` adds a filter box.
+
+    `cut` says what of a very long table is listed, and names the file beside the page that has all of it.
+    """
 
     id: str
     caption: str
     columns: list[Column]
     rows: list[Row] = field(default_factory=list)
     searchable: bool = False
+    cut: tuple[str, str] | None = None
 
 
 def settings_table(reading: Reading) -> Table:
@@ -71,6 +76,8 @@ def settings_table(reading: Reading) -> Table:
         )
     table = Table("settings-table", _caption(reading), columns)
     for rank, entry in enumerate(reading.ranked, start=1):
+        if rank > SETTINGS and entry is not reading.winner:
+            continue
         cells = [Cell(str(rank), rank, reading.color(entry))]
         cells += _values(reading, entry)
         cells.append(_count(len(entry["members"])))
@@ -116,7 +123,7 @@ def members_table(reading: Reading) -> Table:
     columns.append(Column("at step", numeric=True, hint="step of that evaluation"))
     by_setting = {entry["setting"]: entry for entry in reading.settings}
     table = Table("members-table", "All members", columns, searchable=True)
-    for member in reading.members:
+    for member in shown_members(reading):
         at = member.get("diverged_at")
         entry = by_setting[member["setting"]]
         cells = [Cell(str(member["member"]), member["member"]), *_values(reading, entry)]
