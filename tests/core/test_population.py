@@ -2,9 +2,11 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 
+from populace.core import population
 from populace.core.errors import UsageError
 from populace.core.population import LogUniform, Uniform, sweep
 from populace.rl import DQN
@@ -55,6 +57,33 @@ def test_axes_of_structure_become_groups():
     assert [g.learner.width for g in population.groups] == [2, 3]
     indices = sorted(m.index for g in population.groups for m in g.members)
     assert indices == list(range(12))
+
+
+def test_who_belongs_to_a_setting_is_known_without_a_look_at_all_members():
+    population = sweep(Quadratic(), {"width": [2, 3], "learning_rate": [0.1, 0.2]}, seeds=[4, 9, 5])
+    for setting in range(4):
+        own = [m.index for m in population.members if m.setting == setting]
+        assert list(population.members_of(setting)) == own
+    for group in population.groups:
+        assert group.indices.tolist() == [m.index for m in group.members]
+
+
+def test_a_member_costs_no_look_at_its_learner(monkeypatch):
+    looked = []
+    shape = population._shape
+    monkeypatch.setattr(population, "_shape", lambda leaf: looked.append(leaf) or shape(leaf))
+    many = sweep(Quadratic(), {"learning_rate": [0.1, 0.2]}, seeds=500)
+    (group,) = many.groups
+    assert len(looked) == 2 * len(jax.tree.leaves(Quadratic()))
+    np.testing.assert_array_equal(group.learner.learning_rate, np.repeat(np.float32([0.1, 0.2]), 500))
+    assert group.learner.limit.shape == ()
+
+
+def test_the_values_of_an_axis_are_listed_once_in_their_order():
+    settings = [{"exploration": e, "num_envs": n} for e in ("constant", "linear") for n in (8, 2, 4)]
+    assert sweep(DQN(), settings).axes == {"exploration": ["constant", "linear"], "num_envs": [8, 2, 4]}
+    tables = [{"exploration": {"kind": "constant", "value": v}} for v in (0.1, 0.2)]
+    assert sweep(DQN(), tables).axes == {"exploration": [t["exploration"] for t in tables]}
 
 
 def test_one_member_is_the_population_of_its_setting_its_seed_and_the_root_seed():

@@ -9,6 +9,7 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean
 from populace.core.population import sweep
 from populace.core.random import root_key
+from populace.engine import group_state as group_states
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.compiled import EPOCH_START, EVALUATION, INIT, TEST
 from populace.engine.training_loop import Engine
@@ -97,6 +98,17 @@ def test_a_diverged_member_is_frozen_and_flagged_and_spoils_nothing(strategy, wi
     assert np.isfinite(last.metrics["loss"][good]).all()
     assert np.isnan(last.metrics["loss"][bad]).all()
     assert np.isnan(ear.evaluations[-1].metrics["loss"][bad]).all()
+
+
+def test_many_that_diverge_at_once_are_frozen_as_if_one_by_one(monkeypatch):
+    population = sweep(Quadratic(), {"fuse": [5.0, 1e9]}, seeds=3)
+    single = harness.states(harness.trained(population, 12, window=4, evaluate_every=6))
+    monkeypatch.setattr(group_states, "_MANY", 0)
+    many = harness.trained(population, 12, window=4, evaluate_every=6)
+    assert many.diverged_at().tolist() == [5, 5, 5, -1, -1, -1]
+    for index, leaves in harness.states(many).items():
+        for a, b in zip(leaves, single[index], strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("strategy", ["vmap", "map", "2"])

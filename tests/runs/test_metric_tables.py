@@ -35,6 +35,19 @@ def _steps(folder: Path, kind: str = "train") -> list[int]:
     return read(folder, kind)["step"].to_pylist()[:: len(MEMBERS)]
 
 
+def test_a_part_is_written_before_the_checkpoint_where_many_rows_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(metric_tables, "_HELD", 3 * len(MEMBERS))
+    recorder = Recorder(tmp_path, MEMBERS, [8] * len(MEMBERS))
+    for step in range(1, 11):
+        recorder.add("train", step, _row(step))
+        assert sum(map(len, recorder._rows.values())) <= 3
+    assert _steps(tmp_path) == list(range(1, 9))
+    recorder.flush()
+    assert _steps(tmp_path) == list(range(1, 11))
+    recorder.drop_after(8)  # the last checkpoint: parts end there too
+    assert _steps(tmp_path) == list(range(1, 9))
+
+
 def test_what_was_added_is_read_one_row_per_member_and_step(tmp_path):
     _record(tmp_path, [[1, 2], [3]])
     table = read(tmp_path, "train")

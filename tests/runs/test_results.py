@@ -72,6 +72,30 @@ def test_folds_are_summarized_by_their_mean_with_the_corrected_interval(populati
     assert summary["mean"] == mean_interval(np.arange(6.0) ** 2, test_to_train=1 / 9).as_list()
 
 
+class Counted(tuple):
+    """Counts how often it is gone through."""
+
+    passes = 0
+
+    def __iter__(self):
+        Counted.passes += 1
+        return super().__iter__()
+
+
+def test_results_go_through_the_members_once_however_many_settings_there_are():
+    population = sweep(Quadratic(), {"learning_rate": np.linspace(0.01, 0.2, 40).tolist()}, seeds=2)
+    spread = np.random.default_rng(0).normal(size=80)
+    found = Scores(spread, np.arange(80), spread, spread, np.full(80, -1))
+    found.external = {6: 1.0, 7: 2.0}
+    population.__dict__["members"] = Counted(population.members)
+    Counted.passes = 0
+    table = results.table(population, found, results.choose(population, found), 1, {})
+    assert Counted.passes == 1
+    assert [entry["members"] for entry in table["settings"]] == [[2 * i, 2 * i + 1] for i in range(40)]
+    assert [m["setting"] for m in table["members"]] == [i // 2 for i in range(80)]
+    assert [e["setting"] for e in table["settings"] if e["external"]] == [3]
+
+
 def test_bootstraps_follow_the_seed_of_the_run():
     spread = np.random.default_rng(0).normal(size=12)
     said = []

@@ -131,6 +131,16 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
     from populace.report.number_format import bounds_name
 
     best, score = results["best"], results["score"]["name"]
+    if best is None:
+        first = min(m["diverged_at"] for m in results["members"])
+        all_of_them = f"all {len(results['members']):,} members"
+        console.print(
+            f"\n[bold]no best setting[/]  {all_of_them} diverged, the first at step {first:,}; "
+            "lower the learning rate",
+            highlight=False,
+        )
+        _print_end(console, folder, results)
+        return
     setting = results["settings"][best["setting"]]
     values = ", ".join(
         f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in setting["values"].items()
@@ -171,6 +181,10 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
             f"each counts as {results['score']['floor']}",
             highlight=False,
         )
+    _print_end(console, folder, results)
+
+
+def _print_end(console: Console, folder: Path, results: dict[str, Any]) -> None:
     timing = results["timing"]
     console.print(
         f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s",

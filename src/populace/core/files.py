@@ -81,7 +81,17 @@ def _to_disk(path: Path) -> None:
 
 def to_json(value: Any, **how: Any) -> str:
     """Return a value as JSON, which has no NaN and no infinity: such a number from anywhere becomes null."""
-    return json.dumps(_finite(value), indent=1, allow_nan=False, **how)
+    how = {"indent": 1} | how
+    try:
+        return json.dumps(value, allow_nan=False, **how)
+    except ValueError:  # seldom, and a copy of everything takes longer than the rest
+        return json.dumps(_finite(value), allow_nan=False, **how)
+
+
+def to_lines(value: Mapping[str, Any]) -> str:
+    """Return an object as `to_json` does, but with each of its entries in one line."""
+    entries = (f"{json.dumps(key)}: {to_json(entry, indent=None)}" for key, entry in value.items())
+    return "{\n " + ",\n ".join(entries) + "\n}"
 
 
 def _finite(value: Any) -> Any:

@@ -78,6 +78,11 @@ class Group:
     members: tuple[Member, ...]
     groups: int = 1
 
+    @cached_property
+    def indices(self) -> np.ndarray:
+        """The members' indices in the population, slot by slot."""
+        return np.asarray([member.index for member in self.members])
+
 
 @dataclass(frozen=True)
 class Population:
@@ -103,16 +108,19 @@ class Population:
         pairs = itertools.product(range(len(self.settings)), self.seeds)
         return tuple(Member(i, s, seed) for i, (s, seed) in enumerate(pairs))
 
+    def members_of(self, setting: int) -> range:
+        """Return the indices of a setting's members, without a look at the others."""
+        return range(setting * len(self.seeds), (setting + 1) * len(self.seeds))
+
     @property
     def axes(self) -> dict[str, list[Any]]:
         """What differs: path to its distinct values, in the order they first come."""
-        found: dict[str, list[Any]] = {}
+        found: dict[str, dict[Any, Any]] = {}
         for setting in self.settings:
             for path, value in setting.items():
-                seen = found.setdefault(path, [])
-                if value not in seen:
-                    seen.append(value)
-        return found
+                key = value if isinstance(value, int | float | str) else repr(value)  # tables have no hash
+                found.setdefault(path, {}).setdefault(key, value)
+        return {path: list(values.values()) for path, values in found.items()}
 
     def check_steps(self, steps: int) -> None:
         """Raise a `UsageError` if a member cannot count so many iterations."""
@@ -142,19 +150,26 @@ class Population:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The members by structure, each group stacked for one program."""
-        by_structure: dict[Any, list[tuple[Learner, Member]]] = {}
-        learners = [self.learner_of(i) for i in range(len(self.settings))]
-        for member in self.members:
-            learner = learners[member.setting].for_seed(member.seed)
-            key = (jax.tree.structure(learner), tuple(_shape(x) for x in jax.tree.leaves(learner)))
-            by_structure.setdefault(key, []).append((learner, member))
-        return tuple(_stack(pairs, len(by_structure)) for pairs in by_structure.values())
+        by_structure: dict[Any, list[tuple[Learner, list[Member]]]] = {}
+        for setting in range(len(self.settings)):
+            of_seed, before = self.learner_of(setting).for_seed, None  # binding it costs more than it does
+            for index in self.members_of(setting):
+                member = self.members[index]
+                learner = of_seed(member.seed)
+                if learner is not before:  # mostly all seeds have the same one
+                    key = (jax.tree.structure(learner), tuple(_shape(x) for x in jax.tree.leaves(learner)))
+                    by_structure.setdefault(key, []).append((learner, []))
+                    before = learner
+                by_structure[key][-1][1].append(member)
+        return tuple(_stack(alike, len(by_structure)) for alike in by_structure.values())
 
     @cached_property
     def units_per_step(self) -> tuple[int, ...]:
         """How many units one step of each member works through; a swept batch size makes them differ."""
-        found = {m.index: group.learner.units_per_step for group in self.groups for m in group.members}
-        return tuple(found[index] for index in range(len(self)))
+        found = np.empty(len(self), int)
+        for group in self.groups:
+            found[group.indices] = group.learner.units_per_step
+        return tuple(found.tolist())
 
     def only(self, member: Member) -> "Population":
         """Return the population of that one member: it trains to the same end by itself."""
@@ -260,15 +275,15 @@ def _shape(leaf: Any) -> Any:
     return (leaf.shape, leaf.dtype) if isinstance(leaf, jax.Array | np.ndarray) else leaf
 
 
-def _stack(pairs: list[tuple[Learner, Member]], groups: int) -> Group:
-    """Stack the leaves that differ; hyperparameters become float32 arrays either way.
+def _stack(alike: list[tuple[Learner, list[Member]]], groups: int) -> Group:
+    """Stack the leaves that differ, of learners with their members; hyperparameters become float32 arrays.
 
     They are never constants of the program: XLA folds constants, which rounds differently, and a
     member would not be bit-identical to itself in another population.
     """
-    learners = [learner for learner, _ in pairs]
-    structure = jax.tree.structure(learners[0])
-    columns = list(zip(*(jax.tree.leaves(learner) for learner in learners)))
+    structure = jax.tree.structure(alike[0][0])
+    columns = list(zip(*(jax.tree.leaves(learner) for learner, _ in alike)))
+    counts = [len(members) for _, members in alike]
     leaves, varied = [], []
     for column in columns:
         first = column[0]
@@ -276,10 +291,11 @@ def _stack(pairs: list[tuple[Learner, Member]], groups: int) -> Group:
         same = all(x is first or (not array and x == first) for x in column)
         varied.append(not same)
         if isinstance(first, float):
-            leaves.append(jnp.asarray(first if same else column, jnp.float32))
+            leaves.append(jnp.asarray(first if same else np.repeat(column, counts), jnp.float32))
         else:
             # Data may be NumPy's: whoever makes a learner need not have started JAX.
             first = jnp.asarray(first) if isinstance(first, np.ndarray) else first
-            leaves.append(first if same else jnp.asarray(np.stack([np.asarray(x) for x in column])))
-    members = tuple(member for _, member in pairs)
+            stacked = first if same else np.stack([np.asarray(x) for x in column])
+            leaves.append(first if same else jnp.asarray(np.repeat(stacked, counts, axis=0)))
+    members = tuple(itertools.chain.from_iterable(members for _, members in alike))
     return Group(structure.unflatten(leaves), structure.unflatten(varied), members, groups)

@@ -15,6 +15,9 @@ from populace.engine.hosts import fetch
 from populace.engine.program import Program
 from populace.engine.strategy import BatchingChoice
 
+_MANY = 16
+"""Members above which all states pass through the host at once, instead of one by one."""
+
 
 @dataclass
 class GroupState:
@@ -81,16 +84,22 @@ class GroupState:
     def state(self) -> Any:
         """Return all members' states, the diverged ones as they were when they diverged."""
         state = self.carry.state
-        for slot, entry in self.frozen.items():
-            state = self.program.put(state, slot, entry)
+        if len(self.frozen) > _MANY:
+            state = self.program.put_many(state, self.frozen)
+        else:
+            for slot, entry in self.frozen.items():
+                state = self.program.put(state, slot, entry)
         self.carry = self.carry._replace(state=state)
         return state
 
     def freeze_diverged(self) -> None:
         """Take the states of members that just diverged out of the carry, and let their batch go on."""
         halted = fetch(self.carry.halted)
-        for slot in np.flatnonzero(halted).tolist():
-            self.frozen[slot] = self.program.take(self.carry.state, slot)
+        slots = np.flatnonzero(halted).tolist()
+        if len(slots) > _MANY:
+            self.frozen |= self.program.take_many(self.carry.state, slots)
+        else:
+            self.frozen |= {slot: self.program.take(self.carry.state, slot) for slot in slots}
         clear = jax.device_put(np.zeros_like(halted), self.program.placement.by_member)
         self.carry = self.carry._replace(halted=clear)
 

@@ -144,6 +144,31 @@ class Program:
         """Return `stacked` with an entry in a slot; the old one is consumed."""
         return _put(self.placement)(stacked, np.int32(slot), entry)
 
+    def take_many(self, stacked: Any, slots: list[int]) -> dict[int, Any]:
+        """Return copies of many slots' entries, as `take` does, with one look at each array."""
+        leaves, structure = jax.tree.flatten(stacked)
+        columns = [x if _is_key(x) else fetch(x)[slots] for x in leaves]
+        return {
+            slot: structure.unflatten([c[slot] if _is_key(c) else c[row] for c in columns])
+            for row, slot in enumerate(slots)
+        }
+
+    def put_many(self, stacked: Any, entries: dict[int, Any]) -> Any:
+        """Return `stacked` with entries in many slots, as `put` does, with one copy of each array."""
+        slots = np.fromiter(entries, int)
+        leaves, structure = jax.tree.flatten(stacked)
+        rows = zip(*(jax.tree.leaves(entry) for entry in entries.values()))
+
+        def mended(x: jax.Array, new: tuple[Any, ...]) -> Any:
+            if _is_key(x):
+                return x.at[slots].set(jnp.stack(new))
+            whole = fetch(x)  # a copy
+            whole[slots] = np.stack(new)
+            return whole
+
+        columns = [jax.device_put(mended(*pair), self.placement.by_member) for pair in zip(leaves, rows)]
+        return structure.unflatten(columns)
+
     def places(self, slot: int) -> list[int]:
         """Return a member's slot, and for the last member those that repeat it."""
         return np.flatnonzero(self._source == slot).tolist()
@@ -203,9 +228,13 @@ def _keep(best: Best, new: Best, trains: jax.Array, always: bool) -> Best:
     return jax.tree.map(choose, new, best)
 
 
+def _is_key(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
 def _entry(stacked: jax.Array, slot: int) -> Any:
     """Return a copy of one entry, from the device that holds it."""
-    if jnp.issubdtype(stacked.dtype, jax.dtypes.prng_key):
+    if _is_key(stacked):
         return stacked[slot]
     for shard in stacked.addressable_shards if stacked.is_fully_addressable else ():
         first = shard.index[0].start or 0

@@ -7,6 +7,7 @@ for the host. Between windows it evaluates, keeps the best models, and sets dive
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import jax
@@ -203,17 +204,25 @@ class Engine:
         parts = [fetch(x) for x in per_group]
         out = np.zeros((len(self.population), *parts[0].shape[1:]), parts[0].dtype)
         for group_state, part in zip(self.group_states, parts):
-            members = group_state.group.members
-            out[[m.index for m in members]] = part[: len(members)]
+            indices = group_state.group.indices
+            out[indices] = part[: len(indices)]
         return out
 
     def find(self, member: int) -> tuple[GroupState, int]:
         """Return the group and slot of a member."""
-        for group_state in self.group_states:
-            for slot, m in enumerate(group_state.group.members):
-                if m.index == member:
-                    return group_state, slot
-        raise IndexError(f"no member {member} among {len(self.population)}")
+        if not 0 <= member < len(self.population):
+            raise IndexError(f"no member {member} among {len(self.population)}")
+        group, slot = self._places[member]
+        return self.group_states[group], int(slot)
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Group and slot of each member, (members, 2)."""
+        found = np.empty((len(self.population), 2), int)
+        for number, group_state in enumerate(self.group_states):
+            indices = group_state.group.indices
+            found[indices, 0], found[indices, 1] = number, np.arange(len(indices))
+        return found
 
     # -- windows -----------------------------------------------------------------------------------
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from populace.core.errors import Advice, RunError, UsageError
-from populace.core.files import origin, to_json, write
+from populace.core.files import origin, to_json, to_lines, write
 from populace.engine.hosts import is_writer
 from populace.runs.integrity import lock, sealed
 
 FORMAT = 3
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
+
+_INDENTED = 1000
+"""Members up to which `results.json` is indented: of many, that would take most of the time of the evaluation."""
 
 
 @contextlib.contextmanager
@@ -106,8 +109,9 @@ def check_format(folder: Path) -> None:
 
 
 def keep_json(folder: Path, name: str, value: Mapping[str, Any]) -> None:
-    """Write a JSON file of a run, sealed."""
-    write(folder / name, sealed.seal(to_json(value)))
+    """Write a JSON file of a run, sealed; of a large population with a line for each entry."""
+    many = len(value.get("members", ())) > _INDENTED
+    write(folder / name, sealed.seal(to_lines(value) if many else to_json(value)))
 
 
 def read_json(folder: Path, name: str, reason: str, advice: Advice | None = None) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from populace.runs.integrity import manifest
 
 Columns = dict[str, np.ndarray]
 KINDS = ("train", "evaluation")
+_HELD = 2**20
+"""Rows that wait for the next checkpoint; with more of them a part is written before it."""
 
 
 class Recorder:
@@ -35,12 +37,18 @@ class Recorder:
     def __init__(self, folder: Path, members: tuple[Member, ...], units_per_step: Sequence[int]) -> None:
         self.folder, self.members, self.units_per_step = folder, members, units_per_step
         self._rows: dict[str, list[tuple[int, Columns]]] = {kind: [] for kind in KINDS}
+        names = {"member": "index", "setting": "setting", "seed": "seed"}
+        self._who = {
+            name: np.asarray([getattr(m, field) for m in members], np.int32) for name, field in names.items()
+        }
         folder.mkdir(parents=True, exist_ok=True)
         self._parts = manifest.read(folder) or []
 
     def add(self, kind: str, step: int, metrics: Columns) -> None:
         """Add one row per member at a step; NaN is kept as null."""
         self._rows[kind].append((step, metrics))
+        if sum(map(len, self._rows.values())) * len(self.members) > _HELD:
+            self.flush()
 
     @property
     def digest(self) -> str:
@@ -88,9 +96,7 @@ class Recorder:
             "step": pa.array(step),
             "units": pa.array(step * np.tile(np.asarray(self.units_per_step, np.int64), times)),
         }
-        for name in ("member", "setting", "seed"):
-            field = "index" if name == "member" else name
-            who = np.asarray([getattr(m, field) for m in self.members], np.int32)
+        for name, who in self._who.items():
             columns[name] = pa.array(np.tile(who, times))
         for name in sorted({name for _, metrics in rows for name in metrics}):
             absent = np.full(count, np.nan, np.float32)

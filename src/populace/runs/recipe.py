@@ -22,6 +22,8 @@ from populace.engine.controller import Controller
 
 C = TypeVar("C", Learner, Controller)
 
+_ROWS = 2_000_000
+"""Of the training table, where a recipe does not say how often members are logged."""
 _RANGES = {"uniform": Uniform, "log_uniform": LogUniform}
 
 
@@ -46,7 +48,11 @@ class Options(BaseModel):
     devices: Annotated[int, Field(ge=0, description="devices to use; 0 means all")] = 0
     log_every: Annotated[
         int,
-        Field(ge=0, description="iterations per row of the training table; 0: a 200th of steps"),
+        Field(
+            ge=0,
+            description="iterations per row of the training table; 0: a 200th of steps, with more than "
+            "10,000 members so many that it has 2 million rows",
+        ),
     ] = 0
     evaluate_every: Annotated[
         int, Field(ge=0, description="iterations between evaluations; 0: a 20th of steps")
@@ -73,10 +79,9 @@ class Options(BaseModel):
         Field(description="weights that all members start from: a .safetensors file or a saved member"),
     ] = ""
 
-    @property
-    def window(self) -> int:
-        """Iterations between two looks at the metrics."""
-        return self.log_every or max(1, self.steps // 200)
+    def window(self, members: int) -> int:
+        """Return the iterations between two looks at the metrics of so many members."""
+        return self.log_every or max(1, self.steps // max(1, min(200, _ROWS // members)))
 
     @property
     def evaluation_window(self) -> int:

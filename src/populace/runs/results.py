@@ -135,7 +135,7 @@ def _counted(
     population: Population, scores: Scores, values: np.ndarray, setting: int
 ) -> tuple[np.ndarray, np.ndarray, float | None]:
     """Return the scores of a setting's members, which have none, and what these count as."""
-    members = [m.index for m in population.members if m.setting == setting]
+    members = population.members_of(setting)
     diverged = (scores.diverged_at[members] >= 0) | ~np.isfinite(values[members])
     worst = scores.floors[setting].get(population.learner.score) if scores.floors else None
     return values[members], diverged, worst
@@ -154,12 +154,15 @@ def evaluate_externally(
     engine: Engine, scores: Scores, setting: int, size: int, log: Callable[[str], None]
 ) -> None:
     """Measure the members of one setting outside the program, where their learner knows how."""
-    for member in engine.population.members:
-        group_state, slot = engine.find(member.index)
-        if member.setting != setting or scores.diverged_at[member.index] >= 0:
+    for index in engine.population.members_of(setting):
+        if scores.diverged_at[index] >= 0:
             continue
+        member = engine.population.members[index]
+        group_state, slot = engine.find(index)
         learner = group_state.program.learner_of(slot)
-        for backend, evaluator in learner.external_evaluators().items():
+        if not (evaluators := learner.external_evaluators()):
+            return  # members of a setting differ in numbers alone
+        for backend, evaluator in evaluators.items():
             model = group_state.best_model(slot)
             log(f"evaluating member {member.index} in {backend}: {size:,} {learner.evaluation_unit}")
             scores.external[member.index] = float(np.mean(evaluator(model, size, external_seed(0, member))))
@@ -184,10 +187,7 @@ def table(
     """Return `results.json`, whose fields docs/run-folder.md describes."""
     learner = population.learner
     settings_table = [_setting(population, scores, i) for i in range(len(population.settings))]
-    winner, median = _ends(population, scores, best)
     order = rank(population, scores)
-    rival = next((index for index in order if index != best), None)
-    chosen = settings_table[best]
     threshold = scores.tasks[best].score_threshold if scores.tasks else learner.score_threshold
     return about | {
         "format": FORMAT,
@@ -205,24 +205,33 @@ def table(
         "settings": settings_table,
         "members": [_member(population, scores, m.index, size) for m in population.members],
         "best_by_task": list(_first_by_task(scores, order).values()),
-        "best": {
-            "setting": best,
-            "member": winner,
-            "median_member": median,
-            "rival": rival,
-            "validation": chosen["validation"],
-            "test": chosen["test"],
-            "external": chosen["external"],
-        },
+        "best": _best(population, scores, settings_table, best, order),
+    }
+
+
+def _best(
+    population: Population, scores: Scores, settings: list[dict[str, Any]], best: int, order: list[int]
+) -> dict[str, Any] | None:
+    """Return what the run selected; None where all members diverged, for nothing was left to select."""
+    if (scores.diverged_at >= 0).all():
+        return None
+    winner, median = _ends(population, scores, best)
+    return {
+        "setting": best,
+        "member": winner,
+        "median_member": median,
+        "rival": next((index for index in order if index != best), None),
+        **{kind: settings[best][kind] for kind in ("validation", "test", "external")},
     }
 
 
 def _setting(population: Population, scores: Scores, index: int) -> dict[str, Any]:
-    members = [m.index for m in population.members if m.setting == index]
+    members = list(population.members_of(index))
     task = scores.tasks[index] if scores.tasks else None
     outside = None
     if any(m in scores.external for m in members):
-        played = np.asarray([scores.external.get(m, np.nan) for m in range(len(population))])
+        played = np.full(len(population), np.nan)
+        played[list(scores.external)] = list(scores.external.values())
         outside = summary(population, scores, played, index)
     fresh = None
     if scores.test is not None:
@@ -295,7 +304,7 @@ def summary(population: Population, scores: Scores, values: np.ndarray, setting:
 def _ends(population: Population, scores: Scores, setting: int) -> tuple[int, int]:
     """Return the best and the median member of a setting, by what they were chosen on."""
     sign = 1.0 if population.learner.mode == "max" else -1.0
-    members = [m.index for m in population.members if m.setting == setting]
+    members = population.members_of(setting)
 
     def rank(member: int) -> tuple[float, float]:
         pair = (scores.validation[member], scores.course[member])

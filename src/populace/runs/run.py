@@ -201,7 +201,7 @@ class Run:
             confirmation.confirm(self.path, self.recipe, seeds, log, callbacks, stop)
         return self
 
-    @property
+    @cached_property
     def population(self) -> Population:
         """Who was trained."""
         return self.recipe.population()
@@ -215,8 +215,20 @@ class Run:
         return Trained(member, values, group_state.program.learner_of(slot), group_state.best_model(slot))
 
     def best(self) -> Trained:
-        """Return the best member of the best setting, both chosen on training-time evaluations."""
-        return self.member(self.results()["best"]["member"])
+        """Return the best member of the best setting, both chosen on training-time evaluations.
+
+        Raises:
+            RunError: all members diverged, so that none is the best.
+
+        """
+        results = self.results()
+        if results["best"] is None:
+            count, first = len(results["members"]), min(m["diverged_at"] for m in results["members"])
+            raise RunError(
+                f"'{self.path}' has no best member: all {count:,} diverged, the first at step {first:,}; "
+                "lower the learning rate, or look at one with run.member(0)"
+            )
+        return self.member(results["best"]["member"])
 
     @host_errors.reraised()
     def evaluate(self, size: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:
@@ -254,7 +266,7 @@ class Run:
             {
                 "setting": i,
                 "values": population.settings[i],
-                "members": [m.index for m in population.members if m.setting == i],
+                "members": list(population.members_of(i)),
                 "summary": results.summary(population, scores, found, i),
             }
             for i in chosen
@@ -304,12 +316,15 @@ class Run:
                 "more steps would train nothing"
             )
         self._check_data()
-        update: dict[str, Any] = {"log_every": old.window, "evaluate_every": old.evaluation_window}
+        update: dict[str, Any] = {
+            "log_every": old.window(len(self.population)),
+            "evaluate_every": old.evaluation_window,
+        }
         if old.start_from:
             update["start_from"] = start.FILE  # as it is called there, beside the recipe
         recipe = replace(self.recipe, options=changed.model_copy(update=update))
         without_end(self.path, recipe.text())
-        for name in ("recipe", "engine"):
+        for name in ("recipe", "population", "engine"):
             self.__dict__.pop(name, None)
 
     def _check_data(self) -> None:

@@ -111,7 +111,7 @@ class TensorBoard(Callback):
         self._means("evaluation", evaluation.step, others)
         column = evaluation.metrics[score]
         mode = self._population.learner.mode
-        self._worst = worst_of([self._worst, *column], mode)
+        self._worst = worst_of(np.append(column, self._worst), mode)
         for setting, writer in self._writers.items():
             at, members = evaluation.step * self._scale[setting], self._members[setting]
             values = column[[m.index for m in members]]
@@ -133,17 +133,15 @@ class TensorBoard(Callback):
         for group_state in self._engine.group_states:
             models = eqx.filter(group_state.program.models(group_state.state()), eqx.is_inexact_array)
             alive = fetch(group_state.carry.diverged_at) < 0
+            sound: defaultdict[int, list[int]] = defaultdict(list)
+            for slot, member in enumerate(group_state.group.members):
+                if alive[slot] and member.setting in self._writers:
+                    sound[member.setting].append(slot)
             for path, leaf in jax.tree_util.tree_leaves_with_path(models):
                 values, name = fetch(leaf), "weights/" + _tag(path)
-                for setting, writer in self._writers.items():
-                    slots = [
-                        slot
-                        for slot, m in enumerate(group_state.group.members)
-                        if m.setting == setting and alive[slot]
-                    ]
-                    if slots:
-                        step = self._engine.step * self._scale[setting]
-                        writer.add_histogram(name, values[slots].ravel(), step)
+                for setting, slots in sound.items():
+                    step = self._engine.step * self._scale[setting]
+                    self._writers[setting].add_histogram(name, values[slots].ravel(), step)
 
     def log_artifacts(self) -> None:
         """Write what the learner shows of the first sound member of each setting."""

@@ -31,6 +31,8 @@ Log = Callable[[str], None]
 # Checkpoints wait until the last one is this many times its own cost ago, whatever was asked: on a
 # slow disk they would otherwise eat the run.
 _SPARING = 40
+_NAMED = 10
+"""Members that are named when they diverge in the same window; the others are counted."""
 
 
 class Stopped(RunError):  # noqa: N818  it is no error, the run did as it was told
@@ -117,7 +119,7 @@ class Session(Callback):
             done = self._guard(
                 engine.train,
                 options.steps,
-                window=options.window,
+                window=options.window(len(self.population)),
                 evaluate_every=options.evaluation_window,
                 wants_pause=lambda: stop() or self._due(),
                 pause=lambda: self._pause(stop()),
@@ -171,16 +173,18 @@ class Session(Callback):
     def on_window(self, window: Window) -> None:
         """Record a window, and name members that diverged in it."""
         self.recorder.add("train", window.step, window.metrics)
-        for index in np.flatnonzero(window.diverged_at >= 0).tolist():
-            if index not in self._known:
-                self._known.add(index)
-                member = self.population.members[index]
-                values = self.population.settings[member.setting]
-                which = ", ".join(f"{k} {v}" for k, v in values.items())
-                self.log(
-                    f"member {index} (seed {member.seed}{', ' if which else ''}{which}) is not finite "
-                    f"since step {window.diverged_at[index]}: frozen, the others go on"
-                )
+        new = [i for i in np.flatnonzero(window.diverged_at >= 0).tolist() if i not in self._known]
+        self._known.update(new)
+        for index in new[:_NAMED]:
+            member = self.population.members[index]
+            values = self.population.settings[member.setting]
+            which = ", ".join(f"{k} {v}" for k, v in values.items())
+            self.log(
+                f"member {index} (seed {member.seed}{', ' if which else ''}{which}) is not finite "
+                f"since step {window.diverged_at[index]}: frozen, the others go on"
+            )
+        if more := new[_NAMED:]:
+            self.log(f"{len(more):,} more members are not finite since step {window.step} or before: frozen")
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
         """Record an evaluation."""

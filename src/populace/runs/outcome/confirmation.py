@@ -99,6 +99,8 @@ def obstacle(results: dict[str, Any], folder: Path) -> str:
         return "it has one setting, so none was chosen and its test score stands; for more seeds, train more"
     if len({(entry.get("task") or {}).get("identity") for entry in results["settings"]}) > 1:
         return "its settings are of different tasks, which have no common winner; train each task by itself"
+    if results["best"] is None:
+        return "all members diverged; there is nothing to confirm"
     winner = results["settings"][results["best"]["setting"]]
     if winner["diverged"] == len(winner["members"]):
         return "all members of its best setting diverged; there is nothing to confirm"
@@ -123,7 +125,7 @@ def _recipe(
         "samples": None,
         "confirm": 0,
         "steps": results["steps"],  # a run that its controller ended did not get to its last step
-        "log_every": old.window,
+        "log_every": old.window(len(population)),
         "evaluate_every": old.evaluation_window,
         "strategy": used[0] if len(set(used)) == 1 else "auto",
     }

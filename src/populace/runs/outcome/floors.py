@@ -35,8 +35,8 @@ def measured(
     """
     found = [dict(task.floors) for task in tasks]
     diverged = engine.diverged_at() >= 0
-    settings = {m.setting for m in engine.population.members if diverged[m.index]}
-    wanted = {s for s in settings if not found[s]}
+    of = engine.population.members_of
+    wanted = [s for s, stated in enumerate(found) if not stated and diverged[of(s)].any()]
     if not wanted:
         return found
     collected = []
@@ -48,9 +48,8 @@ def measured(
         collected.append(trained.program.test(model, size, 0))
     columns = engine.columns(collected)
     for setting in wanted:
-        members = [m.index for m in engine.population.members if m.setting == setting]
         for name, column in columns.items():
-            own = column[members]
+            own = column[of(setting)]
             if np.isfinite(own).any():
                 found[setting][name] = float(own[np.isfinite(own)].mean())
     return found
