@@ -271,7 +271,7 @@ def test_a_full_disk_is_not_taken_for_a_broken_connection(
         )
 
     monkeypatch.setattr(Path, "open", full)
-    message = refused(remote(web.serve("thing", Answer(BODY * 100))))
+    message = refused(remote(web.serve("thing", Answer(BODY * 100)), body=BODY * 100))
     assert f"cannot write to '{cache}' (No space left on device)" in message
     assert web.requests == ["/thing"]
 

@@ -20,6 +20,11 @@ MANY = {
 }
 
 
+@pytest.fixture(autouse=True)
+def fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full_tables, "MEMBERS", 400)
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
     """A run of 420 settings of one member each."""

@@ -152,7 +152,7 @@ class Population:
         """The members by structure, each group stacked for one program."""
         by_structure: dict[Any, list[tuple[Learner, list[Member]]]] = {}
         for setting in range(len(self.settings)):
-            of_seed, before = self.learner_of(setting).for_seed, None  # binding it costs more than it does
+            of_seed, before, key = self.learner_of(setting).for_seed, None, None  # binding it is dear
             for index in self.members_of(setting):
                 member = self.members[index]
                 learner = of_seed(member.seed)

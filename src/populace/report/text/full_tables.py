@@ -11,11 +11,11 @@ from populace.report.runs import MEASUREMENTS, Reading, interval_of, score_of
 
 SETTINGS = 200
 """Rows of settings on the page, besides that of the selected one."""
-MEMBERS = 400
+MEMBERS = 1000
 
 
 def shown_members(reading: Reading) -> list[dict[str, Any]]:
-    """Return the members whose rows the page shows: of more than 400 the best and the worst 200."""
+    """Return the members whose rows the page shows: of very many the best and the worst 500."""
     if len(reading.members) <= MEMBERS:
         return reading.members
     sign = 1.0 if reading.lower else -1.0
