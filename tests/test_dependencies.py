@@ -16,7 +16,8 @@ NO_TESTS = {"ruff", "pyright"}  # they check the code, and nothing runs on them
 
 def asked() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [Requirement(r) for r in [*project["dependencies"], *project["optional-dependencies"]["test"]]]
+    every = [Requirement(r) for r in [*project["dependencies"], *project["optional-dependencies"]["test"]]]
+    return [r for r in every if r.marker is None or r.marker.evaluate()]
 
 
 def pinned(name: str) -> dict[str, Version]:
