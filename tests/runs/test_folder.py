@@ -5,7 +5,7 @@ import json
 import pytest
 
 from populace.core.errors import UsageError
-from populace.runs.folder import FORMAT, check_format, new
+from populace.runs.folder import FORMAT, check_format, keep_json, new, read_json
 from populace.runs.run import Run
 
 
@@ -40,3 +40,12 @@ def test_a_refusal_speaks_python_in_python_and_options_on_the_command_line(tmp_p
 def test_its_own_format_is_read(finished):
     assert json.loads((finished / "environment.json").read_text())["format"] == FORMAT
     assert Run.load(finished).results()["format"] == FORMAT
+
+
+def test_the_results_of_many_members_are_a_line_for_each_entry_and_sealed_all_the_same(tmp_path):
+    for many in (1000, 1001):
+        value = {"best": {"member": 3}, "members": [{"member": i, "score": float(i)} for i in range(many)]}
+        keep_json(tmp_path, "results.json", value)
+        assert read_json(tmp_path, "results.json", "") == value
+        lines = (tmp_path / "results.json").read_text().splitlines()
+        assert len(lines) == 5 if many > 1000 else len(lines) > many

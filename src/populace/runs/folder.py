@@ -17,7 +17,7 @@ FORMAT = 3
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
 
 _INDENTED = 1000
-"""Members up to which `results.json` is indented: of many, that would take most of the time of the evaluation."""
+"""Members up to which `results.json` is indented: of many, that would take longer than their evaluation."""
 
 
 @contextlib.contextmanager
