@@ -92,7 +92,7 @@ def test_signed_rank_of_many_pairs_is_scipys_normal_one():
 
 def test_fifty_thousand_runs_are_compared_without_a_table_of_all_pairs():
     x, y = np.random.default_rng(4).normal(size=(2, 50_000))
-    assert 0.5 < brunner_munzel(x, y + 0.001) <= 1
+    assert 0.05 < brunner_munzel(x, y + 0.001) <= 1
     assert brunner_munzel(x, y + 0.1) < 1e-9
     assert abs(intraclass_correlation([x, y])) < 0.02
     assert intraclass_correlation([x, x + 1.0]) == pytest.approx(1)
