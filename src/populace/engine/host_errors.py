@@ -4,6 +4,7 @@ JAX replaces an exception of a callback by one of its own, with a long traceback
 original one instead.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ import jax
 
 from populace.core.errors import PopulaceError, RunError, first_line
 
+_jax_log = logging.getLogger("jax._src.callback")
 # A callback runs in a thread of XLA and does not know who called the program, and JAX keeps only the text of
 # its exception. So every open `reraised` collects the errors of the process, and raises one only if its own
 # program failed.
@@ -53,14 +55,17 @@ def reraised() -> Iterator[None]:
     """
     errors: list[PopulaceError] = []
     _collected.append(errors)
+    level = _jax_log.level
+    _jax_log.setLevel(logging.CRITICAL)  # it prints the traceback of every callback that raises
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
+        _forget_failed_programs()
         if not errors:
             raise
-        _forget_failed_programs()
         raise errors[0] from error
     finally:
+        _jax_log.setLevel(level)
         # By identity: lists that are empty or hold the same errors compare equal.
         del _collected[next(i for i, other in enumerate(_collected) if other is errors)]
 

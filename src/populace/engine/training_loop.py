@@ -64,6 +64,7 @@ class Engine:
         self.population, self.step, self.training_seconds = population, 0, 0.0
         self._since = time.perf_counter()
         self.callbacks: list[Callback] = []
+        self.callback_error: Exception | None = None
         self.controller = controller
         self.control = Control(controller.init(population) if controller else None)
         self.group_states: list[GroupState] = []
@@ -102,13 +103,21 @@ class Engine:
         """
         for callback in self.callbacks:
             callback.steps = steps
-            callback.on_start(self.population, self.step)
+        self._tell("on_start", self.population, self.step)
         done = self._train(steps, window, evaluate_every, wants_pause, pause)
         for group_state in self.group_states:
             group_state.program.release()
-        for callback in self.callbacks:
-            callback.on_end(self.step)
+        self._tell("on_end", self.step)
         return done
+
+    def _tell(self, what: str, *news: Any) -> None:
+        """Tell every callback; what one raises is known to be none of the learner's."""
+        for callback in self.callbacks:
+            try:
+                getattr(callback, what)(*news)
+            except Exception as error:
+                self.callback_error = error
+                raise
 
     def _train(
         self,
@@ -169,8 +178,7 @@ class Engine:
             name: np.where(ended_at < 0, values, np.nan) for name, values in self.columns(collected).items()
         }
         evaluation = Evaluation(self.step, columns, self._but_stopped(ended_at))
-        for callback in self.callbacks:
-            callback.on_evaluation(evaluation)
+        self._tell("on_evaluation", evaluation)
         return evaluation
 
     def diverged_at(self) -> np.ndarray:
@@ -256,8 +264,7 @@ class Engine:
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         self.step, self.training_seconds = pending.end, self.training_seconds + seconds
-        for callback in self.callbacks:
-            callback.on_window(Window(pending.end, columns, diverged_at, seconds))
+        self._tell("on_window", Window(pending.end, columns, diverged_at, seconds))
         return halted
 
     def _catch_up(self, pending: _Pending) -> None:

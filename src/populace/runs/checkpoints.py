@@ -4,7 +4,6 @@ A checkpoint appears under its final name only when it is complete and on the di
 every array and file, so that a damaged one is noticed and the one before is used. A thread writes it.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -26,7 +25,7 @@ from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch, is_writer
 from populace.engine.training_loop import Engine
 from populace.runs.folder import resuming
-from populace.runs.integrity import checkpoint_files
+from populace.runs.integrity import checkpoint_files, failures, late_threads
 
 
 class Checkpoints:
@@ -62,7 +61,7 @@ class Checkpoints:
         """Save the engine as it stands; writing goes on in the background.
 
         Raises:
-            RunError: this or the checkpoint before could not be written.
+            OSError: the checkpoint before could not be written.
 
         """
         self.wait()
@@ -77,16 +76,19 @@ class Checkpoints:
         """Wait until everything saved so far is on disk.
 
         Raises:
-            RunError: it could not be written.
+            OSError: it could not be written.
 
         """
         if self._under_way is not None:
-            step, written = self._under_way
-            with self._clear(step):
-                try:
-                    written.result()
-                finally:
-                    self._under_way = None
+            _, written = self._under_way
+            try:
+                written.result()
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise failures.of_the_disk(error) from error
+            finally:
+                self._under_way = None
 
     def steps(self) -> list[int]:
         """Return the steps of the complete checkpoints, oldest first."""
@@ -169,8 +171,10 @@ class Checkpoints:
         with whole(self.folder / str(step)) as aside:
             inside = aside.absolute() / checkpoint_files.ARRAYS
             inside.mkdir(parents=True)
-            self._handler.save(inside, args=self._ocp.args.PyTreeSave(arrays))
-            self._handler.finalize(inside)
+            handler, args = self._handler, self._ocp.args.PyTreeSave(arrays)
+            with late_threads.silenced():
+                handler.save(inside, args=args)
+                handler.finalize(inside)
             checkpoint_files.keep_info(aside, note)
         for old in self.steps()[: -self._keep]:
             checkpoint_files.discard(self.folder / str(old))
@@ -186,22 +190,6 @@ class Checkpoints:
             if _checksum(arrays[name]) != expected:
                 raise ValueError(f"checksum of {name} does not match")
         return arrays, info
-
-    @contextlib.contextmanager
-    def _clear(self, step: int) -> Iterator[None]:
-        """Turn whatever writing raises into one line for the person."""
-        try:
-            yield
-        except Exception as error:
-            text = str(error)
-            full = "No space left" in text or "ENOSPC" in text or "RESOURCE_EXHAUSTED" in text
-            reason = "the disk is full" if full else first_line(error)[:200]
-            good = max(self.settled(), default=None)
-            have = "none is complete yet" if good is None else f"the one of step {good} is intact"
-            raise RunError(
-                f"cannot write the checkpoint of step {step}: {reason}; {have}",
-                resuming(self.folder.parent, "mend it, then "),
-            ) from error
 
 
 def _flat(group_state: GroupState, index: int) -> Iterator[tuple[str, np.ndarray]]:

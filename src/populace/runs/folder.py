@@ -11,7 +11,7 @@ from typing import Any
 from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import origin, to_json, to_lines, write
 from populace.engine.hosts import is_writer
-from populace.runs.integrity import lock, sealed
+from populace.runs.integrity import failures, lock, sealed
 
 FORMAT = 3
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
@@ -62,8 +62,8 @@ def new(out: str | Path | None, name: str, overwrite: bool) -> Iterator[Path]:
 def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
+    except (OSError, MemoryError) as error:
+        raise RunError(failures.reason(error, folder)) from None
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:
@@ -161,5 +161,5 @@ def without_end(folder: Path, recipe: str) -> None:
             (folder / name).unlink(missing_ok=True)
         for name in ("media", "confirmation"):
             shutil.rmtree(folder / name, ignore_errors=True)
-    except OSError as error:
-        raise RunError(f"cannot write to '{folder}': {error.strerror or error}") from None
+    except (OSError, MemoryError) as error:
+        raise RunError(failures.reason(error, folder)) from None

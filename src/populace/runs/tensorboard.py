@@ -25,6 +25,7 @@ from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.compiled import EXHIBIT
 from populace.engine.hosts import fetch, is_writer
 from populace.engine.training_loop import Engine
+from populace.runs.integrity.event_file import EventFile
 from populace.runs.model_graph import model_graph
 from populace.statistics import bootstrap_interval, interquartile_mean, worst_of
 
@@ -72,8 +73,6 @@ class TensorBoard(Callback):
 
     def on_start(self, population: Population, step: int) -> None:
         """Write the graph of each setting's model; a run that resumes has it already."""
-        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
-
         if self._start:
             return
         for group_state in self._engine.group_states:
@@ -85,8 +84,7 @@ class TensorBoard(Callback):
                 drawn.add(member.setting)
                 model = group_state.program.signature.whole_model(group_state.program.take(models, slot))
                 if writer := self._writers.get(member.setting):
-                    event = Event(graph_def=model_graph(model).SerializeToString())
-                    writer.file_writer.add_event(event)
+                    writer.add(graph_def=model_graph(model).SerializeToString())
 
     def on_window(self, window: Window) -> None:
         """Write training curves: the interquartile mean of each setting, once in a while.
@@ -123,10 +121,10 @@ class TensorBoard(Callback):
             interval = bootstrap_interval(counted, seed=self._population.seed)
             for bound in ("value", "low", "high"):
                 name = f"evaluation/{score}/{'iqm' if bound == 'value' else bound}"
-                writer.add_scalar(name, getattr(interval, bound), at)
+                writer.scalar(name, getattr(interval, bound), at)
             for member, value in zip(members, values):
                 if member.index < MEMBERS_SHOWN and np.isfinite(value):
-                    writer.add_scalar(f"evaluation/{score}/seed-{member.seed}", float(value), at)
+                    writer.scalar(f"evaluation/{score}/seed-{member.seed}", float(value), at)
 
     def histograms(self) -> None:
         """Write histograms of every weight, over the members of each setting that are finite."""
@@ -141,7 +139,7 @@ class TensorBoard(Callback):
                 values, name = fetch(leaf), "weights/" + _tag(path)
                 for setting, slots in sound.items():
                     step = self._engine.step * self._scale[setting]
-                    self._writers[setting].add_histogram(name, values[slots].ravel(), step)
+                    self._writers[setting].histogram(name, values[slots].ravel(), step)
 
     def log_artifacts(self) -> None:
         """Write what the learner shows of the first sound member of each setting."""
@@ -162,9 +160,9 @@ class TensorBoard(Callback):
                 shown = learner.log_artifacts(group_state.program.signature.whole_model(model), key)
                 for name, value in shown.items():
                     if isinstance(value, Image):
-                        writer.add_image(name, value.image, step, dataformats="HWC")
+                        writer.image(name, value.image, step)
                     elif np.isfinite(value).all():
-                        writer.add_histogram(name, np.ravel(value), step)
+                        writer.histogram(name, np.ravel(value), step)
                 break
 
     def flush(self) -> None:
@@ -177,17 +175,16 @@ class TensorBoard(Callback):
         for writer in self._writers.values():
             writer.close()
 
-    def _open(self, setting: int) -> Any:
-        from tensorboardX import SummaryWriter
+    def _open(self, setting: int) -> EventFile:
         from tensorboardX.summary import hparams
 
-        folder = str(self._folder / f"setting-{setting:03d}")
+        folder = self._folder / f"setting-{setting:03d}"
         purge = self._start * self._scale[setting] + 1 if self._start else None
-        writer = SummaryWriter(folder, purge_step=purge, max_queue=1000, flush_secs=20)
+        writer = EventFile(folder, purge)
         values = {path: _hparam(v) for path, v in self._population.settings[setting].items()}
         tag = f"evaluation/{self._population.learner.score}/iqm"
         for summary in hparams(values, {tag: 0.0}):
-            writer.file_writer.add_summary(summary)  # pyright: ignore[reportOptionalMemberAccess]
+            writer.add(summary=summary)
         return writer
 
     def _means(self, kind: str, step: int, metrics: dict[str, np.ndarray]) -> None:
@@ -204,7 +201,7 @@ class TensorBoard(Callback):
             for setting, writer in self._writers.items():
                 if np.isfinite(means[setting]):
                     at = step * self._scale[setting]
-                    writer.add_scalar(f"{kind}/{name}/iqm", float(means[setting]), at)
+                    writer.scalar(f"{kind}/{name}/iqm", float(means[setting]), at)
 
 
 def _tag(path: Any) -> str:

@@ -2,14 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from populace.core.errors import RunError
+from populace.core.errors import PopulaceError, RunError
 from populace.core.files import sweep, write
 from populace.core.imports import by_path
 from populace.core.population import Population
@@ -19,7 +19,7 @@ from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT, keep_json, resuming
-from populace.runs.integrity import continuity, lock, sittings
+from populace.runs.integrity import continuity, failures, lock, sittings
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.outcome import held_out
 from populace.runs.recipe import Recipe
@@ -77,7 +77,6 @@ class Session(Callback):
         self._began = time.perf_counter()
         self._known: set[int] = set()
 
-    @host_errors.reraised()
     def go(
         self,
         callbacks: Sequence[Callback] = (),
@@ -89,13 +88,26 @@ class Session(Callback):
 
         Raises:
             Stopped: `stop` said so; a checkpoint was made. A callback that ends the run raises nothing.
-            RunError: the disk failed; the last good checkpoint is intact.
+            RunError: the disk, the memory or the learner failed; the last good checkpoint is intact.
 
         """
         stop = stop or (lambda: False)
         options = self.recipe.options
-        self.engine = engine = engine_of(self.recipe, self.population, self.log)
         self.checkpoints = Checkpoints(self.folder / "checkpoints", options.checkpoints_kept)
+        with self._told(), contextlib.ExitStack() as closing, host_errors.reraised():
+            closing.push(self._close)
+            done = self._train(callbacks, stop, resume)
+        if not done and not stop():
+            self.log(f"a callback stopped the run at step {self.engine.step} of {options.steps}")
+        elif stop():
+            raise Stopped(
+                f"stopped at step {self.engine.step} of {options.steps}",
+                resuming(self._owner, "go on with "),
+            )
+
+    def _train(self, callbacks: Sequence[Callback], stop: Callable[[], bool], resume: bool) -> bool:
+        options = self.recipe.options
+        self.engine = engine = engine_of(self.recipe, self.population, self.log)
         info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
         if info:
             continuity.check(self.folder, info)
@@ -108,42 +120,58 @@ class Session(Callback):
             tensors = start.read(self.folder)
             for group_state in engine.group_states:
                 group_state.start_from(tensors)
-        self._guard(self._clear_after, engine.step)
-        self._guard(self._write_head, resumed=bool(info))
-        self._guard(self._open)
-        self._guard(self._sit_down)
+        self._clear_after(engine.step)
+        self._write_head(resumed=bool(info))
+        self._open()
+        self._sit_down()
         engine.callbacks = [self, self.board, *callbacks]
         self._known = {int(i) for i in np.flatnonzero(engine.diverged_at() >= 0)}
         self._saved_at, self._saving = time.perf_counter(), 0.0
+        done = engine.train(
+            options.steps,
+            window=options.window(len(self.population)),
+            evaluate_every=options.evaluation_window,
+            wants_pause=lambda: stop() or self._due(),
+            pause=lambda: self._pause(stop()),
+        )
+        if engine.control.stop:
+            self.log(f"stopped early, at step {engine.step} of {options.steps}: {engine.control.stop}")
+        self._save()
+        self.checkpoints.wait()
+        self._finish(done and not stop())
+        self.board.close()
+        self._stand_up()
+        return done
+
+    def _close(self, *failed: Any) -> None:
+        """Close what is open; after a failure, that closing fails for the same reason would hide it."""
+        hidden = (Exception,) if failed[0] else ()
+        for part in ("board", "checkpoints"):
+            with contextlib.suppress(*hidden):
+                if part in vars(self):
+                    vars(self)[part].close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the machine or the learner does to the run into one line that says what is safe."""
         try:
-            done = self._guard(
-                engine.train,
-                options.steps,
-                window=options.window(len(self.population)),
-                evaluate_every=options.evaluation_window,
-                wants_pause=lambda: stop() or self._due(),
-                pause=lambda: self._pause(stop()),
-            )
-            if engine.control.stop:
-                self.log(f"stopped early, at step {engine.step} of {options.steps}: {engine.control.stop}")
-            self._guard(self._save)
-            self.checkpoints.wait()
-            self._finish(done and not stop())
-            self._guard(self.board.close)
-            self._guard(self._stand_up)
-        except BaseException:
-            # What failed is told; that closing fails for the same reason would hide it.
-            for close in (self.board.close, self.checkpoints.close):
-                with contextlib.suppress(Exception):
-                    close()
+            yield
+        except PopulaceError:
             raise
-        self.checkpoints.close()
-        if not done and not stop():
-            self.log(f"a callback stopped the run at step {engine.step} of {options.steps}")
-        elif stop():
-            raise Stopped(
-                f"stopped at step {engine.step} of {options.steps}", resuming(self._owner, "go on with ")
+        except Exception as error:
+            engine: Engine | None = vars(self).get("engine")
+            line = failures.reason(error, self.folder)
+            if not line:
+                if engine is not None and error is engine.callback_error:
+                    raise  # of whoever called: theirs to know
+                name, at = type(self.recipe.learner).__name__, 0 if engine is None else engine.step
+                line = f"{name} failed after step {at:,}: {failures.raised(error)}"
+            lock.check(self._owner)
+            good = max(self.checkpoints.settled(), default=None)
+            have = (
+                "there is no checkpoint yet" if good is None else f"the checkpoint of step {good} is intact"
             )
+            raise RunError(f"{line}; {have}", resuming(self._owner, "mend it, then ")) from error
 
     def _open(self) -> None:
         members = self.population.members
@@ -196,7 +224,7 @@ class Session(Callback):
 
     def _pause(self, stopping: bool) -> bool:
         if hosts.any_of(stopping or self._due()):
-            self._guard(self._save)
+            self._save()
         return not stopping
 
     def _save(self) -> None:
@@ -293,18 +321,4 @@ class Session(Callback):
         }
         table = results.table(self.population, scores, best, options.final_evaluation_size, about)
         if hosts.is_writer():
-            self._guard(keep_json, self.folder, "results.json", table)
-
-    def _guard(self, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Turn a failing disk into one line that says what is safe."""
-        try:
-            return act(*args, **kwargs)
-        except OSError as error:
-            good = max(self.checkpoints.settled(), default=None)
-            have = (
-                "there is no checkpoint yet" if good is None else f"the checkpoint of step {good} is intact"
-            )
-            raise RunError(
-                f"cannot write to '{self.folder}': {error.strerror or error}; {have}",
-                resuming(self._owner, "make room, then "),
-            ) from error
+            keep_json(self.folder, "results.json", table)

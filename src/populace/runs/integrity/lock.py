@@ -19,6 +19,7 @@ from pathlib import Path
 from populace.core.errors import RunError
 from populace.core.files import write
 from populace.engine.hosts import is_writer
+from populace.runs.integrity import failures
 
 FILE = "lock.json"
 _BEAT = 15.0  # seconds between signs of life
@@ -64,8 +65,8 @@ def held(folder: Path) -> Iterator[None]:
                     f"'{folder}' is in use: {other} trains it; wait for its end, or stop it and try again"
                 )
             write(folder / FILE, json.dumps(asdict(_self()), indent=1))
-    except OSError as error:
-        raise RunError(f"cannot write to '{folder}': {error.strerror or error}") from None
+    except (OSError, MemoryError) as error:
+        raise RunError(failures.reason(error, folder)) from None
     _held.add(key)
     ended = threading.Event()
     beat = threading.Thread(target=_beat, args=(folder / FILE, ended), daemon=True, name="populace-lock")

@@ -17,6 +17,7 @@ from populace.core.files import write
 from populace.core.population import Population
 from populace.core.random import root_key
 from populace.nn import from_torch
+from populace.runs.integrity import failures
 from populace.runs.weights.saved_member import SETTINGS, read_weights
 
 FILE = "start.safetensors"
@@ -57,8 +58,8 @@ def keep(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
     content = save(dict(tensors), {"sha256": _digest(tensors)})
     try:
         write(folder / FILE, content)  # before recipe.toml, without which it is no run
-    except OSError as error:
-        raise RunError(f"cannot write to '{folder}': {error.strerror or error}") from None
+    except (OSError, MemoryError) as error:
+        raise RunError(failures.reason(error, folder)) from None
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,46 @@
+"""Threads of libraries that go on when a write has failed, and print tracebacks about what is known by then.
+
+Orbax writes many arrays at once, in event loops of its own. When one fails, its loop is closed; threads
+of TensorStore finish the others and find nobody to tell.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_LOGGERS = ("absl", "asyncio")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that does not mind late news."""
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:
+        """Call back soon; not at all once the loop is closed."""
+        try:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        except RuntimeError:
+            if not self.is_closed():
+                raise
+
+
+class _Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return _Loop()
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Give what is written in here such loops, and keep the loggers silent for good once it has failed."""
+    usual = asyncio.get_event_loop_policy()
+    levels = [logging.getLogger(name).level for name in _LOGGERS]
+    asyncio.set_event_loop_policy(_Policy())
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop_policy(usual)
+    for name, level in zip(_LOGGERS, levels):
+        logging.getLogger(name).setLevel(level)

@@ -1,0 +1,104 @@
+"""A process in which the n-th write of a run fails, for many n; prints what each left behind.
+
+Run as a program, with `failing_writes.c` preloaded; `Kinds` says how the writes fail.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+KINDS = {"full": (errno.ENOSPC, False), "broken": (errno.EIO, True), "memory": (0, True)}
+"""Number of the error, and whether one write alone fails; `memory` raises a `MemoryError` in Python."""
+
+
+class Memory:
+    """Raises a `MemoryError` where Python is about to write the n-th time below a folder."""
+
+    def __init__(self) -> None:
+        self.folder, self.count, self.at = "", 0, 0
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self.folder or event not in ("open", "os.rename", "os.mkdir"):
+            return
+        if event == "open" and not (args[2] & (os.O_WRONLY | os.O_RDWR)):
+            return
+        if str(args[0]).startswith(self.folder):
+            self.count += 1
+            if self.count == self.at:
+                raise MemoryError
+
+    def arm(self, folder: str, at: int) -> None:
+        self.folder, self.count, self.at = folder, 0, at
+
+
+def main(place: Path, kind: str, every: int, first: int) -> None:
+    """Train once to count the writes, then once for every n-th of them; resume what each left."""
+    from populace import setup
+
+    setup(2)
+    from populace.core.errors import RunError
+    from populace.core.files import origin
+    from populace.core.population import sweep
+    from populace.runs import training
+    from populace.runs.integrity import checkpoint_files, verify
+    from populace.runs.launch import train
+    from populace.runs.run import Run
+    from tests.learners import Quadratic
+
+    training._SPARING = 0
+    library, memory = ctypes.CDLL(None), Memory()
+    number, once = KINDS[kind]
+    population = sweep(Quadratic(), seeds=2)
+    options: Any = {"strategy": "vmap", "final_evaluation_size": 1, "log_every": 4, "evaluate_every": 4}
+    options |= {"steps": 8, "checkpoint_every": 1e-9, "checkpoints_kept": 1}
+
+    def arm(folder: Path, n: int) -> None:
+        if kind == "memory":
+            memory.arm(str(folder) + "/", n)
+        else:
+            library.fail_at(str(folder).encode(), ctypes.c_long(n), number, once)
+
+    def end(folder: Path) -> list[Any]:
+        run = Run.load(folder)
+        weights = [x.tobytes() for m in (0, 1) for x in run.member(m).weights().values()]
+        return [*weights, run.metrics("train").to_pydict(), run.metrics("evaluation").to_pydict()]
+
+    whole = place / "whole"
+    train(population, out=place / "warm", **options)
+    arm(whole, 0)
+    train(population, out=whole, **options)
+    count = memory.count if kind == "memory" else library.writes()
+    arm(place / "nothing", 0)
+    expected = end(whole)
+    print(json.dumps({"writes": count}), flush=True)
+    for n in range(first, count + 1, every):
+        folder = place / f"{kind}-{n}"
+        found: dict[str, Any] = {"n": n, "error": "", "type": "none"}
+        arm(folder, n)
+        try:
+            train(population, out=folder, **options)
+        except Exception as error:
+            found |= {"error": str(error), "type": type(error).__name__}
+            found["told"] = isinstance(error, RunError)
+        arm(place / "nothing", 0)
+        found["left"] = [str(p) for p in folder.rglob(".*") if origin(p) != p.name] if folder.exists() else []
+        steps = checkpoint_files.steps(folder / "checkpoints")
+        found["steps"] = steps
+        for step in steps:
+            checkpoint_files.check(folder / "checkpoints" / str(step))
+        begun = (folder / "recipe.toml").exists()
+        found["begun"], found["there"] = begun, folder.exists()
+        if begun:
+            Run.load(folder).resume()
+            found["same"] = end(folder) == expected
+            found["damages"] = verify.damages(folder)
+        print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
