@@ -1,6 +1,6 @@
 """A process in which the n-th write of a run fails, for many n; prints what each left behind.
 
-Run as a program, with `failing_writes.c` preloaded; `Kinds` says how the writes fail.
+Run as a program, with `failing_writes.c` preloaded; `KINDS` says how the writes fail.
 """
 
 import ctypes
@@ -36,8 +36,14 @@ class Memory:
         self.folder, self.count, self.at = folder, 0, at
 
 
-def main(place: Path, kind: str, every: int, first: int) -> None:
-    """Train once to count the writes, then once for every n-th of them; resume what each left."""
+def main(place: Path, wanted: list[str]) -> None:
+    """Train once to count the writes, then once for every n-th of them; resume what each left.
+
+    Args:
+        place: folder for the runs.
+        wanted: what to do, as `kind:first:every`.
+
+    """
     from populace import setup
 
     setup(2)
@@ -52,53 +58,48 @@ def main(place: Path, kind: str, every: int, first: int) -> None:
 
     training._SPARING = 0
     library, memory = ctypes.CDLL(None), Memory()
-    number, once = KINDS[kind]
     population = sweep(Quadratic(), seeds=2)
     options: Any = {"strategy": "vmap", "final_evaluation_size": 1, "log_every": 4, "evaluate_every": 4}
     options |= {"steps": 8, "checkpoint_every": 1e-9, "checkpoints_kept": 1}
 
-    def arm(folder: Path, n: int) -> None:
-        if kind == "memory":
-            memory.arm(str(folder) + "/", n)
-        else:
-            library.fail_at(str(folder).encode(), ctypes.c_long(n), number, once)
+    def arm(folder: Path, kind: str, n: int) -> None:
+        memory.arm(f"{folder}/", n if kind == "memory" else 0)
+        number, once = KINDS[kind]
+        library.fail_at(str(folder).encode(), ctypes.c_long(0 if kind == "memory" else n), number, once)
 
     def end(folder: Path) -> list[Any]:
         run = Run.load(folder)
         weights = [x.tobytes() for m in (0, 1) for x in run.member(m).weights().values()]
         return [*weights, run.metrics("train").to_pydict(), run.metrics("evaluation").to_pydict()]
 
-    whole = place / "whole"
+    whole, nothing = place / "whole", place / "nothing"
     train(population, out=place / "warm", **options)
-    arm(whole, 0)
+    arm(whole, "full", 0)
     train(population, out=whole, **options)
-    count = memory.count if kind == "memory" else library.writes()
-    arm(place / "nothing", 0)
+    counts = {kind: memory.count if kind == "memory" else library.writes() for kind in KINDS}
+    arm(nothing, "full", 0)
     expected = end(whole)
-    print(json.dumps({"writes": count}), flush=True)
-    for n in range(first, count + 1, every):
-        folder = place / f"{kind}-{n}"
-        found: dict[str, Any] = {"n": n, "error": "", "type": "none"}
-        arm(folder, n)
-        try:
-            train(population, out=folder, **options)
-        except Exception as error:
-            found |= {"error": str(error), "type": type(error).__name__}
-            found["told"] = isinstance(error, RunError)
-        arm(place / "nothing", 0)
-        found["left"] = [str(p) for p in folder.rglob(".*") if origin(p) != p.name] if folder.exists() else []
-        steps = checkpoint_files.steps(folder / "checkpoints")
-        found["steps"] = steps
-        for step in steps:
-            checkpoint_files.check(folder / "checkpoints" / str(step))
-        begun = (folder / "recipe.toml").exists()
-        found["begun"], found["there"] = begun, folder.exists()
-        if begun:
-            Run.load(folder).resume()
-            found["same"] = end(folder) == expected
-            found["damages"] = verify.damages(folder)
-        print(json.dumps(found), flush=True)
+    for kind, first, every in (words.split(":") for words in wanted):
+        assert counts[kind] > 20
+        for n in range(int(first), counts[kind] + 1, int(every)):
+            folder = place / f"{kind}-{n}"
+            found: dict[str, Any] = {"kind": kind, "n": n, "error": "", "told": False}
+            arm(folder, kind, n)
+            try:
+                train(population, out=folder, **options)
+            except Exception as error:
+                found |= {"error": str(error), "told": isinstance(error, RunError)}
+            arm(nothing, "full", 0)
+            found["left"] = [str(p) for p in folder.rglob(".*") if origin(p) != p.name]
+            found["steps"] = checkpoint_files.steps(folder / "checkpoints")
+            for step in found["steps"]:
+                checkpoint_files.check(folder / "checkpoints" / str(step))
+            found["begun"], found["there"] = (folder / "recipe.toml").exists(), folder.exists()
+            if found["begun"]:
+                Run.load(folder).resume()
+                found |= {"same": end(folder) == expected, "damages": verify.damages(folder)}
+            print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2:])
