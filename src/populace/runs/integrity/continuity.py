@@ -5,6 +5,7 @@ to it. With a recipe that was changed since, the run would go on as a mix of two
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -71,9 +72,18 @@ def _recipe(folder: Path) -> dict[str, str]:
     """Return every entry of a run's recipe that training depends on, by its path."""
     tables = tomllib.loads((folder / "recipe.toml").read_text())
     chosen = options(tables.get("run", {}))
-    windows = {"log_every": chosen.window, "evaluate_every": chosen.evaluation_window}
+    windows = {"log_every": chosen.window(_members(tables)), "evaluate_every": chosen.evaluation_window}
     tables["run"] = chosen.model_dump(exclude_none=True) | windows
     return {path: _short(value) for path, value in fingerprint.flat(tables) if path not in _FREE}
+
+
+def _members(tables: Mapping[str, Any]) -> int:
+    """Return how many members the recipe in a run folder has, by its text alone."""
+    seeds, settings = tables["run"]["seeds"], tables.get("settings")
+    axes = [len(values) for values in tables.get("sweep", {}).values()]
+    return (seeds if isinstance(seeds, int) else len(seeds)) * (
+        len(settings) if settings else math.prod(axes)
+    )
 
 
 def _short(value: Any) -> str:
