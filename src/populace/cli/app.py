@@ -187,6 +187,38 @@ def profile(
 
 
 @app.command()
+def forecast(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Series in a .csv or .parquet: columns unique_id, ds, y, or a column per series.", show_default=False)],
+    horizon: Annotated[int, typer.Option("--horizon", "-H", help="Steps to forecast.", min=1)] = 12,
+    model: Annotated[str, typer.Option(help="Model: auto (chosen by the backtest), or one of naive, seasonal-naive, drift, theta, ridge, nlinear, dlinear, mlp, lstm, gru, wavenet.")] = "auto",
+    window: Annotated[int | None, typer.Option(help="Steps of history that models see [default: two seasons, at least the horizon].", show_default=False)] = None,
+    windows: Annotated[int, typer.Option(help="Windows of the backtest.", min=1)] = 3,
+    members: Annotated[int, typer.Option(help="Networks of a population.", min=1)] = 10,
+    steps: Annotated[int, typer.Option(help="Training steps of a network.", min=1)] = 1000,
+    quantiles: Annotated[str, typer.Option(metavar="A,B,C", help="Levels of the quantiles.")] = "0.05,0.1,0.5,0.9,0.95",
+    id_: Annotated[str | None, typer.Option("--id", help="Column of the series' names.", show_default=False)] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the stamps.", show_default=False)] = None,
+    target: Annotated[str | None, typer.Option(help="Column to forecast.", show_default=False)] = None,
+    frequency: Annotated[str | None, typer.Option(help="Distance of the stamps, such as 1h or 1mo [default: inferred].", show_default=False)] = None,
+    time_zone: Annotated[str, typer.Option("--time-zone", help="Zone of stamps without one, such as Europe/Paris.", show_default=False)] = "",
+    mask: Annotated[bool, typer.Option("--mask", help="Accept missing observations: leave them out of training and metrics.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to [default: a new one in forecasts/].", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Forecast the series in a file, with quantiles, and measure models by a backtest.
+
+    Examples: `populace forecast sales.csv --horizon 28`, `populace forecast load.csv --model lstm
+    --horizon 24 --window 168 --target load`.
+    """
+    from populace.cli.forecast import forecast as make
+
+    columns = {"id": id_, "time": time, "target": target, "frequency": frequency, "time_zone": time_zone}
+    make(
+        data, horizon, model, window, windows, members, steps, quantiles, columns, out, mask=mask, as_json=as_json
+    )  # fmt: skip
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Diagnose the installation: backend, devices, versions, cache, and missing optional parts."""
     from populace.cli import info

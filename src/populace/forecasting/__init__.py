@@ -6,6 +6,7 @@ from populace.forecasting.data.frequency import Frequency
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.read import read
 from populace.forecasting.evaluation.backtest import Backtest, backtest
+from populace.forecasting.evaluation.compare import Comparison, compare
 from populace.forecasting.evaluation.point_metrics import (
     mae,
     mape,
@@ -34,6 +35,7 @@ from populace.forecasting.uncertainty.conformal import Conformal
 __all__ = [
     "QUANTILES",
     "Backtest",
+    "Comparison",
     "Conformal",
     "Drift",
     "Forecast",
@@ -47,6 +49,7 @@ __all__ = [
     "SeasonalNaive",
     "Theta",
     "backtest",
+    "compare",
     "coverage",
     "crps",
     "mae",

@@ -1,5 +1,6 @@
 """What every forecaster does: fit a panel, and predict what comes behind it."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
@@ -24,8 +25,8 @@ class ForecastModel(ABC):
 
     @property
     def name(self) -> str:
-        """What the model is called in tables."""
-        return type(self).__name__
+        """What the model is called in tables and on the command line."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
 
     @abstractmethod
     def fit(self, data: Any) -> Self:

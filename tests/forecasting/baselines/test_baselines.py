@@ -81,7 +81,7 @@ def test_theta_divides_the_season_out():
 
 
 def test_models_say_what_they_need():
-    with pytest.raises(UsageError, match="Naive has not been fitted"):
+    with pytest.raises(UsageError, match="naive has not been fitted"):
         Naive().predict(3)
     with pytest.raises(UsageError, match="a season must have at least 1 step"):
         SeasonalNaive(season=0).fit(SERIES).predict(3)

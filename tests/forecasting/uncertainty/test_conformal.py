@@ -42,7 +42,7 @@ def test_pooled_errors_serve_series_of_different_size():
 def test_what_is_missing_is_named():
     with pytest.raises(UsageError, match="needs the horizon"):
         Conformal(Naive()).fit(np.arange(90.0))
-    with pytest.raises(UsageError, match="Naive conformal has not been fitted"):
+    with pytest.raises(UsageError, match="naive-conformal has not been fitted"):
         Conformal(Naive(), horizon=2).predict(2)
     fitted = Conformal(Naive(), windows=5, horizon=2).fit(np.arange(90.0))
     with pytest.raises(UsageError, match="calibrated for 2 steps, got a horizon of 3"):

@@ -57,6 +57,12 @@ class Backtest:
         """The quantiles' levels."""
         return self.forecasts[0].quantiles
 
+    def window(self, chosen: slice) -> "Backtest":
+        """Return the backtest of some of its windows."""
+        return replace(
+            self, cutoffs=self.cutoffs[chosen], forecasts=self.forecasts[chosen], actual=self.actual[chosen]
+        )
+
     def scales(self, *, squared: bool = False) -> np.ndarray:
         """Return what scales the errors of each window, (W, n), by its history alone."""
         return np.stack(

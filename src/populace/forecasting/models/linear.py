@@ -47,7 +47,12 @@ class Linear(ForecastModel):
     weights: np.ndarray | None = None
     """(window + 1, steps): W and, in the last row, b; of a fitted model."""
     residuals: np.ndarray | None = None
-    """(K, steps) standard deviations of errors within the sample, one row per series that has windows."""
+    """(n, steps) standard deviations of the errors of each series, each window left out in turn."""
+
+    @property
+    def name(self) -> str:
+        """What solves for the weights."""
+        return "ridge"
 
     def fit(self, data: Any) -> Self:
         """Solve for the weights.
@@ -62,11 +67,12 @@ class Linear(ForecastModel):
             raise UsageError(f"penalty must be at least 0, got {self.penalty}")
         panel, steps = panel_of(data), 1 if self.recursive else check_horizon(self.horizon)
         found = enough(panel, self.window, steps)
-        weights = self._solve(found)
-        return replace(self, panel=panel, weights=weights, residuals=self._deviations(panel, found, weights))
+        weights, inverse = self._solve(found)
+        deviations = self._deviations(panel, found, weights, inverse)
+        return replace(self, panel=panel, weights=weights, residuals=deviations)
 
     def predict(self, horizon: int, quantiles: Sequence[float] = QUANTILES, *, data: Any = None) -> Forecast:
-        """Forecast; quantiles are those of normal errors of the size seen within the sample.
+        """Forecast; quantiles are those of normal errors, of the size that windows left out in turn show.
 
         Raises:
             UsageError: an unfitted model, or a history shorter than the window, or with a gap in it.
@@ -101,8 +107,9 @@ class Linear(ForecastModel):
         inputs, level, scale = centered(history, self.center, scaled=self.scaled)
         return np.concatenate([inputs, np.ones((len(inputs), 1))], 1), (target - level) / scale, scale
 
-    def _solve(self, found: Windows) -> np.ndarray:
-        from scipy.linalg import solve
+    def _solve(self, found: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights, and the inverse of the system they solve."""
+        from scipy.linalg import inv, solve
 
         size, steps = self.window + 1, found.length - self.window
         gram, moment = np.zeros((size, size)), np.zeros((size, steps))
@@ -114,15 +121,24 @@ class Linear(ForecastModel):
         # A constant history leaves nothing to solve for: the least penalty keeps the system solvable.
         ridge = np.full(size, max(self.penalty, 1e-12) * mean)
         ridge[-1] = 0.0
-        return solve(gram + np.diag(ridge), moment, assume_a="pos")
+        system = gram + np.diag(ridge)
+        return solve(system, moment, assume_a="pos"), inv(system)
 
-    def _deviations(self, panel: Panel, found: Windows, weights: np.ndarray) -> np.ndarray:
-        """Return the deviation of errors per series, (n, steps); of all where a series has no windows."""
+    def _deviations(
+        self, panel: Panel, found: Windows, weights: np.ndarray, inverse: np.ndarray
+    ) -> np.ndarray:
+        """Return the deviation of errors per series, (n, steps); of all where a series has no windows.
+
+        Each error is that of the model without its window, `e / (1 - x' (X'X + ridge)^-1 x)` (D. M. Allen
+        1974): errors within the sample look small where there are hardly more windows than weights.
+        """
         squared = np.zeros((len(panel), weights.shape[1]))
         for i, chunk in enumerate(found.chunks()):
             inputs, targets, scale = self._pairs(chunk)
             place = found.series[i * 4096 : i * 4096 + len(chunk)]
-            np.add.at(squared, place, ((targets - inputs @ weights) * scale) ** 2)
+            leverage = np.einsum("ni,ij,nj->n", inputs, inverse, inputs, optimize=True)[:, None]
+            error = (targets - inputs @ weights) / np.maximum(1 - leverage, 1e-6)
+            np.add.at(squared, place, (error * scale) ** 2)
         count = np.bincount(found.series, minlength=len(panel))[:, None]
         whole = np.sqrt(squared.sum(0) / count.sum())
         return np.where(count > 0, np.sqrt(squared / np.maximum(count, 1)), whole)

@@ -52,7 +52,7 @@ class Conformal(ForecastModel):
     @property
     def name(self) -> str:
         """The model's name, and what was done to it."""
-        return f"{self.model.name} conformal"
+        return f"{self.model.name}-conformal"
 
     def fit(self, data: Any) -> Self:
         """Backtest the model for its errors, and fit it to all of the history.
