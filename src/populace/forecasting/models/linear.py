@@ -117,8 +117,8 @@ class Linear(ForecastModel):
             inputs, targets, _ = self._pairs(chunk)
             gram += inputs.T @ inputs
             moment += inputs.T @ targets
-        mean = max(np.trace(gram[:-1, :-1]) / self.window, 1e-12)
-        # A constant history leaves nothing to solve for: the least penalty keeps the system solvable.
+        # Constant histories leave nothing to solve for: the least penalty keeps the system solvable.
+        mean = np.trace(gram[:-1, :-1]) / self.window or 1.0
         ridge = np.full(size, max(self.penalty, 1e-12) * mean)
         ridge[-1] = 0.0
         system = gram + np.diag(ridge)
