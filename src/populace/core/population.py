@@ -152,10 +152,11 @@ class Population:
         """The members by structure, each group stacked for one program."""
         by_structure: dict[Any, list[tuple[Learner, list[Member]]]] = {}
         for setting in range(len(self.settings)):
-            of_seed, before, key = self.learner_of(setting).for_seed, None, None  # binding it is dear
+            shared, before, key = self.learner_of(setting), None, None
+            same = type(shared).for_seed is Learner.for_seed  # a call of it costs more than the rest
             for index in self.members_of(setting):
                 member = self.members[index]
-                learner = of_seed(member.seed)
+                learner = shared if same else shared.for_seed(member.seed)
                 if learner is not before:  # mostly all seeds have the same one
                     key = (jax.tree.structure(learner), tuple(_shape(x) for x in jax.tree.leaves(learner)))
                     by_structure.setdefault(key, []).append((learner, []))
