@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from populace.core import population
+from populace.core import population, swept
 from populace.core.errors import UsageError
 from populace.core.population import LogUniform, Uniform, sweep
 from populace.rl import DQN
@@ -66,6 +66,16 @@ def test_who_belongs_to_a_setting_is_known_without_a_look_at_all_members():
         assert list(population.members_of(setting)) == own
     for group in population.groups:
         assert group.indices.tolist() == [m.index for m in group.members]
+
+
+def test_each_setting_makes_its_learner_once(monkeypatch):
+    made = []
+    applied = swept.applied
+    monkeypatch.setattr(swept, "applied", lambda *given: made.append(given) or applied(*given))
+    settings = sweep(Quadratic(), {"learning_rate": np.linspace(0.1, 0.2, 30).tolist()})
+    assert len(settings.groups) == 1
+    settings.check_steps(5)
+    assert len(made) == 30
 
 
 def test_a_member_costs_no_look_at_its_learner(monkeypatch):

@@ -137,7 +137,14 @@ class Population:
 
     def plain_learner_of(self, setting: int) -> Learner:
         """Return the learner with one setting's values in place, its data not yet loaded."""
-        return swept.applied(self.learner, self.settings[setting])
+        if setting not in self._plain:
+            self._plain[setting] = swept.applied(self.learner, self.settings[setting])
+        return self._plain[setting]
+
+    @cached_property
+    def _plain(self) -> dict[int, Learner]:
+        """Learners that were made already: checks and groups ask for each of thousands."""
+        return {}
 
     def learner_of(self, setting: int) -> Learner:
         """Return the learner with one setting's values in place, ready, as it would be by itself."""
