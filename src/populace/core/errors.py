@@ -1,8 +1,9 @@
 """Exceptions with a one-line message for users, and their exit codes."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 def first_line(error: BaseException) -> str:
@@ -50,10 +51,12 @@ class RunError(PopulaceError, RuntimeError):
 
 
 _MANY = 50  # names; of more, a message lists the nearest
+_SUGGESTED = 6  # names at most
+_AS_NEAR = 0.1  # below the similarity of the nearest name, others are still meant as likely
 
 
 def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owner: str = "") -> UsageError:
-    """Return the error for an unknown name, with the nearest known one, or several of them.
+    """Return the error for an unknown name, with all known ones that may be meant, or several of the rest.
 
     Args:
         what: kind of thing that was named, such as `"recipe"`.
@@ -64,12 +67,8 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owne
 
     """
     choices = sorted(known)
-    near = get_close_matches(name.lower(), choices, n=1, cutoff=0.7)
-    if not near:  # `rate` for `learning_rate`: close in meaning, far in letters
-        near = [c for c in choices if len(name) > 2 and (name in c or c in name)][:1]
-    near = near or get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
-    if near:
-        advice = f"did you mean '{owner}{near[0]}'?"
+    if meant := near(name, choices):
+        advice = did_you_mean(owner + c for c in meant)
     elif len(choices) > _MANY:
         nearest = get_close_matches(name.lower(), choices, n=5, cutoff=0.0)
         advice = f"the nearest of {len(choices)}: " + ", ".join(owner + c for c in nearest)
@@ -78,3 +77,36 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owne
     else:
         advice = "there are none"
     return UsageError(f"unknown {what} '{owner}{name}'{where}; {advice}")
+
+
+def did_you_mean(names: Iterable[str]) -> str:
+    """Return the question whether one of these names was meant."""
+    *others, last = (f"'{name}'" for name in names)
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
+
+
+def likeness(name: str, choice: str) -> float:
+    """Return how alike two names are but for capitals and the order of words, from 0 to 1."""
+    pairs = ((choice.lower(), name.lower()), (_sorted_words(choice), _sorted_words(name)))
+    return max(SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+
+def _sorted_words(name: str) -> str:
+    return " ".join(sorted(re.split(r"[-_ ]", name.lower())))
+
+
+def near(name: str, choices: Sequence[str]) -> list[str]:
+    """Return the names that may be meant, the nearest first: mistyped, cut short, or written differently."""
+    wanted, ratios = name.lower(), {c: likeness(name, c) for c in choices}
+
+    def alike(cutoff: float) -> list[str]:
+        best = max(ratios.values(), default=0.0)
+        return [c for c in choices if ratios[c] >= max(cutoff, best - _AS_NEAR)]
+
+    def part(choice: str) -> bool:  # `rate` for `learning_rate` is close in meaning and far in letters
+        short, long = sorted((choice.lower(), wanted), key=len)
+        initials = "".join(word[:1] for word in choice.lower().split("_"))
+        return (len(short) > 2 and short in long) or (len(wanted) > 1 and wanted == initials)
+
+    meant = {*alike(0.7), *filter(part, choices)} or alike(0.5)
+    return sorted(meant, key=lambda c: (-ratios[c], c))[:_SUGGESTED]

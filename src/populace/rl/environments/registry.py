@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.errors import PopulaceError, UsageError, first_line, unknown
+from populace.core.errors import (
+    PopulaceError,
+    UsageError,
+    did_you_mean,
+    first_line,
+    likeness,
+    near,
+    unknown,
+)
 from populace.core.imports import by_path
 from populace.rl.eager import eager
 from populace.rl.environments import names as naming
@@ -84,13 +92,21 @@ def make(name: str) -> Task:
         return _native(asked, getattr(import_module(module), cls))
     if asked.identifier in gymnax.registered_envs:
         return _native(asked, lambda **given: gymnax.make(asked.identifier, **given)[0])
+    raise _unknown(asked.identifier, name)
+
+
+def _unknown(identifier: str, name: str) -> UsageError:
+    """Return the error for an environment that is not compiled; Gymnasium may have it, or a nearer one."""
     import gymnasium
 
-    if asked.identifier in gymnasium.registry:
-        raise UsageError(
-            f"unknown environment '{asked.identifier}'; Gymnasium has one: did you mean 'gymnasium:{name}'?"
-        )
-    raise unknown("environment", asked.identifier, names())
+    start, known = f"unknown environment '{identifier}'", names()
+    if identifier in gymnasium.registry:
+        return UsageError(f"{start}; Gymnasium has one: {did_you_mean([f'gymnasium:{name}'])}")
+    theirs = near(identifier, [name for name in gymnasium.registry if "/" not in name])
+    ours = near(identifier, known)
+    if theirs and not (ours and likeness(identifier, ours[0]) >= likeness(identifier, theirs[0])):
+        return UsageError(f"{start}; {did_you_mean(f'gymnasium:{name}' for name in theirs)}")
+    return unknown("environment", identifier, known)
 
 
 def _user_class(asked: naming.Name) -> Task:
