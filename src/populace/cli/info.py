@@ -147,11 +147,12 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
     )
     console.print(f"\n[bold]best setting[/]  {values or 'the only setting'}", highlight=False)
     seeds = len(setting["members"])
-    rows = {"validation": "validation", "test": "test", "external": "external"}
-    for label, key in rows.items():
+    independent = results.get("independent_test", True)
+    for key in ("validation", "test", "external"):
+        label = "score" if independent is None else key
         summary = best[key]
-        if summary is None or _headline(summary)[0] is None:
-            continue
+        if summary is None or _headline(summary)[0] is None or (key == "test" and independent is False):
+            continue  # what members were selected by, measured again, is the same number
         if key == "external":
             member = results["members"][best["member"]]["external"]
             label = member["backend"] if member else label
@@ -161,15 +162,18 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
         what = f"mean of {seeds} folds" if folded else f"interquartile mean of {seeds} seeds"
         sure = f"({kind} {low:.4g} to {high:.4g}), {what}"
         sure = sure if kind else "(one seed: no interval)"
-        if key == "test" and results.get("test_description"):
+        if independent is False:
+            sure += ", on what members were selected by: there is no test part"
+        elif (key == "test" or independent is None) and results.get("test_description"):
             sure += f", on {results['test_description']}"
         console.print(f"  {label:<12} {score} {value:.4g} {sure}", highlight=False, soft_wrap=True)
     for entry, who in zip(
         (results.get("confirmation") or {}).get("settings", []), ("confirmed", "its rival")
     ):
-        value, low, high = _headline(entry["test"]) if entry["test"] else [None] * 3
+        measured = entry["test"] or entry["validation"]
+        value, low, high = _headline(measured)
         if value is not None:
-            many = entry["test"]["n"]
+            many = measured["n"]
             kind = bounds_name([many])
             sure = f"({kind} {low:.4g} to {high:.4g}), " if kind else ""
             text = f"  {who:<12} {score} {value:.4g} {sure}on {many} new seed{'s' * (many > 1)}"

@@ -176,8 +176,12 @@ class Learner(Settings):
         return f"{size:,} fresh {self.evaluation_unit}" if self.evaluation_unit else "the test data"
 
     @property
-    def independent_test(self) -> bool:
-        """Whether `for_test` measures on something else than what members were selected by."""
+    def independent_test(self) -> bool | None:
+        """Whether `for_test` measures on something else than what members were selected by.
+
+        None if the score is a number of the training itself, such as its regret: measured again it would be
+        the same, so there is no final evaluation, and no test score.
+        """
         return True
 
     @property

@@ -140,8 +140,12 @@ class Reading:
 
     @property
     def confirmed(self) -> list[dict[str, Any]]:
-        """The winner and its nearest rival as trained on new seeds, in this order; empty if they were not."""
+        """The winner and its nearest rival as trained on new seeds, in this order; empty if they were not.
+
+        Each has a `test`: where the score is of the training itself, that is its `validation`.
+        """
         found = (self.results.get("confirmation") or {}).get("settings") or []
+        found = [entry | {"test": entry.get("test") or entry.get("validation")} for entry in found]
         return found if found and interval_of(found[0].get("test")) else []
 
     def believed(self, entry: dict[str, Any]) -> Interval | None:

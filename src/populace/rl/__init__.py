@@ -1,10 +1,13 @@
 """Reinforcement learning: environments, agents with one file per algorithm, planning and bandits.
 
-Names are imported on first use, so that training one agent does not load all of them.
+Names are imported on first use, so that training one agent does not load all of them. populace's worlds are
+registered with Gymnasium at once.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from populace.rl.environments.worlds.registration import register
 
 if TYPE_CHECKING:
     from populace.rl.agents.a2c import A2C
@@ -39,6 +42,9 @@ __all__ = [
     "A2C", "DQN", "MDP", "PPO", "UCB", "AveragedDQN", "Bandit", "Boltzmann", "ConstantEpsilon",
     "DeepSARSA", "Exploration", "ExponentialDecay", "LinearDecay", "Reinforce", "Sinusoidal", "Tabular",
 ]  # fmt: skip
+
+
+register()
 
 
 def __getattr__(name: str) -> Any:

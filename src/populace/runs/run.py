@@ -245,10 +245,15 @@ class Run:
             `values`, `members` and `summary` (as in `results.json`).
 
         Raises:
-            UsageError: the learner knows no such backend.
+            UsageError: the learner knows no such backend, or its score is of the training itself.
 
         """
         engine, population = self.engine, self.population
+        if engine.group_states[0].program.learner.independent_test is None:
+            raise UsageError(
+                f"the score of '{self.path}' is of the training itself and cannot be measured again; "
+                "train more seeds, or confirm the winner on new ones"
+            )
         scores = results.collect(engine, self.metrics("evaluation"))
         results.complete(scores, engine, self.path, self.recipe.options)
         chosen = list(range(len(population.settings)))

@@ -270,13 +270,13 @@ class Session(Callback):
         scores = results.collect(engine, read(self.folder / "metrics", "evaluation"))
         results.complete(scores, engine, self.folder, options)
         best = results.choose(self.population, scores)
-        test_description = engine.group_states[0].program.learner.test_description(
-            options.final_evaluation_size
-        )
-        if done:
+        learner = engine.group_states[0].program.learner
+        test_description = learner.test_description(options.final_evaluation_size)
+        if done and learner.independent_test is not None:
             self.log(f"measuring every member on {test_description}")
             scores.metrics = results.final_evaluation(engine, scores, options.final_evaluation_size)
             scores.test = scores.metrics.pop(self.population.learner.score)
+        if done:
             settings = results.bests(self.population, scores).values()
             scores.held_out = held_out.measured(engine, settings, scores.floors)
             if self._externally:
@@ -290,7 +290,7 @@ class Session(Callback):
             "about": self.recipe.about,
             "status": "finished" if done else "stopped",
             "test_description": test_description,
-            "independent_test": engine.group_states[0].program.learner.independent_test,
+            "independent_test": learner.independent_test,
             "command": provenance.command(),
             "learner": by_path.path_of(type(self.recipe.learner)),
             "steps": engine.step,

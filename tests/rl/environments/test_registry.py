@@ -68,7 +68,10 @@ def test_an_argument_may_be_a_parameter():
     ("name", "message"),
     [
         ("CartPole-v9", "did you mean 'CartPole-v1'"),
-        ("CliffWalking-v2", "unknown environment 'CliffWalking-v2'; did you mean 'gymnasium:CliffWalking-v1'"),
+        (
+            "CliffWalking-v2",
+            "unknown environment 'CliffWalking-v2'; did you mean 'gymnasium:CliffWalking-v1'",
+        ),
         ("CartPole-v1(max_steps=3)", "unknown argument 'max_steps' of environment"),
         ("FrozenLake-misc(success_rate=1.5)", "cannot be created: success_rate must be between 0 and 1"),
     ],

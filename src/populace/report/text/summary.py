@@ -51,12 +51,17 @@ def _what(reading: Reading, seeds: int) -> str:
 
 
 def _how(reading: Reading, winner: dict[str, Any]) -> str:
-    if reading.headline == "validation":
+    if reading.headline == "validation" and not of_training(reading):
         return ", as evaluated during training; there was no separate test"
     tried = evaluation_size(reading, winner, reading.headline)
     each = "" if len(winner["members"]) == 1 else " each"
     text = f", on {_count(reading, tried, 'new ')}{each}" if tried else f", {tested_on(reading)}"
     return text + (f", in {backend(reading)}" if reading.headline == "external" else "")
+
+
+def of_training(reading: Reading) -> bool:
+    """Return whether the score is of the training itself, so that nothing was measured again."""
+    return reading.results.get("independent_test", True) is None
 
 
 def tested_on(reading: Reading) -> str:
@@ -177,6 +182,8 @@ def scores_by_source(reading: Reading) -> list[dict[str, str]]:
         "test": ("Test", "the saved models, evaluated after selection"),
         "external": ("External", f"the same models, evaluated in {backend(reading)}"),
     }
+    if of_training(reading):
+        where["validation"] = ("Score", f"of the training itself, {tested_on(reading)}")
     rows = []
     for kind, (title, meaning) in where.items():
         found = interval_of(winner.get(kind))
@@ -210,6 +217,12 @@ def bias(reading: Reading) -> str:
         )
     many = len(reading.settings)
     last = reading.results.get("checkpoint_selection") == "last"
+    if of_training(reading):
+        own = "The score is of the training itself: no evaluation was lucky, and none can be repeated."
+        pick = f" The setting is the best of {number_format.whole(many)} by it, and its seeds may be lucky"
+        if many == 1 or reading.confirmed:
+            return own + (pick + "; the confirmation is not." if many > 1 else "")
+        return own + pick + ": `populace confirm` trains it on new ones."
     if fresh is None:
         return (
             "This is the best of many noisy evaluations, so part of it is luck. There is no test score: "

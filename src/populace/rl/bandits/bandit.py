@@ -129,6 +129,11 @@ class Bandit(Learner):
             "regret_so_far": Mean(state.regret),
         }
 
+    @property
+    def independent_test(self) -> None:
+        """None: the regret is that of the training, and cannot be measured again."""
+        return None
+
     def test_description(self, size: int) -> str:
         """Return a description of the pulls that the final evaluation measures."""
         del size

@@ -96,7 +96,7 @@ def obstacle(results: dict[str, Any], folder: Path) -> str:
     if results["status"] != "finished":
         return f"it has not ended; `populace resume {folder}` first"
     if len(results["settings"]) == 1:
-        return "it has one setting, so none was chosen and its test score stands; for more seeds, train more"
+        return "it has one setting, so none was chosen and its score stands; for more seeds, train more"
     if len({(entry.get("task") or {}).get("identity") for entry in results["settings"]}) > 1:
         return "its settings are of different tasks, which have no common winner; train each task by itself"
     if results["best"] is None:

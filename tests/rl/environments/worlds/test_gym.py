@@ -1,5 +1,7 @@
 """The Gymnasium faces: Gymnasium's own checker, and the same episodes as inside the program."""
 
+import subprocess
+import sys
 import warnings
 
 import gymnasium
@@ -57,6 +59,26 @@ def test_the_gymnasium_environment_plays_the_same_episode(name, arguments):
             seen, world = task.environment.reset(key, task.parameters)
             assert np.array_equal(observation, seen)
     assert ends > 0 or name == "GridRobot-v0"
+
+
+def test_an_environment_made_directly_has_a_spec_of_its_arguments_and_passes_the_checker():
+    env = populace.rl.environments.worlds.gym.NativeEnv("LineWorld-v0", start=3)
+    assert env.spec.id == "populace/LineWorld-v0"
+    again = gymnasium.make(env.spec)
+    assert again.reset(seed=0)[0].argmax() == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env)
+
+
+def test_importing_the_room_registers_the_worlds_without_jax():
+    code = "import sys, gymnasium, populace.rl; print('jax' in sys.modules, *gymnasium.registry)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    jax, *names = done.stdout.split()
+    assert jax == "False"
+    assert {f"populace/{name}" for name in WORLDS} <= set(names)
+    env = gymnasium.make("populace.rl:populace/LineWorld-v0")
+    assert env.spec.id == "populace/LineWorld-v0"
 
 
 def test_gymnasium_environments_of_one_task_share_its_programs():

@@ -1,12 +1,11 @@
-"""populace's worlds as `gymnasium.Env`. Importing this module registers them, under `populace/`.
+"""populace's worlds as `gymnasium.Env`. `import populace.rl` registers them, under `populace/`.
 
     import gymnasium
-    import populace.rl.environments.worlds.gym
+    import populace.rl
 
     env = gymnasium.make("populace/GridRobot-v0", width=5, render_mode="rgb_array")
 
-Or let Gymnasium import the module:
-`gymnasium.make("populace.rl.environments.worlds.gym:populace/GridRobot-v0")`.
+Or let Gymnasium import it: `gymnasium.make("populace.rl:populace/GridRobot-v0")`.
 """
 
 from functools import cache, partial
@@ -18,7 +17,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.rl.environments import registry
-from populace.rl.environments.worlds import WORLDS
+from populace.rl.environments.worlds import registration
 from populace.rl.task import Task
 
 
@@ -50,6 +49,7 @@ class NativeEnv(gymnasium.Env[Any, Any]):
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         self.task = registry.make(f"{name}({given})" if given else name)
         self.render_mode = render_mode
+        self.spec = registration.spec(name, arguments)  # `gymnasium.make` puts its own in the place of it
         self.metadata = self.metadata | {"render_fps": getattr(self.task.environment, "fps", 30)}
         environment, parameters = self.task.environment, self.task.parameters
         self.action_space = _space(environment.action_space(parameters))
@@ -111,12 +111,3 @@ def _space(space: Any) -> gymnasium.Space[Any]:
     from gymnax.environments.spaces import gymnax_space_to_gym_space
 
     return gymnax_space_to_gym_space(space)
-
-
-for _name in WORLDS:
-    if f"populace/{_name}" not in gymnasium.registry:
-        gymnasium.register(
-            f"populace/{_name}",
-            entry_point="populace.rl.environments.worlds.gym:NativeEnv",
-            kwargs={"name": _name},
-        )
