@@ -208,6 +208,13 @@ def test_what_costs_nothing_has_no_exponent():
         slope([1, 1], [1, 3])
 
 
+def test_an_exponent_that_does_not_tell_one_power_from_the_next_is_useless():
+    clean, noisy = _synthetic([1e-3 * 4.0**i for i in range(4)]), _synthetic([1e-3, 5e-3, 1e-3, 8e-3])
+    assert clean.scales("forward", "seconds")
+    assert not noisy.scales("forward", "seconds")
+    assert not clean.scales("forward", "flops"), "what costs nothing has none"
+
+
 # -- profiles ------------------------------------------------------------------------------------------
 
 

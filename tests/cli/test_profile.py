@@ -6,9 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from populace.analysis import cost
-from populace.analysis.profile_cases import names
+from populace.analysis.compiled import Counts
+from populace.analysis.cost import Cost, Profile
+from populace.analysis.profile_cases import PROFILE_CASES, names
+from populace.cli.profile import _show
 from tests.conftest import Outcome, call
 
 SIZES = "8,16,32,64"
@@ -158,3 +162,28 @@ def test_out_that_is_a_file(cli, tmp_path):
     (tmp_path / "file").write_text("")
     assert "is a file" in cli("profile", "linear", "--out", tmp_path / "file").refused(2)
     assert "cannot write" in cli("profile", "linear", "--out", tmp_path / "file" / "in").refused(1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "row", "note"),
+    [
+        ([1e-3, 2e-3, 4e-3], ["1.00", "1.00"], ""),
+        ([1e-3, 9e-3, 1e-4], ["?", "?"], "the fit is useless: up to ± "),
+        ([1e-3, 2e-3], ["-", "-"], "no exponents: a fit needs 3 sizes, and 2 are measured"),
+    ],
+)
+def test_a_useless_fit_is_called_one(seconds, row, note):
+    costs = tuple(Cost((s,), Counts(0.0, 0.0, 0)) for s in seconds)
+    found = Profile("conv1d", tuple(2 ** (i + 3) for i in range(len(costs))), costs, costs)
+    out = io.StringIO()
+    _show(Console(file=out, width=120), PROFILE_CASES["conv1d"], found)
+    (exponents,) = (line.split() for line in out.getvalue().splitlines() if line.startswith("exponent"))
+    assert exponents[1:3] == row
+    assert note in out.getvalue()
+    assert ("the fit is useless" in out.getvalue()) == ("useless" in note)
+
+
+def test_two_sizes_are_refused_with_the_reason(cli):
+    line = cli("profile", "linear", "--sizes", "64,128").refused(2)
+    assert "at least 3 different positive integers" in line
+    assert "every power law fits two" in line

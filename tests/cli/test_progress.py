@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from populace.cli import progress
+from populace.cli.display import Display
 from populace.cli.notebook import Line
 from populace.cli.progress import Progress
 from populace.core.population import sweep
@@ -31,8 +33,31 @@ def shown(
     display.on_start(sweep(Quadratic(), seeds=2), begun)
     for step, seconds in windows:
         display.on_window(Window(step, {}, diverged_at, seconds))
+    display._shown = -np.inf  # long ago
     display.on_evaluation(Evaluation(windows[-1][0], {"loss": np.array(losses)}, diverged_at))
     return out.getvalue().splitlines()[-1]
+
+
+def test_without_a_terminal_phases_are_named_and_then_a_line_is_printed_every_five_seconds(monkeypatch):
+    now, out = [100.0], io.StringIO()
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    display = Display(Console(file=out, width=200), kind="plain")
+    display.phase("loading")
+    shown = Progress(display=display)
+    shown.steps = 100
+    shown.on_phase("timing strategies")
+    shown.on_phase("timing strategies")
+    shown.on_start(sweep(Quadratic(), seeds=2), 0)
+    assert out.getvalue().splitlines() == ["loading", "timing strategies", "compiling"]
+    for step in range(1, 101):
+        shown.on_window(Window(step, {}, SOUND, 0.2))
+        shown.on_evaluation(Evaluation(step, {"loss": np.array([2.0, 2.0])}, SOUND))
+        now[0] += 0.2
+    shown.on_end(100)
+    shown.on_phase("measuring")
+    lines = out.getvalue().splitlines()[3:]
+    assert len(lines) == 4
+    assert [line.split()[3] for line in lines] == ["1", "27", "53", "79"]
 
 
 def test_speed_and_time_left_count_all_members():
@@ -85,7 +110,7 @@ def test_a_notebook_shows_one_output_that_is_updated(monkeypatch, capsys):
     kernel = Kernel(monkeypatch)
     engine = Engine(sweep(Quadratic(), seeds=2), "vmap")
     display = Progress()
-    assert display.kind == "notebook"
+    assert display.display.kind == "notebook"
     engine.callbacks = [display]
     engine.train(40, window=10, evaluate_every=20)
     (output,) = kernel.outputs
@@ -99,7 +124,7 @@ def test_a_notebook_shows_one_output_that_is_updated(monkeypatch, capsys):
 
 def test_ipython_in_a_terminal_is_no_notebook(monkeypatch):
     Kernel(monkeypatch, kernel=None)
-    assert Progress().kind == "plain"
+    assert Progress().display.kind == "plain"
 
 
 def test_words_are_escaped_and_silence_is_kept(monkeypatch):

@@ -1,8 +1,10 @@
 """A run that goes on to more steps ends as if it had been asked for them at first."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
@@ -11,7 +13,7 @@ from populace.runs.launch import train
 from populace.runs.run import Run
 from populace.tuning import TargetScore
 from tests.conftest import checkpoint_steps, outcome_of
-from tests.learners import Quadratic
+from tests.learners import Quadratic, Table
 
 POPULATION = sweep(Quadratic(), {"learning_rate": [0.1, 0.03]}, seeds=2)
 INTERVALS = {"log_every": 10, "evaluate_every": 20}
@@ -22,10 +24,15 @@ def trained(folder: Path, steps: int, **options: Any) -> Run:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> dict[str, Any]:
-    """What a run of 120 steps in one go ends in."""
-    run = trained(tmp_path_factory.mktemp("runs") / "whole", 120, **INTERVALS)
-    return outcome_of(run.path)
+def one(tmp_path_factory) -> Run:
+    """A run of 120 steps in one go. Read only."""
+    return trained(tmp_path_factory.mktemp("runs") / "whole", 120, **INTERVALS)
+
+
+@pytest.fixture(scope="module")
+def whole(one) -> dict[str, Any]:
+    """What it ends in."""
+    return outcome_of(one.path)
 
 
 def test_a_finished_run_is_trained_on(tmp_path, whole):
@@ -67,6 +74,40 @@ def test_a_run_killed_while_it_was_asked_for_more_goes_on(tmp_path, whole):
     assert not again.finished
     again.resume()
     assert outcome_of(run.path) == whole
+
+
+def test_a_run_and_what_it_holds_say_what_they_are(one):
+    text = str(one)
+    assert text.splitlines()[0] == f"Run '{one.path}'"
+    summary = one.results()["best"]["test"]["iqm"]
+    for line in ("status ", "finished, ", f"loss {summary[0]:.4g} ({summary[1]:.4g} to {summary[2]:.4g})"):
+        assert line in text
+    assert "data" not in text
+    assert "<table>" in one._repr_html_()
+    best = one.best()
+    assert repr(best).startswith("Trained Quadratic\n")
+    assert f"of seed {best.member.seed}" in repr(best)
+    assert "3 numbers in 1 array" in repr(best)
+    assert repr(one.population).startswith(f"Population of {len(one.population)} members of Quadratic")
+
+
+def test_a_run_without_results_says_so(tmp_path, one):
+    shutil.copytree(one.path, tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    text = str(Run.load(tmp_path / "run"))
+    assert "interrupted, " in text
+    assert "none yet" in text
+
+
+def test_a_run_on_data_of_ones_own_says_so_first(tmp_path):
+    learner = Table(data=np.ones((2, 3), np.float32))
+    train(sweep(learner, seeds=1), 2, out=tmp_path / "run", strategy="map")
+    run = Run.load(tmp_path / "run")
+    assert "of your own, which are not in the folder: Run.load(" in str(run)
+    for use in (run.best, lambda: run.population, run.evaluate, lambda: run.resume(4)):
+        with pytest.raises(UsageError, match=r"was trained on data of your own.*Run.load\("):
+            use()
+    assert "of your own" not in str(Run.load(tmp_path / "run", learner))
 
 
 def test_fewer_steps_are_refused(tmp_path):

@@ -86,6 +86,14 @@ class Profile:
             return Interval(math.nan, math.nan, math.nan)
         return exponent(self.sizes, self.values(which, quantity))
 
+    def scales(self, which: str, quantity: str) -> bool:
+        """Return whether the exponent says how a cost grows: its 95 % interval is narrower than one power.
+
+        A wider one does not tell n from n^2, be it for noise, sizes that lie too close, or a curve.
+        """
+        found = self.exponent(which, quantity)
+        return found.high - found.low < 1
+
     @property
     def uncounted(self) -> tuple[str, ...]:
         """Operations that FLOPs and bytes do not include, at any size."""

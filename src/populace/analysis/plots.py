@@ -99,7 +99,7 @@ def _line(axes: Any, found: Profile, which: str, quantity: str, i: int, *, alone
         color=COLORS[(gradient if alone else i) % len(COLORS)], ls="--" if gradient else "-",
         marker=MARKERS[(i // len(COLORS)) % len(MARKERS)], ms=4, lw=1.5,
     )  # fmt: skip
-    if alone and math.isfinite(p):
+    if alone and found.scales(which, quantity):
         axes.annotate(f"{p:.2f}", (found.sizes[-1], values[-1]), xytext=(6, -3), textcoords="offset points",
                       fontsize=9, color=COLORS[gradient])  # fmt: skip
 

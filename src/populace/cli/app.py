@@ -4,13 +4,16 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from populace.cli.output import fail
 from populace.core.errors import PopulaceError
+
+if TYPE_CHECKING:
+    from populace.cli.display import Display
 
 app = typer.Typer(
     name="populace",
@@ -22,6 +25,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import populace
+
+        print(f"populace {populace.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _app(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:  # fmt: skip
+    """Options of `populace` itself, before any command."""
+
+
+def _loading(silent: bool) -> "Display":
+    """Return a display that names the first phase, before what takes long is imported."""
+    from populace.cli.display import Display
+
+    display = Display(silent=silent)
+    display.phase("loading")
+    return display
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
@@ -49,12 +77,13 @@ def run(
     Examples: `populace run cartpole`, `populace run cartpole --seeds 8 --set discount=0.98
     --sweep learning_rate=1e-3,3e-4`, or `populace run RUN/recipe.toml` to replay a run.
     """
-    from populace.cli import train
+    with _loading(quiet or as_json) as display:
+        from populace.cli import train
 
-    train.run(
-        recipe, set_, sweep, {"seeds": seeds, "steps": steps, "strategy": strategy}, target_score, out,
-        overwrite=overwrite, as_json=as_json, quiet=quiet or as_json, report=not no_report,
-    )  # fmt: skip
+        train.run(
+            recipe, set_, sweep, {"seeds": seeds, "steps": steps, "strategy": strategy}, target_score, out,
+            display, overwrite=overwrite, as_json=as_json, report=not no_report,
+        )  # fmt: skip
 
 
 @app.command()
@@ -66,9 +95,10 @@ def resume(
     no_report: NoReport = False,
 ) -> None:  # fmt: skip
     """Resume an interrupted run from its last checkpoint; the result is as if it had never stopped."""
-    from populace.cli import train
+    with _loading(quiet or as_json) as display:
+        from populace.cli import train
 
-    train.resume(folder, steps, as_json=as_json, quiet=quiet or as_json, report=not no_report)
+        train.resume(folder, steps, display, as_json=as_json, report=not no_report)
 
 
 @app.command()
@@ -80,9 +110,10 @@ def confirm(
     no_report: NoReport = False,
 ) -> None:  # fmt: skip
     """Train the winning setting and its nearest rival again, on seeds that the run did not use."""
-    from populace.cli import train
+    with _loading(quiet or as_json) as display:
+        from populace.cli import train
 
-    train.confirm(folder, seeds, as_json=as_json, quiet=quiet or as_json, report=not no_report)
+        train.confirm(folder, seeds, display, as_json=as_json, report=not no_report)
 
 
 @app.command()
@@ -108,9 +139,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Evaluate the trained members again, on new episodes or on test data."""
-    from populace.cli import train
+    with _loading(as_json) as display:
+        from populace.cli import train
 
-    train.evaluate(folder, size, backend, seed, as_json)
+        train.evaluate(folder, size, backend, seed, display, as_json)
 
 
 @app.command()
@@ -119,14 +151,17 @@ def report(
     out: Annotated[Path | None, typer.Option(help="File to write [default: RUN/report.html, or comparison.html].", show_default=False)] = None,
 ) -> None:  # fmt: skip
     """Write the HTML report of a run, or a comparison of several runs."""
-    from populace import report as reports
-    from populace.runs.run import Run
+    with _loading(False) as display:
+        from populace import report as reports
+        from populace.runs.run import Run
 
-    runs = [Run.load(folder) for folder in folders]
-    for one in runs:
-        one.results()
-    target = out or (None if len(runs) == 1 else Path("comparison.html"))
-    Console().print(f"report: {reports.write(runs, target)}", highlight=False, soft_wrap=True)
+        runs = [Run.load(folder) for folder in folders]
+        for one in runs:
+            one.results()
+        target = out or (None if len(runs) == 1 else Path("comparison.html"))
+        display.phase("writing the report")
+        written = reports.write(runs, target)
+    Console().print(f"report: {written}", highlight=False, soft_wrap=True)
 
 
 @app.command()

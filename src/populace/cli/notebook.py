@@ -19,15 +19,16 @@ class Line:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def show(self, done: float, parts: Sequence[str]) -> None:
-        """Show how much is done, from 0 to 1, and what there is to say of it."""
+    def show(self, done: float | None, parts: Sequence[str]) -> None:
+        """Show how much is done, from 0 to 1 or None, and what there is to say of it."""
         from IPython.display import display  # pyright: ignore[reportMissingImports]
 
         words = "&ensp; ".join(html.escape(part) for part in parts)
-        shown = {
-            "text/plain": "  ".join([f"{done:4.0%}", *parts]),
-            "text/html": f'<progress max="1" value="{done:.4f}"></progress>&ensp;{done:.0%}&ensp; {words}',
-        }
+        if done is None:
+            shown = {"text/plain": "  ".join(parts), "text/html": words}
+        else:
+            bar = f'<progress max="1" value="{done:.4f}"></progress>&ensp;{done:.0%}&ensp; '
+            shown = {"text/plain": "  ".join([f"{done:4.0%}", *parts]), "text/html": bar + words}
         if self._handle is None:
             self._handle = display(shown, raw=True, display_id=True)
         else:

@@ -16,6 +16,7 @@ from populace.core.errors import RunError, UsageError
 from populace.core.files import to_json, write
 
 _RESULT = "profile.json"
+_FEWEST = 3  # sizes that a fit needs: every line goes through two
 _TOGETHER = 7  # most layers that one figure can show legibly
 _FITS = (("forward", "seconds"), ("gradient", "seconds"), ("forward", "flops"))
 _HEADINGS = {
@@ -128,19 +129,38 @@ def _show(console: Console, one: ProfileCase, found: Any) -> None:
         cells = (quantity(found.values(which, name)[i], _HEADINGS[name][1]) for which, name in columns)
         table.add_row(f"{size:,}", *cells, end_section=size == found.sizes[-1])
     fits = [found.exponent(which, name) for which, name in columns]
-    table.add_row("exponent", *(_number(p.value) for p in fits), style="bold")
+    known = [found.scales(which, name) for which, name in columns]
+    numbers = (_exponent(p, sure) for p, sure in zip(fits, known))
+    table.add_row("exponent", *numbers, style="bold")
     table.add_row("± 95 %", *(_number(p.high - p.value) for p in fits))
     table.add_row("theory", *(str(one.order) if name == "flops" else "" for _, name in columns))
     console.print(table, highlight=False)
+    if note := _doubt(found, fits, known):
+        console.print(f"  {note}", highlight=False, soft_wrap=True)
     for line in found.uncounted:
         console.print(f"  FLOPs and bytes do not include {line}", highlight=False, soft_wrap=True)
+
+
+def _doubt(found: Any, fits: Sequence[Any], known: Sequence[bool]) -> str:
+    """Return why exponents are not known, and what to do; empty if they are."""
+    if len(found.sizes) < _FEWEST:
+        measured = len(found.sizes)
+        return f"no exponents: a fit needs {_FEWEST} sizes, and {measured} are measured; give smaller ones"
+    unknown = [p for p, sure in zip(fits, known) if math.isfinite(p.value) and not sure]
+    if not unknown:
+        return ""
+    worst = max(p.high - p.value for p in unknown)
+    return (
+        f"? the fit is useless: up to ± {worst:.3g}, so it does not tell n from n²; "
+        "measure larger sizes, further apart (--sizes), or more often (--repeats)"
+    )
 
 
 def _summary(console: Console, wanted: Sequence[ProfileCase], found: dict[str, Any]) -> None:
     """Print the exponents of all layers, one row each."""
     table = _table("exponent of n", "theory", "time", "with gradient", "FLOPs", "")
     for one in wanted:
-        fits = [_fit(found[one.name].exponent(*cell)) for cell in _FITS]
+        fits = [_fit(found[one.name], *cell) for cell in _FITS]
         table.add_row(one.name, f"O({one.work})", *fits, "*" if found[one.name].uncounted else "")
     console.print()
     console.print(table, highlight=False)
@@ -170,7 +190,8 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
         return checked([int(part) for part in text.split(",")])
     except ValueError:  # of int(), or a UsageError of checked()
         raise UsageError(
-            f"--sizes needs at least 3 different positive integers, such as 64,128,256, got '{text}'"
+            f"--sizes needs at least {_FEWEST} different positive integers, such as 64,128,256, for every "
+            f"power law fits two; got '{text}'"
         ) from None
 
 
@@ -197,5 +218,13 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "-"
 
 
-def _fit(p: Any) -> str:
-    return f"{p.value:.2f} ± {p.high - p.value:.2f}" if math.isfinite(p.value) else "-"
+def _exponent(p: Any, known: bool) -> str:
+    if not math.isfinite(p.value):
+        return "-"
+    return f"{p.value:.2f}" if known else "?"
+
+
+def _fit(found: Any, which: str, quantity: str) -> str:
+    p = found.exponent(which, quantity)
+    value = _exponent(p, found.scales(which, quantity))
+    return f"{value} ± {p.high - p.value:.2f}" if math.isfinite(p.value) else value

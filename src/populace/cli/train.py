@@ -1,26 +1,27 @@
 """The commands run, resume, confirm and evaluate."""
 
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from populace.cli import assignments
-from populace.cli.output import print_json
+from populace.cli.display import TRAINING, Display
+from populace.cli.output import fail, print_json
 from populace.cli.progress import Progress, progress
+from populace.cli.signals import handled
 from populace.core.errors import UsageError
 
 
 def run(
     name: str, set_: list[str], sweep: list[str], chosen: dict[str, Any],
-    target_score: float | None, out: Path | None, *,
-    overwrite: bool, as_json: bool, quiet: bool, report: bool,
+    target_score: float | None, out: Path | None, display: Display, *,
+    overwrite: bool, as_json: bool, report: bool,
 ) -> None:  # fmt: skip
     """Train a recipe from scratch."""
     from populace import recipes
     from populace.engine.placement import setup
+    from populace.runs.folder import new_path
     from populace.runs.launch import run_recipe
     from populace.runs.recipe import parse
 
@@ -32,33 +33,34 @@ def run(
 
         recipe = replace(recipe, controller=TargetScore(target_score))
     setup()
-    with progress(quiet) as display:
+    folder = new_path(out, recipe.name)
+    with progress(display) as shown:
         _train(
             lambda stop: run_recipe(
-                recipe, out, overwrite=overwrite, callbacks=[display], log=display.log, stop=stop
+                recipe, folder, overwrite=overwrite, callbacks=[shown], log=shown.log, stop=stop
             ),
-            display, as_json=as_json, report=report,
+            folder, shown, as_json=as_json, report=report,
         )  # fmt: skip
 
 
-def resume(folder: Path, steps: int | None, *, as_json: bool, quiet: bool, report: bool) -> None:
+def resume(folder: Path, steps: int | None, display: Display, *, as_json: bool, report: bool) -> None:
     """Resume a run from its last checkpoint, to more steps where they are given."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
     loaded = Run.load(folder)
     setup()
-    with progress(quiet) as display:
+    with progress(display) as shown:
         if loaded.finished and steps in (None, loaded.recipe.options.steps) and loaded.sound:
-            display.log(f"'{folder}' is already finished; there is nothing left to train")
+            shown.log(f"'{folder}' is already finished; there is nothing left to train")
             report = report and not (folder / "report.html").is_file()
         _train(
-            lambda stop: loaded.resume(steps, callbacks=[display], log=display.log, stop=stop),
-            display, as_json=as_json, report=report,
+            lambda stop: loaded.resume(steps, callbacks=[shown], log=shown.log, stop=stop),
+            folder, shown, as_json=as_json, report=report,
         )  # fmt: skip
 
 
-def confirm(folder: Path, seeds: int, *, as_json: bool, quiet: bool, report: bool) -> None:
+def confirm(folder: Path, seeds: int, display: Display, *, as_json: bool, report: bool) -> None:
     """Train the winner of a run and its nearest rival on new seeds."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
@@ -66,21 +68,23 @@ def confirm(folder: Path, seeds: int, *, as_json: bool, quiet: bool, report: boo
     loaded = Run.load(folder)
     loaded.results()
     setup()
-    with progress(quiet) as display:
+    with progress(display) as shown:
         _train(
-            lambda stop: loaded.confirm(seeds, callbacks=[display], log=display.log, stop=stop),
-            display, as_json=as_json, report=report,
+            lambda stop: loaded.confirm(seeds, callbacks=[shown], log=shown.log, stop=stop),
+            folder, shown, as_json=as_json, report=report,
         )  # fmt: skip
 
 
-def evaluate(folder: Path, size: int, backend: str, seed: int, as_json: bool) -> None:
+def evaluate(folder: Path, size: int, backend: str, seed: int, display: Display, as_json: bool) -> None:
     """Evaluate the trained members again."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
     loaded = Run.load(folder)
     setup()
+    display.phase("measuring")
     found = loaded.evaluate(size, backend, seed)
+    display.close()
     if as_json:
         print_json(found)
         return
@@ -89,34 +93,36 @@ def evaluate(folder: Path, size: int, backend: str, seed: int, as_json: bool) ->
     print_evaluation(found)
 
 
-def _train(train: Callable[..., Any], display: Progress, *, as_json: bool, report: bool) -> None:
+_PENDING = {
+    "measuring": "training is complete, and `populace resume {0}` measures what came out",
+    "reporting": "the run is complete, and `populace resume {0}` or `populace report {0}` writes its report",
+}
+"""What is left to do, by phase, when a run is stopped after its training."""
+
+
+def _train(train: Callable[..., Any], folder: Path, shown: Progress, *, as_json: bool, report: bool) -> None:
     """Train with signals handled, then print the results."""
     from populace.runs.training import Stopped
 
-    caught: list[int] = []
+    display = shown.display
+    with handled(lambda: display.now in ("compiling", TRAINING), shown.log) as caught:
+        try:
+            trained = train(lambda: bool(caught))
+            display.phase("reporting", said=True)
+            if report:
+                from populace.report import present
 
-    def catch(number: int, frame: Any) -> None:
-        if caught and number == signal.SIGINT:
-            raise KeyboardInterrupt  # a second Ctrl-C: exit at once; the last checkpoint is on disk
-        caught.append(number)
-        display.log("stopping after this window, with a checkpoint")
-
-    before = {s: signal.signal(s, catch) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        trained = train(lambda: bool(caught))
-        if report:
-            from populace.report import present
-
-            present(trained, display.log)
-        results = trained.results()
-        display.finish(trained.path, results)
-        if as_json:
-            print_json(results)
-    except Stopped as stopped:
-        display.close()
-        code = 128 + caught[0] if caught else 1
-        print(f"populace: {stopped.command_line}", file=sys.stderr)
-        sys.exit(code)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+                present(trained, shown.log)
+            results = trained.results()
+            shown.finish(trained.path, results)
+        except Stopped as stopped:
+            display.close()
+            fail(stopped.command_line, caught.exit_code if caught else stopped.exit_code)
+        except KeyboardInterrupt:
+            display.close()
+            begun = (folder / "recipe.toml").is_file()
+            going_on = "`populace resume {0}` goes on from the last checkpoint" if begun else ""
+            left = _PENDING.get(display.now, going_on).format(folder)
+            fail(f"stopped; {left}" if left else "stopped before training began", caught.exit_code)
+    if as_json:
+        print_json(results)

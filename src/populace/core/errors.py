@@ -43,7 +43,7 @@ class UsageError(PopulaceError, ValueError):
 
 
 class UnknownKindError(UsageError):
-    """A nested setting names a kind that no imported class has; it may be one of the user's own."""
+    """Settings alone do not make it: it takes more than these, or its kind is of no imported class."""
 
 
 class RunError(PopulaceError, RuntimeError):

@@ -173,7 +173,8 @@ class Learner(Settings):
 
     def test_description(self, size: int) -> str:
         """Return in words what `for_test(size)` measures on."""
-        return f"{size:,} fresh {self.evaluation_unit}" if self.evaluation_unit else "the test data"
+        unit = self.evaluation_unit.removesuffix("s") if size == 1 else self.evaluation_unit
+        return f"{size:,} fresh {unit}" if unit else "the test data"
 
     @property
     def independent_test(self) -> bool | None:

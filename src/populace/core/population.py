@@ -19,6 +19,7 @@ import numpy as np
 
 from populace.core import swept
 from populace.core.errors import UsageError
+from populace.core.formatting import Overview, count, format_value, shortened
 from populace.core.learner import Learner
 from populace.core.swept import Setting
 from populace.core.values import listed, plain
@@ -84,8 +85,8 @@ class Group:
         return np.asarray([member.index for member in self.members])
 
 
-@dataclass(frozen=True)
-class Population:
+@dataclass(frozen=True, repr=False)
+class Population(Overview):
     """Settings times seeds of one learner; made by [`sweep`][populace.core.population.sweep].
 
     Attributes:
@@ -101,6 +102,14 @@ class Population:
     settings: tuple[Setting, ...]
     seeds: tuple[int, ...]
     seed: int = 0
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        counts = count(len(self.settings), "setting"), count(len(self.seeds), "seed")
+        return f"Population of {count(len(self), 'member')} of {type(self.learner).__name__}", {
+            "members": f"{counts[0]} with {counts[1]} each",
+            **{path: shortened(map(format_value, values)) for path, values in self.axes.items()},
+            "seeds": shortened(map(str, self.seeds)),
+        }
 
     @cached_property
     def members(self) -> tuple[Member, ...]:

@@ -166,7 +166,7 @@ def from_dict(cls: type[S], values: Mapping[str, Any], where: str = "") -> S:
     try:
         return cls(**given)
     except TypeError as error:  # a field that is no setting: data, which no recipe holds
-        raise UsageError(f"{cls.__name__} cannot be made from settings alone: {error}") from None
+        raise UnknownKindError(f"{cls.__name__} cannot be made from settings alone: {error}") from None
 
 
 def _kind_of(module: Settings) -> str:

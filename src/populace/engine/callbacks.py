@@ -63,6 +63,9 @@ class Callback:
     steps: int = 0
     """Iterations that the run is asked for, known from `on_start` on."""
 
+    def on_phase(self, phase: str) -> None:
+        """Do something when `timing strategies` begins, before training, or `measuring`, after it."""
+
     def on_start(self, population: Population, step: int) -> None:
         """Do something before the first window; `step` is above 0 where a run is resumed."""
 

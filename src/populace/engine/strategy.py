@@ -51,9 +51,9 @@ def check(name: str | int) -> str:
 
 
 def choose(
-    name: str, group: Group, root: int, placement: Placement, log: Callable[[str], None]
+    name: str, group: Group, root: int, placement: Placement, phase: Callable[[str], None]
 ) -> tuple[BatchingChoice, Program]:
-    """Return the choice for a group and its program.
+    """Return the choice for a group and its program; `phase` is told where strategies are timed.
 
     The choice that `auto` makes is remembered in the cache folder for this machine and shape, so
     that the same command chooses the same way, and gives the same bits, again.
@@ -71,21 +71,19 @@ def choose(
     if key in known:
         choice = BatchingChoice(**(known[key] | {"why": known[key]["why"] + ", measured before"}))
         return choice, Program(group, root, placement, choice.width)
-    choice, program = _measure(group, root, placement, log)
+    phase("timing strategies")
+    choice, program = _measure(group, root, placement)
     _remember(memory, known | {key: asdict(choice)})
     return choice, program
 
 
-def _measure(
-    group: Group, root: int, placement: Placement, log: Callable[[str], None]
-) -> tuple[BatchingChoice, Program]:
+def _measure(group: Group, root: int, placement: Placement) -> tuple[BatchingChoice, Program]:
     share = -(-len(group.members) // len(placement.devices))
     candidates = {"vmap": share, "map": 1}
     if share > 2 * _CHUNK:
         candidates[str(_CHUNK)] = _CHUNK
     programs, seconds = {}, {}
     for name, width in candidates.items():
-        log(f"auto: timing {name}")
         programs[name] = Program(group, root, placement, width)
         seconds[name] = _seconds_per_step(programs[name])
     best = min(seconds, key=seconds.__getitem__)

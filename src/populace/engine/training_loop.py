@@ -48,6 +48,7 @@ class Engine:
         log: is told what a person may want to know, a line each.
         checkpoint_selection: which model of each member is kept: `best`, by its evaluations, or `last`.
         controller: decides after each evaluation how the population goes on.
+        phase: is told what is being done before training, where that takes long.
 
     """
 
@@ -59,6 +60,7 @@ class Engine:
         log: Callable[[str], None] = lambda line: None,
         checkpoint_selection: Literal["best", "last"] = "best",
         controller: Controller | None = None,
+        phase: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._keep_last = checkpoint_selection == "last"
         self.population, self.step, self.training_seconds = population, 0, 0.0
@@ -77,7 +79,7 @@ class Engine:
         for name, group in zip(names, population.groups):
             # `auto` takes `map` for a single member, and what it took is what the recipe names in a replay.
             placement = place(len(group.members), devices, alike=name in ("map", "auto"))
-            choice, program = choose(name, group, population.seed, placement, log)
+            choice, program = choose(name, group, population.seed, placement, phase)
             self.group_states.append(GroupState(program, choice))
 
     def train(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core import settings
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import write
 from populace.core.learner import Learner
 from populace.data.example_files import ExampleFiles
@@ -65,7 +65,7 @@ def noted(folder: Path) -> str:
 
 
 def check_data(folder: Path, learner: Learner) -> None:
-    """Raise a `UsageError` if a run was trained on other data, or with functions that the learner lacks.
+    """Raise a `UsageError` if a run was trained on other data, or if the learner lacks its data or functions.
 
     Folders without the file tell nothing.
     """
@@ -86,11 +86,22 @@ def check_data(folder: Path, learner: Learner) -> None:
             "make; give Run.load the learner of the run"
         )
     mine = digest(learner)
+    if known and not mine:
+        raise without_data(folder)
     if mine and known and mine != known:
         raise UsageError(
             f"the learner's data are not those that '{folder}' was trained on; "
             "give Run.load the learner with the run's own data"
         )
+
+
+def without_data(folder: Path) -> UsageError:
+    """Return the error for a run that is opened without the data it was trained on."""
+    call = f"populace.Run.load({str(folder)!r}, learner)"
+    return UsageError(
+        f"'{folder}' was trained on data of your own, which no run folder holds",
+        Advice(f"open it with {call}", f"open it in Python, with {call}"),
+    )
 
 
 def check_settings(folder: Path, recipe: str, learner: Learner) -> None:

@@ -20,6 +20,11 @@ _INDENTED = 1000
 """Members up to which `results.json` is indented: of many, that would take longer than their evaluation."""
 
 
+def new_path(out: str | Path | None, name: str) -> Path:
+    """Return the folder of a new run: the one that is asked for, or one named by the recipe and the time."""
+    return Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
 @contextlib.contextmanager
 def new(out: str | Path | None, name: str, overwrite: bool) -> Iterator[Path]:
     """Make the folder of a new run and hold its lock; a run that ends before it has a recipe leaves nothing.
@@ -29,7 +34,7 @@ def new(out: str | Path | None, name: str, overwrite: bool) -> Iterator[Path]:
         RunError: it cannot be written, or another process trains it.
 
     """
-    folder = Path(out) if out is not None else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = new_path(out, name)
     if not is_writer():  # of several processes that train one population, one makes the folder
         yield folder
         return

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from populace.core.errors import RunError, UnknownKindError, UsageError
+from populace.core.formatting import Overview
 from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.engine import host_errors
@@ -22,14 +23,16 @@ from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
 from populace.runs.folder import check_format, read_json, resuming, without_end
 from populace.runs.integrity import checkpoint_files, continuity, lock, sittings
+from populace.runs.integrity.status import status
 from populace.runs.outcome import confirmation
+from populace.runs.outcome.facts import facts as facts_of
 from populace.runs.recipe import Recipe, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
 from populace.runs.weights import start
 
 
-class Run:
+class Run(Overview):
     """A run folder; [`load`][populace.runs.run.Run.load] opens one, `train` makes one."""
 
     def __init__(self, path: Path, learner: Learner | None = None) -> None:
@@ -63,12 +66,26 @@ class Run:
             run._check_data()
         return run
 
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        now = status(self.path)
+        facts: dict[str, object] = {"status": f"{now.state}, {now.step:,} of {now.steps:,} steps"}
+        try:
+            facts |= facts_of(self.results())
+        except RunError:
+            facts["results"] = "none yet"
+        if self._learner is None and fingerprint.noted(self.path):
+            call = f"Run.load({str(self.path)!r}, learner)"
+            facts["data"] = f"of your own, which are not in the folder: {call} opens its members"
+        return f"Run '{self.path}'", facts
+
     @cached_property
     def recipe(self) -> Recipe:
         """The complete recipe."""
         try:
             return parse(self.recipe_text(), str(self.path / "recipe.toml"), self._learner)
         except UnknownKindError as error:
+            if fingerprint.noted(self.path):
+                raise fingerprint.without_data(self.path) from None
             advice = "if it is of your own, import its module first, or give Run.load the learner of the run"
             raise UsageError(f"cannot make the learner of '{self.path}': {error}; {advice}") from None
 
@@ -204,6 +221,7 @@ class Run:
     @cached_property
     def population(self) -> Population:
         """Who was trained."""
+        self._check_data()
         return self.recipe.population()
 
     def member(self, index: int) -> Trained:

@@ -17,7 +17,7 @@ from populace.engine.compiled import EXHIBIT
 from populace.runs.weights.saved_member import SavedMember, read_member, write_member
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trained(SavedMember):
     """One trained member: its best model, and the learner it was trained by."""
 

@@ -43,10 +43,10 @@ def quiet(line: str) -> None:
     """Say nothing."""
 
 
-def engine_of(recipe: Recipe, population: Population, log: Log) -> Engine:
+def engine_of(recipe: Recipe, population: Population, log: Log, phase: Log = quiet) -> Engine:
     """Return the untrained engine of a recipe."""
     o = recipe.options
-    return Engine(population, o.strategy, o.devices, log, o.checkpoint_selection, recipe.controller)
+    return Engine(population, o.strategy, o.devices, log, o.checkpoint_selection, recipe.controller, phase)
 
 
 class Session(Callback):
@@ -107,7 +107,12 @@ class Session(Callback):
 
     def _train(self, callbacks: Sequence[Callback], stop: Callable[[], bool], resume: bool) -> bool:
         options = self.recipe.options
-        self.engine = engine = engine_of(self.recipe, self.population, self.log)
+
+        def phase(name: str) -> None:
+            for callback in callbacks:
+                callback.on_phase(name)
+
+        self.engine = engine = engine_of(self.recipe, self.population, self.log, phase)
         info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
         if info:
             continuity.check(self.folder, info)
@@ -116,6 +121,7 @@ class Session(Callback):
             self.log(f"resuming at step {engine.step} of {options.steps}")
         elif resume:
             self.log("no checkpoint yet: starting from the beginning")
+        phase("compiling")
         if options.start_from and not info:
             tensors = start.read(self.folder)
             for group_state in engine.group_states:
@@ -138,6 +144,7 @@ class Session(Callback):
             self.log(f"stopped early, at step {engine.step} of {options.steps}: {engine.control.stop}")
         self._save()
         self.checkpoints.wait()
+        phase("measuring")
         self._finish(done and not stop())
         self.board.close()
         self._stand_up()

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.formatting import Overview, shortened
 from populace.data import arrays
 from populace.data.arrays import check_features, check_labels, check_targets, moments, restored
 from populace.data.example_files import ExampleFiles, Selection, open_array
@@ -20,7 +21,7 @@ _SCALES = ("origin", "y_origin", "mean", "deviation", "y_mean", "y_deviation")
 STANDARDIZE = ("none", "all", "feature", "channel")
 
 
-class Data(eqx.Module):
+class Data(Overview, eqx.Module):
     """Examples in three parts: to train on, to choose by (validation), and to judge by (test).
 
     Make one with [`from_classes`][populace.supervised.data.Data.from_classes] or
@@ -195,6 +196,16 @@ class Data(eqx.Module):
             x=x, y=y, train=rows, validation=rows, test_x=None, test_y=None,
             outputs=kept["outputs"], names=tuple(kept["classes"]), **scales,
         )  # fmt: skip
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        test = "none" if self.test_y is None else f"{len(self.test_y):,}"
+        classes = self.y.ndim == 1
+        return "Data", {
+            "examples": f"{len(self.train):,} training, {len(self.validation):,} validation, {test} test",
+            "shape": self.shape,
+            "classes": (shortened(self.names) or self.outputs) if classes else "",
+            "targets": "" if classes else self.outputs,
+        }
 
     @property
     def shape(self) -> tuple[int, ...]:

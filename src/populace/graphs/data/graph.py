@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from populace.core.errors import UsageError, unknown
+from populace.core.formatting import Overview, count, shortened
 from populace.graphs.data import normalization
 from populace.graphs.data.checks import checked_weights, count_nodes
 from populace.graphs.data.features import SparseFeatures
@@ -16,7 +17,7 @@ from populace.graphs.data.labels import check_rows, labels_of, numbers, parts_of
 from populace.nn.graph.edges import EdgeIndex, is_symmetric, repeated
 
 
-class Graph(eqx.Module):
+class Graph(Overview, eqx.Module):
     """N nodes, E edges, and the features, labels and split of the nodes. Arrays are NumPy arrays.
 
     An edge carries messages from its source to its target. An undirected edge is stored as two directed
@@ -83,6 +84,14 @@ class Graph(eqx.Module):
             _check_same_weight(edges, values)
         graph = cls(edges, values, None, None, None, None, None, (), name, directed)
         return graph.with_features(x).with_labels(y, names).with_split(train, validation, test)
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        kind = "directed" if self.directed else "stored in both directions"
+        return f"Graph '{self.name}'", {
+            "nodes": f"{self.nodes:,}",
+            "edges": f"{self.edges.count:,}, {kind}{'' if self.weight is None else ', weighted'}",
+            **said_of(self),
+        }
 
     @property
     def nodes(self) -> int:
@@ -217,6 +226,20 @@ class Graph(eqx.Module):
             more = np.ones(len(sources), np.float32) if weight is None else weight
             weight = np.concatenate([self.weight, more])[places]
         return dataclasses.replace(self, edges=edges, weight=weight)
+
+
+def said_of(data: Any) -> dict[str, object]:
+    """Return the facts that graphs and sets of graphs share: features, what is predicted, and the split."""
+    parts = ((name, getattr(data, name)) for name in ("train", "validation", "test"))
+    split = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
+    y = data.y
+    targets = "" if y is None or y.dtype.kind in "iu" else count(1 if y.ndim == 1 else y.shape[1], "number")
+    return {
+        "features": "none" if data.x is None else f"{data.x.shape[1]:,}",
+        "classes": shortened(data.names) or (data.classes if y is not None and not targets else ""),
+        "targets": targets,
+        "split": split or "none",
+    }
 
 
 def read_only(tree: Any) -> Any:

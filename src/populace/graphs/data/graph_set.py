@@ -10,16 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.formatting import Overview
 from populace.data.splits import fold_of
 from populace.graphs.data import normalization
 from populace.graphs.data.batch import Batch, BatchShape
 from populace.graphs.data.features import SparseFeatures
-from populace.graphs.data.graph import Graph
+from populace.graphs.data.graph import Graph, said_of
 from populace.graphs.data.labels import is_known, labels_of, numbers, parts_of
 from populace.nn.graph.edges import MOST_NODES, EdgeIndex, Rows
 
 
-class GraphSet(eqx.Module):
+class GraphSet(Overview, eqx.Module):
     """G graphs with N nodes and E edges in total, stored one after the other. Arrays are NumPy arrays.
 
     Attributes:
@@ -118,6 +119,14 @@ class GraphSet(eqx.Module):
             *normalization.symmetric(edges.sources, edges.targets, nodes), y,
             None, None, None, tuple(map(str, names)), name,
         )  # fmt: skip
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        return f"GraphSet '{self.name}'", {
+            "graphs": f"{self.graphs:,}",
+            "nodes": f"{int(self.node_offsets[-1]):,} in all",
+            "edges": f"{self.edges.count:,} in all",
+            **said_of(self),
+        }
 
     @property
     def graphs(self) -> int:

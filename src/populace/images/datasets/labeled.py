@@ -5,10 +5,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.formatting import Overview, shortened
 
 
-@dataclass(frozen=True, eq=False)
-class Images:
+@dataclass(frozen=True, eq=False, repr=False)
+class Images(Overview):
     """A labeled image data set. Arrays are cached, shared between callers, and read-only.
 
     Args:
@@ -56,6 +57,14 @@ class Images:
         for field in fields(self):
             if isinstance(value := getattr(self, field.name), np.ndarray):
                 value.flags.writeable = False
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        return f"Images '{self.name}'", {
+            "training": f"{len(self.train_images):,}",
+            "test": f"{len(self.test_images):,}",
+            "shape": self.train_images.shape[1:],
+            "classes": f"{len(self.classes)}: {shortened(self.classes, 10)}",
+        }
 
 
 def wrong_label(labels: np.ndarray, classes: int) -> str:

@@ -20,7 +20,8 @@ def from_env_obs(task: Task, observation: Any) -> np.ndarray:
         observation: as the environment returns it.
 
     Raises:
-        UsageError: the shape differs from the environment's, or an integer lies outside its space.
+        UsageError: the shape differs from the environment's, a number is NaN or infinite, or an integer
+            lies outside the environment's space.
 
     """
     obs, shape = np.asarray(observation), task.observation_shape
@@ -29,8 +30,16 @@ def from_env_obs(task: Task, observation: Any) -> np.ndarray:
             f"environment '{task.name}': an observation has shape {shape}, a batch one more leading axis; "
             f"got shape {obs.shape}"
         )
+    if obs.dtype.kind not in "fiub":
+        raise UsageError(f"environment '{task.name}': an observation must be numbers, got {obs.dtype}")
+    if not np.isfinite(obs).all():
+        entry = np.argwhere(~np.isfinite(obs))[0]
+        where = f" at {[int(i) for i in entry]}" if obs.ndim else ""
+        raise UsageError(
+            f"environment '{task.name}': an observation must be finite, got {obs[tuple(entry)]}{where}"
+        )
     if task.observation_dtype.kind not in "iu":
-        return obs  # real numbers are not checked, because environments often exceed their own bounds
+        return obs  # bounds are not checked, because environments often exceed their own
     shifted = obs - np.asarray(task.observation_start, np.int64)
     inside = (task.observation_low <= shifted) & (shifted <= task.observation_high)
     wrong = ~(inside & (shifted == np.floor(shifted)))

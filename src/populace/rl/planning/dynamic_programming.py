@@ -15,6 +15,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import splu
 
 from populace.core.errors import RunError, UsageError
+from populace.core.formatting import Overview, count, shortened
 from populace.rl.planning import rounding
 from populace.rl.planning.mdp import MDP
 
@@ -23,8 +24,8 @@ _TIE = 1e-12  # relative to the numbers that an action value is summed from
 _ITERATED_TIE = 1e-10  # likewise, or absolute if that is less: the most that unfinished iteration may explain
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Overview):
     """A solution of an MDP.
 
     Attributes:
@@ -39,6 +40,14 @@ class Plan:
     action_values: np.ndarray
     actions: np.ndarray
     iterations: int
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        states, actions = self.action_values.shape
+        return f"Plan for {count(states, 'state')} and {count(actions, 'action')}", {
+            "values": f"{self.values.min():.6g} to {self.values.max():.6g}",
+            "actions": shortened(map(str, self.actions), 20),
+            "iterations": f"{self.iterations:,}",
+        }
 
 
 def action_values(mdp: MDP, v: np.ndarray) -> np.ndarray:

@@ -11,11 +11,12 @@ import numpy as np
 from scipy import sparse
 
 from populace.core.errors import UsageError
+from populace.core.formatting import Overview, count
 
 _ROUNDING = 1e-5  # tolerance for probabilities in single precision
 
 
-class MDP:
+class MDP(Overview):
     r"""States, actions, probabilities `p(s' | s, a)`, expected rewards `r(s, a)` and a discount.
 
     An episode ends in a terminal state, whose value is 0, or during a step from s by a, with probability
@@ -78,6 +79,17 @@ class MDP:
         self.start = None if start is None else _distribution(start, self.states)
         if self.discount == 1:
             self._check_termination()
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        low, high = self.rewards.min(initial=0.0), self.rewards.max(initial=0.0)
+        return f"MDP of {count(self.states, 'state')} and {count(self.actions, 'action')}", {
+            "discount": f"{self.discount:g}",
+            "terminal": f"{int(self.terminal.sum()):,} of the states" if self.terminal.any() else "none",
+            "ends": f"with up to {self.termination.max():g} per step" if self.termination.any() else "",
+            "rewards": f"{low:g} to {high:g}",
+            "transitions": f"{self.transitions.nnz:,} of probability above 0",
+            "start": "" if self.start is None else f"{int((self.start > 0).sum()):,} of the states",
+        }
 
     def backup(self, v: np.ndarray) -> np.ndarray:
         """Return `r(s, a) + discount * sum_s' p(s' | s, a) v(s')`.

@@ -19,6 +19,7 @@ import numpy as np
 from populace.core import settings, weights
 from populace.core.errors import RunError, UsageError
 from populace.core.files import write
+from populace.core.formatting import Overview, count, format_value
 from populace.core.imports import by_path
 from populace.core.learner import Learner
 from populace.core.population import Member
@@ -32,14 +33,23 @@ SETTINGS, WEIGHTS = "member.json", "weights.safetensors"
 _KEPT = "inference."  # what predictions need besides weights, in the file of weights
 
 
-@dataclass(frozen=True)
-class SavedMember:
+@dataclass(frozen=True, repr=False)
+class SavedMember(Overview):
     """One trained member: who it is, its swept values, the learner it was trained by, and its best model."""
 
     member: Member
     setting: dict[str, Any]
     learner: Learner
     model: Any
+
+    def _overview(self) -> tuple[str, dict[str, object]]:
+        arrays = weights.named(self.model).values()
+        return f"{type(self).__name__} {type(self.learner).__name__}", {
+            "member": f"{self.member.index}, of seed {self.member.seed}",
+            **{path: format_value(value) for path, value in self.setting.items()},
+            "task": self.learner.task_name,
+            "model": f"{sum(int(np.size(a)) for a in arrays):,} numbers in {count(len(arrays), 'array')}",
+        }
 
 
 def write_member(folder: Path, saved: SavedMember, *, overwrite: bool = False) -> None:

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM: the first stops a run where nothing is lost, the second at once.
+
+Python calls its handlers between two of its own instructions, and a run may spend minutes inside XLA. So a
+thread hears of signals too: it says what happens, and ends the process if the second one is not heeded.
+"""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GRACE = 2.0  # seconds that a second signal waits for Python's own handler
+
+
+class Caught(list[int]):
+    """The signals that came, by number; true once there is one."""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a process that a signal ended."""
+        return 128 + (self[0] if self else signal.SIGINT)
+
+
+@contextmanager
+def handled(finishes: Callable[[], bool], say: Callable[[str], None]) -> Iterator[Caught]:
+    """Handle signals inside the block.
+
+    Args:
+        finishes: whether a first signal is only noted, for the run to stop by itself where it can go on;
+            elsewhere it raises `KeyboardInterrupt`, as a second one always does.
+        say: is told in words what happens.
+
+    """
+    caught = Caught()
+
+    def catch(number: int, frame: Any) -> None:
+        caught.append(number)
+        if len(caught) > 1 or not finishes():
+            raise KeyboardInterrupt
+
+    def listen() -> None:
+        heard = 0
+        while number := ear.recv(1):
+            if number[0] not in SIGNALS:
+                continue
+            heard += 1
+            if heard == 1:
+                orderly = finishes()
+                say("stopping after this window, with a checkpoint" if orderly else "stopping")
+            else:
+                time.sleep(_GRACE)
+                os._exit(128 + number[0])
+
+    ear, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    before = {number: signal.signal(number, catch) for number in SIGNALS}
+    woken = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    try:
+        yield caught
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        mouth.close()  # ends the thread
+        thread.join(_GRACE)
+        ear.close()
