@@ -42,7 +42,7 @@ def test_a_terminal_names_the_phase_at_once_in_one_line_and_leaves_nothing():
         assert "loading ..." in out.getvalue()
         display.progress(0.3, PARTS)
         assert display.now == TRAINING
-        display.phase("measuring", said=True)
+        display.phase("measuring", live=True)
         assert "measuring ..." in out.getvalue()
     assert "\x1b[2K" in out.getvalue().rpartition("...")[2], "the live line is taken away"
 
@@ -52,6 +52,6 @@ def test_what_a_line_says_already_is_no_line_of_its_own_and_silence_is_kept():
     plain, silent = (Display(Console(file=out, width=80), kind="plain", silent=s) for s in (False, True))
     for display in (plain, silent):
         display.phase("compiling")
-        display.phase("measuring", said=True)
+        display.phase("measuring", live=True)
         assert display.now == "measuring"
     assert out.getvalue() == "compiling\n"

@@ -43,11 +43,14 @@ def _app(
 
 
 def _loading(silent: bool) -> "Display":
-    """Return a display that names the first phase, before what takes long is imported."""
+    """Return a display that names the first phase, before what takes long is imported.
+
+    Only a live one does: what is refused leaves nothing on a standard output that is read by a program.
+    """
     from populace.cli.display import Display
 
     display = Display(silent=silent)
-    display.phase("loading")
+    display.phase("loading", live=True)
     return display
 
 
@@ -301,5 +304,21 @@ def _misused(error: Any) -> NoReturn:
         if error.format_message():  # some versions have already printed the help
             error.show()
         sys.exit(error.exit_code)
-    text = " ".join(error.format_message().split()).rstrip(".")
-    fail(text[:1].lower() + text[1:], error.exit_code)
+    text = _expected(error) or " ".join(error.format_message().split()).rstrip(".")
+    asked = getattr(error.ctx, "command_path", "populace") if hasattr(error, "ctx") else "populace"
+    advice = "" if "Did you mean" in text or "Possible options" in text else f"; see `{asked} --help`"
+    fail(text[:1].lower() + text[1:] + advice, error.exit_code)
+
+
+def _expected(error: Any) -> str:
+    """Return what a value of an option must be; empty if Typer does not say it by an error of pydantic's."""
+    try:
+        (found, *_) = error.__cause__.errors()
+        name = error.format_message().split("'")[1]
+        kind, limits = found["type"], found.get("ctx", {})
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return ""
+    words = {"int": "a whole number", "float": "a number"}.get(kind.partition("_")[0], "")
+    ends = {"greater_than_equal": "at least {ge}", "less_than_equal": "at most {le}"}
+    wanted = words or ends.get(kind, "").format(**limits)
+    return f"{name} must be {wanted}, got '{found['input']}'" if wanted else ""

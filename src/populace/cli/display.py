@@ -48,18 +48,18 @@ class Display:
         self._live: Live | None = None
         self._line = Line()
 
-    def phase(self, name: str, *, said: bool = False) -> None:
+    def phase(self, name: str, *, live: bool = False) -> None:
         """Name what is being done from now on; the same name again shows nothing.
 
         Args:
             name: of the phase.
-            said: whether a line says it too, so that only a live display shows the name.
+            live: show it only where it makes no line of its own: in a terminal or a notebook.
 
         """
         if name == self.now:
             return
         self.now = name
-        if self.silent or (said and self.kind == "plain"):
+        if self.silent or (live and self.kind == "plain"):
             return
         if self.kind == "notebook":
             self._line.show(None, [name])

@@ -55,7 +55,7 @@ class Progress(Callback):
 
     def on_phase(self, phase: str) -> None:
         """Name the phase."""
-        self.display.phase(phase, said=phase == "measuring")
+        self.display.phase(phase, live=phase == "measuring")  # which a line says too
 
     def on_start(self, population: Any, step: int) -> None:
         """Note the population and the starting step."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SOON = 0.3  # seconds in which a run that stops at once says so itself
 _GRACE = 2.0  # seconds that a second signal waits for Python's own handler
 
 
@@ -24,6 +25,12 @@ class Caught(list[int]):
     def exit_code(self) -> int:
         """The exit code of a process that a signal ended."""
         return 128 + (self[0] if self else signal.SIGINT)
+
+
+def end_at_once() -> None:
+    """Let the next signal end the process, which is about to end by itself."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
@@ -49,13 +56,16 @@ def handled(finishes: Callable[[], bool], say: Callable[[str], None]) -> Iterato
             if number[0] not in SIGNALS:
                 continue
             heard += 1
-            if heard == 1:
-                orderly = finishes()
-                say("stopping after this window, with a checkpoint" if orderly else "stopping")
+            if heard == 1 and finishes():
+                say("stopping after this window, with a checkpoint")
+            elif heard == 1:
+                if not left.wait(_SOON):
+                    say("stopping")
             else:
                 time.sleep(_GRACE)
                 os._exit(128 + number[0])
 
+    left = threading.Event()
     ear, mouth = socket.socketpair()
     mouth.setblocking(False)
     thread = threading.Thread(target=listen, daemon=True)
@@ -65,6 +75,7 @@ def handled(finishes: Callable[[], bool], say: Callable[[str], None]) -> Iterato
     try:
         yield caught
     finally:
+        left.set()
         signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -9,7 +9,7 @@ from populace.cli import assignments
 from populace.cli.display import TRAINING, Display
 from populace.cli.output import fail, print_json
 from populace.cli.progress import Progress, progress
-from populace.cli.signals import handled
+from populace.cli.signals import end_at_once, handled
 from populace.core.errors import UsageError
 
 
@@ -33,6 +33,7 @@ def run(
 
         recipe = replace(recipe, controller=TargetScore(target_score))
     setup()
+    display.phase("preparing")
     folder = new_path(out, recipe.name)
     with progress(display) as shown:
         _train(
@@ -104,25 +105,27 @@ def _train(train: Callable[..., Any], folder: Path, shown: Progress, *, as_json:
     """Train with signals handled, then print the results."""
     from populace.runs.training import Stopped
 
-    display = shown.display
+    display, why, code = shown.display, "", 1
     with handled(lambda: display.now in ("compiling", TRAINING), shown.log) as caught:
         try:
             trained = train(lambda: bool(caught))
-            display.phase("reporting", said=True)
+            display.phase("reporting", live=True)
             if report:
                 from populace.report import present
 
                 present(trained, shown.log)
             results = trained.results()
             shown.finish(trained.path, results)
+            if as_json:
+                print_json(results)
         except Stopped as stopped:
-            display.close()
-            fail(stopped.command_line, caught.exit_code if caught else stopped.exit_code)
+            why, code = stopped.command_line, caught.exit_code if caught else stopped.exit_code
         except KeyboardInterrupt:
-            display.close()
             begun = (folder / "recipe.toml").is_file()
             going_on = "`populace resume {0}` goes on from the last checkpoint" if begun else ""
             left = _PENDING.get(display.now, going_on).format(folder)
-            fail(f"stopped; {left}" if left else "stopped before training began", caught.exit_code)
-    if as_json:
-        print_json(results)
+            why, code = f"stopped; {left}" if left else "stopped before training began", caught.exit_code
+    if why:
+        end_at_once()
+        display.close()
+        fail(why, code)

@@ -50,7 +50,7 @@ def checked(value: Any, hint: Any, meaning: Meaning, path: str) -> Any:
         value = _adapter(hint).validate_python(frozen, strict=True)
     except ValidationError:
         advice = f"; {meaning.advice}" if meaning.advice else ""
-        raise UsageError(f"{path} must be {_article(type_name(hint))}, got {value!r}{advice}") from None
+        raise UsageError(f"{path} must be {_wanted(hint)}, got {value!r}{advice}") from None
     _check_range(meaning, value, path)
     return value
 
@@ -101,6 +101,14 @@ def _check_range(meaning: Meaning, value: Any, path: str) -> None:
 @cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
+
+
+def _wanted(hint: Any) -> str:
+    """Return a type in words, with how a value of it is written where that is not plain."""
+    written = " (true or false)" if hint is bool else ""
+    if typing.get_origin(hint) is tuple:
+        written = ", written [a, b, ...]"
+    return _article(type_name(hint)) + written
 
 
 def _article(noun: str) -> str:
