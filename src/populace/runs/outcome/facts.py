@@ -16,10 +16,13 @@ def facts(results: dict[str, Any]) -> dict[str, str]:
         found["best setting"] = ", ".join(values)
     independent = results.get("independent_test", True)
     for kind in ("validation", "test", "external"):
-        value, low, high = (best[kind] or {}).get("iqm") or [None] * 3
+        summary = best[kind] or {}
+        headline = summary.get("headline", "iqm")
+        value, low, high = summary.get(headline) or [None] * 3
         if value is None or (kind == "test" and independent is False):
             continue  # not measured, or what members were selected by, measured again
         label = "score" if independent is None else kind
-        found[label] = f"{score} {value:.4g} ({low:.4g} to {high:.4g}), interquartile mean of {seeds}"
+        what = "interquartile mean" if headline == "iqm" else headline
+        found[label] = f"{score} {value:.4g} ({low:.4g} to {high:.4g}), {what} of {seeds}"
     diverged = sum(member["diverged_at"] is not None for member in results["members"])
     return found | ({"diverged": count(diverged, "member")} if diverged else {})
