@@ -17,7 +17,7 @@ from populace.cli.notebook import Line, in_notebook
 Kind = Literal["notebook", "terminal", "plain"]
 TRAINING = "training"
 _BAR = 24
-_SHARE = 5  # width of the percentage behind the bar
+_SHARE = 4  # width of the percentage
 _GAP = 2
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,8 +60,7 @@ def handled(finishes: Callable[[], bool], say: Callable[[str], None]) -> Iterato
             elif heard == 1:
                 if not left.wait(_SOON):
                     say("stopping")
-            else:
-                time.sleep(_GRACE)
+            elif not left.wait(_GRACE):
                 os._exit(128 + number[0])
 
     left = threading.Event()
