@@ -56,7 +56,7 @@ def test_without_a_terminal_phases_are_named_and_then_a_line_is_printed_every_fi
     shown.on_end(100)
     shown.on_phase("measuring")
     lines = out.getvalue().splitlines()[3:]
-    assert [line.split()[3] for line in lines] == ["1", "22", "43", "64", "85"]
+    assert [line.split()[3] for line in lines] == ["1", "22", "43", "64", "85", "100"]
 
 
 def test_speed_and_time_left_count_all_members():

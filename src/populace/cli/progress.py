@@ -25,8 +25,8 @@ class Progress(Callback):
         populace.train(population, steps=10_000, callbacks=[populace.Progress()])
 
     In a notebook one output of the cell is updated in place, in a terminal one line, which leaves out what
-    does not fit. Elsewhere, as in the log of a batch job, a line names each phase before the first step, and
-    then there is one at most every five seconds.
+    does not fit. Elsewhere, as in the log of a batch job, a line names each phase before the first step; then
+    there is one at most every five seconds, and one at the end.
 
     Args:
         console: where lines are printed; by default standard output.
@@ -106,8 +106,8 @@ class Progress(Callback):
         print_results(self.display.console, folder, results)
 
     def on_end(self, step: int) -> None:
-        """Leave the last state in a notebook; take the live line of a terminal away."""
-        if self.display.kind == "notebook":
+        """Leave the last state, but in a terminal, whose live line is taken away."""
+        if self.display.kind != "terminal" and self._windows:
             self._show(force=True)
         self.close()
 
