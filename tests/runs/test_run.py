@@ -97,6 +97,8 @@ def test_a_run_without_results_says_so(tmp_path, one):
     text = str(Run.load(tmp_path / "run"))
     assert "interrupted, " in text
     assert "none yet" in text
+    (tmp_path / "run" / "results.json").write_text("[]")
+    assert "damaged" in str(Run.load(tmp_path / "run"))
 
 
 def test_a_run_on_data_of_ones_own_says_so_first(tmp_path):

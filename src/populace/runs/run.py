@@ -71,8 +71,9 @@ class Run(Overview):
         facts: dict[str, object] = {"status": f"{now.state}, {now.step:,} of {now.steps:,} steps"}
         try:
             facts |= facts_of(self.results())
-        except RunError:
-            facts["results"] = "none yet"
+        except (RunError, LookupError, TypeError, ValueError):
+            there = (self.path / "results.json").exists()
+            facts["results"] = "damaged: `populace verify` says more" if there else "none yet"
         if self._learner is None and fingerprint.noted(self.path):
             call = f"Run.load({str(self.path)!r}, learner)"
             facts["data"] = f"of your own, which are not in the folder: {call} opens its members"

@@ -43,7 +43,7 @@ class SavedMember(Overview):
     model: Any
 
     def _overview(self) -> tuple[str, dict[str, object]]:
-        arrays = weights.named(self.model).values()
+        arrays = [leaf for leaf in jax.tree.leaves(self.model) if hasattr(leaf, "shape")]
         return f"{type(self).__name__} {type(self.learner).__name__}", {
             "member": f"{self.member.index}, of seed {self.member.seed}",
             **{path: format_value(value) for path, value in self.setting.items()},
