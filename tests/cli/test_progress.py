@@ -54,6 +54,7 @@ def test_without_a_terminal_phases_are_named_and_then_a_line_is_printed_every_fi
         shown.on_evaluation(Evaluation(step, {"loss": np.array([2.0, 2.0])}, SOUND))
         now[0] += 0.25
     shown.on_end(100)
+    shown.on_end(100)
     shown.on_phase("measuring")
     lines = out.getvalue().splitlines()[3:]
     assert [line.split()[3] for line in lines] == ["1", "22", "43", "64", "85", "100"]

@@ -50,6 +50,7 @@ class Progress(Callback):
         self._speed, self._at, self._members, self._diverged = 0.0, 0, 0, 0
         self._units, self._seconds = 0.0, 0.0
         self._score, self._shown, self._windows = "", -np.inf, 0
+        self._last: list[Part] = []
         self._unit, self._scale, self._name = "steps", 1, "score"
         self._mode: Literal["max", "min"] = "max"
 
@@ -112,10 +113,10 @@ class Progress(Callback):
         self.close()
 
     def _show(self, force: bool = False) -> None:
-        now = time.perf_counter()
-        if force or now - self._shown > _SECONDS[self.display.kind]:
-            self._shown = now
-            self.display.progress(self._at / max(self.steps, 1), self._parts())
+        now, parts = time.perf_counter(), self._parts()
+        if (force and parts != self._last) or now - self._shown > _SECONDS[self.display.kind]:
+            self._shown, self._last = now, parts
+            self.display.progress(self._at / max(self.steps, 1), parts)
 
     def _parts(self) -> list[Part]:
         parts = [
