@@ -8,9 +8,13 @@ from populace.core.formatting import count, format_value
 def facts(results: dict[str, Any]) -> dict[str, str]:
     """Return what `results.json` says in a few words: who was trained, the best setting, and its score."""
     best, score, settings = results["best"], results["score"]["name"], results["settings"]
+    diverged = sum(member["diverged_at"] is not None for member in results["members"])
+    every = f"{len(results['members']):,}: {count(len(settings), 'setting')}"
+    if best is None:
+        return {"members": every, "diverged": "all of them, so there is no best"}
     chosen = settings[best["setting"]]
     seeds = count(len(chosen["members"]), "seed")
-    found = {"members": f"{len(results['members']):,}: {count(len(settings), 'setting')} with {seeds} each"}
+    found = {"members": f"{every} with {seeds} each"}
     if chosen["values"]:
         values = (f"{path} {format_value(value)}" for path, value in chosen["values"].items())
         found["best setting"] = ", ".join(values)
@@ -24,5 +28,4 @@ def facts(results: dict[str, Any]) -> dict[str, str]:
         label = "score" if independent is None else kind
         what = "interquartile mean" if headline == "iqm" else headline
         found[label] = f"{score} {value:.4g} ({low:.4g} to {high:.4g}), {what} of {seeds}"
-    diverged = sum(member["diverged_at"] is not None for member in results["members"])
     return found | ({"diverged": count(diverged, "member")} if diverged else {})
