@@ -42,6 +42,7 @@ assert sorted(m["stopped_at"] or 0 for m in run.results()["members"]) == [0, 0, 
 assert all(s["test"]["iqm"][0] > 0.9 for s in run.results()["settings"]), run.results()["settings"]
 assert run.results()["test_description"] == "the 100 test examples"
 assert forecaster.data.outputs == 1 and model.score(x, y) > 0.8
+assert named.names == ("other", "same sign") and fair.class_weight.kind == "balanced"
 """,
     "docs/streaming.md": "assert run.results()['best']['test']['iqm'][0] > 0.95",
     "docs/trained-members.md": """

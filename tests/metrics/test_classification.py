@@ -39,8 +39,12 @@ def test_ties_go_to_the_lower_class_and_nan_is_no_success_in_every_accuracy():
 
 def test_confusion_matrix():
     said = LOGITS.argmax(1)
-    found = jax.jit(ours.confusion_matrix, static_argnums=2)(said, LABELS, 5)
-    np.testing.assert_array_equal(found, theirs.confusion_matrix(LABELS, said))
+    np.testing.assert_array_equal(
+        ours.confusion_matrix(said, LABELS, 5), theirs.confusion_matrix(LABELS, said)
+    )
+    weight = RNG.random(200)
+    found = ours.confusion_matrix(said, LABELS, 5, weight)
+    np.testing.assert_allclose(found, theirs.confusion_matrix(LABELS, said, sample_weight=weight))
 
 
 def test_calibration_error_is_that_of_a_loop_over_bins():

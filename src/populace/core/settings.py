@@ -71,6 +71,14 @@ class Settings(eqx.Module):
 
     kind: ClassVar[str] = ""
 
+    @classmethod
+    def from_plain(cls, value: Any) -> Any:
+        """Return what a value, given for a field of this type, stands for; by default itself.
+
+        A subclass may read more forms than a kind, a table of settings, and a module.
+        """
+        return value
+
     def __check_init__(self) -> None:
         """Check every field that declares a meaning."""
         for field in _fields(type(self)):
@@ -223,6 +231,7 @@ def _coerce(field: Field, value: Any, path: str) -> Any:
 
 
 def _coerce_module(field: Field, value: Any, path: str) -> Any:
+    value = field.hint.from_plain(value)
     if isinstance(value, field.hint):
         return value
     kinds = variants(field.hint)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.data import given
 
 LARGEST = float(np.finfo(np.float32).max)
 COARSE = 1e-3
@@ -30,9 +31,11 @@ def check_features(name: str, x: Any, least: int = 1) -> np.ndarray:
         UsageError: no numbers, too few examples, or a row with NaN, infinity, or more than float32 holds.
 
     """
-    found = _numeric(name, x)
+    found = given.numbers(name, x)
     if found.ndim < 1 or found.shape[0] < least:
         raise UsageError(f"{name} has shape {found.shape}; expected at least one example")
+    if not math.prod(found.shape[1:]):  # in scikit-learn's words
+        raise UsageError(f"{name} has 0 feature(s) (shape={found.shape}) while a minimum of 1 is required")
     if found.dtype.kind == "f":
         for start, rows in _blocks(found):
             rows = rows.reshape(len(rows), math.prod(found.shape[1:]))
@@ -57,11 +60,15 @@ def check_labels(name: str, y: Any, examples: int, classes: int | None = None) -
             classes is not given, a label of at least 1,000 and the number of examples.
 
     """
-    found = _numeric(name, y)
-    _same_length(name, found, examples)
+    found = given.numbers(name, y)
+    same_length(name, found, examples)
     if found.ndim != 1:
         raise UsageError(f"{name} has shape {found.shape}; expected ({examples},), one label per example")
-    whole = found.astype(np.int64)
+    if found.dtype.kind == "f" and np.isnan(found).any():
+        row = int(np.argmax(np.isnan(found)))
+        raise UsageError(f"{name} has a missing value in row {row}; remove or fill it")
+    with np.errstate(invalid="ignore"):  # infinity, which is told of below
+        whole = found.astype(np.int64)
     if (whole != found).any():
         row = int(np.argmax(whole != found))
         raise UsageError(f"{name}[{row}] is {found[row]}; a class label is a whole number from 0")
@@ -97,8 +104,9 @@ def check_targets(name: str, y: Any, examples: int, outputs: int | None = None) 
         UsageError: another number of them than examples, or a row with NaN or infinity.
 
     """
-    found = check_features(name, y)
-    _same_length(name, found, examples)
+    found = given.numbers(name, y)
+    same_length(name, found, examples)
+    found = check_features(name, found)
     found = found.reshape(examples, -1)
     found = found.astype(np.float32) if found.dtype == np.uint8 else found
     if outputs is not None and found.shape[1] != outputs:
@@ -106,17 +114,22 @@ def check_targets(name: str, y: Any, examples: int, outputs: int | None = None) 
     return found
 
 
-def moments(x: np.ndarray, rows: np.ndarray, how: str, origin: Any = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def moments(
+    x: np.ndarray, rows: np.ndarray, how: str, origin: Any = 0.0, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation over the rows of `kept(x, origin)`.
 
-    They are of everything (`all`), or per `feature` or `channel`; float32 of sums in float64.
+    They are of everything (`all`), or per `feature` or `channel`; float32 of sums in float64. A row of weight
+    w, (N,), counts as w rows would.
     """
     if how == "none":
         return np.zeros((), np.float32), np.ones((), np.float32)
-    return _rounded(*_exact_moments((kept(block, origin) for _, block in _blocks(x, rows)), how))
+    return _rounded(*_exact_moments(_weighed(x, rows, weight, origin), how))
 
 
-def origin_and_moments(x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.ndarray, ...]:
+def origin_and_moments(
+    x: np.ndarray, rows: np.ndarray, how: str, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, ...]:
     """Return what is to be taken off in float64, and the `moments` (two) of what is then kept.
 
     The origin is zero but where float32 would not tell the values from one another, as they lie far from zero
@@ -126,11 +139,11 @@ def origin_and_moments(x: np.ndarray, rows: np.ndarray, how: str) -> tuple[np.nd
     zero = np.zeros((), np.float32)
     if how == "none":
         return zero, *moments(x, rows, how)
-    mean, deviation = _exact_moments((block for _, block in _blocks(x, rows)), how)
+    mean, deviation = _exact_moments(_weighed(x, rows, weight), how)
     origin = zero if x.dtype == np.uint8 else _origin(mean, deviation)
     if x.dtype in _KEPT and not origin.any():
         return origin, *_rounded(mean, deviation)
-    return origin, *moments(x, rows, how, origin)
+    return origin, *moments(x, rows, how, origin, weight)
 
 
 def _rounded(mean: np.ndarray, deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +174,7 @@ def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None
     if x.dtype in _KEPT:
         return
     origin = origin.astype(np.float64)
-    exact = (block - origin for _, block in _blocks(x))
+    exact = ((block - origin, None) for _, block in _blocks(x))
     mean, deviation = _exact_moments(exact, "feature" if how == "none" else how)
     errors = (np.abs(block - origin - kept(block, origin)).max(axis=0) for _, block in _blocks(x))
     error = functools.reduce(np.maximum, errors)
@@ -176,10 +189,12 @@ def warn_of_loss(name: str, x: np.ndarray, origin: np.ndarray, how: str) -> None
         )
 
 
-def _exact_moments(blocks: Iterator[np.ndarray], how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation over all blocks, in float64.
+def _exact_moments(
+    blocks: Iterator[tuple[np.ndarray, np.ndarray | None]], how: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation over all blocks, (values, weights or None), in float64.
 
-    Two sets with counts n, means m and sums of squared differences s have together
+    Two sets with counts, or weights, n, means m and sums of squared differences s have together
 
         m = m_1 + d n_2 / (n_1 + n_2),  s = s_1 + s_2 + d^2 n_1 n_2 / (n_1 + n_2),  d = m_2 - m_1
 
@@ -187,16 +202,31 @@ def _exact_moments(blocks: Iterator[np.ndarray], how: str) -> tuple[np.ndarray, 
     eq. 2.1.
     """
     count, mean, squares = 0, np.zeros(()), np.zeros(())
-    for block in blocks:
+    for block, weight in blocks:
         axes = {"all": None, "feature": 0, "channel": tuple(range(block.ndim - 1))}[how]
-        more = block.size if axes is None else math.prod(block.shape[a] for a in np.atleast_1d(axes))
-        own = block.mean(axis=axes, dtype=np.float64)
-        spread = block.var(axis=axes, dtype=np.float64) * more
+        more: Any = block.size if axes is None else math.prod(block.shape[a] for a in np.atleast_1d(axes))
+        if weight is None:
+            own = block.mean(axis=axes, dtype=np.float64)
+            spread = block.var(axis=axes, dtype=np.float64) * more
+        else:
+            each = weight.astype(np.float64).reshape(-1, *(1,) * (block.ndim - 1))
+            more = more * each.mean()
+            own = (block * each).sum(axis=axes) / more
+            spread = ((block - own) ** 2 * each).sum(axis=axes)
         between = own - mean
         squares = squares + spread + between**2 * (count * more / (count + more))
         mean = mean + between * (more / (count + more))
         count += more
     return mean, np.sqrt(squares / max(count, 1))
+
+
+def _weighed(
+    x: np.ndarray, rows: np.ndarray, weight: np.ndarray | None, origin: Any = None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yield values of the rows, as they are `kept` if an origin is given, and their weights."""
+    for start, block in _blocks(x, rows):
+        own = None if weight is None else weight[rows[start : start + len(block)]]
+        yield (block if origin is None else kept(block, origin)), own
 
 
 def _blocks(x: np.ndarray, rows: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
@@ -210,17 +240,9 @@ def _varies(mean: Any, deviation: Any) -> Any:
     return deviation > CONSTANT * np.abs(mean)
 
 
-def _numeric(name: str, x: Any) -> np.ndarray:
-    try:
-        found = np.asarray(x)
-    except ValueError:
-        raise UsageError(f"{name} must be one array; its rows differ in length") from None
-    if found.dtype.kind not in "fiub":
-        raise UsageError(f"{name} must hold numbers, got {found.dtype}")
-    return found
-
-
-def _same_length(name: str, found: np.ndarray, examples: int) -> None:
-    if found.ndim < 1 or found.shape[0] != examples:
-        count = found.shape[0] if found.ndim else 0
-        raise UsageError(f"{name} has {count} rows; expected {examples}, one per example")
+def same_length(name: str, found: np.ndarray, examples: int) -> None:
+    """Raise a `UsageError` where there is not one row for each example."""
+    if not found.ndim:
+        raise UsageError(f"{name} is a single value; expected {examples}, one per example")
+    if found.shape[0] != examples:
+        raise UsageError(f"{name} has {found.shape[0]} rows; expected {examples}, one per example")

@@ -30,10 +30,12 @@ def in_top(logits: Array, labels: Array, k: int) -> jax.Array:
     return found.astype(jnp.float32)
 
 
-def confusion_matrix(predicted: Array, labels: Array, classes: int) -> jax.Array:
-    """Return counts (classes, classes): row is the true class, column the predicted one."""
-    true, said = (jax.nn.one_hot(x, classes) for x in (labels, predicted))
-    return jnp.round(true.T @ said).astype(jnp.int32)
+def confusion_matrix(
+    predicted: Array, labels: Array, classes: int, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Return counts, or sums of weights, (classes, classes): row is the true class, column the predicted."""
+    places = np.asarray(labels).astype(np.int64) * classes + np.asarray(predicted)
+    return np.bincount(places, weight, classes * classes).reshape(classes, classes)
 
 
 def calibration_sums(logits: Array, labels: Array, weight: Array) -> jax.Array:

@@ -22,6 +22,12 @@ def figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
     return drawn, axes
 
 
+def label(name: Any, most: int = 24) -> str:
+    """Return a name as text of a figure: on one line, not too long, and a dollar sign no formula."""
+    plain = "".join(c if c.isprintable() else " " for c in str(name))
+    return (plain if len(plain) <= most else plain[: most - 1] + "…").replace("$", r"\$")
+
+
 def to_image(drawn: Any, caption: str) -> Image:
     """Render a figure to pixels, (height, width, 3) uint8, with a caption."""
     drawn.canvas.draw()

@@ -39,7 +39,7 @@ class Trained(SavedMember):
 
         | trained by | x | returned |
         | --- | --- | --- |
-        | classifiers | examples (N, ...) | the likeliest class of each, (N,), whole numbers from 0 |
+        | classifiers | examples (N, ...) | the likeliest class of each, (N,), number or text as labels are |
         | regressors | examples (N, ...) | numbers in the units of y, (N, K) |
         | agents | one observation, or a batch | the greedy action of each, as `policy` gives it |
         | learners of nodes | a `Graph`; none: its own | class (N,) or numbers (N, K) of each node |

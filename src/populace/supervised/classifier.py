@@ -13,6 +13,7 @@ from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.metrics import classification
 from populace.metrics.losses import cross_entropy, per_example
+from populace.supervised.class_weight import ClassWeight, Equal
 from populace.supervised.learner import Supervised
 
 
@@ -30,6 +31,9 @@ class Classifier(Supervised):
     label_smoothing: float = setting(
         0.0, low=0, high=1, help="probability taken from the label, spread over all classes"
     )
+    class_weight: ClassWeight = setting(
+        Equal(), help="weight of each class in the loss; a table of classes and weights will do as well"
+    )
     top: int = setting(0, low=0, help="k of top-k accuracy, also measured; 0 for none")
 
     def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
@@ -37,6 +41,11 @@ class Classifier(Supervised):
         if self.loss_fn is not None:
             return per_example(self.loss_fn(outputs, y), outputs)
         return cross_entropy(outputs, y, self.label_smoothing)
+
+    def loss_weights(self, y: jax.Array, weight: jax.Array) -> jax.Array:
+        """Return the weight of each example times that of its class, on average 1 over training examples."""
+        factors = self.class_weight.factors(self._data)
+        return weight if factors is None else weight * factors[y]
 
     def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums of hits, of hits among the best k, and of the calibration's bins."""
@@ -48,9 +57,9 @@ class Classifier(Supervised):
             sums["top"] = jnp.sum(classification.in_top(outputs, y, self.top) * weight)
         return sums
 
-    def conclude(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
+    def conclude(self, sums: dict[str, jax.Array], y: jax.Array, weight: jax.Array | None) -> Metrics:
         """Return accuracy, expected calibration error, and top-k accuracy."""
-        del y
+        del y, weight
         count = sums["count"]
         found = {
             "accuracy": Mean(sums["accuracy"], count),
@@ -74,6 +83,7 @@ class Classifier(Supervised):
     def check(self) -> None:
         """Raise a `UsageError` where the data does not fit the network, or has too few classes for top-k."""
         super().check()
+        self.class_weight.check(self._data)
         if self.top >= self._data.outputs:
             raise UsageError(
                 f"top must be below the number of classes, {self._data.outputs}, got {self.top}: "
@@ -85,14 +95,17 @@ class Classifier(Supervised):
         return jax.nn.softmax(self.predict(model, x))
 
     def classify(self, model: Any, x: Any) -> np.ndarray:
-        """Return the likeliest class of each raw example, (N,)."""
-        return np.asarray(jnp.argmax(self.predict(model, x), -1))
+        """Return the likeliest class of each raw example, (N,): a number, or a name where labels were."""
+        return self._data.labels(np.asarray(jnp.argmax(self.predict(model, x), -1)))
 
     def example_scores(self, model: Any) -> np.ndarray | None:
-        """Return whether the class of each test example is right, as 0 or 1; None without a test part."""
-        if self.score != "accuracy" or not self.independent_test:
+        """Return whether the class of each test example is right, as 0 or 1.
+
+        None without a test part, and where examples have weights: a share of them is then not the accuracy.
+        """
+        if self.score != "accuracy" or not self.independent_test or self._data.weights("test") is not None:
             return None
-        x, labels = self._data.examples("test")
+        x, labels = self._data.examples("test")[0], self._data.answers("test")
         return (np.argmax(np.asarray(self.predict(model, x)), -1) == labels).astype(float)
 
     def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
@@ -104,11 +117,14 @@ class Classifier(Supervised):
         del key
         from populace.supervised import plots
 
-        (x, labels), part = self._data.examples("test"), self._data.called("test")
+        data = self._data
+        x, _, rows = *data.examples("test"), np.asarray(data.part("test")[2])
+        labels, part, weight = data.answers("test"), data.called("test"), data.weights("test")
+        weight = None if weight is None else np.asarray(weight)[rows]
         logits = self.predict(state, x)
         return {
-            "confusion": plots.confusion(logits, labels, self._data.names, part),
-            "calibration": plots.calibration(logits, labels, part),
+            "confusion": plots.confusion(logits, labels, data.names, part, weight),
+            "calibration": plots.calibration(logits, labels, part, weight),
         }
 
     def _training(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:

@@ -1,6 +1,6 @@
 """Data: examples and what is to be predicted of them, checked and split once, shared by all members."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import equinox as eqx
@@ -10,15 +10,15 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.formatting import Overview, shortened
-from populace.data import arrays
-from populace.data.arrays import check_features, check_labels, check_targets, moments, restored
+from populace.data import arrays, given
+from populace.data.arrays import check_features, check_targets, restored
+from populace.data.classes import Classes
 from populace.data.example_files import ExampleFiles, Selection, open_array
-from populace.data.splits import hold_out
-from populace.supervised.preparation import opened, pair, standard, statistics
+from populace.supervised.preparation import check_columns, counted, opened, prepared
 
-Pair = tuple[Any, Any]
+Part = tuple[Any, Any] | tuple[Any, Any, Any]
+"""(x, y), or (x, y, sample_weight)."""
 _SCALES = ("origin", "y_origin", "mean", "deviation", "y_mean", "y_deviation")
-STANDARDIZE = ("none", "all", "feature", "channel")
 
 
 class Data(Overview, eqx.Module):
@@ -47,7 +47,14 @@ class Data(Overview, eqx.Module):
         y_mean: mean of the training targets, (K,), or 0 for classes.
         y_deviation: their standard deviation, (K,), or 1 for classes.
         outputs: number of classes, or K.
+        test: rows of the test examples to judge by, or None.
+        weight: what each row of `x` counts for, (N,) float32; None where all count the same.
+        mean_weight: its mean over the training rows.
+        test_weight: the same of test examples.
+        counts: sum of the weights of the training rows of each class, (classes,), or None for targets.
         names: names of the classes, if there are any.
+        named: whether labels were given as these names, and predictions are.
+        columns: names of the columns, where examples are a data frame that has them.
 
     """
 
@@ -64,7 +71,14 @@ class Data(Overview, eqx.Module):
     y_mean: Any
     y_deviation: Any
     outputs: int = eqx.field(static=True)
-    names: tuple[str, ...] = eqx.field(static=True)
+    test: Any = None
+    weight: Any = None
+    mean_weight: Any = None
+    test_weight: Any = None
+    counts: Any = None
+    names: tuple[str, ...] = eqx.field(default=(), static=True)
+    named: bool = eqx.field(default=False, static=True)
+    columns: tuple[str, ...] = eqx.field(default=(), static=True)
 
     @classmethod
     def from_classes(
@@ -72,46 +86,47 @@ class Data(Overview, eqx.Module):
         x: Any,
         y: Any,
         *,
-        test: Pair | None = None,
-        validation: float | Pair = 0.1,
+        test: Part | None = None,
+        validation: float | Part = 0.1,
         standardize: str = "feature",
-        names: tuple[str, ...] = (),
+        names: Sequence[str] = (),
         classes: int | None = None,
         seed: int = 0,
         memory: int | None = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Return data of a classification.
 
         Args:
-            x: examples, (N, ...); or where they are, see above.
-            y: whole numbers from 0, (N,), or the path of a `.npy` file of them.
-            test: examples and labels to judge by at the end.
+            x: examples, (N, ...): an array, lists, or a data frame of numbers; or where they are, see above.
+            y: labels (N,), whole numbers from 0 or text, or the path of a `.npy` file of them. Of text,
+                predictions are text too.
+            test: examples and labels to judge by at the end, and their weights if they have any.
             validation: share of the examples to choose by, drawn class by class, or 0 for none; or examples
-                and labels.
+                and labels (and weights).
             standardize: subtract mean and divide by deviation of the training rows: of each `feature`, of
                 each `channel` (last axis), of `all` together, or `none`.
-            names: of the classes.
+            names: of the classes; by default, of labels that are text, these in alphabetical order.
             classes: how many there are; by default the highest label says, if it is below 1,000 or the number
                 of examples.
             seed: of the split.
             memory: bytes of examples from files that may be held in memory at once; 256 MiB by default.
+            sample_weight: what each example counts for, (N,), at least 0: in loss, metrics, mean and
+                deviation. One of weight 0 counts as if it were not there.
 
         Raises:
             UsageError: arrays that do not fit together, or hold what they must not; says which row; a file
                 that is missing or holds no array; a limit on memory for examples that are in memory already.
 
         """
-        classes = classes or len(names) or None
-        x, memory = opened(x, memory)
-        y = check_labels("y", open_array("y", y), len(x), classes)
-        count = classes or int(y.max()) + 1
-        if count < 2:
-            raise UsageError("y has only the class 0; a classification needs at least two classes")
-
-        def check(name: str, labels: Any, examples: int) -> np.ndarray:
-            return check_labels(name, labels, examples, count)
-
-        return cls._of(x, y, check, test, validation, standardize, seed, count, tuple(names), y, memory)
+        columns, (x, memory) = given.columns(x), opened(x, memory)
+        found, y = Classes.of("y", open_array("y", y), len(x), names, classes)
+        fields = prepared(
+            x, y, found.codes, classes=True, columns=columns, memory=memory, sample_weight=sample_weight,
+            test=test, validation=validation, standardize=standardize, seed=seed,
+        )  # fmt: skip
+        named = {"outputs": found.count, "names": found.names, "named": found.named, "columns": columns}
+        return cls(**fields, counts=counted(fields, found), **named)
 
     @classmethod
     def from_targets(
@@ -119,11 +134,12 @@ class Data(Overview, eqx.Module):
         x: Any,
         y: Any,
         *,
-        test: Pair | None = None,
-        validation: float | Pair = 0.1,
+        test: Part | None = None,
+        validation: float | Part = 0.1,
         standardize: str = "feature",
         seed: int = 0,
         memory: int | None = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Return data of a regression; y is (N,) or (N, K); see `from_classes` for the arguments.
 
@@ -131,59 +147,24 @@ class Data(Overview, eqx.Module):
             UsageError: as `from_classes` does.
 
         """
-        x, memory = opened(x, memory)
+        columns, (x, memory) = given.columns(x), opened(x, memory)
         y = check_targets("y", open_array("y", y), len(x))
+        outputs = y.shape[1]
 
         def check(name: str, targets: Any, examples: int) -> np.ndarray:
-            return check_targets(name, targets, examples, y.shape[1])
+            return check_targets(name, targets, examples, outputs)
 
-        return cls._of(x, y, check, test, validation, standardize, seed, y.shape[1], (), None, memory)
-
-    @classmethod
-    def _of(
-        cls, x: Any, y: Any, check: Any, test: Any, validation: Any, standardize: str, seed: int,
-        outputs: int, names: tuple[str, ...], labels: Any, memory: int,
-    ) -> Self:  # fmt: skip
-        if standardize not in STANDARDIZE:
-            raise UsageError(f"standardize must be one of {', '.join(STANDARDIZE)}, got {standardize!r}")
-        files = [x] if memory else []
-        test_x, test_y = (None, None) if test is None else pair("test", test, x, check)
-        if isinstance(validation, float | int):
-            if not 0 <= validation < 1:
-                raise UsageError(
-                    f"validation must be a share in [0, 1), or examples and labels, got {validation}"
-                )
-            rows, held = hold_out(labels, len(x), float(validation), seed)
-        else:
-            more_x, more_y = pair("validation", validation, x, check)
-            rows = np.arange(len(x), dtype=np.int32)
-            held = np.arange(len(x), len(x) + len(more_x), dtype=np.int32)
-            y = np.concatenate([y, more_y])
-            if files:
-                files.append(more_x)
-            else:
-                x = np.concatenate([x, more_x])
-        if not len(rows):
-            raise UsageError(f"validation {validation:g} leaves no example to train on of {len(x)}")
-        if files:
-            origin, mean, deviation = statistics("x", x, rows, standardize)
-            x = ExampleFiles(files, origin, memory)
-            test_x = None if test_x is None else ExampleFiles([test_x], origin, memory)
-        else:
-            x, test_x, origin, mean, deviation = standard("x", x, test_x, rows, standardize)
-        y_origin, y_mean, y_deviation = np.zeros((), np.float32), *moments(y, rows, "none")
-        if labels is None:
-            y, test_y, y_origin, y_mean, y_deviation = standard("y", y, test_y, rows, "feature")
-        return cls(
-            x, y, rows, held, test_x, test_y, origin, y_origin, mean, deviation, y_mean, y_deviation,
-            outputs, names,
+        fields = prepared(
+            x, y, check, classes=False, columns=columns, memory=memory, sample_weight=sample_weight,
+            test=test, validation=validation, standardize=standardize, seed=seed,
         )  # fmt: skip
+        return cls(**fields, outputs=outputs, columns=columns)
 
     def scaling(self) -> dict[str, Any]:
-        """Return what predicting needs of the data: shapes, names of classes, and what scales values."""
+        """Return what predicting needs of the data: shapes, names, and what scales values."""
         arrays = {name: np.asarray(getattr(self, name)) for name in _SCALES}
-        x = {"input_shape": list(self.shape), "input_dtype": str(self.x.dtype)}
-        return {**x, "outputs": self.outputs, "classes": list(self.names), **arrays}
+        x = {"input_shape": list(self.shape), "input_dtype": str(self.x.dtype), "columns": list(self.columns)}
+        return {**x, "outputs": self.outputs, "classes": list(self.names), "named": self.named, **arrays}
 
     @classmethod
     def from_scaling(cls, kept: Mapping[str, Any]) -> Self:
@@ -193,12 +174,13 @@ class Data(Overview, eqx.Module):
         rows: Any = np.zeros(0, np.int32)
         scales: Any = {name: jnp.asarray(kept[name]) for name in _SCALES}
         return cls(
-            x=x, y=y, train=rows, validation=rows, test_x=None, test_y=None,
-            outputs=kept["outputs"], names=tuple(kept["classes"]), **scales,
+            x=x, y=y, train=rows, validation=rows, test_x=None, test_y=None, outputs=kept["outputs"],
+            names=tuple(kept["classes"]), named=kept.get("named", False),
+            columns=tuple(kept.get("columns", ())), **scales,
         )  # fmt: skip
 
     def _overview(self) -> tuple[str, dict[str, object]]:
-        test = "none" if self.test_y is None else f"{len(self.test_y):,}"
+        test = "none" if self.test is None else f"{len(self.test):,}"
         classes = self.y.ndim == 1
         return "Data", {
             "examples": f"{len(self.train):,} training, {len(self.validation):,} validation, {test} test",
@@ -216,9 +198,11 @@ class Data(Overview, eqx.Module):
         """Return raw examples as `x` has them.
 
         Raises:
-            UsageError: examples of another shape, or a row with what they must not hold; says which row.
+            UsageError: examples of another shape or other columns, or a row with what they must not hold;
+                says which.
 
         """
+        check_columns("x", x, self.columns)
         found = check_features("x", x, least=0)
         if found.shape[1:] != self.shape:
             raise UsageError(f"x has examples of shape {found.shape[1:]}; expected {self.shape}")
@@ -235,8 +219,12 @@ class Data(Overview, eqx.Module):
         """
         name = self.called(which)
         if name == "test":
-            return self.test_x, self.test_y, np.arange(len(self.test_x), dtype=np.int32)
+            return self.test_x, self.test_y, self.test
         return self.x, self.y, self.validation if name == "validation" else self.train
+
+    def weights(self, which: str) -> Any:
+        """Return what each row of the arrays that `part` returns counts for; None if all count the same."""
+        return self.test_weight if self.called(which) == "test" else self.weight
 
     def called(self, which: str) -> str:
         """Return what a part really is: `training`, `validation`, or `test`; see `part`."""
@@ -249,10 +237,24 @@ class Data(Overview, eqx.Module):
 
         Examples in files are read as they are indexed.
         """
-        x, y, rows = self.part(which)
-        y, rows = np.asarray(y), np.asarray(rows)
+        x, _, rows = self.part(which)
+        rows, y = np.asarray(rows), self.answers(which)
+        if isinstance(x, ExampleFiles):
+            return Selection(x, rows, self.origin), self.labels(y)
+        return restored(np.asarray(x)[rows], self.origin), self.labels(y)
+
+    def answers(self, which: str) -> np.ndarray:
+        """Return the numbers of the classes, or the targets, of a part.
+
+        Raises:
+            UsageError: the data are those of a saved member, which keeps no examples.
+
+        """
+        _, y, rows = self.part(which)
         if not len(rows):
             raise UsageError("the data that the member was trained on are not saved with it")
-        if isinstance(x, ExampleFiles):
-            return Selection(x, rows, self.origin), restored(y[rows], self.y_origin)
-        return restored(np.asarray(x)[rows], self.origin), restored(y[rows], self.y_origin)
+        return restored(np.asarray(y)[np.asarray(rows)], self.y_origin)
+
+    def labels(self, y: np.ndarray) -> np.ndarray:
+        """Return numbers of classes as labels were given, and targets as they are."""
+        return Classes(self.outputs, self.names, self.named).labels(y)

@@ -5,6 +5,7 @@ ensemble (Lakshminarayanan et al. 2017, "Simple and Scalable Predictive Uncertai
 Deep Ensembles"). `spread` gives what the members disagree by.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -16,11 +17,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
-from populace.core.errors import UsageError
+from populace.core.errors import UsageError, unknown
 from populace.core.population import sweep
 from populace.core.values import plain
+from populace.data import given
 from populace.data.arrays import check_features, kept
 from populace.engine.strategy import check as check_strategy
 from populace.engine.training_loop import Engine
@@ -31,8 +33,9 @@ from populace.supervised.data import Data
 from populace.supervised.learner import Supervised
 from populace.supervised.networks import MLP, Network
 from populace.supervised.regressor import Regressor
+from populace.supervised.weights import sample_weights
 
-_PRECISE = (np.float64, np.float32)  # data is made float32 once it is centered
+_PRECISE: Any = (np.float64, np.float32)  # data is made float32 once it is centered
 
 
 class _Classifier(Classifier):
@@ -116,8 +119,9 @@ class _Estimator(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """Return every member's outputs, (members, N, outputs)."""
         check_is_fitted(self)
-        X = np.asarray(validate_data(self, X, reset=False, dtype=_PRECISE))
-        X = kept(check_features("X", X), self.origin_)
+        X, frame = _table(X), X
+        validate_data(self, frame if given.columns(frame) else X, skip_check_array=True, reset=False)
+        X = kept(check_array(X, dtype=_PRECISE), self.origin_)
         plan: Network = self.network or MLP()
         shape = (X.shape[1],)
         model = eqx.filter_eval_shape(lambda: plan.build(shape, self.outputs_, key=jax.random.key(0)))
@@ -137,9 +141,29 @@ def _every(stacked: Any, rest: Any, inputs: jax.Array) -> jax.Array:
     return jax.vmap(lambda arrays: sequential.use(eqx.combine(arrays, rest), inputs))(stacked)
 
 
-def _checked(estimator: Any, X: Any, y: Any, **how: Any) -> tuple[np.ndarray, np.ndarray]:
-    X, y = validate_data(estimator, X, y, dtype=_PRECISE, **how)
+def _checked(estimator: Any, X: Any, y: Any, read: Any, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return examples and answers, read as populace reads them, then checked as scikit-learn does."""
+    if y is None:
+        raise UsageError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    X, frame = _table(X), X
+    X, y = check_X_y(X, read("y", y), dtype=_PRECISE, **how)
+    validate_data(estimator, frame if given.columns(frame) else X, skip_check_array=True)
     return np.asarray(X), np.asarray(y)
+
+
+def _table(X: Any) -> np.ndarray:
+    """Return examples as a table of numbers, (N, F)."""
+    found = check_features("X", X, least=0)
+    if found.ndim != 2:
+        raise UsageError(
+            f"X has shape {found.shape}; expected (examples, features). Reshape your data: X.reshape(-1, 1) "
+            "if it has one feature, X.reshape(1, -1) if it is one example"
+        )
+    return found
+
+
+def _weights(X: Any, weight: Any) -> np.ndarray | None:
+    return None if weight is None else sample_weights("sample_weight", weight, len(_table(X)))
 
 
 class PopulationClassifier(ClassifierMixin, _Estimator):
@@ -157,6 +181,8 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
             stopping a member predicts with the weights of its lowest validation loss, else with its last.
         strategy: how members are trained at once; see `populace.Run`.
         random_state: seed of everything.
+        class_weight: weight of each class in the loss, `{class: weight}`, where one not named weighs 1; or
+            `balanced`, the inverse of its share of the training examples.
 
     Attributes:
         classes_: the classes, sorted.
@@ -165,18 +191,54 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
 
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train on examples (N, F) and their classes (N,)."""
-        X, y = _checked(self, X, y)
+    def __init__(
+        self,
+        members: int = 4,
+        epochs: int = 100,
+        network: Network | None = None,
+        learning_rate: float = 1e-2,
+        batch_size: int = 32,
+        weight_decay: float = 0.0,
+        validation: float = 0.0,
+        patience: int = 0,
+        strategy: str = "vmap",
+        random_state: Any = 0,
+        class_weight: Any = None,
+    ) -> None:
+        super().__init__(
+            members, epochs, network, learning_rate, batch_size, weight_decay, validation, patience, strategy,
+            random_state,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on examples (N, F), their classes (N,), and what each counts for, (N,), if that differs."""
+        X, y = _checked(self, X, y, given.labels)
         check_classification_targets(y)
         encoder = LabelEncoder()
         labels = np.asarray(encoder.fit_transform(y))
         self.classes_ = np.asarray(encoder.classes_)
         if len(self.classes_) < 2:
             raise ValueError("PopulationClassifier needs at least two classes; the data has one class")
-        data = Data.from_classes(X, labels, validation=self.validation, classes=len(self.classes_))
-        self._train(_Classifier, data)
+        data = Data.from_classes(
+            X, labels, validation=self.validation, classes=len(self.classes_), sample_weight=sample_weight
+        )
+        self._train(_Classifier, data, class_weight=self._class_weight())
         return self
+
+    def _class_weight(self) -> Any:
+        """Return the weights of classes as the learner, which has numbers for classes, is given them."""
+        if not isinstance(self.class_weight, Mapping):
+            return self.class_weight
+        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
+        for label in self.class_weight:
+            if plain(label) not in numbers:
+                raise unknown("class", str(label), map(str, numbers), where=" in class_weight")
+        return {numbers[plain(label)]: weight for label, weight in self.class_weight.items()}
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on examples and their classes, each counted as its weight says."""
+        return float(super().score(X, given.labels("y", y), _weights(X, sample_weight)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the mean over members of the probability of each class, (N, classes)."""
@@ -195,11 +257,11 @@ class PopulationClassifier(ClassifierMixin, _Estimator):
 class PopulationRegressor(RegressorMixin, _Estimator):
     """A population of networks that predicts by the mean of its members; arguments as of the classifier."""
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train on examples (N, F) and their targets, (N,) or (N, K)."""
-        X, y = _checked(self, X, y, multi_output=True, y_numeric=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on examples (N, F), their targets, (N,) or (N, K), and what each counts for, (N,)."""
+        X, y = _checked(self, X, y, given.numbers, multi_output=True, y_numeric=True)
         self.flat_ = np.ndim(y) == 1
-        data = Data.from_targets(X, y, validation=self.validation)
+        data = Data.from_targets(X, y, validation=self.validation, sample_weight=sample_weight)
         self.y_mean_ = data.y_mean.astype(np.float64) + data.y_origin
         self.y_deviation_ = data.y_deviation
         self._train(_Regressor, data)
@@ -210,6 +272,10 @@ class PopulationRegressor(RegressorMixin, _Estimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R2 on examples and their targets, each counted as its weight says."""
+        return float(super().score(X, given.numbers("y", y), _weights(X, sample_weight)))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the mean prediction over members, shaped as y was."""

@@ -25,17 +25,14 @@ def evaluated(learner: Any, network: Any, which: str) -> Metrics:
 
     """
     x, y, rows = learner.data.part(which)
-    y, rows = jnp.asarray(y), jnp.asarray(rows)
-    size = min(learner.evaluation_batch_size, len(rows))
-    count = -(-len(rows) // size)
-    padded = jnp.resize(rows, (count, size))
-    weight = (jnp.arange(count * size) < len(rows)).astype(jnp.float32).reshape(count, size)
+    y, count = jnp.asarray(y), -(-len(rows) // _size(learner, rows))
+    padded, weight = _batches(learner, which, count)
 
     def batch(rows_and_weight: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
         rows, weight = rows_and_weight
         return batch_sums(learner, network, taken(learner, x, rows), y[rows], weight)
 
-    return metrics_of(learner, jax.lax.map(batch, (padded, weight)), y[rows])
+    return metrics_of(learner, jax.lax.map(batch, (padded, weight)), which)
 
 
 def batch_sums(
@@ -44,25 +41,49 @@ def batch_sums(
     """Return what a batch adds to loss, count and the learner's own sums."""
     outputs = sequential.use(network, learner.data.inputs(x))
     sums = learner.measure(outputs, y, weight)
-    return sums | {"loss": jnp.sum(learner.losses(outputs, y) * weight), "count": jnp.sum(weight)}
+    loss = jnp.sum(learner.losses(outputs, y) * learner.loss_weights(y, weight))
+    return sums | {"loss": loss} | _counts(learner, y, weight)
 
 
-def metrics_of(learner: Any, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
-    """Return the metrics of the sums of every batch, batches in front, and of the y of all examples."""
+def metrics_of(learner: Any, sums: dict[str, jax.Array], which: str) -> Metrics:
+    """Return the metrics of the sums of every batch of a part, batches in front."""
+    _, y, rows = learner.data.part(which)
+    y, weight = jnp.asarray(y)[jnp.asarray(rows)], learner.data.weights(which)
+    weight = None if weight is None else jnp.asarray(weight)[jnp.asarray(rows)]
     sums = {name: v.sum(0) for name, v in sums.items()}
-    loss = Mean(sums.pop("loss"), sums["count"])
-    return {"loss": loss, **learner.conclude(sums, y)}
+    loss = Mean(sums.pop("loss"), sums.pop("loss_count", sums["count"]))
+    return {"loss": loss, **learner.conclude(sums, y, weight)}
 
 
 def streamed_metrics(learner: Any, sums: dict[str, jax.Array]) -> Metrics:
     """Return the metrics of sums that were made some batches at a time, on the part that is judged by."""
-    _, y, rows = learner.data.part(learner.evaluation_split)
-    size = min(learner.evaluation_batch_size, len(rows))
-    weight = (jnp.arange(len(sums["count"]) * size) < len(rows)).astype(jnp.float32)
+    which = learner.evaluation_split
+    rows, weight = _batches(learner, which, len(sums["count"]))
     # One count for all members, and none that XLA knows beforehand, as in `evaluated`: how a quotient is
     # rounded depends on it.
-    sums = sums | {"count": jax.lax.optimization_barrier(jnp.sum(weight.reshape(-1, size), 1))}
-    return metrics_of(learner, sums, jnp.asarray(y)[jnp.asarray(rows)])
+    y = jnp.asarray(learner.data.part(which)[1])
+    counts = jax.vmap(lambda rows, weight: _counts(learner, y[rows], weight))(rows, weight)
+    return metrics_of(learner, sums | jax.lax.optimization_barrier(counts), which)
+
+
+def _size(learner: Any, rows: Any) -> int:
+    return min(learner.evaluation_batch_size, len(rows))
+
+
+def _batches(learner: Any, which: str, count: int) -> tuple[jax.Array, jax.Array]:
+    """Return the rows of so many batches of a part, and what each counts for, 0 if it fills a batch up."""
+    _, _, rows = learner.data.part(which)
+    size, rows, weight = _size(learner, rows), jnp.asarray(rows), learner.data.weights(which)
+    padded = jnp.resize(rows, (count, size))
+    real = (jnp.arange(count * size) < len(rows)).astype(jnp.float32).reshape(count, size)
+    return padded, real if weight is None else real * jnp.asarray(weight)[padded]
+
+
+def _counts(learner: Any, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+    """Return what a batch counts for, and in the loss if that is something else."""
+    costs = learner.loss_weights(y, weight)
+    found = {"count": jnp.sum(weight)}
+    return found if costs is weight else found | {"loss_count": jnp.sum(costs)}
 
 
 def taken(learner: Any, x: Any, rows: jax.Array) -> jax.Array:

@@ -87,8 +87,20 @@ class Supervised(Learner):
         """Return sums over examples, each times its weight; what `conclude` makes metrics of."""
 
     @abstractmethod
-    def conclude(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
-        """Return the metrics of the sums over all examples; y is the whole part that was judged."""
+    def conclude(self, sums: dict[str, jax.Array], y: jax.Array, weight: jax.Array | None) -> Metrics:
+        """Return the metrics of the sums over all examples.
+
+        Args:
+            sums: those of `measure`, and `count`, the sum of the weights.
+            y: of the whole part that was judged.
+            weight: of its examples; None if all count the same.
+
+        """
+
+    def loss_weights(self, y: jax.Array, weight: jax.Array) -> jax.Array:
+        """Return what each example counts for in the loss; by default its own weight."""
+        del y
+        return weight
 
     def augment(self, x: jax.Array, key: jax.Array) -> jax.Array:
         """Return a training batch changed at random; by default as it is."""
@@ -152,12 +164,17 @@ class Supervised(Learner):
         place = (state.count % self.epoch_steps) * self.batch_size
         rows = self._rows(state, place)
         real = (place + jnp.arange(self.batch_size) < len(data.train)).astype(jnp.float32)
+        weight = real
+        if data.weight is not None:
+            weight = real * (jnp.asarray(data.weight)[rows] / data.mean_weight)
         x, y = evaluation.taken(self, data.x, rows), jnp.asarray(data.y)[rows]
-        x = self.augment(data.inputs(x), augment_key)
+        x, costs = self.augment(data.inputs(x), augment_key), self.loss_weights(y, weight)
 
         def loss(network: Any) -> Any:
             outputs, after = sequential.learn(network, x, network_key, real)
-            return jnp.sum(self.losses(outputs, y) * real) / jnp.sum(real), (outputs, after)
+            # Over the number of examples, not over the sum of this batch's weights, by which examples would
+            # weigh more in a batch of light ones.
+            return jnp.sum(self.losses(outputs, y) * costs) / jnp.sum(real), (outputs, after)
 
         network, opt_state, mean, (outputs, after) = descent.gradient_step(
             self, loss, state.network, state.opt_state, state.count
@@ -169,8 +186,8 @@ class Supervised(Learner):
             old = (state.network, state.opt_state)
             network, opt_state = descent.where(running, (network, opt_state), old)
         metrics = {"loss": Mean(mean * count, count)}
-        for name, total in self._training(outputs, y, real).items():
-            metrics[name] = Mean(total, count)
+        for name, total in self._training(outputs, y, weight).items():
+            metrics[name] = Mean(total, jnp.sum(weight))
         metrics = jax.tree.map(lambda v: jnp.where(running, v, 0.0), metrics)
         changed = (network, opt_state, state.count + 1)
         return eqx.tree_at(lambda s: (s.network, s.opt_state, s.count), state, changed), metrics
@@ -284,8 +301,10 @@ class Supervised(Learner):
     def evaluate_batch(self, model: Any, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums over the examples that the host has read."""
         assert self.fed is not None
-        y = jnp.asarray(self._data.part(self.evaluation_split)[1])
-        return evaluation.batch_sums(self, model, self.fed.x, y[self.fed.rows], weight)
+        rows, own = self.fed.rows, self._data.weights(self.evaluation_split)
+        y = jnp.asarray(self._data.part(self.evaluation_split)[1])[rows]
+        weight = weight if own is None else weight * jnp.asarray(own)[rows]
+        return evaluation.batch_sums(self, model, self.fed.x, y, weight)
 
     def evaluate_sums(self, sums: dict[str, jax.Array]) -> Metrics:
         """Return the metrics of the sums of every batch of the part."""

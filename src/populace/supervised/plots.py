@@ -6,22 +6,25 @@ import numpy as np
 
 from populace.core.media import Image
 from populace.metrics import classification
-from populace.runs.figures import figure, to_image
+from populace.runs.figures import figure, label, to_image
 
 _MOST_CLASSES_WITH_NUMBERS = 12
 
 
-def confusion(logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str) -> Image:
-    """Draw counts per true and predicted class; a row's color is its share."""
+def confusion(
+    logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str, weight: np.ndarray | None = None
+) -> Image:
+    """Draw counts, or sums of weights, per true and predicted class; a row's color is its share."""
     logits = np.asarray(logits)
     classes = logits.shape[1]
     predicted = logits.argmax(1)
-    counts = np.asarray(classification.confusion_matrix(predicted, labels, classes))
-    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    counts = classification.confusion_matrix(predicted, labels, classes, weight)
+    total = counts.sum(1, keepdims=True)
+    share = counts / np.where(total > 0, total, 1)
     side = float(np.clip(0.5 * classes + 2, 4.5, 9))
     drawn, axes = figure(side + 0.6, side)
     shown = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    ticks = [str(name) for name in names or range(classes)]
+    ticks = [label(name) for name in names or range(classes)]
     wordy = max(map(len, ticks)) > 2
     axes.set_xticks(range(classes), ticks, rotation=45 if wordy else 0, ha="right" if wordy else "center")
     axes.set_yticks(range(classes), ticks)
@@ -30,24 +33,32 @@ def confusion(logits: Any, labels: np.ndarray, names: tuple[str, ...], part: str
         for i, j in np.ndindex(classes, classes):
             if counts[i, j]:
                 ink = "white" if share[i, j] > 0.5 else "black"
-                axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=ink, fontsize=8)
+                axes.text(
+                    j,
+                    i,
+                    f"{counts[i, j]:.4g}" if weight is not None else str(counts[i, j]),
+                    ha="center",
+                    va="center",
+                    color=ink,
+                    fontsize=8,
+                )
     drawn.colorbar(shown, fraction=0.046, label="share of the true class")
-    accuracy = float(classification.correct(logits, labels).mean())
-    return to_image(drawn, f"Confusion matrix on the {part} part: accuracy {100 * accuracy:.2f} %")
+    accuracy = float(np.average(classification.correct(logits, labels), weights=weight))
+    what = "Confusion matrix" if weight is None else "Confusion matrix, sums of weights,"
+    return to_image(drawn, f"{what} on the {part} part: accuracy {100 * accuracy:.2f} %")
 
 
-def calibration(logits: Any, labels: np.ndarray, part: str) -> Image:
+def calibration(logits: Any, labels: np.ndarray, part: str, weight: np.ndarray | None = None) -> Image:
     """Draw how often the network is right against how sure it is."""
-    sums = np.asarray(
-        classification.calibration_sums(np.asarray(logits), labels, np.ones(len(labels), np.float32))
-    )
-    weight, confidence, hits = sums.T
-    used = weight > 0
+    each = np.ones(len(labels), np.float32) if weight is None else weight
+    sums = np.asarray(classification.calibration_sums(np.asarray(logits), labels, each))
+    mass, confidence, hits = sums.T
+    used = mass > 0
     drawn, axes = figure(4.8, 4.5)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfectly calibrated")
-    size = 20 + 300 * weight[used] / weight.sum()
+    size = 20 + 300 * mass[used] / mass.sum()
     axes.scatter(
-        confidence[used] / weight[used], hits[used] / weight[used], s=size, color="#1f77b4", zorder=3,
+        confidence[used] / mass[used], hits[used] / mass[used], s=size, color="#1f77b4", zorder=3,
         label="examples, area by their number",
     )  # fmt: skip
     axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.05))

@@ -44,14 +44,14 @@ class Regressor(Supervised):
 
     def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums of the absolute and the squared error, per output."""
-        error = (self.finish(outputs) - y) * weight[:, None]
-        return {"absolute": jnp.sum(jnp.abs(error), 0), "squared": jnp.sum(error**2, 0)}
+        error, weight = self.finish(outputs) - y, weight[:, None]
+        return {"absolute": jnp.sum(jnp.abs(error) * weight, 0), "squared": jnp.sum(error**2 * weight, 0)}
 
-    def conclude(self, sums: dict[str, jax.Array], y: jax.Array) -> Metrics:
+    def conclude(self, sums: dict[str, jax.Array], y: jax.Array, weight: jax.Array | None) -> Metrics:
         """Return R2, and in the units of y the mean absolute and the root mean squared error."""
         count = sums["count"]
         return {
-            "r2": Mean(regression.r2(sums["squared"], y)),
+            "r2": Mean(regression.r2(sums["squared"], y, weight)),
             "mae": Mean(jnp.mean(sums["absolute"]), count),
             "rmse": Mean(jnp.sqrt(jnp.mean(sums["squared"]) / count)),
         }

@@ -81,7 +81,7 @@ def test_a_classifier_comes_back_without_its_data(tmp_path):
     assert (len(found.learner.data.x), found.learner.data.names) == (0, ("a", "b", "c"))
     with pytest.raises(UsageError, match=r"x has examples of shape \(2,\); expected \(3,\)"):
         found.predict(np.zeros((4, 2)))
-    with pytest.raises(UsageError, match="x must hold numbers, got object"):
+    with pytest.raises(UsageError, match="x must be an array, a data frame or lists, got NoneType"):
         found.predict()
     with pytest.raises(UsageError, match="the data that the member was trained on are not saved with it"):
         found.visualize()

@@ -74,7 +74,8 @@ class ImageClassifier(Classifier):
         del key
         from populace.images.classification.gallery import samples
 
-        pictures, labels = (a[:_WATCHED] for a in self._data.examples("validation"))
+        pictures = self._data.examples("validation")[0][:_WATCHED]
+        labels = self._data.answers("validation")[:_WATCHED]
         probabilities = np.asarray(self.probabilities(state, pictures))
         shown: dict[str, Image | np.ndarray] = {
             "predictions": samples(pictures, labels, probabilities, self._data.names)
@@ -90,7 +91,7 @@ class ImageClassifier(Classifier):
         from populace.images.classification.gallery import mistakes
         from populace.images.filters import filter
 
-        pictures, labels = self._data.examples("test")
+        pictures, labels = self._data.examples("test")[0], self._data.answers("test")
         probabilities = np.asarray(self.probabilities(state, pictures))
         return {
             **super().visualize(state, key),

@@ -4,7 +4,7 @@ import numpy as np
 
 from populace.core.media import Image
 from populace.data.example_files import Selection
-from populace.runs.figures import figure, to_image
+from populace.runs.figures import figure, label, to_image
 
 _COLUMNS, _ROWS = 6, 3
 
@@ -30,7 +30,7 @@ def _gallery(
     x: np.ndarray | Selection, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...],
     chosen: np.ndarray, caption: str,
 ) -> Image:  # fmt: skip
-    known = names or tuple(str(i) for i in range(probabilities.shape[1]))
+    known = [label(name) for name in names or range(probabilities.shape[1])]
     drawn, axes = figure(1.45 * _COLUMNS, 1.75 * _ROWS, nrows=_ROWS, ncols=_COLUMNS)
     for place, axis in enumerate(np.ravel(axes)):
         axis.set(xticks=[], yticks=[])
