@@ -136,7 +136,7 @@ def _show(console: Console, one: ProfileCase, found: Any) -> None:
     table.add_row("theory", *(str(one.order) if name == "flops" else "" for _, name in columns))
     console.print(table, highlight=False)
     if note := _doubt(found, fits, known):
-        console.print(f"  {note}", highlight=False, soft_wrap=True)
+        console.print(f"  {note}", highlight=False)
     for line in found.uncounted:
         console.print(f"  FLOPs and bytes do not include {line}", highlight=False, soft_wrap=True)
 
