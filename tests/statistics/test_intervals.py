@@ -13,6 +13,7 @@ from populace.statistics import (
     bootstrap_interval,
     interquartile_mean,
     mean_interval,
+    mean_intervals,
     median_interval,
     summarize,
 )
@@ -186,6 +187,19 @@ def test_the_mean_of_folds_is_corrected_for_the_examples_that_they_share():
     assert corrected.high - corrected.value == pytest.approx((plain.high - plain.value) * np.sqrt(1 + 10 / 9))
     with pytest.raises(ValueError, match="test_to_train must be a ratio"):
         mean_interval(rows[0], test_to_train=-0.1)
+
+
+@pytest.mark.parametrize("runs", [3, 6])
+def test_means_of_many_quantities_are_each_by_itself(runs):
+    scores = np.random.default_rng(0).normal(size=(runs, 2, 3))
+    found = mean_intervals(scores)
+    for place in np.ndindex(2, 3):
+        alone = mean_interval(scores[:, *place])
+        got = [bound[place] for bound in (found.value, found.low, found.high)]
+        assert got == pytest.approx(alone.as_list())
+        assert found.range_of == alone.range_of
+    with pytest.raises(ValueError, match="scores must not be NaN or infinite"):
+        mean_intervals([[np.nan]])
 
 
 def test_ten_thousand_settings_take_seconds():

@@ -277,6 +277,11 @@ class Learner(Settings):
         raise UsageError(f"{type(self).__name__} predicts no classes, so there are no probabilities")
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether `probabilities` returns any; by default where a learner defines it."""
+        return type(self).probabilities is not Learner.probabilities
+
+    @property
     def foreign_code(self) -> str:
         """Import paths that the settings name and that are no part of populace; by default none.
 

@@ -26,6 +26,7 @@ from populace.runs.integrity import checkpoint_files, continuity, lock, sittings
 from populace.runs.integrity.status import status
 from populace.runs.outcome import confirmation
 from populace.runs.outcome.facts import facts as facts_of
+from populace.runs.outcome.member_predictions import MemberPredictions, member_predictions
 from populace.runs.recipe import Recipe, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
@@ -248,6 +249,26 @@ class Run(Overview):
                 "lower the learning rate, or look at one with run.member(0)"
             )
         return self.member(results["best"]["member"])
+
+    def predictions(
+        self, x: Any = None, *, setting: int | None = None, confidence: float = 0.95
+    ) -> MemberPredictions:
+        """Return what all members of a setting predict, with the mean and its interval over members.
+
+        Args:
+            x: inputs as [`Trained.predict`][populace.runs.trained_member.Trained.predict] takes them.
+            setting: index of the setting; by default the best.
+            confidence: of the intervals; of fewer than 5 members there is only a range.
+
+        Raises:
+            UsageError: no such setting, or what `member_predictions` refuses.
+
+        """
+        chosen = self.results()["best"]["setting"] if setting is None else setting
+        if not 0 <= chosen < (count := len(self.population.settings)):
+            raise UsageError(f"there is no setting {chosen}; settings are numbered 0 to {count - 1}")
+        members = [self.member(m.index) for m in self.population.members if m.setting == chosen]
+        return member_predictions(members, x, confidence=confidence)
 
     @host_errors.reraised()
     def evaluate(self, size: int = 200, backend: str = "native", seed: int = 1) -> dict[str, Any]:

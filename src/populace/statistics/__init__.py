@@ -14,9 +14,9 @@ from populace.statistics.aggregates import interquartile_mean
 from populace.statistics.bootstrap import bootstrap_interval
 from populace.statistics.held_out import HeldOut, held_out_intervals
 from populace.statistics.improvement import probability_of_improvement
-from populace.statistics.interval import Interval, few
+from populace.statistics.interval import Interval, Intervals, few
 from populace.statistics.levels import FEWEST, MIN_RUNS_ANY_SHAPE
-from populace.statistics.mean import mean_interval
+from populace.statistics.mean import mean_interval, mean_intervals
 from populace.statistics.median import median_interval
 from populace.statistics.multiple_comparisons import (
     SIGNIFICANCE_LEVEL,
@@ -40,6 +40,7 @@ __all__ = [
     "Floats",
     "HeldOut",
     "Interval",
+    "Intervals",
     "Summary",
     "WinnerBias",
     "best_subset",
@@ -51,6 +52,7 @@ __all__ = [
     "interquartile_mean",
     "intraclass_correlation",
     "mean_interval",
+    "mean_intervals",
     "median_interval",
     "multiple_comparisons",
     "performance_profile",

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from populace.statistics.levels import FEWEST
+from populace.statistics.scores import Floats
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,24 @@ class Interval:
     def as_list(self) -> list[float | None]:
         """Return `[value, low, high]` for JSON, with None for NaN; the reader knows a range by its count."""
         return numbers(self.value, self.low, self.high)
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Many statistics of the same runs, such as the mean prediction for each example; all of one shape.
+
+    Attributes:
+        value: the statistics.
+        low: lower bounds.
+        high: upper bounds.
+        range_of: as of [`Interval`][populace.statistics.interval.Interval].
+
+    """
+
+    value: Floats
+    low: Floats
+    high: Floats
+    range_of: int = 0
 
 
 def few(count: int) -> int:

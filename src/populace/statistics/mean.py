@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.interval import Interval, few
+from populace.statistics.interval import Interval, Intervals, few
 from populace.statistics.levels import student
-from populace.statistics.scores import sample
+from populace.statistics.scores import refuse, sample
 
 
 def mean_interval(scores: ArrayLike, *, confidence: float = 0.95, test_to_train: float = 0.0) -> Interval:
@@ -26,11 +27,25 @@ def mean_interval(scores: ArrayLike, *, confidence: float = 0.95, test_to_train:
     Sources: Student 1908; Nadeau and Bengio 2003, "Inference for the Generalization Error".
     """
     values = sample("scores", scores)
+    found = mean_intervals(values, confidence=confidence, test_to_train=test_to_train)
+    return Interval(float(found.value), float(found.low), float(found.high), found.range_of)
+
+
+def mean_intervals(scores: ArrayLike, *, confidence: float = 0.95, test_to_train: float = 0.0) -> Intervals:
+    """Return the mean over runs of each of many quantities, with the bounds of `mean_interval`.
+
+    `scores` is `(runs, ...)`, and results have the shape of what follows. Raises ValueError as
+    `mean_interval`.
+    """
+    values = np.asarray(scores, np.float64)
+    if values.ndim < 1 or not len(values):
+        raise ValueError(f"scores must be (runs, ...), not empty, got {values.shape}")
+    refuse("scores", "NaN or infinite", ~np.isfinite(values))
     if not 0 <= test_to_train < math.inf:
         raise ValueError(f"test_to_train must be a ratio of examples, 0 or more, got {test_to_train}")
-    runs, found = len(values), float(values.mean())
+    runs, found = len(values), values.mean(0)
     half = student(confidence, max(runs - 1, 1))
     if few(runs):
-        return Interval(found, float(values.min()), float(values.max()), runs)
-    half *= float(values.std(ddof=1)) * math.sqrt(1 / runs + test_to_train)
-    return Interval(found, found - half, found + half)
+        return Intervals(found, values.min(0), values.max(0), runs)
+    half = half * values.std(0, ddof=1) * math.sqrt(1 / runs + test_to_train)
+    return Intervals(found, found - half, found + half)

@@ -204,6 +204,20 @@ def test_isolated_nodes_and_no_edges_give_no_nan(how: str) -> None:
             assert not matrix[-1].any()
 
 
+def test_no_graph_is_normalized_twice() -> None:
+    graph = random_graph(1)
+    once = graph.normalized("symmetric")
+    assert once.normalized("symmetric") is once
+    assert dense(graph.normalized("none").normalized("mean")).sum() == dense(graph.normalized("mean")).sum()
+    with pytest.raises(
+        UsageError, match="normalized already, as 'symmetric'; 'mean' takes the graph as it was"
+    ):
+        once.normalized("mean")
+    assert once.with_features(None).normalization == "symmetric"
+    # With other edges it is another matrix.
+    assert graph.normalized("none").with_self_loops().normalization == ""
+
+
 def test_what_cannot_be_normalized_is_refused() -> None:
     graph = Graph.of([0, 1], [1, 0], weight=[-1.0, 1.0])
     with pytest.raises(UsageError, match="edge weights of node 0 have a negative sum"):

@@ -113,7 +113,7 @@ def test_properties_of_shapes_are_told_with_gaps():
     # What a program says of its fold is what scikit-learn says of the predictions.
     for slot in range(4):
         member = group_state.program.learner_of(slot)
-        said = member.predict(group_state.program.take(networks, slot))
+        said = member.predict_proba(group_state.program.take(networks, slot))
         rows = np.asarray(member._part("test"))
         for name in ("roc_auc", "ap"):
             wanted = score(name, y[rows], said[rows])
@@ -143,18 +143,36 @@ def test_the_number_of_nodes_is_learned_in_its_units():
     np.testing.assert_allclose(member.objective.mean, np.nanmean(trained_on, 0), rtol=1e-5)
 
 
-def test_predictions_of_other_graphs():
-    data = shapes()
+def test_predictions_and_explanations_of_graphs():
+    data, run = shapes(), eqx.filter_jit(lambda network, batch: network(batch))
     learner = GraphClassifier(data=data, network=GraphGIN(layers=1, hidden_channels=4), **SMALL).load_data()
     network = begun(learner).network
-    said = learner.predict(network)
+    said = learner.predict_proba(network)
     assert said.shape == (40, 2)
     np.testing.assert_allclose(said.sum(1), 1, rtol=1e-5)
     some = GraphSet.of([data.graph(i) for i in (3, 33)], [0, 0])
-    np.testing.assert_allclose(learner.predict(network, some), said[[3, 33]], rtol=1e-5)
+    np.testing.assert_allclose(learner.predict_proba(network, some), said[[3, 33]], rtol=1e-5)
+    np.testing.assert_array_equal(learner.predict(network), said.argmax(1))
     wide = GraphSet.of([data.graph(3).with_features(np.ones((8, 2), np.float32))], [0])
     with pytest.raises(UsageError, match="graphs has 2 features a node, the network takes 1"):
         learner.predict(network, wide)
+    with pytest.raises(UsageError, match=r"expected a GraphSet .*, got Graph; make one with GraphSet.of"):
+        learner.predict(network, data.graph(3))
+    # A node's part of the output: differences as its features grow by a little.
+    found = learner.explain(network, 33)
+    assert found.output == said[33].argmax()
+    graph, step = data.graph(33), 1e-2
+    for node in (0, 3):
+        moved = []
+        for by in (step, -step):
+            x = graph.x.copy()
+            x[node] *= 1 + by
+            batch = GraphSet.of([graph.with_features(x)], [0])
+            shape = batch.batch_shape(1)
+            moved.append(run(network, batch.batch(jnp.array([0]), shape))[0, found.output])
+        np.testing.assert_allclose(found.nodes[node], abs(moved[0] - moved[1]) / (2 * step), rtol=2e-3)
+    with pytest.raises(UsageError, match="there is no graph 40; graphs are numbered 0 to 39"):
+        learner.explain(network, 40)
 
 
 # How nodes become a graph is beside how layers work on nodes: one pair for each layer and each readout.

@@ -17,7 +17,8 @@ from populace.graphs.data.graph import Graph
 from populace.graphs.datasets.karate import karate
 from populace.graphs.datasets.ogb import score
 from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier, NodeClassifier, NodeRegressor
-from populace.graphs.models.node_networks import APPNP, GAT, GCN, GIN, SAGE, SGC, drop
+from populace.graphs.models.node_network import drop
+from populace.graphs.models.node_networks import APPNP, GAT, GCN, GIN, SAGE, SGC
 from populace.graphs.plots import explain, layer_activations
 from populace.optim.early_stopping import Patience, Window
 from tests import harness
@@ -68,7 +69,7 @@ def test_targets_with_gaps_are_learned_and_scored(kind, metric, bar):
     found = group_state.program.test(models, 1, 0)[metric].value
     for slot in range(3):
         model = group_state.program.signature.whole_model(group_state.program.take(models, slot))
-        said = learner.predict(model)
+        said = learner.predict_proba(model) if kind.has_probabilities else learner.predict(model)
         np.testing.assert_allclose(
             found[slot], score(metric, graph.y[graph.test], said[graph.test]), rtol=1e-4
         )
@@ -184,6 +185,51 @@ def test_what_mattered_to_a_node_is_what_it_can_hear():
     share = explain.attention(learner.graph, network)
     sums = np.bincount(learner.graph.edges.targets, share)
     np.testing.assert_allclose(sums, 1, atol=1e-5)
+
+
+def test_an_explanation_is_of_the_graph_as_the_network_takes_it():
+    """Of a linear network it is known: node j adds `(A^2)_ij x_j W_c` to output c of node i."""
+    graph = cliques()
+    learner = NodeClassifier.of(graph, network=SGC())
+    model = begun(learner)
+    a = convert.to_scipy(graph.normalized("symmetric")).toarray().T
+    weight = np.asarray(model.network.layers[0].weight)
+    chosen = int((a @ a @ weight)[2].argmax())
+    for given in (None, graph, learner.graph):  # prepared once, whoever gives it
+        found = learner.explain(model, 2, given)
+        assert found.output == chosen
+        np.testing.assert_allclose(found.nodes, np.abs((a @ a)[2] * weight[:, chosen]), atol=1e-6)
+        assert found.edges.shape == (learner.graph.edges.count,)
+    other = learner.explain(model, 2, output=1 - chosen)
+    np.testing.assert_allclose(other.nodes, np.abs((a @ a)[2] * weight[:, 1 - chosen]), atol=1e-6)
+    for call in (explain.influence, explain.attention, explain.explained, layer_activations.steps):
+        with pytest.raises(
+            UsageError, match=r"cliques is as it was given, .*; learner.explain\(model, node\) pre"
+        ):
+            call(graph, model.network, 2)
+    with pytest.raises(
+        UsageError, match=r"is normalized as 'mean', but the network takes normalized\('symmetric'\)"
+    ):
+        explain.influence(graph.normalized("mean"), model.network, 2)
+    for index, output, words in ((14, None, "there is no node 14"), (0, 2, "there is no output 2")):
+        with pytest.raises(UsageError, match=words):
+            learner.explain(model, index, output=output)
+
+
+def test_a_graph_is_prepared_for_every_network_of_a_sweep():
+    graph = cliques()
+    networks = [SAGE(hidden_sizes=(4,)), GCN(hidden_sizes=(4,)), GCN(hidden_sizes=(5,))]
+    population = sweep(NodeClassifier.of(graph), {"network": networks})
+    learners = [population.learner_of(i) for i in range(3)]
+    assert [one.graph.normalization for one in learners] == ["none", "symmetric", "symmetric"]
+    assert learners[0].graph.weight is None
+    assert population.learner_of(0).graph is learners[0].graph
+    wanted = graph.normalized("symmetric")
+    np.testing.assert_array_equal(learners[2].graph.weight, wanted.weight)
+    with pytest.raises(
+        UsageError, match=r"cliques is as it was given, .*; NodeClassifier.of\(graph, ...\) pre"
+    ):
+        NodeClassifier(graph=graph).check()
 
 
 def test_it_shows_pictures():

@@ -1,4 +1,4 @@
-"""Checks of the number of nodes and of edge weights, before a graph is built."""
+"""Checks of the number of nodes, of edge weights and of reverse edges, before a graph is built."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.graphs.data.labels import numbers
-from populace.nn.graph.edges import as_array
+from populace.nn.graph.edges import EdgeIndex, as_array, is_symmetric
 
 
 def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
@@ -52,3 +52,31 @@ def checked_weights(
             f"weight {where(int(wrong[0]))} is {values[wrong[0]]}; weights must be finite in float32"
         )
     return kept
+
+
+def check_same_weight(edges: EdgeIndex, weight: Any) -> None:
+    """Raise a `UsageError` for an edge whose reverse has another weight: an undirected edge has one."""
+    if weight is None or is_symmetric(edges, weight) or not is_symmetric(edges):
+        return
+    order = np.lexsort((weight, edges.sources, edges.targets))
+    back = np.lexsort((weight, edges.targets, edges.sources))
+    wrong = int(np.argmax(~np.isclose(weight[order], weight[back], rtol=1e-6, atol=0)))
+    s, t = int(edges.sources[order[wrong]]), int(edges.targets[order[wrong]])
+    raise UsageError(
+        f"the edge from {s} to {t} has weight {weight[order[wrong]]:g}, its reverse {weight[back[wrong]]:g}; "
+        "an undirected edge has one weight: pass directed=True, or make them equal"
+    )
+
+
+def check_reverse(edges: EdgeIndex, places: np.ndarray) -> None:
+    """Raise a `UsageError` for an edge without its reverse."""
+    if is_symmetric(edges):
+        return
+    pairs = list(zip(edges.sources.tolist(), edges.targets.tolist()))
+    known = set(pairs)
+    alone = next((i for i, (s, t) in enumerate(pairs) if (t, s) not in known), None)
+    if alone is not None:
+        raise UsageError(
+            f"edge {places[alone]} ({pairs[alone][0]} to {pairs[alone][1]}) has no reverse; "
+            "an undirected graph stores each edge in both directions: add the reverse, or pass directed=True"
+        )

@@ -11,7 +11,7 @@ from scipy import sparse
 from populace.core.errors import UsageError, unknown
 from populace.core.formatting import Overview, count, shortened
 from populace.graphs.data import normalization
-from populace.graphs.data.checks import checked_weights, count_nodes
+from populace.graphs.data.checks import check_reverse, check_same_weight, checked_weights, count_nodes
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.labels import check_rows, labels_of, numbers, parts_of
 from populace.nn.graph.edges import EdgeIndex, is_symmetric, repeated
@@ -34,6 +34,7 @@ class Graph(Overview, eqx.Module):
         names: class names, if there are any.
         name: name of the graph.
         directed: False if every edge has its reverse, of the same weight.
+        normalization: what `normalized` made of its edges and weights; empty for a graph as it was given.
 
     """
 
@@ -47,6 +48,7 @@ class Graph(Overview, eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     name: str = eqx.field(static=True)
     directed: bool = eqx.field(static=True)
+    normalization: str = eqx.field(static=True, default="")
 
     @classmethod
     def of(
@@ -77,11 +79,11 @@ class Graph(Overview, eqx.Module):
         nodes = count_nodes(nodes, x, y, sources, targets)
         edges, places = EdgeIndex.of(sources, targets, (nodes, nodes))
         if not directed:
-            _check_reverse(edges, places)
+            check_reverse(edges, places)
         values = checked_weights(weight, len(places))
         values = None if values is None else values[places]
         if not directed:
-            _check_same_weight(edges, values)
+            check_same_weight(edges, values)
         graph = cls(edges, values, None, None, None, None, None, (), name, directed)
         return graph.with_features(x).with_labels(y, names).with_split(train, validation, test)
 
@@ -182,7 +184,7 @@ class Graph(Overview, eqx.Module):
         if how == "sum":
             sums = np.bincount(np.cumsum(first) - 1, self.weight)
             weight = sums.astype(np.float32)
-        return dataclasses.replace(self, edges=edges, weight=weight)
+        return dataclasses.replace(self, edges=edges, weight=weight, normalization="")
 
     def normalized(self, how: str) -> "Graph":
         """Return the graph with the edge weights and self-loops of a named normalization.
@@ -199,19 +201,29 @@ class Graph(Overview, eqx.Module):
         | `symmetric` | R^-1/2 (A + I) C^-1/2, R and C of A + I |
         | `symmetric-no-loops` | R^-1/2 A C^-1/2 |
 
-        A row or column that sums to 0 gives zeros, never NaN.
+        A row or column that sums to 0 gives zeros, never NaN. A graph that has this normalization already is
+        returned as it is: no graph is normalized twice.
 
         Raises:
-            UsageError: an unknown name, or a symmetric normalization of weights with a negative sum.
+            UsageError: an unknown name, a symmetric normalization of weights with a negative sum, or a graph
+                with another normalization.
 
         Source: T. N. Kipf, M. Welling (2017), Semi-Supervised Classification with Graph Convolutional
         Networks, arXiv:1609.02907.
 
         """
-        graph = self.with_self_loops() if normalization.adds_self_loops(how) else self
+        loops = normalization.adds_self_loops(how)
+        if self.normalization == how:
+            return self
+        if self.normalization not in ("", "none"):
+            raise UsageError(
+                f"{self.name} is normalized already, as '{self.normalization}'; '{how}' takes the graph as "
+                "it was given"
+            )
+        graph = self.with_self_loops() if loops else self
         ends = graph.edges.sources, graph.edges.targets
         weight = normalization.weights(*ends, graph.weight, graph.nodes, how)
-        return dataclasses.replace(graph, weight=weight)
+        return dataclasses.replace(graph, weight=weight, normalization=how)
 
     def _with_more(self, sources: np.ndarray, targets: np.ndarray, weight: Any) -> Self:
         """Return the graph with edges added, of weight 1 by default."""
@@ -225,7 +237,7 @@ class Graph(Overview, eqx.Module):
         if self.weight is not None:
             more = np.ones(len(sources), np.float32) if weight is None else weight
             weight = np.concatenate([self.weight, more])[places]
-        return dataclasses.replace(self, edges=edges, weight=weight)
+        return dataclasses.replace(self, edges=edges, weight=weight, normalization="")
 
 
 def said_of(data: Any) -> dict[str, object]:
@@ -247,30 +259,3 @@ def read_only(tree: Any) -> Any:
     for leaf in jax.tree.leaves(tree):
         leaf.flags.writeable = False
     return tree
-
-
-def _check_same_weight(edges: EdgeIndex, weight: Any) -> None:
-    """Raise a `UsageError` for an edge whose reverse has another weight: an undirected edge has one."""
-    if weight is None or is_symmetric(edges, weight) or not is_symmetric(edges):
-        return
-    order = np.lexsort((weight, edges.sources, edges.targets))
-    back = np.lexsort((weight, edges.targets, edges.sources))
-    wrong = int(np.argmax(~np.isclose(weight[order], weight[back], rtol=1e-6, atol=0)))
-    s, t = int(edges.sources[order[wrong]]), int(edges.targets[order[wrong]])
-    raise UsageError(
-        f"the edge from {s} to {t} has weight {weight[order[wrong]]:g}, its reverse {weight[back[wrong]]:g}; "
-        "an undirected edge has one weight: pass directed=True, or make them equal"
-    )
-
-
-def _check_reverse(edges: EdgeIndex, places: np.ndarray) -> None:
-    if is_symmetric(edges):
-        return
-    pairs = list(zip(edges.sources.tolist(), edges.targets.tolist()))
-    known = set(pairs)
-    alone = next((i for i, (s, t) in enumerate(pairs) if (t, s) not in known), None)
-    if alone is not None:
-        raise UsageError(
-            f"edge {places[alone]} ({pairs[alone][0]} to {pairs[alone][1]}) has no reverse; "
-            "an undirected graph stores each edge in both directions: add the reverse, or pass directed=True"
-        )

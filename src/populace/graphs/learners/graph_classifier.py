@@ -85,6 +85,7 @@ class GraphRegressor(GraphLearner):
 
     score: ClassVar[str] = "rmse"
     mode: ClassVar[Literal["max", "min"]] = "min"
+    has_probabilities: ClassVar[Any] = False
 
     def check_labels(self, data: GraphSet) -> None:
         """Raise a `UsageError` if there are no numbers."""

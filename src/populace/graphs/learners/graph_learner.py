@@ -4,7 +4,7 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -21,12 +21,15 @@ from populace.graphs.datasets.ogb import ogb
 from populace.graphs.datasets.tudataset import tudataset
 from populace.graphs.learners import inference
 from populace.graphs.learners.graph_task import GraphTask
-from populace.graphs.learners.objective import Objective
+from populace.graphs.learners.objective import Objective, Regression
 from populace.graphs.models.graph_networks import GraphGIN, GraphNetworkConfig
 from populace.graphs.splits.cross_validation import PROTOCOLS, CrossValidation
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Schedule, Staircase
+
+if TYPE_CHECKING:
+    from populace.graphs.plots.explain import Explanation
 
 AT_A_TIME = 256
 """Graphs that are evaluated at once: a part may be too large for one batch."""
@@ -213,27 +216,33 @@ class GraphLearner(GraphTask):
 
     # -- in use ------------------------------------------------------------------------------------
 
-    def predict(self, network: Any, graphs: GraphSet | None = None) -> np.ndarray:
-        """Return what a network says of every graph: probabilities (G, K), or numbers (G, K).
+    def finished(self, model: Any, data: GraphSet | None) -> np.ndarray:
+        """Return what a network says of every graph: probabilities (G, K), or numbers (G, K)."""
+        data = self._given(data)
+        room = data.batch_shape(min(AT_A_TIME, data.graphs))
+        outputs = eqx.filter_jit(self._outputs)(model, data, jnp.arange(data.graphs), room)
+        return np.asarray(self.objective.finish(outputs))
+
+    def explain(
+        self, model: Any, index: int, data: GraphSet | None = None, *, output: int | None = None
+    ) -> "Explanation":
+        """Return what an output for one graph hangs on: by default the likeliest class, or the first number.
 
         Args:
-            network: such as `run.best().model`.
-            graphs: by default the learner's own, all parts.
+            model: such as `run.best().model`.
+            index: of the graph.
+            data: the set it is in; by default the learner's own.
+            output: the class, the label, or the number to explain.
 
         Raises:
-            UsageError: the nodes of these graphs have other features than those it was trained on.
+            UsageError: a graph or an output that is not there, and what `predict` refuses.
 
         """
-        data = self._data if graphs is None else graphs
-        if not data.graphs:
-            raise UsageError(
-                "the graphs that the member was trained on are not saved with it: predict(graphs)"
-            )
-        if data.x.shape[1] != (width := self._data.x.shape[1]):
-            raise UsageError(f"{data.name} has {data.x.shape[1]} features a node, the network takes {width}")
-        room = data.batch_shape(min(AT_A_TIME, data.graphs))
-        outputs = eqx.filter_jit(self._outputs)(network, data, jnp.arange(data.graphs), room)
-        return np.asarray(self.objective.finish(outputs))
+        from populace.graphs.plots import explain
+
+        if output is None and isinstance(self.objective, Regression):
+            output = 0
+        return explain.explained_graph(self._given(data), model, index, output)
 
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return widths, names of the classes, and the scale of numbers."""
@@ -248,6 +257,20 @@ class GraphLearner(GraphTask):
         return dataclasses.replace(self, data=data, division=folds, batch_shapes=(shape, shape), scale=scale)
 
     # -- pieces ------------------------------------------------------------------------------------
+
+    def _given(self, data: GraphSet | None) -> GraphSet:
+        """Return the graphs to predict, by default the learner's own, checked to fit the network."""
+        data = self._data if data is None else data
+        if not isinstance(data, GraphSet):
+            got = type(data).__name__
+            raise UsageError(f"expected a GraphSet of populace.graphs, got {got}; make one with GraphSet.of")
+        if not data.graphs:
+            raise UsageError(
+                "the graphs that the member was trained on are not saved with it: predict(graphs)"
+            )
+        if data.x.shape[1] != (width := self._data.x.shape[1]):
+            raise UsageError(f"{data.name} has {data.x.shape[1]} features a node, the network takes {width}")
+        return data
 
     @property
     def _data(self) -> GraphSet:

@@ -35,8 +35,45 @@ class GraphTask(Learner):
         """Return the loss and the metrics of a trained model."""
 
     @abstractmethod
-    def predict(self, model: Any, data: Any = None, /) -> np.ndarray:
-        """Return what is said of every node or graph: probabilities, or numbers, (N, K)."""
+    def finished(self, model: Any, data: Any) -> np.ndarray:
+        """Return what is said of every node or graph: probabilities, or numbers in the units of y, (N, K).
+
+        Args:
+            model: such as `run.best().model`.
+            data: the graph, or the set of graphs; None for the learner's own.
+
+        """
+
+    @abstractmethod
+    def explain(self, model: Any, index: int, data: Any = None, *, output: int | None = None) -> Any:
+        """Return what an output for one node, or for one graph, hangs on."""
+
+    def predict(self, model: Any, data: Any = None) -> np.ndarray:
+        """Return what is decided of every node or graph.
+
+        The likeliest class (N,), 0 or 1 of each label (N, K), or numbers in the units of y, (N, K).
+
+        Args:
+            model: such as `run.best().model`.
+            data: a `Graph` for learners of nodes, which is prepared as the network asks, a `GraphSet` for
+                learners of graphs; by default the learner's own, all parts.
+
+        Raises:
+            UsageError: other features than those trained on, or a learner without its data.
+
+        """
+        return inference.answers(self.objective_of(model), self.finished(model, data))
+
+    def predict_proba(self, model: Any, data: Any = None) -> np.ndarray:
+        """Return the probability of each class or label, (N, K); arguments and errors are those of `predict`.
+
+        Raises:
+            UsageError: a learner of numbers, besides.
+
+        """
+        if isinstance(self.objective_of(model), Regression):
+            return super().probabilities(model, data)
+        return self.finished(model, data)
 
     def build(self, inputs: int, outputs: int, key: jax.Array) -> Any:
         """Return a fresh network from nodes with (inputs,) features to (outputs,) numbers each."""
@@ -51,11 +88,8 @@ class GraphTask(Learner):
 
     def predictor(self, model: Any) -> Callable[..., np.ndarray]:
         """Return the function from data, by default the learner's own, to what is decided of them."""
-        objective = self.objective_of(model)
-        return lambda *data, **named: inference.answers(objective, self.predict(model, *data, **named))
+        return lambda data=None: self.predict(model, data)
 
     def probabilities(self, model: Any, x: Any = None) -> np.ndarray:
         """Return the probability of each class or label, (N, K), for every node or graph."""
-        if isinstance(self.objective_of(model), Regression):
-            return super().probabilities(model, x)
-        return self.predict(model, x)
+        return self.predict_proba(model, x)

@@ -31,14 +31,15 @@ def scale_of(kept: Mapping[str, Any]) -> tuple[Any, Any] | None:
     return jnp.asarray(kept["target_mean"]), jnp.asarray(kept["target_std"])
 
 
-def graph_like(kept: Mapping[str, Any], nodes: int) -> Graph:
-    """Return a stand-in for a graph: of as many nodes, without edges."""
+def graph_like(kept: Mapping[str, Any], nodes: int, normalization: str) -> Graph:
+    """Return a stand-in for a graph that was prepared: of as many nodes, without edges."""
     none = np.zeros(0, np.int32)
     x = np.broadcast_to(np.float32(0), (nodes, kept["features"]))
     edges, _ = EdgeIndex.of(none, none, (nodes, nodes))
     return Graph(
-        edges, None, x, _labels(kept, nodes), none, none, none, tuple(kept["classes"]), "graph", False
-    )
+        edges, None, x, _labels(kept, nodes), none, none, none, tuple(kept["classes"]), "graph", False,
+        normalization,
+    )  # fmt: skip
 
 
 def set_like(kept: Mapping[str, Any]) -> GraphSet:

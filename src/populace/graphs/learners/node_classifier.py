@@ -56,7 +56,7 @@ class NodeClassifier(NodeLearner):
         del key
         from populace.graphs.plots import explain
 
-        return explain.visualizations(self._graph, state, self.predict(state))
+        return explain.visualizations(self._graph, state, self.predict_proba(state))
 
 
 class MultiLabelNodeClassifier(Ranked, NodeLearner):
@@ -91,6 +91,7 @@ class NodeRegressor(NodeLearner):
 
     score: ClassVar[str] = "rmse"
     mode: ClassVar[Literal["max", "min"]] = "min"
+    has_probabilities: ClassVar[Any] = False
 
     def check_labels(self, graph: Graph) -> None:
         """Raise a `UsageError` if there are no numbers."""

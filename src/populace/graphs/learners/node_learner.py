@@ -3,7 +3,7 @@
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -15,10 +15,10 @@ from populace.core.learner import Metrics
 from populace.core.settings import setting
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS, named
-from populace.graphs.datasets.registry import normalized_graph
+from populace.graphs.datasets.registry import normalized_graph, prepared
 from populace.graphs.learners import inference
 from populace.graphs.learners.graph_task import GraphTask
-from populace.graphs.learners.objective import Objective
+from populace.graphs.learners.objective import Objective, Regression
 from populace.graphs.models.node_networks import GCN, NodeNetworkConfig
 from populace.graphs.splits.member_split import RandomSplit, fixed, nodes_in
 from populace.nn.primitives.buffer import Buffer, trainable
@@ -26,6 +26,9 @@ from populace.optim import gradient_step as descent
 from populace.optim.early_stopping import EarlyStopping, EarlyStoppingState, Never
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
+
+if TYPE_CHECKING:
+    from populace.graphs.plots.explain import Explanation
 
 
 class Model(eqx.Module):
@@ -66,6 +69,10 @@ class NodeLearner(GraphTask):
     unit: ClassVar[str] = "epochs"
 
     graph: Graph | None = None
+    """The graph, normalized as the network asks; [`of`][populace.graphs.learners.node_learner.NodeLearner.of]
+    and `load_data` prepare it."""
+    given: Graph | None = None
+    """Its edges and weights as they were given, for a network that asks for another normalization."""
     restored: bool = eqx.field(default=False, static=True)
     """Whether it was loaded to predict, without its graph."""
     dataset: str = setting("karate", help="karate, cora, another Planetoid set, or one of OGB's: ogbn-arxiv")
@@ -97,9 +104,13 @@ class NodeLearner(GraphTask):
 
     def load_data(self) -> Self:
         """Return the learner with its graph, loaded and normalized once for all members."""
-        if self.graph is not None:
+        how = self.network.normalization
+        if self.graph is None:
+            graph = normalized_graph(self.dataset, self.normalize_features, how)
+        elif self.given is not None and self.graph.normalization != how:  # a sweep over networks
+            graph = prepared(self.graph, self.given, how)
+        else:
             return self
-        graph = normalized_graph(self.dataset, self.normalize_features, self.network.normalization)
         return dataclasses.replace(self, graph=graph)
 
     @classmethod
@@ -111,7 +122,9 @@ class NodeLearner(GraphTask):
                 "convert it first, such as with convert.from_networkx"
             )
         learner = cls(**settings)
-        return dataclasses.replace(learner, graph=named(graph.normalized(learner.network.normalization)))
+        whole = named(graph.normalized(learner.network.normalization))
+        given = None if graph.normalization else graph.with_features(None).with_split(None).with_labels(None)
+        return dataclasses.replace(learner, graph=whole, given=given)
 
     def check(self) -> None:
         """Raise a `UsageError` where graph, labels and split do not fit, once the graph is there."""
@@ -119,7 +132,13 @@ class NodeLearner(GraphTask):
             raise UsageError(f"evaluation_split must be {', '.join(PARTS)}, got {split!r}")
         if self.graph is None:
             return
-        graph = self.graph
+        graph, how = self.graph, self.network.normalization
+        if graph.normalization != how and self.given is None:
+            found = f"normalized as '{graph.normalization}'" if graph.normalization else "as it was given"
+            raise UsageError(
+                f"{graph.name} is {found}, but the network takes normalized('{how}'); "
+                f"{type(self).__name__}.of(graph, ...) prepares it"
+            )
         if graph.x is None:
             raise UsageError(f"{graph.name} has no features; give it some, such as numpy.eye(nodes)")
         self.check_labels(graph)
@@ -220,23 +239,31 @@ class NodeLearner(GraphTask):
 
     # -- in use ------------------------------------------------------------------------------------
 
-    def predict(self, model: Model, graph: Graph | None = None) -> np.ndarray:
-        """Return what is said of every node: probabilities (N, K), or numbers (N, K).
+    def finished(self, model: Model, data: Graph | None) -> np.ndarray:
+        """Return what is said of every node: probabilities (N, K), or numbers (N, K)."""
+        outputs = eqx.filter_jit(self._on(data)._outputs)(model.network, None)
+        return np.asarray(self.objective_of(model).finish(outputs))
+
+    def explain(
+        self, model: Model, index: int, data: Graph | None = None, *, output: int | None = None
+    ) -> "Explanation":
+        """Return what an output for one node hangs on: by default the likeliest class, or the first number.
 
         Args:
             model: such as `run.best().model`.
-            graph: another one to predict the nodes of, as `of` takes it; by default the learner's own.
+            index: of the node.
+            data: the graph it is in, as `of` takes it; by default the learner's own.
+            output: the class, the label, or the number to explain.
 
         Raises:
-            UsageError: its nodes have other features than those trained on, or a restored learner has no
-                graph.
+            UsageError: a node or an output that is not there, and what `predict` refuses.
 
         """
-        if graph is None and self.restored:
-            raise UsageError(f"a {type(self).__name__} needs its graph again: predict(graph)")
-        learner = self if graph is None else self._on(graph)
-        outputs = eqx.filter_jit(learner._outputs)(model.network, None)
-        return np.asarray(self.objective_of(model).finish(outputs))
+        from populace.graphs.plots import explain
+
+        if output is None and isinstance(self.objective_of(model), Regression):
+            output = 0
+        return explain.explained(self._on(data)._graph, model.network, index, output)
 
     def inference_data(self, model: Model) -> dict[str, Any]:
         """Return widths, names of the classes, and the scale of numbers; the graph must be given again."""
@@ -245,7 +272,7 @@ class NodeLearner(GraphTask):
 
     def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
         """Return the learner ready to predict the nodes of a graph that is given again."""
-        graph = inference.graph_like(kept, kept["nodes"])
+        graph = inference.graph_like(kept, kept["nodes"], self.network.normalization)
         return dataclasses.replace(self, graph=graph, restored=True, scale=inference.scale_of(kept))
 
     # -- pieces ------------------------------------------------------------------------------------
@@ -257,8 +284,12 @@ class NodeLearner(GraphTask):
             raise UsageError(f"{name} has no graph; make it with {name}.of(graph, ...)")
         return self.graph
 
-    def _on(self, graph: Graph) -> Self:
-        """Return the learner on another graph, which is normalized as the network asks."""
+    def _on(self, graph: Graph | None) -> Self:
+        """Return the learner on another graph, which is normalized as the network asks; None for its own."""
+        if graph is None:
+            if self.restored:
+                raise UsageError(f"a {type(self).__name__} needs its graph again: predict(graph)")
+            return self
         if not isinstance(graph, Graph):
             raise UsageError(f"expected a Graph of populace.graphs, got {type(graph).__name__}")
         width, found = self._graph.x.shape[1], 0 if graph.x is None else graph.x.shape[1]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from populace.core.outline import INPUT, Step, chained
 from populace.core.settings import Settings, setting
 from populace.graphs.data.batch import Batch
-from populace.graphs.models.node_networks import Dense, drop
+from populace.graphs.models.node_network import Dense, drop
 from populace.nn.graph.graph_conv import GINConv, GraphConv
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.primitives.buffer import Buffer

@@ -4,93 +4,16 @@ import itertools
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from populace.core.settings import Settings, setting
-from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.normalization import NORMALIZATIONS
-from populace.nn.graph.edges import EdgeIndex
+from populace.graphs.models.node_network import Dense, NodeNetwork, Perceptron, Predict, Propagation
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
-from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, glorot, personalized_pagerank
+from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv
 from populace.nn.modules.activations import ACTIVATIONS
-from populace.nn.modules.dropout import dropped
 from populace.nn.primitives.buffer import Buffer
-
-
-class NodeNetwork(eqx.Module):
-    """Layers one after the other: `h <- layer(drop(h))`, with an activation between two of them.
-
-    Attributes:
-        layers: each called as `layer(h, edges, weight)`, or as `layer(h)` if it is a `Dense`; attention as
-            `layer(h, edges)`.
-        rate: share of the features of a layer that are dropped in training.
-        attention_rate: share of the attention that is.
-        activation: its name.
-
-    """
-
-    layers: tuple[Any, ...]
-    rate: Buffer
-    attention_rate: Buffer
-    activation: str = eqx.field(static=True)
-
-    def __init__(self, layers: Any, rate: Any, activation: str, attention_rate: Any = 0.0) -> None:
-        self.layers, self.activation = tuple(layers), activation
-        self.rate = Buffer(jnp.asarray(rate, jnp.float32))
-        self.attention_rate = Buffer(jnp.asarray(attention_rate, jnp.float32))
-
-    def __call__(
-        self, x: Any, edges: EdgeIndex, weight: Any = None, *, key: jax.Array | None = None
-    ) -> jax.Array:
-        """Return (N, outputs): in training where there is a key, in use where there is none."""
-        for i, layer in enumerate(self.layers):
-            if i:
-                x = ACTIVATIONS[self.activation](x)
-            own = None if key is None else jax.random.split(jax.random.fold_in(key, i))
-            if own is not None:
-                x = drop(x, self.rate.value, own[0])
-            if isinstance(layer, GATConv | GATv2Conv):
-                rate = 0.0 if own is None else self.attention_rate.value
-                x = layer(x, edges, rate=rate, key=None if own is None else own[1])
-            else:
-                x = layer(x, edges, weight)
-        return x
-
-
-class Dense(eqx.Module):
-    """`y = x W + b` for each node by itself; edges are not looked at."""
-
-    weight: jax.Array
-    bias: jax.Array | None
-
-    def __init__(self, inputs: int, outputs: int, *, bias: bool = True, key: jax.Array) -> None:
-        self.weight, self.bias = glorot(key, inputs, outputs), jnp.zeros(outputs) if bias else None
-
-    def __call__(self, x: Any, edges: Any = None, weight: Any = None) -> jax.Array:
-        """Return (N, outputs)."""
-        del edges, weight
-        y = x @ self.weight
-        return y if self.bias is None else y + self.bias
-
-
-class Propagation(eqx.Module):
-    """The step of APPNP as a layer: see `populace.nn.graph.graph_conv.personalized_pagerank`."""
-
-    restart: Buffer
-    hops: int = eqx.field(static=True)
-
-    def __call__(self, x: Any, edges: EdgeIndex, weight: Any = None) -> jax.Array:
-        """Return (N, outputs)."""
-        return personalized_pagerank(x, edges, weight, hops=self.hops, restart=self.restart.value)
-
-
-def drop(x: Any, rate: jax.Array, key: jax.Array) -> Any:
-    """Return features with some dropped and the others scaled up; of sparse ones only what is there."""
-    if isinstance(x, SparseFeatures):
-        return SparseFeatures(x.edges, dropped(jnp.asarray(x.values), rate, key))
-    return dropped(x, rate, key)
 
 
 class NodeNetworkConfig(Settings):
@@ -110,7 +33,7 @@ class NodeNetworkConfig(Settings):
         sizes = [inputs, *self.hidden_sizes, outputs]
         pairs = itertools.pairwise(sizes)
         layers = [self.layer(a, b, jax.random.fold_in(key, i)) for i, (a, b) in enumerate(pairs)]
-        return NodeNetwork(layers, self.dropout, self.activation)
+        return NodeNetwork(layers, self.dropout, self.activation, normalization=self.normalization)
 
     @abstractmethod
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> Any:
@@ -168,17 +91,6 @@ class GIN(NodeNetworkConfig):
         return GINConv(Perceptron(parts), learn_eps=True)
 
 
-class Perceptron(eqx.Module):
-    """`W_2 relu(W_1 x + b_1) + b_2` of each node."""
-
-    parts: tuple[Dense, ...]
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Return (N, outputs)."""
-        first, second = self.parts
-        return second(jax.nn.relu(first(x)))
-
-
 class APPNP(NodeNetworkConfig):
     """`softmax` of what an MLP says of each node, spread by personalized PageRank (Klicpera et al. 2019)."""
 
@@ -192,22 +104,12 @@ class APPNP(NodeNetworkConfig):
         network = super().build(inputs, outputs, key=key)
         spread = Propagation(Buffer(jnp.asarray(self.restart, jnp.float32)), self.hops)
         last = Predict(network.layers[-1], spread)
-        return NodeNetwork([*network.layers[:-1], last], self.dropout, self.activation)
+        layers = [*network.layers[:-1], last]
+        return NodeNetwork(layers, self.dropout, self.activation, normalization=self.normalization)
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> Dense:
         """Return one layer of the MLP."""
         return Dense(inputs, outputs, key=key)
-
-
-class Predict(eqx.Module):
-    """Predict, then propagate: a dense layer and a spreading with nothing in between."""
-
-    dense: Dense
-    spread: Propagation
-
-    def __call__(self, x: Any, edges: EdgeIndex, weight: Any = None) -> jax.Array:
-        """Return (N, outputs)."""
-        return self.spread(self.dense(x), edges, weight)
 
 
 class GAT(NodeNetworkConfig):
@@ -236,7 +138,8 @@ class GAT(NodeNetworkConfig):
             inputs = size * self.heads
         last = jax.random.fold_in(key, len(self.hidden_sizes))
         layers.append(conv(inputs, outputs, self.last_heads, join="mean", key=last))
-        return NodeNetwork(layers, self.dropout, self.activation, self.attention_dropout)
+        rates = self.attention_dropout, self.normalization
+        return NodeNetwork(layers, self.dropout, self.activation, *rates)
 
     def layer(self, inputs: int, outputs: int, key: jax.Array) -> GATConv:
         """Return one hidden layer."""

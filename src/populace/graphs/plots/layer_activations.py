@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 
 from populace.graphs.data.graph import Graph
-from populace.graphs.models.node_networks import Predict
+from populace.graphs.models.node_network import Predict, check_prepared
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, dense
 
@@ -36,7 +36,11 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
         network: a `NodeNetwork`.
         x: the features, as the network takes them.
 
+    Raises:
+        UsageError: a graph that is not prepared as the network asks.
+
     """
+    check_prepared(graph, network)
     layer = network.layers[0]
     if isinstance(layer, GINConv):
         return _gathered(graph, layer, x)
