@@ -1,5 +1,6 @@
 """Numbers from text files, whatever separates them; a bad line is named."""
 
+import csv
 import gzip
 import zlib
 from pathlib import Path
@@ -34,13 +35,7 @@ def numbered(
         RunError: no such file, or a line that is not as the others, with its number.
 
     """
-    try:
-        content = Path(path).read_bytes()
-        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise damaged(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    lines = text.splitlines()
-    kept = [i for i, line in enumerate(lines) if (bare := line.lstrip()) and bare[0] not in _COMMENTS]
+    lines, kept = _lines(path)
     separator = next((s for s in _SEPARATORS if kept and s in lines[kept[0]].strip()), ",")
     if kept and _row(lines[kept[0]], separator, gaps) is None and not _some(lines[kept[0]], separator):
         del kept[0]  # a header
@@ -57,6 +52,35 @@ def numbered(
         expected = " or ".join(map(str, columns))
         raise damaged(path, f"has {values.shape[1]} columns in line {kept[0] + 1}, expected {expected}")
     return values, np.array(kept, np.int64) + 1
+
+
+def fields(path: str | Path) -> tuple[list[list[str]], np.ndarray]:
+    """Read the fields of rows, as words, from a text file as `numbered` takes it, and the line of each row.
+
+    Fields may be quoted, also where they hold the separator; blanks around them are left out. No line is
+    taken for a header, and rows may differ in length.
+
+    Raises:
+        RunError: a file that cannot be read.
+
+    """
+    lines, kept = _lines(path)
+    separator = next((s for s in _SEPARATORS if kept and s in lines[kept[0]].strip()), ",")
+    texts = (" ".join(lines[i].split()) if separator == " " else lines[i] for i in kept)
+    rows = csv.reader(texts, delimiter=separator, skipinitialspace=True)
+    return [[_unquoted(field) for field in row] for row in rows], np.array(kept, np.int64) + 1
+
+
+def _lines(path: str | Path) -> tuple[list[str], list[int]]:
+    """Return all lines of a file, packed or not, and the places of those with more than a comment."""
+    try:
+        content = Path(path).read_bytes()
+        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise damaged(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    lines = text.splitlines()
+    kept = [i for i, line in enumerate(lines) if (bare := line.lstrip()) and bare[0] not in _COMMENTS]
+    return lines, kept
 
 
 def _slowly(path: Any, lines: list[str], places: list[int], separator: str, gaps: bool) -> np.ndarray:

@@ -112,6 +112,19 @@ def test_categories_of_atoms_get_a_column_each_where_asked(given: Path) -> None:
     np.testing.assert_array_equal(ogb("ogbn-arxiv", one_hot=True).data.x, ogb("ogbn-arxiv").data.x)
 
 
+def test_features_of_bonds_go_both_ways_and_are_categories_where_asked(given: Path) -> None:
+    write(given / "ogbg_molpcba", **GRAPHS | {"raw__edge_feat": "5,0\n7,1\n9,1\n"})
+    graphs = ogb("ogbg-molpcba").data
+    # By target, then source: 1 -> 0, 0 -> 1, 2 -> 1, 1 -> 2, and in the second graph 1 -> 0, 0 -> 1.
+    np.testing.assert_array_equal(graphs.edge_features, [[5, 0], [5, 0], [7, 1], [7, 1], [9, 1], [9, 1]])
+    found = ogb("ogbg-molpcba", one_hot=True).data.edge_features
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found[[0, 2, 5]], [[1, 0, 0, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 0, 1]])
+    write(given / "ogbg_molpcba", raw__edge_feat="5,0\n7,1\n")
+    with pytest.raises(RunError, match=r"edge-feat.csv.gz' has 2 lines, expected 3"):
+        ogb("ogbg-molpcba")
+
+
 # -- trained by name, and judged by the benchmark's score ----------------------------------------------
 
 

@@ -173,6 +173,26 @@ def test_documents_that_cite_themselves_are_kept_on_request(given: Path) -> None
     assert loops == [([], 8), ([9], 8)]
 
 
+def test_citations_that_are_listed_twice_are_kept_on_request(given: Path) -> None:
+    """As document 0 lists document 1, and document 1 document 0 once only."""
+    write(given)
+    counts = []
+    for kept in (False, True):
+        edges = planetoid("mini", duplicates=kept, self_loops=kept).edges
+        ends = list(zip(edges.sources.tolist(), edges.targets.tolist()))
+        counts.append((len(ends), *(ends.count(pair) for pair in ((0, 1), (1, 0), (9, 9)))))
+    assert counts == [(8, 1, 1, 0), (10, 2, 1, 1)]
+    assert planetoid(
+        "mini", duplicates=True
+    ).directed  # it says 0 - 1 twice one way, once the other: no undirected edge
+
+
+@needs_cora
+def test_cora_lists_some_citations_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POPULACE_DATA", str(SHARED_DATA))
+    assert planetoid("cora", duplicates=True).edges.count == 10858
+
+
 def test_nodes_in_no_file_have_no_features_no_label_and_no_part(given: Path) -> None:
     write(given)
     graph = mini()

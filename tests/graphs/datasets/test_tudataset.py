@@ -51,7 +51,8 @@ def test_mutag_is_as_known(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (graphs.names, np.bincount(graphs.y).tolist()) == (("-1", "1"), [63, 125])
     assert (graphs.x.dtype, graphs.x.shape, graphs.classes) == (np.uint8, (3371, 7), 2)
     assert (graphs.x.sum(1) == 1).all()
-    assert set(graphs.edge_labels.tolist()) == {0, 1, 2, 3}
+    assert (graphs.edge_features.dtype, graphs.edge_features.shape) == (np.uint8, (7442, 4))
+    assert (graphs.edge_features.sum(1) == 1).all()
     assert not graphs.x.flags.writeable
     assert graphs.graph(0).edges.count == graphs.edge_offsets[1]
     assert not graphs.graph(0).directed
@@ -65,7 +66,9 @@ def test_mutag_is_what_its_lines_say(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (folder / "MUTAG_A.txt").read_text().splitlines()
     kinds = (folder / "MUTAG_edge_labels.txt").read_text().split()
     theirs = sorted((*(int(n) - 1 for n in line.split(",")), int(k)) for line, k in zip(lines, kinds))
-    ours = zip(graphs.edges.sources.tolist(), graphs.edges.targets.tolist(), graphs.edge_labels.tolist())
+    ours = zip(
+        graphs.edges.sources.tolist(), graphs.edges.targets.tolist(), graphs.edge_features.argmax(1).tolist()
+    )
     assert sorted(ours) == theirs
     labels = [int(line) for line in (folder / "MUTAG_node_labels.txt").read_text().split()]
     np.testing.assert_array_equal(graphs.x.argmax(1), labels)
@@ -82,7 +85,9 @@ def test_self_loops_and_repeated_edges_are_kept_on_request(mutag: Path) -> None:
     assert counts == [7442, 7443, 7444, 7445]
     graphs = tudataset("MUTAG")
     ends = zip(graphs.edges.sources.tolist(), graphs.edges.targets.tolist())
-    assert dict(zip(ends, graphs.edge_labels.tolist()))[0, 1] == 2  # of repeated edges the first counts
+    assert (
+        dict(zip(ends, graphs.edge_features.argmax(1).tolist()))[0, 1] == 2
+    )  # of repeated edges the first counts
 
 
 @needs_mutag
@@ -152,6 +157,45 @@ def test_attributes_labels_and_degrees_are_features(monkeypatch: pytest.MonkeyPa
     reader._read.cache_clear()
     write(tmp_path, node_attributes="0.5\n1\nnan\n1\n1\n")
     assert "TINY_node_attributes.txt' has NaN or infinity in line 3" in refused(lambda: tudataset("TINY"))
+
+
+def test_labels_in_several_columns_and_attributes_of_edges(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Cuneiform has them: each column is one-hot by itself."""
+    monkeypatch.setenv("POPULACE_DATA", str(tmp_path))
+    write(tmp_path, A="1,2\n2,1\n4,3\n", graph_indicator="1\n1\n2\n2\n2\n", graph_labels="7\n-3\n")
+    write(tmp_path, node_labels="0, 5\n1, 5\n2, 5\n0, 7\n0, 6\n", edge_labels="0, 1\n0, 2\n3, 1\n")
+    write(tmp_path, edge_attributes="0.5\n1.5\n2.5\n")
+    graphs = tudataset("TINY")
+    np.testing.assert_array_equal(
+        graphs.x,
+        [[1, 0, 0, 1, 0, 0], [0, 1, 0, 1, 0, 0], [0, 0, 1, 1, 0, 0], [1, 0, 0, 0, 0, 1], [1, 0, 0, 0, 1, 0]],
+    )
+    # By target, then source: 2 -> 1, 1 -> 2, 4 -> 3.
+    np.testing.assert_array_equal(
+        graphs.edge_features, [[1, 0, 0, 1, 1.5], [1, 0, 1, 0, 0.5], [0, 1, 1, 0, 2.5]]
+    )
+    reader._read.cache_clear()
+    write(tmp_path, edge_labels="0, 1\n0\n3, 1\n")
+    assert "TINY_edge_labels.txt' has 1 columns in line 2, 2 in the others" in refused(
+        lambda: tudataset("TINY")
+    )
+    write(tmp_path, edge_labels="0, 1\n0, 1\n3, 1\n", edge_attributes="0.5\ninf\n2.5\n")
+    assert "TINY_edge_attributes.txt' has NaN or infinity in line 2" in refused(lambda: tudataset("TINY"))
+
+
+def test_several_labels_of_a_graph_and_its_attributes_are_targets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("POPULACE_DATA", str(tmp_path))
+    write(tmp_path, A="1,2\n2,1\n", graph_indicator="1\n1\n2\n", graph_labels="1, 0\n0, 1\n")
+    graphs = tudataset("TINY")
+    assert (graphs.classes, graphs.y.dtype, graphs.y.tolist()) == (0, np.float32, [[1, 0], [0, 1]])
+    reader._read.cache_clear()
+    (tmp_path / "TINY_graph_labels.txt").unlink()
+    write(tmp_path, graph_attributes="0.25\n-1\n")
+    assert tudataset("TINY").y.tolist() == [[0.25], [-1]]
 
 
 def test_a_set_that_is_nowhere_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from populace.graphs.learners.graph_classifier import (
     GraphRegressor,
     MultiLabelGraphClassifier,
 )
-from populace.graphs.models.graph_networks import GraphGCN, GraphGIN
+from populace.graphs.models.graph_networks import GraphGAT, GraphGCN, GraphGIN, GraphGINE
 from populace.graphs.splits.protocols import best_epoch
 from populace.runs.launch import train
 from tests import harness
@@ -141,6 +141,44 @@ def test_the_number_of_nodes_is_learned_in_its_units():
     np.testing.assert_allclose(found["rmse"].value[1], score("rmse", y[rows], said[rows]), rtol=1e-4)
     trained_on = y[np.asarray(member._part("train"))]
     np.testing.assert_allclose(member.objective.mean, np.nanmean(trained_on, 0), rtol=1e-5)
+
+
+def test_graphs_that_differ_in_their_edges_only_are_told_apart():
+    """Without features of edges all graphs are the same."""
+    plan = GraphGINE(layers=1, hidden_channels=8)
+    learner = GraphClassifier(data=bonds(), network=plan, learning_rate=0.03, **SMALL)
+    engine = harness.trained(sweep(learner, seeds=4), 120, "map", window=40)
+    group_state = engine.group_states[0]
+    found = group_state.program.test(group_state.program.models(group_state.state()), 1, 0)
+    assert np.median(np.asarray(found["accuracy"].value)) > 0.9
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_what_attention_says_of_a_graph_depends_on_its_edges_features(second):
+    data = bonds()
+    plan = GraphGAT(layers=1, hidden_channels=8, heads=2, second=second)
+    learner = GraphClassifier(data=data, network=plan, **SMALL).load_data()
+    network = begun(learner).network
+    said = learner.predict_proba(network)
+    other = dataclasses.replace(data, edge_features=1 - data.edge_features)
+    assert np.abs(learner.predict_proba(network, other) - said).max() > 5e-5  # rounding is 1e-6
+    # Of a graph the same is said by itself, where self-loops are added to it alone.
+    alone = GraphSet.of([data.graph(7)], [0])
+    np.testing.assert_allclose(learner.predict_proba(network, alone), said[[7]], atol=1e-5)
+    bare = dataclasses.replace(data, edge_features=None)
+    with pytest.raises(UsageError, match="bonds has 0 features an edge, the network takes 2"):
+        learner.predict(network, bare)
+    assert learner.data.graph(7).edges.count == 4 + 5
+
+
+def test_a_network_that_needs_features_of_edges_says_so():
+    with pytest.raises(
+        UsageError, match="network gine needs features of edges, and there are none; take gin"
+    ):
+        begun(GraphClassifier(data=shapes(), network=GraphGINE(), **SMALL).load_data())
+    plan = GraphGAT(hidden_channels=8, heads=3)
+    with pytest.raises(UsageError, match="heads 3 do not divide hidden_channels 8; choose a divisor"):
+        begun(GraphClassifier(data=shapes(), network=plan, **SMALL).load_data())
 
 
 def test_predictions_and_explanations_of_graphs():
@@ -298,6 +336,18 @@ def test_what_does_not_fit_is_named():
 def begun(learner):
     """Return the state before the first step, made by one program."""
     return eqx.filter_jit(learner.init)(jax.random.key(0))
+
+
+def bonds() -> GraphSet:
+    """Forty stars of a center and four leaves: of one of them, told by its edge, the feature is the class."""
+    draws, graphs, y = np.random.default_rng(0), [], np.arange(40) % 2
+    for kind in y:
+        leaves = draws.permutation([0, 0, 1, 1])
+        marked = draws.choice(np.flatnonzero(leaves == kind))
+        x = np.append(0.5, leaves)[:, None]
+        of_edges = np.eye(2)[(np.arange(4) == marked).astype(int)]
+        graphs.append(Graph.of(np.arange(1, 5), np.zeros(4, int), 5, x=x, edge_features=of_edges))
+    return GraphSet.of(graphs, y, name="bonds")
 
 
 def uneven() -> GraphSet:

@@ -14,6 +14,7 @@ from populace.engine.training_loop import Engine
 from populace.graphs.data import convert
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
+from populace.graphs.data.node_names import NodeNames
 from populace.graphs.datasets.karate import karate
 from populace.graphs.datasets.ogb import score
 from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier, NodeClassifier, NodeRegressor
@@ -202,11 +203,12 @@ def test_an_explanation_is_of_the_graph_as_the_network_takes_it():
         assert found.edges.shape == (learner.graph.edges.count,)
     other = learner.explain(model, 2, output=1 - chosen)
     np.testing.assert_allclose(other.nodes, np.abs((a @ a)[2] * weight[:, 1 - chosen]), atol=1e-6)
-    for call in (explain.influence, explain.attention, explain.explained, layer_activations.steps):
-        with pytest.raises(
-            UsageError, match=r"cliques is as it was given, .*; learner.explain\(model, node\) pre"
-        ):
+    refused = r"cliques is as it was given, .*; learner.explain\(model, node\) pre"
+    for call in (explain.influence, explain.explained, layer_activations.steps):
+        with pytest.raises(UsageError, match=refused):
             call(graph, model.network, 2)
+    with pytest.raises(UsageError, match=refused):
+        explain.attention(graph, model.network)
     with pytest.raises(
         UsageError, match=r"is normalized as 'mean', but the network takes normalized\('symmetric'\)"
     ):
@@ -214,6 +216,21 @@ def test_an_explanation_is_of_the_graph_as_the_network_takes_it():
     for index, output, words in ((14, None, "there is no node 14"), (0, 2, "there is no output 2")):
         with pytest.raises(UsageError, match=words):
             learner.explain(model, index, output=output)
+
+
+def test_names_of_nodes_are_kept_to_the_predictions():
+    names = [f"node {i}" for i in range(14)]
+    graph = dataclasses.replace(cliques(), node_names=NodeNames(names), names=("left", "node"))
+    learner = NodeClassifier.of(graph, network=SGC())
+    model = begun(learner)
+    table = learner.prediction_table(model)
+    said = learner.predict_proba(model)
+    assert table.column_names == ["node", "prediction", "p(left)", "p(node)"]
+    assert table["node"].to_pylist() == names
+    assert table["prediction"].to_pylist() == [("left", "node")[i] for i in said.argmax(1)]
+    np.testing.assert_array_equal(table["p(left)"], said[:, 0])
+    assert learner.explain(model, "node 2").output == learner.explain(model, 2).output
+    assert learner.prediction_table(model, cliques())["node"].to_pylist() == list(range(14))
 
 
 def test_a_graph_is_prepared_for_every_network_of_a_sweep():

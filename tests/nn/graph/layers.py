@@ -5,6 +5,7 @@ import numpy as np
 
 from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
+from populace.nn.graph.graph_conv import GINEConv
 from tests.nn.draws import draw
 
 NODES, WIDTH = 7, 5
@@ -22,6 +23,10 @@ def features(width=WIDTH):
     return draw(NODES, width, seed=1)
 
 
+def edge_features(count=18, width=3):
+    return draw(count, width, seed=2)
+
+
 class Bound(eqx.Module):
     """A layer with its graph, called on features alone."""
 
@@ -32,7 +37,7 @@ class Bound(eqx.Module):
     def __init__(self, layer, edges, weight=None):
         self.layer, self.edges, self.weight = layer, edges, weight
 
-    def __call__(self, x):
-        if isinstance(self.layer, GATConv | GATv2Conv):
-            return self.layer(x, self.edges)
+    def __call__(self, x, edge_features=None):
+        if isinstance(self.layer, GATConv | GATv2Conv | GINEConv):
+            return self.layer(x, self.edges, edge_features)
         return self.layer(x, self.edges, self.weight)

@@ -8,42 +8,48 @@ import pytest
 from populace.core.errors import UsageError
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from tests.nn.draws import filled, quick_key
-from tests.nn.graph.layers import NODES, WIDTH, Bound, features, graph
+from tests.nn.graph.layers import NODES, WIDTH, Bound, edge_features, features, graph
 from tests.nn.harness import check_layer
 
 KINDS = pytest.mark.parametrize("kind", [GATConv, GATv2Conv])
 
 
 @pytest.mark.parametrize(
-    ("kind", "join", "whole"),
+    ("kind", "join", "whole", "width"),
     [
-        (GATConv, "concatenate", True),
-        (GATConv, "mean", False),
-        (GATv2Conv, "concatenate", False),
-        (GATv2Conv, "mean", True),
+        (GATConv, "concatenate", True, 0),
+        (GATConv, "mean", False, 0),
+        (GATConv, "concatenate", True, 3),
+        (GATv2Conv, "concatenate", False, 0),
+        (GATv2Conv, "mean", True, 0),
+        (GATv2Conv, "mean", True, 3),
     ],
 )
-def test_attention_is_its_formula(kind, join, whole):
+def test_attention_is_its_formula(kind, join, whole, width):
     """The gradient of each kind with one way of joining heads, which both kinds do alike."""
     edges, _ = graph()
     heads, size = 3, 4
     second = kind is GATv2Conv
-    layer = filled(lambda key: kind(WIDTH, size, heads, join=join, key=key))
+    layer = filled(lambda key: kind(WIDTH, size, heads, join=join, edge_inputs=width, key=key))
 
-    def reference(layer, x):
+    def reference(layer, x, f=None):
         z = (x @ (layer.from_weight if second else layer.weight)).reshape(NODES, heads, size)
         own = (x @ layer.to_weight).reshape(NODES, heads, size) if second else z
+        of_edges = (f @ layer.edge_weight if width else np.zeros((edges.count, 1))) + np.zeros(heads * size)
+        of_edges = of_edges.reshape(-1, heads, size)
         y = np.zeros((NODES, heads, size))
         for i in range(NODES):
-            into = edges.sources[edges.targets == i]
+            here = edges.targets == i
+            into = edges.sources[here]
             if not len(into):
                 continue
             for h in range(heads):
                 if second:
-                    both = z[into, h] + own[i, h]
+                    both = z[into, h] + own[i, h] + of_edges[here, h]
                     score = np.where(both > 0, both, 0.2 * both) @ layer.score[h]
                 else:
                     score = z[i, h] @ layer.target[h] + z[into, h] @ layer.source[h]
+                    score += of_edges[here, h] @ layer.edge[h] if width else 0
                     score = np.where(score > 0, score, 0.2 * score)
                 share = np.exp(score - score.max())
                 y[i, h] = share / share.sum() @ z[into, h]
@@ -51,18 +57,19 @@ def test_attention_is_its_formula(kind, join, whole):
 
     check_layer(
         Bound(layer, edges),
-        (features(),),
-        lambda n, x: reference(n.layer, x),
+        (features(), edge_features()) if width else (features(),),
+        lambda n, *given: reference(n.layer, *given),
         differentiate=whole,
-        eager=join == "concatenate",
+        eager=join == "concatenate" and not width,
     )
 
 
 @KINDS
-def test_attention_sums_to_one_over_the_edges_into_a_node(kind):
+@pytest.mark.parametrize("width", [0, 3])
+def test_attention_sums_to_one_over_the_edges_into_a_node(kind, width):
     edges, _ = graph()
-    layer = filled(lambda key: kind(WIDTH, 4, 3, key=key))
-    share = jax.jit(lambda x: layer.attention(x, edges))(features())
+    layer = filled(lambda key: kind(WIDTH, 4, 3, edge_inputs=width, key=key))
+    share = jax.jit(lambda x, f: layer.attention(x, edges, f))(features(), edge_features())
     sums = np.zeros((NODES, 3))
     np.add.at(sums, edges.targets, np.asarray(share))
     has = np.bincount(edges.targets, minlength=NODES) > 0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, personalized_pagerank
+from populace.nn.graph.graph_conv import GINConv, GINEConv, GraphConv, SAGEConv, personalized_pagerank
 from tests.nn.draws import draw, filled, quick_key
-from tests.nn.graph.layers import NODES, WIDTH, Bound, features, graph
+from tests.nn.graph.layers import NODES, WIDTH, Bound, edge_features, features, graph
 from tests.nn.harness import check_layer
 
 
@@ -76,6 +76,24 @@ def test_gin(learn_eps):
     check_layer(Bound(layer, edges, weight), (features(),), lambda n, x: reference(n.layer, x))
 
 
+@pytest.mark.parametrize("learn_eps", [True, False])
+def test_gine(learn_eps):
+    """Edge by edge: what goes over one is cut off below zero before it is added up."""
+    edges, _ = graph()
+    square = Square(draw(WIDTH, 4))
+    layer = filled(lambda key: GINEConv(square, WIDTH, 3, eps=0.3, learn_eps=learn_eps, key=key))
+
+    def reference(layer, x, f):
+        gathered = (1 + layer.eps) * x
+        for e in range(edges.count):
+            message = x[edges.sources[e]] + f[e] @ layer.weight + layer.bias
+            gathered[edges.targets[e]] += np.where(message > 0, message, 0)
+        return gathered**2 @ layer.function.weight
+
+    inputs = features(), edge_features()
+    check_layer(Bound(layer, edges), inputs, lambda n, x, f: reference(n.layer, x, f))
+
+
 def test_personalized_pagerank_ends_in_its_closed_form():
     edges, _ = graph()
     a = matrix(edges)
@@ -118,6 +136,16 @@ def test_weights_start_glorot_uniform():
         (
             lambda key: GraphConv(4, 3, key=key)(features(), graph()[0]),
             r"GraphConv: features have shape \(7, 5\), expected \(7, 4\)",
+        ),
+        (
+            lambda key: GINEConv(Square(draw(WIDTH, 4)), WIDTH, 3, key=key)(features(), graph()[0], None),
+            r"GINEConv: edge features are missing, expected \(18, 3\)",
+        ),
+        (
+            lambda key: GINEConv(Square(draw(WIDTH, 4)), WIDTH, 2, key=key)(
+                features(), graph()[0], edge_features()
+            ),
+            r"GINEConv: edge features have shape \(18, 3\), expected \(18, 2\)",
         ),
         (
             lambda key: personalized_pagerank(features(), graph()[0], restart=0.0),

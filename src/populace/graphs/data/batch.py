@@ -38,7 +38,7 @@ class Batch(eqx.Module):
     Attributes:
         x: (P, F) float32, zeros in padding.
         edges: edge index of size (P, P), with A edges.
-        edge_labels: (A,) int32, 0 in padding, or None.
+        edge_features: (A, D) float32, zeros in padding, or None.
         symmetric_weight: (A,) float32, weights of the normalization `symmetric`, 0 in padding.
         loop_weight: (P,) float32, weights of the self-loops that it adds.
         graph: (P,) int32, index in the batch of each node's graph, B in padding, in ascending order (PyTorch
@@ -51,7 +51,7 @@ class Batch(eqx.Module):
 
     x: jax.Array
     edges: EdgeIndex
-    edge_labels: jax.Array | None
+    edge_features: jax.Array | None
     symmetric_weight: jax.Array
     loop_weight: jax.Array
     graph: jax.Array

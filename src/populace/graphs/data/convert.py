@@ -4,64 +4,23 @@ Everywhere an edge (u, v) has source u and target v, and is entry [u, v] of an a
 edge is stored in both directions. `parts` are the other arguments of `Graph.of`: nodes, x, y, train, names...
 """
 
-from collections.abc import Callable, Hashable
-from pathlib import Path
+from collections.abc import Hashable
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from scipy import sparse
 
-from populace.core.errors import PopulaceError, UsageError
-from populace.data.tables import numbered
-from populace.graphs.data.checks import checked_weights, count_nodes
+from populace.core.errors import UsageError
+from populace.graphs.data.edge_lists import from_csv, from_edges
 from populace.graphs.data.graph import Graph
-from populace.nn.graph.edges import as_array, checked_ends, is_symmetric, repeated
+from populace.graphs.data.node_names import NodeNames
+from populace.nn.graph.edges import as_array, is_symmetric, repeated
 
-
-def from_edges(edges: Any, *, weight: Any = None, directed: bool = False, **parts: Any) -> Graph:
-    """Build a graph from a list of edges.
-
-    Args:
-        edges: (E, 2) integers. Unless directed, each is stored in both directions (a self-loop once), and an
-            edge listed in both directions is stored twice: `Graph.without_duplicates` merges them.
-        weight: edge weights, (E,).
-        directed: whether an edge goes only from its first node to its second.
-        parts: other arguments of `Graph.of`.
-
-    Raises:
-        UsageError: an array of another shape, or values that `Graph.of` refuses.
-
-    """
-    pairs = as_array("edges", edges)
-    if pairs.size == 0:
-        pairs = np.zeros((0, 2), np.int32)
-    if pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise UsageError(f"edges must be pairs of nodes, (E, 2), got {pairs.shape}; pass weights as weight=")
-    return _from_pairs(pairs, weight, directed, "of edge {}".format, parts)
-
-
-def from_csv(path: str | Path, *, directed: bool = False, **parts: Any) -> Graph:
-    """Build a graph from a text file with one edge per line: two nodes and an optional weight.
-
-    The separator is a comma, a semicolon, a tab, or spaces; a first line without numbers is a header. Edges
-    are stored as by `from_edges`.
-
-    Raises:
-        UsageError: a line that is not an edge (the message gives its number), or a missing file.
-
-    """
-    try:
-        values, lines = numbered(path, columns=(2, 3))
-    except PopulaceError as error:
-        raise UsageError(str(error).partition("; replace it, or")[0]) from None
-    weight = values[:, 2] if values.shape[1] == 3 else None
-    parts.setdefault("name", Path(path).stem)
-
-    def where(row: int) -> str:
-        return f"in line {lines[row]} of '{path}'"
-
-    return _from_pairs(values[:, :2], weight, directed, where, parts)
+__all__ = [
+    "array", "from_coo", "from_csv", "from_data", "from_edge_index", "from_edges", "from_networkx",
+    "from_scipy", "to_edge_index", "to_networkx", "to_scipy",
+]  # fmt: skip
 
 
 def from_coo(
@@ -104,7 +63,8 @@ def from_networkx(
 ) -> Graph:
     """Build a graph from NetworkX's Graph, DiGraph, MultiGraph or MultiDiGraph.
 
-    Node i is the i-th of `graph.nodes`, whatever its name there. Parallel edges are kept.
+    Node i is the i-th of `graph.nodes`, and is called what it is called there, unless that is i. Parallel
+    edges are kept.
 
     Args:
         graph: the NetworkX graph.
@@ -139,6 +99,8 @@ def from_networkx(
         parts["y"] = np.array([classes.index(value) for value in values], np.int32)
         parts.setdefault("names", tuple(map(str, classes)))
     parts = {"nodes": len(number), "name": graph.name or "graph"} | parts
+    if list(number) != list(range(len(number))):
+        parts.setdefault("node_names", NodeNames(number))
     return from_edges(edges, weight=given, directed=graph.is_directed(), **parts)
 
 
@@ -155,8 +117,8 @@ def from_edge_index(
 def from_data(data: Any, **parts: Any) -> Graph:
     """Build a graph from an object with `edge_index`, such as `torch_geometric.data.Data`.
 
-    Also read, where present: `edge_weight` (or `edge_attr` with one value per edge), `x`, `y`, `num_nodes`,
-    `train_mask`, `val_mask` and `test_mask`.
+    Also read, where present: `edge_weight` (or `edge_attr` with one value per edge), `edge_attr` with several
+    (as edge features), `x`, `y`, `num_nodes`, `train_mask`, `val_mask` and `test_mask`.
 
     Raises:
         UsageError: an object without `edge_index`, or with masks for several splits.
@@ -173,12 +135,12 @@ def from_data(data: Any, **parts: Any) -> Graph:
         if (value := getattr(data, theirs, None)) is not None
     }  # fmt: skip
     attributes = getattr(data, "edge_attr", None)
-    if (
-        "weight" not in found
-        and attributes is not None
-        and array(attributes).size == array(data.edge_index).shape[1]
-    ):
-        found["weight"] = array(attributes).reshape(-1)
+    if attributes is not None:
+        given = array(attributes)
+        if "weight" not in found and given.size == array(data.edge_index).shape[1]:
+            found["weight"] = given.reshape(-1)
+        else:
+            found["edge_features"] = given
     if "y" in found and found["y"].ndim == 2 and found["y"].shape[1] == 1:
         found["y"] = found["y"][:, 0]
     for part in ("train", "validation", "test"):
@@ -201,20 +163,22 @@ def to_scipy(graph: Graph) -> sparse.csr_array:
 def to_networkx(graph: Graph) -> Any:
     """Return NetworkX's Graph or DiGraph, or MultiGraph or MultiDiGraph if edges are repeated.
 
-    Edges have the attribute `weight` if the graph has weights, nodes `y` if it has classes.
+    Nodes have their names, or else their numbers. Edges have the attribute `weight` if the graph has weights,
+    nodes `y` if it has classes.
     """
     kinds = {False: {False: nx.Graph, True: nx.MultiGraph}, True: {False: nx.DiGraph, True: nx.MultiDiGraph}}
     made = kinds[graph.directed][bool(repeated(graph.edges).any())](name=graph.name)
-    made.add_nodes_from(range(graph.nodes))
+    called: Any = graph.node_names or range(graph.nodes)
+    made.add_nodes_from(called)
     sources, targets = graph.edges.sources, graph.edges.targets
     shown = np.ones(len(sources), bool) if graph.directed else sources <= targets
-    pairs = zip(sources[shown].tolist(), targets[shown].tolist())
+    pairs = ((called[u], called[v]) for u, v in zip(sources[shown].tolist(), targets[shown].tolist()))
     if graph.weight is None:
         made.add_edges_from(pairs)
     else:
         made.add_weighted_edges_from((u, v, w) for (u, v), w in zip(pairs, graph.weight[shown].tolist()))
     if graph.classes:
-        nx.set_node_attributes(made, dict(enumerate(graph.y.tolist())), "y")
+        nx.set_node_attributes(made, dict(zip(called, graph.y.tolist())), "y")
     return made
 
 
@@ -228,21 +192,6 @@ def array(value: Any) -> np.ndarray:
     for step in ("detach", "cpu"):
         value = getattr(value, step)() if hasattr(value, step) else value
     return as_array("rows of an array", value)
-
-
-def _from_pairs(
-    pairs: np.ndarray, weight: Any, directed: bool, where: Callable[[int], str], parts: dict[str, Any]
-) -> Graph:
-    """Build a graph from edges (E, 2), checked before mirroring so that errors name the edge as given."""
-    nodes = count_nodes(parts.get("nodes"), parts.get("x"), parts.get("y"), pairs)
-    sources, targets = (checked_ends(*end, nodes, where) for end in zip(("source", "target"), pairs.T))
-    weight = checked_weights(weight, len(pairs), "edge", where)
-    if not directed:
-        other = sources != targets
-        sources, targets = np.append(sources, targets[other]), np.append(targets, sources[other])
-        weight = None if weight is None else np.append(weight, weight[other])
-    parts = parts | {"nodes": nodes}
-    return Graph.of(sources, targets, weight=weight, directed=directed, **parts)
 
 
 def _attributes(graph: Any, name: str) -> list[Any]:

@@ -12,8 +12,10 @@ from populace.core.errors import UsageError, unknown
 from populace.core.formatting import Overview, count, shortened
 from populace.graphs.data import normalization
 from populace.graphs.data.checks import check_reverse, check_same_weight, checked_weights, count_nodes
+from populace.graphs.data.edge_features import checked_edge_features, features_of_loops
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.labels import check_rows, labels_of, numbers, parts_of
+from populace.graphs.data.node_names import NodeNames
 from populace.nn.graph.edges import EdgeIndex, is_symmetric, repeated
 
 
@@ -35,6 +37,8 @@ class Graph(Overview, eqx.Module):
         name: name of the graph.
         directed: False if every edge has its reverse, of the same weight.
         normalization: what `normalized` made of its edges and weights; empty for a graph as it was given.
+        edge_features: (E, D) float32 or uint8 in the order of `edges`, or None.
+        node_names: names of the nodes, or None where they have numbers only.
 
     """
 
@@ -49,12 +53,15 @@ class Graph(Overview, eqx.Module):
     name: str = eqx.field(static=True)
     directed: bool = eqx.field(static=True)
     normalization: str = eqx.field(static=True, default="")
+    edge_features: Any = None
+    node_names: NodeNames | None = eqx.field(static=True, default=None)
 
     @classmethod
     def of(
         cls, sources: Any, targets: Any, nodes: int | None = None, *, weight: Any = None, x: Any = None,
         y: Any = None, train: Any = None, validation: Any = None, test: Any = None,
-        names: tuple[str, ...] = (), name: str = "graph", directed: bool = True,
+        names: tuple[str, ...] = (), name: str = "graph", directed: bool = True, edge_features: Any = None,
+        node_names: Any = None,
     ) -> Self:  # fmt: skip
         """Build a graph from directed edges in any order.
 
@@ -71,11 +78,18 @@ class Graph(Overview, eqx.Module):
             names: class names.
             name: name of the graph.
             directed: False asserts that every edge has its reverse, of the same weight.
+            edge_features: features of edges, (E, D), or (E,) for one, in the order given.
+            node_names: names of the nodes, (N,), all different.
 
         Raises:
             UsageError: arrays of mismatched shapes or invalid values; the message names the edge or node.
 
         """
+        if node_names is not None:
+            node_names = node_names if isinstance(node_names, NodeNames) else NodeNames(node_names)
+            nodes = len(node_names) if nodes is None else nodes
+            if len(node_names) != nodes:
+                raise UsageError(f"there are {len(node_names)} names of {nodes} nodes; give one for each")
         nodes = count_nodes(nodes, x, y, sources, targets)
         edges, places = EdgeIndex.of(sources, targets, (nodes, nodes))
         if not directed:
@@ -84,7 +98,12 @@ class Graph(Overview, eqx.Module):
         values = None if values is None else values[places]
         if not directed:
             check_same_weight(edges, values)
-        graph = cls(edges, values, None, None, None, None, None, (), name, directed)
+        features = checked_edge_features(edge_features, len(places))
+        features = None if features is None else features[places]
+        graph = cls(
+            edges, values, None, None, None, None, None, (), name, directed,
+            edge_features=features, node_names=node_names,
+        )  # fmt: skip
         return graph.with_features(x).with_labels(y, names).with_split(train, validation, test)
 
     def _overview(self) -> tuple[str, dict[str, object]]:
@@ -101,11 +120,31 @@ class Graph(Overview, eqx.Module):
         return self.edges.size[0]
 
     @property
+    def edge_inputs(self) -> int:
+        """Number of features of an edge, D; 0 where there are none."""
+        return 0 if self.edge_features is None else self.edge_features.shape[1]
+
+    @property
     def classes(self) -> int:
         """Number of classes; 0 if the labels are not classes."""
         if self.y is None or self.y.ndim > 1:
             return 0
         return len(self.names) or int(self.y.max(initial=-1)) + 1
+
+    def node_index(self, node: int | str) -> int:
+        """Return the number of a node, given by its number or by its name.
+
+        Raises:
+            UsageError: there is no such node.
+
+        """
+        if isinstance(node, str):
+            if self.node_names is None:
+                raise UsageError(f"nodes of {self.name} have no names; give a number, not {node!r}")
+            return self.node_names.index(node)
+        if not 0 <= node < self.nodes:
+            raise UsageError(f"there is no node {node}; nodes are numbered 0 to {self.nodes - 1}")
+        return int(node)
 
     def check_outputs(self, outputs: int) -> None:
         """Raise a `UsageError` if a network has too few outputs for the classes, or the targets per node."""
@@ -147,12 +186,18 @@ class Graph(Overview, eqx.Module):
         return dataclasses.replace(self, **found)
 
     def with_self_loops(self) -> Self:
-        """Return the graph with a self-loop of weight 1 at every node; existing self-loops are kept."""
-        missing = normalization.without_self_loop(self.edges.sources, self.edges.targets, self.nodes)
-        return self._with_more(missing, missing, None)
+        """Return the graph with a self-loop of weight 1 at every node; existing self-loops are kept.
+
+        Features of a loop are the mean of those of the edges into its node, 0 where there are none.
+        """
+        ends = self.edges.sources, self.edges.targets
+        missing, features = normalization.without_self_loop(*ends, self.nodes), self.edge_features
+        if features is not None:
+            features = features_of_loops(self.edges.targets, features, missing, self.nodes)
+        return self._with_more(missing, missing, None, features)
 
     def undirected(self) -> Self:
-        """Return the graph with missing reverse edges added, each with the weight of its edge.
+        """Return the graph with missing reverse edges added, each with the weight and features of its edge.
 
         It stays directed where an edge and its reverse, both there before, have different weights, or are
         there a different number of times.
@@ -160,15 +205,16 @@ class Graph(Overview, eqx.Module):
         s, t = self.edges.sources.astype(np.int64), self.edges.targets.astype(np.int64)
         alone = ~np.isin(t * self.nodes + s, s * self.nodes + t)
         weight = None if self.weight is None else self.weight[alone]
-        graph = self._with_more(t[alone], s[alone], weight)
+        features = None if self.edge_features is None else self.edge_features[alone]
+        graph = self._with_more(t[alone], s[alone], weight, features)
         return dataclasses.replace(graph, directed=not is_symmetric(graph.edges, graph.weight))
 
     def without_duplicates(self, how: str = "sum") -> Self:
         """Return the graph with repeated edges merged (PyTorch Geometric calls this `coalesce`).
 
         Args:
-            how: `sum` adds the weights of repeated edges (an edge without weight counts 1, so the result has
-                weights if any edge was repeated), `first` keeps the edge that was given first.
+            how: `sum` adds the weights and features of repeated edges (an edge without weight counts 1, so
+                the result has weights if any edge was repeated), `first` keeps the edge that was given first.
 
         Raises:
             UsageError: an unknown `how`.
@@ -180,11 +226,14 @@ class Graph(Overview, eqx.Module):
         if first.all():
             return self
         edges, _ = EdgeIndex.of(self.edges.sources[first], self.edges.targets[first], self.edges.size)
-        weight = None if self.weight is None else self.weight[first]
+        weight, features = (None if a is None else a[first] for a in (self.weight, self.edge_features))
         if how == "sum":
-            sums = np.bincount(np.cumsum(first) - 1, self.weight)
-            weight = sums.astype(np.float32)
-        return dataclasses.replace(self, edges=edges, weight=weight, normalization="")
+            place = np.cumsum(first) - 1
+            weight = np.bincount(place, self.weight).astype(np.float32)
+            if features is not None:
+                features = np.zeros(features.shape, np.float32)
+                np.add.at(features, place, self.edge_features)
+        return dataclasses.replace(self, edges=edges, weight=weight, edge_features=features, normalization="")
 
     def normalized(self, how: str) -> "Graph":
         """Return the graph with the edge weights and self-loops of a named normalization.
@@ -225,7 +274,7 @@ class Graph(Overview, eqx.Module):
         weight = normalization.weights(*ends, graph.weight, graph.nodes, how)
         return dataclasses.replace(graph, weight=weight, normalization=how)
 
-    def _with_more(self, sources: np.ndarray, targets: np.ndarray, weight: Any) -> Self:
+    def _with_more(self, sources: np.ndarray, targets: np.ndarray, weight: Any, features: Any) -> Self:
         """Return the graph with edges added, of weight 1 by default."""
         if not len(sources):
             return self
@@ -237,7 +286,9 @@ class Graph(Overview, eqx.Module):
         if self.weight is not None:
             more = np.ones(len(sources), np.float32) if weight is None else weight
             weight = np.concatenate([self.weight, more])[places]
-        return dataclasses.replace(self, edges=edges, weight=weight, normalization="")
+        if features is not None:
+            features = np.concatenate([self.edge_features, features])[places]
+        return dataclasses.replace(self, edges=edges, weight=weight, edge_features=features, normalization="")
 
 
 def said_of(data: Any) -> dict[str, object]:

@@ -8,15 +8,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import sparse
 
 from populace.core.errors import UsageError
 from populace.core.formatting import Overview
 from populace.data.splits import fold_of
 from populace.graphs.data import normalization
 from populace.graphs.data.batch import Batch, BatchShape
+from populace.graphs.data.edge_features import checked_edge_features, features_of_loops
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph, said_of
-from populace.graphs.data.labels import is_known, labels_of, numbers, parts_of
+from populace.graphs.data.labels import is_known, labels_of, parts_of
 from populace.nn.graph.edges import MOST_NODES, EdgeIndex, Rows
 
 
@@ -28,7 +30,7 @@ class GraphSet(Overview, eqx.Module):
         node_offsets: (G + 1,) int32; graph g has nodes `node_offsets[g]` to `node_offsets[g + 1] - 1`.
         edge_offsets: (G + 1,) int32, the same for edges.
         x: node features, (N, F) float32, or uint8 for one-hot labels or degrees.
-        edge_labels: (E,) int32, or None.
+        edge_features: (E, D) float32, or uint8 for one-hot labels, or None.
         symmetric_weight: (E,) float32, weights of the normalization `symmetric`; see `Graph.normalized`.
         loop_weight: (N,) float32, weights of the self-loops that it adds, 0 where a node has one already.
         y: classes (G,) int32, or targets (G, K) float32, NaN if unknown.
@@ -44,7 +46,7 @@ class GraphSet(Overview, eqx.Module):
     node_offsets: Any
     edge_offsets: Any
     x: Any
-    edge_labels: Any
+    edge_features: Any
     symmetric_weight: Any
     loop_weight: Any
     y: Any
@@ -67,7 +69,8 @@ class GraphSet(Overview, eqx.Module):
             name: name of the set.
 
         Raises:
-            UsageError: features of different widths, or a graph with edge weights (the message names it).
+            UsageError: features of nodes or edges of different widths, or a graph with edge weights (the
+                message names it).
 
         """
         widths = {None if g.x is None else g.x.shape[1] for g in graphs}
@@ -76,6 +79,10 @@ class GraphSet(Overview, eqx.Module):
             raise UsageError(f"a set needs graphs with features of one width, got {found}")
         if (heavy := next((i for i, g in enumerate(graphs) if g.weight is not None), None)) is not None:
             raise UsageError(f"graph {heavy} has edge weights, which a graph set does not support; drop them")
+        edge_widths = {None if g.edge_features is None else g.edge_features.shape[1] for g in graphs}
+        if len(edge_widths) > 1:
+            found = ", ".join(sorted(map(str, edge_widths)))
+            raise UsageError(f"a set needs graphs with edge features of one width, got widths {found}")
         dense = [g.x.to_scipy().toarray() if isinstance(g.x, SparseFeatures) else g.x for g in graphs]
         starts = offsets_of([g.nodes for g in graphs])
         sources, targets = (
@@ -83,14 +90,18 @@ class GraphSet(Overview, eqx.Module):
             for end in ("sources", "targets")
         )
         x = None if widths == {None} else np.concatenate(dense)
-        return cls.joined(sources, targets, starts, labels, x=x, names=names, name=name)
+        edge_features = None if edge_widths == {None} else np.concatenate([g.edge_features for g in graphs])
+        more: Any = {"x": x, "edge_features": edge_features, "names": names, "name": name}
+        return cls.joined(sources, targets, starts, labels, **more)
 
     @classmethod
     def joined(
         cls, sources: Any, targets: Any, node_offsets: Any, labels: Any, *, x: Any = None,
-        edge_labels: Any = None, names: tuple[str, ...] = (), name: str = "graphs",
+        edge_features: Any = None, names: tuple[str, ...] = (), name: str = "graphs",
     ) -> Self:  # fmt: skip
         """Build a set from edges between nodes that are numbered across all graphs; see the attributes.
+
+        Node features may be sparse, a SciPy matrix or `SparseFeatures`; they are made dense, as batches are.
 
         Raises:
             UsageError: mismatched shapes or invalid values; the message names the edge, node or graph.
@@ -110,12 +121,13 @@ class GraphSet(Overview, eqx.Module):
         if x is None:
             degree = np.diff(edges.rows.offsets)
             x = one_hot(degree, int(degree.max(initial=0)) + 1)
-        elif np.asarray(x).dtype != np.uint8:
+        elif sparse.issparse(x) or isinstance(x, SparseFeatures) or np.asarray(x).dtype != np.uint8:
             x = Graph.of(none := np.zeros(0, np.int32), none, nodes).with_features(x).x
-        if edge_labels is not None:
-            edge_labels = _edge_labels(edge_labels, len(order))[order]
+            x = x.to_scipy().toarray() if isinstance(x, SparseFeatures) else x
+        features = checked_edge_features(edge_features, len(order))
         return cls(
-            edges, node_offsets, edges.rows.offsets[node_offsets], np.asarray(x), edge_labels,
+            edges, node_offsets, edges.rows.offsets[node_offsets], np.asarray(x),
+            None if features is None else features[order],
             *normalization.symmetric(edges.sources, edges.targets, nodes), y,
             None, None, None, tuple(map(str, names)), name,
         )  # fmt: skip
@@ -144,10 +156,31 @@ class GraphSet(Overview, eqx.Module):
         edges = slice(*self.edge_offsets[index : index + 2])
         sources, targets = (ends[edges] - nodes.start for ends in (self.edges.sources, self.edges.targets))
         graph = Graph.of(
-            sources, targets, nodes.stop - nodes.start, x=self.x[nodes], name=f"{self.name} {index}"
-        )
+            sources, targets, nodes.stop - nodes.start, x=self.x[nodes], name=f"{self.name} {index}",
+            edge_features=None if self.edge_features is None else self.edge_features[edges],
+        )  # fmt: skip
         reverse = graph.undirected()
         return reverse if reverse.edges.count == graph.edges.count else graph
+
+    @property
+    def edge_inputs(self) -> int:
+        """Number of features of an edge, D; 0 where there are none."""
+        return 0 if self.edge_features is None else self.edge_features.shape[1]
+
+    def with_self_loops(self) -> Self:
+        """Return the set with a self-loop at every node, with edge features as of `Graph.with_self_loops`."""
+        sources, targets, nodes = self.edges.sources, self.edges.targets, len(self.x)
+        missing, features = normalization.without_self_loop(sources, targets, nodes), self.edge_features
+        if not len(missing):
+            return self
+        if features is not None:
+            features = np.concatenate([features, features_of_loops(targets, features, missing, nodes)])
+        ends = [np.concatenate([a, missing]) for a in (sources, targets)]
+        made = type(self).joined(
+            ends[0], ends[1], self.node_offsets, self.y, x=self.x, edge_features=features
+        )
+        kept = ("edges", "edge_offsets", "edge_features", "symmetric_weight", "loop_weight")
+        return dataclasses.replace(self, **{name: getattr(made, name) for name in kept})
 
     def with_split(self, train: Any, validation: Any = None, test: Any = None) -> Self:
         """Return the set with another split, of graph indices or boolean masks; see `Graph.with_split`."""
@@ -236,7 +269,8 @@ class GraphSet(Overview, eqx.Module):
         x = at(self.x, old_node, in_node).astype(jnp.float32)
         return Batch(
             jnp.where(fits & edges_fit, x, jnp.nan), edges,
-            None if self.edge_labels is None else at(self.edge_labels, old_edge, in_edge),
+            None if self.edge_features is None
+            else at(self.edge_features, old_edge, in_edge).astype(jnp.float32),
             at(self.symmetric_weight, old_edge, in_edge), at(self.loop_weight, old_node, in_node),
             node_of, sizes, at(self.y, chosen, present), present,
         )  # fmt: skip
@@ -264,15 +298,3 @@ def offsets_of(sizes: Any) -> np.ndarray:
     if offsets[-1] > MOST_NODES:
         raise UsageError(f"a set holds at most {MOST_NODES:,} nodes, got {offsets[-1]:,}")
     return offsets.astype(np.int32)
-
-
-def _edge_labels(values: Any, edges: int) -> np.ndarray:
-    """Return labels of edges as int32, checked before they are converted."""
-    found = numbers("edge labels", values)
-    if found.shape != (edges,):
-        raise UsageError(f"edge labels have shape {found.shape}, expected ({edges},), one for each edge")
-    wrong = (found != np.floor(found)) | (found < -(2**31)) | (found >= 2**31)
-    if wrong.any():
-        edge = int(wrong.argmax())
-        raise UsageError(f"label of edge {edge} is {found[edge]}; expected a whole number that int32 holds")
-    return found.astype(np.int32)

@@ -77,15 +77,15 @@ def ogb(name: str, *, split: str | None = None, one_hot: bool = False) -> Benchm
     Its folder (`ogbn_arxiv` or `ogbn-arxiv`, containing `raw/` and `split/`) is looked for in
     `$POPULACE_DATA`, which may also name the folder itself, and in the cache. Nothing is downloaded.
     Supported are `ogbn-arxiv`, `-products` and `-proteins`, `ogbg-ppa` and `ogbg-mol*`. If nodes have no
-    features but edges do, the node features are the means of the features of incoming edges; edge features
-    are not read otherwise.
+    features but edges do, the node features are the means of the features of incoming edges. Those of
+    `ogbn-proteins` are read for that only, for it has 79 million edges; others are edge features.
 
     Args:
         name: the benchmark's name of the data set.
         split: name of a folder in `split/`; by default the benchmark's official split.
-        one_hot: for molecules, whose atom features are categories (one integer per column): whether to encode
-            them one-hot. A product with a weight matrix is then a sum of embeddings of the categories, the
-            first layer of the benchmark's own examples.
+        one_hot: for molecules, whose features of atoms and bonds are categories (one integer per column):
+            whether to encode them one-hot. A product with a weight matrix is then a sum of embeddings of the
+            categories, the first layer of the benchmark's own examples.
 
     Raises:
         UsageError: an unknown name.
@@ -115,18 +115,22 @@ def ogb(name: str, *, split: str | None = None, one_hot: bool = False) -> Benchm
     if not many and len(counts[0]) != 1:
         raise damaged(folder / "raw" / "num-node-list.csv.gz", f"has {len(counts[0])} graphs, expected 1")
     sources, targets = _edges(folder, nodes, ends)
-    features = _features(folder, int(nodes[-1]), targets, sources, known.both_ways)
-    if one_hot and features is not None and name.startswith("ogbg-mol"):
-        columns = (np.unique(column, return_inverse=True)[1] for column in features.T)
-        features = np.concatenate([categories(column) for column in columns], axis=1)
+    of_edges = _edge_features(folder, len(sources))
+    features = _features(folder, int(nodes[-1]), targets, sources, known.both_ways, of_edges)
+    of_edges = of_edges if many else None
+    if one_hot and name.startswith("ogbg-mol"):
+        features, of_edges = (None if a is None else _categories(a) for a in (features, of_edges))
     if known.both_ways:
         sources, targets = np.append(sources, targets), np.append(targets, sources)
+        of_edges = None if of_edges is None else np.tile(of_edges, (2, 1))
     what = "graph" if many else "node"
     y = _labels(folder, what, len(counts[0]) if many else int(nodes[-1]), known.metric)
     parts = _parts(folder, split or known.split)
     try:
         if many:
-            graphs = GraphSet.joined(sources, targets, nodes, y, x=features, name=name)
+            graphs = GraphSet.joined(
+                sources, targets, nodes, y, x=features, edge_features=of_edges, name=name
+            )
             return Benchmark(graphs.with_split(*parts), known.metric)
         graph = Graph.of(sources, targets, int(nodes[-1]), x=features, y=y, name=name)
         graph = graph.undirected() if known.both_ways else graph
@@ -207,21 +211,40 @@ def _edges(folder: Path, nodes: np.ndarray, ends: np.ndarray) -> tuple[np.ndarra
     return sources, targets
 
 
+def _categories(features: np.ndarray) -> np.ndarray:
+    """Return columns of categories one-hot, each by itself, as uint8."""
+    columns = (np.unique(column, return_inverse=True)[1] for column in features.T)
+    return np.concatenate([categories(column) for column in columns], axis=1)
+
+
+def _edge_features(folder: Path, edges: int) -> np.ndarray | None:
+    """Return features (E, D) of the edges as the files list them, or None."""
+    path = folder / "raw" / "edge-feat.csv.gz"
+    if not path.is_file():
+        return None
+    values = table(path)
+    if len(values) != edges:
+        raise damaged(path, f"has {len(values):,} lines, expected {edges:,}")
+    return values.astype(np.float32)
+
+
 def _features(
-    folder: Path, nodes: int, targets: np.ndarray, sources: np.ndarray, both_ways: bool
+    folder: Path,
+    nodes: int,
+    targets: np.ndarray,
+    sources: np.ndarray,
+    both_ways: bool,
+    values: np.ndarray | None,
 ) -> np.ndarray | None:
     """Return node features, or the mean features of each node's incoming edges, or None."""
-    path, others = (folder / "raw" / f"{what}-feat.csv.gz" for what in ("node", "edge"))
+    path = folder / "raw" / "node-feat.csv.gz"
     if path.is_file():
-        values = table(path)
-        if len(values) != nodes:
-            raise damaged(path, f"has {len(values):,} lines, expected {nodes:,}")
-        return values.astype(np.float32)
-    if not others.is_file():
+        found = table(path)
+        if len(found) != nodes:
+            raise damaged(path, f"has {len(found):,} lines, expected {nodes:,}")
+        return found.astype(np.float32)
+    if values is None:
         return None
-    values = table(others)
-    if len(values) != len(targets):
-        raise damaged(others, f"has {len(values):,} lines, expected {len(targets):,}")
     ends, values = (np.append(targets, sources), np.tile(values, (2, 1))) if both_ways else (targets, values)
     sums = np.stack([np.bincount(ends, column, minlength=nodes) for column in values.T], axis=1)
     return (sums / np.maximum(np.bincount(ends, minlength=nodes), 1)[:, None]).astype(np.float32)

@@ -36,7 +36,13 @@ _NAMES = {
 }  # fmt: skip
 
 
-def planetoid(name: str = "cora", *, normalize_features: bool = False, self_loops: bool = False) -> Graph:
+def planetoid(
+    name: str = "cora",
+    *,
+    normalize_features: bool = False,
+    self_loops: bool = False,
+    duplicates: bool = False,
+) -> Graph:
     """Load a citation graph with its public split: documents, bags of words, and citations.
 
     The eight files `ind.NAME.x`, `.y`, `.tx`, `.ty`, `.allx`, `.ally`, `.graph` and `.test.index` are looked
@@ -52,6 +58,7 @@ def planetoid(name: str = "cora", *, normalize_features: bool = False, self_loop
         name: `cora`, `citeseer`, `pubmed`, or the NAME of other files in this format.
         normalize_features: whether to divide the word counts of each document by their sum.
         self_loops: whether to keep documents' citations of themselves.
+        duplicates: whether to keep a citation as often as the files list it.
 
     Raises:
         RunError: a file is missing and cannot be downloaded, or is damaged, or files do not match each other.
@@ -73,11 +80,11 @@ def planetoid(name: str = "cora", *, normalize_features: bool = False, self_loop
                 f"https://github.com/kimiyoung/planetoid into a folder and set POPULACE_DATA to that folder"
             )
         paths = tuple(path for path in found.values() if path is not None)
-    return _read(name, paths, normalize_features, self_loops)
+    return _read(name, paths, normalize_features, self_loops, duplicates)
 
 
 @cache
-def _read(name: str, paths: tuple[Path, ...], normalize: bool, self_loops: bool) -> Graph:
+def _read(name: str, paths: tuple[Path, ...], normalize: bool, self_loops: bool, duplicates: bool) -> Graph:
     by_part: dict[str, Path] = dict(zip(_PARTS, paths))
     if name == "cora":
         _check_cora(by_part)
@@ -98,7 +105,7 @@ def _read(name: str, paths: tuple[Path, ...], normalize: bool, self_loops: bool)
         sources, targets, nodes, x=x.row_normalized() if normalize else x, y=labels,
         names=_NAMES.get(name) or tuple(str(c) for c in range(all_y.shape[1])), name=name,
     )  # fmt: skip
-    graph = graph.without_duplicates("first").undirected()
+    graph = (graph if duplicates else graph.without_duplicates("first")).undirected()
     known = labels[: len(y)] >= 0
     if (
         not len(y)

@@ -1,6 +1,5 @@
 """Graphs by name."""
 
-import dataclasses
 from functools import lru_cache
 
 from populace.core.errors import UsageError
@@ -39,29 +38,3 @@ def graph_named(name: str, normalize_features: bool = True) -> Graph:
 def normalized_graph(name: str, normalize_features: bool, normalization: str) -> Graph:
     """Return `graph_named` with its edges normalized and its classes named, the same object each time."""
     return named(graph_named(name, normalize_features).normalized(normalization))
-
-
-def prepared(graph: Graph, given: Graph, how: str) -> Graph:
-    """Return a graph with the edges of another, normalized; the same object each time."""
-    return _prepared(_Same(graph), _Same(given), how)
-
-
-class _Same:
-    """A graph that is equal to itself only: what a cache knows it by."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-
-    def __hash__(self) -> int:
-        return id(self.graph)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.graph is other.graph
-
-
-@lru_cache(maxsize=8)
-def _prepared(graph: _Same, given: _Same, how: str) -> Graph:
-    ready, whole = given.graph.normalized(how), graph.graph
-    return dataclasses.replace(
-        whole, edges=ready.edges, weight=ready.weight, normalization=ready.normalization
-    )

@@ -13,12 +13,15 @@ from populace.graphs.data.graph_set import GraphSet, offsets_of, one_hot
 
 
 def tudataset(name: str, *, self_loops: bool = False, duplicates: bool = False) -> GraphSet:
-    """Load a data set of the TUDataset collection: graphs, each with a class.
+    """Load a data set of the TUDataset collection: graphs, each with a class, or with targets.
 
     The text files `NAME_A.txt`, `NAME_graph_indicator.txt` and `NAME_graph_labels.txt`, and optionally
-    `_node_labels`, `_node_attributes` and `_edge_labels`, are looked for in `$POPULACE_DATA/NAME`, in
-    `$POPULACE_DATA/tudataset/NAME`, in `$POPULACE_DATA`, and in the cache. Node features are the one-hot node
-    labels followed by the attributes; without either, the one-hot degree.
+    `_node_labels`, `_node_attributes`, `_edge_labels` and `_edge_attributes`, are looked for in
+    `$POPULACE_DATA/NAME`, in `$POPULACE_DATA/tudataset/NAME`, in `$POPULACE_DATA`, and in the cache. Node
+    features are the one-hot node labels followed by the attributes; without either, the one-hot degree. Edge
+    features are made likewise, of what there is. Of labels in several columns, as those of Cuneiform, each
+    column is one-hot by itself. Several labels of each graph are targets, (G, K), and so is
+    `NAME_graph_attributes.txt` where a set has no graph labels.
 
     Self-loops and repeated edges are left out, as by PyTorch Geometric; of repeated ones the first counts.
 
@@ -56,22 +59,41 @@ def _read(name: str, folder: Path, self_loops: bool, duplicates: bool) -> GraphS
             raise damaged(file(part), f"has {len(values):,} lines, expected {rows:,}")
         return values
 
-    def whole(part: str, rows: int | None = None, columns: int = 1) -> np.ndarray:
-        values = numbers(part, rows, (columns,))
+    def whole(part: str, rows: int | None = None, columns: tuple[int, ...] | None = (1,)) -> np.ndarray:
+        values = numbers(part, rows, columns)
         wrong = (values != np.rint(values)).any(axis=1)
         if wrong.any():
             raise damaged(file(part), f"has no integer in line {wrong.argmax() + 1}")
         return values.astype(np.int64)
 
+    def finite(part: str, rows: int | None = None) -> np.ndarray:
+        values = numbers(part, rows, None)
+        if not (sound := np.isfinite(values).all(axis=1)).all():
+            raise damaged(file(part), f"has NaN or infinity in line {sound.argmin() + 1}")
+        return values.astype(np.float32)
+
+    def features(what: str, rows: int) -> np.ndarray | None:
+        """Return labels, one-hot column by column, and attributes of nodes or edges, of what there is."""
+        found = []
+        if file(f"{what}_labels").is_file():
+            columns = whole(f"{what}_labels", rows, None).T
+            found = [one_hot(np.unique(column, return_inverse=True)[1]) for column in columns]
+        if file(f"{what}_attributes").is_file():
+            found.append(finite(f"{what}_attributes", rows))
+        return np.concatenate(found, axis=1) if found else None
+
     owner = whole("graph_indicator")[:, 0]
-    labels = whole("graph_labels")[:, 0]
+    if file("graph_labels").is_file() or not file("graph_attributes").is_file():
+        labels = whole("graph_labels", columns=None)
+    else:
+        labels = finite("graph_attributes")
     steps = np.diff(owner, prepend=1)
     wrong = (steps < 0) | (owner < 1) | (owner > len(labels))
     if wrong.any() or not len(owner):
         line = int(wrong.argmax()) if len(owner) else 0
         found = f"graph {owner[line]} in line {line + 1}" if len(owner) else "no lines"
         raise damaged(file("graph_indicator"), f"has {found}, expected 1 to {len(labels)} in ascending order")
-    edges = whole("A", columns=2)
+    edges = whole("A", columns=(2,))
     outside = ((edges < 1) | (edges > len(owner))).any(axis=1)
     if outside.any():
         line = int(outside.argmax())
@@ -83,27 +105,21 @@ def _read(name: str, folder: Path, self_loops: bool, duplicates: bool) -> GraphS
     stray = owner[sources] != owner[targets]
     if stray.any():
         raise damaged(file("A"), f"has an edge between two graphs in line {stray.argmax() + 1}")
-    features = []
-    if file("node_labels").is_file():
-        features = [one_hot(np.unique(c, return_inverse=True)[1]) for c in whole("node_labels", len(owner)).T]
-    if file("node_attributes").is_file():
-        attributes = numbers("node_attributes", len(owner), None)
-        if not (finite := np.isfinite(attributes).all(axis=1)).all():
-            raise damaged(file("node_attributes"), f"has NaN or infinity in line {finite.argmin() + 1}")
-        features.append(attributes.astype(np.float32))
-    edge_labels = whole("edge_labels", len(edges))[:, 0] if file("edge_labels").is_file() else None
+    x, edge_features = features("node", len(owner)), features("edge", len(edges))
     kept = np.ones(len(sources), bool) if self_loops else sources != targets
     if not duplicates:
         first = np.zeros(len(sources), bool)
         first[np.unique(sources * len(owner) + targets, return_index=True)[1]] = True
         kept &= first
     sources, targets = sources[kept], targets[kept]
-    edge_labels = None if edge_labels is None else edge_labels[kept]
-    known, y = np.unique(labels, return_inverse=True)
+    edge_features = None if edge_features is None else edge_features[kept]
+    if labels.dtype.kind == "i" and labels.shape[1] == 1:
+        known, y = np.unique(labels[:, 0], return_inverse=True)
+    else:
+        known, y = (), labels.astype(np.float32)
     return read_only(
         GraphSet.joined(
             sources, targets, offsets_of(np.bincount(owner - 1, minlength=len(labels))), y,
-            x=np.concatenate(features, axis=1) if features else None, edge_labels=edge_labels,
-            names=tuple(map(str, known)), name=name,
+            x=x, edge_features=edge_features, names=tuple(map(str, known)), name=name,
         )
     )  # fmt: skip

@@ -11,6 +11,7 @@ from populace.graphs.data.graph_set import GraphSet
 from populace.graphs.data.labels import PARTS
 from populace.graphs.learners.graph_learner import GraphLearner
 from populace.graphs.learners.objective import Classes, MultiLabel, Ranked, Regression, check_yes_or_no
+from populace.graphs.learners.weighting import class_weight
 
 
 class GraphClassifier(GraphLearner):
@@ -22,6 +23,8 @@ class GraphClassifier(GraphLearner):
 
     score: ClassVar[str] = "accuracy"
     mode: ClassVar[Literal["max", "min"]] = "max"
+
+    class_weight: str = class_weight()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def floors(self) -> Mapping[str, float]:
         """Return the accuracy of guessing, one over the number of classes."""

@@ -14,7 +14,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Metrics
 from populace.core.settings import setting
-from populace.graphs.data.batch import Batch, BatchShape
+from populace.graphs.data.batch import BatchShape
 from populace.graphs.data.graph_set import GraphSet
 from populace.graphs.data.labels import named
 from populace.graphs.datasets.ogb import ogb
@@ -22,7 +22,10 @@ from populace.graphs.datasets.tudataset import tudataset
 from populace.graphs.learners import inference
 from populace.graphs.learners.graph_task import GraphTask
 from populace.graphs.learners.objective import Objective, Regression
+from populace.graphs.learners.preparation import looped
+from populace.graphs.learners.weighting import standardize
 from populace.graphs.models.graph_networks import GraphGIN, GraphNetworkConfig
+from populace.graphs.models.standardized import Scaler, StandardizedGraphs, learn
 from populace.graphs.splits.cross_validation import PROTOCOLS, CrossValidation
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
@@ -84,6 +87,7 @@ class GraphLearner(GraphTask):
     schedule: Schedule = descent.schedule(Staircase(decay=0.5, every=300))
     weight_decay: float = descent.weight_decay()
     max_gradient_norm: float = descent.max_gradient_norm()
+    standardize: bool = standardize()
 
     @property
     def task_name(self) -> str:
@@ -94,7 +98,8 @@ class GraphLearner(GraphTask):
         """Return the learner with its graphs, loaded and divided once for all members."""
         if self.batch_shapes:
             return self
-        data = named(_load(self.dataset) if self.data is None else self.data)
+        data = _load(self.dataset) if self.data is None else self.data
+        data = named(looped(data) if self.network.self_loops else data)
         self.check_labels(data)
         division = CrossValidation.of(data, self.protocol, self.folds)
         for name, graphs in division.judged():
@@ -131,6 +136,7 @@ class GraphLearner(GraphTask):
         """Raise a `UsageError` where the graphs do not do, once they are there."""
         if self.data is not None:
             self.check_labels(self.data)
+            self.check_weights(self.data, "graph")
         if self.batch_shapes and self.batch_size > (most := self._parts.most(training=True)):
             raise UsageError(f"batch_size {self.batch_size} is larger than the {most} graphs to train on")
 
@@ -148,7 +154,9 @@ class GraphLearner(GraphTask):
 
     def init(self, key: jax.Array) -> State:
         """Return fresh weights; the first order of graphs comes with the first `on_epoch_start`."""
-        network = self.build(self._data.x.shape[1], self.objective.outputs, key)
+        network = self.build(self._data, self.objective.outputs, key)
+        if self.standardize:
+            network = StandardizedGraphs(network, *self._scalers())
         order = jnp.zeros(self.epoch_steps * self.batch_size, jnp.int32)
         return State(network, descent.initial_opt_state(self, network), order, jnp.int32(0))
 
@@ -167,11 +175,12 @@ class GraphLearner(GraphTask):
         graphs = jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
         batch = self._data.batch(graphs, self.batch_shapes[0])
         real, objective = batch.present.astype(jnp.float32), self.objective
+        weight = real * self.training_weight(self._data.y, self._part("train"))[jnp.maximum(graphs, 0)]
 
         def loss(network: Any) -> Any:
-            outputs, after = _learn(network, batch, key)
-            mean = objective.loss(outputs, batch.y, real)
-            return mean.total / jnp.maximum(mean.weight, 1), (mean, outputs, after)
+            outputs, after = learn(network, batch, key)
+            mean = objective.loss(outputs, batch.y, weight)
+            return mean.total / jnp.where(mean.weight > 0, mean.weight, 1), (mean, outputs, after)
 
         network, opt_state, _, (mean, outputs, after) = descent.gradient_step(
             self, loss, state.network, state.opt_state, state.count
@@ -244,6 +253,15 @@ class GraphLearner(GraphTask):
             output = 0
         return explain.explained_graph(self._given(data), model, index, output)
 
+    def rows(self, data: GraphSet | None) -> tuple[str, list[Any]]:
+        """Return that a row is a graph, and the numbers of the graphs."""
+        return "graph", list(range(self._given(data).graphs))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; empty where there are labels or numbers."""
+        return self._data.names if self._data.classes else ()
+
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return widths, names of the classes, and the scale of numbers."""
         del model
@@ -270,13 +288,30 @@ class GraphLearner(GraphTask):
             )
         if data.x.shape[1] != (width := self._data.x.shape[1]):
             raise UsageError(f"{data.name} has {data.x.shape[1]} features a node, the network takes {width}")
-        return data
+        self.check_edge_inputs(data, self._data)
+        return data.with_self_loops() if self.network.self_loops else data
 
     @property
     def _data(self) -> GraphSet:
         if self.data is None:
             raise UsageError(f"{type(self).__name__} has no graphs; give it data=GraphSet.of(graphs, labels)")
         return self.data
+
+    def _scalers(self) -> tuple[Scaler, Scaler | None]:
+        """Return scalers of the features of the nodes of training graphs, and of their edges but loops."""
+        data, training = self._data, self._part("train")
+
+        def inside(offsets: Any, count: int) -> jax.Array:
+            owner = jnp.searchsorted(jnp.asarray(offsets), jnp.arange(count), side="right") - 1
+            return training[owner] if data.graphs else jnp.zeros(count, bool)
+
+        nodes = Scaler(jnp.asarray(data.x), inside(data.node_offsets, len(data.x)))
+        if data.edge_features is None:
+            return nodes, None
+        # Features of a loop that was added are means, and would hide that others are 0 or 1.
+        apart = jnp.asarray(data.edges.sources) != jnp.asarray(data.edges.targets)
+        counted = inside(data.edge_offsets, data.edges.count) & apart
+        return nodes, Scaler(jnp.asarray(data.edge_features), counted)
 
     def _outputs(self, network: Any, data: GraphSet, graphs: jax.Array, room: BatchShape) -> jax.Array:
         """Return what a network says of so many graphs (n, K), as many at a time as the room holds."""
@@ -297,11 +332,6 @@ class GraphLearner(GraphTask):
     def _part(self, which: str) -> jax.Array:
         """Return of each graph whether it is in a part, (G,) bool."""
         return self._parts.part(which, self.fold)
-
-
-def _learn(network: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, Any]:
-    """Return a batch's outputs in training, and the network after it: by its `learn`, if it has one."""
-    return network.learn(batch, key) if hasattr(network, "learn") else (network(batch), network)
 
 
 @lru_cache(maxsize=8)

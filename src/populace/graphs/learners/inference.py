@@ -19,6 +19,7 @@ from populace.nn.graph.edges import EdgeIndex
 def described(data: Graph | GraphSet, objective: Objective) -> dict[str, Any]:
     """Return what predictions need of a graph, or of a set, and of what was learned of it."""
     kept = {"features": data.x.shape[1], "outputs": objective.outputs, "classes": list(data.names)}
+    kept["edge_features"] = data.edge_inputs
     if isinstance(objective, Regression):
         kept |= {"target_mean": np.asarray(objective[0]), "target_std": np.asarray(objective[1])}
     return kept
@@ -38,7 +39,7 @@ def graph_like(kept: Mapping[str, Any], nodes: int, normalization: str) -> Graph
     edges, _ = EdgeIndex.of(none, none, (nodes, nodes))
     return Graph(
         edges, None, x, _labels(kept, nodes), none, none, none, tuple(kept["classes"]), "graph", False,
-        normalization,
+        normalization, _of_edges(kept),
     )  # fmt: skip
 
 
@@ -49,7 +50,9 @@ def set_like(kept: Mapping[str, Any]) -> GraphSet:
     x = np.zeros((0, kept["features"]), np.float32)
     names = tuple(kept["classes"])
     weight, y = np.zeros(0, np.float32), _labels(kept, 0)
-    return GraphSet(edges, start, start, x, None, weight, weight, y, none, none, none, names, "graphs")
+    return GraphSet(
+        edges, start, start, x, _of_edges(kept), weight, weight, y, none, none, none, names, "graphs"
+    )
 
 
 def answers(objective: Objective, finished: np.ndarray) -> np.ndarray:
@@ -57,6 +60,11 @@ def answers(objective: Objective, finished: np.ndarray) -> np.ndarray:
     if isinstance(objective, Regression):
         return finished
     return finished.argmax(1) if isinstance(objective, Classes) else (finished >= 0.5).astype(np.int32)
+
+
+def _of_edges(kept: Mapping[str, Any]) -> np.ndarray | None:
+    width = kept.get("edge_features", 0)
+    return np.zeros((0, width), np.float32) if width else None
 
 
 def _labels(kept: Mapping[str, Any], rows: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS
 from populace.graphs.learners.node_learner import NodeLearner
 from populace.graphs.learners.objective import Classes, MultiLabel, Ranked, Regression, check_yes_or_no
+from populace.graphs.learners.weighting import class_weight
 from populace.graphs.splits.member_split import nodes_in
 from populace.supervised import plots
 
@@ -26,6 +27,8 @@ class NodeClassifier(NodeLearner):
 
     score: ClassVar[str] = "accuracy"
     mode: ClassVar[Literal["max", "min"]] = "max"
+
+    class_weight: str = class_weight()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def floors(self) -> Mapping[str, float]:
         """Return the accuracy of guessing, one over the number of classes."""

@@ -13,13 +13,18 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Metrics
 from populace.core.settings import setting
+from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import PARTS, named
-from populace.graphs.datasets.registry import normalized_graph, prepared
+from populace.graphs.datasets.registry import normalized_graph
 from populace.graphs.learners import inference
 from populace.graphs.learners.graph_task import GraphTask
 from populace.graphs.learners.objective import Objective, Regression
+from populace.graphs.learners.preparation import prepared
+from populace.graphs.learners.weighting import standardize
+from populace.graphs.models.node_network import on_graph
 from populace.graphs.models.node_networks import GCN, NodeNetworkConfig
+from populace.graphs.models.standardized import Scaler, StandardizedNodes
 from populace.graphs.splits.member_split import RandomSplit, fixed, nodes_in
 from populace.nn.primitives.buffer import Buffer, trainable
 from populace.optim import gradient_step as descent
@@ -93,6 +98,7 @@ class NodeLearner(GraphTask):
     l2: float = setting(5e-4, low=0, help="penalty on squared weights, inside the loss")
     l2_layers: str = setting("first", choices=("first", "all"), help="layers whose weights are penalized")
     early_stopping: EarlyStopping = setting(Never(), help="when a member stops before its last step")
+    standardize: bool = standardize()
 
     @property
     def task_name(self) -> str:
@@ -141,7 +147,12 @@ class NodeLearner(GraphTask):
             )
         if graph.x is None:
             raise UsageError(f"{graph.name} has no features; give it some, such as numpy.eye(nodes)")
+        if self.standardize and isinstance(graph.x, SparseFeatures):
+            raise UsageError(
+                f"{graph.name} has sparse features, which would not stay sparse; set standardize = false"
+            )
         self.check_labels(graph)
+        self.check_weights(graph, "node")
         if self.split == "public":
             if graph.train is None:
                 raise UsageError(
@@ -171,7 +182,9 @@ class NodeLearner(GraphTask):
         graph = self._graph
         network_key, split_key = jax.random.split(key)
         part = fixed(graph) if self.split == "public" else self._drawn.draw(graph, split_key)
-        network = self.build(graph.x.shape[1], self.objective(part).outputs, network_key)
+        network = self.build(graph, self.objective(part).outputs, network_key)
+        if self.standardize:
+            network = StandardizedNodes(network, *self._scalers(part == 1))
         return State(
             model=Model(network, Buffer(part)),
             opt_state=descent.initial_opt_state(self, network),
@@ -201,7 +214,7 @@ class NodeLearner(GraphTask):
         def loss(network: Any) -> Any:
             outputs = self._outputs(network, key)
             y, weight = jnp.asarray(self._graph.y), (part == 1).astype(outputs.dtype)
-            loss = objective.loss(outputs, y, weight)
+            loss = objective.loss(outputs, y, self.training_weight(y, part == 1))
             found = {"loss": loss, **objective.progress(outputs, y, weight)}
             return loss.value + self._penalty(network), found
 
@@ -245,13 +258,13 @@ class NodeLearner(GraphTask):
         return np.asarray(self.objective_of(model).finish(outputs))
 
     def explain(
-        self, model: Model, index: int, data: Graph | None = None, *, output: int | None = None
+        self, model: Model, index: int | str, data: Graph | None = None, *, output: int | None = None
     ) -> "Explanation":
         """Return what an output for one node hangs on: by default the likeliest class, or the first number.
 
         Args:
             model: such as `run.best().model`.
-            index: of the node.
+            index: of the node, or its name.
             data: the graph it is in, as `of` takes it; by default the learner's own.
             output: the class, the label, or the number to explain.
 
@@ -264,6 +277,16 @@ class NodeLearner(GraphTask):
         if output is None and isinstance(self.objective_of(model), Regression):
             output = 0
         return explain.explained(self._on(data)._graph, model.network, index, output)
+
+    def rows(self, data: Graph | None) -> tuple[str, list[Any]]:
+        """Return that a row is a node, and the names of the nodes, or else their numbers."""
+        graph = self._on(data)._graph
+        return "node", list(graph.node_names or range(graph.nodes))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; empty where there are labels or numbers."""
+        return self._graph.names if self._graph.classes else ()
 
     def inference_data(self, model: Model) -> dict[str, Any]:
         """Return widths, names of the classes, and the scale of numbers; the graph must be given again."""
@@ -295,6 +318,7 @@ class NodeLearner(GraphTask):
         width, found = self._graph.x.shape[1], 0 if graph.x is None else graph.x.shape[1]
         if found != width:
             raise UsageError(f"{graph.name} has {found} features a node, the network takes {width}")
+        self.check_edge_inputs(graph, self._graph)
         return dataclasses.replace(self, graph=graph.normalized(self.network.normalization))
 
     @property
@@ -305,7 +329,17 @@ class NodeLearner(GraphTask):
     def _outputs(self, network: Any, key: jax.Array | None) -> jax.Array:
         graph = self._graph
         x = jnp.asarray(graph.x) if isinstance(graph.x, np.ndarray) else graph.x
-        return network(x, graph.edges, graph.weight, key=key)
+        return on_graph(network, x, graph, key)
+
+    def _scalers(self, training: jax.Array) -> tuple[Scaler, Scaler | None]:
+        """Return scalers of the features of training nodes, and of the edges into them that are no loops."""
+        graph = self._graph
+        nodes = Scaler(jnp.asarray(graph.x), training)
+        if graph.edge_features is None:
+            return nodes, None
+        sources, targets = jnp.asarray(graph.edges.sources), jnp.asarray(graph.edges.targets)
+        # Features of a loop that was added are means, and would hide that others are 0 or 1.
+        return nodes, Scaler(jnp.asarray(graph.edge_features), training[targets] & (sources != targets))
 
     def _evaluated(self, model: Model, which: int) -> Metrics:
         """Return scores and loss over the nodes of a part."""

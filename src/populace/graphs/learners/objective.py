@@ -1,7 +1,7 @@
 """Objectives: the loss and the metrics of classes, of binary labels, and of numbers.
 
-Each takes outputs (n, K), what is true of as many nodes or graphs, and a weight (n,) that is 1 for those
-that count and 0 for the others.
+Each takes outputs (n, K), what is true of as many nodes or graphs, and a weight (n,): 0 for those that do not
+count; losses are weighted means, metrics count all others alike.
 """
 
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -89,7 +89,8 @@ class MultiLabel(NamedTuple):
         known = _known(y, weight)
         loss_fn = self.loss_fn or optax.sigmoid_binary_cross_entropy
         each = per_output(loss_fn(outputs, jnp.where(known, y, 0.0)), outputs)
-        return Mean(jnp.sum(jnp.where(known, each, 0.0)), jnp.sum(known))
+        share = known * weight[:, None]
+        return Mean(jnp.sum(jnp.where(known, each * share, 0.0)), jnp.sum(share))
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return nothing: few columns of a batch can be ranked."""
@@ -149,7 +150,8 @@ class Regression(NamedTuple):
         known = _known(y, weight)
         target = (jnp.where(known, y, 0.0) - self.mean) / self.deviation
         each = per_output((self.loss_fn or optax.squared_error)(outputs, target), outputs)
-        return Mean(jnp.sum(jnp.where(known, each, 0.0)), jnp.sum(known))
+        share = known * weight[:, None]
+        return Mean(jnp.sum(jnp.where(known, each * share, 0.0)), jnp.sum(share))
 
     def progress(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> Metrics:
         """Return nothing."""

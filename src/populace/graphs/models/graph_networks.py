@@ -7,11 +7,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from populace.core.errors import UsageError
 from populace.core.outline import INPUT, Step, chained
 from populace.core.settings import Settings, setting
 from populace.graphs.data.batch import Batch
-from populace.graphs.models.node_network import Dense, drop
-from populace.nn.graph.graph_conv import GINConv, GraphConv
+from populace.graphs.models.node_network import Dense, check_has_edge_features, drop
+from populace.nn.graph.graph_attention import GATConv, GATv2Conv
+from populace.nn.graph.graph_conv import GINConv, GINEConv, GraphConv
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.primitives.buffer import Buffer
 
@@ -83,18 +85,25 @@ class GraphNetwork(eqx.Module):
 
 
 class GINLayer(eqx.Module):
-    """`h <- relu(norm(MLP((1 + eps) h + sum_j h_j)))`, with a normalization inside of the MLP too."""
+    """`h <- relu(norm(MLP((1 + eps) h + sum_j h_j)))`, with a normalization inside of the MLP too.
 
-    conv: GINConv
+    With features of edges the sum is GINE's, `sum_j relu(h_j + W e_j + b)`.
+    """
+
+    conv: GINConv | GINEConv
     second: Dense
     inner: BatchNorm
     outer: BatchNorm
 
-    def __init__(self, inputs: int, outputs: int, *, key: jax.Array) -> None:
-        first, second = jax.random.split(key)
+    def __init__(self, inputs: int, outputs: int, *, edge_inputs: int = 0, key: jax.Array) -> None:
+        keys = jax.random.split(key, 3 if edge_inputs else 2)
         # Batch normalization takes any bias off again: its gradient would be nothing but rounding.
-        self.conv = GINConv(Dense(inputs, outputs, bias=False, key=first), learn_eps=True)
-        self.second = Dense(outputs, outputs, bias=False, key=second)
+        first = Dense(inputs, outputs, bias=False, key=keys[0])
+        if edge_inputs:
+            self.conv = GINEConv(first, inputs, edge_inputs, learn_eps=True, key=keys[2])
+        else:
+            self.conv = GINConv(first, learn_eps=True)
+        self.second = Dense(outputs, outputs, bias=False, key=keys[1])
         self.inner, self.outer = BatchNorm(outputs), BatchNorm(outputs)
 
     def wiring(self) -> list[Step]:
@@ -104,7 +113,10 @@ class GINLayer(eqx.Module):
 
     def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GINLayer"]:
         """Return (P, outputs) and the layer."""
-        h = self.conv(h, batch.edges)
+        if isinstance(self.conv, GINEConv):
+            h = self.conv(h, batch.edges, batch.edge_features)
+        else:
+            h = self.conv(h, batch.edges)
         h, inner = normalized(self.inner, h, batch.node_mask, training)
         h = self.second(jax.nn.relu(h))
         h, outer = normalized(self.outer, h, batch.node_mask, training)
@@ -133,6 +145,26 @@ class GCNLayer(eqx.Module):
         return jax.nn.relu(h), eqx.tree_at(lambda n: n.norm, self, norm)
 
 
+class GATLayer(eqx.Module):
+    """`h <- relu(norm(GAT(h)))` over edges and self-loops, with the features of edges where there are any."""
+
+    conv: GATConv | GATv2Conv
+    norm: BatchNorm
+
+    def __init__(
+        self, inputs: int, outputs: int, heads: int, *, second: bool, edge_inputs: int, key: jax.Array
+    ) -> None:
+        kind = GATv2Conv if second else GATConv
+        self.conv = kind(inputs, outputs // heads, heads, bias=False, edge_inputs=edge_inputs, key=key)
+        self.norm = BatchNorm(outputs)
+
+    def __call__(self, h: jax.Array, batch: Batch, *, training: bool) -> tuple[jax.Array, "GATLayer"]:
+        """Return (P, outputs) and the layer."""
+        found = self.conv(h, batch.edges, batch.edge_features)
+        h, norm = normalized(self.norm, found, batch.node_mask, training)
+        return jax.nn.relu(h), eqx.tree_at(lambda n: n.norm, self, norm)
+
+
 def normalized(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -> tuple[jax.Array, BatchNorm]:
     """Return batch normalization over the nodes (P, F) that are no padding, and the module moved."""
     return norm.learn_all(x, mask) if training else (norm(x), norm)
@@ -141,17 +173,22 @@ def normalized(norm: BatchNorm, x: jax.Array, mask: jax.Array, training: bool) -
 class GraphNetworkConfig(Settings):
     """A plan of a network over whole graphs."""
 
+    self_loops: ClassVar[bool] = False
+    """Whether graphs are given self-loops where they have none."""
+    takes_edge_features: ClassVar[bool] = False
+    """Whether features of edges, where there are any, have weights."""
+
     layers: int = setting(4, low=1, help="number of layers over nodes")
     hidden_channels: int = setting(32, low=1, help="hidden features of each node")
     readout: str = setting("sum", choices=READOUTS, help="pooling of node features into a graph")
     dropout: float = setting(0.5, low=0, high=0.99, help="dropout rate of each readout")
 
-    def build(self, inputs: int, outputs: int, *, key: jax.Array) -> GraphNetwork:
-        """Return a network from batches with nodes of (inputs,) to (B, outputs)."""
+    def build(self, inputs: int, outputs: int, *, edge_inputs: int = 0, key: jax.Array) -> GraphNetwork:
+        """Return a network from batches with nodes (inputs,) and edges (edge_inputs,) to (B, outputs)."""
         keys = jax.random.split(key, 3)
         sizes = [inputs, *[self.hidden_channels] * self.layers]
         layers = [
-            self.layer(a, self.hidden_channels, jax.random.fold_in(keys[0], i))
+            self.layer(a, self.hidden_channels, jax.random.fold_in(keys[0], i), edge_inputs)
             for i, a in enumerate(sizes[:-1])
         ]
         heads = [Dense(a, outputs, key=jax.random.fold_in(keys[1], i)) for i, a in enumerate(sizes)]
@@ -161,8 +198,8 @@ class GraphNetworkConfig(Settings):
         return GraphNetwork(tuple(layers), tuple(heads), gated, rate, self.readout)
 
     @abstractmethod
-    def layer(self, inputs: int, outputs: int, key: jax.Array) -> Any:
-        """Return one layer."""
+    def layer(self, inputs: int, outputs: int, key: jax.Array, edge_inputs: int = 0) -> Any:
+        """Return one layer; of those that know no features of edges, `edge_inputs` changes nothing."""
 
 
 class GraphGIN(GraphNetworkConfig):
@@ -170,9 +207,42 @@ class GraphGIN(GraphNetworkConfig):
 
     kind: ClassVar[str] = "gin"
 
-    def layer(self, inputs: int, outputs: int, key: jax.Array) -> GINLayer:
+    def layer(self, inputs: int, outputs: int, key: jax.Array, edge_inputs: int = 0) -> GINLayer:
         """Return one layer."""
         return GINLayer(inputs, outputs, key=key)
+
+
+class GraphGINE(GraphNetworkConfig):
+    """Graph isomorphism network that takes features of edges (Hu et al. 2020)."""
+
+    kind: ClassVar[str] = "gine"
+    takes_edge_features: ClassVar[bool] = True
+
+    def layer(self, inputs: int, outputs: int, key: jax.Array, edge_inputs: int = 0) -> GINLayer:
+        """Return one layer."""
+        check_has_edge_features(edge_inputs)
+        return GINLayer(inputs, outputs, edge_inputs=edge_inputs, key=key)
+
+
+class GraphGAT(GraphNetworkConfig):
+    """Graph attention network; features of edges, where there are any, have a part in its scores."""
+
+    kind: ClassVar[str] = "gat"
+    self_loops: ClassVar[bool] = True
+    takes_edge_features: ClassVar[bool] = True
+    heads: int = setting(4, low=1, help="heads, concatenated; they divide the hidden channels")
+    second: bool = setting(False, help="use GATv2's dynamic attention")
+
+    def layer(self, inputs: int, outputs: int, key: jax.Array, edge_inputs: int = 0) -> GATLayer:
+        """Return one layer.
+
+        Raises:
+            UsageError: heads that do not divide the hidden channels.
+
+        """
+        if outputs % self.heads:
+            raise UsageError(f"heads {self.heads} do not divide hidden_channels {outputs}; choose a divisor")
+        return GATLayer(inputs, outputs, self.heads, second=self.second, edge_inputs=edge_inputs, key=key)
 
 
 class GraphGCN(GraphNetworkConfig):
@@ -180,6 +250,6 @@ class GraphGCN(GraphNetworkConfig):
 
     kind: ClassVar[str] = "gcn"
 
-    def layer(self, inputs: int, outputs: int, key: jax.Array) -> GCNLayer:
+    def layer(self, inputs: int, outputs: int, key: jax.Array, edge_inputs: int = 0) -> GCNLayer:
         """Return one layer."""
         return GCNLayer(inputs, outputs, key=key)

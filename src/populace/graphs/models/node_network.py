@@ -1,5 +1,6 @@
 """A network over the nodes of a graph, and the layers of it that are no graph convolution."""
 
+import inspect
 from typing import Any
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.graph import Graph
 from populace.nn.graph.edges import EdgeIndex
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
-from populace.nn.graph.graph_conv import glorot, personalized_pagerank
+from populace.nn.graph.graph_conv import GINEConv, glorot, personalized_pagerank
 from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.dropout import dropped
 from populace.nn.primitives.buffer import Buffer
@@ -21,8 +22,7 @@ class NodeNetwork(eqx.Module):
     """Layers one after the other: `h <- layer(drop(h))`, with an activation between two of them.
 
     Attributes:
-        layers: each called as `layer(h, edges, weight)`, or as `layer(h)` if it is a `Dense`; attention as
-            `layer(h, edges)`.
+        layers: each called as `layer(h, edges, weight)`; attention and GINE as `layer(h, edges, features)`.
         rate: share of the features of a layer that are dropped in training.
         attention_rate: share of the attention that is.
         activation: its name.
@@ -44,8 +44,9 @@ class NodeNetwork(eqx.Module):
         self.attention_rate = Buffer(jnp.asarray(attention_rate, jnp.float32))
 
     def __call__(
-        self, x: Any, edges: EdgeIndex, weight: Any = None, *, key: jax.Array | None = None
-    ) -> jax.Array:
+        self, x: Any, edges: EdgeIndex, weight: Any = None, edge_features: Any = None,
+        *, key: jax.Array | None = None,
+    ) -> jax.Array:  # fmt: skip
         """Return (N, outputs): in training where there is a key, in use where there is none."""
         for i, layer in enumerate(self.layers):
             if i:
@@ -55,7 +56,9 @@ class NodeNetwork(eqx.Module):
                 x = drop(x, self.rate.value, own[0])
             if isinstance(layer, GATConv | GATv2Conv):
                 rate = 0.0 if own is None else self.attention_rate.value
-                x = layer(x, edges, rate=rate, key=None if own is None else own[1])
+                x = layer(x, edges, edge_features, rate=rate, key=None if own is None else own[1])
+            elif isinstance(layer, GINEConv):
+                x = layer(x, edges, edge_features)
             else:
                 x = layer(x, edges, weight)
         return x
@@ -130,3 +133,24 @@ def check_prepared(graph: Graph, network: Any) -> None:
     raise UsageError(
         f"{graph.name} is {found}, but the network takes {asked}; learner.explain(model, node) prepares it"
     )
+
+
+def check_has_edge_features(edge_inputs: int) -> None:
+    """Raise a `UsageError` for a network that needs features of edges where there are none."""
+    if not edge_inputs:
+        raise UsageError(
+            "network gine needs features of edges, and there are none; take gin, or give edge_features"
+        )
+
+
+def takes_edge_features(network: Any) -> bool:
+    """Return whether a network over nodes can be called with features of edges."""
+    return "edge_features" in inspect.signature(network.__call__).parameters
+
+
+def on_graph(network: Any, x: Any, graph: Graph, key: jax.Array | None = None) -> jax.Array:
+    """Return a network's outputs (N, K) for a graph; features of edges go to those that take them."""
+    if graph.edge_features is None or not takes_edge_features(network):
+        return network(x, graph.edges, graph.weight, key=key)
+    features = jnp.asarray(graph.edge_features, jnp.float32)
+    return network(x, graph.edges, graph.weight, features, key=key)

@@ -9,7 +9,7 @@ from populace.core.errors import UsageError
 from populace.core.media import Image
 from populace.graphs.data.graph import Graph
 from populace.graphs.plots.drawing import LABELED, Colors, panel
-from populace.graphs.plots.neighborhood import checked_node, ego, sample, within
+from populace.graphs.plots.neighborhood import ego, sample, within
 from populace.runs.figures import figure, to_image
 
 MOST = 300  # nodes in a drawing
@@ -17,7 +17,7 @@ _SCALE = "viridis"
 _CLASSES = 10  # that still have a color of their own
 
 
-def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption: str = "") -> Image:
+def draw(graph: Graph, values: Any = None, *, around: int | str | None = None, caption: str = "") -> Image:
     """Return a graph with its nodes colored by a value.
 
     Args:
@@ -44,7 +44,7 @@ def draw(graph: Graph, values: Any = None, *, around: int | None = None, caption
 
 
 def draw_convolution(
-    graph: Graph, before: Any, linear: Any, after: Any, *, around: int | None = None,
+    graph: Graph, before: Any, linear: Any, after: Any, *, around: int | str | None = None,
     titles: tuple[str, str, str] = ("before", "after the linear step", "after aggregation"),
     alike: bool = True, caption: str = "",
 ) -> Image:  # fmt: skip
@@ -87,7 +87,7 @@ def draw_convolution(
 
 
 def draw_neighbors(
-    graph: Graph, node: int, importance: Any, hops: int = 2, *, values: Any = None, most: int = 40
+    graph: Graph, node: int | str, importance: Any, hops: int = 2, *, values: Any = None, most: int = 40
 ) -> Image:
     """Draw the neighborhood of a node, with edges as wide as they are important to it.
 
@@ -106,7 +106,8 @@ def draw_neighbors(
     given = _values("importance", importance, graph.edges.count, "edges")
     if (given < 0).any():
         raise UsageError(f"importance of edge {given.argmin()} is {given.min():g}; expected 0 or more")
-    chosen, left_out = ego(graph, checked_node(graph, node), hops, most, given)
+    node = graph.node_index(node)
+    chosen, left_out = ego(graph, node, hops, most, given)
     part, kept = within(graph.edges, chosen)
     weights = given[kept]
     drawn, axis = figure(7.4, 6.2)
@@ -116,9 +117,10 @@ def draw_neighbors(
     if values is not None or graph.classes:
         _key(drawn, axis, graph, colors, "")
     note = f"; {left_out} nodes left out" if left_out else ""
+    called = graph.node_names[node] if graph.node_names else node
     return to_image(
         drawn,
-        f"Neighborhood of node {node} of {graph.name}: {len(chosen)} nodes up to {hops} hops away{note}. "
+        f"Neighborhood of node {called} of {graph.name}: {len(chosen)} nodes up to {hops} hops away{note}. "
         "Wider edges are more important",
     )
 

@@ -12,10 +12,10 @@ from populace.core.errors import UsageError
 from populace.core.media import Visualization
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.graph_set import GraphSet
-from populace.graphs.models.node_network import check_prepared
+from populace.graphs.models.node_network import check_prepared, on_graph
+from populace.graphs.models.standardized import StandardizedGraphs, unwrapped
 from populace.graphs.plots.draw import MOST, draw, draw_convolution, draw_neighbors
 from populace.graphs.plots.layer_activations import steps
-from populace.graphs.plots.neighborhood import checked_node
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
 from populace.supervised import plots
 
@@ -42,7 +42,7 @@ class Explanation:
     method: str
 
 
-def explained(graph: Graph, network: Any, node: int, output: int | None = None) -> Explanation:
+def explained(graph: Graph, network: Any, node: int | str, output: int | None = None) -> Explanation:
     """Return what an output of a node hangs on; by default its largest output, the likeliest class.
 
     A learner's `explain(model, node)` calls it with its own graph, prepared as the network asks.
@@ -52,7 +52,9 @@ def explained(graph: Graph, network: Any, node: int, output: int | None = None) 
 
     """
     check_prepared(graph, network)
-    outputs = np.asarray(_outputs(network, _features(graph), graph))[checked_node(graph, node)]
+    graph, network = unwrapped(graph, network)
+    node = graph.node_index(node)
+    outputs = np.asarray(_outputs(network, _features(graph), graph))[node]
     chosen = _checked_output(outputs, output)
     nodes = influence(graph, network, node, chosen)
     if isinstance(network.layers[0] if hasattr(network, "layers") else None, _ATTENTIVE):
@@ -73,6 +75,8 @@ def explained_graph(data: GraphSet, network: Any, index: int, output: int | None
     if not 0 <= index < data.graphs:
         raise UsageError(f"there is no graph {index}; graphs are numbered 0 to {data.graphs - 1}")
     batch = eqx.filter_jit(data.batch)(jnp.array([index]), data.batch_shape(1))
+    if isinstance(network, StandardizedGraphs):
+        batch, network = network.scaled(batch), network.network
     outputs = np.asarray(eqx.filter_jit(network)(batch))[0]
     chosen = _checked_output(outputs, output)
 
@@ -100,11 +104,14 @@ def attention(graph: Graph, network: Any) -> np.ndarray:
 
     """
     check_prepared(graph, network)
+    graph, network = unwrapped(graph, network)
     layer = network.layers[0]
-    return np.asarray(eqx.filter_jit(layer.attention)(_features(graph), graph.edges)).mean(-1)
+    return np.asarray(
+        eqx.filter_jit(layer.attention)(_features(graph), graph.edges, graph.edge_features)
+    ).mean(-1)
 
 
-def influence(graph: Graph, network: Any, node: int, output: int | None = None) -> np.ndarray:
+def influence(graph: Graph, network: Any, node: int | str, output: int | None = None) -> np.ndarray:
     """Return how much each node's features mattered to a node's likeliest class, or another output, (N,).
 
     `I_j = |x_j * d(output of the node) / d x_j|_1`, the input gradient times the input (Shrikumar et al.
@@ -112,15 +119,16 @@ def influence(graph: Graph, network: Any, node: int, output: int | None = None) 
     switched off one by one.
 
     Raises:
-        UsageError: a graph that is not prepared as the network asks.
+        UsageError: a graph that is not prepared as the network asks, or a node that is not there.
 
     """
     check_prepared(graph, network)
-    x = _features(graph)
+    graph, network = unwrapped(graph, network)
+    node, x = graph.node_index(node), _features(graph)
 
     def chosen(values: jax.Array) -> jax.Array:
         given = values if isinstance(x, jax.Array) else type(x)(x.edges, values)
-        outputs = network(given, graph.edges, graph.weight)[node]
+        outputs = on_graph(network, given, graph)[node]
         return jnp.max(outputs) if output is None else outputs[output]
 
     values = x if isinstance(x, jax.Array) else jnp.asarray(x.values)
@@ -179,7 +187,7 @@ def _at_sources(graph: Graph, nodes: np.ndarray) -> np.ndarray:
 
 @eqx.filter_jit
 def _outputs(network: Any, x: Any, graph: Graph) -> jax.Array:
-    return network(x, graph.edges, graph.weight)
+    return on_graph(network, x, graph)
 
 
 def _features(graph: Graph) -> Any:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from populace.graphs.data.graph import Graph
 from populace.graphs.models.node_network import Predict, check_prepared
+from populace.graphs.models.standardized import StandardizedNodes, unwrapped
 from populace.nn.graph.graph_attention import GATConv, GATv2Conv
-from populace.nn.graph.graph_conv import GINConv, GraphConv, SAGEConv, dense
+from populace.nn.graph.graph_conv import GINConv, GINEConv, GraphConv, SAGEConv, dense
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,21 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
 
     """
     check_prepared(graph, network)
+    if isinstance(network, StandardizedNodes):
+        graph, network = unwrapped(graph, network)
+        x = jnp.asarray(graph.x)
     layer = network.layers[0]
-    if isinstance(layer, GINConv):
+    if isinstance(layer, GINConv | GINEConv):
         return _gathered(graph, layer, x)
     if isinstance(layer, GATConv | GATv2Conv):
         wide = x @ (layer.weight if isinstance(layer, GATConv) else layer.from_weight)
         # The first output is that of the first head, or the mean over heads of the first of each.
         middle = wide[:, 0]
         if layer.join == "mean":
-            middle = wide[:, :: len(layer.bias)].mean(1)
-        output = eqx.filter_jit(layer)(x, graph.edges)
+            middle = wide[:, :: (layer.source if isinstance(layer, GATConv) else layer.score).shape[1]].mean(
+                1
+            )
+        output = eqx.filter_jit(layer)(x, graph.edges, graph.edge_features)
         title, last = "after the linear step", "after attention: the layer's output"
     elif isinstance(layer, GraphConv | SAGEConv | Predict):
         output = eqx.filter_jit(layer)(x, graph.edges, graph.weight)
@@ -69,11 +76,17 @@ def steps(graph: Graph, network: Any, x: Any) -> Steps | None:
     return Steps(("edges into the node", title, last), (degree, np.asarray(middle), np.asarray(output)[:, 0]))
 
 
-def _gathered(graph: Graph, layer: GINConv, x: Any) -> Steps:
+def _gathered(graph: Graph, layer: GINConv | GINEConv, x: Any) -> Steps:
     """Return the steps of a layer that aggregates first: of the feature that the nodes have most of."""
     features = np.asarray(dense(x))
     feature = int(np.abs(features).sum(0).argmax())
-    gathered = np.asarray(eqx.filter_jit(layer.gather)(x, graph.edges, graph.weight))[:, feature]
-    output = np.asarray(eqx.filter_jit(layer)(x, graph.edges, graph.weight))[:, 0]
+    of_edges = graph.edge_features if isinstance(layer, GINEConv) else graph.weight
+
+    @eqx.filter_jit
+    def run(layer: Any, x: Any, of_edges: Any) -> tuple[Any, Any]:
+        return layer.gather(x, graph.edges, of_edges), layer(x, graph.edges, of_edges)
+
+    inner, outer = run(layer, x, of_edges)
+    gathered, output = np.asarray(inner)[:, feature], np.asarray(outer)[:, 0]
     titles = f"feature {feature}", f"feature {feature} after aggregation", "after the MLP: the layer's output"
     return Steps(titles, (features[:, feature], gathered, output), alike=False)

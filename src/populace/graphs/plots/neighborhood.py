@@ -2,17 +2,16 @@
 
 import numpy as np
 
-from populace.core.errors import UsageError
 from populace.graphs.data.graph import Graph
 from populace.nn.graph.edges import EdgeIndex
 
 
-def sample(graph: Graph, around: int | None, most: int) -> tuple[np.ndarray, str]:
+def sample(graph: Graph, around: int | str | None, most: int) -> tuple[np.ndarray, str]:
     """Return the nodes to draw, and what to say of those that are not."""
     if around is None and graph.nodes <= most:
         return np.arange(graph.nodes), ""
     degrees = np.bincount(graph.edges.sources, minlength=graph.nodes) + np.diff(graph.edges.rows.offsets)
-    node = int(degrees.argmax()) if around is None else checked_node(graph, around)
+    node = int(degrees.argmax()) if around is None else graph.node_index(around)
     chosen, _ = ego(graph, node, graph.nodes, most, None)
     return chosen, f"Shown are {len(chosen)} of {graph.nodes:,} nodes, those nearest to node {node}"
 
@@ -54,10 +53,3 @@ def within(edges: EdgeIndex, chosen: np.ndarray) -> tuple[EdgeIndex, np.ndarray]
         number[edges.sources[kept]], number[edges.targets[kept]], (len(chosen), len(chosen))
     )
     return part, kept[order]
-
-
-def checked_node(graph: Graph, node: int) -> int:
-    """Return the number of a node; raise a `UsageError` if there is none of that number."""
-    if not 0 <= node < graph.nodes:
-        raise UsageError(f"there is no node {node}; nodes are numbered 0 to {graph.nodes - 1}")
-    return int(node)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.nn.graph.aggregate import aggregate
+from populace.nn.graph.aggregate import aggregate, at_sources, sum_at_targets
 from populace.nn.graph.edges import EdgeIndex
 from populace.nn.primitives.precision import as_given, at_least_float32
 
@@ -143,6 +143,52 @@ class GINConv(eqx.Module):
         return self.function(self.gather(x, edges, weight))
 
 
+class GINEConv(eqx.Module):
+    """`y_i = f((1 + eps) x_i + sum_(j into i) relu(x_j + W e_ji + b))`: GIN with features of edges.
+
+    Memory is O(E Cin).
+
+    Args:
+        function: f, any function of (N, Cin); its weights are trained with the layer.
+        inputs: Cin.
+        edge_inputs: D, features of an edge.
+        eps: initial value of eps.
+        learn_eps: whether eps is trained.
+        key: random key for W, initialized as in Glorot and Bengio 2010; b starts at zero.
+
+    Raises:
+        UsageError: a size below 1, or features of nodes or edges of another shape.
+
+    Source: Hu et al. 2020, "Strategies for Pre-training Graph Neural Networks".
+
+    """
+
+    function: Callable[..., Any]
+    weight: jax.Array
+    bias: jax.Array
+    eps: jax.Array | float
+
+    def __init__(
+        self, function: Callable[..., Any], inputs: int, edge_inputs: int, *, eps: float = 0.0,
+        learn_eps: bool = False, key: jax.Array,
+    ) -> None:  # fmt: skip
+        check_sizes("GINEConv", inputs=inputs, edge_inputs=edge_inputs)
+        self.function, self.eps = function, jnp.float32(eps) if learn_eps else float(eps)
+        self.weight, self.bias = glorot(key, edge_inputs, inputs), jnp.zeros(inputs)
+
+    def gather(self, x: Any, edges: EdgeIndex, edge_features: Any) -> jax.Array:
+        """Return the input of f, (N, Cin)."""
+        x = dense(x)
+        check_features("GINEConv", x, edges, self.weight.shape[1])
+        check_edge_features("GINEConv", edge_features, edges, self.weight.shape[0])
+        messages = jax.nn.relu(at_sources(edges, x) + edge_features @ self.weight + self.bias)
+        return (1 + self.eps) * x + sum_at_targets(edges, messages)
+
+    def __call__(self, x: Any, edges: EdgeIndex, edge_features: Any) -> jax.Array:
+        """Return the output of f, (N, Cout), given features of nodes (N, Cin) and edges (E, D)."""
+        return self.function(self.gather(x, edges, edge_features))
+
+
 def personalized_pagerank(
     h: jax.Array, edges: EdgeIndex, weight: Any = None, *, hops: int = 10, restart: float | jax.Array = 0.1
 ) -> jax.Array:
@@ -201,3 +247,11 @@ def check_features(layer: str, x: Any, edges: EdgeIndex, width: int) -> None:
         )
     if tuple(x.shape) != (sources, width):
         raise UsageError(f"{layer}: features have shape {tuple(x.shape)}, expected ({sources}, {width})")
+
+
+def check_edge_features(layer: str, features: Any, edges: EdgeIndex, width: int) -> None:
+    """Raise UsageError if features of edges do not have one row per edge, or have another width."""
+    shape = None if features is None else tuple(features.shape)
+    if shape != (edges.count, width):
+        found = f"have shape {shape}" if shape is not None else "are missing"
+        raise UsageError(f"{layer}: edge features {found}, expected ({edges.count}, {width})")
