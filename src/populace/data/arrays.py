@@ -35,7 +35,9 @@ def check_features(name: str, x: Any, least: int = 1) -> np.ndarray:
     if found.ndim < 1 or found.shape[0] < least:
         raise UsageError(f"{name} has shape {found.shape}; expected at least one example")
     if not math.prod(found.shape[1:]):  # in scikit-learn's words
-        raise UsageError(f"{name} has 0 feature(s) (shape={found.shape}) while a minimum of 1 is required")
+        raise UsageError(
+            f"{name} has 0 feature(s) (shape={found.shape}) while a minimum of 1 is required; give a column"
+        )
     if found.dtype.kind == "f":
         for start, rows in _blocks(found):
             rows = rows.reshape(len(rows), math.prod(found.shape[1:]))
