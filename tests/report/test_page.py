@@ -80,6 +80,31 @@ def test_the_legend_hides_and_shows_a_line(browser, page):
     assert more > fewer
 
 
+def test_only_the_band_of_the_first_line_is_shown_until_another_is_pointed_at(browser, page):
+    browser.open(page)
+    opacity = """
+        const button = document.querySelectorAll('[data-legend="curves"] button')[1];
+        if (arguments[0]) button.dispatchEvent(new Event(arguments[0]));
+        return [...document.querySelectorAll("#chart-curves .js-fill")].slice(-6)
+          .map((band) => Number(getComputedStyle(band).fillOpacity));"""
+    assert browser.run(opacity, "") == [0, 0, 0, 0, 0, 0.16]
+    assert browser.run(opacity, "mouseenter") == [0, 0, 0, 0, 0.16, 0.16]
+    assert browser.run(opacity, "mouseleave") == [0, 0, 0, 0, 0, 0.16]
+
+
+def test_on_a_phone_the_score_stays_beside_the_rank(browser, page):
+    browser.open(page, width=360)
+    ends = browser.run("""
+        const [rank, score] = document.querySelectorAll("#settings-table tbody tr:first-child td");
+        const box = rank.closest(".box");
+        const before = score.getBoundingClientRect().right;
+        box.scrollLeft = 200;
+        return [before, box.getBoundingClientRect().right, rank.getBoundingClientRect().left,
+                box.getBoundingClientRect().left];""")
+    assert ends[0] < ends[1], "the score is seen without scrolling"
+    assert abs(ends[2] - ends[3]) < 3, "the rank stays while the rest scrolls"
+
+
 def test_the_members_sort_both_ways_by_number_with_the_diverged_last(browser, page):
     browser.open(page)
     for way, reverse in (("ascending", False), ("descending", True)):

@@ -14,7 +14,7 @@ from populace.report import page as pages
 from populace.report.charts import curves
 from populace.report.runs import Reading
 from populace.report.sections import compare, sweep, training
-from populace.report.text import coverage, summary, tables
+from populace.report.text import coverage, run_tables, summary
 from populace.statistics import Interval, summarize
 
 ONE_AXIS = {"learning_rate": [1e-3, 1e-2]}
@@ -120,10 +120,10 @@ def test_the_sentence_quotes_what_was_played_outside_where_it_was(tmp_path):
 
 def test_settings_are_listed_by_rank_from_one(tmp_path):
     run = reading(tmp_path, axes=ONE_AXIS, lower=True)
-    table = tables.settings_table(run)
+    table = run_tables.settings_table(run)
     assert [row.cells[0].text for row in table.rows] == ["1", "2"]
     assert [row.cells[0].key for row in table.rows] == [1, 2]
-    assert [row.cells[1].key for row in table.rows] == [e["values"]["learning_rate"] for e in run.ranked]
+    assert [row.cells[2].key for row in table.rows] == [e["values"]["learning_rate"] for e in run.ranked]
 
 
 @pytest.mark.parametrize("lower", [False, True])
@@ -199,6 +199,19 @@ def test_a_diverged_member_counts_as_its_floor_in_the_curves(tmp_path):
     assert (found.values[0, found.steps < at] > 0).all()
 
 
+def test_bands_that_are_not_shown_take_no_room(tmp_path):
+    run = reading(tmp_path, solved=None, diverged=(9,))
+    chart = training.learning_curves(run)
+    bands = [trace for trace in chart.traces if "fill" in trace]
+    assert [("fill" in band["meta"]) for band in bands] == [True] * 5 + [False], "that of the winner is shown"
+    hidden = {(trace["fillcolor"], trace["meta"]["fill"]) for trace in bands[:-1]}
+    assert ("c1/0", "c1/0.16") in hidden
+    low, high = chart.layout["yaxis"]["range"]
+    lines = [y for trace in chart.traces if "fill" not in trace for y in trace["y"] if y is not None]
+    assert low < min(lines)
+    assert max(lines) < high < 550
+
+
 def test_curves_fall_back_to_training_and_then_to_none(tmp_path):
     run = reading(tmp_path, empty=True)
     assert training.learning_curves(run) is not None
@@ -264,7 +277,7 @@ def test_nothing_scored_at_all_makes_a_page(tmp_path):
     run.content["best"] = None
     page = report.write([run]).read_text(encoding="utf-8")
     assert "All 4 members diverged" in page
-    assert "No setting has a score" in page
+    assert 'id="settings"' not in page, "floors are no scores to rank"
 
 
 def test_media_come_inside_and_only_from_their_folder(tmp_path):
@@ -295,8 +308,8 @@ def pair(tmp_path: Path) -> list[FakeRun]:
 
 
 def test_a_comparison_names_the_better_run_and_how_sure(tmp_path):
-    found = compare.RunComparison([Reading.of(run) for run in pair(tmp_path)])
-    sentence = compare.answer(found)
+    found = [Reading.of(run) for run in pair(tmp_path)]
+    sentence = compare.several(found)["answer"]
     assert sentence.startswith("Of 2 runs, “strong” reaches the highest interquartile mean return")
     assert "the difference is significant (permutation test, p = 0.0022)" in sentence
 
@@ -305,8 +318,8 @@ def test_runs_that_measure_different_things_are_not_ranked(tmp_path):
     one, two = pair(tmp_path)
     two.content["score"] = {"name": "error", "mode": "min", "score_threshold": None}
     content = compare.several([Reading.of(one), Reading.of(two)])
-    assert "different scores" in content["answer"]
-    assert content["charts"]["matrix"] is content["charts"]["leaderboard"] is None
+    assert "different scores (return and error)" in content["answer"]
+    assert all(panel["charts"]["leaderboard"] is None for panel in content["panels"])
 
 
 def test_runs_of_different_tasks_are_not_ranked(tmp_path):
@@ -315,14 +328,12 @@ def test_runs_of_different_tasks_are_not_ranked(tmp_path):
         entry["task"] = {"name": "Acrobot-v1", "identity": "Acrobot-v1"}
     content = compare.several([Reading.of(one), Reading.of(two)])
     assert content["answer"].startswith(
-        "These runs are of different tasks (cart and Acrobot-v1), so they cannot"
+        "These runs have different tasks (cart and Acrobot-v1), so they cannot"
     )
-    assert (
-        content["charts"]["matrix"]
-        is content["charts"]["leaderboard"]
-        is content["charts"]["profile"]
-        is None
-    )
+    charts = [panel["charts"] for panel in content["panels"]]
+    assert len(charts) == 2
+    assert not any(found["leaderboard"] or found["profile"] for found in charts)
+    assert all(found["curves"] for found in charts)
 
 
 def test_what_runs_were_not_given_alike_is_in_the_sentence(tmp_path):
@@ -341,9 +352,10 @@ def test_a_sweep_over_tasks_is_shown_task_by_task(tmp_path):
         entry["task"] = {"name": name, "identity": name}
     run.content["best_by_task"] = [0, 1]
     content = pages.one(Reading.of(run), tmp_path / "report.html")
-    assert content["answer"].startswith("2 tasks, which are not ranked against one another. cart: ")
-    assert "Acrobot-v1: “" in content["answer"] or "Acrobot-v1: env Acrobot-v1 reaches" in content["answer"]
+    assert content["answer"].startswith("2 tasks (cart, Acrobot-v1), which cannot be ranked")
     assert [panel["task"] for panel in content["panels"]] == ["cart", "Acrobot-v1"]
+    assert all(panel["charts"]["curves"] for panel in content["panels"]), "each panel has its curves"
+    assert all(panel["answer"].startswith("“cart on a rail” reaches") for panel in content["panels"])
     assert not any(content["charts"][name] for name in ("leaderboard", "sweep", "improvement", "curves"))
     report.write([run])
 

@@ -1,7 +1,7 @@
 """Number formatting: as many digits as the confidence interval supports."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,28 @@ def rough(value: float | None, digits: int = 3) -> str:
     if not value or not math.isfinite(value):
         return number(value)
     return number(round(value, digits - 1 - math.floor(math.log10(abs(value)))), digits)
+
+
+def significant(value: float) -> float:
+    """Round a number to six significant digits: scores that differ by less, the rounding of float32, tie."""
+    return float(f"{value:.6g}")
+
+
+def column(values: Sequence[float | None], digits: int = 4) -> list[str]:
+    """Format a column of numbers with the decimals that give the largest of them the significant digits.
+
+    All have the same decimals, without the zeros that all end in; very small or large ones are formatted by
+    `number`, each alone.
+    """
+    known = [v for v in values if v is not None and math.isfinite(v)]
+    largest = max(map(abs, known), default=0.0)
+    if known and not (largest == 0 or 1e-4 <= largest < 1e10):
+        return [number(v, digits) for v in values]
+    size = math.floor(math.log10(largest)) if largest else 0
+    decimals = max(0, digits - 1 - size)
+    while decimals and all(f"{v:.{decimals}f}".endswith("0") for v in known):
+        decimals -= 1
+    return [number(v) if v is None or not math.isfinite(v) else fixed(v, decimals) for v in values]
 
 
 def moment(text: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,8 +19,10 @@ from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
 from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
-from populace.report.text import budgets, full_tables, significance, summary, tables
+from populace.report.text import budgets, full_tables, run_tables, significance, summary, tables
+from populace.report.text.glossary import glossary
 
+CHARTS = ("curves", "seeds", "leaderboard", "sweep", "chosen", "profile", "improvement")
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -58,6 +61,7 @@ def render(template: str, content: dict[str, Any]) -> str:
     )
     charts = {chart.id: chart.spec() for chart in content["charts"].values() if chart}
     charts |= {chart.id: chart.spec() for chart in content.get("small_multiples", [])}
+    environment.filters["nobreak"] = lambda text: re.sub(r"(?<=\d) %", "\u00a0%", text)
     return environment.get_template(template).render(
         **content,
         specs=charts,
@@ -80,45 +84,52 @@ def _asset(name: str) -> Markup:
 
 def one(reading: Reading, page: Path) -> dict[str, Any]:
     """Return the content of the report of one run, which is to be written to `page`."""
-    charts: dict[str, Chart | None] = {
-        "curves": training.learning_curves(reading),
-        "leaderboard": evaluation.leaderboard(reading),
-        "sweep": sweep.sweep_chart(reading),
-        "chosen": evaluation.validation_and_test(reading),
-        "profile": evaluation.profile(reading),
-        "improvement": evaluation.improvement_chart(reading),
-    }
+    charts: dict[str, Chart | None] = dict.fromkeys(CHARTS)
+    found = panels.sections(reading)
+    elsewhere = None
     if reading.panels:  # nothing that ranks, or puts scores of different tasks on one axis
-        charts = dict.fromkeys(charts, None)
-        charts |= {f"panel-{i}": chart for i, chart in enumerate(panels.charts(reading))}
-    elsewhere = None if reading.panels else generalization.section(reading)
+        charts |= {chart.id: chart for panel in found for chart in panel["charts"].values() if chart}
+    elif reading.winner is None:
+        charts |= {"curves": training.learning_curves(reading)}
+    else:
+        charts |= _charts(reading)
+        elsewhere = generalization.section(reading)
     if elsewhere:
         charts |= {"generalization": elsewhere["curves"], "generalization_gap": elsewhere["gap_chart"]}
+    ended = all(member.get("diverged_at") is not None for member in reading.members)
+    ranked = len(reading.settings) > 1 and not ended
+    settings_table = run_tables.settings_table(reading) if ranked else None
+    members_table = run_tables.members_table(reading)
     results = reading.results
-    settings_table, members_table = tables.settings_table(reading), tables.members_table(reading)
     cut = full_tables.notes(reading, page)
-    settings_table.cut, members_table.cut = cut.get("settings"), cut.get("members")
+    members_table.cut = cut.get("members")
+    if settings_table:
+        settings_table.cut = cut.get("settings")
     return {
         "title": reading.name,
         "about": results.get("about") or "",
-        "answer": panels.answer(reading) if reading.panels else summary.answer(reading),
-        "caveats": panels.caveats(reading) if reading.panels else summary.caveats(reading),
-        "panels": panels.sections(reading),
-        "scores_by_source": summary.scores_by_source(reading),
+        "answer": panels.answer(reading) if found else summary.answer(reading),
+        "caveats": [] if found else summary.caveats(reading),
+        "panels": found,
+        "scores_by_source": [] if found else summary.scores_by_source(reading),
         "bias": summary.bias(reading),
         "stopped": summary.stopped(reading),
         "significance": significance.details(reading),
+        "glossary": glossary(reading),
         "facts": facts(reading),
         "charts": charts,
         "elsewhere": elsewhere,
         "small_multiples": training.diagnostics(reading),
         "best_label": reading.label(reading.winner) if reading.winner else "",
         "score": reading.score,
+        "statistic": reading.statistic,
         "floor": reading.results["score"].get("floor") or "missing",
         "better": "lower" if reading.lower else "higher",
         "bounds": reading.bounds,
         "seeds": max((len(entry["members"]) for entry in reading.settings), default=0),
         "swept": len(reading.settings) > 1,
+        "diverged": any(member.get("diverged_at") is not None for member in reading.members),
+        "unit": reading.unit,
         "evaluated": reading.evaluation.num_rows > 0,
         "settings_table": settings_table,
         "members_table": members_table,
@@ -135,6 +146,19 @@ def one(reading: Reading, page: Path) -> dict[str, Any]:
     }
 
 
+def _charts(reading: Reading) -> dict[str, Chart | None]:
+    """Return the charts of a run with a winner; a single setting is not compared."""
+    charts = {"curves": training.learning_curves(reading), "profile": evaluation.profile(reading)}
+    if len(reading.settings) == 1:
+        return charts | {"seeds": evaluation.seeds_chart(reading)}
+    return charts | {
+        "leaderboard": evaluation.leaderboard(reading),
+        "sweep": sweep.sweep_chart(reading),
+        "chosen": evaluation.validation_and_test(reading),
+        "improvement": evaluation.improvement_chart(reading),
+    }
+
+
 def facts(reading: Reading) -> list[tuple[str, str]]:
     """Return key figures of the run."""
     timing = reading.results.get("timing") or {}
@@ -144,9 +168,9 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
     choosing = reading.results.get("evaluation_cost")
     return tables.pairs(
         [
-            ("settings", number_format.whole(len(reading.settings))),
+            ("settings", number_format.whole(len(reading.settings)) if len(reading.settings) > 1 else None),
             ("members", number_format.whole(len(reading.members))),
-            ("steps", number_format.whole(steps)),
+            ("training steps", number_format.whole(steps)),
             (f"{reading.unit} per member", " to ".join(trained)),
             (
                 f"{reading.unit} per member in evaluations",

@@ -175,7 +175,13 @@ class Reading:
             (chosen,) = [e for e in self.settings if e["setting"] == best]
             own = [e for e in self.settings if e.get("task") == chosen.get("task")]
             members = {m for e in own for m in e["members"]}
+            axes = {
+                path: values
+                for path, values in self.axes.items()
+                if len({repr((entry.get("values") or {}).get(path)) for entry in own}) > 1
+            }
             results = self.results | {
+                "axes": axes,
                 "settings": own,
                 "members": [m for m in self.members if m["member"] in members],
                 "best": {"setting": best},
@@ -187,20 +193,24 @@ class Reading:
 
     @cached_property
     def ranked(self) -> list[dict[str, Any]]:
-        """The settings from best to worst."""
+        """The settings from best to worst; of those that tie, the selected one comes first."""
+        best = (self.results.get("best") or {}).get("setting")
 
-        def rank(entry: dict[str, Any]) -> tuple[float, int]:
-            found = self.believed(entry)
+        def rank(entry: dict[str, Any]) -> tuple[float, bool, int]:
+            found, other = self.believed(entry), entry["setting"] != best
             if found is None:
-                return math.inf, entry["setting"]
-            return (found.value if self.lower else -found.value), entry["setting"]
+                return math.inf, other, entry["setting"]
+            value = number_format.significant(found.value)
+            return (value if self.lower else -value), other, entry["setting"]
 
         return sorted(self.settings, key=rank)
 
     @cached_property
     def winner(self) -> dict[str, Any] | None:
-        """The setting that the run selected, by validation scores alone."""
+        """The setting that the run selected, by validation scores alone; None if all members diverged."""
         best = self.results.get("best") or {}
+        if self.members and all(m.get("diverged_at") is not None for m in self.members):
+            return None
         for entry in self.settings:
             if entry["setting"] == best.get("setting"):
                 return entry if self.believed(entry) else None
@@ -237,15 +247,18 @@ class Reading:
 
     def label(self, entry: dict[str, Any], *, full: bool = False) -> str:
         """Return a label for a setting: its values, or the run's name if nothing was swept."""
-        values = entry.get("values") or {}
+        values = self._values(entry)
         names = {} if full else self.short_names
         parts = [f"{names.get(path, path)} {number_format.setting(v)}" for path, v in values.items()]
         return ", ".join(parts) or self.name
 
     def compact(self, entry: dict[str, Any]) -> str:
         """Return a short label of the values alone, for rows below the heading `axes_line`."""
-        values = entry.get("values") or {}
+        values = self._values(entry)
         return " · ".join(number_format.setting(value) for value in values.values()) or self.name
+
+    def _values(self, entry: dict[str, Any]) -> dict[str, Any]:
+        return {path: value for path, value in (entry.get("values") or {}).items() if path in self.axes}
 
     @property
     def axes_line(self) -> str:

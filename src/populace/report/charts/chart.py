@@ -1,6 +1,5 @@
 """A chart as data: Plotly traces with named colors, which the page resolves by its theme."""
 
-import html
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import numpy as np
 
 from populace.report import number_format
 from populace.report.charts.curves import Curve
+from populace.report.charts.labels import text
 from populace.statistics import Floats, Interval
 
 Trace = dict[str, Any]
@@ -21,8 +21,9 @@ class Chart:
     """One chart: Plotly's traces and layout, and the text around it.
 
     `alt` is the text for screen readers. `legend` holds `{label, color, traces}` entries, each a button that
-    shows and hides its traces. `narrow` holds layout changes for phones, `min_width` the width in pixels
-    below which the chart scrolls instead of shrinking.
+    shows and hides its traces, below what they are labeled by (`legend_heading`). `narrow` holds layout
+    changes for phones, `narrow_height` the height there, `min_width` the width in pixels below which the
+    chart scrolls instead of shrinking, from its right end with `from_end`.
     """
 
     id: str
@@ -34,7 +35,10 @@ class Chart:
     height: int = 380
     min_width: int = 0
     legend: list[dict[str, Any]] = field(default_factory=list)
+    legend_heading: str = ""
     narrow: dict[str, Any] = field(default_factory=dict)
+    narrow_height: int = 0
+    from_end: bool = False
 
     def spec(self) -> dict[str, Any]:
         """Return the data for the page's script."""
@@ -42,24 +46,17 @@ class Chart:
             "traces": self.traces,
             "layout": self.layout,
             "height": self.height,
-            "legend": self.legend,
+            "legend": self.legend if len(self.legend) > 1 else [],
+            "legend_heading": self.legend_heading,
             "narrow": self.narrow,
+            "from_end": self.from_end,
+            "narrow_height": self.narrow_height or self.height,
         }
 
 
 def dash_of(color: str) -> str:
     """Return the dash pattern of a color, so that lines differ without color too."""
     return DASHES[int(color[1:]) % len(DASHES)] if color[1:].isdigit() else "solid"
-
-
-def text(label: object) -> str:
-    """Escape a label: Plotly interprets some HTML tags in text, including links."""
-    return html.escape(str(label), quote=False)
-
-
-def shorten(label: str, length: int) -> str:
-    """Truncate a label that would not fit."""
-    return label if len(label) <= length else label[: length - 1] + "…"
 
 
 def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -80,6 +77,7 @@ def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": "ink"},
         "margin": {"l": 48, "r": 14, "t": 12, "b": 40},
         "showlegend": False,
+        "separators": ".\u202f",  # as in the text
         "hovermode": "closest",
         "hoverlabel": {
             "bgcolor": "panel",
@@ -101,24 +99,31 @@ def _titled(axis: dict[str, Any]) -> dict[str, Any]:
     return axis
 
 
-def curve_traces(curve: Curve, name: str, color: str, *, dash: str = "solid", unit: str = "") -> list[Trace]:
-    """Return the traces of a curve: the band of its interval and the line."""
+def band(x: Floats, low: Floats, high: Floats, color: str, *, shown: bool) -> Trace:
+    """Return the trace of a band; one that is not shown appears while its line is under the pointer."""
+    fill = f"{color}/0.16"
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": numbers(np.concatenate([x, x[::-1]])),
+        "y": numbers(np.concatenate([high, low[::-1]])),
+        "fill": "toself",
+        "fillcolor": fill if shown else f"{color}/0",
+        "line": {"width": 0, "color": f"{color}/0"},
+        "hoverinfo": "skip",
+        "meta": {} if shown else {"fill": fill},
+    }
+
+
+def curve_traces(
+    curve: Curve, name: str, color: str, *, dash: str = "solid", unit: str = "", shown: bool = True
+) -> list[Trace]:
+    """Return the traces of a curve: the band of its interval, `shown` or not, and the line."""
     hover = [
         f"{text(name)}<br>{text(number_format.whole(u))} {text(unit)}<br><b>{_interval(v, low, high)}</b>"
         for u, v, low, high in zip(curve.units, curve.value, curve.low, curve.high)
     ]
     there = np.isfinite(curve.low)
-    edge = np.concatenate([curve.units[there], curve.units[there][::-1]])
-    band = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": numbers(edge),
-        "y": numbers(np.concatenate([curve.high[there], curve.low[there][::-1]])),
-        "fill": "toself",
-        "fillcolor": f"{color}/0.16",
-        "line": {"width": 0, "color": f"{color}/0"},
-        "hoverinfo": "skip",
-    }
     line = {
         "type": "scatter",
         "mode": "lines" if there.sum() > 1 else "markers",
@@ -129,7 +134,20 @@ def curve_traces(curve: Curve, name: str, color: str, *, dash: str = "solid", un
         "hovertext": hover,
         "hoverinfo": "text",
     }
-    return [band, line]
+    return [band(curve.units[there], curve.low[there], curve.high[there], color, shown=shown), line]
+
+
+def value_range(traces: Iterable[Trace], *more: float | None) -> list[float] | None:
+    """Return the range of a vertical axis around all that is shown, and more values; None without any.
+
+    Plotly would make room for the bands that are not shown, too.
+    """
+    shown = [trace["y"] for trace in traces if "fill" not in trace.get("meta", {})]
+    values = [v for ys in [*shown, more] for v in ys if v is not None]
+    if not values or min(values) == max(values):
+        return None
+    margin = 0.05 * (max(values) - min(values))
+    return [min(values) - margin, max(values) + margin]
 
 
 def bundle(lines: Iterable[tuple[Floats, Floats]], color: str) -> Trace:

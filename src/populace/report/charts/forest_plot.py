@@ -5,22 +5,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from populace.report import number_format
-from populace.report.charts.chart import Chart, layout, numbers, shorten, text
+from populace.report.charts.chart import Chart, layout, numbers
+from populace.report.charts.labels import height, shorten, text, wrapped
 from populace.statistics import Interval
+
+WIDTH, NARROW = 42, 19  # of row labels, in characters, on a wide screen and on a phone
 
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One row of a forest plot: a value with its interval."""
+    """One row of a forest plot: a value with its interval; the label of the chosen one is bold."""
 
     label: str
     found: Interval
     color: str = "c0"
     full: str = ""
+    chosen: bool = False
 
 
 def forest_plot(
-    id: str, rows: Sequence[ForestRow], *, x: str, alt: str, heading: str = "", caption: str = ""
+    id: str,
+    rows: Sequence[ForestRow],
+    *,
+    x: str,
+    alt: str,
+    narrow_x: str = "",
+    heading: str = "",
+    caption: str = "",
 ) -> Chart:
     """Return a forest plot with the first row on top, below the heading."""
     places = list(range(len(rows)))
@@ -50,16 +61,18 @@ def forest_plot(
         "hoverinfo": "text",
     }
     names = [row.label for row in rows]
-    drawn = layout({"title": x}, rows_axis(places, names))
-    height = 64 + 27 * max(len(rows), 2) + headed(drawn, heading)
+    bold = [row.chosen and len(rows) > 1 for row in rows]
+    drawn = layout({"title": x}, rows_axis(places, names, bold))
+    around = 64 + headed(drawn, heading)
     return Chart(
         id,
         alt,
         [trace],
         drawn,
         caption=caption,
-        height=height,
-        narrow=narrow_rows(names),
+        height=around + rows_height(names, WIDTH),
+        narrow=narrow_rows(names, bold) | {"xaxis.title.text": text(narrow_x or x)},
+        narrow_height=around + rows_height(names, NARROW),
     )
 
 
@@ -77,20 +90,27 @@ def headed(drawn: dict[str, Any], heading: str) -> int:
     return 18
 
 
-def narrow_rows(names: Sequence[str]) -> dict[str, Any]:
+def narrow_rows(names: Sequence[str], bold: Sequence[bool] = ()) -> dict[str, Any]:
     """Return layout changes that fit row labels on a phone."""
-    return {
-        "yaxis.ticktext": [text(shorten(name, 20)) for name in names],
-        "yaxis.tickfont.size": 11,
-    }
+    return {"yaxis.ticktext": _labels(names, NARROW, bold), "yaxis.tickfont.size": 11}
 
 
-def rows_axis(places: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
+def rows_axis(places: Sequence[float], names: Sequence[str], bold: Sequence[bool] = ()) -> dict[str, Any]:
     """Return a vertical axis with one labeled row per place, from top to bottom."""
     return {
         "tickvals": list(places),
-        "ticktext": [text(shorten(name, 40)) for name in names],
+        "ticktext": _labels(names, WIDTH, bold),
         "range": [max(places, default=0) + 0.6, -0.6],
         "tickfont": {"color": "ink", "size": 12},
         "ticks": "",
     }
+
+
+def rows_height(names: Sequence[str], width: int, *, least: int = 27) -> int:
+    """Return the height of all rows in pixels, with labels wrapped at a width in characters."""
+    return max(least, 11 + 16 * height(names, width)) * max(len(names), 2)
+
+
+def _labels(names: Sequence[str], width: int, bold: Sequence[bool]) -> list[str]:
+    found = wrapped(names, width)
+    return [f"<b>{label}</b>" if i < len(bold) and bold[i] else label for i, label in enumerate(found)]

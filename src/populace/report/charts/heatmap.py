@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from populace.report.charts.chart import layout, numbers, text
+from populace.report.charts.chart import layout, numbers
+from populace.report.charts.labels import text
 
 Row = Sequence[float]
 
@@ -51,7 +52,7 @@ def heat_map(
 def heat_axes(
     x: tuple[str, Sequence[str]], y: tuple[str, Sequence[str]], notes: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return the layout of a heat map from the titles and the tick labels of both axes."""
+    """Return the layout of a heat map from the titles and the tick labels of both axes, as Plotly's text."""
     drawn = layout(_axis(*x), _axis(*y), annotations=notes)
     for axis in ("xaxis", "yaxis"):
         drawn[axis] |= {"ticks": "", "linecolor": "panel/0"}
@@ -59,5 +60,5 @@ def heat_axes(
 
 
 def _axis(title: str, names: Sequence[str]) -> dict[str, Any]:
-    ticks = {"tickvals": list(range(len(names))), "ticktext": [text(name) for name in names]}
+    ticks = {"tickvals": list(range(len(names))), "ticktext": list(names)}
     return {"title": title, "showgrid": False, "type": "linear"} | ticks

@@ -6,12 +6,23 @@ from typing import Any
 import numpy as np
 
 from populace.report import number_format
-from populace.report.charts.chart import Chart, dash_of, layout, mark, numbers, shorten, text
-from populace.report.charts.forest_plot import ForestRow, forest_plot, headed, narrow_rows, rows_axis
+from populace.report.charts.chart import Chart, band, dash_of, layout, mark, numbers
+from populace.report.charts.forest_plot import (
+    NARROW,
+    WIDTH,
+    ForestRow,
+    forest_plot,
+    headed,
+    narrow_rows,
+    rows_axis,
+    rows_height,
+)
+from populace.report.charts.labels import text
 from populace.report.runs import Reading, interval_of
 from populace.statistics import Floats, Interval, performance_profile, probability_of_improvement
 
 ROWS = 20
+DOTS = 500
 
 
 def leaderboard(reading: Reading) -> Chart | None:
@@ -29,12 +40,46 @@ def leaderboard(reading: Reading) -> Chart | None:
         "leaderboard",
         rows,
         x=f"{reading.statistic} {reading.score}",
+        narrow_x=reading.score,
         heading=reading.axes_line,
         alt=f"Settings ranked by {reading.score}; the first is {rows[0].full}.",
         caption=f"The best {len(rows)} settings; the table lists the other {number_format.whole(more)}."
         if more
         else "",
     )
+
+
+def seeds_chart(reading: Reading) -> Chart | None:
+    """Plot the score of each seed of a single setting; None if all are equal."""
+    (entry,) = reading.settings
+    scores, found = np.sort(reading.scores(entry)), reading.believed(entry)
+    if found is None or len(scores) < 2 or scores[0] == scores[-1]:
+        return None
+    if len(scores) > DOTS:  # evenly spaced quantiles say the same
+        scores = scores[np.linspace(0, len(scores) - 1, DOTS).round().astype(int)]
+    heights = 0.75 - 0.5 * np.random.default_rng(0).random(len(scores))
+    dots = {
+        "type": "scatter", "mode": "markers", "x": numbers(scores), "y": numbers(heights),
+        "marker": {"color": "c0/0.45", "size": 7},
+        "hovertext": [number_format.number(s) for s in scores], "hoverinfo": "text",
+    }  # fmt: skip
+    whole = {
+        "type": "scatter", "mode": "markers", "x": [found.value], "y": [1.25],
+        "error_x": {
+            "type": "data", "symmetric": False, "array": numbers([found.high - found.value]),
+            "arrayminus": numbers([found.value - found.low]), "color": "ink", "thickness": 2, "width": 0,
+        },
+        "marker": {"color": "ink", "size": 11, "symbol": "diamond"},
+        "hovertext": [f"{reading.statistic}<br><b>{number_format.interval(found, named=True)}</b>"],
+        "hoverinfo": "text",
+    }  # fmt: skip
+    drawn = layout({"title": reading.score}, {"visible": False, "range": [0, 1.6], "fixedrange": True})
+    if reading.score_threshold is not None and scores[0] <= reading.score_threshold <= scores[-1]:
+        drawn |= mark(reading.score_threshold, "solved", axis="x")
+        drawn["margin"]["t"] = 26
+    drawn["margin"]["l"] = 14
+    alt = f"The {reading.score} of each seed, and their {reading.statistic} {number_format.interval(found)}."
+    return Chart("seeds", alt, [dots, whole], drawn, height=190)
 
 
 def validation_and_test(reading: Reading) -> Chart | None:
@@ -84,27 +129,34 @@ def validation_and_test(reading: Reading) -> Chart | None:
     if len(traces) < 2:
         return None
     names = [reading.compact(entry) for entry in entries]
+    bold = [entry is reading.winner and len(entries) > 1 for entry in entries]
     score = {"title": f"{reading.statistic} {reading.score}"}
-    drawn = layout(score, rows_axis(list(range(len(entries))), names))
+    drawn = layout(score, rows_axis(list(range(len(entries))), names, bold))
+    around = 80 + headed(drawn, reading.axes_line)
     return Chart(
         "chosen",
         f"Validation and test {reading.score} of the leading settings.",
         traces,
         drawn,
-        height=80 + 42 * max(len(entries), 2) + headed(drawn, reading.axes_line),
+        height=around + rows_height(names, WIDTH, least=42),
         legend=legend,
-        narrow=narrow_rows(names),
+        narrow=narrow_rows(names, bold) | {"xaxis.title.text": text(reading.score)},
+        narrow_height=around + rows_height(names, NARROW, least=42),
     )
 
 
 def _dot(reading: Reading, entry: dict[str, Any], found: Interval) -> ForestRow:
-    return ForestRow(reading.compact(entry), found, reading.color(entry), reading.label(entry))
+    chosen = entry is reading.winner
+    return ForestRow(reading.compact(entry), found, reading.color(entry), reading.label(entry), chosen)
 
 
 def profile(reading: Reading) -> Chart | None:
     """Plot the performance profiles of the leading settings."""
-    named = [(reading.label(e), reading.scores(e), reading.color(e)) for e in reading.shown[:4]]
-    return profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.score_threshold)
+    named = [(reading.compact(e), reading.scores(e), reading.color(e)) for e in reading.shown[:4]]
+    found = profile_chart(named, score=reading.score, lower=reading.lower, solved=reading.score_threshold)
+    if found:
+        found.legend_heading = reading.axes_line
+    return found
 
 
 def profile_chart(
@@ -129,12 +181,7 @@ def profile_chart(
         share, low, high = performance_profile(sign * np.asarray(scores), sign * levels)
         stairs, top = _stairs(levels, high, lower)
         bottom = _stairs(levels, low, lower)[1]
-        band = {
-            "type": "scatter", "mode": "lines", "x": numbers([*stairs, *stairs[::-1]]),
-            "y": numbers([*top, *bottom[::-1]]), "fill": "toself",
-            "fillcolor": f"{color}/0.09", "line": {"width": 0, "color": f"{color}/0"},
-            "hoverinfo": "skip",
-        }  # fmt: skip
+        around = band(stairs, bottom, top, color, shown=name == named[0][0] or len(named) == 2)
         dash = dash_of(color)
         line = {
             "type": "scatter", "mode": "lines", "x": numbers(levels), "y": numbers(share),
@@ -146,8 +193,8 @@ def profile_chart(
             "hoverinfo": "text",
         }  # fmt: skip
         places = [len(traces), len(traces) + 1] if len(scores) > 1 else [len(traces)]
-        legend.insert(0, {"label": shorten(name, 60), "color": color, "dash": dash, "traces": places})
-        traces += [band, line] if len(scores) > 1 else [line]
+        legend.insert(0, {"label": name, "color": color, "dash": dash, "traces": places})
+        traces += [around, line] if len(scores) > 1 else [line]
     drawn = layout(
         {"title": score},
         {"title": f"members {side} this {score}", "range": [-0.03, 1.05], "tickformat": ".0%"},

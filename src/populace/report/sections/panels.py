@@ -1,32 +1,43 @@
 """Panels: a run whose settings are of several tasks, task by task; tasks are never ranked."""
 
-import dataclasses
+from dataclasses import replace
 from typing import Any
 
+from populace.report import number_format
 from populace.report.charts.chart import Chart
 from populace.report.runs import Reading
-from populace.report.sections import evaluation
-from populace.report.text import summary
+from populace.report.sections import evaluation, sweep, training
+from populace.report.text import run_tables, summary
 
 
 def answer(reading: Reading) -> str:
-    """Return the main result of each task, one sentence each."""
-    tasks = [f"{panel.task[0]}: {summary.answer(panel)}" for panel in reading.panels]
-    return f"{len(tasks)} tasks, which are not ranked against one another. " + " ".join(tasks)
-
-
-def caveats(reading: Reading) -> list[str]:
-    """Return the caveats of each task's result."""
-    return [f"{panel.task[0]}: {note}" for panel in reading.panels for note in summary.caveats(panel)]
-
-
-def charts(reading: Reading) -> list[Chart]:
-    """Return one leaderboard per task that has scores."""
-    found = enumerate(map(evaluation.leaderboard, reading.panels))
-    return [dataclasses.replace(chart, id=f"panel-{i}") for i, chart in found if chart]
+    """Return what the run is: its tasks, each with a panel of its own."""
+    names = [panel.task[0] for panel in reading.panels]
+    return (
+        f"{number_format.count(len(names), 'task')} ({', '.join(names)}), which cannot be ranked against one "
+        "another: each has a panel."
+    )
 
 
 def sections(reading: Reading) -> list[dict[str, Any]]:
-    """Return the name of each task and the chart of its settings."""
-    names = {f"panel-{i}": panel.task[0] for i, panel in enumerate(reading.panels)}
-    return [{"task": names[chart.id], "chart": chart} for chart in charts(reading)]
+    """Return the content of each task's panel."""
+    return [_section(panel, f"panel-{i}") for i, panel in enumerate(reading.panels)]
+
+
+def _section(panel: Reading, id: str) -> dict[str, Any]:
+    charts: dict[str, Chart | None] = {
+        "curves": training.learning_curves(panel),
+        "leaderboard": evaluation.leaderboard(panel) if len(panel.settings) > 1 else None,
+        "sweep": sweep.sweep_chart(panel),
+    }
+    table = run_tables.settings_table(panel)
+    table.id = f"{id}-{table.id}"
+    return {
+        "id": id,
+        "task": panel.task[0],
+        "answer": summary.answer(panel),
+        "caveats": summary.caveats(panel),
+        "charts": {name: chart and replace(chart, id=f"{id}-{name}") for name, chart in charts.items()},
+        "bounds": panel.bounds,
+        "table": table if len(panel.settings) > 1 else None,
+    }

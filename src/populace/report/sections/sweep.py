@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from populace.report import number_format
-from populace.report.charts.chart import Chart, layout, numbers, shorten, text
+from populace.report.charts.chart import Chart, layout, numbers
 from populace.report.charts.heatmap import heat_axes, heat_map
+from populace.report.charts.labels import distinct, shorten, text, wrapped
 from populace.report.runs import Reading
 
 FEW = 8  # up to this many distinct values are evenly spaced on an axis, each with a label
 LINES = 200
+STRONGER = "The stronger the color, the better the score."
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def sweep_chart(reading: Reading) -> Chart | None:
     paths = [path for path in reading.axes if len({repr(e["values"].get(path)) for e in scored}) > 1]
     if len(scored) < 2 or not paths:
         return None
+    if len(paths) == 1 and not all(isinstance(v, int | float) for v in reading.axes[paths[0]]):
+        return None  # no scale to draw the score over: the ranking has said it all
     if len(paths) == 1:
         return _one_axis(reading, scored, paths[0])
     columns = [scale([entry["values"].get(path) for entry in scored]) for path in paths]
@@ -114,7 +118,8 @@ def _heat_map(
     for i in range(len(scored)):
         cells[y.index(columns[1].places[i])][x.index(columns[0].places[i])].append(i)
     values = [[_mean(reading, [scored[i] for i in cell]) for cell in row] for row in cells]
-    labels = [["" if math.isnan(v) else number_format.number(v, 3) for v in row] for row in values]
+    shown = iter(number_format.column([v for row in values for v in row], 3))
+    labels = [["" if math.isnan(v) else text for v, text in zip(row, shown)] for row in values]
     hover = [["<br>".join(_hover(reading, scored[i]) for i in cell) for cell in row] for row in cells]
     names = [
         [_value(scored, path, column.places, place) for place in places]
@@ -123,14 +128,18 @@ def _heat_map(
     known = [v for row in values for v in row if not math.isnan(v)]
     bounds = (min(known), max(known))
     trace, notes = heat_map(values, labels, hover, bounds=bounds, reverse=reading.lower)
+    widest = min(14, max(map(len, names[0])))  # characters of a column's label
+    drawn = heat_axes((paths[0], wrapped(names[0], 14)), (paths[1], wrapped(names[1], 24)), notes)
+    drawn["xaxis"]["tickangle"] = 0
     return Chart(
         "sweep",
         f"Heat map: {reading.statistic} {reading.score} by {paths[0]} and {paths[1]}.",
         [trace],
-        heat_axes((paths[0], names[0]), (paths[1], names[1]), notes),
+        drawn,
         height=110 + 52 * max(len(y), 3),
-        caption="Darker is better.",
-        min_width=90 + 48 * len(x),
+        caption=STRONGER,
+        min_width=90 + max(48, 8 * widest) * len(x),
+        narrow={"yaxis.ticktext": wrapped(names[1], 10)},
     )
 
 
@@ -169,8 +178,9 @@ def _parallel(
     for place, column in enumerate(columns):
         last = place == len(columns) - 1
         side = {"xanchor": "left", "xshift": 8} if last else {"xanchor": "right", "xshift": -8}
-        for at, label in column.ticks:
-            notes.append(ticks | side | {"x": place, "y": at, "text": text(shorten(label, 14))})
+        labels = map(text, distinct([label for _, label in column.ticks], 16))
+        for (at, _), label in zip(column.ticks, labels):
+            notes.append(ticks | side | {"x": place, "y": at, "text": label})
     drawn = layout(
         {
             "tickvals": list(range(len(columns))),
@@ -187,13 +197,14 @@ def _parallel(
     drawn["margin"] = {"l": 12, "r": 12, "t": 34, "b": 8}
     more = f" The best {LINES} of {len(scored)} settings are shown." if len(scored) > LINES else ""
     logs = [name for name, column in zip(names, columns) if column.logarithmic]
-    caption = "One line per setting, the best setting's thick; darker is better." + more
+    caption = f"One line per setting, the selected one's thick. {STRONGER}{more}"
     if logs:
         caption += f" Logarithmic axes: {', '.join(logs)}."
     return Chart(
         "sweep",
         f"Parallel coordinates: one line per setting, through {', '.join(names)}.",
-        traces, drawn, height=360, caption=caption, min_width=112 * len(columns),
+        traces, drawn, height=360, caption=caption, min_width=100 * len(columns),
+        from_end=True,  # where the score is
     )  # fmt: skip
 
 

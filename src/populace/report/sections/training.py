@@ -1,5 +1,6 @@
 """The course of training: learning curves of the settings, and other metrics of the best one."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -15,10 +16,10 @@ from populace.report.charts.chart import (
     layout,
     mark,
     numbers,
-    shorten,
-    text,
+    value_range,
 )
 from populace.report.charts.curves import Grid, grid, metrics_of, score_grid, setting_curve
+from populace.report.charts.labels import text
 from populace.report.runs import Reading
 
 T = TypeVar("T")
@@ -43,13 +44,16 @@ def learning_curves(reading: Reading) -> Chart | None:
         legend.append({"label": label, "color": "faint", "traces": [0]})
     # The winner is drawn last, on top of all others.
     for entry in reversed(reading.shown):
-        name, color = reading.label(entry), reading.color(entry)
-        curve, dash = setting_curve(found, entry), dash_of(color)
-        drawn = curve_traces(curve, name, color, dash=dash, unit=reading.unit)
+        color, dash = reading.color(entry), dash_of(reading.color(entry))
+        shown = entry is reading.shown[0] or len(reading.shown) == 2
+        curve = setting_curve(found, entry)
+        drawn = curve_traces(curve, reading.label(entry), color, dash=dash, unit=reading.unit, shown=shown)
         places = [len(traces), len(traces) + 1]
-        legend.insert(0, {"label": shorten(name, 60), "color": color, "dash": dash, "traces": places})
+        name = reading.compact(entry)
+        legend.insert(0, {"label": name, "color": color, "dash": dash, "traces": places})
         traces += drawn
-    axes = layout({"title": reading.unit, **COUNTS}, {"title": reading.score})
+    score = {"title": reading.score, "range": value_range(traces, reading.score_threshold)}
+    axes = layout({"title": reading.unit, **COUNTS}, score)
     if reading.score_threshold is not None:
         axes |= mark(reading.score_threshold, f"solved at {number_format.number(reading.score_threshold)}")
     return Chart(
@@ -60,6 +64,7 @@ def learning_curves(reading: Reading) -> Chart | None:
         axes,
         height=420,
         legend=legend,
+        legend_heading=reading.axes_line,
     )
 
 
@@ -111,7 +116,8 @@ def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) 
     )
     finite = rows[np.isfinite(rows)]
     spans = finite.min() > 0 and np.percentile(finite, 99) > 100 * np.percentile(finite, 1)
-    axis = {"type": "log", "dtick": 1} if spans else {"nticks": 5}
+    decades = math.log10(finite.max() / finite.min()) if spans else 0
+    axis = {"type": "log", "dtick": max(1, math.ceil(decades / 4))} if spans else {"nticks": 5}
     drawn = layout({"nticks": 4, **COUNTS}, axis)
     drawn["margin"] = {"l": 44, "r": 10, "t": 8, "b": 28}
     scale = ", on a logarithmic scale" if spans else ""

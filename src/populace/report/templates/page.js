@@ -62,7 +62,9 @@
     const small = element.closest(".multiples");
     const width = printing ? (small ? PAPER_WIDTH / 2 - 20 : PAPER_WIDTH) : element.clientWidth;
     layout.width = width;
-    layout.height = printing && spec.height > 340 && spec.legend.length ? 300 : spec.height;
+    const height = width < 520 ? spec.narrow_height : spec.height;
+    layout.height = printing && height > 340 && spec.legend.length ? 300 : height;
+    element.style.minHeight = `${layout.height}px`;
     if (width < 520) Object.entries(spec.narrow).forEach(([path, value]) => assign(layout, path, value));
     // Scrolling the page by touch must not zoom the chart.
     if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
@@ -96,6 +98,12 @@
     const name = element.dataset.chart;
     const box = document.querySelector(`[data-legend="${name}"]`);
     hidden[name] = new Set();
+    if (specs[name].legend_heading && specs[name].legend.length) {
+      const heading = document.createElement("span");
+      heading.className = "legend-heading";
+      heading.textContent = specs[name].legend_heading;
+      box.append(heading);
+    }
     for (const entry of specs[name].legend) {
       const button = document.createElement("button");
       button.type = "button";
@@ -107,8 +115,28 @@
         entry.traces.forEach((i) => (off ? hidden[name].add(i) : hidden[name].delete(i)));
         draw(element);
       });
+      for (const event of ["mouseenter", "focus"]) button.addEventListener(event, () => band(element, entry, true));
+      for (const event of ["mouseleave", "blur"]) button.addEventListener(event, () => band(element, entry, false));
       box.append(button);
     }
+  }
+
+  // Many bands hide one another, so all but the first one's appear while their line or label is pointed at.
+  function band(element, entry, shown) {
+    const at = entry.traces[0];
+    const { meta } = specs[element.dataset.chart].traces[at];
+    if (!meta || !meta.fill || !element.data) return;
+    const tones = palette();
+    const fillcolor = tones.color(shown ? meta.fill : meta.fill.replace(/\/.*/, "/0"));
+    tones.done();
+    Plotly.restyle(element, { fillcolor }, [at]);
+  }
+
+  function bands(element) {
+    const entries = specs[element.dataset.chart].legend;
+    const of = (event) => entries.find((entry) => entry.traces.includes(event.points[0].curveNumber));
+    element.on("plotly_hover", (event) => of(event) && band(element, of(event), true));
+    element.on("plotly_unhover", (event) => of(event) && band(element, of(event), false));
   }
 
   // Among many lines, highlight the one under the pointer and fade the others.
@@ -177,7 +205,10 @@
     const drawn = charts.map((element) => {
       legend(element);
       const drawing = draw(element);
+      const frame = element.parentElement;
+      if (specs[element.dataset.chart].from_end) frame.scrollLeft = frame.scrollWidth;
       fades(element);
+      bands(element);
       return drawing;
     });
     await Promise.all(drawn);

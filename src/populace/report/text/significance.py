@@ -23,24 +23,25 @@ def sentence(reading: Reading) -> str:
     differing = [comparison for comparison in found.comparisons.values() if comparison.significant]
     better = sum(comparison.probability_of_improvement.value > 0.5 for comparison in differing)
     worse = len(differing) - better
-    chance = f"; differences from the other {others - len(differing)} may be due to chance"
-    if len(differing) == others:
-        chance = ""
+    rest = others - len(differing)
+    chance = f"; differences from the other {rest} may be due to chance" if rest > 1 else ""
+    if rest == 1:
+        chance = "; the difference from the remaining one may be due to chance"
     if not differing:
         if others == 1:
-            return "It is not significantly different from the other setting: this may be due to chance."
+            return "The two settings do not differ significantly: their order may be due to chance."
         return (
-            f"None of the other {others} settings differs significantly from it: the order may be due to "
-            "chance."
+            f"None of the other {others} settings differs significantly from the selected one: the order may "
+            "be due to chance."
         )
     said = [f"better than {_of(better, others)}"] if better else []
     said += [f"worse than {_of(worse, others)}"] if worse else []
-    return f"It is significantly {' and '.join(said)}{chance}."
+    return f"The selected setting is significantly {' and '.join(said)}{chance}."
 
 
 def _of(some: int, others: int) -> str:
     if some == others:
-        return "the other setting" if others == 1 else f"all {others} other settings"
+        return {1: "the other setting", 2: "both other settings"}.get(others, f"all {others} other settings")
     return f"{some} of the {others} other settings"
 
 
@@ -48,6 +49,9 @@ def winner_bias(reading: Reading) -> str:
     """Return how large the bias of the winner's score may be; empty if there is none, or it is not known."""
     found = reading.comparison and reading.comparison.winner_bias
     if not found or found.contenders < 2 or found.at_most == 0 or reading.confirmed:
+        return ""
+    own = reading.believed(reading.winner) if reading.winner else None
+    if own and found.at_most < 0.01 * (own.high - own.low):  # less than the digits that are shown
         return ""
     return (
         "The setting was selected on the same seeds that it is scored on, so its score may be too "

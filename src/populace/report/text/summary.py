@@ -40,7 +40,7 @@ def _who(reading: Reading, winner: dict[str, Any]) -> str:
     settings = len(reading.settings)
     name = reading.label(winner, full=True)
     if settings == 1:
-        return name if winner.get("values") else f"“{name}”"
+        return name if reading.axes else f"“{name}”"
     return f"The best of {number_format.whole(settings)} settings – {name} –"
 
 
@@ -104,7 +104,7 @@ def caveats(reading: Reading) -> list[str]:
         notes.append("One seed: no interval. Another seed may well give a different result.")
     elif found and not number_format.has_width(found):
         notes.append(f"All {seeds} seeds have the same score, so the interval has zero width.")
-    elif found and found.range_of:
+    elif found and found.range_of and not reading.confirmed:
         notes.append(
             f"{seeds} seeds are too few for a 95 % interval: what is given is their range. Another seed "
             f"falls outside it {200 / (seeds + 1):.0f} % of the time."

@@ -1,35 +1,37 @@
 """Tables as data: cells with the text to display and the value to sort by."""
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from populace.report import number_format
-from populace.report.runs import Reading, interval_of, score_of
-from populace.report.text.full_tables import SETTINGS, shown_members
-from populace.report.winner_comparison import WinnerComparison
-
-KINDS = {"validation": "validation", "test": "test", "external": "external"}
+from populace.statistics import Interval
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `numeric` right-aligns it, `score` keeps diverged members last in any sort order."""
+    """A column: `numeric` right-aligns it, `score` keeps diverged members last in any sort order.
+
+    A column that `identifies` its rows, or holds a score, stays if all its cells are equal; others go, and
+    a note says what they held, unless they are `silent`.
+    """
 
     title: str
     numeric: bool = False
     score: bool = False
     hint: str = ""
+    identifies: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The text to display and the sort key: a number, a string, or None if the cell is empty."""
+    """The text to display, `detail` beside it, and the sort key: a number, a string, or None if empty."""
 
     text: str
     key: float | str | None = None
     color: str = ""
+    detail: str = ""
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Row:
 
 @dataclass
 class Table:
-    """A table with a caption; `searchable` adds a filter box.
+    """A table with a caption and notes below it; `searchable` adds a filter box.
 
     `cut` says what of a very long table is listed, and names the file beside the page that has all of it.
     """
@@ -54,90 +56,42 @@ class Table:
     rows: list[Row] = field(default_factory=list)
     searchable: bool = False
     cut: tuple[str, str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def condensed(self) -> "Table":
+        """Return the table without the columns that are equal in all rows; a note says what they hold."""
+        if len(self.rows) < 2:
+            return self
+        same = [
+            i
+            for i, column in enumerate(self.columns)
+            if not (column.score or column.identifies) and len({row.cells[i].text for row in self.rows}) == 1
+        ]
+        kept = [i for i in range(len(self.columns)) if i not in same]
+        first = self.rows[0].cells
+        said = [(self.columns[i].title, first[i].text) for i in same if not self.columns[i].silent]
+        held = [f"{title} {text}" for title, text in said if text != number_format.MISSING]
+        notes = [f"The same in every row: {', '.join(held)}."] if held else []
+        rows = [Row([row.cells[i] for i in kept], row.diverged, row.chosen) for row in self.rows]
+        columns = [self.columns[i] for i in kept]
+        return replace(self, columns=columns, rows=rows, notes=[*self.notes, *notes])
 
 
-def settings_table(reading: Reading) -> Table:
-    """Return a table of all settings by rank, with each of their scores."""
-    kinds, compared = _measured(reading), reading.comparison
-    columns = [Column("rank", numeric=True), *_axes(reading), Column("members", numeric=True)]
-    columns.append(Column("diverged", numeric=True))
-    hint = "members that reached the threshold" if reading.score_threshold else "members that did not diverge"
-    columns.append(Column("success", numeric=True, hint=hint))
-    columns += [Column(KINDS[kind], numeric=True, score=True) for kind in kinds]
-    if compared is not None:
-        columns.append(
-            Column(
-                "significant",
-                hint="whether the difference from the selected setting is significant (5 % level)",
-            )
-        )
-        columns.append(
-            Column("P(best)", numeric=True, hint="how often it is the best when the seeds are resampled")
-        )
-    table = Table("settings-table", _caption(reading), columns)
-    for rank, entry in enumerate(reading.ranked, start=1):
-        if rank > SETTINGS and entry is not reading.winner:
-            continue
-        cells = [Cell(str(rank), rank, reading.color(entry))]
-        cells += _values(reading, entry)
-        cells.append(_count(len(entry["members"])))
-        cells.append(_count(int(entry.get("diverged") or 0)))
-        rate = ((entry.get(reading.measured) or {}).get("success_rate") or [None])[0]
-        cells.append(Cell(number_format.MISSING if rate is None else f"{100 * rate:.0f} %", rate))
-        for kind in kinds:
-            found = interval_of(entry.get(kind))
-            cells.append(Cell(number_format.interval(found), found.value if found else None))
-        if compared is not None:
-            cells += _comparison(compared, entry["setting"])
-        table.rows.append(Row(cells, chosen=entry is reading.winner))
-    return table
+def interval_cell(found: Interval | None) -> Cell:
+    """Return a cell of a value, with its bounds as the detail."""
+    if found is None or not number_format.has_width(found):
+        return Cell(number_format.interval(found), None if found is None else found.value)
+    return Cell(number_format.value_of(found), found.value, detail=f"({number_format.bounds_of(found)})")
 
 
-def _comparison(found: WinnerComparison, setting: int) -> list[Cell]:
-    comparison, chance = found.comparisons.get(setting), found.probability_best.get(setting, math.nan)
-    differs = number_format.MISSING
-    if comparison is not None and comparison.testable:
-        differs = "yes" if comparison.significant else "no"
-    share = number_format.MISSING if math.isnan(chance) else f"{100 * chance:.0f} %"
-    return [Cell(differs, differs), Cell(share, None if math.isnan(chance) else chance)]
+def count_cell(amount: int) -> Cell:
+    """Return a cell of a count."""
+    return Cell(number_format.whole(amount), amount)
 
 
-def _caption(reading: Reading) -> str:
-    return f"All settings, with {reading.statistic}" + (f" and {reading.bounds}" if reading.bounds else "")
-
-
-def members_table(reading: Reading) -> Table:
-    """Return a table of all members with setting, seed, scores, and divergence."""
-    kinds = [k for k in KINDS if any(score_of(m, k) is not None for m in reading.members)]
-    columns = [Column("member", numeric=True), *_axes(reading), Column("seed", numeric=True)]
-    columns.append(Column("state", hint="finite, or the step at which it diverged"))
-    titles = {"test": "test", "external": "external"}
-    last = reading.results.get("checkpoint_selection") == "last"
-    titles["validation"] = "last evaluation" if last else "best evaluation"
-    hints = {
-        "validation": "the last evaluation during training"
-        if last
-        else "the best evaluation during training, which is biased upward"
-    }
-    columns += [Column(titles[kind], numeric=True, score=True, hint=hints.get(kind, "")) for kind in kinds]
-    columns.append(Column("at step", numeric=True, hint="step of that evaluation"))
-    by_setting = {entry["setting"]: entry for entry in reading.settings}
-    table = Table("members-table", "All members", columns, searchable=True)
-    for member in shown_members(reading):
-        at = member.get("diverged_at")
-        entry = by_setting[member["setting"]]
-        cells = [Cell(str(member["member"]), member["member"]), *_values(reading, entry)]
-        cells.append(Cell(str(member["seed"]), member["seed"]))
-        cells.append(
-            Cell("finite", -1.0) if at is None else Cell(f"diverged at {number_format.whole(at)}", at)
-        )
-        for kind in kinds:
-            score = score_of(member, kind)
-            cells.append(Cell(number_format.number(score), score))
-        step = (member.get("validation") or {}).get("step")
-        cells.append(Cell(number_format.whole(step), step))
-        table.rows.append(Row(cells, diverged=at is not None, chosen=entry is reading.winner))
-    return table
+def number_cells(values: list[float | None]) -> list[Cell]:
+    """Return the cells of a column of numbers, all with the same decimals."""
+    return [Cell(shown, value) for shown, value in zip(number_format.column(values), values)]
 
 
 def pairs(values: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
@@ -151,28 +105,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return str(value)
-
-
-def _measured(reading: Reading) -> list[str]:
-    return [k for k in KINDS if any(interval_of(e.get(k)) for e in reading.settings)]
-
-
-def _axes(reading: Reading) -> list[Column]:
-    numeric = {path: all(map(_is_number, values)) for path, values in reading.axes.items()}
-    return [Column(reading.short_names[p], numeric=numeric[p], hint=p) for p in reading.axes]
-
-
-def _values(reading: Reading, entry: dict[str, Any]) -> list[Cell]:
-    values: Sequence[Any] = [(entry.get("values") or {}).get(path) for path in reading.axes]
-    return [
-        Cell(number_format.setting(v), float(v) if _is_number(v) else number_format.setting(v))
-        for v in values
-    ]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _count(amount: int) -> Cell:
-    return Cell(number_format.whole(amount), amount)
