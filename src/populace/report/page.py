@@ -93,6 +93,7 @@ def one(reading: Reading, page: Path) -> dict[str, Any]:
         charts |= {"curves": training.learning_curves(reading)}
     else:
         charts |= _charts(reading)
+    if not reading.panels:
         elsewhere = generalization.section(reading)
     if elsewhere:
         charts |= {"generalization": elsewhere["curves"], "generalization_gap": elsewhere["gap_chart"]}
