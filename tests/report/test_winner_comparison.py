@@ -53,7 +53,7 @@ def test_settings_of_shared_seeds_are_compared_by_seed():
 def test_the_report_says_what_differs_significantly_and_how_large_the_winners_bias_may_be(tmp_path):
     run = reading(tmp_path, seeds=8, diverged=())
     notes = " ".join(summary.caveats(run))
-    assert "It is significantly better than" in notes
+    assert "The selected setting is significantly better than" in notes
     said = " ".join(significance.details(run))
     assert "Holm's correction for the 6 pairs" in said
     assert "Hsu's multiple comparisons with the best" in said
