@@ -168,18 +168,21 @@ RECIPES = {
         ["[learner]", "kind"],
     ),
     "unknown learner": (lambda text: text.replace('"dqn"', '"dqm"'), ["'dqm'", "'dqn'"]),
-    "learner of no module": (lambda text: text.replace('"dqn"', '"no.where:DQN"'), ["no.where"]),
+    "learner of no module": (
+        lambda text: text.replace('"dqn"', '"no.where:DQN"'),
+        ["module 'no.where' ('no.where:DQN')", "--trust"],
+    ),
     "learner of no class": (lambda text: text.replace('"dqn"', '"populace.rl.agents.dqn:DQM"'), ["DQM"]),
     "learner without a module": (lambda text: text.replace('"dqn"', '":DQN"'), [":DQN"]),
     "not a Learner": (
         lambda text: text.replace('"dqn"', '"json:JSONDecoder"'),
-        ["json:JSONDecoder", "not a Learner"],
+        ["json:JSONDecoder", "outside populace"],
     ),
     "a Learner that is abstract": (
         lambda text: text.replace('"dqn"', '"populace.core.learner:Learner"'),
         ["Learner"],
     ),
-    "a function": (lambda text: text.replace('"dqn"', '"json:dumps"'), ["not a Learner"]),
+    "a function": (lambda text: text.replace('"dqn"', '"populace.core.files:write"'), ["not a Learner"]),
     "run is no table": (lambda text: "run = 3\n" + text.replace("[run]", "[learner.x]"), ["run"]),
     "sweep is no table": (
         lambda text: "sweep = [1]\n" + text[: text.index("[sweep]")],

@@ -48,11 +48,11 @@ def test_a_module_in_the_current_folder_is_found_from_everywhere(module, cli, tm
     if used == "learner":
         assert learner_class(f"{module}:Mine").__name__ == "Mine"
     if used == "recipe":
-        recipe = parse(KIND.format(module), "own")
+        recipe = parse(KIND.format(module), "own", trust=True)
         written = of_population("own", sweep(recipe.learner), Options()).text()
         table = tomllib.loads(written)["learner"]
         assert (table["kind"], table["schedule"]["kind"]) == (f"{module}:Mine", f"{module}:Steady")
-        assert type(parse(written, "again").learner) is type(recipe.learner)
+        assert type(parse(written, "again", trust=True).learner) is type(recipe.learner)
     if used == "show":
         shown = cli("show", f"{module}:Mine")
         assert shown.code == 0
@@ -66,7 +66,10 @@ def test_a_module_in_the_current_folder_is_found_from_everywhere(module, cli, tm
 
 
 def test_what_is_not_there_is_told_with_where_to_start():
-    for find in (learner_class, registry.make, lambda path: parse(f'[learner]\nkind = "{path}"', "own")):
+    def own(path):
+        return parse(f'[learner]\nkind = "{path}"', "own", trust=True)
+
+    for find in (learner_class, registry.make, own):
         with pytest.raises(UsageError, match="No module named 'no_such'; start from the folder that holds"):
             find("no_such:Thing")
     with pytest.raises(UsageError, match="defined in a script; put it in a module"):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
-from populace.cli.output import fail
+from populace.cli.output import Terminal, fail
 from populace.core.errors import PopulaceError
+from populace.core.untrusted.shown import shortened
 
 if TYPE_CHECKING:
     from populace.cli.display import Display
@@ -57,6 +57,12 @@ def _loading(silent: bool) -> "Display":
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the report and its videos.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Import the modules outside populace that the recipe names, which runs their code."
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.", show_default=False)]
 
 
@@ -71,6 +77,7 @@ def run(
     target_score: Annotated[float | None, typer.Option("--target-score", help="Stop once the interquartile mean of a setting reaches this score.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write the run to [default: a new one in runs/].", show_default=False)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run in --out.")] = False,
+    trust: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,
     no_report: NoReport = False,
@@ -85,7 +92,7 @@ def run(
 
         train.run(
             recipe, set_, sweep, {"seeds": seeds, "steps": steps, "strategy": strategy}, target_score, out,
-            display, overwrite=overwrite, as_json=as_json, report=not no_report,
+            display, trust=trust, overwrite=overwrite, as_json=as_json, report=not no_report,
         )  # fmt: skip
 
 
@@ -93,6 +100,7 @@ def run(
 def resume(
     folder: RunFolder,
     steps: Annotated[int | None, typer.Option(help="Train on to this many iterations of each member in all.", show_default=False)] = None,
+    trust: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,
     no_report: NoReport = False,
@@ -101,13 +109,14 @@ def resume(
     with _loading(quiet or as_json) as display:
         from populace.cli import train
 
-        train.resume(folder, steps, display, as_json=as_json, report=not no_report)
+        train.resume(folder, steps, display, trust=trust, as_json=as_json, report=not no_report)
 
 
 @app.command()
 def confirm(
     folder: RunFolder,
     seeds: Annotated[int, typer.Option(help="Number of new seeds.", min=1)] = 16,
+    trust: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,
     no_report: NoReport = False,
@@ -116,7 +125,7 @@ def confirm(
     with _loading(quiet or as_json) as display:
         from populace.cli import train
 
-        train.confirm(folder, seeds, display, as_json=as_json, report=not no_report)
+        train.confirm(folder, seeds, display, trust=trust, as_json=as_json, report=not no_report)
 
 
 @app.command()
@@ -139,13 +148,14 @@ def evaluate(
     size: Annotated[int, typer.Option(help="Size of each member's evaluation, such as a number of episodes.", min=1)] = 200,
     backend: Annotated[str, typer.Option(help="native (evaluates all members), or gymnasium (only those of the best setting).")] = "native",
     seed: Annotated[int, typer.Option(help="Seed of the evaluation.", min=0)] = 1,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Evaluate the trained members again, on new episodes or on test data."""
     with _loading(as_json) as display:
         from populace.cli import train
 
-        train.evaluate(folder, size, backend, seed, display, as_json)
+        train.evaluate(folder, size, backend, seed, display, trust=trust, as_json=as_json)
 
 
 @app.command()
@@ -164,7 +174,7 @@ def report(
         target = out or (None if len(runs) == 1 else Path("comparison.html"))
         display.phase("writing the report")
         written = reports.write(runs, target)
-    Console().print(f"report: {written}", highlight=False, soft_wrap=True)
+    Terminal().print(f"report: {written}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -291,8 +301,8 @@ def main() -> None:
         if type(error).__name__ == "Abort":
             fail("interrupted", 130)
         # Anything else is a bug or a fault of the machine: print one line, and how to get the traceback.
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        fail(f"{type(error).__name__}: {text[:300]} (set POPULACE_DEBUG=1 for the traceback)", 1)
+        text = shortened((str(error).strip().splitlines() or [type(error).__name__])[0], 300)
+        fail(f"{type(error).__name__}: {text} (set POPULACE_DEBUG=1 for the traceback)", 1)
 
 
 def _misused(error: Any) -> NoReturn:
@@ -304,7 +314,7 @@ def _misused(error: Any) -> NoReturn:
         if error.format_message():  # some versions have already printed the help
             error.show()
         sys.exit(error.exit_code)
-    text = _expected(error) or " ".join(error.format_message().split()).rstrip(".")
+    text = _expected(error) or " ".join(shortened(error.format_message(), 10_000).split()).rstrip(".")
     asked = getattr(error.ctx, "command_path", "populace") if hasattr(error, "ctx") else "populace"
     advice = "" if "Did you mean" in text or "Possible options" in text else f"; see `{asked} --help`"
     fail(text[:1].lower() + text[1:] + advice, error.exit_code)

@@ -6,7 +6,9 @@ from typing import Any
 
 from populace.core import settings
 from populace.core.errors import UsageError
-from populace.runs.recipe import Recipe, import_kinds, options
+from populace.core.imports.registered import import_kinds
+from populace.core.untrusted import toml
+from populace.runs.recipe import Recipe, options
 
 
 def assignment(text: str, option: str) -> tuple[str, str]:
@@ -23,11 +25,19 @@ def assignment(text: str, option: str) -> tuple[str, str]:
 
 
 def value(text: str) -> Any:
-    """Parse a TOML value (number, boolean, list, table); anything else is a string."""
+    """Parse a TOML value (number, boolean, list, table); anything else is a string.
+
+    Raises:
+        UsageError: a number of more than 64 bits, or a value that is nested too deeply.
+
+    """
     try:
-        return tomllib.loads(f"v = {text}")["v"]
+        tomllib.loads(f"v = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    except (ValueError, RecursionError):
+        pass  # told below
+    return toml.loads(f"v = {text}", "a value on the command line")["v"]
 
 
 def values(text: str) -> Any:

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from populace.cli.notebook import Line, in_notebook
+from populace.cli.output import Terminal
 
 Kind = Literal["notebook", "terminal", "plain"]
 TRAINING = "training"
@@ -41,7 +42,7 @@ class Display:
     def __init__(
         self, console: Console | None = None, *, kind: Kind | None = None, silent: bool = False
     ) -> None:
-        self.console, self.silent = console or Console(), silent
+        self.console, self.silent = console or Terminal(), silent
         self.kind: Kind = kind or _kind()
         self.now = ""
         """The phase that was named last."""

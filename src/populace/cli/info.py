@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from populace import recipes
+from populace.cli.output import Terminal
 from populace.core.errors import unknown
 
 KINDS = ("recipes", "learners", "environments", "runs")
@@ -20,7 +21,7 @@ KINDS = ("recipes", "learners", "environments", "runs")
 
 def print_list(what: str) -> None:
     """Print the names of all recipes, learners or environments."""
-    console = Console()
+    console = Terminal()
     if what not in KINDS:
         raise unknown("list", what, KINDS)
     if what == "environments":
@@ -48,13 +49,21 @@ def print_list(what: str) -> None:
 def print_description(name: str) -> None:
     """Print a description of a recipe or learner with all its settings."""
     from populace.core.formatting import format_value
-    from populace.runs.recipe import learner_class, learners, parse
+    from populace.runs.recipe import foreign_modules, learner_class, learners, parse
 
-    console = Console()
+    console = Terminal()
     if name in recipes.names() or Path(name).is_file() or name.endswith(".toml"):
-        recipe = parse(recipes.read(name), name)
-        population = recipe.population()
-        console.print(f"[bold]{escape(name)}[/]: {recipe.about}\n")
+        text = recipes.read(name)
+        if found := foreign_modules(text):
+            modules = ", ".join(found)
+            console.print(f"{name} names code outside populace, which is not run to describe it: {modules}\n",
+                          markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            console.print(f"populace run {name} --trust", markup=False, highlight=False, soft_wrap=True)
+            return
+        recipe = parse(text, name)
+        population = recipe.population(check=False)
+        console.print(f"[bold]{escape(name)}[/]: {escape(recipe.about)}\n")
         settings, seeds, per_step = (
             len(population.settings),
             len(population.seeds),
@@ -66,11 +75,11 @@ def print_description(name: str) -> None:
             f"{seeds} seed{'s' * (seeds != 1)} each, {recipe.options.steps:,} steps{each}\n"
         )
         for path, values in population.axes.items():
-            console.print(f"  sweep  {path}: {', '.join(map(format_value, values))}")
+            console.print(f"  sweep  {path}: {', '.join(map(format_value, values))}", markup=False)
         console.print()
         _settings(console, type(recipe.learner), recipe.learner)
         _options(console, recipe.options)
-        console.print(f"[dim]populace run {name} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
+        console.print(f"[dim]populace run {escape(name)} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
         return
     if name not in learners() and ":" not in name:
         raise unknown(
@@ -80,7 +89,8 @@ def print_description(name: str) -> None:
             where=" (and there is no file of that name)",
         )
     cls = learner_class(name)
-    console.print(f"[bold]{name}[/]: {escape(_flowing(inspect.getdoc(cls) or ''))}\n", highlight=False)
+    about = _flowing(inspect.getdoc(cls) or "")
+    console.print(f"[bold]{escape(name)}[/]: {escape(about)}\n", highlight=False)
     _settings(console, cls, None)
 
 
@@ -115,7 +125,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print(to_json(found))
         return
-    console = Console()
+    console = Terminal()
     table = Table.grid(padding=(0, 3))
     for key in ("populace", "python", "platform", "cpu", "cores", "backend"):
         table.add_row(f"[bold]{key}[/]", str(found[key]))
@@ -145,7 +155,7 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
     values = ", ".join(
         f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in setting["values"].items()
     )
-    console.print(f"\n[bold]best setting[/]  {values or 'the only setting'}", highlight=False)
+    console.print(f"\n[bold]best setting[/]  {escape(values) or 'the only setting'}", highlight=False)
     seeds = len(setting["members"])
     independent = results.get("independent_test", True)
     for key in ("validation", "test", "external"):
@@ -166,7 +176,8 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
             sure += ", on what members were selected by: there is no test part"
         elif (key == "test" or independent is None) and results.get("test_description"):
             sure += f", on {results['test_description']}"
-        console.print(f"  {label:<12} {score} {value:.4g} {sure}", highlight=False, soft_wrap=True)
+        text = f"  {label:<12} {score} {value:.4g} {sure}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     for entry, who in zip(
         (results.get("confirmation") or {}).get("settings", []), ("confirmed", "its rival")
     ):
@@ -177,13 +188,14 @@ def print_results(console: Console, folder: Path, results: dict[str, Any]) -> No
             kind = bounds_name([many])
             sure = f"({kind} {low:.4g} to {high:.4g}), " if kind else ""
             text = f"  {who:<12} {score} {value:.4g} {sure}on {many} new seed{'s' * (many > 1)}"
-            console.print(text, highlight=False, soft_wrap=True)
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
     diverged = sum(m["diverged_at"] is not None for m in results["members"])
     if diverged:
         console.print(
             f"  {diverged} of {len(results['members'])} members diverged; "
             f"each counts as {results['score']['floor']}",
             highlight=False,
+            markup=False,
         )
     _print_end(console, folder, results)
 
@@ -193,11 +205,12 @@ def _print_end(console: Console, folder: Path, results: dict[str, Any]) -> None:
     console.print(
         f"  {timing['wall_s']:.0f} s, {timing['units_per_s']:,.0f} {results['unit']}/s",
         highlight=False,
+        markup=False,
     )
     page = folder / "report.html"
-    console.print(f"\nrun     {folder}", highlight=False, soft_wrap=True)
+    console.print(f"\nrun     {folder}", highlight=False, markup=False, soft_wrap=True)
     if page.is_file():
-        console.print(f"report  {page}", highlight=False, soft_wrap=True)
+        console.print(f"report  {page}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _flowing(text: str) -> str:
@@ -234,7 +247,7 @@ def print_evaluation(found: dict[str, Any]) -> None:
     }
     size = f"{found['size']} {found['unit']} per member, " if found["unit"] else ""
     title = f"{size}{found['backend']}, seed {found['seed']}"
-    table = Table(title=title, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(title=escape(title), box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     # Lines wrap between the names of settings, never within one.
     longest = max((len(word) for values in shown.values() for word in values.split()), default=0)
     bounds_title = bounds_name(len(entry["members"]) for entry in order) or "no interval"
@@ -247,8 +260,8 @@ def print_evaluation(found: dict[str, Any]) -> None:
         number = "-" if value is None else f"{value:.4g}"
         bounds = "-" if value is None else f"{low:.4g} to {high:.4g}"
         counts = str(len(entry["members"])), str(entry["summary"]["diverged"])
-        table.add_row(str(entry["setting"]), shown[entry["setting"]], *counts, number, bounds)
-    Console().print(table)
+        table.add_row(str(entry["setting"]), escape(shown[entry["setting"]]), *counts, number, bounds)
+    Terminal().print(table)
 
 
 def _settings(console: Console, cls: type, learner: Any) -> None:
@@ -261,16 +274,17 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
     for path, field, value in _walk(settings, cls, learner):
         if field.nested:
             kinds = " | ".join(settings.variants(field.hint))
-            table.add_row(path, "kind", getattr(value, "kind", ""), kinds, field.meaning.help)
+            kind = escape(getattr(value, "kind", ""))
+            table.add_row(path, "kind", kind, escape(kinds), escape(field.meaning.help))
             continue
         traced = "" if field.type_name in ("float", "float or none") else " [dim]*[/]"
-        shown = format_value(value)
+        shown = escape(format_value(value))
         table.add_row(
             path,
             field.type_name + traced,
             shown,
-            field.meaning.range().replace("[", r"\["),
-            field.meaning.help,
+            escape(field.meaning.range()),
+            escape(field.meaning.help),
         )
     console.print(table, highlight=False)
     console.print("\n[dim]* structural: members with different values are compiled as separate programs[/]\n")
@@ -291,8 +305,8 @@ def _options(console: Console, options: Any) -> None:
     for heading in ("run.", "value", "meaning"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("setting", "run."))
     for name, field in type(options).model_fields.items():
-        meaning = (field.description or "").replace("[", r"\[")
-        table.add_row(name, str(getattr(options, name)), meaning)
+        value = escape(str(getattr(options, name)))
+        table.add_row(name, value, escape(field.description or ""))
     console.print(table, highlight=False)
     console.print()
 

@@ -1,14 +1,35 @@
-"""Output shared by all commands: JSON on standard output, and one-line errors."""
+"""Output shared by all commands: a terminal that names cannot steer, JSON, and one-line errors."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
 from populace.core.files import to_json
+from populace.core.untrusted.shown import escaped, line
+
+
+class Terminal(Console):
+    """A console that prints what does not print as Python writes it: names may hold escape sequences.
+
+    What a name says in Rich's markup is for whoever prints it: by `rich.markup.escape`, or `markup=False`.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Return the segments of a renderable, escaped."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                text = "\n".join(escaped(part) for part in segment.text.split("\n"))
+                yield Segment(text, segment.style)
 
 
 def fail(message: str, code: int) -> NoReturn:
     """Print one line to standard error and exit."""
-    print(f"populace: {message}", file=sys.stderr)
+    print(f"populace: {line(message)}", file=sys.stderr)
     sys.exit(code)
 
 

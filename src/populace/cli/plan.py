@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
-from populace.cli.output import print_json
+from populace.cli.output import Terminal, print_json
 from populace.core.errors import UsageError
 
 
@@ -29,8 +27,8 @@ def plan(effect: float, folder: Path, score: str | None, power: float, as_json: 
     if as_json:
         print_json({"score": name, "effect": effect, "power": power, "seeds": seeds, "from": str(folder)})
         return
-    Console().print(
+    Terminal().print(
         f"{seeds:,} seeds per setting find a difference of {effect:g} in {name} significant in "
         f"{100 * power:.0f} of 100 comparisons of two settings (spread of the {kind} scores of {folder})",
-        highlight=False, soft_wrap=True,
+        highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from populace.analysis.profile_cases import PROFILE_CASES, ProfileCase, profile_case
 from populace.analysis.units import quantity
-from populace.cli.output import fail, print_json
+from populace.cli.output import Terminal, fail, print_json
 from populace.core.errors import RunError, UsageError
 from populace.core.files import to_json, write
 
@@ -40,7 +40,7 @@ def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: 
     from populace.runs import provenance
 
     setup()
-    console = Console(quiet=as_json)
+    console = Terminal(quiet=as_json)
     found: dict[str, Any] = {}
     result = provenance.describe() | {"repeats": repeats}
 
@@ -63,7 +63,7 @@ def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: 
         raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
     if as_json:
         print_json(result)
-    console.print(f"\nprofile  {folder}", highlight=False, soft_wrap=True)
+    console.print(f"\nprofile  {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _measure(
@@ -100,7 +100,7 @@ def print_list() -> None:
     table = _table("layer", "work", "n", "with")
     for one in PROFILE_CASES.values():
         table.add_row(one.name, f"O({one.work})", one.size, one.fixed)
-    console = Console()
+    console = Terminal()
     console.print(table, highlight=False)
     console.print(
         "\n[dim]populace profile LAYER... to profile layers, or all for all of them[/]", highlight=False

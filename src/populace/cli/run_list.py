@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from populace.cli.output import Terminal
 from populace.runs.integrity.status import runs
 
 
 def print_runs(folder: Path) -> None:
     """Print the runs in a folder: how far each is, and who trains it."""
     found = runs(folder)
-    console = Console()
+    console = Terminal()
     if not found:
         console.print(f"no runs in {folder}", highlight=False, markup=False)
         return

@@ -16,7 +16,7 @@ from populace.core.errors import UsageError
 def run(
     name: str, set_: list[str], sweep: list[str], chosen: dict[str, Any],
     target_score: float | None, out: Path | None, display: Display, *,
-    overwrite: bool, as_json: bool, report: bool,
+    trust: bool, overwrite: bool, as_json: bool, report: bool,
 ) -> None:  # fmt: skip
     """Train a recipe from scratch."""
     from populace import recipes
@@ -27,7 +27,7 @@ def run(
 
     if chosen["seeds"] is not None and chosen["seeds"] < 1:
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")
-    recipe = assignments.changed(parse(recipes.read(name), name), set_, sweep, chosen)
+    recipe = assignments.changed(parse(recipes.read(name), name, trust=trust), set_, sweep, chosen)
     if target_score is not None:
         from populace.tuning import TargetScore
 
@@ -44,12 +44,14 @@ def run(
         )  # fmt: skip
 
 
-def resume(folder: Path, steps: int | None, display: Display, *, as_json: bool, report: bool) -> None:
+def resume(
+    folder: Path, steps: int | None, display: Display, *, trust: bool, as_json: bool, report: bool
+) -> None:
     """Resume a run from its last checkpoint, to more steps where they are given."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
-    loaded = Run.load(folder)
+    loaded = Run.load(folder, trust=trust)
     setup()
     with progress(display) as shown:
         if loaded.finished and steps in (None, loaded.recipe.options.steps) and loaded.sound:
@@ -61,12 +63,12 @@ def resume(folder: Path, steps: int | None, display: Display, *, as_json: bool, 
         )  # fmt: skip
 
 
-def confirm(folder: Path, seeds: int, display: Display, *, as_json: bool, report: bool) -> None:
+def confirm(folder: Path, seeds: int, display: Display, *, trust: bool, as_json: bool, report: bool) -> None:
     """Train the winner of a run and its nearest rival on new seeds."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
-    loaded = Run.load(folder)
+    loaded = Run.load(folder, trust=trust)
     loaded.results()
     setup()
     with progress(display) as shown:
@@ -76,12 +78,14 @@ def confirm(folder: Path, seeds: int, display: Display, *, as_json: bool, report
         )  # fmt: skip
 
 
-def evaluate(folder: Path, size: int, backend: str, seed: int, display: Display, as_json: bool) -> None:
+def evaluate(
+    folder: Path, size: int, backend: str, seed: int, display: Display, *, trust: bool, as_json: bool
+) -> None:
     """Evaluate the trained members again."""
     from populace.engine.placement import setup
     from populace.runs.run import Run
 
-    loaded = Run.load(folder)
+    loaded = Run.load(folder, trust=trust)
     setup()
     display.phase("measuring")
     found = loaded.evaluate(size, backend, seed)

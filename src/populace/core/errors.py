@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 
+from populace.core.untrusted.shown import escaped, line, shortened
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an exception says."""
-    return (str(error).strip().splitlines() or ["no message"])[0]
+    return line((str(error).strip().splitlines() or ["no message"])[0])
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class PopulaceError(Exception):
     exit_code = 1
 
     def __init__(self, message: str = "", advice: Advice | None = None) -> None:
-        super().__init__(f"{message}; {advice.python}" if advice else message)
-        self.command_line = f"{message}; {advice.command_line}" if advice else message
+        super().__init__(line(f"{message}; {advice.python}" if advice else message))
+        self.command_line = line(f"{message}; {advice.command_line}" if advice else message)
         """The line as the command line prints it."""
 
 
@@ -66,7 +68,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, where: str = "", owne
         owner: path that all these names begin with, such as `"exploration."`; nearness is that of the rest.
 
     """
-    choices = sorted(known)
+    choices, name = sorted(known), shortened(escaped(shortened(name)))
     if meant := near(name, choices):
         advice = did_you_mean(owner + c for c in meant)
     elif len(choices) > _MANY:

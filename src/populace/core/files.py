@@ -11,6 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from populace.core.errors import UsageError
+from populace.core.untrusted.shown import escaped, shortened
+
+_LONGEST = 150  # bytes of a name: a date, or what it is a part of, may be added
+_FORBIDDEN = frozenset('/\\:*?"<>|')
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(10))}
+
 
 def write(path: Path, content: str | bytes) -> None:
     """Write a file whole: under a temporary name, flushed to the disk, then renamed."""
@@ -77,6 +84,33 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def component(name: str, what: str) -> str:
+    """Return a name that may be that of a file or folder on any system: one safe component of a path.
+
+    Args:
+        name: the name.
+        what: what is named, for the message: `the name of a run`.
+
+    Raises:
+        UsageError: it is empty or too long, leads elsewhere, or holds what a file's name cannot.
+
+    """
+    if not name:
+        wrong = "is empty"
+    elif len(name.encode(errors="replace")) > _LONGEST:
+        wrong = f"has more than {_LONGEST} bytes"
+    elif not name.isprintable() or not _FORBIDDEN.isdisjoint(name):
+        wrong = f"holds one of {' '.join(sorted(_FORBIDDEN))}, or a character that does not print"
+    elif name[0] in ". -" or name[-1] in ". ":
+        wrong = "begins or ends with a dot, a space or a dash"
+    elif name.partition(".")[0].rstrip().upper() in _DEVICES:
+        wrong = "is a device of Windows"
+    else:
+        return name
+    told = shortened(escaped(shortened(name)))
+    raise UsageError(f"{what} must be one that a single file or folder can have; '{told}' {wrong}")
 
 
 def to_json(value: Any, **how: Any) -> str:

@@ -281,14 +281,6 @@ class Learner(Settings):
         """Whether `probabilities` returns any; by default where a learner defines it."""
         return type(self).probabilities is not Learner.probabilities
 
-    @property
-    def foreign_code(self) -> str:
-        """Import paths that the settings name and that are no part of populace; by default none.
-
-        Whoever opens a file that somebody else wrote must not run them unasked.
-        """
-        return ""
-
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return what predictions need besides settings and weights, by name: arrays, numbers, words, lists.
 

@@ -22,7 +22,11 @@ from populace.core.errors import UsageError
 from populace.core.formatting import Overview, count, format_value, shortened
 from populace.core.learner import Learner
 from populace.core.swept import Setting
+from populace.core.untrusted.shown import shown
 from populace.core.values import listed, plain
+
+MOST_MEMBERS = 10_000_000
+"""Members of a population; more are a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,25 @@ def sweep(
             no seeds, a range without `samples`, or two settings that make the same learner.
 
     """
+    population = outlined(learner, axes, seeds=seeds, samples=samples, seed=seed)
+    made = [population.plain_learner_of(index) for index in range(len(population.settings))]
+    for one in made:
+        one.check()
+    swept.check_distinct(made, population.settings)
+    return population
+
+
+def outlined(
+    learner: Learner,
+    axes: Axes | Sequence[Setting] | None = None,
+    *,
+    seeds: int | Sequence[int] = 1,
+    samples: int | None = None,
+    seed: int = 0,
+) -> Population:
+    """Return the population that `sweep` returns, its learners not checked: no environment is made."""
     samples, seed = plain(samples), plain(seed)
+    _check_size(axes, seeds, samples)
     if isinstance(axes, Mapping):
         axes = {path: listed(values) for path, values in axes.items()}
         _check_axes(axes, samples)
@@ -236,26 +258,34 @@ def sweep(
         chosen = [dict(setting) for setting in axes]
     chosen = [{path: plain(value) for path, value in setting.items()} for setting in chosen]
     chosen = swept.completed(learner, chosen)
-    population = Population(learner, tuple(chosen), _seeds(seeds), seed)
-    made = [population.plain_learner_of(index) for index in range(len(chosen))]
-    for one in made:
-        one.check()
-    swept.check_distinct(made, chosen)
-    return population
+    return Population(learner, tuple(chosen), _seeds(seeds), seed)
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     seeds = listed(seeds)
     if not isinstance(seeds, int | Sequence):
-        raise UsageError(f"seeds must be a whole number or a list of them, got {seeds!r}")
+        raise UsageError(f"seeds must be a whole number or a list of them, got {shown(seeds)}")
     found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not found:
-        raise UsageError(f"seeds must be at least 1, got {seeds!r}")
+        raise UsageError(f"seeds must be at least 1, got {shown(seeds)}")
     if len(set(found)) < len(found):
         raise UsageError(f"seeds must differ from one another, got {list(found)}")
     if any(isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < 2**31 for s in found):
         raise UsageError(f"a seed must be a whole number from 0 to 2147483647, got {list(found)}")
     return found
+
+
+def _check_size(axes: Any, seeds: Any, samples: Any) -> None:
+    """Raise a `UsageError` for more members than a population has, before any of them is made."""
+    settings = samples
+    if settings is None and isinstance(axes, Mapping):
+        settings = math.prod(len(v) for v in axes.values() if isinstance(v, Sequence))
+    each = plain(seeds) if isinstance(plain(seeds), int) else 1
+    if isinstance(settings, int | None) and (settings or 1) * each > MOST_MEMBERS:
+        raise UsageError(
+            f"a population has at most {MOST_MEMBERS:,} members, got {shown((settings or 1) * each)}; "
+            "lower seeds, or train fewer settings"
+        )
 
 
 def _check_axes(axes: Axes, samples: int | None) -> None:
@@ -264,7 +294,7 @@ def _check_axes(axes: Axes, samples: int | None) -> None:
             if samples is None:
                 raise UsageError(f"the range of '{path}' has no grid; say how many `samples` to draw")
         elif isinstance(values, str) or not isinstance(values, Sequence):
-            raise UsageError(f"the sweep of '{path}' must be a list of values, got {values!r}")
+            raise UsageError(f"the sweep of '{path}' must be a list of values, got {shown(values)}")
         elif not values:
             raise UsageError(f"the sweep of '{path}' is empty; give at least one value")
     if samples is not None and samples < 1:

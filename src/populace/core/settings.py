@@ -15,6 +15,7 @@ import equinox as eqx
 
 from populace.core.errors import UnknownKindError, UsageError, unknown
 from populace.core.imports import by_path
+from populace.core.untrusted.shown import shown
 from populace.core.values import Meaning, checked, is_array, plain, type_name
 
 _KEY = "populace"
@@ -238,7 +239,7 @@ def _coerce_module(field: Field, value: Any, path: str) -> Any:
     if isinstance(value, str):
         value = {"kind": value}
     if not isinstance(value, Mapping):
-        raise UsageError(f"{path} must be one of {', '.join(kinds)} with its settings, got {value!r}")
+        raise UsageError(f"{path} must be one of {', '.join(kinds)} with its settings, got {shown(value)}")
     default_kind = field.default.kind if isinstance(field.default, Settings) else ""
     kind = value.get("kind", default_kind)
     paths = {by_path.path_of(c): c for c in kinds.values()}

@@ -1,12 +1,14 @@
 """Signature: structure and shapes of a learner's state, model and metrics, by abstract evaluation."""
 
+import math
 from functools import cached_property
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
-from populace.core.errors import UsageError
+from populace.core.errors import UsageError, first_line
 from populace.core.learner import Learner, Mean
 from populace.core.random import root_key
 
@@ -28,7 +30,11 @@ class Signature:
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
         like = root_key(0)
-        self._state = eqx.filter_eval_shape(lambda k: learner.init(k), like)
+        try:
+            self._state = eqx.filter_eval_shape(lambda k: learner.init(k), like)
+        except (OverflowError, MemoryError) as error:
+            name = type(learner).__name__
+            raise UsageError(f"{name}: a setting is too large for a program ({first_line(error)})") from None
         if learner.epoch_steps:
             self._check_state(
                 "on_epoch_start",
@@ -38,6 +44,13 @@ class Signature:
         self._check_state("step", after)
         self._check_metrics(metrics)
         self.metrics = sorted(metrics)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of one member's state, keys left out."""
+        leaves = (leaf for leaf in jax.tree.leaves(self._state) if _is_shape(leaf))
+        plain = (leaf for leaf in leaves if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+        return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in plain)
 
     def whole_state(self, arrays: Any) -> Any:
         """Return a state with its non-array parts restored."""

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from populace.core.errors import UsageError
+from populace.core.untrusted.shown import shown
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def checked(value: Any, hint: Any, meaning: Meaning, path: str) -> Any:
         value = _adapter(hint).validate_python(frozen, strict=True)
     except ValidationError:
         advice = f"; {meaning.advice}" if meaning.advice else ""
-        raise UsageError(f"{path} must be {_wanted(hint)}, got {value!r}{advice}") from None
+        raise UsageError(f"{path} must be {_wanted(hint)}, got {shown(value)}{advice}") from None
     _check_range(meaning, value, path)
     return value
 
@@ -83,7 +84,7 @@ def type_name(hint: Any) -> str:
 
 def _check_range(meaning: Meaning, value: Any, path: str) -> None:
     if meaning.choices is not None and value not in meaning.choices:
-        raise UsageError(f"{path} must be one of {meaning.range()}, got {value!r}")
+        raise UsageError(f"{path} must be one of {meaning.range()}, got {shown(value)}")
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
@@ -95,7 +96,7 @@ def _check_range(meaning: Meaning, value: Any, path: str) -> None:
         )
         if not inside:
             expected = f"in {r}" if (r := meaning.range())[:1] in "[(" and r else r or "finite"
-            raise UsageError(f"{path} must be {expected}, got {number!r}")
+            raise UsageError(f"{path} must be {expected}, got {shown(number)}")
 
 
 @cache

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from populace.core.errors import RunError, UsageError
-from populace.core.files import cache_dir
+from populace.core.files import cache_dir, component
 
 VARIABLE = "POPULACE_DATA"
 TIMEOUT = 10.0  # seconds without a byte
@@ -65,6 +65,7 @@ def places(dataset: str, *others: str) -> list[Path]:
         UsageError: `POPULACE_DATA` is set and names no folder.
 
     """
+    component(dataset, "the name of a data set")
     kept = [data_dir() / dataset]
     if not (given := os.environ.get(VARIABLE)):
         return kept

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import RunError, UsageError, first_line
 from populace.data.arrays import BLOCK, kept, restored
 
 DEFAULT_MEMORY = 2**28
@@ -38,15 +38,16 @@ def open_array(name: str, x: Any, *, mapped: bool = False) -> Any:
     if not path.is_file():
         raise UsageError(f"{name}: no file '{path}'; give the path of an array that numpy.save wrote")
     try:
-        found = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        # Mapped in any case: what its head says is compared with the file, before memory is asked for.
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise UsageError(f"{name}: cannot read '{path}': {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # the head of a damaged file may raise anything at all
+        reason = first_line(error)
         raise UsageError(f"{name}: '{path}' is no array as numpy.save writes it ({reason})") from None
     if not isinstance(found, np.ndarray):
         raise UsageError(f"{name}: '{path}' holds several arrays; save one with numpy.save")
-    return found
+    return found if mapped else np.array(found)
 
 
 class ExampleFiles:

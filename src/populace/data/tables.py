@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from populace.data.download import damaged
 
 _SEPARATORS = (",", ";", "\t", " ")
 _COMMENTS = "#%"
+_PACKED, _SMALL = 200, 2**20  # the most that a byte of a packed table holds, and what any may
 
 
 def table(path: str | Path, columns: tuple[int, ...] | None = None, *, gaps: bool = False) -> np.ndarray:
@@ -68,19 +70,32 @@ def fields(path: str | Path) -> tuple[list[list[str]], np.ndarray]:
     separator = next((s for s in _SEPARATORS if kept and s in lines[kept[0]].strip()), ",")
     texts = (" ".join(lines[i].split()) if separator == " " else lines[i] for i in kept)
     rows = csv.reader(texts, delimiter=separator, skipinitialspace=True)
-    return [[_unquoted(field) for field in row] for row in rows], np.array(kept, np.int64) + 1
+    try:
+        return [[_unquoted(field) for field in row] for row in rows], np.array(kept, np.int64) + 1
+    except csv.Error as error:
+        raise damaged(path, f"cannot be read ({error})") from None
 
 
 def _lines(path: str | Path) -> tuple[list[str], list[int]]:
     """Return all lines of a file, packed or not, and the places of those with more than a comment."""
     try:
         content = Path(path).read_bytes()
-        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
+        text = (_unpacked(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise damaged(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     lines = text.splitlines()
     kept = [i for i, line in enumerate(lines) if (bare := line.lstrip()) and bare[0] not in _COMMENTS]
     return lines, kept
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Return what was packed with gzip, if it is not far more than numbers pack to."""
+    most = _SMALL + _PACKED * len(content)
+    with gzip.open(io.BytesIO(content)) as file:
+        found = file.read(most + 1)
+    if len(found) > most:
+        raise zlib.error(f"{len(content):,} bytes unpack to more than {most:,}, which no table does")
+    return found
 
 
 def _slowly(path: Any, lines: list[str], places: list[int], separator: str, gaps: bool) -> np.ndarray:

@@ -67,6 +67,14 @@ class Placement:
         return Mesh(np.asarray(self.devices), (AXIS,))
 
     @property
+    def memory(self) -> int:
+        """Bytes of memory that the devices have in all; those on CPU share the machine's."""
+        stats = [device.memory_stats() for device in self.devices]
+        if all(stats):
+            return sum(each["bytes_limit"] for each in stats)
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
+
+    @property
     def by_member(self) -> NamedSharding:
         """Sharding of arrays whose first axis is the slots."""
         return NamedSharding(self.mesh, PartitionSpec(AXIS))

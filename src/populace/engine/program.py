@@ -88,7 +88,19 @@ class Program:
         return jax.eval_shape(self._compiled.models, *members, self.template().state)
 
     def begin(self) -> Carry:
-        """Return every member before its first step."""
+        """Return every member before its first step.
+
+        Raises:
+            UsageError: their states are larger than the memory of the devices.
+
+        """
+        needed, have = self.signature.state_bytes * self.slots, self.placement.memory
+        if needed > have:
+            raise UsageError(
+                f"{len(self.group.members):,} members of {self.signature.state_bytes:,} bytes each need "
+                f"{needed / 2**30:,.1f} GiB, and there are {have / 2**30:,.1f} GiB of memory; train fewer "
+                "members at once, or lower a buffer or a width"
+            )
         return self._compiled.begin(*self._members)
 
     def advance(self, carry: Carry, end: int) -> tuple[Carry, dict[str, Mean]]:

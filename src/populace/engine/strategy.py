@@ -8,14 +8,17 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import jax
+from pydantic import Field, TypeAdapter
 
 from populace.core.errors import UsageError
 from populace.core.files import cache_dir, write
 from populace.core.population import Group
+from populace.core.untrusted.shown import shown
 from populace.engine.placement import Placement
 from populace.engine.program import Program
 
@@ -29,10 +32,13 @@ class BatchingChoice:
     """What was chosen for a group: the strategy's name, members per batch, and why."""
 
     strategy: str
-    width: int
+    width: Annotated[int, Field(ge=1)]
     why: str
     seconds_per_step: dict[str, float]
     """Seconds per step of the whole group, for every strategy that was timed."""
+
+
+_MEMORY = TypeAdapter(dict[str, BatchingChoice])
 
 
 def check(name: str | int) -> str:
@@ -47,7 +53,7 @@ def check(name: str | int) -> str:
     text = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
     if isinstance(text, str) and (text in NAMES or (text.isdecimal() and int(text) > 0)):
         return text
-    raise UsageError(f"strategy must be auto, vmap, map or a number of members at a time, got {name!r}")
+    raise UsageError(f"strategy must be auto, vmap, map or a number of members at a time, got {shown(name)}")
 
 
 def choose(
@@ -69,11 +75,11 @@ def choose(
     memory, key = cache_dir() / "strategies.json", _fingerprint(group, placement)
     known = _recall(memory)
     if key in known:
-        choice = BatchingChoice(**(known[key] | {"why": known[key]["why"] + ", measured before"}))
+        choice = replace(known[key], why=known[key].why + ", measured before")
         return choice, Program(group, root, placement, choice.width)
     phase("timing strategies")
     choice, program = _measure(group, root, placement)
-    _remember(memory, known | {key: asdict(choice)})
+    _remember(memory, known | {key: choice})
     return choice, program
 
 
@@ -119,16 +125,16 @@ def _fingerprint(group: Group, placement: Placement) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _recall(memory: Path) -> dict[str, dict]:
+def _recall(memory: Path) -> dict[str, BatchingChoice]:
     try:
-        return json.loads(memory.read_text())
-    except (OSError, ValueError):  # absent or half-written: it is only a memory, measure again
+        return _MEMORY.validate_python(json.loads(memory.read_text("utf-8")))
+    except (OSError, ValueError, RecursionError):  # absent or damaged: it is only a memory, measure again
         return {}
 
 
-def _remember(memory: Path, known: dict[str, dict]) -> None:
+def _remember(memory: Path, known: dict[str, BatchingChoice]) -> None:
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        write(memory, json.dumps(known, indent=1))
+        write(memory, json.dumps({key: asdict(choice) for key, choice in known.items()}, indent=1))
     except OSError:  # a read-only home costs the memory, not the run
         return

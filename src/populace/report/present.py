@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from populace.core.errors import PopulaceError
-from populace.core.files import sweep, to_json, whole
+from populace.core.files import component, sweep, to_json, whole
 from populace.core.files import write as write_whole
 from populace.core.media import Image, Video, Visualization
 from populace.report.page import write
@@ -66,7 +66,7 @@ def make(run: VisualizableRun, log: Callable[[str], None]) -> None:
         trained = run.member(number)
         log(f"making figures of the {role} member, number {number}")
         for name, shown in trained.visualize().items():
-            file = _save(folder, f"{role}-{name}", shown)
+            file = _save(folder, component(f"{role}-{name}", "the name of a visualization"), shown)
             title = f"The {role} member (seed {trained.member.seed})"
             kind = "video" if isinstance(shown, Video) else "image"
             index.append(

@@ -8,7 +8,6 @@ data, or the built-in network, the run would go on without a word, and its numbe
 import dataclasses
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,10 @@ from populace.core import settings
 from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import write
 from populace.core.learner import Learner
+from populace.core.untrusted import toml
+from populace.core.untrusted.shown import shown
 from populace.data.example_files import ExampleFiles
+from populace.runs.integrity import schema
 
 FILE = "data.json"
 _SHOWN = 4
@@ -59,8 +61,8 @@ def keep(folder: Path, learner: Learner) -> None:
 def noted(folder: Path) -> str:
     """Return the digest of the learner's data that a run folder keeps; empty if there is none."""
     try:
-        return str(json.loads((folder / FILE).read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(schema.read(folder / FILE)["sha256"])
+    except (OSError, ValueError):
         return ""
 
 
@@ -70,17 +72,15 @@ def check_data(folder: Path, learner: Learner) -> None:
     Folders without the file tell nothing.
     """
     try:
-        text = (folder / FILE).read_text()
+        noted = schema.read(folder / FILE)
     except FileNotFoundError:
         return
-    try:
-        noted = json.loads(text)
-        known, own = noted["sha256"], noted.get("functions", [])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         raise RunError(
             f"'{folder / FILE}' is damaged; remove it to go on without a check of the data"
         ) from None
-    if missing := [name for name in own if getattr(learner, name, None) is None]:
+    known = noted["sha256"]
+    if missing := [name for name in noted.get("functions", []) if getattr(learner, name, None) is None]:
         raise UsageError(
             f"'{folder}' was trained with a {' and a '.join(missing)} of your own, which its recipe cannot "
             "make; give Run.load the learner of the run"
@@ -109,7 +109,7 @@ def check_settings(folder: Path, recipe: str, learner: Learner) -> None:
 
     Settings that the recipe does not know, as an older version wrote it, count as their defaults.
     """
-    table = tomllib.loads(recipe).get("learner", {})
+    table = toml.loads(recipe, f"{folder / 'recipe.toml'}").get("learner", {})
     kind, own = str(table.get("kind", "")), type(learner)
     if ":" in kind and kind.rpartition(":")[2] != own.__qualname__:
         raise UsageError(
@@ -123,7 +123,7 @@ def check_settings(folder: Path, recipe: str, learner: Learner) -> None:
     for path in sorted({*theirs, *mine} - {"kind"}):
         had = theirs[path] if path in theirs else settings.to_plain(defaults.get(path, mine.get(path)))
         if had != mine.get(path):
-            differing.append(f"{path} is {mine.get(path)!r}, the run has {had!r}")
+            differing.append(f"{path} is {shown(mine.get(path))}, the run has {shown(had)}")
     if differing:
         more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise UsageError(

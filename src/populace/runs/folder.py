@@ -1,7 +1,6 @@
 """The folder of a run: made where it is safe to, and told by the number of its format."""
 
 import contextlib
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -10,8 +9,9 @@ from typing import Any
 
 from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import origin, to_json, to_lines, write
+from populace.core.untrusted.shown import shown
 from populace.engine.hosts import is_writer
-from populace.runs.integrity import failures, lock, sealed
+from populace.runs.integrity import failures, lock, record, schema, sealed
 
 FORMAT = 3
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
@@ -102,14 +102,13 @@ def again(folder: Path) -> Advice:
 def check_format(folder: Path) -> None:
     """Raise a `UsageError` if another version of populace wrote the folder; a damaged note says nothing."""
     try:
-        note = json.loads((folder / "environment.json").read_text())
-        found = note.get("format", 1)
-    except (OSError, ValueError, AttributeError):
+        found = schema.read(folder / "environment.json").get("format", 1)
+    except (OSError, ValueError):
         return
     if found != FORMAT:
         raise UsageError(
-            f"'{folder}' has format {found}, this version of populace reads {FORMAT}; open it with the "
-            "version that wrote it, or train it again"
+            f"'{folder}' has format {shown(found)}, this version of populace reads {FORMAT}; open it with "
+            "the version that wrote it, or train it again"
         )
 
 
@@ -123,11 +122,11 @@ def read_json(folder: Path, name: str, reason: str, advice: Advice | None = None
     """Return a sealed JSON file of a run; `reason` says why it may not be there.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: it is missing or damaged, or holds something else.
 
     """
     try:
-        return sealed.opened((folder / name).read_text("utf-8"))
+        return schema.read(folder / name, sealed=True)
     except FileNotFoundError:
         raise RunError(f"'{folder}' has no {name}: {reason}", advice) from None
     except (OSError, ValueError) as error:
@@ -145,7 +144,7 @@ def _clear(folder: Path, begun: bool) -> None:
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
         "report.html", "media", "data.json", "start.safetensors", "confirmation", "sittings.json",
-        lock.FILE,
+        lock.FILE, record.FILE,
     }  # fmt: skip
     content = _content(folder)
     strangers = [p.name for p in content if origin(p) not in ours]

@@ -102,6 +102,6 @@ def _launch(
             chosen = recipe.options.model_copy(update={"start_from": str(folder / start.FILE)})
             recipe = replace(recipe, options=chosen)
         Session(folder, recipe, population, log).go(callbacks, stop)
-        run = Run(folder, recipe.learner)
+        run = Run(folder, recipe.learner, trust=True)  # as it was trained
         confirmation.as_asked(folder, run.recipe, log, callbacks, stop)
     return run

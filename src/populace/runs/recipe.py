@@ -1,29 +1,31 @@
 """Recipe: everything that makes a run, as TOML; complete, it replays the run bit for bit."""
 
-import inspect
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from populace.core import settings, swept
 from populace.core.errors import UsageError, unknown
-from populace.core.imports import by_path
+from populace.core.files import component
+from populace.core.imports import by_path, registered
+from populace.core.imports import trust as trusting
 from populace.core.learner import Learner
-from populace.core.population import LogUniform, Population, Uniform, sweep
+from populace.core.population import LogUniform, Population, Uniform, outlined, sweep
+from populace.core.untrusted import toml
+from populace.core.untrusted.shown import shown
 from populace.core.values import listed
 from populace.engine import strategy
 from populace.engine.controller import Controller
-
-C = TypeVar("C", Learner, Controller)
+from populace.runs.integrity import record
 
 _ROWS = 2_000_000
 """Of the training table, where a recipe does not say how often members are logged."""
+_TABLES = ("name", "about", "learner", "sweep", "settings", "run", "controller")
+_CODE = ("learner", "sweep", "settings", "controller")  # tables whose strings may name code
 _RANGES = {"uniform": Uniform, "log_uniform": LogUniform}
 
 
@@ -109,7 +111,7 @@ def options(values: Mapping[str, Any]) -> Options:
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
-        raise UsageError(f"{key}: {first['msg'].lower()}, got {values[key]!r}") from None
+        raise UsageError(f"{key}: {first['msg'].lower()}, got {shown(values[key])}") from None
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,19 @@ class Recipe:
     about: str = ""
     controller: Controller | None = None
 
-    def population(self) -> Population:
+    def population(self, *, check: bool = True) -> Population:
         """Return who is trained.
+
+        Args:
+            check: whether each learner is checked, for which its environment is made.
 
         Raises:
             UsageError: as [`sweep`][populace.core.population.sweep] does.
 
         """
-        o = self.options
+        o, make = self.options, sweep if check else outlined
         axes: Any = self.settings or {path: _axis(path, v) for path, v in self.sweep.items()}
-        return sweep(self.learner, axes or None, seeds=o.seeds, samples=o.samples, seed=o.seed)
+        return make(self.learner, axes or None, seeds=o.seeds, samples=o.samples, seed=o.seed)
 
     def drawn(self) -> "Recipe":
         """Return the recipe with settings drawn at random written out, one by one."""
@@ -170,29 +175,49 @@ def of_population(
     seeds = list(population.seeds)
     changed = chosen.model_copy(update={"seeds": seeds, "seed": population.seed, "samples": None})
     listed = [dict(s) for s in population.settings if s or len(population.settings) > 1]
+    component(name, "the name of a run")
     return Recipe(name, population.learner, {}, listed, changed, about, controller)
 
 
-def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
+def read_tables(text: str, source: str) -> dict[str, Any]:
+    """Return the tables of a recipe, looked at and not resolved: nothing that they name is imported.
+
+    Raises:
+        UsageError: not TOML, or an unknown key.
+
+    """
+    tables = toml.loads(text, source)
+    for key in tables:
+        if key not in _TABLES:
+            raise unknown("key", key, _TABLES, where=f" in {source}")
+    return tables
+
+
+def foreign_modules(text: str) -> dict[str, str]:
+    """Return the modules outside populace that a recipe names, and for each a string that names it."""
+    tables = read_tables(text, "the recipe")
+    return trusting.foreign([tables.get(name) for name in _CODE])
+
+
+def parse(text: str, source: str, given: Learner | None = None, *, trust: bool = False) -> Recipe:
     """Read a recipe.
 
     Args:
         text: TOML.
-        source: where it is from, for messages.
+        source: where it is from, for messages; a recipe in a run folder is trusted as its record says.
         given: the learner itself, where the recipe cannot make it: it holds data.
+        trust: whether modules outside populace that it names may be imported.
 
     Raises:
-        UsageError: not TOML, an unknown key, table or learner, a wrong type or value.
+        UsageError: not TOML, an unknown key, table or learner, a wrong type or value, or code outside
+            populace that is not trusted; it is told before anything is imported.
 
     """
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{source} is not TOML: {error}") from None
-    known = ("name", "about", "learner", "sweep", "settings", "run", "controller")
-    for key in tables:
-        if key not in known:
-            raise unknown("key", key, known, where=f" in {source}")
+    tables = read_tables(text, source)
+    if not trust and not record.is_trusted(Path(source).parent, text):
+        names = [name for name in _CODE if given is None or name != "learner"]
+        trusting.check([tables.get(name) for name in names], source)
+    name = component(_text(tables, "name", "run", source), f"{source}: the name of a run")
     described = tables.get("learner")
     if not isinstance(described, dict) or "kind" not in described:
         raise UsageError(f'{source} needs a table [learner] with a `kind`, such as kind = "dqn"')
@@ -207,7 +232,7 @@ def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
     learner = given
     if learner is None:
         cls = learner_class(str(described["kind"]))
-        import_kinds([tables["learner"], tables.get("sweep"), listed])
+        registered.import_kinds([tables["learner"], tables.get("sweep"), listed])
         learner = settings.from_dict(cls, {k: v for k, v in described.items() if k != "kind"})
     controller = tables.get("controller")
     if controller is not None and not (isinstance(controller, dict) and "kind" in controller):
@@ -216,27 +241,10 @@ def parse(text: str, source: str, given: Learner | None = None) -> Recipe:
     if chosen.start_from and Path(source).is_file():  # its path is relative to the recipe
         chosen = chosen.model_copy(update={"start_from": str(Path(source).parent / chosen.start_from)})
     return Recipe(
-        str(tables.get("name", "run")), learner, tables.get("sweep", {}),
-        listed, chosen, str(tables.get("about", "")),
+        name, learner, tables.get("sweep", {}),
+        listed, chosen, _text(tables, "about", "", source),
         None if controller is None else controller_of(controller),
     )  # fmt: skip
-
-
-def import_kinds(values: Any) -> None:
-    """Import the modules of nested settings whose kind is a class outside populace, `module:Class`.
-
-    Raises:
-        UsageError: there is no such module or class.
-
-    """
-    if isinstance(values, Mapping):
-        kind = values.get("kind")
-        if isinstance(kind, str) and ":" in kind:
-            by_path.find(kind, "kind")
-        values = list(values.values())
-    if isinstance(values, list):
-        for value in values:
-            import_kinds(value)
 
 
 def controller_of(values: Mapping[str, Any]) -> Controller:
@@ -246,18 +254,18 @@ def controller_of(values: Mapping[str, Any]) -> Controller:
         UsageError: no such controller, an unknown setting, a wrong type or value.
 
     """
-    cls = _class_of(str(values["kind"]), "controller", controllers(), Controller)
+    cls = registered.find_class(str(values["kind"]), "controller", controllers(), Controller)
     return settings.from_dict(cls, {k: v for k, v in values.items() if k != "kind"})
 
 
 def learners() -> dict[str, str]:
     """Return the short names of learners and their import paths."""
-    return {e.name: e.value for e in entry_points(group="populace.learners")}
+    return registered.paths("populace.learners")
 
 
 def controllers() -> dict[str, str]:
     """Return the short names of controllers and their import paths."""
-    return {e.name: e.value for e in entry_points(group="populace.controllers")}
+    return registered.paths("populace.controllers")
 
 
 def learner_class(kind: str) -> type[Learner]:
@@ -267,22 +275,13 @@ def learner_class(kind: str) -> type[Learner]:
         UsageError: no such learner, or it is not a `Learner`.
 
     """
-    return _class_of(kind, "learner", learners(), Learner)
+    return registered.find_class(kind, "learner", learners(), Learner)
 
 
-def _class_of(kind: str, what: str, known: dict[str, str], base: type[C]) -> type[C]:
-    path = known.get(kind, kind)
-    if ":" not in path:
-        raise unknown(what, kind, known)
-    found = by_path.find(path, what)
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise UsageError(
-            f"'{kind}' is not a {base.__name__}; expected a subclass of populace.{base.__name__}"
-        )
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
-        raise UsageError(f"'{kind}' is an abstract {base.__name__}: it does not define {missing}")
-    return found
+def _text(tables: Mapping[str, Any], key: str, default: str, source: str) -> str:
+    if not isinstance(value := tables.get(key, default), str):
+        raise UsageError(f"{source}: {key} must be text, got {shown(value)}")
+    return value
 
 
 def _axis(path: str, values: Any) -> Any:
@@ -292,7 +291,7 @@ def _axis(path: str, values: Any) -> Any:
         raise UsageError(f"the sweep of '{path}' must be a list, or {{uniform = [low, high]}} or log_uniform")
     name, bounds = next(iter(values.items()))
     if not (isinstance(bounds, list) and len(bounds) == 2):
-        raise UsageError(f"the sweep of '{path}': {name} needs [low, high], got {bounds!r}")
+        raise UsageError(f"the sweep of '{path}': {name} needs [low, high], got {shown(bounds)}")
     if any(isinstance(b, bool) or not isinstance(b, int | float) for b in bounds):
-        raise UsageError(f"the sweep of '{path}': {name} needs two numbers, got {bounds!r}")
+        raise UsageError(f"the sweep of '{path}': {name} needs two numbers, got {shown(bounds)}")
     return _RANGES[name](float(bounds[0]), float(bounds[1]))

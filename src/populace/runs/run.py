@@ -17,17 +17,18 @@ from populace.core.errors import RunError, UnknownKindError, UsageError
 from populace.core.formatting import Overview
 from populace.core.learner import Learner
 from populace.core.population import Population
+from populace.core.untrusted.shown import shown
 from populace.engine import host_errors
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
 from populace.runs.folder import check_format, read_json, resuming, without_end
-from populace.runs.integrity import checkpoint_files, continuity, lock, sittings
+from populace.runs.integrity import checkpoint_files, continuity, lock, record, sittings
 from populace.runs.integrity.status import status
 from populace.runs.outcome import confirmation
 from populace.runs.outcome.facts import facts as facts_of
 from populace.runs.outcome.member_predictions import MemberPredictions, member_predictions
-from populace.runs.recipe import Recipe, options, parse
+from populace.runs.recipe import Recipe, foreign_modules, options, parse
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
 from populace.runs.weights import start
@@ -36,18 +37,20 @@ from populace.runs.weights import start
 class Run(Overview):
     """A run folder; [`load`][populace.runs.run.Run.load] opens one, `train` makes one."""
 
-    def __init__(self, path: Path, learner: Learner | None = None) -> None:
+    def __init__(self, path: Path, learner: Learner | None = None, *, trust: bool = False) -> None:
         self.path = path
-        self._learner = learner
+        self._learner, self._trust = learner, trust
         self._checked = False
 
     @classmethod
-    def load(cls, path: str | Path, learner: Learner | None = None) -> "Run":
+    def load(cls, path: str | Path, learner: Learner | None = None, *, trust: bool = False) -> "Run":
         """Open a run folder.
 
         Args:
             path: the folder.
             learner: the learner of the run; required if it holds in-memory data or functions of your own.
+            trust: whether modules outside populace that its recipe names may be imported, which runs them;
+                runs that were trained here, as they are, are trusted.
 
         Raises:
             UsageError: it is not a run folder, another version of populace wrote it, or the learner is not
@@ -60,7 +63,7 @@ class Run(Overview):
         if not (folder / "recipe.toml").is_file():
             raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml")
         check_format(folder)
-        run = cls(folder, learner)
+        run = cls(folder, learner, trust=trust)
         if learner is not None:
             given = run.recipe.learner  # a recipe that cannot be read is told first
             fingerprint.check_settings(folder, run.recipe_text(), given)
@@ -83,17 +86,31 @@ class Run(Overview):
     @cached_property
     def recipe(self) -> Recipe:
         """The complete recipe."""
+        text = self.recipe_text()
         try:
-            return parse(self.recipe_text(), str(self.path / "recipe.toml"), self._learner)
+            found = parse(text, str(self.path / "recipe.toml"), self._learner, trust=self._trust)
         except UnknownKindError as error:
             if fingerprint.noted(self.path):
                 raise fingerprint.without_data(self.path) from None
             advice = "if it is of your own, import its module first, or give Run.load the learner of the run"
             raise UsageError(f"cannot make the learner of '{self.path}': {error}; {advice}") from None
+        if self._trust:
+            record.keep(self.path, text, foreign_modules(text))
+        return found
 
     def recipe_text(self) -> str:
-        """Return `recipe.toml` as it is."""
-        return (self.path / "recipe.toml").read_text()
+        """Return `recipe.toml` as it is.
+
+        Raises:
+            RunError: it cannot be read, or is not text.
+
+        """
+        file = self.path / "recipe.toml"
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise RunError(f"cannot read '{file}': {reason}") from None
 
     def metrics(self, kind: str = "train") -> pa.Table:
         """Return a metric table, `train` or `evaluation`: one row per member and window."""
@@ -213,7 +230,7 @@ class Run(Overview):
 
         """
         if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-            raise UsageError(f"seeds must be a whole number of at least 1, got {seeds!r}")
+            raise UsageError(f"seeds must be a whole number of at least 1, got {shown(seeds)}")
         self.results()
         self._check_data()
         with lock.held(self.path):
@@ -367,8 +384,9 @@ class Run(Overview):
         }
         if old.start_from:
             update["start_from"] = start.FILE  # as it is called there, beside the recipe
-        recipe = replace(self.recipe, options=changed.model_copy(update=update))
-        without_end(self.path, recipe.text())
+        text = replace(self.recipe, options=changed.model_copy(update=update)).text()
+        record.keep(self.path, text, foreign_modules(text))
+        without_end(self.path, text)
         for name in ("recipe", "population", "engine"):
             self.__dict__.pop(name, None)
 

@@ -19,10 +19,10 @@ from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT, keep_json, resuming
-from populace.runs.integrity import continuity, failures, lock, sittings
+from populace.runs.integrity import continuity, failures, lock, record, sittings
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.outcome import held_out
-from populace.runs.recipe import Recipe
+from populace.runs.recipe import Recipe, foreign_modules
 from populace.runs.tensorboard import TensorBoard
 from populace.runs.weights import start
 
@@ -268,7 +268,9 @@ class Session(Callback):
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
         keep_json(self.folder, "environment.json", {"format": FORMAT} | provenance.describe())
         fingerprint.keep(self.folder, self.recipe.learner)
-        write(self.folder / "recipe.toml", recipe.text())
+        text = recipe.text()
+        record.keep(self.folder, text, foreign_modules(text))
+        write(self.folder / "recipe.toml", text)
 
     def _finish(self, done: bool) -> None:
         """Measure the outcome where training got to its end; write results."""

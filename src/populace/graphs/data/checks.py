@@ -9,6 +9,8 @@ from populace.core.errors import UsageError
 from populace.graphs.data.labels import numbers
 from populace.nn.graph.edges import EdgeIndex, as_array, is_symmetric
 
+_FEW_NODES, _NODES_PER_EDGE = 1_000_000, 100  # nodes without edges are rare; a slip of the pen is not
+
 
 def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
     """Return the number of nodes: as given, else rows of the features or labels, else largest index + 1."""
@@ -21,7 +23,13 @@ def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
                 raise UsageError(f"{what} have shape (), expected a row for each node")
             return int(shape[0])
     found = [a[np.isfinite(a)] for a in (as_array("ends of edges", e) for e in ends) if a.dtype.kind in "iuf"]
-    return max((int(a.max()) + 1 for a in found if a.size), default=0)
+    count = max((int(a.max()) + 1 for a in found if a.size), default=0)
+    if count > (most := _FEW_NODES + _NODES_PER_EDGE * sum(a.size for a in found)):
+        raise UsageError(
+            f"an edge names node {count - 1:,}, where so few edges are taken for at most {most:,} nodes; "
+            f"number the nodes from 0, or give nodes={count}"
+        )
+    return count
 
 
 def checked_weights(

@@ -15,6 +15,7 @@ from populace.graphs.data.graph_set import one_hot as categories
 
 METRICS = ("accuracy", "roc_auc", "ap", "rmse")
 _SPLIT_FILES = ("train", "valid", "test")
+_NODES_PER_BYTE = 200  # of packed files: the most that what is said of nodes packs to
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,10 @@ def ogb(name: str, *, split: str | None = None, one_hot: bool = False) -> Benchm
         raise damaged(
             folder / "raw", f"lists the nodes of {len(counts[0])} graphs, but the edges of {len(counts[1])}"
         )
+    size = sum(file.stat().st_size for file in (folder / "raw").iterdir())
+    if not 0 <= sum(map(float, counts[0])) <= _NODES_PER_BYTE * size:
+        what = f"counts {sum(map(float, counts[0])):,.0f} nodes, more than files of {size:,} bytes hold"
+        raise damaged(folder / "raw" / "num-node-list.csv.gz", what)
     many = name.startswith("ogbg-")
     if not many and len(counts[0]) != 1:
         raise damaged(folder / "raw" / "num-node-list.csv.gz", f"has {len(counts[0])} graphs, expected 1")
@@ -184,7 +189,7 @@ def _column(folder: Path, file: str, top: int | None, under: str = "raw") -> np.
     """Read non-negative integers, one per line."""
     path = folder / under / f"{file}.csv.gz"
     values = table(path, (1,))[:, 0]
-    wrong = (values != np.rint(values)) | (values < 0) | (values >= (np.inf if top is None else top))
+    wrong = (values != np.rint(values)) | (values < 0) | (values >= (2**53 if top is None else top))
     if wrong.any():
         line = int(wrong.argmax())
         raise damaged(path, f"has {values[line]:g} in line {line + 1}, expected a non-negative integer")

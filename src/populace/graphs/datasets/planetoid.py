@@ -164,10 +164,13 @@ def _classes(one_hot: np.ndarray) -> np.ndarray:
 def _test_nodes(path: Path, count: int, first: int) -> np.ndarray:
     """Return the test nodes; row i of the test files describes the i-th of them."""
     values = table(path, columns=(1,))[:, 0]
-    wrong = (values != np.rint(values)) | (values < first) | (values > np.iinfo(np.int32).max)
+    most = min(first + path.stat().st_size, np.iinfo(np.int32).max)  # a node takes two bytes at least
+    wrong = (values != np.rint(values)) | (values < first) | (values > most)
     if wrong.any():
         line = int(wrong.argmax())
-        raise damaged(path, f"has {values[line]:g} in line {line + 1}, expected a node from {first} on")
+        raise damaged(
+            path, f"has {values[line]:g} in line {line + 1}, expected a node from {first} on, none far away"
+        )
     if len(values) != count:
         raise damaged(path, f"has {len(values)} lines, but 'tx' and 'ty' have {count} rows")
     nodes, counts = np.unique(values, return_counts=True)

@@ -11,6 +11,8 @@ from populace.data.tables import table
 from populace.graphs.data.graph import read_only
 from populace.graphs.data.graph_set import GraphSet, offsets_of, one_hot
 
+_DENSEST = 1_000  # entries of one-hot labels, for each byte that states them
+
 
 def tudataset(name: str, *, self_loops: bool = False, duplicates: bool = False) -> GraphSet:
     """Load a data set of the TUDataset collection: graphs, each with a class, or with targets.
@@ -61,7 +63,7 @@ def _read(name: str, folder: Path, self_loops: bool, duplicates: bool) -> GraphS
 
     def whole(part: str, rows: int | None = None, columns: tuple[int, ...] | None = (1,)) -> np.ndarray:
         values = numbers(part, rows, columns)
-        wrong = (values != np.rint(values)).any(axis=1)
+        wrong = ((values != np.rint(values)) | (np.abs(values) >= 2**53)).any(axis=1)
         if wrong.any():
             raise damaged(file(part), f"has no integer in line {wrong.argmax() + 1}")
         return values.astype(np.int64)
@@ -77,7 +79,12 @@ def _read(name: str, folder: Path, self_loops: bool, duplicates: bool) -> GraphS
         found = []
         if file(f"{what}_labels").is_file():
             columns = whole(f"{what}_labels", rows, None).T
-            found = [one_hot(np.unique(column, return_inverse=True)[1]) for column in columns]
+            for column in columns:
+                kinds, place = np.unique(column, return_inverse=True)
+                if len(kinds) * rows > _DENSEST * (most := file(f"{what}_labels").stat().st_size):
+                    many = f"has {len(kinds):,} labels, too many to be encoded one-hot from {most:,} bytes"
+                    raise damaged(file(f"{what}_labels"), many)
+                found.append(one_hot(place))
         if file(f"{what}_attributes").is_file():
             found.append(finite(f"{what}_attributes", rows))
         return np.concatenate(found, axis=1) if found else None

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from populace.core.untrusted.shown import shortened, shown
 from populace.data import safe_pickle
 from populace.data.download import damaged
 from populace.images.datasets.labeled import wrong_label
@@ -35,7 +36,9 @@ def parse_python(content: bytes, where: str) -> Batch:
             where, f"is no Python batch of CIFAR-10 ({str(error) or type(error).__name__})"
         ) from None
     if not isinstance(batch, dict) or not {"data", "labels"} <= batch.keys():
-        found = ", ".join(map(str, batch)) if isinstance(batch, dict) else type(batch).__name__
+        keys = [*batch] if isinstance(batch, dict) else []
+        names = ", ".join(key if isinstance(key, str) else shown(key) for key in keys)
+        found = shortened(names) if keys else type(batch).__name__
         raise damaged(where, f"holds {found}, expected a dictionary with data and labels")
     array, labels = batch["data"], batch["labels"]
     found = array.described if isinstance(array, safe_pickle.Array) else type(array).__name__
@@ -47,7 +50,7 @@ def parse_python(content: bytes, where: str) -> Batch:
         raise damaged(where, f"has data that are {error}") from None
     if not (isinstance(labels, list) and len(labels) == _BATCH and all(type(x) is int for x in labels)):
         raise damaged(where, f"has labels that are no list of {_BATCH:,} whole numbers")
-    return _checked(pixels, np.clip(labels, -1, 255).astype(np.int32), where)
+    return _checked(pixels, np.array([min(max(x, -1), 255) for x in labels], np.int32), where)
 
 
 def _checked(pixels: np.ndarray, labels: np.ndarray, where: str) -> Batch:

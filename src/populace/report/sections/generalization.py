@@ -1,8 +1,9 @@
 """The section on generalization: the generalization gap in text, charts and a table, and overfitting."""
 
-import tomllib
 from typing import Any
 
+from populace.core.errors import UsageError
+from populace.core.untrusted import toml
 from populace.report import number_format
 from populace.report.charts.chart import COUNTS, Chart, curve_traces, layout
 from populace.report.charts.curves import grid, setting_curve, with_floors
@@ -62,7 +63,10 @@ def _negative(found: Interval) -> Interval:
 
 def _where(reading: Reading) -> str:
     """Return the names of the two environments, if the recipe names one of each."""
-    learner = tomllib.loads(reading.recipe).get("learner")
+    try:
+        learner = toml.loads(reading.recipe, "the recipe").get("learner")
+    except UsageError:
+        return ""
     learner = learner if isinstance(learner, dict) else {}
     trained, other = learner.get("env"), learner.get("held_out")
     if not trained or not other or {"env", "held_out"} & set(reading.axes):

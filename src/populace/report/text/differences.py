@@ -1,9 +1,10 @@
 """Differences between runs besides their scores: recipes, versions, devices."""
 
-import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from populace.core.errors import UsageError
+from populace.core.untrusted import toml
 from populace.report import number_format
 from populace.report.runs import Reading
 from populace.report.text.tables import Cell, Column, Row, Table, pairs
@@ -31,8 +32,8 @@ def environment(reading: Reading) -> dict[str, str]:
 def recipe(reading: Reading) -> dict[str, str]:
     """Return a run's recipe with dotted keys; empty if it is not valid TOML."""
     try:
-        return dict(_flat(tomllib.loads(reading.recipe), ""))
-    except tomllib.TOMLDecodeError:
+        return dict(_flat(toml.loads(reading.recipe, "the recipe"), ""))
+    except UsageError:
         return {}
 
 

@@ -154,11 +154,6 @@ class Agent(Learner):
         """Return the greedy policy."""
         return self.policy(model)
 
-    @property
-    def foreign_code(self) -> str:
-        """The import path of an environment of the user's own."""
-        return ", ".join(name for name in (self.env, self.held_out) if name and naming.parse(name).path)
-
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return what the environment shows and takes."""
         del model

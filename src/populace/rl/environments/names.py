@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from populace.core.errors import UsageError
+from populace.core.untrusted.shown import shortened
+
+_LONGEST = 10_000  # characters of a name with its arguments
 
 ADVICE = "name an environment of your own by the import path of its class, 'module:Class'"
 """Added to the error for a class, a function or an environment object in place of a name."""
@@ -40,6 +43,8 @@ def parse(text: str) -> Name:
         UsageError: the arguments are not `key=value` with literal values.
 
     """
+    if len(text) > _LONGEST:
+        raise UsageError(f"environment '{shortened(text)}': a name has at most {_LONGEST:,} characters")
     bare, bracket, inside = text.partition("(")
     bare = bare.strip()
     source, _, rest = bare.partition(":")
@@ -54,7 +59,7 @@ def _arguments(text: str, inside: str) -> dict[str, Any]:
     )
     try:
         call = ast.parse("f(" + inside, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the latter two: nested too deeply
         raise wrong from None
     if (
         not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name))
@@ -62,7 +67,13 @@ def _arguments(text: str, inside: str) -> dict[str, Any]:
         or any(k.arg is None for k in call.keywords)
     ):
         raise wrong
+    if any(isinstance(node, ast.Constant) and _is_huge(node.value) for node in ast.walk(call)):
+        raise wrong
     try:
         return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except ValueError:
+    except (ValueError, TypeError, RecursionError, MemoryError):
         raise wrong from None
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int) and value.bit_length() > 64

@@ -7,6 +7,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.imports import by_path
+from populace.core.untrusted.shown import shown
 from populace.engine.placement import cores
 from populace.rl.task import Task
 from populace.rl.vector_env.callback import HostEnvironment
@@ -54,8 +55,13 @@ def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
 
     """
     registered = name.lstrip().startswith("gymnasium:")
+    module, colon, _ = identifier.partition(":")
     if not registered:
-        by_path.find(identifier, "environment")
+        import gymnasium
+
+        by_path.find_class_or_factory(identifier, "environment", gymnasium.Env)
+    elif colon:  # Gymnasium imports the module
+        by_path.check(module, name, "environment")
     limit = arguments.get("max_episode_steps")
     if limit is not None:
         limit = _number(name, "max_episode_steps", limit, int)
@@ -117,5 +123,5 @@ def _bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
 def _number(name: str, argument: str, value: Any, kind: type) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | kind) or not value > 0:
         what = "a whole number above 0" if kind is int else "a number above 0"
-        raise UsageError(f"environment '{name}': {argument} must be {what}, got {value!r}")
+        raise UsageError(f"environment '{name}': {argument} must be {what}, got {shown(value)}")
     return value

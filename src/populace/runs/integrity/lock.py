@@ -19,7 +19,7 @@ from pathlib import Path
 from populace.core.errors import RunError
 from populace.core.files import write
 from populace.engine.hosts import is_writer
-from populace.runs.integrity import failures
+from populace.runs.integrity import failures, schema
 
 FILE = "lock.json"
 _BEAT = 15.0  # seconds between signs of life
@@ -97,7 +97,7 @@ def owner(folder: Path) -> Owner | None:
     """Return who trains a run; None if nobody does, or the one who did is gone."""
     file = folder / FILE
     try:
-        found = Owner(**json.loads(file.read_text()))
+        found = Owner(**schema.read(file))
         silent = time.time() - file.stat().st_mtime
     except (OSError, ValueError, TypeError):  # absent, or damaged by what ended its owner
         return None
@@ -113,7 +113,7 @@ def owner(folder: Path) -> Owner | None:
 
 def _is_own(folder: Path) -> bool:
     try:
-        found = json.loads((folder / FILE).read_text())
+        found = schema.read(folder / FILE)
         here = _self()
         return (found["host"], found["pid"], found["started"]) == (here.host, here.pid, here.started)
     except (OSError, ValueError, TypeError, KeyError):

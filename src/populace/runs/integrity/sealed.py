@@ -6,10 +6,12 @@ whoever writes it can seal it again.
 
 import hashlib
 import json
+import math
 import re
 from typing import Any
 
 _END = "\n}"
+_DIGITS = 20  # of a whole number of 64 bits, with its sign
 _SEAL = re.compile(r',\n "sha256": "([0-9a-f]{64})"\n}$')
 
 
@@ -29,7 +31,24 @@ def opened(text: str) -> dict[str, Any]:
     body = text[: found.start()] + _END if found else ""
     if found is None or _digest(body) != found[1]:
         raise ValueError("it was changed or damaged: its checksum does not match")
-    return json.loads(body)
+    return loads(body)
+
+
+def loads(text: str) -> Any:
+    """Return what a text of JSON says, within bounds: numbers that no file of a run holds are infinite.
+
+    Raises:
+        ValueError: it is no JSON, or is nested too deeply.
+
+    """
+    try:
+        return json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < _DIGITS else math.inf
 
 
 def digest(value: Any) -> str:

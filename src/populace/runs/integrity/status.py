@@ -1,12 +1,12 @@
 """Status: how far a run is, and who trains it, by looking at its folder and running nothing."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from populace.core.errors import UsageError
-from populace.runs.integrity import checkpoint_files, lock, sealed
+from populace.core.untrusted import toml
+from populace.runs.integrity import checkpoint_files, lock, schema
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def status(folder: Path) -> Status:
     """Return the status of a run."""
     step = max(checkpoint_files.steps(folder / "checkpoints"), default=0)
     try:
-        steps = int(tomllib.loads((folder / "recipe.toml").read_text())["run"]["steps"])
+        steps = int(toml.loads((folder / "recipe.toml").read_text("utf-8"), "")["run"]["steps"])
     except (OSError, ValueError, LookupError, TypeError):
         return Status(folder, "damaged", step, 0)
     if step > steps:
@@ -67,6 +67,6 @@ def _began(folder: Path) -> float:
 
 def _results(folder: Path) -> dict[str, Any]:
     try:
-        return sealed.opened((folder / "results.json").read_text("utf-8"))
+        return schema.read(folder / "results.json", sealed=True)
     except (OSError, ValueError):
         return {}

@@ -1,12 +1,11 @@
 """Verify: reads every file of a run folder and says what is not as it was written; it trains nothing."""
 
-import json
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from populace.core.errors import PopulaceError, first_line
+from populace.core.untrusted import toml
 from populace.runs import metric_tables
 from populace.runs.integrity import checkpoint_files, continuity, manifest, sealed, sittings
 from populace.runs.integrity.status import status
@@ -23,8 +22,8 @@ def damages(folder: Path) -> list[str]:
 
 def _files(folder: Path) -> Iterator[str]:
     """Check the files beside tables and checkpoints."""
-    required = {"recipe.toml": tomllib.loads, "environment.json": sealed.opened}
-    optional = {"results.json": sealed.opened, "data.json": json.loads, "media/index.json": json.loads}
+    required = {"recipe.toml": lambda text: toml.loads(text, "it"), "environment.json": sealed.opened}
+    optional = {"results.json": sealed.opened, "data.json": sealed.loads, "media/index.json": sealed.loads}
     readers: dict[str, Callable[[str], Any]] = required | optional
     for name, reader in readers.items():
         path = folder / name

@@ -6,7 +6,6 @@ by what comes out, so its mean is not biased.
 """
 
 import itertools
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,7 +16,8 @@ from populace.core.errors import RunError, UsageError
 from populace.core.population import Population
 from populace.engine.callbacks import Callback
 from populace.runs.folder import keep_json, read_json, resuming
-from populace.runs.recipe import Recipe, parse
+from populace.runs.integrity import schema
+from populace.runs.recipe import Recipe, foreign_modules, parse
 from populace.runs.training import Log, Session
 from populace.runs.weights import start
 
@@ -137,10 +137,12 @@ def _recipe(
 def _known(inside: Path, wanted: Recipe) -> Recipe | None:
     """Return the recipe of a confirmation that was begun before, if it is the one that is wanted."""
     try:
-        text = (inside / "recipe.toml").read_text()
-    except OSError:
+        text = (inside / "recipe.toml").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
         return None
-    known = parse(text, str(inside / "recipe.toml"), wanted.learner)
+    # What the recipe of the run names is trusted by now; of other modules it would have to be asked.
+    trusted = {*foreign_modules(text)} <= {*foreign_modules(wanted.text())}
+    known = parse(text, str(inside / "recipe.toml"), wanted.learner, trust=trusted)
     mine, theirs = wanted.options, known.options
     same = (mine.seeds, mine.steps, mine.seed) == (theirs.seeds, theirs.steps, theirs.seed)
     return known if same and known.population().settings == wanted.population().settings else None
@@ -148,10 +150,10 @@ def _known(inside: Path, wanted: Recipe) -> Recipe | None:
 
 def _finished(inside: Path) -> bool:
     try:
-        return json.loads((inside / "results.json").read_text())["status"] == "finished"
+        return schema.read(inside / "results.json", sealed=True)["status"] == "finished"
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"cannot read '{inside / 'results.json'}': {error}; remove '{inside}'") from None
 
 

@@ -17,19 +17,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core import settings, weights
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import write
 from populace.core.formatting import Overview, count, format_value
-from populace.core.imports import by_path
+from populace.core.imports import by_path, trust
 from populace.core.learner import Learner
 from populace.core.population import Member
 from populace.core.random import root_key
+from populace.core.untrusted.shown import shown
 from populace.runs import provenance
-from populace.runs.recipe import learner_class, learners
+from populace.runs.integrity import schema
+from populace.runs.recipe import learner_class
 
 FORMAT = 1
 """Number of what the two files hold and call things; files of another are refused."""
 SETTINGS, WEIGHTS = "member.json", "weights.safetensors"
+_NEEDED = {"learner", "member", "values", "own_network", "inference", "weights_sha256"}
 _KEPT = "inference."  # what predictions need besides weights, in the file of weights
 
 
@@ -106,6 +109,9 @@ def read_member(folder: Path, learner: Learner | None) -> SavedMember:
         model = weights.filled(template, {k: v for k, v in tensors.items() if not k.startswith(_KEPT)})
     except UsageError as error:
         raise UsageError(f"cannot load the member in '{folder}': {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of what was kept for inference
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UsageError(f"cannot load the member in '{folder}': it is damaged ({reason})") from None
     return SavedMember(Member(**note["member"]), note["values"], ready, model)
 
 
@@ -123,17 +129,17 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         run = (folder / "recipe.toml").is_file()
         advice = "it is a run folder: populace.Run.load opens it" if run else f"it has no {SETTINGS}"
         raise UsageError(f"'{folder}' holds no saved member; {advice}")
-    note: Any = None
+    note: Any = {}
     with contextlib.suppress(OSError, ValueError):
-        note = json.loads((folder / SETTINGS).read_text("utf-8"))
-    if not isinstance(note, dict) or "format" not in note:
+        note = schema.read(folder / SETTINGS)
+    if "format" not in note:
         raise UsageError(f"'{folder / SETTINGS}' is damaged or no file of populace; save the member again")
     if note["format"] != FORMAT:
         raise UsageError(
-            f"'{folder}' has format {note['format']}, this version of populace reads {FORMAT}; load it with "
-            f"the version that wrote it, {note.get('populace', 'which it does not name')}"
+            f"'{folder}' has format {shown(note['format'])}, this version of populace reads {FORMAT}; "
+            f"load it with the version that wrote it, {note.get('populace', 'which it does not name')}"
         )
-    if note.pop("sha256", None) != _digest(note):
+    if note.pop("sha256", None) != _digest(note) or not note.keys() >= _NEEDED:
         raise UsageError(f"'{folder / SETTINGS}' was changed or damaged; save the member again")
     try:
         content = (folder / WEIGHTS).read_bytes()
@@ -141,24 +147,28 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise UsageError(f"cannot read '{folder / WEIGHTS}': {error.strerror or error}") from None
     if hashlib.sha256(content).hexdigest() != note["weights_sha256"]:
         raise UsageError(f"'{folder / WEIGHTS}' is not the file that was saved; save the member again")
+    from safetensors import SafetensorError
     from safetensors.numpy import load as unpacked
 
-    return note, unpacked(content)
+    try:
+        return note, unpacked(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise UsageError(f"'{folder / WEIGHTS}' is no file of weights: {first_line(error)}") from None
 
 
 def _made(folder: Path, kind: str, described: dict[str, Any]) -> Learner:
     """Return the learner of saved settings, where all of it is code that was installed to be found here."""
     name = kind.rpartition(":")[2]
     how = f"; if you trust it, give it: load_trained('{folder}', learner={name}(...))"
-    if not kind.startswith("populace.") and kind not in learners().values():
+    if trust.foreign(kind):
         raise UsageError(f"'{folder}' was trained by '{kind}', which is no learner of populace's{how}")
+    if code := trust.foreign(described):  # a kind of optimizer, network or environment that is the user's own
+        named = ", ".join(f"'{text}'" for text in code.values())
+        raise UsageError(f"'{folder}' needs code that is no part of populace, {named}{how}")
     try:
-        learner = settings.from_dict(learner_class(kind), described)
-    except UsageError as error:  # a kind of optimizer, network or environment that is the user's own
+        return settings.from_dict(learner_class(kind), described)
+    except UsageError as error:
         raise UsageError(f"cannot make the learner in '{folder}': {error}{how}") from None
-    if code := learner.foreign_code:
-        raise UsageError(f"'{folder}' needs code that is no part of populace, '{code}'{how}")
-    return learner
 
 
 def _check_given(folder: Path, learner: Learner, kind: str, described: dict[str, Any]) -> None:
@@ -170,8 +180,8 @@ def _check_given(folder: Path, learner: Learner, kind: str, described: dict[str,
     for name in sorted({*mine, *described} - {"kind"}):
         if _rounded(mine.get(name)) != _rounded(described.get(name)):
             raise UsageError(
-                f"'{folder}' was saved with {name} {described.get(name)!r}, the learner has "
-                f"{mine.get(name)!r}; give load_trained the learner with the saved settings"
+                f"'{folder}' was saved with {name} {shown(described.get(name))}, the learner has "
+                f"{shown(mine.get(name))}; give load_trained the learner with the saved settings"
             )
 
 

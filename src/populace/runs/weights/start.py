@@ -12,7 +12,7 @@ import equinox as eqx
 import numpy as np
 
 from populace.core import weights
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import write
 from populace.core.population import Population
 from populace.core.random import root_key
@@ -76,8 +76,8 @@ def read(folder: Path) -> dict[str, np.ndarray]:
         with safe_open(path, framework="numpy") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
             known = (file.metadata() or {}).get("sha256")
-    except (OSError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        reason = first_line(error)
         raise RunError(f"cannot read '{path}', which the run starts from: {reason}") from None
     if known != _digest(found):
         raise RunError(f"'{path}' was changed or damaged, and the run starts from it; train it again")
@@ -98,8 +98,8 @@ def _tensors(given: Any) -> Mapping[str, Any]:
 
         try:
             return load_file(path)
-        except (OSError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
+        except (OSError, SafetensorError, ValueError, KeyError) as error:
+            reason = first_line(error)
             raise UsageError(f"start_from: '{path}' is not a .safetensors file: {reason}") from None
     if not isinstance(given, Mapping):
         raise UsageError(

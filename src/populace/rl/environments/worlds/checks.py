@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError, unknown
+from populace.core.untrusted.shown import shown
 
 
 def choice(world: str, name: str, value: Any, known: Sequence[str]) -> str:
@@ -18,14 +19,14 @@ def choice(world: str, name: str, value: Any, known: Sequence[str]) -> str:
 def whole(world: str, name: str, value: Any, low: int) -> int:
     """Return a whole number that must not be below `low`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise UsageError(f"{world}: {name} must be a whole number of at least {low}, got {value!r}")
+        raise UsageError(f"{world}: {name} must be a whole number of at least {low}, got {shown(value)}")
     return int(value)
 
 
 def real(world: str, name: str, value: Any) -> float:
     """Return a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-        raise UsageError(f"{world}: {name} must be a finite number, got {value!r}")
+        raise UsageError(f"{world}: {name} must be a finite number, got {shown(value)}")
     return float(value)
 
 
@@ -38,7 +39,7 @@ def interval(world: str, name: str, value: Any, *, above: float, high: float) ->
     if not above < low <= top <= high:
         raise UsageError(
             f"{world}: {name} must be a pair (low, high) with {above:g} < low <= high <= {high:g}, "
-            f"got {value!r}"
+            f"got {shown(value)}"
         )
     return low, top
 
@@ -56,6 +57,6 @@ def cell(world: str, name: str, value: Any, width: int, height: int) -> tuple[in
     if not inside:
         raise UsageError(
             f"{world}: {name} must be (column, row) on a grid of {width} x {height} cells, counted from 0, "
-            f"got {value!r}"
+            f"got {shown(value)}"
         )
     return int(value[0]), int(value[1])

@@ -11,6 +11,7 @@ from flax import struct
 from gymnax.environments import environment
 
 from populace.core.errors import UsageError
+from populace.core.untrusted.shown import shown
 from populace.rl.environments.worlds import checks
 from populace.rl.environments.worlds.world import IndexedWorld
 
@@ -85,7 +86,7 @@ class GridRobot(IndexedWorld):
         self.height = checks.whole(self.name, "height", height, 1)
         if not isinstance(obstacles, list | tuple):
             raise UsageError(
-                f"{self.name}: obstacles must be a list of cells (column, row), got {obstacles!r}"
+                f"{self.name}: obstacles must be a list of cells (column, row), got {shown(obstacles)}"
             )
         self.obstacles = tuple(self._cell("an obstacle", cell) for cell in obstacles)
         self.target = self._cell("target", (self.width - 1, self.height - 1) if target is None else target)

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.untrusted.shown import shown
 from populace.rl.environments import registry
 from populace.rl.environments.worlds import registration
 from populace.rl.task import Task
@@ -45,8 +46,8 @@ class NativeEnv(gymnasium.Env[Any, Any]):
 
         """
         if render_mode not in (None, "rgb_array"):
-            raise UsageError(f"{name}: render_mode must be None or 'rgb_array', got {render_mode!r}")
-        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+            raise UsageError(f"{name}: render_mode must be None or 'rgb_array', got {shown(render_mode)}")
+        given = ", ".join(f"{key}={shown(value)}" for key, value in arguments.items())
         self.task = registry.make(f"{name}({given})" if given else name)
         self.render_mode = render_mode
         self.spec = registration.spec(name, arguments)  # `gymnasium.make` puts its own in the place of it

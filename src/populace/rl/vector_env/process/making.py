@@ -1,6 +1,7 @@
 """Creating Gymnasium environments by id or by class."""
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,10 @@ class Spec:
                 limited = {} if limit is None else {"max_episode_steps": limit}
                 env = gymnasium.make(self.identifier, disable_env_checker=True, **limited, **arguments)
             else:
-                env = import_class(self.identifier)(**arguments)
+                found = import_class(self.identifier)
+                if isinstance(found, type) and not issubclass(found, gymnasium.Env):
+                    raise TypeError(f"'{self.identifier}' is not a subclass of gymnasium.Env")
+                env = found(**arguments)
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"it creates a {type(env).__name__}, which is not a gymnasium.Env")
         if limit is None or (self.registered and type(env) is gymnasium.wrappers.TimeLimit):
@@ -80,14 +84,19 @@ def import_class(path: str) -> Any:
     """Return the object that `module:Class` names.
 
     As `core.imports.by_path.find` does, of which a worker must load nothing: it starts for every environment.
+    What may be imported at all was decided before, by the training process.
 
     Raises:
-        ImportError: there is no such module.
+        ImportError: there is no such module, or it is a part of Python.
         AttributeError: the module has no such class.
 
     """
     module, _, inside = path.partition(":")
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise ImportError(f"'{module}' is a part of Python, and has no environments")
     found: Any = import_module(module)
     for part in inside.split("."):
+        if found is not sys.modules[module] and not isinstance(found, type):
+            raise AttributeError(f"'{part}' is not looked for in what is no class")
         found = getattr(found, part)
     return found

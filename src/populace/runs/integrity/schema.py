@@ -1,0 +1,236 @@
+"""What the JSON files of a run must hold to be read: a file that parses is not yet one of a run.
+
+Only what is read is asked for, and more may be there. Indices must lie within the file that states them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from populace.core.untrusted.shown import line, shortened
+from populace.runs.integrity import sealed as seals
+
+Index = Annotated[int, Field(ge=0, lt=2**31)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Summary(_Part):
+    n: Index
+    diverged: Index = 0
+    iqm: Annotated[list[Number | None], Field(min_length=3, max_length=3)]
+    scores: list[Number | None]
+    success_rate: list[Number | None] | None = None
+
+
+class _Task(_Part):
+    name: str
+    identity: str
+
+
+class _Setting(_Part):
+    setting: Index
+    values: dict[str, Any]
+    members: Annotated[list[Index], Field(min_length=1)]
+    diverged: Index
+    floor: dict[str, Number | None] = Field(default_factory=dict)
+    task: _Task | None = None
+    validation: _Summary
+    test: _Summary | None
+    external: _Summary | None
+
+
+class _Measured(_Part):
+    score: Number | None
+
+
+class _Played(_Measured):
+    backend: str
+
+
+class _Member(_Part):
+    member: Index
+    setting: Index
+    seed: Count
+    diverged_at: Count | None
+    validation: _Measured
+    test: _Measured | None
+    external: _Played | None
+
+
+class _Score(_Part):
+    name: str
+    mode: Annotated[str, Field(pattern="^(max|min)$")]
+    score_threshold: Number | None = None
+    floor: str = ""
+
+
+class _Best(_Part):
+    setting: Index | None
+    member: Index | None
+    median_member: Index | None
+    rival: Index | None = None
+    validation: _Summary | None
+    test: _Summary | None
+    external: _Summary | None
+
+
+class _Timing(_Part):
+    wall_s: Number
+    train_s: Number
+    units_per_s: Number
+    resumed: Count
+
+
+class _Strategy(_Part):
+    members: Count
+    strategy: str
+    why: str = ""
+
+
+class _Confirmed(_Part):
+    setting: Index
+    values: dict[str, Any]
+    test: _Summary | None
+
+
+class _Confirmation(_Part):
+    seeds: list[Count]
+    settings: list[_Confirmed]
+
+
+class _StoppedEarly(_Part):
+    step: Count
+    reason: str
+
+
+class Results(_Part):
+    """`results.json`, as docs/run-folder.md describes it."""
+
+    name: str
+    about: str = ""
+    status: str
+    unit: str
+    units_per_step: Count
+    steps: Count
+    steps_total: Count
+    score: _Score
+    axes: dict[str, list[Any]]
+    settings: Annotated[list[_Setting], Field(min_length=1)]
+    members: Annotated[list[_Member], Field(min_length=1)]
+    best: _Best
+    best_by_task: list[Index] = Field(default_factory=list)
+    decisions: list[dict[str, Any]]
+    strategy: list[_Strategy]
+    timing: _Timing
+    confirmation: _Confirmation | None = None
+    stopped_early: _StoppedEarly | None = None
+    test_description: str = ""
+
+
+class Environment(_Part):
+    """`environment.json`: versions, machine and devices."""
+
+    packages: dict[str, str] = Field(default_factory=dict)
+    devices: list[str] = Field(default_factory=list)
+    cores: Count = 0
+    started: str = ""
+    populace: str = ""
+    python: str = ""
+    platform: str = ""
+    cpu: str = ""
+    backend: str = ""
+    command: str = ""
+    commit: str | None = None
+
+
+class Lock(_Part):
+    """`lock.json`: the process that trains the run."""
+
+    host: str
+    pid: Annotated[int, Field(ge=1, lt=2**31)]
+    since: str
+
+
+class Data(_Part):
+    """`data.json`: what identifies the learner's data, and its fields with functions."""
+
+    sha256: str
+    functions: list[str] = Field(default_factory=list)
+
+
+class _SavedMember(_Part):
+    index: Index
+    setting: Index
+    seed: Count
+
+
+class _Kind(_Part):
+    kind: str
+
+
+class SavedMember(_Part):
+    """`member.json`: the settings of a saved member."""
+
+    format: Any
+    weights_sha256: str = ""
+    learner: _Kind = Field(default_factory=lambda: _Kind(kind=""))
+    own_network: bool = False
+    inference: dict[str, Any] = Field(default_factory=dict)
+    member: _SavedMember | None = None
+    values: dict[str, Any] = Field(default_factory=dict)
+
+
+SCHEMAS: Mapping[str, type[_Part]] = {
+    "results.json": Results, "environment.json": Environment, "lock.json": Lock, "data.json": Data,
+}  # fmt: skip
+
+
+def read(path: Path, *, sealed: bool = False) -> dict[str, Any]:
+    """Return what a JSON file of a run holds.
+
+    Args:
+        path: the file.
+        sealed: whether it ends with its checksum.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or is not what a file of its name holds; the message is one line.
+
+    """
+    text = path.read_text("utf-8")
+    found = seals.opened(text) if sealed else seals.loads(text)
+    try:
+        checked: Any = TypeAdapter(SCHEMAS.get(path.name, dict[str, Any])).validate_python(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(f"{shortened(where)}: {line(first['msg'][:1].lower() + first['msg'][1:])}") from None
+    if isinstance(checked, Results):
+        _check_indices(checked)
+    return found
+
+
+def _check_indices(results: Results) -> None:
+    settings, members = len(results.settings), len(results.members)
+    for i, setting in enumerate(results.settings):
+        if setting.setting != i or max(setting.members) >= members:
+            raise ValueError(f"settings.{i} names a setting or members that the file does not have")
+        for summary in (setting.validation, setting.test, setting.external):
+            if summary is not None and len(summary.scores) != len(setting.members):
+                raise ValueError(f"settings.{i} has {len(summary.scores)} scores of its members")
+    for i, member in enumerate(results.members):
+        if member.member != i or member.setting >= settings:
+            raise ValueError(f"members.{i} names a member or a setting that the file does not have")
+    best = results.best
+    chosen = (best.setting, best.rival, *results.best_by_task)
+    if any(s is not None and s >= settings for s in chosen) or any(
+        m is not None and m >= members for m in (best.member, best.median_member)
+    ):
+        raise ValueError("best names a setting or a member that the file does not have")
