@@ -86,7 +86,7 @@ def _sets(add: Callable[..., None], matrix: Any, one_hot: np.ndarray, lists: Any
             if part != path.name:
                 (path.parent / part).write_bytes(content)
         paths = tuple(path.parent / part for part in planetoid._PARTS)
-        return planetoid._read.__wrapped__("tiny", paths, True, False)
+        return planetoid._read.__wrapped__("tiny", paths, True, self_loops=False, duplicates=False)
 
     for part, content in parts.items():
         add(f"planetoid {part}", content, read_planetoid)

@@ -9,7 +9,7 @@ from populace.core.errors import PopulaceError
 from populace.runs.recipe import parse
 from tests.fuzz import cases, mutations, samples
 
-FILES, FOLDERS, RECIPES = 600, 12, 150
+FILES, FOLDERS, RECIPES = 250, 6, 60
 
 
 @pytest.fixture
