@@ -45,7 +45,7 @@ def test_its_own_format_is_read(finished):
 def test_the_results_of_many_members_are_a_line_for_each_entry_and_sealed_all_the_same(tmp_path):
     for many in (1000, 1001):
         value = {"best": {"member": 3}, "members": [{"member": i, "score": float(i)} for i in range(many)]}
-        keep_json(tmp_path, "results.json", value)
-        assert read_json(tmp_path, "results.json", "") == value
-        lines = (tmp_path / "results.json").read_text().splitlines()
+        keep_json(tmp_path, "many.json", value)
+        assert read_json(tmp_path, "many.json", "") == value
+        lines = (tmp_path / "many.json").read_text().splitlines()
         assert len(lines) == 5 if many > 1000 else len(lines) > many
