@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from populace.core.errors import UsageError
-from populace.runs.integrity import record
+from populace.runs.integrity import record, sealed
 from populace.runs.run import Run
 
 LEARNER = """
@@ -123,11 +123,12 @@ def test_trust_is_remembered_with_the_recipe_and_by_this_person_alone(
 
 def test_a_record_that_is_none_says_nothing(tmp_path):
     record.keep(tmp_path, "text", ["mine"])
-    good = json.loads((tmp_path / record.FILE).read_text())
+    good = sealed.opened((tmp_path / record.FILE).read_text())
     assert record.is_trusted(tmp_path, "text")
     changes = {"seal": None}, {"modules": ["other"]}, {"seal": "0" * 64}, {"recipe_sha256": ""}
     for note in ([], {}, None, *(good | change for change in changes)):
-        (tmp_path / record.FILE).write_text(json.dumps(note))
+        text = json.dumps(note, indent=1)
+        (tmp_path / record.FILE).write_text(sealed.seal(text) if isinstance(note, dict) else text)
         assert not record.is_trusted(tmp_path, "text")
     (tmp_path / record.FILE).write_text("[" * 100_000)
     assert not record.is_trusted(tmp_path, "text")

@@ -18,7 +18,7 @@ from populace.runs.integrity import sealed
 from tests.conftest import call
 from tests.fuzz import mutations, samples
 
-_UNSEALED = ("data.json", "lock.json", "trust.json", "index.json")
+_UNSEALED = ("data.json", "lock.json", "index.json")
 LONGEST = 2_100  # characters of a message
 
 RECIPES = {

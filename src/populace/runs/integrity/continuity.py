@@ -6,12 +6,12 @@ to it. With a recipe that was changed since, the run would go on as a mix of two
 
 import json
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from populace.core.errors import RunError, UsageError
+from populace.core.untrusted import toml
 from populace.runs import fingerprint
 from populace.runs.folder import again
 from populace.runs.integrity import manifest, sealed
@@ -52,7 +52,7 @@ def check(folder: Path, info: Mapping[str, Any]) -> None:
             f"'{folder / 'recipe.toml'}' was changed after checkpoint {step}: "
             f"{'; '.join(changed[:_SHOWN])}{more}; put it back, or train the changed one anew: {command}"
         )
-    steps = tomllib.loads((folder / "recipe.toml").read_text())["run"]["steps"]
+    steps = options(_tables(folder)["run"]).steps
     if steps < step:
         raise UsageError(
             f"'{folder / 'recipe.toml'}' asks for {steps:,} steps, and {step:,} have been trained; "
@@ -70,20 +70,29 @@ def check(folder: Path, info: Mapping[str, Any]) -> None:
 
 def _recipe(folder: Path) -> dict[str, str]:
     """Return every entry of a run's recipe that training depends on, by its path."""
-    tables = tomllib.loads((folder / "recipe.toml").read_text())
-    chosen = options(tables.get("run", {}))
+    tables = _tables(folder)
+    chosen = options(tables["run"])
     windows = {"log_every": chosen.window(_members(tables)), "evaluate_every": chosen.evaluation_window}
     tables["run"] = chosen.model_dump(exclude_none=True) | windows
     return {path: _short(value) for path, value in fingerprint.flat(tables) if path not in _FREE}
 
 
+def _tables(folder: Path) -> dict[str, Any]:
+    """Return the recipe in a run folder as it stands there, each of its tables a table."""
+    file = folder / "recipe.toml"
+    tables = toml.loads(file.read_text("utf-8"), f"'{file}'")
+    tables.setdefault("run", {})
+    if wrong := [name for name in ("run", "sweep") if not isinstance(tables.get(name, {}), dict)]:
+        raise UsageError(f"'{file}': {wrong[0]} must be a table, [{wrong[0]}]")
+    return tables
+
+
 def _members(tables: Mapping[str, Any]) -> int:
     """Return how many members the recipe in a run folder has, by its text alone."""
-    seeds, settings = tables["run"]["seeds"], tables.get("settings")
-    axes = [len(values) for values in tables.get("sweep", {}).values()]
-    return (seeds if isinstance(seeds, int) else len(seeds)) * (
-        len(settings) if settings else math.prod(axes)
-    )
+    seeds, settings = options(tables["run"]).seeds, tables.get("settings")
+    axes = [len(values) for values in tables.get("sweep", {}).values() if isinstance(values, list)]
+    many = len(settings) if isinstance(settings, list) and settings else math.prod(axes)
+    return many * (seeds if isinstance(seeds, int) else len(seeds))
 
 
 def _short(value: Any) -> str:

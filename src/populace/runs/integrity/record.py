@@ -16,6 +16,7 @@ from pathlib import Path
 
 from populace.core.files import cache_dir, write
 from populace.engine.hosts import is_writer
+from populace.runs.integrity import sealed
 
 FILE = "trust.json"
 _KEY = "trust.key"
@@ -29,20 +30,20 @@ def keep(folder: Path, recipe: str, modules: Iterable[str]) -> None:
         return
     note = {"modules": names, "recipe_sha256": _digest(recipe)}
     with contextlib.suppress(OSError):  # a folder that is only read: it is asked about again
-        write(folder / FILE, json.dumps(note | {"seal": _seal(note, key)}, indent=1))
+        write(folder / FILE, sealed.seal(json.dumps(note | {"seal": _seal(note, key)}, indent=1)))
 
 
 def is_trusted(folder: Path, recipe: str) -> bool:
     """Return whether the record of a folder is of this recipe, and was made here."""
     try:
-        note = json.loads((folder / FILE).read_text())
+        note = sealed.opened((folder / FILE).read_text("utf-8"))
         seal, key = note.pop("seal"), _key(make=False)
         return (
             key is not None
             and hmac.compare_digest(seal, _seal(note, key))
             and note["recipe_sha256"] == _digest(recipe)
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from populace.core.errors import PopulaceError, first_line
 from populace.core.untrusted import toml
 from populace.runs import metric_tables
-from populace.runs.integrity import checkpoint_files, continuity, manifest, sealed, sittings
+from populace.runs.integrity import checkpoint_files, continuity, manifest, record, sealed, sittings
 from populace.runs.integrity.status import status
 from populace.runs.weights import start
 
@@ -24,6 +24,7 @@ def _files(folder: Path) -> Iterator[str]:
     """Check the files beside tables and checkpoints."""
     required = {"recipe.toml": lambda text: toml.loads(text, "it"), "environment.json": sealed.opened}
     optional = {"results.json": sealed.opened, "data.json": sealed.loads, "media/index.json": sealed.loads}
+    optional[record.FILE] = sealed.opened
     readers: dict[str, Callable[[str], Any]] = required | optional
     for name, reader in readers.items():
         path = folder / name
