@@ -125,7 +125,7 @@ def test_a_record_that_is_none_says_nothing(tmp_path):
     record.keep(tmp_path, "text", ["mine"])
     good = sealed.opened((tmp_path / record.FILE).read_text())
     assert record.is_trusted(tmp_path, "text")
-    changes = {"seal": None}, {"modules": ["other"]}, {"seal": "0" * 64}, {"recipe_sha256": ""}
+    changes = {"seal": None}, {"modules": ["other"]}, {"seal": "0" * 64}, {"recipe_sha256": []}
     for note in ([], {}, None, *(good | change for change in changes)):
         text = json.dumps(note, indent=1)
         (tmp_path / record.FILE).write_text(sealed.seal(text) if isinstance(note, dict) else text)

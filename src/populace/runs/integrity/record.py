@@ -1,7 +1,7 @@
 """Record of trust: that the code which a run's recipe names was trusted, by this person, in this recipe.
 
-`trust.json` holds the modules, the SHA-256 of `recipe.toml`, and a seal of both: an HMAC with a key that lies
-in the cache folder and leaves the machine with no run. So a changed recipe is asked about again, and a folder
+`trust.json` holds the modules, the SHA-256 of `recipe.toml` as it is and was before, and a seal of both: an
+HMAC with a key that lies in the cache folder and leaves the machine with no run. So a changed recipe is asked about again, and a folder
 that somebody else packed cannot bring its own trust along.
 """
 
@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from populace.core.files import cache_dir, write
@@ -21,37 +21,44 @@ from populace.runs.integrity import sealed
 FILE = "trust.json"
 _KEY = "trust.key"
 _KEY_BYTES = 32
+_KEPT = 3  # recipes that were trusted before
 
 
 def keep(folder: Path, recipe: str, modules: Iterable[str]) -> None:
-    """Note that the modules which a recipe names are trusted; without any, or where it cannot be, nothing."""
+    """Note that the modules which a recipe names are trusted; without any, or where it cannot be, nothing.
+
+    What was trusted before stays so, for the recipe is written after this: a kill may come between.
+    """
     names = sorted(modules)
     if not names or not is_writer() or (key := _key(make=True)) is None:
         return
-    note = {"modules": names, "recipe_sha256": _digest(recipe)}
+    before = [known for known in _trusted(folder) if known != _digest(recipe)]
+    note = {"modules": names, "recipe_sha256": [*before[-_KEPT:], _digest(recipe)]}
     with contextlib.suppress(OSError):  # a folder that is only read: it is asked about again
         write(folder / FILE, sealed.seal(json.dumps(note | {"seal": _seal(note, key)}, indent=1)))
 
 
 def is_trusted(folder: Path, recipe: str) -> bool:
     """Return whether the record of a folder is of this recipe, and was made here."""
+    return _digest(recipe) in _trusted(folder)
+
+
+def _trusted(folder: Path) -> list[str]:
+    """Return the digests of the recipes that were trusted in this folder, by this person."""
     try:
         note = sealed.opened((folder / FILE).read_text("utf-8"))
         seal, key = note.pop("seal"), _key(make=False)
-        return (
-            key is not None
-            and hmac.compare_digest(seal, _seal(note, key))
-            and note["recipe_sha256"] == _digest(recipe)
-        )
+        is_own = key is not None and hmac.compare_digest(seal, _seal(note, key))
+        return list(note["recipe_sha256"]) if is_own else []
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False
+        return []
 
 
 def _digest(recipe: str) -> str:
     return hashlib.sha256(recipe.encode()).hexdigest()
 
 
-def _seal(note: dict[str, object], key: bytes) -> str:
+def _seal(note: Mapping[str, object], key: bytes) -> str:
     return hmac.new(key, json.dumps(note, sort_keys=True).encode(), "sha256").hexdigest()
 
 
