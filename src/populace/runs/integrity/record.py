@@ -1,8 +1,8 @@
 """Record of trust: that the code which a run's recipe names was trusted, by this person, in this recipe.
 
 `trust.json` holds the modules, the SHA-256 of `recipe.toml` as it is and was before, and a seal of both: an
-HMAC with a key that lies in the cache folder and leaves the machine with no run. So a changed recipe is asked about again, and a folder
-that somebody else packed cannot bring its own trust along.
+HMAC with a key that lies in the cache folder and leaves the machine with no run. So a changed recipe is asked
+about again, and a folder that somebody else packed cannot bring its own trust along.
 """
 
 import contextlib
