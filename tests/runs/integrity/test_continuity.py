@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from populace.core.errors import RunError, UsageError
-from populace.runs import fingerprint
 from populace.runs.integrity import continuity, manifest
 from populace.runs.run import Run
 
@@ -64,9 +63,9 @@ def test_fewer_steps_than_were_trained_are_refused(copy, cli):
 
 
 def test_other_data_beside_a_checkpoint_are_refused(half):
-    (half / fingerprint.FILE).write_text(json.dumps({"sha256": "0" * 64, "functions": []}))
+    info = {"step": 20, **continuity.note(half), "data": "0" * 64}
     with pytest.raises(RunError, match=r"data.json' is not what checkpoint 20 was trained with"):
-        Run.load(half).resume()
+        continuity.check(half, info)
 
 
 def test_tables_of_another_moment_are_refused(half):
