@@ -404,7 +404,7 @@ MISUSE = {
     "unknown command": (["trian"], ["trian"]),
     "unknown option": (["run", "cartpole", "--stepz", "5"], ["--stepz", "--steps"]),
     "option without its value": (["run", "cartpole", "--seeds"], ["--seeds"]),
-    "option of a wrong type": (["run", "cartpole", "--seeds", "many"], ["--seeds", "integer"]),
+    "option of a wrong type": (["run", "cartpole", "--seeds", "many"], ["--seeds", "whole number"]),
     "no recipe": (["run"], ["RECIPE"]),
     "no run": (["resume"], ["RUN"]),
     "zero episodes": (["evaluate", "somewhere", "--size", "0"], ["--size", "1"]),
@@ -441,7 +441,7 @@ def test_an_error_leaves_nothing_on_standard_output_for_json(cli, finished):
     [
         (("plan", "--effect", "0", "--from"), ["effect must be above 0"]),
         (("plan", "--effect", "1", "--score", "accuracy", "--from"), ["measured return, not accuracy"]),
-        (("confirm", "--seeds", "0"), ["'--seeds'", "greater than or equal to 1"]),
+        (("confirm", "--seeds", "0"), ["--seeds", "1"]),
     ],
 )
 def test_a_plan_or_a_confirmation_that_says_nothing_is_refused(cli, finished, words, parts):

@@ -136,7 +136,7 @@ def test_values_beyond_float32_are_refused():
     x, y = blobs(30)
     huge = np.where(np.arange(30)[:, None] == 26, 1e39, x)
     model = PopulationClassifier(members=1, epochs=1)
-    with pytest.raises(ValueError, match=r"x is beyond float32's largest, .* in row 26"):
+    with pytest.raises(ValueError, match=r"X is beyond float32's largest, .* in row 26"):
         model.fit(huge, y)
     with pytest.raises(ValueError, match=r"X is beyond float32's largest, .* in row 26"):
         model.fit(x, y).predict(huge)
@@ -160,8 +160,9 @@ def test_weights_are_repetition(kind, y):
 
 
 def test_weights_of_classes_move_the_border():
-    x, y = blobs(60)
+    _, y = blobs(60)
     names = np.array(["ant", "bee", "cat"])[y]
+    x = np.random.default_rng(0).normal(size=(60, 2))  # which tells nothing of the class
     how = {"members": 1, "epochs": 10}
     shares = [
         (PopulationClassifier(**how, class_weight=rule).fit(x, names).predict_proba(x).mean(0))

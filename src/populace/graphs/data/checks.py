@@ -10,6 +10,7 @@ from populace.graphs.data.labels import numbers
 from populace.nn.graph.edges import EdgeIndex, as_array, is_symmetric
 
 _FEW_NODES, _NODES_PER_EDGE = 1_000_000, 100  # nodes without edges are rare; a slip of the pen is not
+_MOST_NODES = 2**31 - 1
 
 
 def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
@@ -24,6 +25,8 @@ def count_nodes(nodes: int | None, x: Any, y: Any, *ends: Any) -> int:
             return int(shape[0])
     found = [a[np.isfinite(a)] for a in (as_array("ends of edges", e) for e in ends) if a.dtype.kind in "iuf"]
     count = max((int(a.max()) + 1 for a in found if a.size), default=0)
+    if count > _MOST_NODES:
+        return _MOST_NODES  # whoever checks the ends names the edge, and its line
     if count > (most := _FEW_NODES + _NODES_PER_EDGE * sum(a.size for a in found)):
         raise UsageError(
             f"an edge names node {count - 1:,}, where so few edges are taken for at most {most:,} nodes; "
