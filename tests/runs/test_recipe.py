@@ -250,15 +250,15 @@ def test_an_unknown_option_gets_the_nearest_name():
 @given(st.integers(1, 10**7))
 def test_windows_are_at_least_one_step(steps):
     chosen = Options(steps=steps)
-    assert 1 <= chosen.window <= steps
+    assert 1 <= chosen.window(10) <= steps
     assert 1 <= chosen.evaluation_window <= steps
 
 
 def test_windows_are_a_share_of_the_steps():
     chosen = Options(steps=10_000)
-    assert (chosen.window, chosen.evaluation_window) == (50, 500)
+    assert (chosen.window(10), chosen.evaluation_window) == (50, 500)
 
 
 def test_windows_may_be_chosen():
     chosen = Options(steps=1000, log_every=7, evaluate_every=9)
-    assert (chosen.window, chosen.evaluation_window) == (7, 9)
+    assert (chosen.window(10), chosen.evaluation_window) == (7, 9)

@@ -88,8 +88,6 @@ def test_a_kind_that_is_not_imported_is_asked_for(tmp_path):
     (tmp_path / "run" / "recipe.toml").write_text(
         text.replace(f'kind = "{Halved.__module__}:Halved"', 'kind = "elsewhere"')
     )
-    with pytest.raises(
-        UsageError, match=r"unknown kind 'elsewhere' of optimizer.*give Run.load the learner"
-    ) as caught:
+    with pytest.raises(UsageError, match=r"trained on data of your own.*Run.load\(") as caught:
         _ = Run.load(tmp_path / "run").recipe
     assert "\n" not in str(caught.value)

@@ -253,7 +253,7 @@ def test_no_two_histories_have_the_same_hash():
             r"does not work: it returned an observation of shape \(1,\).*in step 3 of random actions",
         ),
         (f"{OWN}:Counting(width=5, max_episode_steps=5)", "unexpected keyword argument 'width'"),
-        (f"{OWN}:NoEnvironment", "NoEnvironment, which is not a gymnasium.Env"),
+        (f"{OWN}:NoEnvironment", "NoEnvironment' is no environment: it is not a subclass of Env"),
         (f"{OWN}:Nothing", "cannot import environment"),
         ("no_such_module:Env", "cannot import environment 'no_such_module:Env'.*No module named"),
         ("gymnasium:CartPole-v1(workers=0)", "workers must be a whole number above 0, got 0"),

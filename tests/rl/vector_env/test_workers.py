@@ -172,8 +172,10 @@ def test_a_worker_loads_no_jax_and_nothing_else_of_populace():
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     process = "populace.rl.vector_env.process"
+    # `populace.rl` registers its worlds with Gymnasium, by name alone.
+    worlds = [f"populace.rl.environments{part}" for part in ("", ".worlds", ".worlds.registration")]
     assert loaded.stdout.split() == [
-        "populace.rl", "populace.rl.vector_env", process,
+        "populace.rl", *worlds, "populace.rl.vector_env", process,
         *(f"{process}.{name}" for name in ("interface", "making", "messages", "probing", "serving")),
     ]  # fmt: skip
 

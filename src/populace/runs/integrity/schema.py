@@ -124,7 +124,7 @@ class Results(_Part):
     axes: dict[str, list[Any]]
     settings: Annotated[list[_Setting], Field(min_length=1)]
     members: Annotated[list[_Member], Field(min_length=1)]
-    best: _Best
+    best: _Best | None
     best_by_task: list[Index] = Field(default_factory=list)
     decisions: list[dict[str, Any]]
     strategy: list[_Strategy]
@@ -229,6 +229,8 @@ def _check_indices(results: Results) -> None:
         if member.member != i or member.setting >= settings:
             raise ValueError(f"members.{i} names a member or a setting that the file does not have")
     best = results.best
+    if best is None:  # all members diverged
+        best = _Best.model_construct(setting=None, member=None, median_member=None, rival=None)
     chosen = (best.setting, best.rival, *results.best_by_task)
     if any(s is not None and s >= settings for s in chosen) or any(
         m is not None and m >= members for m in (best.member, best.median_member)
