@@ -46,9 +46,10 @@ KINDS = {"full": "the disk is full", "broken": "Input/output error", "memory": "
 
 def _check_failing(library: Path, place: Path, *wanted: str) -> None:
     """Train with failing writes; check what each run said and left, and that nothing else was printed."""
-    words = [sys.executable, str(HERE / "failing_writes.py"), str(place), *wanted]
+    words = [sys.executable, "-m", "tests.runs.integrity.failing_writes", str(place), *wanted]
     environment = os.environ | {"LD_PRELOAD": str(library)}
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    root = HERE.parents[2]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr[-3000:]
     found = [json.loads(line) for line in done.stdout.splitlines()]
     for one in found:
