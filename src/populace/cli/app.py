@@ -252,18 +252,21 @@ def forecast(
     mask: Annotated[bool, typer.Option("--mask", help="Accept missing observations: leave them out of training and metrics.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [default: a new one in forecasts/].", show_default=False)] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Forecast the series in a file, with quantiles, and measure models by a backtest.
 
     Examples: `populace forecast sales.csv --horizon 28`, `populace forecast load.csv --model lstm
     --horizon 24 --window 168 --target load`.
     """
-    from populace.cli.forecast import forecast as make
-
     columns = {"id": id_, "time": time, "target": target, "frequency": frequency, "time_zone": time_zone}
-    make(
-        data, horizon, model, window, windows, members, steps, quantiles, columns, out, mask=mask, as_json=as_json
-    )  # fmt: skip
+    with _loading(quiet or as_json) as display:
+        from populace.cli.forecast import forecast as make
+
+        make(
+            data, horizon, model, window, windows, members, steps, quantiles, columns, out, display,
+            mask=mask, as_json=as_json,
+        )  # fmt: skip
 
 
 @app.command()

@@ -1,13 +1,13 @@
 """The command forecast: a backtest of models, and the future of every series by the one that did best."""
 
-from collections.abc import Sequence
+import itertools
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from populace.cli.output import print_json
+from populace.cli.display import Display
+from populace.cli.output import made_folder, print_json
 from populace.core import files
 from populace.core.errors import UsageError, unknown
 
@@ -20,7 +20,7 @@ _MANY = 2000
 
 def forecast(
     data: Path, horizon: int, model: str, window: int | None, windows: int, members: int, steps: int,
-    quantiles: str, columns: dict[str, Any], out: Path | None, *, mask: bool, as_json: bool,
+    quantiles: str, columns: dict[str, Any], out: Path | None, display: Display, *, mask: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Read, backtest, choose, forecast and write."""
     from populace.forecasting import compare, read
@@ -29,20 +29,19 @@ def forecast(
     if model not in _MODELS:
         raise unknown("model", model, _MODELS)
     levels = tuple(check_quantiles(_numbers(quantiles)).tolist())
-    console = Console(quiet=as_json)
+    display.phase("reading", live=True)
     panel = read(data, missing="mask" if mask else "refuse", **columns)
-    console.print(f"read     {repr(panel)[6:-1]}", highlight=False, soft_wrap=True)
+    display.line(f"read     {repr(panel)[6:-1]}")
     window = window or max(2 * panel.frequency.season, horizon, 4)
     models = _models(model, window, horizon, panel, members, steps)
-    with console.status("starting") as status:
-        found = compare(
-            models, panel, horizon, windows=windows, quantiles=levels,
-            on_model=lambda name: status.update(f"backtest of {name}"),
-        )  # fmt: skip
-        chosen = found.chosen if model == "auto" else models[0].name
-        status.update(f"fitting {chosen} to all of the history")
-        future = found.models[chosen].fit(panel).predict(horizon, levels)
-    folder = _folder(out, data)
+    found = compare(
+        models, panel, horizon, windows=windows, quantiles=levels,
+        on_model=lambda name: display.phase(f"backtest of {name}"),
+    )  # fmt: skip
+    chosen = found.chosen if model == "auto" else models[0].name
+    display.phase(f"fitting {chosen} to all of the history")
+    future = found.models[chosen].fit(panel).predict(horizon, levels)
+    folder = made_folder(out or _free(Path("forecasts") / data.stem))
     future.write(folder / "forecast.csv")
     future.write(folder / "forecast.parquet")
     result = {
@@ -52,11 +51,12 @@ def forecast(
         "calibration": {f"{q:g}": share for q, share in found.backtests[chosen].calibration().items()},
     }  # fmt: skip
     files.write(folder / "backtest.json", files.to_json(result))
+    display.close()
     if as_json:
         print_json(result | {"folder": str(folder)})
         return
-    _show(console, result, model, levels)
-    console.print(f"forecast {folder / 'forecast.csv'}", highlight=False, soft_wrap=True)
+    _show(display, result, asked=model != "auto")
+    display.line(f"forecast {folder / 'forecast.csv'}")
 
 
 def _models(model: str, window: int, horizon: int, panel: Any, members: int, steps: int) -> list[Any]:
@@ -79,37 +79,36 @@ def _models(model: str, window: int, horizon: int, panel: Any, members: int, ste
     return [made[name] for name in names]
 
 
-def _show(console: Console, result: dict[str, Any], model: str, levels: Sequence[float]) -> None:
+def _show(display: Display, result: dict[str, Any], *, asked: bool) -> None:
+    """Print the table of the backtest, and how the model was chosen."""
+    chosen, backtest = result["chosen"], result["backtest"]
+    interval = [name for name in backtest[chosen] if name.startswith("coverage")][:1]
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("model")
-    interval = next(
-        (name for name in result["backtest"][result["chosen"]] if name.startswith("coverage")), None
-    )
-    for name in (*_SHOWN, *([interval] if interval else [])):
+    for name in (*_SHOWN, *interval):
         table.add_column(name, justify="right")
-    ordered = sorted(result["backtest"].items(), key=lambda item: item[1]["WQL"])
-    for name, row in ordered:
-        cells = [f"{row[metric]:.4g}" for metric in _SHOWN]
-        cells += [f"{100 * row[interval]:.0f} %"] if interval else []
-        bold = "[bold]" if name == result["chosen"] else ""
-        table.add_row(bold + name, *(bold + cell for cell in cells))
-    console.print(table)
-    how = "chosen by the windows before the last" if model == "auto" and result["windows"] > 1 else "as asked"
-    if model == "auto" and result["windows"] == 1:
+    for name, row in sorted(backtest.items(), key=lambda item: item[1]["WQL"]):
+        cells = [f"{row[metric]:.4g}" for metric in _SHOWN] + [f"{100 * row[c]:.0f} %" for c in interval]
+        table.add_row(name, *cells, style="bold" if name == chosen else None)
+    if not display.silent:
+        display.console.print(table)
+    if asked:
+        how = "as asked"
+    elif result["windows"] > 1:
+        how = "chosen by the windows before the last"
+    else:
         how = "chosen by the one window, so its numbers are flattering"
-    console.print(f"model    {result['chosen']}, {how}", highlight=False, soft_wrap=True)
+    display.line(f"model    {chosen}, {how}")
     last = result["last window"]
-    if last and model == "auto":
-        console.print(
-            f"fresh    WQL {last['WQL']:.4g} and MASE {last['MASE']:.4g} in the last window, "
-            "which took no part in the choice",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+    if last and not asked:
+        display.line(
+            f"fresh    WQL {last['WQL']:.4g} and MASE {last['MASE']:.4g} in the last window, which took no "
+            "part in the choice"
+        )
     shares = ", ".join(
         f"{100 * share:.0f} % below {100 * float(q):g} %" for q, share in result["calibration"].items()
     )
-    console.print(f"quantile {shares} (observed share below each quantile)", highlight=False, soft_wrap=True)
-    del levels
+    display.line(f"quantile {shares} (observed share below each quantile)")
 
 
 def _numbers(text: str) -> list[float]:
@@ -121,16 +120,7 @@ def _numbers(text: str) -> list[float]:
         ) from None
 
 
-def _folder(out: Path | None, data: Path) -> Path:
-    """Return a folder to write to: the one that was named, or a new one."""
-    if out is None:
-        base, number = Path("forecasts") / data.stem, 1
-        out = base
-        while out.exists():
-            number += 1
-            out = base.with_name(f"{base.name}-{number}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to '{out}': {error.strerror}; give another --out") from None
-    return out
+def _free(folder: Path) -> Path:
+    """Return the folder, or the first of `folder-2`, `folder-3` and so on that does not exist."""
+    others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(one for one in itertools.chain([folder], others) if not one.exists())

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from populace.core.errors import RunError, UsageError
 from populace.core.files import to_json
 from populace.core.untrusted.shown import escaped, line
 
@@ -36,3 +38,20 @@ def fail(message: str, code: int) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print JSON to standard output."""
     print(to_json(value))
+
+
+def made_folder(folder: Path) -> Path:
+    """Return a folder to write results to, made where there is none.
+
+    Raises:
+        UsageError: it is a file.
+        RunError: it cannot be made.
+
+    """
+    if folder.is_file():
+        raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
+    return folder

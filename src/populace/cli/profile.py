@@ -11,7 +11,7 @@ from rich.table import Table
 
 from populace.analysis.profile_cases import PROFILE_CASES, ProfileCase, profile_case
 from populace.analysis.units import quantity
-from populace.cli.output import Terminal, fail, print_json
+from populace.cli.output import Terminal, fail, made_folder, print_json
 from populace.core.errors import RunError, UsageError
 from populace.core.files import to_json, write
 
@@ -35,7 +35,7 @@ def profile(names: Sequence[str], sizes: str | None, out: Path | None, repeats: 
     named = (profile_case(name) for name in (PROFILE_CASES if "all" in names else names))
     wanted = list({one.name: one for one in named}.values())
     chosen = _sizes(sizes)
-    folder = _folder(out)
+    folder = made_folder(out or Path("profiles") / time.strftime("%Y%m%d-%H%M%S"))
     from populace.engine.placement import setup
     from populace.runs import provenance
 
@@ -193,18 +193,6 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
             f"--sizes needs at least {_FEWEST} different positive integers, such as 64,128,256, for every "
             f"power law fits two; got '{text}'"
         ) from None
-
-
-def _folder(out: Path | None) -> Path:
-    """Create the output folder; files of an earlier profile in it are replaced."""
-    folder = out if out is not None else Path("profiles") / time.strftime("%Y%m%d-%H%M%S")
-    if folder.is_file():
-        raise UsageError(f"output folder '{folder}' is a file; choose another with --out")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write to output folder '{folder}': {error.strerror}") from None
-    return folder
 
 
 def _table(*headings: str, right: bool = False) -> Table:

@@ -40,9 +40,9 @@ def labels(name: str, y: Any) -> np.ndarray:
         UsageError: as `numbers` raises it; and text and numbers side by side.
 
     """
-    frame = _frame(y, name)
-    if frame is not None and len(getattr(frame, "columns", ())) == 1:
-        return labels(name, next(frame.iter_columns()).to_native())[:, None]
+    table = frame(y, name)
+    if table is not None and len(getattr(table, "columns", ())) == 1:
+        return labels(name, next(table.iter_columns()).to_native())[:, None]
     found, expected = _array(name, y), "numbers or text"
     if found.dtype.kind == "S":
         raise UsageError(f"{name} holds bytes; give text, such as by {name}.astype(str)")
@@ -66,52 +66,17 @@ def labels(name: str, y: Any) -> np.ndarray:
 
 def columns(x: Any) -> tuple[str, ...]:
     """Return the names of a data frame's columns; none of anything else, or where a name is no text."""
-    frame = _frame(x)
-    names = tuple(getattr(frame, "columns", ()))
+    names = tuple(getattr(frame(x), "columns", ()))
     return names if all(isinstance(name, str) for name in names) else ()
 
 
-def _numeric(name: str, found: np.ndarray, expected: str = "numbers") -> np.ndarray:
-    if found.dtype.kind == "O":
-        return _numbers_of_objects(name, found, expected)
-    if found.dtype.kind in "UST":
-        raise _text(name, found, (0,) * found.ndim)
-    if found.dtype.kind == "c":
-        raise UsageError(
-            f"Complex data not supported: {name} is {found.dtype}; give real and imaginary parts apart"
-        )
-    if found.dtype.name.startswith(("bfloat", "float8")):  # of JAX
-        return found.astype(np.float32)
-    if found.dtype.kind not in "fiub":
-        raise NotNumbersError(f"{name} must hold {expected}, got {found.dtype}; convert it")
-    return found
+def frame(x: Any, name: str = "x") -> Any:
+    """Return a data frame or column as narwhals has it, or None of anything else.
 
+    Raises:
+        UsageError: a frame that is not in memory, has a column twice, or cannot be read.
 
-def _array(name: str, x: Any) -> np.ndarray:
-    """Return what was given as an array of any type."""
-    _refuse_sparse(name, x)
-    frame = _frame(x, name)
-    if frame is not None:
-        return _of_frame(name, frame)
-    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise _hole(name, _place(np.argwhere(np.ma.getmaskarray(x))[0]))
-    try:
-        found = np.asarray(x)
-        if isinstance(x, list | tuple) and found.dtype.kind in "US":
-            found = np.array(x, dtype=object)  # NumPy makes text of numbers that stand beside text
-    except ValueError as error:
-        if "inhomogeneous" in str(error):
-            raise UsageError(f"{name} must be one array; its rows differ in length") from None
-        raise UsageError(f"{name} cannot be read as an array: {first_line(error)}") from None
-    except Exception as error:
-        raise UsageError(f"{name} cannot be read as an array: {first_line(error)}") from None
-    if found.dtype.kind == "O" and not found.ndim:
-        raise NotNumbersError(f"{name} must be an array, a data frame or lists, got {_kind(x)}")
-    return found
-
-
-def _frame(x: Any, name: str = "x") -> Any:
-    """Return a data frame or column as narwhals has it, or None of anything else."""
+    """
     kind = type(x)
     root = kind.__module__.partition(".")[0]
     framed = root == "pyarrow" or hasattr(kind, "to_numpy") or hasattr(kind, "columns")
@@ -139,15 +104,54 @@ def _frame(x: Any, name: str = "x") -> Any:
     return found if isinstance(found, narwhals.DataFrame | narwhals.Series) else None
 
 
-def _of_frame(name: str, frame: Any) -> np.ndarray:
+def _numeric(name: str, found: np.ndarray, expected: str = "numbers") -> np.ndarray:
+    if found.dtype.kind == "O":
+        return _numbers_of_objects(name, found, expected)
+    if found.dtype.kind in "UST":
+        raise _text(name, found, (0,) * found.ndim)
+    if found.dtype.kind == "c":
+        raise UsageError(
+            f"Complex data not supported: {name} is {found.dtype}; give real and imaginary parts apart"
+        )
+    if found.dtype.name.startswith(("bfloat", "float8")):  # of JAX
+        return found.astype(np.float32)
+    if found.dtype.kind not in "fiub":
+        raise NotNumbersError(f"{name} must hold {expected}, got {found.dtype}; convert it")
+    return found
+
+
+def _array(name: str, x: Any) -> np.ndarray:
+    """Return what was given as an array of any type."""
+    _refuse_sparse(name, x)
+    table = frame(x, name)
+    if table is not None:
+        return _of_frame(name, table)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise _hole(name, _place(np.argwhere(np.ma.getmaskarray(x))[0]))
+    try:
+        found = np.asarray(x)
+        if isinstance(x, list | tuple) and found.dtype.kind in "US":
+            found = np.array(x, dtype=object)  # NumPy makes text of numbers that stand beside text
+    except ValueError as error:
+        if "inhomogeneous" in str(error):
+            raise UsageError(f"{name} must be one array; its rows differ in length") from None
+        raise UsageError(f"{name} cannot be read as an array: {first_line(error)}") from None
+    except Exception as error:
+        raise UsageError(f"{name} cannot be read as an array: {first_line(error)}") from None
+    if found.dtype.kind == "O" and not found.ndim:
+        raise NotNumbersError(f"{name} must be an array, a data frame or lists, got {_kind(x)}")
+    return found
+
+
+def _of_frame(name: str, table: Any) -> np.ndarray:
     import narwhals
 
-    if isinstance(frame, narwhals.Series):
-        return _of_column(name, frame)
-    called = [f"column '{label}' of {name}" for label in frame.columns]
-    parts = [numbers(c, _of_column(c, column)) for c, column in zip(called, frame.iter_columns())]
+    if isinstance(table, narwhals.Series):
+        return _of_column(name, table)
+    called = [f"column '{label}' of {name}" for label in table.columns]
+    parts = [numbers(c, _of_column(c, column)) for c, column in zip(called, table.iter_columns())]
     kind = np.result_type(*parts) if parts else np.float64
-    out = np.empty((len(frame), len(parts)), kind)
+    out = np.empty((len(table), len(parts)), kind)
     for i, part in enumerate(parts):
         out[:, i] = part
     return out

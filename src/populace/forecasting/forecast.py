@@ -1,6 +1,5 @@
 """Forecast: quantiles per series and step, with stamps as they were given."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,14 +130,3 @@ def check_horizon(horizon: int) -> int:
     if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
         raise UsageError(f"the horizon must be a whole number of steps, at least 1, got {horizon!r:.40}")
     return int(horizon)
-
-
-def ascending(values: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
-    """Return quantiles that do not cross: sorted along the last axis.
-
-    Source: V. Chernozhukov, I. Fernandez-Val, A. Galichon (2010), Quantile and probability curves without
-        crossing:
-    sorting never increases the pinball loss.
-    """
-    del quantiles
-    return np.sort(values, -1)

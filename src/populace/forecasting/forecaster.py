@@ -8,11 +8,11 @@ import numpy as np
 
 from populace.core.errors import UsageError, unknown
 from populace.forecasting.data.panel import Panel
+from populace.forecasting.data.windows import last_window
 from populace.forecasting.evaluation.backtest import Backtest, backtest
 from populace.forecasting.evaluation.quantile_metrics import check_quantiles
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
 from populace.forecasting.model import ForecastModel, panel_of
-from populace.forecasting.models.linear import last_window
 
 NETWORKS = ("linear", "nlinear", "dlinear", "mlp", "lstm", "gru", "rnn", "wavenet")
 
@@ -116,8 +116,7 @@ class Forecaster(ForecastModel):
         if horizon > self.horizon:
             raise UsageError(
                 f"{self.name} was trained for {self.horizon} steps, got a horizon of {horizon}; give "
-                f"horizon={horizon} "
-                "and fit again"
+                f"horizon={horizon} and fit again"
             )
         mean, deviation = (column[:, None] for column in self._scales_of(panel))
         point = outputs[0].mean(0) * deviation + mean

@@ -12,7 +12,7 @@ from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean, Metrics
 from populace.core.settings import setting
 from populace.forecasting.data.panel import Panel
-from populace.forecasting.data.windows import windows
+from populace.forecasting.data.windows import centered, windows
 from populace.forecasting.heads import Head, Point
 from populace.forecasting.networks import ForecastNetwork, LinearNetwork
 from populace.optim import gradient_step as descent
@@ -165,13 +165,7 @@ class SeriesForecaster(Learner):
 
     def normalized(self, history: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return centered and scaled histories (B, window), their levels and scales, (B, 1)."""
-        level = {"last": history[:, -1:], "mean": history.mean(1, keepdims=True)}.get(self.center, 0.0)
-        inputs = history - level
-        if not self.scaled:
-            return inputs, jnp.broadcast_to(level, (len(history), 1)), jnp.ones((len(history), 1))
-        deviation = history.std(1, keepdims=True)
-        scale = jnp.where(deviation > 1e-5, deviation, 1.0)
-        return inputs / scale, jnp.broadcast_to(level, (len(history), 1)), scale
+        return centered(history, self.center, scaled=self.scaled)
 
     def model(self, state: State) -> Any:
         """Return the network."""
@@ -219,9 +213,8 @@ class SeriesForecaster(Learner):
         self._data  # noqa: B018
         if self.bootstrap_block > len(self._data.train):
             raise UsageError(
-                f"bootstrap_block is {self.bootstrap_block}, and there are {len(self._data.train)} "
-                "training windows; "
-                "give a shorter block"
+                f"bootstrap_block is {self.bootstrap_block}, and there are {len(self._data.train)} training "
+                "windows; give a shorter block"
             )
 
     def with_panel(self, panel: Panel, *, validation: int = 0) -> Self:

@@ -13,8 +13,6 @@ def test_every_run_without_a_gap_is_a_window():
     found = windows(panel, 3)
     assert found.take(slice(None)).tolist() == [[0, 1, 2], [4, 5, 6], [10, 11, 12], [11, 12, 13]]
     assert found.series.tolist() == [0, 0, 2, 2]
-    assert windows(panel, 3, skip=1).take(slice(None)).tolist() == [[4, 5, 6], [11, 12, 13]]
-    assert windows(panel, 3, skip=np.array([0, 0, 2])).series.tolist() == [0, 0]
     assert [len(chunk) for chunk in found.chunks(3)] == [3, 1]
 
 

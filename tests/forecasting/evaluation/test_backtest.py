@@ -62,7 +62,7 @@ def test_seasonal_naive_of_m4_hourly_is_as_published():
     for name in ("train", "test"):
         rows = (FOLDER / f"Hourly-{name}.csv").read_text().splitlines()[1:]
         parts.append([[float(x.strip('"')) for x in row.split(",")[1:] if x.strip('"')] for row in rows])
-    panel = Panel.of([np.array(a + b) for a, b in zip(*parts)], season_of="1h")
+    panel = Panel.of([np.array(a + b) for a, b in zip(*parts)], frequency="1h")
     found = backtest(SeasonalNaive(), panel, 48, quantiles=(0.5,)).summary()
     assert round(found["MASE"], 4) == 1.1932
     assert round(found["WQL"], 5) == 0.04831

@@ -1,8 +1,7 @@
 """The forecasts that every other model must beat: mean, naive, seasonal naive, drift.
 
-Source: R. J. Hyndman, G. Athanasopoulos (2021), Forecasting: principles and practice, 3rd edition, sections
-    5.2 and
-5.5 (https://otexts.com/fpp3), also for the standard deviations.
+Source: R. J. Hyndman, G. Athanasopoulos (2021), Forecasting: principles and practice, 3rd edition,
+sections 5.2 and 5.5 (https://otexts.com/fpp3), also for the standard deviations.
 """
 
 from dataclasses import dataclass

@@ -66,9 +66,8 @@ def _common(numbers: np.ndarray, inner: np.ndarray, named: object) -> int:
         order = np.argsort(-counts, kind="stable")[:4]
         seen = ", ".join(f"{named(int(values[i]))} ({counts[i]:,} times)" for i in order)  # pyright: ignore[reportCallIssue]
         raise UsageError(
-            f"the frequency cannot be inferred: between neighbours lie {seen}; name it, as "
-            "frequency='1h', or "
-            "make the stamps regular"
+            f"the frequency cannot be inferred: between neighbours lie {seen}; name it, as frequency='1h', "
+            "or make the stamps regular"
         )
     return step
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.errors import UsageError, unknown
+from populace.core.errors import UsageError
 from populace.forecasting.data.frequency import Frequency
 from populace.forecasting.data.stamps import INTEGERS, Clock
 
@@ -37,12 +37,12 @@ class Panel:
     names: tuple[str, str, str] = ("unique_id", "ds", "y")
 
     @classmethod
-    def of(cls, series: Sequence[Any] | np.ndarray, *, season_of: "str | int" = 1) -> "Panel":
+    def of(cls, series: Sequence[Any] | np.ndarray, *, frequency: "str | int" = 1) -> "Panel":
         """Return the panel of plain arrays, stamped 0, 1, 2 and so on; the series are named 0, 1, 2.
 
         Args:
             series: one array, or several of any lengths; NaN where an observation is missing.
-            season_of: frequency of the stamps.
+            frequency: distance of the stamps, such as `1h`; what season a series has is known by it.
 
         Raises:
             UsageError: an array that is not one row of finite numbers, or is empty.
@@ -61,8 +61,8 @@ class Panel:
             arrays.append(array)
         offsets = np.cumsum([0, *(len(array) for array in arrays)])
         zeros = np.zeros(len(arrays), np.int64)
-        frequency = Frequency.parse(season_of)
-        return cls(tuple(range(len(arrays))), np.concatenate(arrays), offsets, zeros, zeros, frequency)
+        ids = tuple(range(len(arrays)))
+        return cls(ids, np.concatenate(arrays), offsets, zeros, zeros, Frequency.parse(frequency))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,18 +77,6 @@ class Panel:
     def lengths(self) -> np.ndarray:
         """(n,) how many steps each series has, gaps counted."""
         return np.diff(self.offsets)
-
-    def index(self, identity: Any) -> int:
-        """Return the place of a series by its name.
-
-        Raises:
-            UsageError: there is none.
-
-        """
-        try:
-            return self.ids.index(identity)
-        except ValueError:
-            raise unknown("series", str(identity), map(str, self.ids)) from None
 
     def select(self, chosen: Sequence[int] | np.ndarray) -> "Panel":
         """Return the panel of some series, by their places."""
@@ -118,9 +106,8 @@ class Panel:
         if np.any(kept < 1):
             worst = int(np.argmin(kept))
             raise UsageError(
-                f"series {self.ids[worst]!r} has {self.lengths[worst]} observations, so nothing is left "
-                "of it "
-                f"after the cut; expected at least {self.lengths[worst] - kept[worst] + 1}"
+                f"series {self.ids[worst]!r} has {self.lengths[worst]} observations, so nothing is left of "
+                f"it after the cut; expected at least {self.lengths[worst] - kept[worst] + 1}"
             )
         return replace(
             self,

@@ -1,6 +1,7 @@
 """From a table, long or wide, to a panel of regular series."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import narwhals as nw
@@ -8,9 +9,9 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.forecasting.data.frequency import Frequency
-from populace.forecasting.data.infer_frequency import anchors, infer_frequency
 from populace.forecasting.data.panel import Panel
-from populace.forecasting.data.stamps import Clock, stamps
+from populace.forecasting.data.regular import Rows, regular
+from populace.forecasting.data.stamps import stamps
 from populace.forecasting.data.table import Table
 
 _TIMES = ("ds", "date", "time", "timestamp", "datetime", "year")
@@ -56,120 +57,37 @@ def read(
     if time is False:
         table, time = _numbered(table, id)
     time = _column(table, time, _TIMES, "stamps", "time")
-    if table.file and not isinstance(given, Table) and not table.column(time).dtype.is_numeric():
-        table = Table.read(given, text=(time,))  # the text says whether a stamp has a zone
+    table = _with_zones(table, given, time, time_zone)
     identity = id if id is not None else next((c for c in _IDS if c in table.columns and c != time), None)
     if identity is not None:
         table.column(identity)
     found, clock = stamps(table, time, time_zone)
     chosen = _targets(table, target, {time, identity})
     if identity is None:
-        columns = [table.numbers(name) for name in chosen]
-        ids: tuple[Any, ...] = tuple(chosen)
-        codes = np.repeat(np.arange(len(chosen)), len(found))
+        values = np.concatenate([table.numbers(name) for name in chosen])
+        places = np.repeat(np.arange(len(chosen)), len(found))
         rows = np.tile(np.arange(len(found)), len(chosen))
-        values = np.concatenate(columns)
-        names = ("unique_id", time, "y" if len(chosen) > 1 else chosen[0])
+        ids: tuple[Any, ...] = tuple(chosen)
     else:
         if len(chosen) > 1:
             shown = ", ".join(f"'{name}'" for name in chosen[:6])
             raise UsageError(f"{table.source} may be forecast by {shown}; name the column in target")
-        ids, codes = _codes(table, identity)
+        ids, places = _codes(table, identity)
         rows, values = np.arange(len(found)), table.numbers(chosen[0])
-        names = (identity, time, chosen[0])
-    return _regular(table, ids, codes, rows, found[rows], values, clock, names, frequency, missing)
+    panel = regular(
+        Rows(table, ids, places, rows, found[rows], values, clock), frequency, mask=missing == "mask"
+    )
+    names = (identity or "unique_id", time, "y" if len(chosen) > 1 else chosen[0])
+    return replace(panel, names=names)
 
 
-def _regular(
-    table: Table,
-    ids: tuple[Any, ...],
-    codes: np.ndarray,
-    rows: np.ndarray,
-    found: np.ndarray,
-    values: np.ndarray,
-    clock: Clock,
-    names: tuple[str, str, str],
-    frequency: str | int | Frequency | None,
-    missing: str,
-) -> Panel:
-    """Put rows in order, one step beside the other."""
-    order = np.lexsort((found, codes))
-    codes, rows, found, values = codes[order], rows[order], found[order], values[order]
-    first = np.flatnonzero(np.diff(codes, prepend=-1))
-    twice = np.flatnonzero((found[1:] == found[:-1]) & (np.diff(codes) == 0))
-    if twice.size:
-        i = int(twice[0])
-        raise UsageError(
-            f"{table.row(int(rows[i + 1]))}: series {ids[codes[i]]!r} has {clock.shown(found[i])} twice "
-            "(also "
-            f"{table.row(int(rows[i]))}); expected one observation per stamp"
-        )
-    local = clock.local(found)
-    step = infer_frequency(found, local, first) if frequency is None else Frequency.parse(frequency)
-    if (step.kind == "integer") != (found.dtype.kind != "M"):
-        kind = "whole numbers" if clock.kind == "integer" else "dates"
-        raise UsageError(f"the frequency {step} does not fit stamps that are {kind}")
-    anchor = anchors(local, first)
-    series = np.cumsum(np.diff(codes, prepend=-1) != 0) - 1
-    counted = local if step.calendar else found
-    place, regular = step.index(counted[first][series], counted, anchor[series])
-    if not regular.all():
-        i = int(np.argmin(regular))
-        raise UsageError(
-            f"{table.row(int(rows[i]))}: {clock.shown(found[i])} of series {ids[codes[i]]!r} is not a "
-            "whole number of "
-            f"steps of {step} after {clock.shown(found[first[series[i]]])}; expected regular stamps"
-        )
-    lengths = np.maximum.reduceat(place, first) + 1
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    _check_gaps(table, ids, codes, rows, found, place, values, clock, missing, first, offsets)
-    whole = np.full(offsets[-1], np.nan)
-    whole[offsets[:-1][series] + place] = values
-    present = tuple(ids[code] for code in codes[first])
-    return Panel(present, whole, offsets, found[first], anchor, step, clock, names)
-
-
-def _check_gaps(
-    table: Table,
-    ids: tuple[Any, ...],
-    codes: np.ndarray,
-    rows: np.ndarray,
-    found: np.ndarray,
-    place: np.ndarray,
-    values: np.ndarray,
-    clock: Clock,
-    missing: str,
-    first: np.ndarray,
-    offsets: np.ndarray,
-) -> None:
-    """Refuse observations that are missing and not masked, series without any, and very sparse panels."""
-    if offsets[-1] > 100 * len(values) + 1_000_000:
-        raise UsageError(
-            f"{len(values):,} rows would fill {offsets[-1]:,} steps; expected stamps closer together, or a "
-            "longer frequency"
-        )
-    if missing == "refuse":
-        gaps = np.flatnonzero((np.diff(place) != 1) & (np.diff(codes) == 0))
-        if gaps.size:
-            i = int(gaps[0])
-            raise UsageError(
-                f"{table.source}: series {ids[codes[i]]!r} has no observation after "
-                f"{clock.shown(found[i])} until {clock.shown(found[i + 1])} (gaps in all: "
-                f"{gaps.size:,}); missing='mask' leaves them out of training and metrics"
-            )
-        bad = np.flatnonzero(np.isnan(values))
-        if bad.size:
-            i = int(bad[0])
-            raise UsageError(
-                f"{table.row(int(rows[i]))}: series {ids[codes[i]]!r} has no observation at "
-                f"{clock.shown(found[i])} (missing in all: {bad.size:,}); missing='mask' leaves them "
-                "out of training and metrics"
-            )
-    empty = np.flatnonzero(np.add.reduceat(~np.isnan(values), first) == 0)
-    if empty.size:
-        raise UsageError(
-            f"series {ids[codes[first[empty[0]]]]!r} of {table.source} has no observation at all"
-        )
+def _with_zones(table: Table, given: Any, time: str, zone: str) -> Table:
+    """Return the table with stamps as text where only the text of a CSV file says what their zone is."""
+    kind = table.column(time).dtype
+    read_as_utc = kind == nw.Datetime and getattr(kind, "time_zone", None) is not None
+    if not table.file or isinstance(given, Table) or not (read_as_utc or (zone and kind == nw.Date)):
+        return table
+    return Table.read(given, text=(time,))
 
 
 def _numbered(table: Table, identity: str | None) -> tuple[Table, str]:

@@ -142,8 +142,8 @@ def _text(table: Table, name: str, values: list[str], zone: str) -> tuple[np.nda
         except ValueError:
             row = int(np.flatnonzero(places == place)[0])
             raise UsageError(
-                f"{table.row(row)}: '{name}' is {text!r:.40}; expected a stamp as 2016-07-31 or "
-                "2016-07-31 13:00"
+                f"{table.row(row)}: '{name}' is {text!r:.40}; expected a stamp as 2016-07-31 or 2016-07-31 "
+                "13:00"
             ) from None
         utc.append(time if offset == "None" else time.astimezone(UTC).replace(tzinfo=None))
     found = np.asarray(utc, "datetime64[us]")[places.reshape(-1)]
@@ -163,8 +163,7 @@ def _refuse_mixed(table: Table, name: str, offsets: list[str], zone: str) -> Non
     seen = [offset.replace("None", "no zone") for offset in (offsets[0], offsets[other])]
     raise UsageError(
         f"{table.row(other)}: '{name}' has {seen[1]}, the first row {seen[0]}; expected one time zone, or "
-        "its name in "
-        "time_zone for stamps that all have an offset"
+        "its name in time_zone for stamps that all have an offset"
     )
 
 

@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 
 from populace.core.errors import RunError, UsageError, first_line, unknown
+from populace.data.given import frame
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,13 @@ class Table:
         elif isinstance(given, Mapping):
             table = cls(_dictionary(given), "the table")
         else:
-            try:
-                table = cls(nw.from_native(given, eager_only=True), "the table")
-            except TypeError:
+            found = frame(given, "the data frame")
+            if not isinstance(found, nw.DataFrame):
                 raise UsageError(
-                    "expected a data frame (pandas, polars or Arrow), a dictionary of columns, or a "
-                    "path, got "
-                    f"{type(given).__name__}"
-                ) from None
-            except ValueError as error:
-                raise UsageError(f"the data frame cannot be read: {first_line(error)}") from None
+                    "expected a data frame (pandas, polars or Arrow), a dictionary of columns, or a path, "
+                    f"got {type(given).__name__}"
+                )
+            table = cls(found, "the table")
         if not len(table.frame):
             raise UsageError(f"{table.source} has no rows")
         return table
@@ -91,25 +89,24 @@ class Table:
         column = self.column(name)
         kind = column.dtype
         if not (kind.is_numeric() or kind in (nw.Boolean, nw.Unknown) or kind.is_decimal()):
-            self._not_a_number(name, column.to_list())
+            raise self._not_a_number(name, column.to_list())
         try:
             values = column.cast(nw.Float64).to_numpy()
-        except Exception:
-            values = None
-        if values is None:
-            self._not_a_number(name, column.to_list())
+        except Exception:  # whichever library holds the column has its own
+            raise self._not_a_number(name, column.to_list()) from None
         values = np.asarray(values, np.float64)
         bad = np.flatnonzero(np.isinf(values))
         if bad.size:
             raise UsageError(f"{self.row(int(bad[0]))}: '{name}' is infinite; expected a number, or nothing")
         return values
 
-    def _not_a_number(self, name: str, values: list[Any]) -> Any:
+    def _not_a_number(self, name: str, values: list[Any]) -> UsageError:
+        """Return the error of a column that holds something else than numbers, with its first row."""
         for index, value in enumerate(values):
             if value is not None and not (_is_number(value) and (self.file or not isinstance(value, str))):
                 shown = f"{value!r:.40}"
-                raise UsageError(f"{self.row(index)}: '{name}' is {shown}; expected a number, or nothing")
-        raise UsageError(f"'{name}' of {self.source} holds no numbers; expected a column of numbers")
+                return UsageError(f"{self.row(index)}: '{name}' is {shown}; expected a number, or nothing")
+        return UsageError(f"'{name}' of {self.source} holds no numbers; expected a column of numbers")
 
 
 def _is_number(value: Any) -> bool:

@@ -41,25 +41,12 @@ class Windows:
         """Return all windows, some thousand at a time."""
         return (self.take(slice(i, i + size)) for i in range(0, len(self), size))
 
-    def select(self, chosen: np.ndarray) -> "Windows":
-        """Return some of the windows."""
-        return Windows(self.values, self.begins[chosen], self.series[chosen], self.length)
 
-
-def windows(panel: Panel, length: int, *, skip: np.ndarray | int = 0) -> Windows:
-    """Return every run of `length` steps without a missing observation.
-
-    Args:
-        panel: the series.
-        length: steps of a run.
-        skip: (n,) or one number: windows that begin before so many steps are left out.
-
-    """
-    offsets, lengths = panel.offsets, panel.lengths
-    first = offsets[:-1] + skip
-    count = np.maximum(lengths - skip - length + 1, 0)
+def windows(panel: Panel, length: int) -> Windows:
+    """Return every run of `length` steps without a missing observation."""
+    count = np.maximum(panel.lengths - length + 1, 0)
     series = np.repeat(np.arange(len(panel)), count)
-    begins = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count) + first[series]
+    begins = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count) + panel.offsets[series]
     if np.isnan(panel.values).any():
         gaps = np.concatenate([[0], np.cumsum(np.isnan(panel.values))])
         whole = gaps[begins + length] == gaps[begins]
@@ -83,33 +70,57 @@ def enough(panel: Panel, window: int, horizon: int) -> Windows:
     longest = int(np.argmax(panel.lengths))
     gaps = " without a gap" if np.isnan(panel.values).any() else ""
     raise UsageError(
-        f"a window of {window} and a horizon of {horizon} need {window + horizon} observations{gaps}, "
-        "and the "
-        f"longest series, {panel.ids[longest]!r}, has {panel.lengths[longest]}; give a shorter window "
+        f"a window of {window} and a horizon of {horizon} need {window + horizon} observations{gaps}, and "
+        f"the longest series, {panel.ids[longest]!r}, has {panel.lengths[longest]}; give a shorter window "
         "or horizon"
     )
 
 
-def centered(
-    history: np.ndarray, center: str, *, scaled: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def last_window(panel: Panel, window: int) -> np.ndarray:
+    """Return the last steps of each series, (n, window).
+
+    Raises:
+        UsageError: a series is shorter, or has a gap there; it is named.
+
+    """
+    short = np.flatnonzero(panel.lengths < window)
+    if short.size:
+        worst = int(short[0])
+        raise UsageError(
+            f"series {panel.ids[worst]!r} has {panel.lengths[worst]:,} observations, fewer than the window "
+            f"of {window} ({short.size:,} of {len(panel):,} series are too short); give a shorter window, "
+            "or leave them out"
+        )
+    history = panel.values[panel.offsets[1:, None] - window + np.arange(window)]
+    gaps = np.flatnonzero(np.isnan(history).any(1))
+    if gaps.size:
+        raise UsageError(
+            f"series {panel.ids[gaps[0]]!r} misses observations within its last {window} steps "
+            f"({gaps.size:,} series do); fill them, or give a shorter window"
+        )
+    return history
+
+
+def centered(history: Any, center: str, *, scaled: bool = False) -> tuple[Any, Any, Any]:
     """Return histories (..., window) less their level, and over their scale; and level and scale, (..., 1).
 
     The level is the last observation, the mean, or 0; the scale the standard deviation with `scaled`, else 1.
-    Both are of the history alone. A constant history has the scale 1.
+    Both are of the history alone. A constant history has the scale 1. Arrays of NumPy or JAX.
 
-    Sources: A. Zeng et al. (2023), Are transformers effective for time series forecasting? (NLinear); T. Kim
-        et
-    al. (2022), Reversible instance normalization (mean and deviation).
+    Sources: A. Zeng et al. (2023), Are transformers effective for time series forecasting? (NLinear);
+        T. Kim et al. (2022), Reversible instance normalization (mean and deviation).
+
     """
+    xp = history.__array_namespace__()
     level = {
         "last": history[..., -1:],
         "mean": history.mean(-1, keepdims=True),
-        "none": np.zeros((*history.shape[:-1], 1)),
+        "none": xp.zeros_like(history[..., :1]),
     }[center]
     if not scaled:
-        return history - level, level, np.ones_like(level)
+        return history - level, level, xp.ones_like(level)
     deviation = history.std(-1, keepdims=True)
-    size = np.abs(history).max(-1, keepdims=True)
-    scale = np.where(deviation <= 1e-7 * size, 1.0, deviation)
+    size = xp.abs(history).max(-1, keepdims=True)
+    rounding = 1e-7 if history.dtype == np.float64 else 1e-5
+    scale = xp.where(deviation <= rounding * xp.maximum(size, 1e-30), 1.0, deviation)
     return (history - level) / scale, level, scale

@@ -1,7 +1,7 @@
 """Rolling-origin backtests: forecasts from several cutoffs, none of which sees what comes after it.
 
-Source: L. J. Tashman (2000), Out-of-sample tests of forecasting accuracy, International Journal of
-    Forecasting 16.
+Source: L. J. Tashman (2000), Out-of-sample tests of forecasting accuracy, International Journal
+of Forecasting 16.
 """
 
 from collections.abc import Sequence
@@ -102,8 +102,11 @@ class Backtest:
     def summary(self) -> dict[str, float]:
         """Return the mean of each metric over windows and series that have one, and WQL over all together."""
         table = {name: _mean(values) for name, values in self.metrics().items()}
-        table["WQL"] = spread.wql(self.actual, self.values, self.quantiles)
-        return table
+        return table | {"WQL": self.wql()}
+
+    def wql(self) -> float:
+        """Return the weighted quantile loss over all windows and series together."""
+        return spread.wql(self.actual, self.values, self.quantiles)
 
     def calibration(self) -> dict[float, float]:
         """Return the share of observations at or below each quantile, by its level."""
@@ -158,10 +161,8 @@ def backtest(
         worst = int(short[np.argmin(panel.lengths[short])])
         raise UsageError(
             f"series {panel.ids[worst]!r} has {panel.lengths[worst]:,} observations, and {windows:,} "
-            "windows need at "
-            f"least {cutoffs[0] + 1:,} ({short.size:,} of {len(panel):,} series are too short); give "
-            "fewer windows, a "
-            "shorter horizon, or leave these series out"
+            f"windows need at least {cutoffs[0] + 1:,} ({short.size:,} of {len(panel):,} series are too "
+            "short); give fewer windows, a shorter horizon, or leave these series out"
         )
     fitted, forecasts, actual = model, [], []
     for i, cutoff in enumerate(cutoffs):

@@ -37,10 +37,8 @@ class Comparison:
 
         Over all windows but the last, which measures it afresh; over the one window where there is only one.
         """
-        early = {
-            name: found.window(slice(0, max(1, self.windows - 1))) for name, found in self.backtests.items()
-        }
-        losses = {name: found.summary()["WQL"] for name, found in early.items()}
+        early = slice(0, max(1, self.windows - 1))
+        losses = {name: found.window(early).wql() for name, found in self.backtests.items()}
         return min(losses, key=lambda name: np.nan_to_num(losses[name], nan=np.inf))
 
     def table(self, window: slice = slice(None)) -> dict[str, dict[str, float]]:

@@ -1,9 +1,8 @@
 """Errors of point forecasts, one number per series; what is missing counts nowhere.
 
 Sources: R. J. Hyndman, A. B. Koehler (2006), Another look at measures of forecast accuracy, International
-    Journal of
-Forecasting 22; S. Makridakis, E. Spiliotis, V. Assimakopoulos (2020, 2022), The M4 and M5 competitions, same
-journal.
+Journal of Forecasting 22; S. Makridakis, E. Spiliotis, V. Assimakopoulos (2020, 2022), The M4 and M5
+competitions, same journal.
 """
 
 import numpy as np

@@ -1,8 +1,7 @@
 """What quantile forecasts and samples are worth: pinball, WQL, CRPS, coverage, width, Winkler.
 
 Sources: T. Gneiting, A. E. Raftery (2007), Strictly proper scoring rules, prediction, and estimation, JASA
-    102;
-R. L. Winkler (1972), A decision-theoretic approach to interval estimation, JASA 67.
+102; R. L. Winkler (1972), A decision-theoretic approach to interval estimation, JASA 67.
 """
 
 from collections.abc import Sequence
@@ -128,7 +127,7 @@ def _fitting(actual: np.ndarray, forecast: np.ndarray, quantiles: Sequence[float
     forecast, shape = np.asarray(forecast, np.float64), np.shape(actual)
     if forecast.shape != (*shape, len(quantiles)):
         raise UsageError(
-            f"forecasts of {len(quantiles)} quantiles must have the shape {(*shape, len(quantiles))}, "
-            f"got {forecast.shape}"
+            f"forecasts of {len(quantiles)} quantiles must have the shape {(*shape, len(quantiles))}, got "
+            f"{forecast.shape}"
         )
     return forecast

@@ -1,8 +1,7 @@
 """Linear forecasters by closed form: ridge regression from a window of history to what follows.
 
 Sources: W. Toner, L. Darlow (2024), An analysis of linear time series forecasting models (the linear models
-    of the
-field have one least-squares solution); A. E. Hoerl, R. W. Kennard (1970), Ridge regression.
+of the field have one least-squares solution); A. E. Hoerl, R. W. Kennard (1970), Ridge regression.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.forecasting.data.panel import Panel
-from populace.forecasting.data.windows import CENTERS, Windows, centered, enough
+from populace.forecasting.data.windows import CENTERS, Windows, centered, enough, last_window
 from populace.forecasting.evaluation.quantile_metrics import check_quantiles
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
 from populace.forecasting.model import ForecastModel, panel_of
@@ -157,30 +156,3 @@ class Linear(ForecastModel):
         if self.weights is None:
             raise UsageError(f"{self.name} has not been fitted; call fit first")
         return self.weights
-
-
-def last_window(panel: Panel, window: int) -> np.ndarray:
-    """Return the last steps of each series, (n, window).
-
-    Raises:
-        UsageError: a series is shorter, or has a gap there; it is named.
-
-    """
-    short = np.flatnonzero(panel.lengths < window)
-    if short.size:
-        worst = int(short[0])
-        raise UsageError(
-            f"series {panel.ids[worst]!r} has {panel.lengths[worst]:,} observations, fewer than the "
-            f"window of {window} "
-            f"({short.size:,} of {len(panel):,} series are too short); give a shorter window, or "
-            "leave them out"
-        )
-    history = panel.values[panel.offsets[1:, None] - window + np.arange(window)]
-    gaps = np.flatnonzero(np.isnan(history).any(1))
-    if gaps.size:
-        raise UsageError(
-            f"series {panel.ids[gaps[0]]!r} misses observations within its last {window} steps "
-            f"({gaps.size:,} series "
-            "do); fill them, or give a shorter window"
-        )
-    return history
