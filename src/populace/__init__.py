@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from populace.core.errors import PopulaceError, RunError, UsageError
     from populace.core.learner import Learner, Mean
     from populace.core.media import Image, Video
-    from populace.core.population import LogUniform, Population, Uniform, sweep
+    from populace.core.population import Population, sweep
     from populace.core.settings import Settings, setting
+    from populace.core.swept import LogUniform, Uniform
     from populace.engine.callbacks import Callback, Evaluation, Window
     from populace.engine.controller import Controller, Decision
     from populace.engine.placement import setup
@@ -42,7 +43,7 @@ _HOME = {
     "Controller": "engine.controller", "Decision": "engine.controller",
     "Progress": "cli.progress",
     "Learner": "core.learner", "Mean": "core.learner", "Image": "core.media", "Video": "core.media",
-    "LogUniform": "core.population", "Population": "core.population", "Uniform": "core.population",
+    "LogUniform": "core.swept", "Population": "core.population", "Uniform": "core.swept",
     "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
     "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member",
     "load_trained": "runs.trained_member", "train": "runs.launch",

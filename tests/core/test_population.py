@@ -8,7 +8,8 @@ import pytest
 
 from populace.core import population, swept
 from populace.core.errors import UsageError
-from populace.core.population import LogUniform, Uniform, sweep
+from populace.core.population import sweep
+from populace.core.swept import LogUniform, Uniform
 from populace.rl import DQN
 from populace.runs.launch import train
 from tests.learners import Quadratic

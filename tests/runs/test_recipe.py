@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from populace import recipes
 from populace.core import settings
 from populace.core.errors import UsageError
-from populace.core.population import LogUniform, Uniform, sweep
+from populace.core.population import sweep
+from populace.core.swept import LogUniform, Uniform
 from populace.rl import DQN
 from populace.rl.exploration.strategies import ExponentialDecay, LinearDecay
 from populace.runs.launch import train

@@ -153,6 +153,8 @@ def test_where_all_members_diverged_there_is_no_best(tmp_path, capsys):
     assert found["best"] is None
     with pytest.raises(RunError, match=r"has no best member: all 14 diverged, the first at step 15; lower"):
         dead.best()
+    with pytest.raises(RunError, match=r"has no best member: all 14 diverged"):
+        dead.predictions(np.zeros(1))
     told = [line for line in lines if "not finite" in line]
     assert len(told) == 11
     assert told[-1].startswith("4 more members are not finite since step ")

@@ -8,7 +8,7 @@ environment) split the population into groups, one program each.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,45 +21,12 @@ from populace.core import swept
 from populace.core.errors import UsageError
 from populace.core.formatting import Overview, count, format_value, shortened
 from populace.core.learner import Learner
-from populace.core.swept import Setting
+from populace.core.swept import Axes, Setting
 from populace.core.untrusted.shown import shown
 from populace.core.values import listed, plain
 
 MOST_MEMBERS = 10_000_000
 """Members of a population; more are a slip of the pen."""
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """Values drawn evenly from [low, high]."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise UsageError(f"a uniform range needs low < high, got {self.low:g} to {self.high:g}")
-
-    def draw(self, rng: np.random.Generator) -> float:
-        """Return one value."""
-        return float(rng.uniform(self.low, self.high))
-
-
-@dataclass(frozen=True)
-class LogUniform(Uniform):
-    """Values whose logarithm is drawn evenly: each decade is as likely as the next."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.low <= 0:
-            raise UsageError(f"a log-uniform range needs low > 0, got {self.low:g}")
-
-    def draw(self, rng: np.random.Generator) -> float:
-        """Return one value."""
-        return float(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
-
-
-Axes = Mapping[str, Sequence[Any] | Uniform]
 
 
 @dataclass(frozen=True)
@@ -215,8 +182,8 @@ def sweep(
         learner: settings that are not swept stay as they are here.
         axes: dotted path to values: their grid; or a list of settings. What one of a list does not name, and
             another does, is what the learner has. A value may be
-            [`Uniform`][populace.core.population.Uniform] or
-            [`LogUniform`][populace.core.population.LogUniform], which needs `samples`.
+            [`Uniform`][populace.core.swept.Uniform] or
+            [`LogUniform`][populace.core.swept.LogUniform], which needs `samples`.
         seeds: how many seeds (0 to n - 1) for each setting, or which.
         samples: draw so many different settings at random instead of the whole grid; lists are drawn from
             evenly.
@@ -248,8 +215,12 @@ def outlined(
     _check_size(axes, seeds, samples)
     if isinstance(axes, Mapping):
         axes = {path: listed(values) for path, values in axes.items()}
-        _check_axes(axes, samples)
-        chosen = list(_grid(axes)) if samples is None else swept.distinct(learner, _draw(axes, seed), samples)
+        swept.check_axes(axes, samples)
+        chosen = (
+            list(swept.grid(axes))
+            if samples is None
+            else swept.distinct(learner, swept.draws(axes, seed), samples)
+        )
     elif axes is None:
         chosen = [{}]
     else:
@@ -286,34 +257,6 @@ def _check_size(axes: Any, seeds: Any, samples: Any) -> None:
             f"a population has at most {MOST_MEMBERS:,} members, got {shown((settings or 1) * each)}; "
             "lower seeds, or train fewer settings"
         )
-
-
-def _check_axes(axes: Axes, samples: int | None) -> None:
-    for path, values in axes.items():
-        if isinstance(values, Uniform):
-            if samples is None:
-                raise UsageError(f"the range of '{path}' has no grid; say how many `samples` to draw")
-        elif isinstance(values, str) or not isinstance(values, Sequence):
-            raise UsageError(f"the sweep of '{path}' must be a list of values, got {shown(values)}")
-        elif not values:
-            raise UsageError(f"the sweep of '{path}' is empty; give at least one value")
-    if samples is not None and samples < 1:
-        raise UsageError(f"samples must be at least 1, got {samples}")
-
-
-def _grid(axes: Axes) -> Iterator[Setting]:
-    lists = [list(values) for values in axes.values()]  # pyright: ignore[reportArgumentType]
-    for values in itertools.product(*lists):
-        yield dict(zip(axes, values))
-
-
-def _draw(axes: Axes, seed: int) -> Iterator[Setting]:
-    rng = np.random.default_rng(seed)
-    while True:
-        yield {
-            path: plain(v.draw(rng) if isinstance(v, Uniform) else v[int(rng.integers(len(v)))])
-            for path, v in axes.items()
-        }
 
 
 def _shape(leaf: Any) -> Any:

@@ -1,10 +1,13 @@
-"""What a setting of a sweep makes of a learner, and whether two settings make the same one.
+"""The settings of a sweep, what each makes of a learner, and whether two settings make the same one.
 
 A setting is a dictionary of dotted path to value. Two that make the same learner would train the same members
 twice, and the best of N would be the best of fewer than it says.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jax
@@ -13,10 +16,75 @@ import numpy as np
 from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.settings import Settings
-from populace.core.values import is_array
+from populace.core.untrusted.shown import shown
+from populace.core.values import is_array, plain
 
 S = TypeVar("S", bound=Settings)
 Setting = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Values drawn evenly from [low, high]."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise UsageError(f"a uniform range needs low < high, got {self.low:g} to {self.high:g}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return one value."""
+        return float(rng.uniform(self.low, self.high))
+
+
+@dataclass(frozen=True)
+class LogUniform(Uniform):
+    """Values whose logarithm is drawn evenly: each decade is as likely as the next."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low <= 0:
+            raise UsageError(f"a log-uniform range needs low > 0, got {self.low:g}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return one value."""
+        return float(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+
+
+Axes = Mapping[str, Sequence[Any] | Uniform]
+
+
+def check_axes(axes: Axes, samples: int | None) -> None:
+    """Raise a `UsageError` for an axis that is no list of values, or a range without `samples`."""
+    for path, values in axes.items():
+        if isinstance(values, Uniform):
+            if samples is None:
+                raise UsageError(f"the range of '{path}' has no grid; say how many `samples` to draw")
+        elif isinstance(values, str) or not isinstance(values, Sequence):
+            raise UsageError(f"the sweep of '{path}' must be a list of values, got {shown(values)}")
+        elif not values:
+            raise UsageError(f"the sweep of '{path}' is empty; give at least one value")
+    if samples is not None and samples < 1:
+        raise UsageError(f"samples must be at least 1, got {samples}")
+
+
+def grid(axes: Axes) -> Iterator[Setting]:
+    """Return all settings of lists of values, the last axis fastest."""
+    lists = [list(values) for values in axes.values()]  # pyright: ignore[reportArgumentType]
+    for values in itertools.product(*lists):
+        yield dict(zip(axes, values))
+
+
+def draws(axes: Axes, seed: int) -> Iterator[Setting]:
+    """Return settings drawn at random without end: evenly from lists, from ranges as they say."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield {
+            path: plain(v.draw(rng) if isinstance(v, Uniform) else v[int(rng.integers(len(v)))])
+            for path, v in axes.items()
+        }
 
 
 def applied(module: S, setting: Setting) -> S:

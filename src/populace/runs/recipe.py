@@ -14,7 +14,8 @@ from populace.core.files import component
 from populace.core.imports import by_path, registered
 from populace.core.imports import trust as trusting
 from populace.core.learner import Learner
-from populace.core.population import LogUniform, Population, Uniform, outlined, sweep
+from populace.core.population import Population, outlined, sweep
+from populace.core.swept import LogUniform, Uniform
 from populace.core.untrusted import toml
 from populace.core.untrusted.shown import shown
 from populace.core.values import listed

@@ -258,14 +258,7 @@ class Run(Overview):
             RunError: all members diverged, so that none is the best.
 
         """
-        results = self.results()
-        if results["best"] is None:
-            count, first = len(results["members"]), min(m["diverged_at"] for m in results["members"])
-            raise RunError(
-                f"'{self.path}' has no best member: all {count:,} diverged, the first at step {first:,}; "
-                "lower the learning rate, or look at one with run.member(0)"
-            )
-        return self.member(results["best"]["member"])
+        return self.member(self._selected()["member"])
 
     def predictions(
         self, x: Any = None, *, setting: int | None = None, confidence: float = 0.95
@@ -278,13 +271,14 @@ class Run(Overview):
             confidence: of the intervals; of fewer than 5 members there is only a range.
 
         Raises:
+            RunError: no setting is given and all members diverged, so that none is the best.
             UsageError: no such setting, or what `member_predictions` refuses.
 
         """
-        chosen = self.results()["best"]["setting"] if setting is None else setting
+        chosen = self._selected()["setting"] if setting is None else setting
         if not 0 <= chosen < (count := len(self.population.settings)):
             raise UsageError(f"there is no setting {chosen}; settings are numbered 0 to {count - 1}")
-        members = [self.member(m.index) for m in self.population.members if m.setting == chosen]
+        members = [self.member(index) for index in self.population.members_of(chosen)]
         return member_predictions(members, x, confidence=confidence)
 
     @host_errors.reraised()
@@ -359,6 +353,17 @@ class Run(Overview):
         finally:
             store.close()
         return engine
+
+    def _selected(self) -> dict[str, Any]:
+        """Return the best setting and its best member, as the results have them."""
+        results = self.results()
+        if results["best"] is None:
+            count, first = len(results["members"]), min(m["diverged_at"] for m in results["members"])
+            raise RunError(
+                f"'{self.path}' has no best member: all {count:,} diverged, the first at step {first:,}; "
+                "lower the learning rate, or look at one with run.member(0)"
+            )
+        return results["best"]
 
     def _extend(self, steps: int) -> None:
         """Let the recipe ask for more steps, and remove what described the old end."""

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from populace.statistics.interval import Interval
 from populace.statistics.levels import normal
 from populace.statistics.profile import combined
+from populace.statistics.rank_tests import beaten
 from populace.statistics.scores import Floats, table
 
 _HALVINGS = 50
@@ -42,20 +43,11 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike, *, confidence: float 
     if x_table.shape[1] != y_table.shape[1]:
         raise ValueError(f"x and y must have the same tasks, got {x_table.shape}, {y_table.shape}")
     n, m = len(x_table), len(y_table)
-    beaten = [(_beaten(a, b) / m, _beaten(b, a) / n) for a, b in zip(x_table.T, y_table.T)]
-    spread = np.array([_variance(u) + _variance(w) for u, w in beaten])
-    found = np.array([u.mean() for u, _ in beaten])
+    shares = [(beaten(a, b) / m, beaten(b, a) / n) for a, b in zip(x_table.T, y_table.T)]
+    spread = np.array([_variance(u) + _variance(w) for u, w in shares])
+    found = np.array([u.mean() for u, _ in shares])
     value, low, high = combined(found, lambda share: _bounds(share, spread, n, m, normal(confidence)))
     return Interval(float(value), float(low), float(high))
-
-
-def _beaten(x: Floats, y: Floats) -> Floats:
-    """Return how many of y each of x beats, ties counted half."""
-    # By rank this costs O((n + m) log m), not the n m comparisons of the definition:
-    # #(y < x) + #(y = x) / 2 is halfway between #(y < x) and #(y <= x).
-    ordered = np.sort(y)
-    less, not_more = (np.searchsorted(ordered, x, side=side) for side in ("left", "right"))
-    return (less + not_more) / 2
 
 
 def _variance(values: Floats) -> float:

@@ -75,9 +75,15 @@ class Balanced(ClassWeight):
 
     def weights(self, data: Data) -> jax.Array:
         """Return the weight of each class, 0 for one without examples."""
-        counts = jnp.asarray(data.counts)
-        there = counts > 0
-        return jnp.where(there, jnp.sum(counts) / (jnp.sum(there) * jnp.where(there, counts, 1)), 0)
+        return balanced(jnp.asarray(data.counts))
+
+
+def balanced(counts: jax.Array) -> jax.Array:
+    """Return `n / (K n_c)` of classes with n_c examples, (classes,), 0 for one without; K have any."""
+    there = counts > 0
+    return jnp.where(
+        there, jnp.sum(counts) / (jnp.maximum(jnp.sum(there), 1) * jnp.where(there, counts, 1)), 0
+    )
 
 
 class PerClass(ClassWeight):

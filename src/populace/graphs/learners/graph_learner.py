@@ -25,7 +25,7 @@ from populace.graphs.learners.objective import Objective, Regression
 from populace.graphs.learners.preparation import looped
 from populace.graphs.learners.weighting import standardize
 from populace.graphs.models.graph_networks import GraphGIN, GraphNetworkConfig
-from populace.graphs.models.standardized import Scaler, StandardizedGraphs, learn
+from populace.graphs.models.standardized import Scaler, StandardizedGraphs, learn, scalers
 from populace.graphs.splits.cross_validation import PROTOCOLS, CrossValidation
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
@@ -298,20 +298,16 @@ class GraphLearner(GraphTask):
         return self.data
 
     def _scalers(self) -> tuple[Scaler, Scaler | None]:
-        """Return scalers of the features of the nodes of training graphs, and of their edges but loops."""
+        """Return scalers of the features of the nodes and edges of training graphs."""
         data, training = self._data, self._part("train")
 
         def inside(offsets: Any, count: int) -> jax.Array:
             owner = jnp.searchsorted(jnp.asarray(offsets), jnp.arange(count), side="right") - 1
             return training[owner] if data.graphs else jnp.zeros(count, bool)
 
-        nodes = Scaler(jnp.asarray(data.x), inside(data.node_offsets, len(data.x)))
-        if data.edge_features is None:
-            return nodes, None
-        # Features of a loop that was added are means, and would hide that others are 0 or 1.
-        apart = jnp.asarray(data.edges.sources) != jnp.asarray(data.edges.targets)
-        counted = inside(data.edge_offsets, data.edges.count) & apart
-        return nodes, Scaler(jnp.asarray(data.edge_features), counted)
+        return scalers(
+            data, inside(data.node_offsets, len(data.x)), inside(data.edge_offsets, data.edges.count)
+        )
 
     def _outputs(self, network: Any, data: GraphSet, graphs: jax.Array, room: BatchShape) -> jax.Array:
         """Return what a network says of so many graphs (n, K), as many at a time as the room holds."""

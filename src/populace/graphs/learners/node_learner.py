@@ -24,7 +24,7 @@ from populace.graphs.learners.preparation import prepared
 from populace.graphs.learners.weighting import standardize
 from populace.graphs.models.node_network import on_graph
 from populace.graphs.models.node_networks import GCN, NodeNetworkConfig
-from populace.graphs.models.standardized import Scaler, StandardizedNodes
+from populace.graphs.models.standardized import StandardizedNodes, scalers
 from populace.graphs.splits.member_split import RandomSplit, fixed, nodes_in
 from populace.nn.primitives.buffer import Buffer, trainable
 from populace.optim import gradient_step as descent
@@ -184,7 +184,9 @@ class NodeLearner(GraphTask):
         part = fixed(graph) if self.split == "public" else self._drawn.draw(graph, split_key)
         network = self.build(graph, self.objective(part).outputs, network_key)
         if self.standardize:
-            network = StandardizedNodes(network, *self._scalers(part == 1))
+            training = part == 1
+            into = training[jnp.asarray(graph.edges.targets)]
+            network = StandardizedNodes(network, *scalers(graph, training, into))
         return State(
             model=Model(network, Buffer(part)),
             opt_state=descent.initial_opt_state(self, network),
@@ -330,16 +332,6 @@ class NodeLearner(GraphTask):
         graph = self._graph
         x = jnp.asarray(graph.x) if isinstance(graph.x, np.ndarray) else graph.x
         return on_graph(network, x, graph, key)
-
-    def _scalers(self, training: jax.Array) -> tuple[Scaler, Scaler | None]:
-        """Return scalers of the features of training nodes, and of the edges into them that are no loops."""
-        graph = self._graph
-        nodes = Scaler(jnp.asarray(graph.x), training)
-        if graph.edge_features is None:
-            return nodes, None
-        sources, targets = jnp.asarray(graph.edges.sources), jnp.asarray(graph.edges.targets)
-        # Features of a loop that was added are means, and would hide that others are 0 or 1.
-        return nodes, Scaler(jnp.asarray(graph.edge_features), training[targets] & (sources != targets))
 
     def _evaluated(self, model: Model, which: int) -> Metrics:
         """Return scores and loss over the nodes of a part."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.settings import setting
+from populace.supervised.class_weight import balanced as by_count
 
 
 def class_weight() -> Any:
@@ -40,7 +41,4 @@ def balanced(y: jax.Array, training: jax.Array, classes: int) -> jax.Array:
 
     """
     member = (y[:, None] == jnp.arange(classes)) & training[:, None]
-    counts = jnp.sum(member, 0).astype(jnp.float32)
-    known = counts > 0
-    weight = jnp.sum(counts) / (jnp.maximum(jnp.sum(known), 1) * jnp.maximum(counts, 1))
-    return jnp.where(known, weight, 0.0)[jnp.maximum(y, 0)]
+    return by_count(jnp.sum(member, 0).astype(jnp.float32))[jnp.maximum(y, 0)]

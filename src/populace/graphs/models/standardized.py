@@ -48,6 +48,23 @@ class Scaler(eqx.Module):
         return (x - self.mean.value) / self.deviation.value
 
 
+def scalers(data: Any, nodes: jax.Array, edges: jax.Array) -> tuple[Scaler, Scaler | None]:
+    """Return scalers of the features of nodes, and of edges where there are any.
+
+    Args:
+        data: a graph or a set of them.
+        nodes: (N,) bool, those that count.
+        edges: (E,) bool; loops among them do not count: their features may be means that were filled in, and
+            would hide that others are 0 or 1.
+
+    """
+    of_nodes = Scaler(jnp.asarray(data.x), nodes)
+    if data.edge_features is None:
+        return of_nodes, None
+    apart = jnp.asarray(data.edges.sources) != jnp.asarray(data.edges.targets)
+    return of_nodes, Scaler(jnp.asarray(data.edge_features), edges & apart)
+
+
 class StandardizedNodes(eqx.Module):
     """A network over the nodes of a graph, whose features are standardized first."""
 
