@@ -85,6 +85,10 @@ def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
     found = group_state.program.test(network, 1, 0)
     assert np.asarray(found["accuracy"].weight).tolist() == [7.0] * 2
     assert np.asarray(found["accuracy"].value).min() > 0.9
+    right = own.example_scores(group_state.best_model(1))
+    assert right is not None
+    assert right.shape == (7,)
+    assert right.mean() == pytest.approx(float(np.asarray(found["accuracy"].value)[1]))
     # A part that is too large for one batch is evaluated in pieces, to the same sums.
     monkeypatch.setattr(graph_learner, "AT_A_TIME", 3)
     pieces, whole = (one.load_data().for_test(1) for one in (learner, own))

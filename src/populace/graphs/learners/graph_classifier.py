@@ -48,7 +48,7 @@ class GraphClassifier(GraphLearner):
         if self.protocol != "split":
             return None
         tested = np.flatnonzero(np.asarray(self._parts.place) == PARTS.index("test"))
-        return (np.argmax(self.predict(model), -1)[tested] == np.asarray(self._data.y)[tested]).astype(float)
+        return (self.predict(model)[tested] == np.asarray(self._data.y)[tested]).astype(float)
 
     @property
     def objective(self) -> Classes:
