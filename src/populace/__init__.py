@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         rl,
         statistics,
         supervised,
+        text,
         tuning,
     )
     from populace.cli.progress import Progress
@@ -51,14 +52,15 @@ _HOME = {
 }  # fmt: skip
 _ROOMS = (
     "analysis", "forecasting", "graphs", "images", "nn", "optim", "report", "rl", "statistics", "supervised",
-    "tuning",
+    "text", "tuning",
 )  # fmt: skip
 
 __all__ = [
     "Callback", "Controller", "Decision", "Evaluation", "Image", "Learner", "LogUniform", "Mean",
     "PopulaceError", "Population", "Progress", "Run", "RunError", "Settings", "Trained", "Uniform",
     "UsageError", "Video", "Window", "analysis", "forecasting", "graphs", "images", "load_trained", "nn",
-    "optim", "report", "rl", "setting", "setup", "statistics", "supervised", "sweep", "train", "tuning",
+    "optim", "report", "rl", "setting", "setup", "statistics", "supervised", "sweep", "text", "train",
+    "tuning",
 ]  # fmt: skip
 
 
