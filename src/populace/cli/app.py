@@ -249,6 +249,10 @@ def forecast(
     target: Annotated[str | None, typer.Option(help="Column to forecast.", show_default=False)] = None,
     frequency: Annotated[str | None, typer.Option(help="Distance of the stamps, such as 1h or 1mo [default: inferred].", show_default=False)] = None,
     time_zone: Annotated[str, typer.Option("--time-zone", help="Zone of stamps without one, such as Europe/Paris.", show_default=False)] = "",
+    past: Annotated[str, typer.Option(metavar="A,B", help="Exogenous columns that are known up to the last observation.", show_default=False)] = "",
+    future: Annotated[str, typer.Option(metavar="A,B", help="Those that are known ahead: rows behind the last observation hold them.", show_default=False)] = "",
+    static: Annotated[str, typer.Option(metavar="A,B", help="Those that have one value per series.", show_default=False)] = "",
+    categorical: Annotated[str, typer.Option(metavar="A,B", help="Exogenous columns whose numbers are categories; text always is.", show_default=False)] = "",
     mask: Annotated[bool, typer.Option("--mask", help="Accept missing observations: leave them out of training and metrics.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [default: a new one in forecasts/].", show_default=False)] = None,
     as_json: Json = False,
@@ -259,7 +263,9 @@ def forecast(
     Examples: `populace forecast sales.csv --horizon 28`, `populace forecast load.csv --model lstm
     --horizon 24 --window 168 --target load`.
     """
+    roles = {"past": past, "future": future, "static": static, "categorical": categorical}
     columns = {"id": id_, "time": time, "target": target, "frequency": frequency, "time_zone": time_zone}
+    columns |= {name: [part for part in text.split(",") if part] for name, text in roles.items()}
     with _loading(quiet or as_json) as display:
         from populace.cli.forecast import forecast as make
 

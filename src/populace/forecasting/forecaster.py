@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from populace.core.errors import UsageError, unknown
+from populace.forecasting.data.features import Features
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.windows import last_window
 from populace.forecasting.evaluation.backtest import Backtest, backtest
@@ -70,6 +71,8 @@ class Forecaster(ForecastModel):
     """Weights of all members, of a fitted model."""
     scales: tuple[np.ndarray, np.ndarray] | None = None
     """Mean and deviation of each series' history, of a fitted model."""
+    features: Features = field(default_factory=Features)
+    """What exogenous columns were fitted, and their scale."""
 
     @property
     def name(self) -> str:
@@ -90,7 +93,9 @@ class Forecaster(ForecastModel):
 
         panel = panel_of(data)
         scales = self._scales(panel)
-        learner = self.learner().with_panel(_standardized(panel, scales), validation=self.validation)
+        features = Features.of(panel)
+        standardized = _standardized(features.aligned(panel), scales)
+        learner = self.learner().with_panel(standardized, validation=self.validation)
         if self.members < 1 or self.steps < 1:
             raise UsageError(f"members and steps must be at least 1, got {self.members} and {self.steps}")
         engine = Engine(sweep(learner, seeds=self.members, seed=self.seed), self.strategy)
@@ -99,7 +104,7 @@ class Forecaster(ForecastModel):
         (group,) = engine.group_states
         model = group.best.model if self.validation else group.program.models(group.state())
         weights = [np.asarray(leaf)[: self.members] for leaf in jax.tree.leaves(model)]
-        return replace(self, panel=panel, weights=weights, scales=scales)
+        return replace(self, panel=panel, weights=weights, scales=scales, features=features)
 
     def predict(self, horizon: int, quantiles: Sequence[float] = QUANTILES, *, data: Any = None) -> Forecast:
         """Forecast all series by all members.
@@ -112,12 +117,14 @@ class Forecaster(ForecastModel):
         horizon, levels = check_horizon(horizon), check_quantiles(quantiles)
         panel = self._history(data)
         learner = self.learner()
-        outputs = self.member_outputs(panel)
+        if self.weights is None:
+            raise UsageError(f"{self.name} has not been fitted; call fit first")
         if horizon > self.horizon:
             raise UsageError(
                 f"{self.name} was trained for {self.horizon} steps, got a horizon of {horizon}; give "
                 f"horizon={horizon} and fit again"
             )
+        outputs = self.member_outputs(panel, horizon)
         mean, deviation = (column[:, None] for column in self._scales_of(panel))
         point = outputs[0].mean(0) * deviation + mean
         if learner.head.spread:
@@ -139,13 +146,15 @@ class Forecaster(ForecastModel):
         return SeriesForecaster(
             window=self.window, horizon=self.horizon, network=_network(self.network), head=_head(self.head),
             batch_size=self.batch_size, learning_rate=self.learning_rate, center=center, scaled=self.scaled,
-            bootstrap_block=self.bootstrap_block, **self.settings,
+            bootstrap_block=self.bootstrap_block,
+            feature_count=self.features.size(self.window, self.horizon), **self.settings,
         )  # fmt: skip
 
-    def member_outputs(self, panel: Panel) -> Any:
-        """Return each member's points (members, n, horizon), and a function from levels to its quantiles.
+    def member_outputs(self, panel: Panel, horizon: int) -> Any:
+        """Return each member's points (members, n, steps), and a function from levels to its quantiles.
 
-        Both are in units of each standardized series.
+        Both are in units of each standardized series. Exogenous columns must be known for the horizon; the
+        steps behind it, up to those that were fitted, are forecast with the columns' means.
         """
         import equinox as eqx
         import jax
@@ -153,15 +162,16 @@ class Forecaster(ForecastModel):
 
         from populace.forecasting.learner import forecast
 
-        if self.weights is None:
-            raise UsageError(f"{self.name} has not been fitted; call fit first")
+        assert self.weights is not None
         learner = self.learner()
         mean, deviation = self._scales_of(panel)
+        panel = self.features.aligned(panel)
         history = (last_window(panel, self.window) - mean[:, None]) / deviation[:, None]
         shapes = eqx.filter_eval_shape(learner.build, jax.random.key(0))
         arrays, rest = eqx.partition(shapes, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
         stacked = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(w) for w in self.weights])
-        outputs, level, scale = forecast(learner, stacked, rest, jnp.asarray(history, jnp.float32))
+        inputs = (jnp.asarray(x, jnp.float32) for x in (history, self._ahead(panel, horizon)))
+        outputs, level, scale = forecast(learner, stacked, rest, *inputs)
         outputs, level, scale = np.asarray(outputs, np.float64), np.asarray(level), np.asarray(scale)
         point = learner.head.point(outputs) * scale + level
 
@@ -186,12 +196,15 @@ class Forecaster(ForecastModel):
         assert self.scales is not None
         if panel.ids == self.panel.ids:
             return self.scales
-        places = {identity: i for i, identity in enumerate(self.panel.ids)}
-        mean, deviation = replace(self, validation=0)._scales(panel)
-        for i, identity in enumerate(panel.ids):
-            if identity in places:
-                mean[i], deviation[i] = (column[places[identity]] for column in self.scales)
+        places = self.panel.places(panel.ids)
+        own = replace(self, validation=0)._scales(panel)
+        mean, deviation = (np.where(places < 0, new, old[places]) for new, old in zip(own, self.scales))
         return mean, deviation
+
+    def _ahead(self, panel: Panel, horizon: int) -> np.ndarray:
+        """Return the exogenous numbers of each series' forecast, (n, features)."""
+        series, window = np.arange(len(panel)), self.window
+        return self.features.rows(panel, series, panel.lengths, window, horizon, self.horizon)
 
 
 def _standardized(panel: Panel, scales: tuple[np.ndarray, np.ndarray]) -> Panel:

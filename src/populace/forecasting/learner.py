@@ -14,7 +14,7 @@ from populace.core.settings import setting
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.windows import centered, windows
 from populace.forecasting.heads import Head, Point
-from populace.forecasting.networks import ForecastNetwork, LinearNetwork
+from populace.forecasting.networks import ForecastNetwork, LinearNetwork, with_features
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
@@ -27,12 +27,14 @@ class SeriesData(eqx.Module):
         values: (total,) float32, standardized per series by what is learned from.
         train: (N,) places where training windows begin, series by series.
         validation: (M,) those of the windows whose targets lie in the validation part.
+        exogenous: (total, columns) of the past, of the future, and static ones, (total, 0) if there are none.
 
     """
 
     values: np.ndarray
     train: np.ndarray
     validation: np.ndarray
+    exogenous: tuple[np.ndarray, np.ndarray, np.ndarray]
 
     @classmethod
     def of(cls, panel: Panel, window: int, horizon: int, *, validation: int = 0) -> "SeriesData":
@@ -61,7 +63,20 @@ class SeriesData(eqx.Module):
                 f"{panel.ids[longest]!r}, of {panel.lengths[longest]} observations; give shorter ones"
             )
         values = np.nan_to_num(panel.values).astype(np.float32)
-        return cls(values, train.astype(np.int32), tested.astype(np.int32))
+        return cls(values, train.astype(np.int32), tested.astype(np.int32), _exogenous(panel))
+
+
+def _exogenous(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return exogenous columns step by step, each (total, columns)."""
+    series, given = np.repeat(np.arange(len(panel)), panel.lengths), panel.exogenous
+    steps = np.arange(len(series)) - panel.offsets[:-1][series]
+    future = given.steps(series, steps, 1)[:, 0] if given.future else np.zeros((len(series), 0))
+    past, static = (
+        np.stack(list(columns.values()), -1) if columns else np.zeros((count, 0))
+        for columns, count in ((given.past, len(series)), (given.static, len(panel)))
+    )
+    past, future, static = (np.nan_to_num(part).astype(np.float32) for part in (past, future, static[series]))
+    return past, future, static
 
 
 class State(eqx.Module):
@@ -105,6 +120,8 @@ class SeriesForecaster(Learner):
     network: ForecastNetwork = setting(LinearNetwork(), help="network")
     head: Head = setting(Point(), help="what is said of each step, and the loss")
     batch_size: int = setting(32, low=1, help="windows per step")
+    feature_count: int = setting(0, low=0, help="exogenous numbers of a window; known by the data")
+    feature_hidden: int = setting(0, low=0, help="hidden units that read them with the history; 0: linear")
     bootstrap_block: int = setting(0, low=0, help="windows per block of a member's bootstrap; 0 for none")
     learning_rate: float = descent.learning_rate(1e-3)
     optimizer: Optimizer = descent.optimizer(Adam())
@@ -134,7 +151,12 @@ class SeriesForecaster(Learner):
 
     def build(self, key: jax.Array) -> Any:
         """Return a fresh network."""
-        return self.network.build(self.window, self.horizon * self.head.size, key=key)
+        outputs = self.horizon * self.head.size
+        body = self.network.build(self.window, outputs, key=key)
+        if not self.feature_count:
+            return body
+        key = jax.random.fold_in(key, 2)
+        return with_features(body, self.window, self.feature_count, outputs, self.feature_hidden, key)
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one gradient step on windows drawn at random."""
@@ -143,21 +165,16 @@ class SeriesForecaster(Learner):
         if state.blocks is not None:
             size = self.bootstrap_block
             drawn = jnp.minimum(state.blocks[drawn // size] * size + drawn % size, len(data.train) - 1)
-        history, target = self._windows(jnp.asarray(data.train)[drawn])
+        inputs, target, _ = self._windows(jnp.asarray(data.train)[drawn])
 
         def loss(network: Any) -> Any:
-            return jnp.mean(self.losses(network, history, target)), None
+            return jnp.mean(self.head.loss(self.outputs(network, inputs), target)), None
 
         network, opt_state, mean, _ = descent.gradient_step(
             self, loss, state.network, state.opt_state, state.count
         )
         changed = State(network, opt_state, state.count + 1, state.blocks)
         return changed, {"loss": Mean(mean * self.batch_size, self.batch_size)}
-
-    def losses(self, network: Any, history: jax.Array, target: jax.Array) -> jax.Array:
-        """Return the loss of each window and step, (B, horizon)."""
-        inputs, level, scale = self.normalized(history)
-        return self.head.loss(self.outputs(network, inputs), (target - level) / scale)
 
     def outputs(self, network: Any, inputs: jax.Array) -> jax.Array:
         """Return a network's outputs (B, horizon, size) for centered histories."""
@@ -183,12 +200,11 @@ class SeriesForecaster(Learner):
 
         def batch(chosen: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
             places, weight = chosen
-            history, target = self._windows(places)
-            inputs, level, scale = self.normalized(history)
+            inputs, target, scale = self._windows(places)
             outputs = self.outputs(state, inputs)
-            error = self.head.point(outputs) * scale + level - target
+            error = (self.head.point(outputs) - target) * scale
             rows = {
-                "loss": self.head.loss(outputs, (target - level) / scale),
+                "loss": self.head.loss(outputs, target),
                 "MAE": jnp.abs(error),
                 "MSE": error**2,
             }
@@ -220,13 +236,21 @@ class SeriesForecaster(Learner):
     def with_panel(self, panel: Panel, *, validation: int = 0) -> Self:
         """Return the learner with the windows of a standardized panel."""
         data = SeriesData.of(panel, self.window, self.horizon, validation=validation)
-        return dataclasses.replace(self, data=data)
+        past, future, static = (columns.shape[1] for columns in data.exogenous)
+        features = self.window * past + self.horizon * future + static
+        return dataclasses.replace(self, data=data, feature_count=features)
 
-    def _windows(self, begins: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return histories (B, window) and targets (B, horizon)."""
+    def _windows(self, begins: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return inputs (B, window + features), targets as `normalized` (B, horizon), and scales (B, 1)."""
         places = begins[:, None] + jnp.arange(self.window + self.horizon)
         taken = jnp.asarray(self._data.values)[places]
-        return taken[:, : self.window], taken[:, self.window :]
+        inputs, level, scale = self.normalized(taken[:, : self.window])
+        before, after = places[:, : self.window], places[:, self.window :]
+        for columns, where in zip(self._data.exogenous, (before, after, before[:, :1])):
+            if columns.shape[1]:
+                extra = jnp.asarray(columns)[where].reshape(len(begins), -1)
+                inputs = jnp.concatenate([inputs, extra], 1)
+        return inputs, (taken[:, self.window :] - level) / scale, scale
 
     @property
     def _data(self) -> SeriesData:
@@ -236,7 +260,9 @@ class SeriesForecaster(Learner):
 
 
 @eqx.filter_jit
-def forecast(learner: SeriesForecaster, stacked: Any, rest: Any, history: jax.Array) -> Any:
+def forecast(
+    learner: SeriesForecaster, stacked: Any, rest: Any, history: jax.Array, features: jax.Array
+) -> Any:
     """Return what all members say of histories (n, window): (members, n, horizon, size), levels and scales.
 
     Args:
@@ -244,8 +270,10 @@ def forecast(learner: SeriesForecaster, stacked: Any, rest: Any, history: jax.Ar
         stacked: the arrays of all members' networks, members in front.
         rest: what of a network is no array.
         history: in units of each standardized series.
+        features: (n, feature_count) standardized exogenous numbers.
 
     """
     inputs, level, scale = learner.normalized(history)
+    inputs = jnp.concatenate([inputs, features], 1)
     outputs = jax.vmap(lambda one: learner.outputs(eqx.combine(one, rest), inputs))(stacked)
     return outputs, level, scale

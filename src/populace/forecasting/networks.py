@@ -103,6 +103,29 @@ class WaveNet(ForecastNetwork):
         return _LastStep(layer, eqx.nn.Linear(self.channels, outputs, key=head))
 
 
+def with_features(body: Any, window: int, features: int, outputs: int, hidden: int, key: jax.Array) -> Any:
+    """Return a network that reads exogenous numbers behind the history, (window + features,), as well.
+
+    What it adds to the body's outputs begins at 0: a linear map of the exogenous numbers, or with `hidden`
+    units a perceptron of one hidden layer that sees the history too, so that both may act together.
+    """
+    first, second = jax.random.split(key)
+    last = eqx.nn.Linear(hidden or features, outputs, use_bias=False, key=second)
+    last = eqx.tree_at(lambda layer: layer.weight, last, jnp.zeros_like(last.weight))
+    layers = [eqx.nn.Linear(window + features, hidden, key=first), last] if hidden else [last]
+    return _WithFeatures(body, _MLP(layers, "relu"), window)
+
+
+class _WithFeatures(eqx.Module):
+    body: Any
+    effect: Any
+    window: int = eqx.field(static=True)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        read = x if len(self.effect.layers) > 1 else x[self.window :]
+        return self.body(x[: self.window]) + self.effect(read)
+
+
 class _DLinear(eqx.Module):
     trend: eqx.nn.Linear
     season: eqx.nn.Linear

@@ -13,7 +13,7 @@ def test_every_run_without_a_gap_is_a_window():
     found = windows(panel, 3)
     assert found.take(slice(None)).tolist() == [[0, 1, 2], [4, 5, 6], [10, 11, 12], [11, 12, 13]]
     assert found.series.tolist() == [0, 0, 2, 2]
-    assert [len(chunk) for chunk in found.chunks(3)] == [3, 1]
+    assert [len(found.take(part)) for part in found.parts(3)] == [3, 1]
 
 
 def test_centering_uses_the_history_alone():

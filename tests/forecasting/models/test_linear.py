@@ -56,6 +56,21 @@ def test_intervals_of_an_autoregression_grow_as_theory_says():
     assert all(abs(share - level) < 0.03 for level, share in shares.items()), shares
 
 
+def test_errors_that_are_fed_back_grow_as_theory_says():
+    series = autoregression(20_000, 1)
+    model = Linear(window=3, penalty=0.0, center="none", recursive=True, paths=4000).fit(series)
+    found = model.predict(6, (0.05, 0.975))
+    deviation = (found.quantile(0.975) - found.point)[0] / 1.959964
+    expected = np.sqrt((1 - 0.8 ** (2 * np.arange(1, 7))) / (1 - 0.8**2))
+    assert np.allclose(deviation, expected, rtol=0.08)
+    lower = (found.quantile(0.05) - found.point)[0] / -1.644854
+    assert np.allclose(lower, expected, rtol=0.08)
+    # errors that lean to one side stay so, which normal ones would not show
+    leaning = autoregression(4000, 2, noise=0.0) + np.random.default_rng(3).exponential(size=4000)
+    found = Linear(window=1, penalty=0.0, center="none", recursive=True).fit(leaning).predict(2, (0.05, 0.95))
+    assert (found.quantile(0.95) - found.point)[0, 1] > 1.5 * (found.point - found.quantile(0.05))[0, 1]
+
+
 def test_the_worked_window_of_three_steps_of_two_variables():
     """Two lines that rise by .1 are continued: .7, .8, and so on to 1.6."""
     lines = [np.linspace(0.1, 0.6, 6), np.linspace(0.2, 0.7, 6)]

@@ -1,12 +1,13 @@
 """Panel: one or many regular series, which may have gaps."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.forecasting.data.exogenous import Exogenous
 from populace.forecasting.data.frequency import Frequency
 from populace.forecasting.data.stamps import INTEGERS, Clock
 
@@ -24,6 +25,7 @@ class Panel:
         frequency: the distance between two observations.
         clock: how stamps are written.
         names: the columns of the name, the stamp and the observation.
+        exogenous: columns beside the observations.
 
     """
 
@@ -35,6 +37,7 @@ class Panel:
     frequency: Frequency
     clock: Clock = INTEGERS
     names: tuple[str, str, str] = ("unique_id", "ds", "y")
+    exogenous: Exogenous = field(default_factory=Exogenous)
 
     @classmethod
     def of(cls, series: Sequence[Any] | np.ndarray, *, frequency: "str | int" = 1) -> "Panel":
@@ -78,6 +81,25 @@ class Panel:
         """(n,) how many steps each series has, gaps counted."""
         return np.diff(self.offsets)
 
+    @property
+    def missing(self) -> np.ndarray:
+        """(total,) whether a step misses its observation, or an exogenous column."""
+        found = np.isnan(self.values)
+        for column in self.exogenous.past.values():
+            found = found | np.isnan(column)
+        if self.exogenous.future:
+            places = _rows(self.exogenous.begins, self.lengths)
+            for column in self.exogenous.future.values():
+                found = found | np.isnan(column[places])
+        return found
+
+    def places(self, ids: Sequence[Any]) -> np.ndarray:
+        """Return where series of these names are, (len(ids),); -1 where there is none."""
+        if ids == self.ids:
+            return np.arange(len(ids))
+        known = {identity: i for i, identity in enumerate(self.ids)}
+        return np.array([known.get(identity, -1) for identity in ids], np.int64)
+
     def select(self, chosen: Sequence[int] | np.ndarray) -> "Panel":
         """Return the panel of some series, by their places."""
         chosen = np.asarray(chosen, np.int64)
@@ -89,6 +111,7 @@ class Panel:
             offsets=np.concatenate([[0], np.cumsum(self.lengths[chosen])]),
             starts=self.starts[chosen],
             anchors=self.anchors[chosen],
+            exogenous=self.exogenous.select(chosen, take),
         )
 
     def until(self, length: np.ndarray | int) -> "Panel":
@@ -109,10 +132,12 @@ class Panel:
                 f"series {self.ids[worst]!r} has {self.lengths[worst]} observations, so nothing is left of "
                 f"it after the cut; expected at least {self.lengths[worst] - kept[worst] + 1}"
             )
+        take = _rows(self.offsets[:-1], kept)
         return replace(
             self,
-            values=self.values[_rows(self.offsets[:-1], kept)],
+            values=self.values[take],
             offsets=np.concatenate([[0], np.cumsum(kept)]),
+            exogenous=self.exogenous.cut(take),
         )
 
     def last(self, count: int) -> "Panel":
@@ -120,11 +145,13 @@ class Panel:
         kept = np.minimum(self.lengths, count)
         dropped = self.lengths - kept
         starts = np.array([self.stamps(i, int(d), 1)[0] for i, d in enumerate(dropped)], self.starts.dtype)
+        take = _rows(self.offsets[:-1] + dropped, kept)
         return replace(
             self,
-            values=self.values[_rows(self.offsets[:-1] + dropped, kept)],
+            values=self.values[take],
             offsets=np.concatenate([[0], np.cumsum(kept)]),
             starts=starts,
+            exogenous=self.exogenous.cut(take, dropped),
         )
 
     def stamps(self, index: int, first: int = 0, count: int | None = None) -> np.ndarray:

@@ -8,9 +8,11 @@ import narwhals as nw
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.forecasting.data.exogenous import Roles
 from populace.forecasting.data.frequency import Frequency
 from populace.forecasting.data.panel import Panel
-from populace.forecasting.data.regular import Rows, regular
+from populace.forecasting.data.regular import regular
+from populace.forecasting.data.rows import Rows
 from populace.forecasting.data.stamps import stamps
 from populace.forecasting.data.table import Table
 
@@ -27,6 +29,10 @@ def read(
     frequency: str | int | Frequency | None = None,
     missing: str = "refuse",
     time_zone: str = "",
+    past: str | Sequence[str] = (),
+    future: str | Sequence[str] = (),
+    static: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
 ) -> Panel:
     """Return the panel in a table.
 
@@ -45,6 +51,10 @@ def read(
         frequency: distance between observations, such as `1h`, `1d`, `1mo` or 1; inferred by default.
         missing: `refuse` what is missing, or `mask` it: it then counts neither in training nor in metrics.
         time_zone: the zone of stamps that have none, or several offsets.
+        past: exogenous columns that are known up to the last observation.
+        future: those that are known ahead; rows behind the last observation, without one, hold what is known.
+        static: those that have one value per series.
+        categorical: exogenous columns whose numbers are categories; text always is.
 
     Raises:
         UsageError: a column that is not there, text for numbers, a missing or irregular stamp, two rows of
@@ -61,8 +71,14 @@ def read(
     identity = id if id is not None else next((c for c in _IDS if c in table.columns and c != time), None)
     if identity is not None:
         table.column(identity)
+    roles = Roles.of(past, future, static, categorical)
     found, clock = stamps(table, time, time_zone)
-    chosen = _targets(table, target, {time, identity})
+    chosen = _targets(table, target, {time, identity, *roles.names})
+    if identity is None and roles.names and len(chosen) > 1:
+        raise UsageError(
+            f"exogenous columns need a long table, or one target; {table.source} has {len(chosen)} columns "
+            "to forecast"
+        )
     if identity is None:
         values = np.concatenate([table.numbers(name) for name in chosen])
         places = np.repeat(np.arange(len(chosen)), len(found))
@@ -74,9 +90,8 @@ def read(
             raise UsageError(f"{table.source} may be forecast by {shown}; name the column in target")
         ids, places = _codes(table, identity)
         rows, values = np.arange(len(found)), table.numbers(chosen[0])
-    panel = regular(
-        Rows(table, ids, places, rows, found[rows], values, clock), frequency, mask=missing == "mask"
-    )
+    given_rows = Rows(table, ids, places, rows, found[rows], values, clock, roles)
+    panel = regular(given_rows, frequency, mask=missing == "mask")
     names = (identity or "unique_id", time, "y" if len(chosen) > 1 else chosen[0])
     return replace(panel, names=names)
 

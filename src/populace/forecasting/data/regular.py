@@ -1,60 +1,14 @@
 """From rows in any order to regular series, one step beside the other; and what of them is refused."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.forecasting.data.exogenous import Exogenous
+from populace.forecasting.data.exogenous_columns import exogenous_columns
 from populace.forecasting.data.frequency import Frequency
 from populace.forecasting.data.infer_frequency import anchors, infer_frequency
 from populace.forecasting.data.panel import Panel
-from populace.forecasting.data.stamps import Clock
-from populace.forecasting.data.table import Table
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Observations of several series, in any order.
-
-    Attributes:
-        table: where they come from, for messages.
-        ids: names of the series.
-        series: (N,) the place of each observation's series in `ids`.
-        rows: (N,) its row in the table.
-        stamps: (N,) int64, or datetime64[us] in UTC.
-        values: (N,) float64; NaN where one is missing.
-        clock: how stamps are written.
-
-    """
-
-    table: Table
-    ids: tuple[Any, ...]
-    series: np.ndarray
-    rows: np.ndarray
-    stamps: np.ndarray
-    values: np.ndarray
-    clock: Clock
-
-    def sorted(self) -> "Rows":
-        """Return the observations series by series, each from its first stamp to its last."""
-        order = np.lexsort((self.stamps, self.series))
-        return Rows(
-            self.table, self.ids, self.series[order], self.rows[order], self.stamps[order],
-            self.values[order], self.clock,
-        )  # fmt: skip
-
-    def row(self, i: int) -> str:
-        """Return what the row of an observation is called."""
-        return self.table.row(int(self.rows[i]))
-
-    def name(self, i: int) -> str:
-        """Return the name of an observation's series."""
-        return repr(self.ids[self.series[i]])
-
-    def stamp(self, i: int) -> str:
-        """Return an observation's stamp as it was written."""
-        return self.clock.shown(self.stamps[i])
+from populace.forecasting.data.rows import Rows
 
 
 def regular(rows: Rows, frequency: str | int | Frequency | None, *, mask: bool) -> Panel:
@@ -71,10 +25,41 @@ def regular(rows: Rows, frequency: str | int | Frequency | None, *, mask: bool) 
 
     """
     rows = rows.sorted()
-    found, clock = rows.stamps, rows.clock
     inner = np.diff(rows.series, prepend=-1) == 0
     first = np.flatnonzero(~inner)
     _refuse_twice(rows, inner)
+    empty = np.flatnonzero(np.add.reduceat(~np.isnan(rows.values), first) == 0)
+    if empty.size:
+        name = rows.name(int(first[empty[0]]))
+        raise UsageError(f"series {name} of {rows.table.source} has no observation at all")
+    step, place, anchor = _counted(rows, inner, frequency)
+    lengths = np.maximum.reduceat(place, first) + 1
+    if lengths.sum() > 100 * len(place) + 1_000_000:
+        raise UsageError(
+            f"{len(place):,} rows would fill {lengths.sum():,} steps; expected stamps closer together, or a "
+            "longer frequency"
+        )
+    exogenous = Exogenous()
+    if rows.roles.names:
+        ahead = _ahead(rows, inner, first) & bool(rows.roles.future)
+        known = np.maximum.reduceat(np.where(ahead, -1, place), first) + 1
+        exogenous = exogenous_columns(rows, first, place, _offsets(lengths), known)
+        rows, place, inner, lengths = rows.take(~ahead), place[~ahead], inner[~ahead], known
+        first = np.flatnonzero(~inner)
+    if not mask:
+        _refuse_missing(rows, np.flatnonzero(inner & (np.diff(place, prepend=0) != 1)))
+    offsets = _offsets(lengths)
+    values = np.full(offsets[-1], np.nan)
+    values[offsets[np.cumsum(~inner) - 1] + place] = rows.values
+    ids = tuple(rows.ids[code] for code in rows.series[first])
+    return Panel(ids, values, offsets, rows.stamps[first], anchor, step, rows.clock, exogenous=exogenous)
+
+
+def _counted(
+    rows: Rows, inner: np.ndarray, frequency: str | int | Frequency | None
+) -> tuple[Frequency, np.ndarray, np.ndarray]:
+    """Return the frequency, the step of each row from the start of its series, and the anchors."""
+    first, found, clock = np.flatnonzero(~inner), rows.stamps, rows.clock
     local = clock.local(found)
     step = infer_frequency(found, local, first) if frequency is None else Frequency.parse(frequency)
     if (step.kind == "integer") != (found.dtype.kind != "M"):
@@ -90,22 +75,18 @@ def regular(rows: Rows, frequency: str | int | Frequency | None, *, mask: bool) 
             f"{rows.row(i)}: {rows.stamp(i)} of series {rows.name(i)} is not a whole number of steps of "
             f"{step} after {rows.stamp(int(first[series[i]]))}; expected regular stamps"
         )
-    offsets = np.concatenate([[0], np.cumsum(np.maximum.reduceat(place, first) + 1)])
-    if offsets[-1] > 100 * len(found) + 1_000_000:
-        raise UsageError(
-            f"{len(found):,} rows would fill {offsets[-1]:,} steps; expected stamps closer together, or a "
-            "longer frequency"
-        )
-    if not mask:
-        _refuse_missing(rows, np.flatnonzero(inner & (np.diff(place, prepend=0) != 1)))
-    empty = np.flatnonzero(np.add.reduceat(~np.isnan(rows.values), first) == 0)
-    if empty.size:
-        name = rows.name(int(first[empty[0]]))
-        raise UsageError(f"series {name} of {rows.table.source} has no observation at all")
-    values = np.full(offsets[-1], np.nan)
-    values[offsets[:-1][series] + place] = rows.values
-    present = tuple(rows.ids[code] for code in rows.series[first])
-    return Panel(present, values, offsets, found[first], anchor, step, clock)
+    return step, place, anchor
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def _ahead(rows: Rows, inner: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return which rows lie behind the last observation of their series: they tell of the future alone."""
+    places = np.arange(len(inner))
+    last = np.maximum.reduceat(np.where(np.isnan(rows.values), -1, places), first)
+    return places > last[np.cumsum(~inner) - 1]
 
 
 def _refuse_twice(rows: Rows, inner: np.ndarray) -> None:

@@ -37,9 +37,9 @@ class Windows:
         """Return some windows, (n, length)."""
         return self.values[self.begins[chosen][:, None] + np.arange(self.length)]
 
-    def chunks(self, size: int = 4096) -> Iterator[np.ndarray]:
-        """Return all windows, some thousand at a time."""
-        return (self.take(slice(i, i + size)) for i in range(0, len(self), size))
+    def parts(self, size: int = 4096) -> Iterator[slice]:
+        """Return the places of all windows, some thousand at a time."""
+        return (slice(i, i + size) for i in range(0, len(self), size))
 
 
 def windows(panel: Panel, length: int) -> Windows:
@@ -47,8 +47,9 @@ def windows(panel: Panel, length: int) -> Windows:
     count = np.maximum(panel.lengths - length + 1, 0)
     series = np.repeat(np.arange(len(panel)), count)
     begins = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count) + panel.offsets[series]
-    if np.isnan(panel.values).any():
-        gaps = np.concatenate([[0], np.cumsum(np.isnan(panel.values))])
+    missing = panel.missing
+    if missing.any():
+        gaps = np.concatenate([[0], np.cumsum(missing)])
         whole = gaps[begins + length] == gaps[begins]
         begins, series = begins[whole], series[whole]
     return Windows(panel.values, begins, series, length)
@@ -68,7 +69,7 @@ def enough(panel: Panel, window: int, horizon: int) -> Windows:
     if len(found):
         return found
     longest = int(np.argmax(panel.lengths))
-    gaps = " without a gap" if np.isnan(panel.values).any() else ""
+    gaps = " without a gap" if panel.missing.any() else ""
     raise UsageError(
         f"a window of {window} and a horizon of {horizon} need {window + horizon} observations{gaps}, and "
         f"the longest series, {panel.ids[longest]!r}, has {panel.lengths[longest]}; give a shorter window "
@@ -91,8 +92,9 @@ def last_window(panel: Panel, window: int) -> np.ndarray:
             f"of {window} ({short.size:,} of {len(panel):,} series are too short); give a shorter window, "
             "or leave them out"
         )
-    history = panel.values[panel.offsets[1:, None] - window + np.arange(window)]
-    gaps = np.flatnonzero(np.isnan(history).any(1))
+    places = panel.offsets[1:, None] - window + np.arange(window)
+    history = panel.values[places]
+    gaps = np.flatnonzero(panel.missing[places].any(1))
     if gaps.size:
         raise UsageError(
             f"series {panel.ids[gaps[0]]!r} misses observations within its last {window} steps "
