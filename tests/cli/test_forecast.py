@@ -33,7 +33,7 @@ def test_series_of_a_file_are_forecast_and_models_compared(cli: Cli, table: Path
     assert len(rows) == 6
     assert [row["ds"] for row in rows[:3]] == ["2004-01-01", "2004-02-01", "2004-03-01"]
     result = json.loads((out / "backtest.json").read_text())
-    assert {"naive", "seasonal-naive", "drift", "theta", "ridge", "nlinear"} == set(result["backtest"])
+    assert {"naive", "seasonal-naive", "drift", "theta", "ets", "ridge", "nlinear"} == set(result["backtest"])
     name = result["chosen"]
     values = np.array([[float(row[f"{name}-q{q}"]) for q in (5, 50, 95)] for row in rows])
     assert np.all(np.diff(values) >= 0)

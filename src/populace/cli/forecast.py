@@ -12,10 +12,8 @@ from populace.core import files
 from populace.core.errors import UsageError, unknown
 
 _NETWORKS = ("nlinear", "dlinear", "mlp", "lstm", "gru", "wavenet")
-_MODELS = ("auto", "naive", "seasonal-naive", "drift", "theta", "ridge", *_NETWORKS)
+_MODELS = ("auto", "naive", "seasonal-naive", "drift", "theta", "ets", "arima", "ridge", *_NETWORKS)
 _SHOWN = ("WQL", "MASE", "MAE")
-_MANY = 2000
-"""Series beyond which the Theta method, which takes them one by one, is left out unless it is asked for."""
 
 
 def forecast(
@@ -61,11 +59,12 @@ def forecast(
 
 def _models(model: str, window: int, horizon: int, panel: Any, members: int, steps: int) -> list[Any]:
     """Return the model that was asked for, first, and the baselines it is compared with."""
-    from populace.forecasting import Drift, Forecaster, Linear, Naive, SeasonalNaive, Theta
+    from populace.forecasting import ARIMA, ETS, Drift, Forecaster, Linear, Naive, SeasonalNaive, Theta
 
     made: dict[str, Any] = {"naive": Naive(), "seasonal-naive": SeasonalNaive(), "drift": Drift()}
-    if len(panel) <= _MANY or model == "theta":
-        made["theta"] = Theta()
+    made |= {"theta": Theta(), "ets": ETS()}
+    if model == "arima":  # a second and more for each series
+        made["arima"] = ARIMA()
     made["ridge"] = Linear(window=window, horizon=horizon, penalty=1e-2, scaled=len(panel) > 1)
     network = model if model in _NETWORKS else "nlinear"
     made[network] = Forecaster(

@@ -1,5 +1,7 @@
 """Forecasts of one or many series: quantiles per step, backtests that do not peek, baselines to beat."""
 
+from populace.forecasting.baselines.arima import ARIMA
+from populace.forecasting.baselines.ets import ETS
 from populace.forecasting.baselines.simple import Drift, HistoricalMean, Naive, SeasonalNaive
 from populace.forecasting.baselines.theta import Theta
 from populace.forecasting.data.frequency import Frequency
@@ -33,6 +35,8 @@ from populace.forecasting.models.linear import Linear
 from populace.forecasting.uncertainty.conformal import Conformal
 
 __all__ = [
+    "ARIMA",
+    "ETS",
     "QUANTILES",
     "Backtest",
     "Comparison",

@@ -26,7 +26,7 @@ class ForecastModel(ABC):
     @property
     def name(self) -> str:
         """What the model is called in tables and on the command line."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(self).__name__).lower()
 
     @abstractmethod
     def fit(self, data: Any) -> Self:

@@ -51,7 +51,8 @@ def test_short_and_constant_series():
 def test_theta_is_smoothing_with_half_the_trend():
     rng = np.random.default_rng(1)
     series = np.cumsum(rng.normal(0.5, 1, 80))
-    weight, level, residuals = theta.smoothed(series)
+    found = theta.smoothed(series[None])
+    weight, level, residuals = found[0].item(), found[1].item(), found[2][0]
     levels = [series[0]]
     for value in series[1:]:
         levels.append(weight * value + (1 - weight) * levels[-1])

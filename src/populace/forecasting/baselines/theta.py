@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from populace.forecasting.baselines.local import SeasonalModel
+from populace.forecasting.baselines.local import Moments, SeasonalModel, interpolated
+from populace.forecasting.baselines.seasonality import is_seasonal, seasonal_pattern
 
 _WEIGHTS = np.concatenate([np.linspace(0.01, 0.99, 50), [0.995]])
 
@@ -23,83 +24,60 @@ class Theta(SeasonalModel):
     multiplicative decomposition first, or subtracted where observations are not positive.
     """
 
-    def moments(self, history: np.ndarray, horizon: int, season: int) -> tuple[np.ndarray, np.ndarray]:
+    def moments(self, history: np.ndarray, horizon: int, season: int) -> Moments:
         """Return the forecast, and the deviation `s sqrt(1 + (h - 1) a^2)`."""
         filled = interpolated(history)
-        steps = np.arange(horizon)
-        if len(filled) < 3:
-            return np.full(horizon, filled[-1]), np.zeros(horizon)
-        pattern, multiplied = np.zeros(1), False
-        if season > 1 and is_seasonal(filled, season):
-            multiplied = bool(np.all(filled > 0))
-            pattern = seasonal_pattern(filled, season, multiply=multiplied)
-        past = pattern[np.arange(len(filled)) % len(pattern)]
-        future = pattern[(len(filled) + steps) % len(pattern)]
-        adjusted = filled / past if multiplied else filled - past
+        (count, length), steps = filled.shape, np.arange(horizon)
+        if length < 3:
+            return Moments(np.repeat(filled[:, -1:], horizon, 1), np.zeros((count, horizon)))
+        factors, summands = np.ones((count, season)), np.zeros((count, season))
+        seasonal, positive = is_seasonal(filled, season), (filled > 0).all(1)
+        for chosen, pattern in ((seasonal & positive, factors), (seasonal & ~positive, summands)):
+            if chosen.any():
+                pattern[chosen] = seasonal_pattern(filled[chosen], season, multiply=pattern is factors)
+        past, future = np.arange(length) % season, (length + steps) % season
+        adjusted = (filled - summands[:, past]) / factors[:, past]
         weight, level, residuals = smoothed(adjusted)
-        count = len(adjusted)
-        slope = np.polyfit(np.arange(count), adjusted, 1)[0]
-        mean = level + slope / 2 * (steps + 1 / weight - (1 - weight) ** count / weight)
-        deviation = np.sqrt(np.mean(residuals**2)) * np.sqrt(1 + steps * weight**2)
-        return (mean * future, deviation * future) if multiplied else (mean + future, deviation)
+        slope = _slope(adjusted)
+        mean = level + slope / 2 * (steps + 1 / weight - (1 - weight) ** length / weight)
+        size = np.sqrt(np.mean(residuals**2, 1, keepdims=True))
+        deviation = size * np.sqrt(1 + steps * weight**2)
+        return Moments(mean * factors[:, future] + summands[:, future], deviation * factors[:, future])
 
 
-def smoothed(series: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Return the weight of simple exponential smoothing, its last level, and its one-step errors.
+def smoothed(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return weights of simple exponential smoothing, last levels, (n, 1) each, and errors, (n, T - 1).
 
     `l_t = a y_t + (1 - a) l_(t-1)` from the first observation; the weight has the least squared error, on a
     grid that is refined once.
     """
-    weights, found = _WEIGHTS, 1.0
+    weights = np.broadcast_to(_WEIGHTS, (len(series), len(_WEIGHTS)))
+    best = weights[:, :1]
     for _ in range(2):
-        squared = [np.sum(_smooth(series, w)[1] ** 2) for w in weights]
-        best = int(np.argmin(squared))
-        low, high = weights[max(best - 1, 0)], weights[min(best + 1, len(weights) - 1)]
-        weights, found = np.linspace(low, high, 21), float(weights[best])
-    level, residuals = _smooth(series, found)
-    return found, level, residuals
+        place = np.argmin(_squared_errors(series, weights), 1)[:, None]
+        best = np.take_along_axis(weights, place, 1)
+        low = np.take_along_axis(weights, np.maximum(place - 1, 0), 1)
+        high = np.take_along_axis(weights, np.minimum(place + 1, weights.shape[1] - 1), 1)
+        weights = low + (high - low) * np.linspace(0, 1, 21)
+    level, residuals = series[:, :1], np.empty((len(series), series.shape[1] - 1))
+    for t, value in enumerate(series.T[1:, :, None]):
+        residuals[:, t] = (value - level)[:, 0]
+        level = best * value + (1 - best) * level
+    return best, level, residuals
 
 
-def _smooth(series: np.ndarray, weight: float) -> tuple[float, np.ndarray]:
-    """Return the last level and the one-step errors from the second observation on."""
-    from scipy.signal import lfilter
-
-    start = [(1 - weight) * series[0]]
-    levels = np.concatenate([series[:1], lfilter([weight], [1, weight - 1], series[1:], zi=start)[0]])
-    return float(levels[-1]), series[1:] - levels[:-1]
-
-
-def is_seasonal(series: np.ndarray, season: int) -> bool:
-    """Return whether the autocorrelation at the season's lag is significant (90 %, Bartlett's formula)."""
-    if len(series) < 3 * season:
-        return False
-    centered = series - series.mean()
-    variance = np.sum(centered**2)
-    if variance <= 1e-12 * np.sum(series**2):
-        return False
-    correlations = (
-        np.array([np.sum(centered[lag:] * centered[:-lag]) for lag in range(1, season + 1)]) / variance
-    )
-    limit = 1.645 * np.sqrt((1 + 2 * np.sum(correlations[:-1] ** 2)) / len(series))
-    return bool(abs(correlations[-1]) > limit)
+def _squared_errors(series: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sum of squared one-step errors of each series and weight, (n, K)."""
+    level, total = np.repeat(series[:, :1], weights.shape[1], 1), np.zeros(weights.shape)
+    for value in series.T[1:, :, None]:
+        error = value - level
+        total += error * error
+        error *= weights
+        level += error
+    return total
 
 
-def seasonal_pattern(series: np.ndarray, season: int, *, multiply: bool) -> np.ndarray:
-    """Return the season's factors (mean 1) or summands (mean 0), (season,), of the classical decomposition.
-
-    The trend is a centered moving average over one season; the pattern is the mean of what it leaves.
-    """
-    kernel = np.ones(season) / season if season % 2 else np.r_[0.5, np.ones(season - 1), 0.5] / season
-    trend = np.convolve(series, kernel, "valid")
-    edge = len(kernel) // 2
-    inside = series[edge : edge + len(trend)]
-    left = inside / trend if multiply else inside - trend
-    phases = (edge + np.arange(len(trend))) % season
-    pattern = np.array([left[phases == phase].mean() for phase in range(season)])
-    return pattern / pattern.mean() if multiply else pattern - pattern.mean()
-
-
-def interpolated(series: np.ndarray) -> np.ndarray:
-    """Return the series with what is missing on the line between its neighbours, or as the nearest one."""
-    known = np.flatnonzero(~np.isnan(series))
-    return np.interp(np.arange(len(series)), known, series[known])
+def _slope(series: np.ndarray) -> np.ndarray:
+    """Return the slope of the least-squares line of each series, (n, 1)."""
+    steps = np.arange(series.shape[1]) - (series.shape[1] - 1) / 2
+    return (series @ steps / (steps @ steps))[:, None]
