@@ -126,10 +126,10 @@ def test_bounds_of_whole_numbers_are_inclusive(value):
 
 @given(st.floats())
 def test_above_is_exclusive(value):
-    if math.isfinite(value) and value > 0:
+    if 0 < value <= (2 - 2**-23) * 2.0**127:
         assert Ball(value).radius == value
     else:
-        with pytest.raises(UsageError, match="radius must be > 0"):
+        with pytest.raises(UsageError, match=r"radius must be (> 0|at most 3\.4e38)"):
             Ball(value)
 
 
@@ -155,6 +155,15 @@ def test_nothing_that_is_not_finite_is_accepted_even_without_a_range(value):
 
     with pytest.raises(UsageError, match="level must be finite"):
         Free(value)
+
+
+def test_numbers_are_those_of_programs():
+    # 2^31 - 1 is the largest int32; a float beyond float32 would be infinite there.
+    assert Thing(widths=(2**31 - 1,)).widths == (2147483647,)
+    with pytest.raises(UsageError, match="widths must be at most 2,147,483,647 in size, got 2147483648"):
+        Thing(widths=(2**31,))
+    with pytest.raises(UsageError, match=r"radius must be at most 3\.4e38, the largest number of float32"):
+        Ball(3.5e38)
 
 
 @pytest.mark.parametrize(
@@ -237,15 +246,15 @@ def test_what_has_no_default_is_required():
 
 # -- there and back ------------------------------------------------------------------------------------
 
-shapes = st.builds(Ball, st.floats(1e-300, 1e300)) | st.builds(Box, st.floats(0, 10))
+shapes = st.builds(Ball, st.floats(1e-300, 1e38)) | st.builds(Box, st.floats(0, 10))
 things = st.builds(
     Thing,
     rate=st.floats(0, 1),
     count=st.integers(1, 9),
     flag=st.booleans(),
     color=st.sampled_from(["red", "blue"]),
-    widths=st.lists(st.integers(1, 2**40), max_size=3).map(tuple),
-    limit=st.none() | st.integers(0, 2**40),
+    widths=st.lists(st.integers(1, 2**31 - 1), max_size=3).map(tuple),
+    limit=st.none() | st.integers(0, 2**31 - 1),
     shape=shapes,
 )
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import tomli_w
 
+from populace import recipes
 from populace.core.errors import PopulaceError
 from populace.runs.integrity import sealed
+from populace.runs.recipe import parse
 from tests.conftest import call
 from tests.fuzz import mutations, samples
 
@@ -203,7 +205,10 @@ def of_a_recipe(rng: random.Random, folder: Path) -> Outcome:
     """Train a mutated recipe from the command line, with words of its own."""
     text = RECIPES[rng.choice(list(RECIPES))]
     file = folder / "fuzz.toml"
-    if rng.random() < 0.75:
+    how = rng.random()
+    if how < 0.4:
+        file.write_text(written(near(rng)) or text)
+    elif how < 0.8:
         tree: Any = tomllib.loads(text)
         for _ in range(rng.choice((1, 1, 2))):
             tree = mutations.changed(rng, tree)
@@ -218,6 +223,27 @@ def of_a_recipe(rng: random.Random, folder: Path) -> Outcome:
     command = rng.choice(("run", "run", "run", "show"))
     given = ["--no-report", "-q", "--out", folder / "out", *words] if command == "run" else []
     return of_a_command(command, file, *given)
+
+
+def near(rng: random.Random) -> dict[str, Any]:
+    """Return a shipped recipe with all its settings, small enough to train, and one or two of them moved.
+
+    Most of these are right, so that they are trained; what is refused is so by the last check, not the first.
+    """
+    while True:
+        try:
+            recipe = parse(recipes.text(rng.choice(recipes.names())), "shipped")
+            tree: dict[str, Any] = tomllib.loads(recipe.text())
+            break
+        except PopulaceError:  # its data are not here
+            continue
+    for part in ("sweep", "settings", "controller"):
+        tree.pop(part, None)
+    small = {"steps": 4, "seeds": 1, "confirm": 0, "log_every": 2, "evaluate_every": 2, "strategy": "map"}
+    tree["run"] |= small | {"final_evaluation_size": 1, "devices": 1}
+    for _ in range(rng.choice((1, 2))):
+        tree["learner"] = mutations.nudged(rng, tree["learner"])
+    return tree
 
 
 def written(tree: Any) -> str:

@@ -132,6 +132,34 @@ def changed(rng: random.Random, tree: Any, values: tuple[Any, ...] = (*NUMBERS, 
     return _at(rng, tree, path, values)
 
 
+def nudged(rng: random.Random, tree: Any) -> Any:
+    """Return nested tables with one number, yes or no moved to another that may be as good."""
+    paths = [path for path in _paths(tree) if isinstance(_found(tree, path), bool | int | float)]
+    path = rng.choice(paths)
+    value: Any = _found(tree, path)
+    if isinstance(value, bool):
+        moved: Any = not value
+    elif isinstance(value, int):
+        moved = rng.choice((0, 1, 2, 3, value + 1, value * 2, value // 2))
+    else:
+        moved = rng.choice((0.0, 0.5, 1.0, 1e-3, 3.0, value * 2, value / 2))
+    return _put(tree, path, moved)
+
+
+def _found(tree: Any, path: tuple) -> Any:
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def _put(tree: Any, path: tuple, value: Any) -> Any:
+    if not path:
+        return value
+    made: Any = dict(tree) if isinstance(tree, dict) else list(tree)
+    made[path[0]] = _put(made[path[0]], path[1:], value)
+    return made
+
+
 def _paths(tree: Any, path: tuple = ()) -> Any:
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in items:

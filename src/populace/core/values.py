@@ -38,6 +38,10 @@ class Meaning:
         return f">= {self.low:g}" if self.low is not None else ""
 
 
+# What programs count and compute with: int32, and float32, where a number beyond would be infinite.
+_MOST_INT, _MOST_FLOAT = 2**31 - 1, float(np.finfo(np.float32).max)
+
+
 def checked(value: Any, hint: Any, meaning: Meaning, path: str) -> Any:
     """Return the validated value of a setting: NumPy numbers as Python numbers, lists as tuples.
 
@@ -73,6 +77,12 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "shape") and not isinstance(value, np.generic)
 
 
+def to_float32(values: np.ndarray) -> np.ndarray:
+    """Return an array in float32, infinite where that cannot hold a value: who takes files looks for it."""
+    with np.errstate(over="ignore"):  # NumPy would warn on the terminal of something that is told anyway
+        return values.astype(np.float32)
+
+
 def type_name(hint: Any) -> str:
     """Return the name of a type hint, such as `float`, `list of int` or `int or none`."""
     if typing.get_origin(hint) is tuple:
@@ -97,6 +107,10 @@ def _check_range(meaning: Meaning, value: Any, path: str) -> None:
         if not inside:
             expected = f"in {r}" if (r := meaning.range())[:1] in "[(" and r else r or "finite"
             raise UsageError(f"{path} must be {expected}, got {shown(number)}")
+        most = _MOST_INT if isinstance(number, int) else _MOST_FLOAT
+        if abs(number) > most:
+            size = f"{most:,}" if isinstance(number, int) else "3.4e38, the largest number of float32"
+            raise UsageError(f"{path} must be at most {size} in size, got {shown(number)}")
 
 
 @cache

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from populace.core.untrusted.shown import shown
+from populace.core.values import to_float32
 from populace.data.download import damaged
 
 
@@ -91,7 +92,7 @@ class _Csr:
             and (np.diff(offsets) >= 0).all() and (indices >= 0).all() and (indices < columns).all()
         ):  # fmt: skip
             raise ValueError(f"entries outside a matrix of {rows} x {columns}")
-        return sparse.csr_array((data.astype(np.float32), indices, offsets), shape=(rows, columns))
+        return sparse.csr_array((to_float32(data), indices, offsets), shape=(rows, columns))
 
 
 class _Lists(dict):
@@ -207,7 +208,7 @@ def matrix(path: Path) -> sparse.csr_array:
         if isinstance(found, _Csr):
             return found.matrix(_WIDEST + path.stat().st_size)
         if isinstance(found, Array) and (values := found.array()).ndim == 2 and np.isfinite(values).all():
-            return sparse.csr_array(values.astype(np.float32))
+            return sparse.csr_array(to_float32(values))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise damaged(path, f"holds no matrix ({_why(error)})") from None
     raise damaged(path, f"holds {_what(found)}, expected a matrix of numbers")

@@ -56,6 +56,7 @@ def test_weights_follow_their_edges() -> None:
         ({"x": [["a"]] * 4}, "features must be numbers"),
         ({"x": np.array([[1.0], [1], [np.nan], [1]])}, "features of node 2 contain NaN"),
         ({"x": sparse.csr_array([[0], [0], [0], [np.inf]])}, "features of node 3 contain NaN or infinity"),
+        ({"x": [[0], [1e300], [0], [0]]}, "features of node 1 contain NaN or infinity"),
         ({"y": [0, 1, 2]}, r"labels have shape \(3,\), expected \(4,\)"),
         ({"y": [0, 1, -2, 0]}, "label of node 2 is -2"),
         (

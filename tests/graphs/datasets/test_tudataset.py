@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,11 @@ def test_attributes_labels_and_degrees_are_features(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(x[:2], [[1, 0, 0.5, 1], [0, 1, 1.5, 2]])
     assert x.dtype == np.float32
     reader._read.cache_clear()
+    write(tmp_path, node_attributes="0.5\n1\n-1e300\n1\n1\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # one line, and no warning of NumPy beside it
+        said = refused(lambda: tudataset("TINY"))
+    assert "TINY_node_attributes.txt' has NaN or infinity in line 3" in said
     write(tmp_path, node_attributes="0.5\n1\nnan\n1\n1\n")
     assert "TINY_node_attributes.txt' has NaN or infinity in line 3" in refused(lambda: tudataset("TINY"))
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import BaseModel
 
 from populace import report
 from populace.core.errors import RunError
@@ -47,6 +48,20 @@ RESULTS = {
             }
         ),
         "settings.0 has 1 scores",
+    ),
+    "a metric in words": (
+        lambda found: (
+            found | {"members": [m | {"test": m["test"] | {"metrics": 0.5}} for m in found["members"]]}
+        ),
+        "members.0.test.metrics: input should be a valid dict",
+    ),
+    "units of a setting in words": (
+        lambda found: found | {"settings": [s | {"units_per_step": "[/]"} for s in found["settings"]]},
+        "settings.0.units_per_step: input should be a valid integer",
+    ),
+    "a decision about nobody": (
+        lambda found: found | {"decisions": [{"step": 1, "copy": [[3]]}]},
+        "decisions.0.copy.0: list should have at least 2",
     ),
     "a count below nothing": (lambda found: found | {"steps": -1}, "steps: input should be greater"),
     "a count of 5,000 digits": (lambda found: found | {"steps": 10**4000}, "steps: input should be a"),
@@ -103,3 +118,18 @@ def test_a_memory_of_strategies_of_another_shape_is_forgotten(tmp_path):
 def test_every_run_is_of_its_schema(finished):
     assert schema.read(finished / "results.json", sealed=True)["status"] == "finished"
     assert schema.read(finished / "environment.json", sealed=True)["format"] == FORMAT
+    # Every field that is written is one that the schema looks at.
+    written = schema.Results.model_validate(Run.load(finished).results())
+    assert list(unnamed(written)) == []
+    more = Run.load(finished).results() | {"another": 1}
+    assert list(unnamed(schema.Results.model_validate(more))) == ["another"]
+
+
+def unnamed(part, where=""):
+    """Yield the fields that no schema names."""
+    if isinstance(part, BaseModel):
+        yield from (f"{where}{name}" for name in part.model_extra or ())
+        for name in type(part).model_fields:
+            yield from unnamed(getattr(part, name), f"{where}{name}.")
+    for one in part if isinstance(part, list) else ():
+        yield from unnamed(one, where)

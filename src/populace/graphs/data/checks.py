@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.values import to_float32
 from populace.graphs.data.labels import numbers
 from populace.nn.graph.edges import EdgeIndex, as_array, is_symmetric
 
@@ -55,8 +56,7 @@ def checked_weights(
     values = numbers("weights", weight)
     if values.shape != (count,):
         raise UsageError(f"weights have shape {values.shape}, expected ({count},), one for each {each}")
-    with np.errstate(over="ignore"):
-        kept = values.astype(np.float32)
+    kept = to_float32(values)
     wrong = np.flatnonzero(~np.isfinite(kept))
     if wrong.size:
         raise UsageError(

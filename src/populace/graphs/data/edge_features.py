@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.values import to_float32
 from populace.graphs.data.labels import numbers
 
 
@@ -23,8 +24,7 @@ def checked_edge_features(values: Any, count: int) -> np.ndarray | None:
         raise UsageError(f"edge features have shape {found.shape}, expected ({count}, D): one row per edge")
     if found.dtype == np.uint8:
         return found
-    with np.errstate(over="ignore"):
-        found = found.astype(np.float32)
+    found = to_float32(found)
     if (wrong := ~np.isfinite(found).all(axis=1)).any():
         raise UsageError(f"features of edge {wrong.argmax()} contain NaN or infinity; remove or fill them")
     return found

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 
+from populace.core.values import to_float32
 from populace.nn.graph.aggregate import aggregate
 from populace.nn.graph.edges import EdgeIndex
 
@@ -31,7 +32,7 @@ class SparseFeatures(eqx.Module):
         rows.sum_duplicates()
         kept = rows.data != 0  # keeps NaN, which a later check reports
         edges, places = EdgeIndex.of(rows.col[kept], rows.row[kept], rows.shape)
-        return cls(edges, rows.data[kept][places].astype(np.float32))
+        return cls(edges, to_float32(rows.data[kept][places]))
 
     @property
     def shape(self) -> tuple[int, int]:

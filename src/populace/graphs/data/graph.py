@@ -10,6 +10,7 @@ from scipy import sparse
 
 from populace.core.errors import UsageError, unknown
 from populace.core.formatting import Overview, count, shortened
+from populace.core.values import to_float32
 from populace.graphs.data import normalization
 from populace.graphs.data.checks import check_reverse, check_same_weight, checked_weights, count_nodes
 from populace.graphs.data.edge_features import checked_edge_features, features_of_loops
@@ -158,7 +159,7 @@ class Graph(Overview, eqx.Module):
     def with_features(self, x: Any) -> Self:
         """Return the graph with other node features (see `of`), or with none."""
         if x is not None and not isinstance(x, SparseFeatures):
-            x = SparseFeatures.of(x) if sparse.issparse(x) else numbers("features", x).astype(np.float32)
+            x = SparseFeatures.of(x) if sparse.issparse(x) else to_float32(numbers("features", x))
         if x is not None:
             check_rows("features", x.shape, self.nodes, 2)
             sparsely = isinstance(x, SparseFeatures)

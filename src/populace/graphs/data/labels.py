@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.values import to_float32
 from populace.data.arrays import check_highest
 from populace.nn.graph.edges import as_array
 
@@ -17,7 +18,7 @@ def labels_of(y: Any, rows: int, names: tuple[str, ...], what: str = "node") -> 
     y = numbers("labels", y)
     check_rows("labels", y.shape, rows, 1 if y.ndim == 1 else 2, what)
     if y.ndim > 1 or y.dtype.kind == "f":
-        if np.isinf(y := y.astype(np.float32).reshape(rows, -1)).any():
+        if np.isinf(y := to_float32(y).reshape(rows, -1)).any():
             row = int(np.isinf(y).any(axis=1).argmax())
             raise UsageError(f"label of {what} {row} is infinite; a target must be finite, or NaN if unknown")
         return y

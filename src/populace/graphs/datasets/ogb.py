@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import RunError, UsageError, unknown
+from populace.core.values import to_float32
 from populace.data.download import damaged, places
 from populace.data.tables import table
 from populace.graphs.data.graph import Graph
@@ -230,7 +231,7 @@ def _edge_features(folder: Path, edges: int) -> np.ndarray | None:
     values = table(path)
     if len(values) != edges:
         raise damaged(path, f"has {len(values):,} lines, expected {edges:,}")
-    return values.astype(np.float32)
+    return to_float32(values)
 
 
 def _features(
@@ -247,12 +248,12 @@ def _features(
         found = table(path)
         if len(found) != nodes:
             raise damaged(path, f"has {len(found):,} lines, expected {nodes:,}")
-        return found.astype(np.float32)
+        return to_float32(found)
     if values is None:
         return None
     ends, values = (np.append(targets, sources), np.tile(values, (2, 1))) if both_ways else (targets, values)
     sums = np.stack([np.bincount(ends, column, minlength=nodes) for column in values.T], axis=1)
-    return (sums / np.maximum(np.bincount(ends, minlength=nodes), 1)[:, None]).astype(np.float32)
+    return to_float32(sums / np.maximum(np.bincount(ends, minlength=nodes), 1)[:, None])
 
 
 def _labels(folder: Path, what: str, rows: int, metric: str) -> np.ndarray:
@@ -262,7 +263,7 @@ def _labels(folder: Path, what: str, rows: int, metric: str) -> np.ndarray:
     if len(values) != rows:
         raise damaged(path, f"has {len(values):,} lines, expected {rows:,}")
     if metric != "accuracy":
-        return values.astype(np.float32)
+        return to_float32(values)
     missing = np.isnan(values)
     wrong = ((values != np.rint(values)) | (values < 0)) & ~missing
     if values.shape[1] != 1 or wrong.any():

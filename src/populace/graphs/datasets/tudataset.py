@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from populace.core.errors import RunError
+from populace.core.values import to_float32
 from populace.data.download import damaged, places
 from populace.data.tables import table
 from populace.graphs.data.graph import read_only
@@ -69,10 +70,10 @@ def _read(name: str, folder: Path, self_loops: bool, duplicates: bool) -> GraphS
         return values.astype(np.int64)
 
     def finite(part: str, rows: int | None = None) -> np.ndarray:
-        values = numbers(part, rows, None)
+        values = to_float32(numbers(part, rows, None))
         if not (sound := np.isfinite(values).all(axis=1)).all():
             raise damaged(file(part), f"has NaN or infinity in line {sound.argmin() + 1}")
-        return values.astype(np.float32)
+        return values
 
     def features(what: str, rows: int) -> np.ndarray | None:
         """Return labels, one-hot column by column, and attributes of nodes or edges, of what there is."""
@@ -123,7 +124,7 @@ def _read(name: str, folder: Path, self_loops: bool, duplicates: bool) -> GraphS
     if labels.dtype.kind == "i" and labels.shape[1] == 1:
         known, y = np.unique(labels[:, 0], return_inverse=True)
     else:
-        known, y = (), labels.astype(np.float32)
+        known, y = (), to_float32(labels)
     return read_only(
         GraphSet.joined(
             sources, targets, offsets_of(np.bincount(owner - 1, minlength=len(labels))), y,

@@ -1,6 +1,7 @@
 """What the JSON files of a run must hold to be read: a file that parses is not yet one of a run.
 
-Only what is read is asked for, and more may be there. Indices must lie within the file that states them.
+What is written is here, all of it: a field that a reader uses and no schema names would be believed as it is.
+Fields of later versions may be there besides. Indices must lie within the file that states them.
 """
 
 from collections.abc import Mapping
@@ -15,18 +16,30 @@ from populace.runs.integrity import sealed as seals
 Index = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Interval = Annotated[list[Number | None], Field(min_length=3, max_length=3)]
+Metrics = dict[str, Number | None]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
+class _Examples(_Part):
+    size: Index
+    over_examples: Interval
+    over_seeds_and_examples: Interval | None
+
+
 class _Summary(_Part):
     n: Index
     diverged: Index = 0
-    iqm: Annotated[list[Number | None], Field(min_length=3, max_length=3)]
+    iqm: Interval
+    median: Interval | None = None
+    mean: Interval | None = None
+    headline: Annotated[str, Field(pattern="^(iqm|mean)$")] = "iqm"
     scores: list[Number | None]
     success_rate: list[Number | None] | None = None
+    examples: _Examples | None = None
 
 
 class _Task(_Part):
@@ -38,20 +51,35 @@ class _Setting(_Part):
     setting: Index
     values: dict[str, Any]
     members: Annotated[list[Index], Field(min_length=1)]
+    units_per_step: Count | None = None
     diverged: Index
-    floor: dict[str, Number | None] = Field(default_factory=dict)
+    floor: Metrics = Field(default_factory=dict)
     task: _Task | None = None
     validation: _Summary
     test: _Summary | None
     external: _Summary | None
 
 
-class _Measured(_Part):
+class _Last(_Part):
     score: Number | None
+
+
+class _Chosen(_Last):
+    step: Annotated[int, Field(ge=-1, lt=2**53)] = -1
+
+
+class _Measured(_Last):
+    size: Count | None = None
+    metrics: Metrics = Field(default_factory=dict)
 
 
 class _Played(_Measured):
     backend: str
+
+
+class _Copy(_Part):
+    step: Count
+    source: Index
 
 
 class _Member(_Part):
@@ -59,7 +87,10 @@ class _Member(_Part):
     setting: Index
     seed: Count
     diverged_at: Count | None
-    validation: _Measured
+    stopped_at: Count | None = None
+    lineage: list[_Copy] = Field(default_factory=list)
+    validation: _Chosen
+    last: _Last | None = None
     test: _Measured | None
     external: _Played | None
 
@@ -91,18 +122,36 @@ class _Timing(_Part):
 class _Strategy(_Part):
     members: Count
     strategy: str
+    width: Count = 1
+    devices: Count = 1
     why: str = ""
+    seconds_per_step: Metrics = Field(default_factory=dict)
 
 
 class _Confirmed(_Part):
     setting: Index
     values: dict[str, Any]
+    diverged: Index = 0
+    floor: Metrics = Field(default_factory=dict)
+    validation: _Summary | None = None
     test: _Summary | None
 
 
 class _Confirmation(_Part):
+    folder: str = ""
+    wall_s: Number = 0.0
     seeds: list[Count]
     settings: list[_Confirmed]
+
+
+class _Decision(_Part):
+    step: Count
+    stop: str = ""
+    copied: list[Annotated[list[Index], Field(min_length=2, max_length=2)]] = Field(
+        default_factory=list, alias="copy"
+    )
+    settings: list[Annotated[list[Any], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
+    stop_members: list[Index] = Field(default_factory=list)
 
 
 class _StoppedEarly(_Part):
@@ -118,6 +167,16 @@ class Results(_Part):
     status: str
     unit: str
     units_per_step: Count
+    evaluation_unit: str | None = None
+    evaluation_cost: Number | None = None
+    checkpoint_selection: str = ""
+    independent_test: bool | None = True
+    start_weights: bool = False
+    populace: str = ""
+    command: str = ""
+    learner: str = ""
+    format: Count = 0
+    sha256: str = ""
     steps: Count
     steps_total: Count
     score: _Score
@@ -126,7 +185,7 @@ class Results(_Part):
     members: Annotated[list[_Member], Field(min_length=1)]
     best: _Best | None
     best_by_task: list[Index] = Field(default_factory=list)
-    decisions: list[dict[str, Any]]
+    decisions: list[_Decision]
     strategy: list[_Strategy]
     timing: _Timing
     confirmation: _Confirmation | None = None
