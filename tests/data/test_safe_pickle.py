@@ -16,6 +16,7 @@ FORTY = (
 """A dictionary whose key is a tuple of twice a tuple of twice ... an empty tuple: 2^40 steps to hash."""
 
 REFUSED = {
+    "a tuple as a key": (pickle.dumps({(0, 1): [1]}, 2), safe_pickle.neighbors, "a tuple is a key"),
     "a tuple nested forty times": (FORTY, safe_pickle.neighbors, "a tuple is a key"),
     "node 10^9": (pickle.dumps({0: [10**9]}, 2), safe_pickle.neighbors, "has node 1000000000"),
     "an integer of 5,000 digits": (
