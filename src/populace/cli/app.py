@@ -238,7 +238,7 @@ def profile(
 def forecast(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Series in a .csv or .parquet: columns unique_id, ds, y, or a column per series.", show_default=False)],
     horizon: Annotated[int, typer.Option("--horizon", "-H", help="Steps to forecast.", min=1)] = 12,
-    model: Annotated[str, typer.Option(help="Model: auto (chosen by the backtest), or one of naive, seasonal-naive, drift, theta, ets, arima, ridge, nlinear, dlinear, mlp, lstm, gru, wavenet.")] = "auto",
+    model: Annotated[str, typer.Option(help="Model: auto (chosen by the backtest), or one of naive, seasonal-naive, drift, theta, ets, arima, ridge, nlinear, dlinear, nhits, mlp, lstm, gru, wavenet.")] = "auto",
     window: Annotated[int | None, typer.Option(help="Steps of history that models see [default: two seasons, at least the horizon].", show_default=False)] = None,
     windows: Annotated[int, typer.Option(help="Windows of the backtest.", min=1)] = 3,
     members: Annotated[int, typer.Option(help="Networks of a population.", min=1)] = 10,

@@ -11,7 +11,7 @@ from populace.cli.output import made_folder, print_json
 from populace.core import files
 from populace.core.errors import UsageError, unknown
 
-_NETWORKS = ("nlinear", "dlinear", "mlp", "lstm", "gru", "wavenet")
+_NETWORKS = ("nlinear", "dlinear", "nhits", "mlp", "lstm", "gru", "wavenet")
 _MODELS = ("auto", "naive", "seasonal-naive", "drift", "theta", "ets", "arima", "ridge", *_NETWORKS)
 _SHOWN = ("WQL", "MASE", "MAE")
 
@@ -65,11 +65,12 @@ def _models(model: str, window: int, horizon: int, panel: Any, members: int, ste
     made |= {"theta": Theta(), "ets": ETS()}
     if model == "arima":  # a second and more for each series
         made["arima"] = ARIMA()
-    made["ridge"] = Linear(window=window, horizon=horizon, penalty=1e-2, scaled=len(panel) > 1)
+    scale = "difference" if len(panel) > 1 else "none"
+    made["ridge"] = Linear(window=window, horizon=horizon, penalty=1e-2, scale=scale)
     network = model if model in _NETWORKS else "nlinear"
     made[network] = Forecaster(
         window=window, horizon=horizon, network=network, members=members, steps=steps, learning_rate=5e-3,
-        scaled=len(panel) > 1,
+        scale=scale,
     )  # fmt: skip
     if model in ("auto", network):
         names = [network, *(name for name in made if name != network)]

@@ -15,7 +15,7 @@ from populace.forecasting.evaluation.quantile_metrics import check_quantiles
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
 from populace.forecasting.model import ForecastModel, panel_of
 
-NETWORKS = ("linear", "nlinear", "dlinear", "mlp", "lstm", "gru", "rnn", "wavenet")
+NETWORKS = ("linear", "nlinear", "dlinear", "nhits", "mlp", "lstm", "gru", "rnn", "wavenet")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Forecaster(ForecastModel):
     Attributes:
         window: steps of history.
         horizon: steps that are forecast at once.
-        network: `linear`, `nlinear`, `dlinear`, `mlp`, `lstm`, `gru`, `rnn`, `wavenet`, or a plan of a
-            network.
+        network: `linear`, `nlinear`, `dlinear`, `nhits`, `mlp`, `lstm`, `gru`, `rnn`, `wavenet`, or a plan
+            of a network.
         head: `quantile`, `point`, `gaussian`, `student-t`, or a head.
         members: networks.
         steps: gradient steps.
@@ -40,7 +40,8 @@ class Forecaster(ForecastModel):
         learning_rate: step size of Adam.
         center: what histories are centered by: `last`, `mean` or `none`; by default `last`, and `none` for
             `linear`.
-        scaled: divide each window by its own deviation (RevIN, with center `mean`).
+        scale: what each window is divided by: `none`, its own `deviation` (RevIN, with center `mean`), or the
+            mean `difference` of observations a season apart, as in the MASE.
         standardize: each series by the mean and deviation of its history, before anything else.
         bootstrap_block: windows per block of each member's bootstrap; 0 for none.
         validation: how many of the last steps choose each member's best weights; 0 keeps the last weights.
@@ -59,7 +60,7 @@ class Forecaster(ForecastModel):
     batch_size: int = 32
     learning_rate: float = 1e-3
     center: str | None = None
-    scaled: bool = False
+    scale: str = "none"
     standardize: bool = True
     bootstrap_block: int = 0
     validation: int = 0
@@ -73,6 +74,8 @@ class Forecaster(ForecastModel):
     """Mean and deviation of each series' history, of a fitted model."""
     features: Features = field(default_factory=Features)
     """What exogenous columns were fitted, and their scale."""
+    season: int = 1
+    """Steps of a season of what was fitted."""
 
     @property
     def name(self) -> str:
@@ -95,7 +98,11 @@ class Forecaster(ForecastModel):
         scales = self._scales(panel)
         features = Features.of(panel)
         standardized = _standardized(features.aligned(panel), scales)
-        learner = self.learner().with_panel(standardized, validation=self.validation)
+        learner = (
+            replace(self, season=panel.frequency.season)
+            .learner()
+            .with_panel(standardized, validation=self.validation)
+        )
         if self.members < 1 or self.steps < 1:
             raise UsageError(f"members and steps must be at least 1, got {self.members} and {self.steps}")
         engine = Engine(sweep(learner, seeds=self.members, seed=self.seed), self.strategy)
@@ -104,7 +111,14 @@ class Forecaster(ForecastModel):
         (group,) = engine.group_states
         model = group.best.model if self.validation else group.program.models(group.state())
         weights = [np.asarray(leaf)[: self.members] for leaf in jax.tree.leaves(model)]
-        return replace(self, panel=panel, weights=weights, scales=scales, features=features)
+        return replace(
+            self,
+            panel=panel,
+            weights=weights,
+            scales=scales,
+            features=features,
+            season=panel.frequency.season,
+        )
 
     def predict(self, horizon: int, quantiles: Sequence[float] = QUANTILES, *, data: Any = None) -> Forecast:
         """Forecast all series by all members.
@@ -145,7 +159,8 @@ class Forecaster(ForecastModel):
         center = self.center or ("none" if self.network == "linear" else "last")
         return SeriesForecaster(
             window=self.window, horizon=self.horizon, network=_network(self.network), head=_head(self.head),
-            batch_size=self.batch_size, learning_rate=self.learning_rate, center=center, scaled=self.scaled,
+            batch_size=self.batch_size, learning_rate=self.learning_rate, center=center, scale=self.scale,
+            season=self.season,
             bootstrap_block=self.bootstrap_block,
             feature_count=self.features.size(self.window, self.horizon), **self.settings,
         )  # fmt: skip
@@ -214,6 +229,7 @@ def _standardized(panel: Panel, scales: tuple[np.ndarray, np.ndarray]) -> Panel:
 
 def _network(given: Any) -> Any:
     from populace.forecasting import networks
+    from populace.forecasting.nhits import NHiTS
 
     if not isinstance(given, str):
         return given
@@ -223,6 +239,7 @@ def _network(given: Any) -> Any:
         "dlinear": networks.DLinear,
         "mlp": networks.ForecastMLP,
         "wavenet": networks.WaveNet,
+        "nhits": NHiTS,
     }
     if given in ("lstm", "gru", "rnn"):
         return networks.RecurrentNetwork(cell=given)

@@ -12,7 +12,7 @@ from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean, Metrics
 from populace.core.settings import setting
 from populace.forecasting.data.panel import Panel
-from populace.forecasting.data.windows import centered, windows
+from populace.forecasting.data.windows import CENTERS, SCALES, centered, windows
 from populace.forecasting.heads import Head, Point
 from populace.forecasting.networks import ForecastNetwork, LinearNetwork, with_features
 from populace.optim import gradient_step as descent
@@ -115,8 +115,9 @@ class SeriesForecaster(Learner):
 
     window: int = setting(24, low=1, help="steps of history that the network sees")
     horizon: int = setting(12, low=1, help="steps that are forecast at once")
-    center: str = setting("last", choices=("last", "mean", "none"), help="what a history is centered by")
-    scaled: bool = setting(False, help="divide each window by the deviation of its history")
+    center: str = setting("last", choices=CENTERS, help="what a history is centered by")
+    scale: str = setting("none", choices=SCALES, help="what a history is divided by, and its target")
+    season: int = setting(1, low=1, help="steps of a season, for the scale of differences")
     network: ForecastNetwork = setting(LinearNetwork(), help="network")
     head: Head = setting(Point(), help="what is said of each step, and the loss")
     batch_size: int = setting(32, low=1, help="windows per step")
@@ -151,10 +152,10 @@ class SeriesForecaster(Learner):
 
     def build(self, key: jax.Array) -> Any:
         """Return a fresh network."""
-        outputs = self.horizon * self.head.size
-        body = self.network.build(self.window, outputs, key=key)
+        body = self.network.build(self.window, self.horizon, self.head.size, key=key)
         if not self.feature_count:
             return body
+        outputs = self.horizon * self.head.size
         key = jax.random.fold_in(key, 2)
         return with_features(body, self.window, self.feature_count, outputs, self.feature_hidden, key)
 
@@ -182,7 +183,7 @@ class SeriesForecaster(Learner):
 
     def normalized(self, history: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return centered and scaled histories (B, window), their levels and scales, (B, 1)."""
-        return centered(history, self.center, scaled=self.scaled)
+        return centered(history, self.center, self.scale, self.season)
 
     def model(self, state: State) -> Any:
         """Return the network."""

@@ -1,6 +1,7 @@
 """Networks of forecasters as settings: from a window of history to numbers for each step."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -17,8 +18,8 @@ class ForecastNetwork(Settings):
     """A plan of a network."""
 
     @abstractmethod
-    def build(self, window: int, outputs: int, *, key: jax.Array) -> Any:
-        """Return a module from a history (window,) to (outputs,)."""
+    def build(self, window: int, horizon: int, size: int, *, key: jax.Array) -> Any:
+        """Return a module from a history (window,) to so many numbers of each step, (horizon * size,)."""
 
 
 class LinearNetwork(ForecastNetwork):
@@ -31,9 +32,9 @@ class LinearNetwork(ForecastNetwork):
     kind: ClassVar[str] = "linear"
     init_std: float = setting(0.01, low=0, help="standard deviation of the random part of initial weights")
 
-    def build(self, window: int, outputs: int, *, key: jax.Array) -> Any:
+    def build(self, window: int, horizon: int, size: int, *, key: jax.Array) -> Any:
         """Return the layer."""
-        return _mean_layer(window, outputs, self.init_std, key)
+        return _mean_layer(window, horizon * size, self.init_std, key)
 
 
 class DLinear(ForecastNetwork):
@@ -46,10 +47,10 @@ class DLinear(ForecastNetwork):
     kernel_size: int = setting(25, low=1, help="steps of the moving average, odd")
     init_std: float = setting(0.01, low=0, help="standard deviation of the random part of initial weights")
 
-    def build(self, window: int, outputs: int, *, key: jax.Array) -> Any:
+    def build(self, window: int, horizon: int, size: int, *, key: jax.Array) -> Any:
         """Return the two layers."""
         trend, season = jax.random.split(key)
-        layers = [_mean_layer(window, outputs, self.init_std, k) for k in (trend, season)]
+        layers = [_mean_layer(window, horizon * size, self.init_std, k) for k in (trend, season)]
         return _DLinear(layers[0], layers[1], self.kernel_size)
 
 
@@ -60,12 +61,10 @@ class ForecastMLP(ForecastNetwork):
     hidden_sizes: tuple[int, ...] = setting((64, 64), low=1, help="units of each hidden layer")
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
 
-    def build(self, window: int, outputs: int, *, key: jax.Array) -> Any:
+    def build(self, window: int, horizon: int, size: int, *, key: jax.Array) -> Any:
         """Return the network."""
-        sizes = (window, *self.hidden_sizes, outputs)
-        keys = jax.random.split(key, len(sizes))
-        layers = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
-        return _MLP(layers, self.activation)
+        sizes = (window, *self.hidden_sizes, horizon * size)
+        return perceptron(sizes, self.activation, key=key)
 
 
 class RecurrentNetwork(ForecastNetwork):
@@ -76,13 +75,13 @@ class RecurrentNetwork(ForecastNetwork):
     hidden_size: int = setting(32, low=1, help="units of the hidden state")
     layers: int = setting(1, low=1, help="stacked recurrent layers")
 
-    def build(self, window: int, outputs: int, *, key: jax.Array) -> Any:
+    def build(self, window: int, horizon: int, size: int, *, key: jax.Array) -> Any:
         """Return the network."""
         del window
         body, head = jax.random.split(key)
         layer: type[Recurrent] = {"lstm": LSTM, "gru": GRU, "rnn": Elman}[self.cell]
         recurrent = layer(1, self.hidden_size, layers=self.layers, last=True, key=body)
-        return _Recurrent(recurrent, eqx.nn.Linear(self.hidden_size, outputs, key=head))
+        return _Recurrent(recurrent, eqx.nn.Linear(self.hidden_size, horizon * size, key=head))
 
 
 class WaveNet(ForecastNetwork):
@@ -92,7 +91,7 @@ class WaveNet(ForecastNetwork):
     channels: int = setting(16, low=1, help="residual, skip and output channels")
     layers: int = setting(5, low=1, help="blocks; block i has the dilation 2^i")
 
-    def build(self, window: int, outputs: int, *, key: jax.Array) -> Any:
+    def build(self, window: int, horizon: int, size: int, *, key: jax.Array) -> Any:
         """Return the network."""
         del window
         body, head = jax.random.split(key)
@@ -100,7 +99,14 @@ class WaveNet(ForecastNetwork):
         layer = WaveNetLayer(
             1, self.channels, residual=self.channels, skip=self.channels, dilations=dilations, key=body
         )
-        return _LastStep(layer, eqx.nn.Linear(self.channels, outputs, key=head))
+        return _LastStep(layer, eqx.nn.Linear(self.channels, horizon * size, key=head))
+
+
+def perceptron(sizes: Sequence[int], activation: str, *, key: jax.Array) -> "Perceptron":
+    """Return dense layers of such sizes, inputs first."""
+    keys = jax.random.split(key, len(sizes))
+    layers = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
+    return Perceptron(layers, activation)
 
 
 def with_features(body: Any, window: int, features: int, outputs: int, hidden: int, key: jax.Array) -> Any:
@@ -113,7 +119,7 @@ def with_features(body: Any, window: int, features: int, outputs: int, hidden: i
     last = eqx.nn.Linear(hidden or features, outputs, use_bias=False, key=second)
     last = eqx.tree_at(lambda layer: layer.weight, last, jnp.zeros_like(last.weight))
     layers = [eqx.nn.Linear(window + features, hidden, key=first), last] if hidden else [last]
-    return _WithFeatures(body, _MLP(layers, "relu"), window)
+    return _WithFeatures(body, Perceptron(layers, "relu"), window)
 
 
 class _WithFeatures(eqx.Module):
@@ -140,11 +146,14 @@ class _DLinear(eqx.Module):
         return self.trend(trend) + self.season(x - trend)
 
 
-class _MLP(eqx.Module):
+class Perceptron(eqx.Module):
+    """Dense layers with an activation between them."""
+
     layers: list[eqx.nn.Linear]
     activation: str = eqx.field(static=True)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Return the outputs, (sizes[-1],)."""
         for layer in self.layers[:-1]:
             x = ACTIVATIONS[self.activation](layer(x))
         return self.layers[-1](x)

@@ -22,8 +22,11 @@ def test_centering_uses_the_history_alone():
         inputs, found, scale = centered(history, center)
         assert found[:, 0].tolist() == level
         assert np.allclose(inputs * scale + found, history)
-    scale = centered(history, "mean", scaled=True)[2]
+    scale = centered(history, "mean", "deviation")[2]
     assert np.allclose(scale[:, 0], [np.std([1, 2, 6]), 1])
+    assert np.allclose(centered(history, "mean", "difference")[2][:, 0], [2.5, 1])
+    assert np.allclose(centered(history, "mean", "difference", 2)[2][:, 0], [5, 1])
+    assert np.allclose(centered(history, "mean", "difference", 7)[2][:, 0], [2.5, 1])
 
 
 def test_too_little_history_is_refused_with_the_longest_series():

@@ -80,7 +80,7 @@ def test_the_worked_window_of_three_steps_of_two_variables():
 
 def test_scaling_makes_series_of_any_size_count_alike():
     small = autoregression(200, 3)
-    model = Linear(window=4, horizon=2, scaled=True)
+    model = Linear(window=4, horizon=2, scale="difference")
     alone, together = model.fit(small), model.fit([small, 1e6 * small])
     assert alone.weights is not None
     assert together.weights is not None
@@ -113,6 +113,7 @@ def test_constant_and_short_series():
     ("settings", "message"),
     [
         ({"center": "median"}, "center must be one of"),
+        ({"scale": "range"}, "scale must be one of none, deviation, difference, got 'range'"),
         ({"penalty": -1.0}, "penalty must be at least 0"),
         ({"window": 99}, "need 100 observations"),
         ({"horizon": 0}, "the horizon must be"),

@@ -12,6 +12,9 @@ from populace.forecasting.data.panel import Panel
 CENTERS = ("last", "mean", "none")
 """What a window's history is centered by: its last observation (NLinear), its mean, or nothing."""
 
+SCALES = ("none", "deviation", "difference")
+"""What it is divided by: nothing, its deviation, or the mean difference of observations a season apart."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -103,11 +106,13 @@ def last_window(panel: Panel, window: int) -> np.ndarray:
     return history
 
 
-def centered(history: Any, center: str, *, scaled: bool = False) -> tuple[Any, Any, Any]:
+def centered(history: Any, center: str, scale: str = "none", season: int = 1) -> tuple[Any, Any, Any]:
     """Return histories (..., window) less their level, and over their scale; and level and scale, (..., 1).
 
-    The level is the last observation, the mean, or 0; the scale the standard deviation with `scaled`, else 1.
-    Both are of the history alone. A constant history has the scale 1. Arrays of NumPy or JAX.
+    The level is the last observation, the mean, or 0. The scale is 1, the standard deviation, or the mean
+    absolute difference of observations a season apart, which scales errors in the MASE; it is at least a
+    hundredth of the deviation. Both are of the history alone. A constant history has the scale 1. Arrays of
+    NumPy or JAX.
 
     Sources: A. Zeng et al. (2023), Are transformers effective for time series forecasting? (NLinear);
         T. Kim et al. (2022), Reversible instance normalization (mean and deviation).
@@ -119,10 +124,17 @@ def centered(history: Any, center: str, *, scaled: bool = False) -> tuple[Any, A
         "mean": history.mean(-1, keepdims=True),
         "none": xp.zeros_like(history[..., :1]),
     }[center]
-    if not scaled:
+    if scale == "none":
         return history - level, level, xp.ones_like(level)
     deviation = history.std(-1, keepdims=True)
     size = xp.abs(history).max(-1, keepdims=True)
     rounding = 1e-7 if history.dtype == np.float64 else 1e-5
-    scale = xp.where(deviation <= rounding * xp.maximum(size, 1e-30), 1.0, deviation)
-    return (history - level) / scale, level, scale
+    constant = deviation <= rounding * xp.maximum(size, 1e-30)
+    if scale == "difference":
+        apart = season if season < history.shape[-1] else 1
+        difference = xp.abs(history[..., apart:] - history[..., :-apart])
+        deviation = xp.maximum(
+            difference.sum(-1, keepdims=True) / max(difference.shape[-1], 1), 0.01 * deviation
+        )
+    found = xp.where(constant, 1.0, deviation)
+    return (history - level) / found, level, found

@@ -13,7 +13,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.forecasting.data.features import Features
 from populace.forecasting.data.panel import Panel
-from populace.forecasting.data.windows import CENTERS, Windows, centered, enough, last_window
+from populace.forecasting.data.windows import CENTERS, SCALES, Windows, centered, enough, last_window
 from populace.forecasting.evaluation.quantile_metrics import check_quantiles
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
 from populace.forecasting.model import ForecastModel, panel_of
@@ -37,7 +37,8 @@ class Linear(ForecastModel):
         horizon: steps that are fitted. A longer one is forecast by feeding forecasts back.
         penalty: ridge penalty, relative.
         center: `last`, `mean` or `none`: what histories are centered by.
-        scaled: divide each window by its own deviation, so that series of different size count alike.
+        scale: what each window is divided by, so that series of different size count alike: `none`, its
+            `deviation`, or the mean `difference` of observations a season apart, as in the MASE.
         recursive: fit one step, and feed forecasts back, whatever the horizon.
         paths: how many are drawn for quantiles where forecasts are fed back.
         seed: root of the drawn paths.
@@ -48,7 +49,7 @@ class Linear(ForecastModel):
     horizon: int = 1
     penalty: float = 1e-3
     center: Literal["last", "mean", "none"] = "last"
-    scaled: bool = False
+    scale: Literal["none", "deviation", "difference"] = "none"
     recursive: bool = False
     paths: int = 200
     seed: int = 0
@@ -59,6 +60,8 @@ class Linear(ForecastModel):
     """(n, steps) standard deviations of the errors of each series, each window left out in turn."""
     residuals: Residuals = field(default_factory=Residuals)
     features: Features = field(default_factory=Features)
+    season: int = 1
+    """Steps of a season of what was fitted."""
 
     @property
     def name(self) -> str:
@@ -72,14 +75,15 @@ class Linear(ForecastModel):
             UsageError: no series is as long as a window and a horizon, or a setting out of range.
 
         """
-        if self.center not in CENTERS:
-            raise UsageError(f"center must be one of {', '.join(CENTERS)}, got {self.center!r}")
+        for name, value, known in (("center", self.center, CENTERS), ("scale", self.scale, SCALES)):
+            if value not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         if not np.isfinite(self.penalty) or self.penalty < 0 or self.paths < 1:
             raise UsageError(
                 f"penalty must be at least 0 and paths at least 1, got {self.penalty} and {self.paths}"
             )
         panel, steps = panel_of(data), 1 if self.recursive else check_horizon(self.horizon)
-        model = replace(self, features=Features.of(panel))
+        model = replace(self, features=Features.of(panel), season=panel.frequency.season)
         aligned = model.features.aligned(panel)
         found = enough(aligned, self.window, steps)
         weights, inverse = model._solve(aligned, found)
@@ -137,7 +141,7 @@ class Linear(ForecastModel):
         """
         parts: list[np.ndarray] = []
         for i, extra in enumerate(inputs):
-            scaled, level, scale = centered(history, self.center, scaled=self.scaled)
+            scaled, level, scale = self._centered(history)
             found = np.concatenate([scaled, extra], 1) @ self._weights[:-1] + self._weights[-1]
             parts.append((found if errors is None else found + errors[i]) * scale + level)
             history = np.concatenate([history, parts[-1]], 1)[:, -self.window :]
@@ -163,11 +167,14 @@ class Linear(ForecastModel):
             found.append(np.moveaxis(np.quantile(ordered, levels, axis=1), 0, -1))
         return np.concatenate(found)
 
+    def _centered(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return centered(history, self.center, self.scale, self.season)
+
     def _pairs(self, panel: Panel, found: Windows, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return inputs with a one behind them, targets, and scales."""
         chunk, series = found.take(part), found.series[part]
         history, target = chunk[:, : self.window], chunk[:, self.window :]
-        inputs, level, scale = centered(history, self.center, scaled=self.scaled)
+        inputs, level, scale = self._centered(history)
         ends = found.begins[part] - panel.offsets[series] + self.window
         extra = self.features.rows(panel, series, ends, self.window, target.shape[1])
         ones = np.ones((len(inputs), 1))
