@@ -94,6 +94,17 @@ def test_list_names_what_there_is(cli, what, names):
         assert name in found.out
 
 
+def test_a_learner_of_another_package_that_cannot_be_imported_hides_no_other(cli, monkeypatch):
+    from populace.runs import recipe
+
+    known = recipe.learners() | {"zz-broken": "nowhere_at_all.learner:Learner"}
+    monkeypatch.setattr(recipe, "learners", lambda: known)
+    found = cli("list", "learners")
+    assert found.code == 0
+    assert "dqn" in found.out
+    assert "cannot import learner 'nowhere_at_all.learner:Learner'" in " ".join(found.out.split())
+
+
 def test_list_lists_recipes_unless_told(cli):
     assert cli("list").out == cli("list", "recipes").out
 
@@ -122,6 +133,7 @@ def test_show_a_recipe_file_tells_the_same_as_of_its_name(cli, tmp_path, monkeyp
 
 
 def test_show_a_learner_tells_every_setting_with_type_default_range_and_meaning(cli):
+    from populace.core.formatting import format_value
     from populace.core.settings import describe, variants
     from populace.rl import DQN
 
@@ -141,8 +153,7 @@ def test_show_a_learner_tells_every_setting_with_type_default_range_and_meaning(
             assert all(kind in row for kind in variants(field.hint))
             continue
         assert field.type_name in row
-        default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-        assert ("none" if field.default is None else default) in row
+        assert format_value(field.default) in row
         assert field.meaning.range() in row
     assert "exploration.decay" in rows
 

@@ -17,6 +17,8 @@ SHARE_OF_FOLDERS = 0.15  # of the files: those of a run folder, which take longe
 
 def serve(channel: Any, seed: int, run: Path, member: Path, work: Path) -> None:
     """Run the cases that are sent, in a process of its own."""
+    shutil.rmtree(work)  # what the process before left, if it died
+    work.mkdir()
     os.chdir(work)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     loaders = samples.loaders(work / "loaders") | samples.members(work, member)

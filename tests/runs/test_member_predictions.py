@@ -26,12 +26,12 @@ class Told(Learner):
     def evaluate(self, state: Any, key: Any) -> Any:
         return {}
 
-    def predictor(self, model: Any) -> Any:
-        return lambda x: model[x]
+    def predict(self, model: Any, x: Any = None, /) -> Any:
+        return model[x]
 
 
 class Likely(Told):
-    def probabilities(self, model: Any, x: Any) -> Any:
+    def predict_proba(self, model: Any, x: Any = None, /) -> Any:
         return model[x]
 
 

@@ -187,12 +187,12 @@ def test_tables_are_accepted_alike_by_fit_predict_and_score():
         np.testing.assert_array_equal(one.predict(table), models[0].predict(frame))
         for labels in (names, pd.Series(names, dtype="string"), pl.Series(names), pa.array(names)):
             assert one.score(table, labels) == models[0].score(frame, names)
-        said = learner.predictor(model)(table)
+        said = learner.predict(model, table)
         assert set(said) <= set(names)
-        np.testing.assert_array_equal(said, learner.predictor(model)(x))
+        np.testing.assert_array_equal(said, learner.predict(model, x))
     scaling = json.loads(json.dumps(learner.data.scaling(), default=np.ndarray.tolist))
     saved = dataclasses.replace(learner, data=Data.from_scaling(scaling))
-    np.testing.assert_array_equal(saved.predictor(model)(x), learner.predictor(model)(x))
+    np.testing.assert_array_equal(saved.predict(model, x), learner.predict(model, x))
 
 
 HOLE = pd.DataFrame({"u": pd.array([1, 2, None], "Int64"), "v": [1.0, 2.0, 3.0]})
@@ -223,8 +223,8 @@ def test_what_cannot_be_read_is_refused_alike_everywhere(fitted, table, message)
         lambda: Data.from_classes(table, answers),
         lambda: Data.from_targets(table, answers),
         lambda: Data.from_classes(np.eye(3, 2), answers, test=(table, answers)),
-        lambda: learner.predictor(network)(table),
-        lambda: learner.probabilities(network, table),
+        lambda: learner.predict(network, table),
+        lambda: learner.predict_proba(network, table),
     ):
         with pytest.raises(UsageError, match=message) as caught:
             act()
@@ -248,10 +248,10 @@ def test_columns_must_be_those_of_training(fitted, columns, message):
     _, learner, network = fitted
     frame = pd.DataFrame(np.zeros((3, len(columns))), columns=columns)
     with pytest.raises(UsageError, match=message):
-        learner.predictor(network)(frame)
+        learner.predict(network, frame)
     kept = dataclasses.replace(learner, data=Data.from_scaling(learner.data.scaling()))
     with pytest.raises(UsageError, match=message):
-        kept.predictor(network)(frame)
+        kept.predict(network, frame)
     if len(columns) == 2:
         with pytest.raises(UsageError, match=f"test {message}"):
             Data.from_classes(

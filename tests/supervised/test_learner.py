@@ -160,7 +160,7 @@ def test_the_final_evaluation_is_on_the_test_part():
     found = eqx.filter_jit(learner.for_test(1).evaluate)(network, jax.random.key(0))
     x, y = blobs(seed=1)
     assert found["accuracy"].weight == len(y)
-    assert float(found["accuracy"].value) == pytest.approx(np.mean(learner.classify(network, x) == y))
+    assert float(found["accuracy"].value) == pytest.approx(np.mean(learner.predict(network, x) == y))
 
 
 def test_dropout_rate_and_optimizer_numbers_are_hyperparameters_of_one_program():
@@ -201,7 +201,7 @@ def test_equinox_dropout_is_off_in_use():
     leaves = (jax.tree.leaves(eqx.filter(network, eqx.is_array)) for network in (one, other))
     assert any((np.asarray(a) != np.asarray(b)).any() for a, b in zip(*leaves))
     x = blobs()[0]
-    np.testing.assert_array_equal(learner.predict(network, x), learner.predict(network, x))
+    np.testing.assert_array_equal(learner.outputs(network, x), learner.outputs(network, x))
 
 
 X, Y = blobs(30)
@@ -220,7 +220,7 @@ def too_narrow(inputs, outputs, key):
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: sweep(classifier(network_fn=too_wide)), r"does not take examples of shape \(2,\): dot_general"),
     (lambda: sweep(classifier(top=3)), "top must be below the number of classes, 3, got 3"),
-    (lambda: classifier().classify(None, HOLED), "x has NaN or infinity in row 7"),
+    (lambda: classifier().predict(None, HOLED), "x has NaN or infinity in row 7"),
     (lambda: sweep(Classifier()), "Classifier has no data"),
     (lambda: sweep(classifier(network_fn=too_narrow)), r"gives an output of shape \(2,\) .* needs \(3,\)"),
     (lambda: sweep(Classifier(WHOLE, early_stopping=Patience(epochs=1))), "needs validation examples"),

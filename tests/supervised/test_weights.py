@@ -79,7 +79,7 @@ def test_metrics_are_those_of_scikit_learn():
         learner = kind(make(X, y, test=(X, y, weight), validation=0.2), **options)
         network = begun(learner).network
         found = eqx.filter_jit(learner.for_test(1).evaluate)(network, jax.random.key(0))
-        said = np.asarray(learner.predict(network, X))
+        said = np.asarray(learner.outputs(network, X))
         if kind is Classifier:
             balanced = compute_sample_weight("balanced", Y[learner.data.train])
             factor = np.array([balanced[Y[learner.data.train] == c][0] for c in range(3)])

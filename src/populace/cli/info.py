@@ -35,9 +35,9 @@ def print_list(what: str) -> None:
 
         rows = [(n, tomllib.loads(recipes.text(n)).get("about", "")) for n in recipes.names()]
     else:
-        from populace.runs.recipe import learner_class, learners
+        from populace.runs.recipe import learners
 
-        rows = [(n, _summary(learner_class(n))) for n in sorted(learners())]
+        rows = [(n, _summary(n)) for n in sorted(learners())]
     table = Table.grid(padding=(0, 3))
     for name, about in rows:
         table.add_row(f"[bold]{name}[/]", about)
@@ -301,15 +301,24 @@ def _walk(settings: Any, cls: type, learner: Any, prefix: str = "") -> list[Any]
 
 
 def _options(console: Console, options: Any) -> None:
+    from populace.core.formatting import format_value
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("run.", "value", "meaning"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("setting", "run."))
     for name, field in type(options).model_fields.items():
-        value = escape(str(getattr(options, name)))
+        value = escape(format_value(getattr(options, name)))
         table.add_row(name, value, escape(field.description or ""))
     console.print(table, highlight=False)
     console.print()
 
 
-def _summary(cls: type) -> str:
-    return (inspect.getdoc(cls) or "").splitlines()[0]
+def _summary(name: str) -> str:
+    """Return the first sentence about a learner; one that cannot be imported says why, and hides no other."""
+    from populace.core.errors import UsageError
+    from populace.runs.recipe import learner_class
+
+    try:
+        return (inspect.getdoc(learner_class(name)) or "").splitlines()[0]
+    except UsageError as error:
+        return escape(str(error))

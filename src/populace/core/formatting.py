@@ -8,9 +8,10 @@ from populace.core.settings import Settings, to_dict, to_plain
 
 
 def format_value(value: Any) -> str:
-    """Format a value as short text: floats in `:g` format, nested settings as their kind and settings.
+    """Format a value as short text, as recipes have it: `true`, `[8, 8]`, text bare, floats in `:g`.
 
-    `{"kind": "boltzmann", "decay": 0.9995}` is `boltzmann decay 0.9995`.
+    Nested settings are their kind and settings: `{"kind": "boltzmann", "decay": 0.9995}` is `boltzmann decay
+    0.9995`.
     """
     if isinstance(value, Settings):
         value = to_dict(value)
@@ -19,6 +20,10 @@ def format_value(value: Any) -> str:
         return " ".join([str(value.get("kind", "")), *rest]).strip()
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(format_value, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

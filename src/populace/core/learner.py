@@ -256,8 +256,8 @@ class Learner(Settings):
             leaves[place.index] = value
         return tree.unflatten(leaves)
 
-    def predictor(self, model: Any) -> Callable[..., np.ndarray]:
-        """Return the function from raw inputs to classes, numbers or actions, on the host.
+    def predict(self, model: Any, x: Any = None, /) -> Any:
+        """Return classes, numbers or actions for raw inputs, on the host.
 
         [`Trained.predict`][populace.runs.trained_member.Trained.predict] calls it.
 
@@ -265,9 +265,10 @@ class Learner(Settings):
             UsageError: the learner makes no predictions.
 
         """
+        del x
         raise UsageError(f"{type(self).__name__} makes no predictions; its trained model is `.model`")
 
-    def probabilities(self, model: Any, x: Any) -> Any:
+    def predict_proba(self, model: Any, x: Any = None, /) -> Any:
         """Return the probability of each class, (N, K), for raw inputs.
 
         Raises:
@@ -278,8 +279,8 @@ class Learner(Settings):
 
     @property
     def has_probabilities(self) -> bool:
-        """Whether `probabilities` returns any; by default where a learner defines it."""
-        return type(self).probabilities is not Learner.probabilities
+        """Whether `predict_proba` returns any; by default where a learner defines it."""
+        return type(self).predict_proba is not Learner.predict_proba
 
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return what predictions need besides settings and weights, by name: arrays, numbers, words, lists.

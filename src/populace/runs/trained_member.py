@@ -51,7 +51,7 @@ class Trained(SavedMember):
             UsageError: inputs that do not fit, or a learner that makes no predictions.
 
         """
-        return self.learner.predictor(self.model)(x)
+        return np.asarray(self.learner.predict(self.model, x))
 
     def predict_proba(self, x: Any = None) -> np.ndarray:
         """Return the probability of each class, (N, K), for inputs as `predict` takes them.
@@ -60,7 +60,7 @@ class Trained(SavedMember):
             UsageError: inputs that do not fit, or a learner that predicts no classes.
 
         """
-        return np.asarray(self.learner.probabilities(self.model, x))
+        return np.asarray(self.learner.predict_proba(self.model, x))
 
     def weights(self) -> dict[str, np.ndarray]:
         """Return all arrays of the model by their place in it, such as `layers.1.weight`.

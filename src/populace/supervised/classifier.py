@@ -1,6 +1,6 @@
 """Classifier: one of several classes for each example."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -90,13 +90,13 @@ class Classifier(Supervised):
                 "every label is among as many"
             )
 
-    def probabilities(self, model: Any, x: Any) -> jax.Array:
-        """Return the probability of each class for raw examples, (N, classes)."""
-        return jax.nn.softmax(self.predict(model, x))
-
-    def classify(self, model: Any, x: Any) -> np.ndarray:
+    def predict(self, model: Any, x: Any = None) -> np.ndarray:
         """Return the likeliest class of each raw example, (N,): a number, or a name where labels were."""
-        return self._data.labels(np.asarray(jnp.argmax(self.predict(model, x), -1)))
+        return self._data.labels(np.asarray(jnp.argmax(self.outputs(model, x), -1)))
+
+    def predict_proba(self, model: Any, x: Any = None) -> jax.Array:
+        """Return the probability of each class for raw examples, (N, classes)."""
+        return jax.nn.softmax(self.outputs(model, x))
 
     def example_scores(self, model: Any) -> np.ndarray | None:
         """Return whether the class of each test example is right, as 0 or 1.
@@ -106,11 +106,7 @@ class Classifier(Supervised):
         if self.score != "accuracy" or not self.independent_test or self._data.weights("test") is not None:
             return None
         x, labels = self._data.examples("test")[0], self._data.answers("test")
-        return (np.argmax(np.asarray(self.predict(model, x)), -1) == labels).astype(float)
-
-    def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
-        """Return the function from raw examples to classes."""
-        return lambda x: self.classify(model, x)
+        return (np.argmax(np.asarray(self.outputs(model, x)), -1) == labels).astype(float)
 
     def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return confusion matrix and calibration diagram, on the test part or what stands for it."""
@@ -121,7 +117,7 @@ class Classifier(Supervised):
         x, _, rows = *data.examples("test"), np.asarray(data.part("test")[2])
         labels, part, weight = data.answers("test"), data.called("test"), data.weights("test")
         weight = None if weight is None else np.asarray(weight)[rows]
-        logits = self.predict(state, x)
+        logits = self.outputs(state, x)
         return {
             "confusion": plots.confusion(logits, labels, data.names, part, weight),
             "calibration": plots.calibration(logits, labels, part, weight),

@@ -215,7 +215,7 @@ class Supervised(Learner):
 
     independent_test: ClassVar[Any] = property(lambda self: self._data.called("test") == "test")
 
-    def predict(self, model: Any, x: Any) -> jax.Array | np.ndarray:
+    def outputs(self, model: Any, x: Any) -> jax.Array | np.ndarray:
         """Return a network's outputs for raw examples (N, ...), in batches: logits, or numbers.
 
         Raises:

@@ -1,6 +1,6 @@
 """Regressor: one or several numbers for each example."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -60,9 +60,9 @@ class Regressor(Supervised):
         """Return outputs in the units of the data's y."""
         return outputs * self._data.y_deviation + self._data.y_mean
 
-    def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
-        """Return the function from raw examples to numbers in the units of y."""
-        return lambda x: np.asarray(self.predict(model, x))
+    def predict(self, model: Any, x: Any = None) -> np.ndarray:
+        """Return numbers in the units of y for raw examples (N, ...), (N, K)."""
+        return np.asarray(self.outputs(model, x))
 
     def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return predictions against targets, on the test part, or what stands for it."""
@@ -70,5 +70,5 @@ class Regressor(Supervised):
         from populace.supervised import plots
 
         (x, y), part = self._data.examples("test"), self._data.called("test")
-        predicted = np.asarray(self.predict(state, x))
+        predicted = self.predict(state, x)
         return {"predictions": plots.predictions(predicted, y, part)}

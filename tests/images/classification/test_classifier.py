@@ -98,7 +98,7 @@ def test_exhibits_and_logs_are_drawn(begun):
 
 def test_no_pictures_get_no_classes(begun):
     learner, network = begun
-    assert learner.classify(network, np.zeros((0, 8, 8, 1))).shape == (0,)
+    assert learner.predict(network, np.zeros((0, 8, 8, 1))).shape == (0,)
 
 
 def test_the_networks_sizes():

@@ -89,6 +89,8 @@ def main(place: Path, wanted: list[str]) -> None:
                 train(population, out=folder, **options)
             except Exception as error:
                 found |= {"error": str(error), "told": isinstance(error, RunError)}
+            found |= {"reached": (memory.count if kind == "memory" else library.writes()) >= n}
+            found |= {"late": n > counts[kind] - 15}
             arm(nothing, "full", 0)
             found["left"] = [str(p) for p in folder.rglob(".*") if origin(p) != p.name]
             found["steps"] = checkpoint_files.steps(folder / "checkpoints")

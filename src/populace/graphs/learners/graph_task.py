@@ -2,7 +2,6 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -83,7 +82,7 @@ class GraphTask(Learner):
 
         """
         if isinstance(self.objective_of(model), Regression):
-            return super().probabilities(model, data)
+            return super().predict_proba(model, data)
         return self.finished(model, data)
 
     def build(self, data: Graph | GraphSet, outputs: int, key: jax.Array) -> Any:
@@ -159,11 +158,3 @@ class GraphTask(Learner):
     @abstractmethod
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; empty where there are labels or numbers."""
-
-    def predictor(self, model: Any) -> Callable[..., np.ndarray]:
-        """Return the function from data, by default the learner's own, to what is decided of them."""
-        return lambda data=None: self.predict(model, data)
-
-    def probabilities(self, model: Any, x: Any = None) -> np.ndarray:
-        """Return the probability of each class or label, (N, K), for every node or graph."""
-        return self.predict_proba(model, x)

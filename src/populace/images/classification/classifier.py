@@ -76,7 +76,7 @@ class ImageClassifier(Classifier):
 
         pictures = self._data.examples("validation")[0][:_WATCHED]
         labels = self._data.answers("validation")[:_WATCHED]
-        probabilities = np.asarray(self.probabilities(state, pictures))
+        probabilities = np.asarray(self.predict_proba(state, pictures))
         shown: dict[str, Image | np.ndarray] = {
             "predictions": samples(pictures, labels, probabilities, self._data.names)
         }
@@ -92,7 +92,7 @@ class ImageClassifier(Classifier):
         from populace.images.filters import filter
 
         pictures, labels = self._data.examples("test")[0], self._data.answers("test")
-        probabilities = np.asarray(self.probabilities(state, pictures))
+        probabilities = np.asarray(self.predict_proba(state, pictures))
         return {
             **super().visualize(state, key),
             "mistakes": mistakes(pictures, labels, probabilities, self._data.names),

@@ -150,9 +150,9 @@ class Agent(Learner):
         task, act = registry.make(self.env), self.policy_inside(state)
         return lambda observation: act(from_env_obs(task, observation)) + task.action_start
 
-    def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
-        """Return the greedy policy."""
-        return self.policy(model)
+    def predict(self, model: Any, x: Any = None) -> np.ndarray:
+        """Return the greedy action for one observation, or for each of a batch, as `policy` gives it."""
+        return self.policy(model)(x)
 
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return what the environment shows and takes."""
