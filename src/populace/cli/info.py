@@ -26,8 +26,12 @@ def print_list(what: str) -> None:
         raise unknown("list", what, KINDS)
     if what == "environments":
         from populace.rl.environments import registry
+        from populace.rl.multi_agent.environments import WORLDS
 
         for name in registry.names():
+            console.print(name, highlight=False)
+        console.print("\n[dim]of several agents:[/]")
+        for name in sorted(WORLDS):
             console.print(name, highlight=False)
         return
     if what == "recipes":

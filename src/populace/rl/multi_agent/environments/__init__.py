@@ -1,0 +1,11 @@
+"""Compiled environments of several agents, each also a PettingZoo environment."""
+
+_HERE = "populace.rl.multi_agent.environments"
+
+WORLDS: dict[str, str] = {
+    "CleaningRobots-v0": f"{_HERE}.cleaning_robots:CleaningRobots",
+    "Climbing-v0": f"{_HERE}.matrix_games:Climbing",
+    "Penalty-v0": f"{_HERE}.matrix_games:Penalty",
+    "TwoStep-v0": f"{_HERE}.matrix_games:TwoStep",
+}
+"""Import path of each world's class by name; classes are imported when they are first used."""
