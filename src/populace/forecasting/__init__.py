@@ -32,6 +32,7 @@ from populace.forecasting.forecast import QUANTILES, Forecast
 from populace.forecasting.forecaster import Forecaster
 from populace.forecasting.model import ForecastModel
 from populace.forecasting.models.linear import Linear
+from populace.forecasting.saving import load
 from populace.forecasting.uncertainty.conformal import Conformal
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "compare",
     "coverage",
     "crps",
+    "load",
     "mae",
     "mape",
     "mase",

@@ -8,12 +8,12 @@ import numpy as np
 
 from populace.core.errors import UsageError, unknown
 from populace.forecasting.data.features import Features
+from populace.forecasting.data.given_panel import panel_of
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.windows import last_window
-from populace.forecasting.evaluation.backtest import Backtest, backtest
 from populace.forecasting.evaluation.quantile_metrics import check_quantiles
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
-from populace.forecasting.model import ForecastModel, panel_of
+from populace.forecasting.model import ForecastModel
 
 NETWORKS = ("linear", "nlinear", "dlinear", "nhits", "mlp", "lstm", "gru", "rnn", "wavenet")
 
@@ -147,10 +147,6 @@ class Forecaster(ForecastModel):
             values = np.moveaxis(np.quantile(outputs[0], levels, axis=0), 0, -1)
         values = np.sort(values * deviation[..., None] + mean[..., None], -1)
         return Forecast(panel, point[:, :horizon], tuple(levels.tolist()), values[:, :horizon], self.name)
-
-    def cross_validation(self, data: Any, **how: Any) -> Backtest:
-        """Return a [`backtest`][populace.forecasting.backtest] with the model's horizon."""
-        return backtest(self, data, how.pop("horizon", self.horizon), **how)
 
     def learner(self) -> Any:
         """Return the learner that the settings describe, without data."""

@@ -6,16 +6,32 @@ of Forecasting 16.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.forecasting.data.given_panel import panel_of
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.evaluation import point_metrics as point
 from populace.forecasting.evaluation import quantile_metrics as spread
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
-from populace.forecasting.model import ForecastModel, panel_of
+
+
+class Fits(Protocol):
+    """What a backtest needs of a model: [`ForecastModel`][populace.forecasting.ForecastModel] has it."""
+
+    def fit(self, data: Any) -> Self:
+        """Learn from a panel."""
+        ...
+
+    def update(self, data: Any) -> Self:
+        """Take the panel with later history."""
+        ...
+
+    def predict(self, horizon: int, quantiles: Sequence[float] = ..., *, data: Any = None) -> Forecast:
+        """Forecast behind a panel."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ class Backtest:
 
 
 def backtest(
-    model: ForecastModel,
+    model: Fits,
     data: Any,
     horizon: int,
     *,
@@ -124,7 +140,7 @@ def backtest(
     step: int | None = None,
     gap: int = 0,
     history: int | None = None,
-    refit: bool = True,
+    refit: bool | Literal["update"] = True,
     season: int | None = None,
     quantiles: Sequence[float] = QUANTILES,
 ) -> Backtest:
@@ -141,7 +157,8 @@ def backtest(
         step: steps between cutoffs; by default the horizon, so that windows do not overlap.
         gap: steps between the history and the first step that is forecast and compared.
         history: how many steps before the cutoff are known (a sliding window); by default all (expanding).
-        refit: fit at each cutoff; otherwise at the first one alone, and forecast from newer history.
+        refit: fit at each cutoff; otherwise at the first one alone, and forecast from newer history; with
+            `update` the model is updated with it, which fits nothing, but lets conformal errors follow.
         season: steps of a season, for the scaled errors; by default that of the frequency.
         quantiles: levels.
 
@@ -167,8 +184,10 @@ def backtest(
     fitted, forecasts, actual = model, [], []
     for i, cutoff in enumerate(cutoffs):
         known = _window(panel, cutoff, history)
-        if i == 0 or refit:
+        if i == 0 or refit is True:
             fitted = model.fit(known)
+        elif refit == "update":
+            fitted = fitted.update(known)
         forecast = fitted.predict(gap + horizon, quantiles, data=known)
         forecasts.append(_behind(forecast, gap))
         ends = panel.offsets[1:] - cutoff + gap

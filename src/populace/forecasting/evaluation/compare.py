@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.forecasting.data.given_panel import panel_of
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.evaluation.backtest import Backtest, backtest
 from populace.forecasting.forecast import QUANTILES
-from populace.forecasting.model import ForecastModel, panel_of
+from populace.forecasting.model import ForecastModel
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.forecasting.data.features import Features
+from populace.forecasting.data.given_panel import panel_of
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.windows import CENTERS, SCALES, Windows, centered, enough, last_window
 from populace.forecasting.evaluation.quantile_metrics import check_quantiles
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
-from populace.forecasting.model import ForecastModel, panel_of
+from populace.forecasting.model import ForecastModel
 from populace.forecasting.uncertainty.residuals import Residuals
 
 

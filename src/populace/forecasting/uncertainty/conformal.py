@@ -12,11 +12,12 @@ from typing import Any, Self
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.forecasting.data.given_panel import panel_of
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.evaluation.backtest import backtest
 from populace.forecasting.evaluation.quantile_metrics import check_quantiles
 from populace.forecasting.forecast import QUANTILES, Forecast, check_horizon
-from populace.forecasting.model import ForecastModel, panel_of
+from populace.forecasting.model import ForecastModel
 
 
 @dataclass(frozen=True)
