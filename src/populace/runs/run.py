@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from populace.core.errors import RunError, UnknownKindError, UsageError
@@ -27,6 +26,7 @@ from populace.runs.integrity import checkpoint_files, continuity, lock, record, 
 from populace.runs.integrity.status import status
 from populace.runs.outcome import confirmation
 from populace.runs.outcome.facts import facts as facts_of
+from populace.runs.outcome.measured_again import measured_again
 from populace.runs.outcome.member_predictions import MemberPredictions, member_predictions
 from populace.runs.recipe import Recipe, foreign_modules, options, parse
 from populace.runs.trained_member import Trained
@@ -299,7 +299,7 @@ class Run(Overview):
             UsageError: the learner knows no such backend, or its score is of the training itself.
 
         """
-        engine, population = self.engine, self.population
+        engine = self.engine
         if engine.group_states[0].program.learner.independent_test is None:
             raise UsageError(
                 f"the score of '{self.path}' is of the training itself and cannot be measured again; "
@@ -307,29 +307,7 @@ class Run(Overview):
             )
         scores = results.collect(engine, self.metrics("evaluation"))
         results.complete(scores, engine, self.path, self.recipe.options)
-        chosen = list(range(len(population.settings)))
-        if backend == "native":
-            found = results.final_evaluation(engine, scores, size, seed)[population.learner.score]
-        else:
-            best = results.choose(population, scores)
-            chosen = [best]
-            found = np.full(len(population), np.nan)
-            for member in population.members:
-                if member.setting == best and scores.diverged_at[member.index] < 0:
-                    start = results.external_seed(seed, member)
-                    found[member.index] = self.member(member.index).evaluate(backend, size, start).mean()
-        table = [
-            {
-                "setting": i,
-                "values": population.settings[i],
-                "members": list(population.members_of(i)),
-                "summary": results.summary(population, scores, found, i),
-            }
-            for i in chosen
-        ]
-        learner = population.learner
-        about = {"backend": backend, "size": size, "unit": learner.evaluation_unit, "mode": learner.mode}
-        return about | {"seed": seed, "settings": table}
+        return measured_again(engine, scores, self.member, size, backend, seed)
 
     @cached_property
     def engine(self) -> Engine:
