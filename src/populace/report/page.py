@@ -19,6 +19,7 @@ from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
 from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
+from populace.report.sections.evaluation_metrics import evaluation_metrics
 from populace.report.text import budgets, full_tables, run_tables, significance, summary, tables
 from populace.report.text.glossary import glossary
 
@@ -60,7 +61,8 @@ def render(template: str, content: dict[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     charts = {chart.id: chart.spec() for chart in content["charts"].values() if chart}
-    charts |= {chart.id: chart.spec() for chart in content.get("small_multiples", [])}
+    for several in ("small_multiples", "evaluation_metrics"):
+        charts |= {chart.id: chart.spec() for chart in content.get(several, [])}
     environment.filters["nobreak"] = lambda text: re.sub(r"(?<=\d) %", "\u00a0%", text)
     return environment.get_template(template).render(
         **content,
@@ -121,6 +123,7 @@ def one(reading: Reading, page: Path) -> dict[str, Any]:
         "charts": charts,
         "elsewhere": elsewhere,
         "small_multiples": training.diagnostics(reading),
+        "evaluation_metrics": evaluation_metrics(reading),
         "best_label": reading.label(reading.winner) if reading.winner else "",
         "score": reading.score,
         "statistic": reading.statistic,

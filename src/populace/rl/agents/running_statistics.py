@@ -52,6 +52,10 @@ class Moments(eqx.Module):
         """Return `(x - mean) / deviation`, clipped to [-10, 10]."""
         return jnp.clip((x - self.mean) / self._deviation, -_CLIP, _CLIP)
 
+    def denormalize(self, x: jax.Array) -> jax.Array:
+        """Return `mean + deviation x`: what `normalize` took away, but for its clipping."""
+        return self.mean + self._deviation * x
+
     def scale(self, x: jax.Array) -> jax.Array:
         """Return `x / deviation`, clipped to [-10, 10]: what is 0 stays 0."""
         return jnp.clip(x / self._deviation, -_CLIP, _CLIP)

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from populace.rl.multi_agent.environments.pettingzoo import aec_env, parallel_env
     from populace.rl.multi_agent.environments.world import MultiAgentWorld
+    from populace.rl.multi_agent.learners.ippo import IPPO
     from populace.rl.multi_agent.learners.iql import IQL
     from populace.rl.multi_agent.learners.linear_q import LinearQ
+    from populace.rl.multi_agent.learners.mappo import MAPPO
     from populace.rl.multi_agent.learners.qmix import QMIX
     from populace.rl.multi_agent.learners.tabular_q import TabularQ
     from populace.rl.multi_agent.learners.vdn import VDN
     from populace.rl.multi_agent.task import MultiAgentTask
 
 _HOME = {
+    "IPPO": "learners.ippo",
     "IQL": "learners.iql",
     "LinearQ": "learners.linear_q",
     "MultiAgentTask": "task",
     "MultiAgentWorld": "environments.world",
+    "MAPPO": "learners.mappo",
     "QMIX": "learners.qmix",
     "TabularQ": "learners.tabular_q",
     "VDN": "learners.vdn",
@@ -29,8 +33,8 @@ _HOME = {
 }
 
 __all__ = [
-    "IQL", "QMIX", "VDN", "LinearQ", "MultiAgentTask", "MultiAgentWorld", "TabularQ", "aec_env",
-    "parallel_env",
+    "IPPO", "IQL", "MAPPO", "QMIX", "VDN", "LinearQ", "MultiAgentTask", "MultiAgentWorld", "TabularQ",
+    "aec_env", "parallel_env",
 ]  # fmt: skip
 
 

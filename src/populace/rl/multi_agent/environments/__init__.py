@@ -5,7 +5,9 @@ _HERE = "populace.rl.multi_agent.environments"
 WORLDS: dict[str, str] = {
     "CleaningRobots-v0": f"{_HERE}.cleaning_robots:CleaningRobots",
     "Climbing-v0": f"{_HERE}.matrix_games:Climbing",
+    "Foraging-v0": f"{_HERE}.foraging:Foraging",
     "Penalty-v0": f"{_HERE}.matrix_games:Penalty",
+    "SimpleSpread-v0": f"{_HERE}.particles:SimpleSpread",
     "TwoStep-v0": f"{_HERE}.matrix_games:TwoStep",
 }
 """Import path of each world's class by name; classes are imported when they are first used."""

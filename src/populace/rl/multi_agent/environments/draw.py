@@ -7,7 +7,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.rl.environments.worlds.draw import CELL, INK, LINE, MUTED, Canvas
-from populace.rl.multi_agent.environments import cleaning_robots, matrix_games
+from populace.rl.multi_agent.environments import cleaning_robots, foraging, matrix_games, particles
 
 COLORS = (  # Okabe and Ito 2008: distinguishable with any color vision
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#3c3c3c",
@@ -78,4 +78,35 @@ def _(world: matrix_games.MatrixGame, state: Any) -> np.ndarray:
         canvas.box(column + 0.15, row + 0.52, 0.94, 0.94, CELL, edgecolor=LINE, linewidth=1)
         canvas.text(column + 0.62, row + 0.99, f"{world.payoff[row, column]:g}", 14)
     canvas.text(0.15, 0.25, f"play {int(state.time)} of {world.horizon}", 11, MUTED, "left")
+    return canvas.pixels()
+
+
+@draw.register
+def _(world: particles.ParticleWorld, state: particles.State) -> np.ndarray:
+    canvas = Canvas(440, 440, 150)
+    middle = 440 / 300
+    for x, y in np.asarray(state.landmark):
+        canvas.disc(middle + x, middle - y, 0.05, INK)
+    for i, (x, y) in enumerate(np.asarray(state.place)):
+        canvas.disc(middle + x, middle - y, world.radius, color(i), alpha=0.6)
+    canvas.text(0.08, 0.12, f"step {int(state.time)} of {world.horizon}", 11, MUTED, "left")
+    return canvas.pixels()
+
+
+@draw.register
+def _(world: foraging.Foraging, state: foraging.State) -> np.ndarray:
+    size, scale = world.size, max(30, 400 // world.size)
+    side, head = 2 * (scale * size // 2) + 32, 40
+    canvas = Canvas(side, side + head, scale)
+    off, top = 16 / scale, (16 + head) / scale
+    for row, column in np.ndindex(size, size):
+        canvas.box(off + column + 0.03, top + row + 0.03, 0.94, 0.94, CELL)
+    for (row, column), level in zip(np.asarray(state.food), np.asarray(state.food_level)):
+        if level > 0:
+            canvas.rounded(off + column + 0.2, top + row + 0.2, 0.6, 0.6, 0.1, "#7a9a3a")
+            canvas.text(off + column + 0.5, top + row + 0.5, str(level), 11, "white")
+    for i, ((row, column), level) in enumerate(zip(np.asarray(state.cell), np.asarray(state.level))):
+        canvas.disc(off + column + 0.5, top + row + 0.5, 0.36, color(i))
+        canvas.text(off + column + 0.5, top + row + 0.5, str(level), 11, "white")
+    canvas.text(off, 20 / scale, f"step {int(state.time)} of {world.horizon}", 11, INK, "left")
     return canvas.pixels()

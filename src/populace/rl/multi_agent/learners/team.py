@@ -153,12 +153,11 @@ class Team(Learner):
         peer = peers.of(self.task)
         if peer is None:
             return {}
-        name, play = peer
 
         def evaluate(model: Any, episodes: int, seed: int) -> np.ndarray:
-            return play(self.task, self.act_on_host(model), self.memory, episodes, seed)
+            return peers.play(peer, self.task, self.act_on_host(model), self.memory, episodes, seed)
 
-        return {name: evaluate}
+        return {peer.name: evaluate}
 
     def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return a film of one greedy episode, trajectories, and a heat map of where each agent is."""
