@@ -194,7 +194,7 @@ class Foraging(MultiAgentWorld):
 
     def peer(self) -> "peers.Peer | None":
         """Return lbforaging's environment, where it is installed."""
-        return peers.foraging(self)
+        return peers.foraging(self, State)
 
     def _valid(self, state: State) -> jax.Array:
         """Return which actions would do something, (N, A), as 1 and 0."""

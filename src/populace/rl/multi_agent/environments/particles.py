@@ -111,7 +111,7 @@ class ParticleWorld(MultiAgentWorld):
 
     def peer(self) -> "peers.Peer | None":
         """Return mpe2's environment, where it is installed."""
-        return peers.mpe(self)
+        return peers.mpe(self, State)
 
     def _contacts(self, place: jax.Array) -> jax.Array:
         apart = place[:, None] - place[None]

@@ -68,10 +68,8 @@ def play(
     return total
 
 
-def mpe(world: Any) -> Peer | None:
+def mpe(world: Any, state_type: Any) -> Peer | None:
     """Return the environment of mpe2 that a particle world equals."""
-    from populace.rl.multi_agent.environments.particles import State
-
     try:
         module = importlib.import_module(f"mpe2.{world.scenario}")
     except ImportError:
@@ -84,7 +82,7 @@ def mpe(world: Any) -> Peer | None:
     def inside(env: Any) -> Any:
         return env.unwrapped.world
 
-    def state(env: Any) -> State:
+    def state(env: Any) -> Any:
         agents, landmarks = inside(env).agents, inside(env).landmarks
         found: dict[str, Any] = {
             "time": np.int32(env.unwrapped.steps),
@@ -92,7 +90,7 @@ def mpe(world: Any) -> Peer | None:
             "velocity": np.asarray([a.state.p_vel for a in agents], np.float32),
             "landmark": np.asarray([m.state.p_pos for m in landmarks], np.float32),
         }
-        return State(**found)
+        return state_type(**found)
 
     return Peer(
         name="mpe2",
@@ -106,10 +104,8 @@ def mpe(world: Any) -> Peer | None:
     )
 
 
-def foraging(world: Any) -> Peer | None:
+def foraging(world: Any, state_type: Any) -> Peer | None:
     """Return the environment of lbforaging that a foraging world equals."""
-    from populace.rl.multi_agent.environments.foraging import State
-
     try:
         from lbforaging.foraging import ForagingEnv
     except ImportError:
@@ -119,7 +115,7 @@ def foraging(world: Any) -> Peer | None:
         _, reward, over, truncated, _ = env.step(action.tolist())
         return np.asarray(reward, float), bool(over or truncated)
 
-    def state(env: Any) -> State:
+    def state(env: Any) -> Any:
         cells = np.argwhere(env.field > 0)
         food = np.full((world.foods, 2), -1, np.int32)
         level = np.zeros(world.foods, np.int32)
@@ -131,7 +127,7 @@ def foraging(world: Any) -> Peer | None:
             "level": np.asarray([p.level for p in env.players], np.int32),
             "food": food, "food_level": level, "spawned": np.int32(env._food_spawned),
         }  # fmt: skip
-        return State(**found)
+        return state_type(**found)
 
     return Peer(
         name="lbforaging",
