@@ -101,7 +101,8 @@ void attend_by(const Attend<T>& s, Range members, Range rows) {
     const uint32_t* seeds = by.seeds ? by.seeds + m * by.seeds_stride : nullptr;
     const T scale = seeds ? 1 / (1 - rate) : T(1);
     const T *from = by.s + m * by.s_stride, *to = by.t + m * by.t_stride, *x = by.x + m * by.x_stride;
-    T *y = s.y + m * s.y_stride, *log_sum = by.log_sum + m * by.log_sum_stride;
+    T *y = s.y + m * s.y_stride, *of_largest = by.largest + m * by.softmax_stride,
+      *of_inverse = by.inverse + m * by.softmax_stride;
     for (int64_t row = rows.begin; block.take(row); row = block.last) {
       T* e = score;
       for (int64_t i = block.first; i < block.last; ++i) {
@@ -139,8 +140,10 @@ void attend_by(const Attend<T>& s, Range members, Range rows) {
           for (int32_t p = 0; p < edges; ++p, each += H)
             for (int h = 0; h < heads; ++h) total[h] += each[h];
           for (int h = 0; h < heads; ++h) {
-            log_sum[i * H + part + h] = edges ? best[part + h] + static_cast<T>(log(total[h])) : T(0);
-            total[h] = scale / total[h];
+            const T inverse = edges ? 1 / total[h] : T(0);
+            of_largest[i * H + part + h] = edges ? best[part + h] : T(0);
+            of_inverse[i * H + part + h] = inverse;
+            total[h] = scale * inverse;
           }
           each = e + part;
           for (int32_t p = 0; p < edges; ++p, each += H)
@@ -172,12 +175,13 @@ void attend_back_by(const AttendBack<T>& s, Range members, Range rows) {
   const Attention<T>& by = s.by;
   const int64_t H = kHeads ? kHeads : by.heads, F = by.features;
   const int32_t *offsets = s.rows.offsets, *columns = s.rows.columns;
-  Block<T, 5> block(offsets, rows, H);
+  Block<T, 6> block(offsets, rows, H);
   T* __restrict alpha = block.held(0);
   T* __restrict slant = block.held(1);  // of LeakyReLU, at the score
   T* __restrict inner = block.held(2);  // of the target
   T* __restrict weight = block.held(3);
   T* __restrict product = block.held(4);
+  T* __restrict inverse = block.held(5);
   uint32_t* __restrict counts = block.counts.get();
   for (int64_t m = members.begin; m < members.end; ++m) {
     const T slope = by.settings[m * by.settings_stride], rate = by.settings[m * by.settings_stride + 1];
@@ -185,7 +189,8 @@ void attend_back_by(const AttendBack<T>& s, Range members, Range rows) {
     const T scale = seeds ? 1 / (1 - rate) : T(1);
     const T *x = by.x + m * by.x_stride, *g = s.g + m * s.g_stride;
     const T *from = by.s + m * by.s_stride, *to = by.t + m * by.t_stride;
-    const T *log_sum = by.log_sum + m * by.log_sum_stride, *of_target = s.inner + m * s.inner_stride;
+    const T *of_largest = by.largest + m * by.softmax_stride, *of_inverse = by.inverse + m * by.softmax_stride;
+    const T* of_target = s.inner + m * s.inner_stride;
     T *by_s = s.by_s + m * s.s_stride, *by_edge = s.by_edge + m * s.edge_stride;
     for (int64_t row = rows.begin; block.take(row); row = block.last) {
       int64_t k = 0;
@@ -194,11 +199,13 @@ void attend_back_by(const AttendBack<T>& s, Range members, Range rows) {
         for (int32_t p = offsets[j]; p < offsets[j + 1]; ++p, k += H) {
           const int64_t i = columns[p];
           const uint32_t first = static_cast<uint32_t>(s.rows.order[p] * H);
-          const T *__restrict target = to + i * H, *__restrict sum = log_sum + i * H;
+          const T *__restrict target = to + i * H, *__restrict largest = of_largest + i * H;
 #pragma GCC unroll 1
           for (int h = 0; h < H; ++h) slant[k + h] = source[h] + target[h] >= 0 ? T(1) : slope;
 #pragma GCC unroll 1
-          for (int h = 0; h < H; ++h) alpha[k + h] = slant[k + h] * (source[h] + target[h]) - sum[h];
+          for (int h = 0; h < H; ++h) alpha[k + h] = slant[k + h] * (source[h] + target[h]) - largest[h];
+#pragma GCC unroll 1
+          for (int h = 0; h < H; ++h) inverse[k + h] = of_inverse[i * H + h];
 #pragma GCC unroll 1
           for (int h = 0; h < H; ++h) inner[k + h] = of_target[i * H + h];
 #pragma GCC unroll 1
@@ -206,7 +213,7 @@ void attend_back_by(const AttendBack<T>& s, Range members, Range rows) {
           for (int h = 0; h < H; ++h) product[k + h] = dot(x_of + h * F, g + (i * H + h) * F, F);
         }
       }
-      for (k = 0; k < block.size; ++k) alpha[k] = exponential(alpha[k]);
+      for (k = 0; k < block.size; ++k) alpha[k] = exponential(alpha[k]) * inverse[k];
       if (seeds)
         for (k = 0; k < block.size; ++k)
           weight[k] = keeps(counts[k], seeds, static_cast<float>(rate)) ? scale : T(0);

@@ -104,22 +104,22 @@ ffi::Error ChosenCall(ffi::ThreadPool pool, Index offsets, Index columns, Index 
 
 template <class T>
 Attention<T> attention(const Any& seeds, const Any& settings, const Any& s, const Any& t, const Any& x,
-                       const Any& log_sum, bool shared) {
+                       const Any& largest, const Any& inverse, bool shared) {
   return {data<T>(s), data<T>(t), data<T>(x), data<T>(x) + x.element_count(), data<T>(settings),
-          data_if_any<uint32_t>(seeds), data<T>(log_sum),
+          data_if_any<uint32_t>(seeds), data<T>(largest), data<T>(inverse),
           size(x, 2), size(x, 3), stride(s), stride(t), stride(x),
-          shared ? stride(log_sum) : per_member(log_sum), stride(settings), stride(seeds)};
+          shared ? stride(largest) : per_member(largest), stride(settings), stride(seeds)};
 }
 
 ffi::Error AttendCall(ffi::ThreadPool pool, Index offsets, Index columns, Any seeds, Any settings, Any s, Any t, Any x,
-                      Out out, Out log_sum) {
+                      Out out, Out largest, Out inverse) {
   const Any& y = *out;
   if (auto bad = check(offsets, columns, columns, size(x, 1), size(x, 1)); bad.failure()) return bad;
-  if (!log_sum->element_count()) return ffi::Error::Success();
+  if (!largest->element_count()) return ffi::Error::Success();
   ask_for_large_pages(y);
   return by_type(x, [&](auto zero) {
     using T = decltype(zero);
-    const Attend<T> a{attention<T>(seeds, settings, s, t, x, *log_sum, false),
+    const Attend<T> a{attention<T>(seeds, settings, s, t, x, *largest, *inverse, false),
                       {offsets.typed_data(), columns.typed_data(), nullptr}, data<T>(y), per_member(y)};
     over_rows(pool, a.rows.offsets, size(y, 1), size(y, 0), 1, a.by.heads * (a.by.features + 16),
               [&](Range members, Range part) { kernels<T>().attend(a, members, part); });
@@ -128,8 +128,8 @@ ffi::Error AttendCall(ffi::ThreadPool pool, Index offsets, Index columns, Any se
 }
 
 ffi::Error AttendBackCall(ffi::ThreadPool pool, Index offsets, Index columns, Index order, Any seeds, Any settings,
-                          Any s, Any t, Any x, Any log_sum, Any y, Any g, Out by_s, Out by_x, Out by_edge,
-                          Out inner) {
+                          Any s, Any t, Any x, Any largest, Any inverse, Any y, Any g, Out by_s, Out by_x,
+                          Out by_edge, Out inner) {
   if (auto bad = check(offsets, columns, order, size(t, 1), columns.element_count()); bad.failure()) return bad;
   if (!by_s->element_count()) return ffi::Error::Success();
   ask_for_large_pages(*by_x);
@@ -142,7 +142,7 @@ ffi::Error AttendBackCall(ffi::ThreadPool pool, Index offsets, Index columns, In
       const int64_t m = k / cuts, part = k % cuts;
       kernels<T>().inner(before, {m, m + 1}, {targets * part / cuts, targets * (part + 1) / cuts});
     });
-    const AttendBack<T> a{attention<T>(seeds, settings, s, t, x, log_sum, true), rows_of(offsets, columns, order),
+    const AttendBack<T> a{attention<T>(seeds, settings, s, t, x, largest, inverse, true), rows_of(offsets, columns, order),
                           data<T>(*inner), data<T>(g), data<T>(g) + g.element_count(), data<T>(*by_x),
                           data<T>(*by_s), data<T>(*by_edge), per_member(*inner), stride(g), per_member(*by_x), per_member(*by_s), per_member(*by_edge)};
     over_rows(pool, a.rows.offsets, size(x, 1), size(*by_s, 0), 1, a.by.heads * (2 * a.by.features + 16),
@@ -163,13 +163,13 @@ POPULACE_CALL(populace_sum, SumCall, INDEX INDEX INDEX ANY ANY OUT);
 POPULACE_CALL(populace_products, ProductsCall, INDEX INDEX ANY ANY OUT);
 POPULACE_CALL(populace_maximum, MaximumCall, INDEX INDEX ANY OUT OUT);
 POPULACE_CALL(populace_chosen, ChosenCall, INDEX INDEX INDEX ANY ANY OUT);
-POPULACE_CALL(populace_attend, AttendCall, INDEX INDEX ANY ANY ANY ANY ANY OUT OUT);
+POPULACE_CALL(populace_attend, AttendCall, INDEX INDEX ANY ANY ANY ANY ANY OUT OUT OUT);
 POPULACE_CALL(populace_attend_back, AttendBackCall,
-              INDEX INDEX INDEX ANY ANY ANY ANY ANY ANY ANY ANY OUT OUT OUT OUT);
+              INDEX INDEX INDEX ANY ANY ANY ANY ANY ANY ANY ANY ANY OUT OUT OUT OUT);
 
 }  // namespace populace
 
 // What native.py expects the calls above to be; counted up whenever one of them changes.
-extern "C" int populace_native_version() { return 4; }
+extern "C" int populace_native_version() { return 5; }
 
 extern "C" int populace_native_wide() { return populace::wide(); }

@@ -57,7 +57,8 @@ void maximum(const Maximum<T>& s, Range members, Range rows) {
       for (int32_t p = begin; p < end; ++p) {
         const T* x = s.x + m * s.x_stride + s.rows.columns[p] * s.features;
         for (int64_t f = 0; f < s.features; ++f) {
-          const bool better = p == begin || x[f] > y[f] || x[f] != x[f];  // not a number: let it be seen
+          // Not a number is the largest, and of several the first: it is to be seen.
+          const bool better = p == begin || x[f] > y[f] || (x[f] != x[f] && y[f] == y[f]);
           chosen[f] = better ? p : chosen[f];
           y[f] = better ? x[f] : y[f];
         }

@@ -131,3 +131,10 @@ def test_gradients_add_up_over_a_mesh(check: bool, undivided: Any) -> None:
     found = jax.jit(jax.grad(spread, (0, 1)))(*arguments)
     for mine, alone in zip(found, expected):
         assert_close(mine, alone)
+
+
+def test_a_person_may_disable_compilation() -> None:
+    x, weight = draw(5, 4, 4), draw(2, 3, 2, 6)
+    with jax.disable_jit():
+        found = convolve(x, weight, **OPTIONS)
+    assert_close(found, convolve(x, weight, **OPTIONS))

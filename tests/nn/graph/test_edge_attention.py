@@ -122,3 +122,48 @@ def test_the_fused_gradient_by_xla_is_that_of_its_parts(rate: float) -> None:
         )
         found, expected = both(*ends(edges))
         jax.tree.map(lambda a, b: assert_close(a, b, 1e-12), found, expected)
+
+
+@pytest.mark.parametrize("backend", ["native", "xla"])
+def test_directions_and_second_derivatives_are_those_of_its_parts(backend: str) -> None:
+    """Forward mode, and forward over reverse: a Hessian times a vector, of members at once."""
+    if backend == "native" and native.missing():
+        pytest.skip(native.missing())
+    with jax.enable_x64(True):
+        operands = ends(SQUARE, 2, 3)
+        draws = np.random.default_rng(7)
+        direction = tuple(draws.normal(size=(2, *a.shape)) for a in operands)
+        key = jax.random.key(5)
+
+        def whole(*operands: Any) -> Any:
+            pair, settings = seed_pair(key)[None], jnp.asarray([[0.2, 0.3]])
+            given = (a[None] for a in operands)
+            return weigh(jnp.sin(fused(backend, indices(SQUARE), pair, settings, *given)[0]))
+
+        def parts(s: Any, t: Any, x: Any) -> Any:
+            return weigh(jnp.sin(attend(SQUARE, s, t, x, rate=0.3, key=key, backend="xla")))
+
+        def of(f: Any, direction: Any) -> Any:
+            return jax.jvp(jax.value_and_grad(f, (0, 1, 2)), operands, direction)[1]
+
+        both = jax.jit(lambda d: [jax.vmap(partial(of, f))(d) for f in (whole, parts)])
+        found, expected = both(direction)
+        jax.tree.map(lambda a, b: assert_close(a, b, 1e-11), found, expected)
+
+
+@NATIVE
+@pytest.mark.parametrize("size", [1e3, 1e6])
+def test_large_scores_have_the_gradients_of_small_ones(size: float) -> None:
+    """Beside a score of 1e6 the logarithm of a sum of exponentials is lost in rounding."""
+    s, t, x = (np.float32(a) for a in ends(SQUARE, 3, 5))
+    # Exact in float32 and above 0, where LeakyReLU changes nothing: only the softmax can differ.
+    s = np.round(4 * np.abs(s)) / 4 + np.float32(size)
+
+    @jax.jit
+    def run(*operands: Any) -> Any:
+        loss = lambda b, s, x: weigh(attend(SQUARE, s, 0 * t, x, backend=b) ** 2)  # noqa: E731
+        return [jax.grad(partial(loss, b), (0, 1))(*operands) for b in ("native", "xla")]
+
+    found, expected = run(s, x)
+    jax.tree.map(lambda a, b: assert_close(a, b, 2e-6), found, expected)
+    jax.tree.map(lambda a, b: assert_close(a, b, 2e-5), found, run(s - np.float32(size), x)[0])

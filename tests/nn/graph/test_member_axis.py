@@ -126,3 +126,25 @@ def test_gradients_add_up_over_a_mesh(backend: str) -> None:
     for check in (True, False):
         for mine, alone in zip(spread(check)(xs, w), expected, strict=True):
             assert_close(mine, alone, 1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_members_have_no_results(backend: str) -> None:
+    """A mapped axis of length 0, also beside operands that all members share."""
+    x, w = np.zeros((0, 9, 3), np.float32), draw(SQUARE.count, seed=1)
+    for how in ("sum", "mean", "max"):
+        weight = None if how == "max" else w
+
+        def total(x: Any, how: str = how, weight: Any = weight) -> Any:
+            return jnp.sum(jax.vmap(lambda x: aggregate(SQUARE, x, how, weight, backend))(x))
+
+        value, gradient = jax.jit(jax.value_and_grad(total))(x)
+        assert (value, gradient.shape) == (0, (0, 9, 3))
+
+
+def test_a_person_may_disable_compilation() -> None:
+    x = draw(9, 3)
+    with jax.disable_jit():
+        found = [aggregate(SQUARE, x, how) for how in ("sum", "max")]
+    for how, one in zip(("sum", "max"), found):
+        assert_close(one, aggregate(SQUARE, x, how))

@@ -30,3 +30,4 @@ def test_the_first_of_equal_ones_has_the_gradient_and_a_nan_before_all(backend: 
     value, gradient = largest(np.float32([[1], [np.nan], [2]]))
     assert np.isnan(value)
     np.testing.assert_array_equal(gradient, [[0.0], [1.0], [0.0]])
+    np.testing.assert_array_equal(largest(np.float32([[1], [np.nan], [np.nan]]))[1], [[0.0], [1.0], [0.0]])

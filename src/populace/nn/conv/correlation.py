@@ -177,7 +177,13 @@ def _unfold(x: jax.Array, size: int, axis: int, blocks: int = 1) -> jax.Array:
     return x.reshape(size, *shape[:axis], whole, *shape[axis + 1 :])
 
 
-correlation_p.def_impl(lambda a, b, **params: _compiled(**params)(a, b))
+def _outside_of_programs(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
+    # Without this a program would bind the primitive again, and again, where a person has disabled jit.
+    with jax.disable_jit(False):
+        return _compiled(**params)(a, b)
+
+
+correlation_p.def_impl(_outside_of_programs)
 correlation_p.def_abstract_eval(_abstract)
 ad.defbilinear(correlation_p, functools.partial(_transpose, 0), functools.partial(_transpose, 1))
 batching.primitive_batchers[correlation_p] = _batch

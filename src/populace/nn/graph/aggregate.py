@@ -168,8 +168,8 @@ def attend(
         e = LeakyReLU(s[source] + t[target])    alpha = softmax of e over the edges into the target
         y[i] = sum of alpha keep / (1 - rate) x[source] over the edges into i
 
-    The backward pass recomputes alpha: memory is O(n H F + E H). Only first derivatives in reverse mode are
-    supported, with respect to s, t and x. The same key drops the same edges with every backend.
+    The backward pass recomputes alpha: memory is O(n H F + E H). Differentiable by s, t and x, in
+    forward and reverse mode, to any order. The same key drops the same edges with every backend.
 
     Args:
         edges: edges of the graph.

@@ -37,7 +37,7 @@ def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: 
     p.multiple_results = True
 
     def abstract(*operands: Any, backend: str, **params: Any) -> list[Any]:
-        members = max(a.shape[0] for a in operands[indices:])
+        members = members_of(operands[indices:])
         like = operands[-1]
         return [
             like.update(shape=(members, *shape), dtype=like.dtype if dtype is None else jnp.dtype(dtype))
@@ -59,12 +59,22 @@ def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: 
     def compiled(**params: Any) -> Any:
         return jax.jit(functools.partial(p.bind, **params))
 
-    p.def_impl(lambda *operands, **params: compiled(**params)(*operands))
+    def outside_of_programs(*operands: Any, **params: Any) -> Any:
+        # Without this a program would bind the primitive again, and again, where a person has disabled jit.
+        with jax.disable_jit(False):
+            return compiled(**params)(*operands)
+
+    p.def_impl(outside_of_programs)
     p.def_abstract_eval(abstract)
     batching.primitive_batchers[p] = functools.partial(_batch, p, indices)
     mlir.register_lowering(p, mlir.lower_fun(elsewhere, multiple_results=True))
     mlir.register_lowering(p, mlir.lower_fun(on_cpu, multiple_results=True), platform="cpu")
     return p
+
+
+def members_of(operands: Sequence[Any]) -> int:
+    """Return the size of the member axis of arrays (members, ...): that of those that are not broadcast."""
+    return next((a.shape[0] for a in operands if a.shape[0] != 1), 1)
 
 
 def tie(*operands: jax.Array) -> list[jax.Array]:
@@ -91,7 +101,7 @@ def _batch(p: Primitive, indices: int, operands: Any, dims: Any, **params: Any) 
 
         results = jax.lax.map(one, [a for a, m in zip(operands, mapped) if m])
         return results, [0] * len(results)
-    members = max(a.shape[m] for a, m in list(zip(operands, mapped))[indices:])
+    members = next((a.shape[m] for a, m in list(zip(operands, mapped))[indices:] if a.shape[m] != 1), 1)
     folded = operands[:indices]
     for a, m in list(zip(operands, mapped))[indices:]:
         if m or a.shape[0] > 1:  # not broadcast over members

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax.interpreters import ad
 
 from populace.nn.graph.edges import EdgeIndex
-from populace.nn.graph.member_axis import primitive, tie
+from populace.nn.graph.member_axis import members_of, primitive, tie
 
 WEIGHT, EDGE, SOURCE, TARGET = "weight", "edge", "source", "target"
 FORMS = {
@@ -96,7 +96,7 @@ def _by_kernel(*operands: Any, form: str, wanted: str) -> list[jax.Array]:
     given, last = operands[INDICES:-1], operands[-1]
     if wanted == EDGE:  # a plain gather of rows, which XLA does equally fast
         return [last[:, sources if form == "at sources" else targets]]
-    members = max(a.shape[0] for a in operands[INDICES:])
+    members = members_of(operands[INDICES:])
     (shape, _), *_ = _shapes(*operands, form=form, wanted=wanted)
     result = jax.ShapeDtypeStruct((members, *shape), last.dtype)
 
