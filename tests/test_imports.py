@@ -17,7 +17,7 @@ FLOORS = (
     ("engine",),
     ("runs",),
     ("supervised",),
-    ("analysis", "forecasting", "graphs", "images", "rl", "text"),
+    ("analysis", "forecasting", "graphs", "images", "physics", "rl", "text"),
     ("report", "recipes", "tuning"),
     ("cli",),
 )

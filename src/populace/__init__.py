@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         images,
         nn,
         optim,
+        physics,
         report,
         rl,
         statistics,
@@ -51,15 +52,16 @@ _HOME = {
     "Settings": "core.settings", "setting": "core.settings", "setup": "engine.placement",
 }  # fmt: skip
 _ROOMS = (
-    "analysis", "forecasting", "graphs", "images", "nn", "optim", "report", "rl", "statistics", "supervised",
-    "text", "tuning",
+    "analysis", "forecasting", "graphs", "images", "nn", "optim", "physics", "report", "rl", "statistics",
+    "supervised", "text", "tuning",
 )  # fmt: skip
 
 __all__ = [
     "Callback", "Controller", "Decision", "Evaluation", "Image", "Learner", "LogUniform", "Mean",
     "PopulaceError", "Population", "Progress", "Run", "RunError", "Settings", "Trained", "Uniform",
     "UsageError", "Video", "Window", "analysis", "forecasting", "graphs", "images", "load_trained", "nn",
-    "optim", "report", "rl", "setting", "setup", "statistics", "supervised", "sweep", "text", "train",
+    "optim", "physics", "report", "rl", "setting", "setup", "statistics", "supervised", "sweep", "text",
+    "train",
     "tuning",
 ]  # fmt: skip
 

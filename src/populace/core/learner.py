@@ -84,6 +84,15 @@ class Learner(Settings):
         return 0
 
     @property
+    def x64(self) -> bool:
+        """Whether it computes in float64; the engine enables that for its programs alone.
+
+        Metrics are float32 all the same, and so are settings. `init`, `step` and `evaluate` are traced with
+        it; what runs on the host (`visualize`, `predictor`) enters `core.precision.precision` itself.
+        """
+        return False
+
+    @property
     def max_steps(self) -> int:
         """The largest number of iterations that keys and counters of 32 bits hold."""
         return 2**31 - 1

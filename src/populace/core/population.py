@@ -21,6 +21,7 @@ from populace.core import swept
 from populace.core.errors import UsageError
 from populace.core.formatting import Overview, count, format_value, shortened
 from populace.core.learner import Learner
+from populace.core.precision import precision
 from populace.core.swept import Axes, Setting
 from populace.core.untrusted.shown import shown
 from populace.core.values import listed, plain
@@ -275,17 +276,18 @@ def _stack(alike: list[tuple[Learner, list[Member]]], groups: int) -> Group:
     columns = list(zip(*(jax.tree.leaves(learner) for learner, _ in alike)))
     counts = [len(members) for _, members in alike]
     leaves, varied = [], []
-    for column in columns:
-        first = column[0]
-        array = isinstance(first, jax.Array | np.ndarray)
-        same = all(x is first or (not array and x == first) for x in column)
-        varied.append(not same)
-        if isinstance(first, float):
-            leaves.append(jnp.asarray(first if same else np.repeat(column, counts), jnp.float32))
-        else:
-            # Data may be NumPy's: whoever makes a learner need not have started JAX.
-            first = jnp.asarray(first) if isinstance(first, np.ndarray) else first
-            stacked = first if same else np.stack([np.asarray(x) for x in column])
-            leaves.append(first if same else jnp.asarray(np.repeat(stacked, counts, axis=0)))
+    with precision(alike[0][0].x64):
+        for column in columns:
+            first = column[0]
+            array = isinstance(first, jax.Array | np.ndarray)
+            same = all(x is first or (not array and x == first) for x in column)
+            varied.append(not same)
+            if isinstance(first, float):
+                leaves.append(jnp.asarray(first if same else np.repeat(column, counts), jnp.float32))
+            else:
+                # Data may be NumPy's: whoever makes a learner need not have started JAX.
+                first = jnp.asarray(first) if isinstance(first, np.ndarray) else first
+                stacked = first if same else np.stack([np.asarray(x) for x in column])
+                leaves.append(first if same else jnp.asarray(np.repeat(stacked, counts, axis=0)))
     members = tuple(itertools.chain.from_iterable(members for _, members in alike))
     return Group(structure.unflatten(leaves), structure.unflatten(varied), members, groups)

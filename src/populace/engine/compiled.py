@@ -21,6 +21,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from populace.core.learner import Learner, Mean
+from populace.core.precision import at_precision
 from populace.core.signature import Signature
 from populace.engine.batching import in_turn, over_members
 from populace.engine.carry import Carry
@@ -43,12 +44,15 @@ class Compiled:
     Attributes:
         signature: shapes of the state, and what in it is no array.
         epoch_steps: steps between two calls of the learner's `on_epoch_start`.
+        x64: whether it computes in float64.
         key_types: the generator of each type of random key that a state holds.
 
     """
 
     def __init__(self, learner: Learner, placement: Placement, width: int) -> None:
-        self.signature, self.epoch_steps = self._signature(learner), learner.epoch_steps
+        self.signature, self.epoch_steps, self.x64 = (
+            self._signature(learner), learner.epoch_steps, learner.x64,
+        )  # fmt: skip
         self.key_types: dict[Any, Any] = {}
         self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
         self._placement, self.width = placement, width
@@ -75,6 +79,7 @@ class Compiled:
         advance = self._ready_to_advance(varied, shared, keys)
         return advance(varied, shared, keys, carry, np.int32(end))
 
+    @at_precision  # a thread of its own may run it, which has the width of numbers of the process
     def _ready_to_advance(self, *members: Any) -> Any:
         if self._compiled_advance is None:
             lowered = self._advance.lower(*members, self.template(*members), np.int32(0))
@@ -213,7 +218,12 @@ class Compiled:
         def one(learner: Learner, key: jax.Array) -> Any:
             state = learner.init(jax.random.fold_in(key, INIT))
             finite = _all_finite(learner.model(state))
-            return eqx.filter(state, eqx.is_array), jnp.int32(0), jnp.where(finite, -1, 0), ~finite
+            return (
+                eqx.filter(state, eqx.is_array),
+                jnp.int32(0),
+                jnp.where(finite, -1, 0).astype(jnp.int32),
+                ~finite,
+            )
 
         return self._over_members(one)
 

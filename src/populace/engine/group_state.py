@@ -10,6 +10,7 @@ import numpy as np
 
 from populace.core import weights
 from populace.core.population import Group
+from populace.core.precision import precision
 from populace.engine.carry import STOPPED, Best, Carry
 from populace.engine.hosts import fetch
 from populace.engine.program import Program
@@ -73,7 +74,8 @@ class GroupState:
             return eqx.filter(learner.with_model(state, model), eqx.is_array)
 
         begin = jax.jit(jax.vmap(one, (0, None)), donate_argnums=0, out_shardings=program.placement.by_member)
-        self.carry = self.carry._replace(state=begin(self.carry.state, dict(tensors)))
+        with precision(program.x64):
+            self.carry = self.carry._replace(state=begin(self.carry.state, dict(tensors)))
         self._best = None
 
     @property

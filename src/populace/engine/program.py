@@ -16,6 +16,7 @@ from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean
 from populace.core.population import Group
+from populace.core.precision import at_precision, precision
 from populace.core.random import root_key
 from populace.core.signature import Signature
 from populace.engine.carry import Best, Carry
@@ -47,16 +48,22 @@ class Program:
         arrays, self._fixed = eqx.partition(group.learner, eqx.is_array)
         varied, shared = eqx.partition(arrays, group.varied)
         self._own = jax.tree.map(lambda x: np.asarray(x)[self._source], varied)
-        self.varied = jax.device_put(self._own, placement.by_member)
-        self.shared = jax.device_put(shared, placement.everywhere)
-        structure = (group.learner, self.learner, group.varied, placement, self.width, self.slots)
-        self._compiled = compiled_for(*structure, None if self.learner.feed is None else FedCompiled)
+        with precision(self.x64):
+            self.varied = jax.device_put(self._own, placement.by_member)
+            self.shared = jax.device_put(shared, placement.everywhere)
+            structure = (group.learner, self.learner, group.varied, placement, self.width, self.slots)
+            self._compiled = compiled_for(*structure, None if self.learner.feed is None else FedCompiled)
         self._feeding: Feeding | None = None
         if isinstance(self._compiled, FedCompiled):
             seeds = np.asarray([m.seed for m in group.members])[self._source]
             self._feeding = Feeding(
                 self.learner, self._compiled, placement, seeds, lambda: self._members, group.groups
             )
+
+    @property
+    def x64(self) -> bool:
+        """Whether its learner computes in float64."""
+        return self.group.learner.x64
 
     @property
     def signature(self) -> Signature:
@@ -78,15 +85,18 @@ class Program:
     def _members(self) -> tuple[Any, Any, jax.Array]:
         return self.varied, self.shared, self.keys
 
+    @at_precision
     def template(self) -> Carry:
         """Return the shapes of what training carries, with nothing computed or compiled."""
         return self._compiled.template(self.varied, self.shared, self._keys_like)
 
+    @at_precision
     def model_template(self) -> Any:
         """Return the shapes of all members' models, with nothing computed or compiled."""
         members = (self.varied, self.shared, self._keys_like)
         return jax.eval_shape(self._compiled.models, *members, self.template().state)
 
+    @at_precision
     def begin(self) -> Carry:
         """Return every member before its first step.
 
@@ -103,6 +113,7 @@ class Program:
             )
         return self._compiled.begin(*self._members)
 
+    @at_precision
     def advance(self, carry: Carry, end: int) -> tuple[Carry, dict[str, Mean]]:
         """Train until `end` steps are completed, or until a batch halts on a diverged member.
 
@@ -119,22 +130,26 @@ class Program:
         if self._feeding is not None:
             self._feeding.release()
 
+    @at_precision
     def models(self, state: Any) -> Any:
         """Return the models of all members, arrays only."""
         return self._compiled.models(*self._members, state)
 
+    @at_precision
     def evaluate(self, model: Any, salt: int, step: int) -> dict[str, Mean]:
         """Evaluate every member's snapshot with the key of (member, salt, step)."""
         if self._feeding is not None:
             return self._feeding.evaluate("evaluation", lambda learner: learner, model)
         return self._compiled.evaluate(*self._members, model, np.uint32(salt), np.int32(step))
 
+    @at_precision
     def test(self, model: Any, size: int, seed: int) -> dict[str, Mean]:
         """Return the final evaluation of all members, on what no model was selected by."""
         if self._feeding is not None:
             return self._feeding.evaluate(("test", size), lambda learner: learner.for_test(size), model)
         return self._compiled.test(size)(*self._members, model, np.uint32(seed))
 
+    @at_precision
     def keep(self, best: Best, new: Best, trains: jax.Array, always: bool) -> Best:
         """Return the better of two, member by member; a tie keeps the earlier one.
 
@@ -148,14 +163,17 @@ class Program:
         """
         return _keep(best, new, trains, always)
 
+    @at_precision
     def take(self, stacked: Any, slot: int) -> Any:
         """Return a copy of one slot's entry, by way of the host: nothing is compiled for it."""
         return jax.tree.map(lambda x: _entry(x, slot), stacked)
 
+    @at_precision
     def put(self, stacked: Any, slot: int, entry: Any) -> Any:
         """Return `stacked` with an entry in a slot; the old one is consumed."""
         return _put(self.placement)(stacked, np.int32(slot), entry)
 
+    @at_precision
     def take_many(self, stacked: Any, slots: list[int]) -> dict[int, Any]:
         """Return copies of many slots' entries, as `take` does, with one look at each array."""
         leaves, structure = jax.tree.flatten(stacked)
@@ -165,6 +183,7 @@ class Program:
             for row, slot in enumerate(slots)
         }
 
+    @at_precision
     def put_many(self, stacked: Any, entries: dict[int, Any]) -> Any:
         """Return `stacked` with entries in many slots, as `put` does, with one copy of each array."""
         slots = np.fromiter(entries, int)
@@ -185,6 +204,7 @@ class Program:
         """Return a member's slot, and for the last member those that repeat it."""
         return np.flatnonzero(self._source == slot).tolist()
 
+    @at_precision
     def change_setting(self, slot: int, path: str, value: float) -> None:
         """Give one member another value of a `float` setting that is an argument of the program.
 
@@ -214,6 +234,7 @@ class Program:
         """The learner of the first slot, as a template: its structure is that of every member."""
         return self.learner_of(0)
 
+    @at_precision
     def learner_of(self, slot: int) -> Learner:
         """Return the learner as it was for one member."""
         varied = jax.tree.map(lambda x: jnp.asarray(x[slot]), self._own)

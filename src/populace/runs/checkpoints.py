@@ -19,6 +19,7 @@ import numpy as np
 
 from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import sweep, whole
+from populace.core.precision import precision
 from populace.engine.carry import Best, Carry
 from populace.engine.controller import Control
 from populace.engine.group_state import GroupState
@@ -133,7 +134,8 @@ class Checkpoints:
                 continue
             try:
                 for c, group_state in enumerate(engine.group_states):
-                    _load(group_state, c, arrays)
+                    with precision(group_state.program.x64):
+                        _load(group_state, c, arrays)
             except (KeyError, ValueError) as error:  # it is whole, so it is the learner that does not fit
                 raise UsageError(
                     f"checkpoint {step} of '{self.folder.parent}' does not fit the learner ({error}): "

@@ -23,6 +23,7 @@ from populace.core.formatting import Overview, count, format_value
 from populace.core.imports import by_path, trust
 from populace.core.learner import Learner
 from populace.core.population import Member
+from populace.core.precision import precision
 from populace.core.random import root_key
 from populace.core.untrusted.shown import shown
 from populace.runs import provenance
@@ -105,8 +106,9 @@ def read_member(folder: Path, learner: Learner | None) -> SavedMember:
     kept = {k.removeprefix(_KEPT): v for k, v in tensors.items() if k.startswith(_KEPT)}
     try:
         ready = own.with_inference_data(note["inference"] | kept)
-        template = eqx.filter_eval_shape(lambda key: ready.model(ready.init(key)), root_key(0))
-        model = weights.filled(template, {k: v for k, v in tensors.items() if not k.startswith(_KEPT)})
+        with precision(ready.x64):
+            template = eqx.filter_eval_shape(lambda key: ready.model(ready.init(key)), root_key(0))
+            model = weights.filled(template, {k: v for k, v in tensors.items() if not k.startswith(_KEPT)})
     except UsageError as error:
         raise UsageError(f"cannot load the member in '{folder}': {error}") from None
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # of what was kept for inference

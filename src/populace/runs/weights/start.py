@@ -15,6 +15,7 @@ from populace.core import weights
 from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import write
 from populace.core.population import Population
+from populace.core.precision import precision
 from populace.core.random import root_key
 from populace.nn import from_torch
 from populace.runs.integrity import failures
@@ -41,7 +42,9 @@ def start_weights(population: Population, given: Any) -> dict[str, np.ndarray]:
     for group in population.groups:
         member = group.members[0]
         learner = population.learner_of(member.setting).for_seed(member.seed)
-        template = eqx.filter_eval_shape(lambda key: learner.model(learner.init(key)), root_key(0))  # noqa: B023
+        with precision(learner.x64):
+            make = lambda key, learner=learner: learner.model(learner.init(key))  # noqa: E731
+            template = eqx.filter_eval_shape(make, root_key(0))
         try:
             found = _fitted(template, tensors, given)
         except UsageError as error:

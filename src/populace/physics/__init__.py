@@ -1,0 +1,81 @@
+"""Physics-informed networks: equations in the loss, many members at once, "solved" only when it is."""
+
+from populace.physics.equations.elliptic import Helmholtz, Poisson1D, Poisson2D
+from populace.physics.equations.equation import Equation
+from populace.physics.equations.evolution import Heat
+from populace.physics.equations.ordinary import Oscillator, TimeOnly
+from populace.physics.geometry.ball import Ball, Disc
+from populace.physics.geometry.box import Box, Interval, Rectangle
+from populace.physics.geometry.cloud import PointCloud
+from populace.physics.geometry.polygon import Polygon
+from populace.physics.geometry.shape import Geometry
+from populace.physics.geometry.time import Time
+from populace.physics.learner import PINN
+from populace.physics.networks.network import MLP, PINNetwork
+from populace.physics.optimisers.lbfgs import LBFGS
+from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
+from populace.physics.optimisers.solver import NoSolver, Solver
+from populace.physics.problem.conditions import Dirichlet, Initial, Neumann, Periodic, Robin
+from populace.physics.problem.data import Data
+from populace.physics.problem.expression import (
+    Expression,
+    apply,
+    coordinate,
+    field,
+    normal,
+    unknown_coefficient,
+)
+from populace.physics.problem.operators import cos, d, div, exp, grad, laplacian, log, sin, sqrt, tanh
+from populace.physics.problem.problem import Problem
+from populace.physics.solution import Solution, solve
+
+__all__ = [
+    "LBFGS",
+    "MLP",
+    "PINN",
+    "Ball",
+    "Box",
+    "Data",
+    "Dirichlet",
+    "Disc",
+    "Equation",
+    "Expression",
+    "Geometry",
+    "Heat",
+    "Helmholtz",
+    "Initial",
+    "Interval",
+    "LevenbergMarquardt",
+    "Neumann",
+    "NoSolver",
+    "Oscillator",
+    "PINNetwork",
+    "Periodic",
+    "PointCloud",
+    "Poisson1D",
+    "Poisson2D",
+    "Polygon",
+    "Problem",
+    "Rectangle",
+    "Robin",
+    "Solution",
+    "Solver",
+    "Time",
+    "TimeOnly",
+    "apply",
+    "coordinate",
+    "cos",
+    "d",
+    "div",
+    "exp",
+    "field",
+    "grad",
+    "laplacian",
+    "log",
+    "normal",
+    "sin",
+    "solve",
+    "sqrt",
+    "tanh",
+    "unknown_coefficient",
+]

@@ -1,0 +1,114 @@
+"""Objective: the loss of a problem, a weighted sum of mean squares of residuals.
+
+    L = sum_k w_k / n_k sum_i r_k(x_i)^2
+
+over the terms k of the problem: equations inside, conditions on sides and at the start, data. It is a
+least-squares loss, so besides its gradient there are rows of a Jacobian, for Gauss and Newton's rule.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from populace.physics.networks.derivatives import derivatives
+from populace.physics.problem.expression import Derivative, Expression, Values
+from populace.physics.problem.problem import Problem
+from populace.physics.problem.term import Points, Term
+
+
+class Model(eqx.Module):
+    """What is learned.
+
+    Attributes:
+        network: stands for the fields.
+        coefficients: those of the equations that are unknown, by name.
+
+    """
+
+    network: Any
+    coefficients: dict[str, jax.Array]
+
+
+class Objective:
+    """The loss of a problem at points.
+
+    Args:
+        problem: what is to be solved.
+        points: by term.
+        weights: factor of each term; 1 for those that are not named.
+
+    """
+
+    def __init__(self, problem: Problem, points: Mapping[str, Points], weights: Mapping[str, Any]) -> None:
+        self.problem, self.points, self.weights = problem, points, weights
+
+    def terms(self, model: Model) -> dict[str, jax.Array]:
+        """Return the mean square of each residual."""
+        return {
+            term.name: jnp.mean(residual(self.problem, model, term, self.points[term.name]) ** 2)
+            for term in self.problem.terms
+        }
+
+    def loss(self, model: Model) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Return the loss, and the mean square of each residual."""
+        found = self.terms(model)
+        weighted = [self.weights.get(name, 1.0) * value for name, value in found.items()]
+        return jnp.sum(jnp.stack(weighted)), found
+
+    def rows(self, model: Model) -> tuple[jax.Array, jax.Array]:
+        """Return scaled residuals r (N,), whose sum of squares is the loss, and their Jacobian (N, P).
+
+        A residual depends on its own point alone, so a row is a gradient at one point.
+        """
+        flat, unravel = ravel_pytree(model)
+        residuals, rows = [], []
+        for term in self.problem.terms:
+            points = self.points[term.name]
+            scale = jnp.sqrt(self.weights.get(term.name, 1.0) / len(points.at)).astype(flat.dtype)
+
+            def one(flat: jax.Array, point: Points, term: Term = term) -> jax.Array:
+                alone = jax.tree.map(lambda x: x[None], point)
+                return residual(self.problem, unravel(flat), term, alone)[0]
+
+            value, row = jax.vmap(jax.value_and_grad(one), (None, 0))(flat, points)
+            residuals.append(scale * value)
+            rows.append(scale * row)
+        return jnp.concatenate(residuals), jnp.concatenate(rows)
+
+
+def residual(problem: Problem, model: Model, term: Term, points: Points) -> jax.Array:
+    """Return the residual of a term at points, (n,)."""
+    here = evaluate(problem, model, term.residual, points.at, points.normals)
+    if term.region == "pairs":
+        return here - evaluate(problem, model, term.residual, points.partners, points.normals)
+    return here - points.values if term.region == "data" else here
+
+
+def evaluate(problem: Problem, model: Model, wanted: Expression, at: Any, normals: Any = None) -> jax.Array:
+    """Return an expression of the fields at points (n, d), (n,)."""
+    names = problem.domain.names
+    columns = at.T
+    needed = [(p.field, p.by) for p in wanted.walk() if isinstance(p, Derivative)]
+    found = derivatives(lambda x: fields(problem, model, x), columns, problem.fields, names, needed)
+    outward = {} if normals is None else dict(zip(names, normals.T))
+    values = Values(dict(zip(names, columns)), found, model.coefficients, outward)
+    return jnp.broadcast_to(jnp.asarray(wanted.value(values), columns.dtype), columns.shape[1:])
+
+
+def fields(problem: Problem, model: Model, columns: Any) -> jax.Array:
+    """Return the fields at points (d, n), (k, n), hard conditions included."""
+    raw = model.network(columns)
+    if not problem.hard:
+        return raw
+    values = Values(dict(zip(problem.domain.names, columns)), {}, {})
+    rows = []
+    for name, row in zip(problem.fields, raw):
+        if name in problem.hard:
+            lift, distance = (e.value(values) for e in problem.hard[name])
+            row = lift + distance * row
+        rows.append(jnp.asarray(row, columns.dtype))
+    return jnp.stack(rows)

@@ -1,0 +1,154 @@
+"""Solution: what a population found, its spread over members, and an honest word whether it is solved."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from populace.core.errors import UsageError
+from populace.core.precision import precision
+from populace.core.random import root_key
+from populace.physics.learner import PINN
+from populace.physics.optimisers.solver import REASONS
+from populace.physics.sampling.sampler import interior_grid
+from populace.runs.run import Run
+
+_AGREE = 10.0
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The members of one setting of a run.
+
+    Attributes:
+        points: a grid inside the domain, (N, d).
+        fields: names of the fields.
+        members: what each member that did not diverge says there, (M, N, k).
+        error: relative L2 error of each of them against the exact solution; None where there is none.
+        residual: root mean square of the equations' residuals on fresh points, of each.
+        coefficients: what each found for the unknown coefficients, by name.
+        stopped: why each stopped.
+        diverged: how many members diverged.
+        tolerance: the error below which a member counts as solved.
+
+    """
+
+    points: np.ndarray
+    fields: tuple[str, ...]
+    members: np.ndarray
+    error: np.ndarray | None
+    residual: np.ndarray
+    coefficients: dict[str, np.ndarray]
+    stopped: list[str]
+    diverged: int
+    tolerance: float
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over members, (N, k)."""
+        return self.members.mean(0)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Standard deviation over members, (N, k)."""
+        return self.members.std(0)
+
+    @property
+    def disagreement(self) -> float:
+        """Largest relative L2 distance of a member from the median over members."""
+        median = np.median(self.members, 0)
+        scale = np.linalg.norm(median) or 1.0
+        return float(max(np.linalg.norm(m - median) / scale for m in self.members))
+
+    @property
+    def trivial(self) -> bool:
+        """Whether most members found a field that is nearly constant: zero solves many equations."""
+        varies = self.members.std(1).max(-1)
+        size = np.abs(self.members).max((1, 2))
+        return bool(np.mean(varies <= 1e-3 * np.maximum(size, 1e-3)) > 0.5)
+
+    @property
+    def verdict(self) -> str:
+        """`solved`, `not solved`, `members disagree`, or, with nothing to compare with, `members agree`.
+
+        Where there is an exact solution, it is solved if at least half of all members, those that diverged
+        included, have an error of at most the tolerance. Without one, members can only disagree or agree: a
+        small loss never says that something is solved.
+        """
+        if not len(self.members):
+            return "not solved"
+        if self.error is not None:
+            solved = np.sum(self.error <= self.tolerance)
+            return "solved" if 2 * solved >= len(self.error) + self.diverged else "not solved"
+        if len(self.members) > 1 and self.disagreement > _AGREE * self.tolerance:
+            return "members disagree"
+        return "not solved" if self.trivial else "members agree"
+
+    def __str__(self) -> str:
+        """Return the verdict with its numbers."""
+        count = len(self.members) + self.diverged
+        text = f"{self.verdict}: {count} members"
+        if self.diverged:
+            text += f", {self.diverged} diverged"
+        if self.error is not None and len(self.error):
+            good = int(np.sum(self.error <= self.tolerance))
+            text += f", {good} with a relative L2 error of at most {self.tolerance:g}"
+            text += f" (median {np.median(self.error):.2g})"
+        if len(self.residual):
+            text += f"; residual {np.median(self.residual):.2g} (median)"
+        if len(self.members) > 1:
+            text += f"; members differ by up to {self.disagreement:.2g} of the solution"
+        return text + ("; the solution is nearly constant" if len(self.members) and self.trivial else "")
+
+
+def solve(run: Run, setting: int | None = None, points: int = 2000) -> Solution:
+    """Return what the members of a setting found; by default of the best setting.
+
+    Raises:
+        UsageError: the run is none of a physics-informed network, or there is no such setting.
+
+    """
+    learner = run.population.learner
+    if not isinstance(learner, PINN):
+        raise UsageError(f"solve takes a run of a PINN, got one of {type(learner).__name__}")
+    results = run.results()
+    best = results["best"]["setting"] if results["best"] else 0
+    chosen = best if setting is None else setting
+    if not 0 <= chosen < (count := len(run.population.settings)):
+        raise UsageError(f"there is no setting {chosen}; settings are numbered 0 to {count - 1}")
+    members = [m for m in run.population.members if m.setting == chosen]
+    ended = run.engine.diverged_at()
+    sound = [run.member(m.index) for m in members if ended[m.index] < 0]
+    one: Any = sound[0].learner if sound else learner
+    problem = one.defined
+    at = interior_grid(problem.domain, points)
+    found = np.stack([m.predict(at) for m in sound]) if sound else np.zeros((0, len(at), len(problem.fields)))
+    measured = [_measured(m) for m in sound]
+    return Solution(
+        points=at,
+        fields=problem.fields,
+        members=found,
+        error=np.asarray([m["error"] for m in measured]) if problem.exact else None,
+        residual=np.asarray([m["residual"] for m in measured]),
+        coefficients={
+            name: np.asarray([float(m.model.model.coefficients[name]) for m in sound])
+            for name in problem.unknowns
+        },
+        stopped=[REASONS[int(m.model.stopped)] for m in sound],
+        diverged=len(members) - len(sound),
+        tolerance=float(learner.tolerance),
+    )
+
+
+def _measured(member: Any) -> dict[str, float]:
+    with precision(member.learner.x64):
+        key = jax.random.fold_in(root_key(0), member.member.seed)
+        metrics = _evaluate(member.learner, member.model, key)
+        return {name: float(value.value) for name, value in metrics.items()}
+
+
+@eqx.filter_jit
+def _evaluate(learner: PINN, model: Any, key: jax.Array) -> Any:
+    return dict(learner.evaluate(model, key))
