@@ -10,7 +10,7 @@ import pytest
 import populace as pop
 import populace.physics as ph
 from populace.core.errors import UsageError
-from populace.core.precision import precision
+from populace.core.numerics.precision import precision
 from populace.recipes import names, text
 from populace.runs.recipe import parse
 from tests.harness import check_learner, states, trained

@@ -21,7 +21,7 @@ from populace.core import swept
 from populace.core.errors import UsageError
 from populace.core.formatting import Overview, count, format_value, shortened
 from populace.core.learner import Learner
-from populace.core.precision import precision
+from populace.core.numerics.precision import precision
 from populace.core.swept import Axes, Setting
 from populace.core.untrusted.shown import shown
 from populace.core.values import listed, plain

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from populace.core import weights
+from populace.core.numerics.precision import precision
 from populace.core.population import Group
-from populace.core.precision import precision
 from populace.engine.carry import STOPPED, Best, Carry
 from populace.engine.hosts import fetch
 from populace.engine.program import Program

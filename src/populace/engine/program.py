@@ -15,8 +15,8 @@ import numpy as np
 from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean
+from populace.core.numerics.precision import at_precision, precision
 from populace.core.population import Group
-from populace.core.precision import at_precision, precision
 from populace.core.random import root_key
 from populace.core.signature import Signature
 from populace.engine.carry import Best, Carry

@@ -8,8 +8,7 @@ from populace.physics.geometry.ball import Ball, Disc
 from populace.physics.geometry.box import Box, Interval, Rectangle
 from populace.physics.geometry.cloud import PointCloud
 from populace.physics.geometry.polygon import Polygon
-from populace.physics.geometry.shape import Geometry
-from populace.physics.geometry.time import Time
+from populace.physics.geometry.shape import Geometry, Time
 from populace.physics.learner import PINN
 from populace.physics.networks.network import MLP, PINNetwork
 from populace.physics.optimisers.lbfgs import LBFGS

@@ -11,7 +11,7 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean, Metrics
 from populace.core.media import Visualization
-from populace.core.precision import precision
+from populace.core.numerics.precision import precision
 from populace.core.settings import setting
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer

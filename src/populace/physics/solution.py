@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.precision import precision
+from populace.core.numerics.precision import precision
 from populace.core.random import root_key
 from populace.physics.learner import PINN
 from populace.physics.optimisers.solver import REASONS

@@ -19,7 +19,7 @@ import numpy as np
 
 from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import sweep, whole
-from populace.core.precision import precision
+from populace.core.numerics.precision import precision
 from populace.engine.carry import Best, Carry
 from populace.engine.controller import Control
 from populace.engine.group_state import GroupState

@@ -6,7 +6,7 @@ from typing import ClassVar
 from populace.core.settings import setting
 from populace.physics.equations.equation import Equation
 from populace.physics.geometry.box import Interval
-from populace.physics.geometry.time import Time
+from populace.physics.geometry.shape import Time
 from populace.physics.problem.conditions import Dirichlet, Initial
 from populace.physics.problem.expression import coordinate, field
 from populace.physics.problem.operators import d, exp, sin

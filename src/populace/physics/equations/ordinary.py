@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from populace.core.settings import setting
 from populace.physics.equations.equation import Equation
 from populace.physics.geometry.box import Interval
-from populace.physics.geometry.time import Time, TimeDomain
+from populace.physics.geometry.shape import Time, TimeDomain
 from populace.physics.problem.conditions import Initial
 from populace.physics.problem.expression import field
 from populace.physics.problem.operators import d

@@ -5,7 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from populace.physics.geometry.shape import Geometry, Side, bounds
+from populace.physics.geometry.shape import Geometry
+from populace.physics.geometry.side import Side, bounds
 
 _SIDES = (("left", "right"), ("bottom", "top"), ("back", "front"))
 

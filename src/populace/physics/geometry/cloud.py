@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.physics.geometry.shape import Geometry, Side, bounds
+from populace.physics.geometry.shape import Geometry
+from populace.physics.geometry.side import Side, bounds
 
 
 class PointCloud(Geometry):

@@ -1,47 +1,19 @@
-"""Geometry: a region with named coordinates, a test for what lies inside, and sides with outward normals."""
+"""Geometry: a region with named coordinates and sides; unions, intersections, differences, and time."""
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from scipy.stats import qmc
 
 from populace.core.errors import UsageError, unknown
 from populace.core.untrusted.shown import shown
+from populace.physics.geometry.side import Side, bounds, renamed, unit_points
 
-_TRIALS = 4096
-
-
-@dataclass(frozen=True)
-class Side:
-    """A part of a boundary.
-
-    Attributes:
-        name: what conditions call it.
-        measure: its length or area; 1 for a point.
-        dimensions: of the unit cube that it is the image of.
-        place: from (n, dimensions) numbers in [0, 1] to points (n, d) and outward unit normals (n, d). Edges
-            and vertices, which have no normal, are images of the cube's boundary, which nothing samples.
-        keep: which of these points are boundary at all; None for all of them.
-
-    """
-
-    name: str
-    measure: float
-    dimensions: int
-    place: Callable[[Any], tuple[Any, Any]]
-    keep: Callable[[Any, Any], Any] | None = None
-
-    @cached_property
-    def fraction(self) -> float:
-        """The part of it that is kept, from 4,096 quasi-random points."""
-        if self.keep is None:
-            return 1.0
-        cube = _unit_points(self.dimensions)
-        return float(np.mean(self.keep(*self.place(cube))))
+_NEAR = 1e-6
 
 
 class Geometry:
@@ -81,7 +53,7 @@ class Geometry:
     @cached_property
     def fraction(self) -> float:
         """The part of the bounding box that lies inside, from 4,096 quasi-random points."""
-        found = float(np.mean(self.contains(self.place(_unit_points(len(self.names))))))
+        found = float(np.mean(self.contains(self.place(unit_points(len(self.names))))))
         if not found:
             raise UsageError("the geometry is empty: no point of its bounding box lies inside")
         return found
@@ -111,53 +83,151 @@ class Geometry:
         return tuple(found)
 
     def __or__(self, other: "Geometry") -> "Geometry":
-        return _combined(self, other, "|")
+        return Combined(self, other, "|")
 
     def __and__(self, other: "Geometry") -> "Geometry":
-        return _combined(self, other, "&")
+        return Combined(self, other, "&")
 
     def __sub__(self, other: "Geometry") -> "Geometry":
-        return _combined(self, other, "-")
+        return Combined(self, other, "-")
 
     def __mul__(self, other: Any) -> "Geometry":
-        from populace.physics.geometry.time import Time, TimeDomain
-
         if not isinstance(other, Time):
             raise UsageError(f"a geometry is multiplied by a Time, got {shown(other)}")
         return TimeDomain(self, other)
 
 
-def bounds(low: Any, high: Any, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return checked bounds of a box.
+class Combined(Geometry):
+    """Two geometries in the same coordinates, combined by `|`, `&` or `-`.
 
-    Raises:
-        UsageError: bounds that are not finite, not in order, or of another number than the names.
-
+    The sides of the first keep their names with `first.` before them, those of the second have `second.`.
+    Of each only that is a side which has the inside on one hand and the outside on the other; where the
+    second is taken away, its normals point into what is taken away.
     """
-    below, above = np.atleast_1d(np.asarray(low, float)), np.atleast_1d(np.asarray(high, float))
-    if below.shape != (len(names),) or above.shape != (len(names),):
-        raise UsageError(
-            f"coordinates {', '.join(names)} need {len(names)} bounds each, got {low} and {high}"
-        )
-    if not (np.isfinite(below).all() and np.isfinite(above).all() and (below < above).all()):
-        raise UsageError(f"each lower bound must be below the upper one, got {low} and {high}")
-    if len(set(names)) < len(names):
-        raise UsageError(f"coordinates must have different names, got {', '.join(names)}")
-    return below, above
+
+    def __init__(self, first: Geometry, second: Geometry, how: str) -> None:
+        if first.names != second.names or first.time or second.time:
+            raise UsageError(
+                f"geometries are combined in the same coordinates of space, got {', '.join(first.names)} and "
+                f"{', '.join(second.names)}; multiply by Time last"
+            )
+        self.first, self.second, self.how, self.names = first, second, how, first.names
+        if how == "|":
+            self.low = np.minimum(first.low, second.low)
+            self.high = np.maximum(first.high, second.high)
+        elif how == "&":
+            self.low, self.high = np.maximum(first.low, second.low), np.minimum(first.high, second.high)
+            if (self.low >= self.high).any():
+                raise UsageError("the geometry is empty: the two parts do not overlap")
+        else:
+            self.low, self.high = first.low, first.high
+
+    def contains(self, points: Any) -> Any:
+        """Return which points lie in it."""
+        a, b = self.first.contains(points), self.second.contains(points)
+        return a | b if self.how == "|" else a & b if self.how == "&" else a & ~b
+
+    @cached_property
+    def _size(self) -> float:
+        return float(np.max(self.high - self.low))
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides of both that are still boundary."""
+        own = [self._still(renamed(side, "first"), False) for side in self.first.sides]
+        other = [self._still(renamed(side, "second"), self.how == "-") for side in self.second.sides]
+        return (*own, *other)
+
+    def _still(self, side: Side, flipped: bool) -> Side:
+        def place(cube: Any) -> tuple[Any, Any]:
+            points, normals = side.place(cube)
+            return points, -normals if flipped else normals
+
+        def keep(points: Any, normals: Any) -> Any:
+            step = _NEAR * self._size * normals
+            found = self.contains(points - step) & ~self.contains(points + step)
+            return found if side.keep is None else found & side.keep(points, -normals if flipped else normals)
+
+        return replace(side, place=place, keep=keep)
 
 
-def renamed(side: Side, prefix: str) -> Side:
-    """Return a side by another name."""
-    return replace(side, name=f"{prefix}.{side.name}")
+class Time:
+    """An interval of time."""
+
+    def __init__(self, begin: float, end: float, name: str = "t") -> None:
+        self.name = name
+        low, high = bounds(begin, end, (name,))
+        self.begin, self.end = float(low[0]), float(high[0])
 
 
-def _combined(a: Geometry, b: Geometry, how: str) -> Geometry:
-    from populace.physics.geometry.combined import Combined
+class TimeDomain(Geometry):
+    """A region of space over an interval of time; the side `initial` is the region at its beginning."""
 
-    return Combined(a, b, how)
+    def __init__(self, region: Geometry, time: Time) -> None:
+        if region.time:
+            raise UsageError("the geometry has time already")
+        if time.name in region.names:
+            raise UsageError(f"the coordinate '{time.name}' is one of space already; give time another name")
+        self.region, self.interval, self.time = region, time, time.name
+        self.names = (*region.names, time.name)
+        self.low, self.high = np.append(region.low, time.begin), np.append(region.high, time.end)
 
+    def contains(self, points: Any) -> Any:
+        """Return which points lie in the region and in the interval."""
+        t = points[:, -1]
+        return self.region.contains(points[:, :-1]) & (t >= self.interval.begin) & (t <= self.interval.end)
 
-def _unit_points(dimensions: int) -> np.ndarray:
-    if not dimensions:
-        return np.zeros((1, 0))
-    return qmc.Sobol(dimensions, scramble=False).random(_TRIALS) + 0.5 / _TRIALS
+    def place(self, cube: Any) -> Any:
+        """Return points of the region at times of the interval."""
+        return self._with_time(self.region.place(cube[:, :-1]), self._times(cube[:, -1:]))
+
+    @cached_property
+    def fraction(self) -> float:
+        """That of the region."""
+        return self.region.fraction
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Those of the region at all times, and `initial`."""
+        return (*(self._through_time(side) for side in self.region.sides), self._initial)
+
+    @property
+    def _initial(self) -> Side:
+        def place(cube: Any) -> tuple[Any, Any]:
+            xp = np if isinstance(cube, np.ndarray) else jnp
+            inside = self.region.place(cube)
+            points = self._with_time(inside, xp.full_like(inside[:, :1], self.interval.begin))
+            normal = xp.zeros_like(points)
+            return points, normal
+
+        keep: Callable[[Any, Any], Any] | None = None
+        if self.region.fraction < 1:
+            keep = self._starts_inside
+
+        return Side("initial", self.region.measure, len(self.region.names), place, keep)
+
+    def _starts_inside(self, points: Any, normals: Any) -> Any:
+        del normals
+        return self.region.contains(points[:, :-1])
+
+    def _through_time(self, side: Side) -> Side:
+        def place(cube: Any) -> tuple[Any, Any]:
+            xp = np if isinstance(cube, np.ndarray) else jnp
+            points, normals = side.place(cube[:, :-1])
+            return (
+                self._with_time(points, self._times(cube[:, -1:])),
+                self._with_time(normals, xp.zeros_like(normals[:, :1])),
+            )
+
+        keep: Callable[[Any, Any], Any] | None = None
+        if (inner := side.keep) is not None:
+            keep = lambda points, normals: inner(points[:, :-1], normals[:, :-1])  # noqa: E731
+
+        return replace(side, dimensions=side.dimensions + 1, place=place, keep=keep)
+
+    def _times(self, cube: Any) -> Any:
+        return self.interval.begin + cube * (self.interval.end - self.interval.begin)
+
+    def _with_time(self, points: Any, times: Any) -> Any:
+        xp = np if isinstance(times, np.ndarray) else jnp
+        return xp.concatenate([points, times.astype(points.dtype)], 1)

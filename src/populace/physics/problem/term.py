@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from populace.physics.geometry.shape import Geometry, Side
+from populace.physics.geometry.shape import Geometry
+from populace.physics.geometry.side import Side
 from populace.physics.problem.expression import Expression
 
 Region = Literal["inside", "sides", "pairs", "data"]

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.physics.geometry.shape import Geometry, Side
+from populace.physics.geometry.shape import Geometry
+from populace.physics.geometry.side import Side
 from populace.physics.sampling.cube import cube_points, grid
 
 _SURPLUS = 1.3

@@ -22,8 +22,8 @@ from populace.core.files import write
 from populace.core.formatting import Overview, count, format_value
 from populace.core.imports import by_path, trust
 from populace.core.learner import Learner
+from populace.core.numerics.precision import precision
 from populace.core.population import Member
-from populace.core.precision import precision
 from populace.core.random import root_key
 from populace.core.untrusted.shown import shown
 from populace.runs import provenance

@@ -14,8 +14,8 @@ import numpy as np
 from populace.core import weights
 from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import write
+from populace.core.numerics.precision import precision
 from populace.core.population import Population
-from populace.core.precision import precision
 from populace.core.random import root_key
 from populace.nn import from_torch
 from populace.runs.integrity import failures
