@@ -61,11 +61,11 @@ def test_hard_conditions_hold_before_any_step() -> None:
     learner = ph.PINN(problem=line(hard=True), network=SMALL, points=16)
     engine = trained(pop.sweep(learner), 1, "map")
     member = engine.group_states[0].best_model(0)
-    at_zero = learner.predictor(member)(np.asarray([[0.0], [0.5]]))
+    at_zero = learner.predict(member, np.asarray([[0.0], [0.5]]))
     assert at_zero[0, 0] == 0.0
     assert at_zero[1, 0] != 0.0
     with pytest.raises(UsageError, match=r"points must be \(N, 1\): x; got \[2, 2\]"):
-        learner.predictor(member)(np.zeros((2, 2)))
+        learner.predict(member, np.zeros((2, 2)))
 
 
 def test_it_is_a_learner(tmp_path: Path) -> None:

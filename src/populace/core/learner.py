@@ -88,7 +88,7 @@ class Learner(Settings):
         """Whether it computes in float64; the engine enables that for its programs alone.
 
         Metrics are float32 all the same, and so are settings. `init`, `step` and `evaluate` are traced with
-        it; what runs on the host (`visualize`, `predictor`) enters `core.numerics.precision` itself.
+        it; what runs on the host (`visualize`, `predict`) enters `core.numerics.precision` itself.
         """
         return False
 

@@ -249,23 +249,21 @@ class PINN(Learner):
         """Return the learner that measures on another grid, of about `size` points."""
         return dataclasses.replace(self, evaluation_points=max(size, 10))
 
-    def predictor(self, model: Any) -> Any:
-        """Return the function from points (N, d) to the fields there, (N, k)."""
+    def predict(self, model: Any, x: Any = None, /) -> np.ndarray:
+        """Return the fields at points x (N, d), (N, k); (N,) will do where there is one coordinate.
 
-        def predict(points: Any) -> np.ndarray:
-            names = self.defined.domain.names
-            at = np.asarray(points, float)
-            if at.ndim == 1 and len(names) == 1:
-                at = at[:, None]
-            if at.ndim != 2 or at.shape[1] != len(names):
-                raise UsageError(
-                    f"points must be (N, {len(names)}): {', '.join(names)}; got {list(at.shape)}"
-                )
-            with precision(self.x64):
-                columns = jnp.asarray(at, self.dtype).T
-                return np.asarray(_fields(self, model.model, columns)).T
+        Raises:
+            UsageError: points of another shape.
 
-        return predict
+        """
+        names = self.defined.domain.names
+        at = np.asarray(x, float)
+        if at.ndim == 1 and len(names) == 1:
+            at = at[:, None]
+        if at.ndim != 2 or at.shape[1] != len(names):
+            raise UsageError(f"points must be (N, {len(names)}): {', '.join(names)}; got {list(at.shape)}")
+        with precision(self.x64):
+            return np.asarray(_fields(self, model.model, jnp.asarray(at, self.dtype).T)).T
 
     def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return figures of the solution, its error and its residual."""
