@@ -197,3 +197,26 @@ def test_a_member_is_the_same_alone_and_whatever_the_threads() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
     )
     assert done.stdout.strip() == sums(together)
+
+
+def test_memory_that_runs_out_ends_no_process() -> None:
+    """Threads of the pool fail as well as the caller's; afterwards the kernels go on."""
+    code = (
+        "import resource, jax, numpy as np\n"
+        "from populace.nn.conv.convolution import convolve\n"
+        "x, w = np.ones((8, 8, 1), np.float32), np.ones((1, 1, 1, 1), np.float32)\n"
+        "many = [(30_000, 30_000)] * 2  # zeros around: 14 GB, of which a place is seen every 30\n"
+        "far = jax.jit(lambda x, w: convolve(x, w, stride=30, padding=many, lowering='native'))\n"
+        "near = jax.jit(lambda x, w: convolve(x, w, lowering='native'))\n"
+        "print(near(x, w).sum())\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))\n"
+        "try:\n"
+        "    far(x, w).block_until_ready()\n"
+        "except Exception as error:\n"
+        "    print(error)\n"
+        "print(near(x, w).sum())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == done.stdout.split("\n")[-2] == "64.0"
+    assert "RESOURCE_EXHAUSTED: memory ran out in a kernel of populace" in done.stdout

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #endif
 
+#include <new>
+
 #include "kernels.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -47,11 +49,14 @@ T* data(const Any& a) {
   return static_cast<T*>(a.untyped_data());
 }
 
+// No exception may leave a call: XLA would end the process.
 template <class F>
-ffi::Error by_type(const Any& a, const F& compute) {
+ffi::Error by_type(const Any& a, const F& compute) try {
   if (a.element_type() == ffi::F32) return compute(float());
   if (a.element_type() == ffi::F64) return compute(double());
   return ffi::Error::InvalidArgument("populace's kernels take float32 and float64");
+} catch (const std::bad_alloc&) {
+  return ffi::Error(ffi::ErrorCode::kResourceExhausted, "memory ran out in a kernel of populace");
 }
 
 // XLA takes large results fresh from the system, which hands them out page by page as they are written: 20,000

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <thread>
 
 #include "kernels.h"
@@ -18,14 +19,24 @@ constexpr double kWorthAThread = 400'000;  // multiplications: about 50 microsec
 //
 // Calls that run at the same time, as on several devices of one process, share the threads there are. The
 // caller takes tasks too and waits only for those that others have begun, so that no pool can be blocked.
+//
+// A task that fails, for want of memory, ends no thread of XLA's, and the caller does not unwind what others still
+// work on: when all have ended the caller throws std::bad_alloc.
 template <class Task>
 void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Task& task) {
   struct Shared {
     std::atomic<int64_t> next{0}, done{0};
+    std::atomic<bool> failed{false};
     int64_t count;
     const Task* task;
     void run() {
-      for (int64_t k; (k = next.fetch_add(1)) < count; done.fetch_add(1, std::memory_order_release)) (*task)(k);
+      for (int64_t k; (k = next.fetch_add(1)) < count; done.fetch_add(1, std::memory_order_release)) {
+        try {
+          if (!failed.load(std::memory_order_relaxed)) (*task)(k);
+        } catch (...) {
+          failed.store(true);
+        }
+      }
     }
   };
   static std::atomic<int64_t> calls{0};
@@ -38,6 +49,7 @@ void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Tas
   shared->run();
   while (shared->done.load(std::memory_order_acquire) < count) std::this_thread::yield();
   calls.fetch_sub(1);
+  if (shared->failed.load()) throw std::bad_alloc();
 }
 
 // Cut members and rows into tasks of about the same number of edges.
