@@ -16,7 +16,7 @@ from populace.physics.objective import Model, Objective
 
 RUNNING, STALLED, NO_DESCENT, NOT_FINITE = 0, 1, 2, 3
 REASONS = {
-    RUNNING: "had steps left to go",
+    RUNNING: "all its steps were taken",
     STALLED: "the loss had stopped falling",
     NO_DESCENT: "no step lowered the loss",
     NOT_FINITE: "the loss was not finite, so the last good model was kept",

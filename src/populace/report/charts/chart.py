@@ -150,6 +150,17 @@ def value_range(traces: Iterable[Trace], *more: float | None) -> list[float] | N
     return [min(values) - margin, max(values) + margin]
 
 
+def decades_axis(values: Iterable[float | None]) -> dict[str, Any] | None:
+    """Return a logarithmic axis for values above 0 that span over two decades, but for a few; else None."""
+    finite = np.array([v for v in values if v is not None and math.isfinite(v)])
+    if not len(finite) or finite.min() <= 0:
+        return None
+    if np.percentile(finite, 99) <= 100 * np.percentile(finite, 1):
+        return None
+    decades = math.log10(finite.max() / finite.min())
+    return {"type": "log", "dtick": max(1, math.ceil(decades / 4))}
+
+
 def bundle(lines: Iterable[tuple[Floats, Floats]], color: str) -> Trace:
     """Return many thin lines as one trace with gaps, because hundreds of traces would be slow."""
     x: list[float | None] = []
@@ -168,12 +179,14 @@ def bundle(lines: Iterable[tuple[Floats, Floats]], color: str) -> Trace:
     }
 
 
-def mark(value: float, label: str, *, axis: str = "y") -> dict[str, Any]:
-    """Return the layout of a labeled dotted line across the chart."""
+def mark(value: float, label: str, *, axis: str = "y", log: bool = False) -> dict[str, Any]:
+    """Return the layout of a labeled dotted line across the chart; `log` where the axis is logarithmic."""
     other = "x" if axis == "y" else "y"
     ends = {f"{other}ref": "paper", f"{axis}ref": axis, f"{other}0": 0, f"{other}1": 1}
     ends |= {f"{axis}0": value, f"{axis}1": value}
-    place = {f"{other}ref": "paper", other: 1, f"{axis}ref": axis, axis: value}
+    # Where a line is Plotly wants the value, where a text is its logarithm.
+    at = math.log10(value) if log else value
+    place = {f"{other}ref": "paper", other: 1, f"{axis}ref": axis, axis: at}
     if axis == "y":
         place[other] = 0
     anchor = {"xanchor": "left", "yanchor": "bottom"} if axis == "y" else {"yanchor": "bottom"}

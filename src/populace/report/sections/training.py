@@ -1,6 +1,5 @@
 """The course of training: learning curves of the settings, and other metrics of the best one."""
 
-import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from populace.report.charts.chart import (
     bundle,
     curve_traces,
     dash_of,
+    decades_axis,
     layout,
     mark,
     numbers,
@@ -52,14 +52,20 @@ def learning_curves(reading: Reading) -> Chart | None:
         name = reading.compact(entry)
         legend.insert(0, {"label": name, "color": color, "dash": dash, "traces": places})
         traces += drawn
-    score = {"title": reading.score, "range": value_range(traces, reading.score_threshold)}
+    threshold = reading.score_threshold
+    drawn = [v for trace in traces if "fill" not in trace.get("meta", {}) for v in trace["y"]]
+    # Of errors the last digits count: on a linear axis all of the way but its beginning would be one line.
+    spans = decades_axis([*drawn, threshold]) if reading.lower else None
+    score = {"title": reading.score, **(spans or {"range": value_range(traces, threshold)})}
     axes = layout({"title": reading.unit, **COUNTS}, score)
-    if reading.score_threshold is not None:
-        axes |= mark(reading.score_threshold, f"solved at {number_format.number(reading.score_threshold)}")
+    if threshold is not None:
+        axes |= mark(threshold, f"solved at {number_format.number(threshold)}", log=spans is not None)
     return Chart(
         "curves",
         f"Learning curves: interquartile mean {reading.score} over {reading.unit}, "
-        "one line per setting" + (f" with its {reading.bounds} as a band." if reading.bounds else "."),
+        "one line per setting"
+        + (f" with its {reading.bounds} as a band" if reading.bounds else "")
+        + (", on a logarithmic scale." if spans else "."),
         traces,
         axes,
         height=420,
@@ -114,11 +120,8 @@ def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) 
             "hoverinfo": "text",
         }
     )
-    finite = rows[np.isfinite(rows)]
-    spans = finite.min() > 0 and np.percentile(finite, 99) > 100 * np.percentile(finite, 1)
-    decades = math.log10(finite.max() / finite.min()) if spans else 0
-    axis = {"type": "log", "dtick": max(1, math.ceil(decades / 4))} if spans else {"nticks": 5}
-    drawn = layout({"nticks": 4, **COUNTS}, axis)
+    spans = decades_axis(rows.ravel())
+    drawn = layout({"nticks": 4, **COUNTS}, spans or {"nticks": 5})
     drawn["margin"] = {"l": 44, "r": 10, "t": 8, "b": 28}
     scale = ", on a logarithmic scale" if spans else ""
     return Chart(

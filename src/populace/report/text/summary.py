@@ -155,7 +155,8 @@ def caveats(reading: Reading) -> list[str]:
         setting = "this setting's " if several else ""
         mine = f"{_solved(reading, own)} of {setting}{number_format.count(len(own), 'member')}"
         notes.append(
-            f"A {reading.score} of {number_format.number(reading.score_threshold)} {side} counts as solved. "
+            f"{reading.score.capitalize()} of {number_format.number(reading.score_threshold)} {side} "
+            "counts as solved. "
             f"Solved by {mine}"
             + (f", and by {_solved(reading, scores)} of all {len(scores)}." if several else ".")
         )
