@@ -3,6 +3,7 @@
 import math
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,7 +127,7 @@ def test_bounds_of_whole_numbers_are_inclusive(value):
 
 @given(st.floats())
 def test_above_is_exclusive(value):
-    if 0 < value <= (2 - 2**-23) * 2.0**127:
+    if value > 0 and math.isfinite(np.float32(value)):
         assert Ball(value).radius == value
     else:
         with pytest.raises(UsageError, match=r"radius must be (> 0|at most 3\.4e38)"):
@@ -162,6 +163,8 @@ def test_numbers_are_those_of_programs():
     assert Thing(widths=(2**31 - 1,)).widths == (2147483647,)
     with pytest.raises(UsageError, match="widths must be at most 2,147,483,647 in size, got 2147483648"):
         Thing(widths=(2**31,))
+    most = float(np.finfo(np.float32).max)
+    assert Ball(math.nextafter(most, math.inf)).radius > most, "rounded, it is the largest"
     with pytest.raises(UsageError, match=r"radius must be at most 3\.4e38, the largest number of float32"):
         Ball(3.5e38)
 

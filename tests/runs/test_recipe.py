@@ -28,7 +28,7 @@ explorations = st.builds(LinearDecay, shares, shares, st.floats(1e-6, 1e9)) | st
 )
 agents = st.builds(
     DQN,
-    learning_rate=st.floats(1e-300, 1e300),
+    learning_rate=st.floats(1e-300, 1e38),
     discount=shares,
     exploration=explorations,
     batch_size=st.integers(1, 64),

@@ -38,8 +38,8 @@ class Meaning:
         return f">= {self.low:g}" if self.low is not None else ""
 
 
-# What programs count and compute with: int32, and float32, where a number beyond would be infinite.
-_MOST_INT, _MOST_FLOAT = 2**31 - 1, float(np.finfo(np.float32).max)
+# What programs count and compute with: int32, and float32, in which a number beyond these would be infinite.
+_BEYOND_INT, _BEYOND_FLOAT = 2**31, 2.0**128 - 2.0**103
 
 
 def checked(value: Any, hint: Any, meaning: Meaning, path: str) -> Any:
@@ -107,9 +107,9 @@ def _check_range(meaning: Meaning, value: Any, path: str) -> None:
         if not inside:
             expected = f"in {r}" if (r := meaning.range())[:1] in "[(" and r else r or "finite"
             raise UsageError(f"{path} must be {expected}, got {shown(number)}")
-        most = _MOST_INT if isinstance(number, int) else _MOST_FLOAT
-        if abs(number) > most:
-            size = f"{most:,}" if isinstance(number, int) else "3.4e38, the largest number of float32"
+        if abs(number) >= (_BEYOND_INT if isinstance(number, int) else _BEYOND_FLOAT):
+            largest = "3.4e38, the largest number of float32"
+            size = f"{_BEYOND_INT - 1:,}" if isinstance(number, int) else largest
             raise UsageError(f"{path} must be at most {size} in size, got {shown(number)}")
 
 
