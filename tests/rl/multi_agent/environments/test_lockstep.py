@@ -7,7 +7,12 @@ import pytest
 from populace.rl.multi_agent import registry
 from populace.rl.multi_agent.environments import peers
 
-SPREAD = ["SimpleSpread-v0", "SimpleSpread-v0(n=5, local_ratio=0.2)"]
+PARTICLES = [
+    "SimpleSpread-v0(n=4, local_ratio=0.2)",
+    "SimpleTag-v0(prey=2)",
+    "SimpleAdversary-v0(n=3)",
+    "SimpleSpeakerListener-v0",
+]
 FORAGING = [
     "Foraging-v0",
     "Foraging-v0(size=6, players=3, foods=3, coop=False, sight=2, max_level=3)",
@@ -25,7 +30,7 @@ def transitions(name, count):
     peer.reset(env, seed)
     for _ in range(count):
         before, seen = peer.state(env), peer.observe(env)
-        action = rng.integers(0, task.most_actions, task.team).astype(np.int32)
+        action = rng.integers(0, task.actions).astype(np.int32)
         if rng.random() < 0.5 and task.most_actions == 6:  # walk to food, and load: else little happens
             action = np.where(rng.random(task.team) < 0.5, 5, action).astype(np.int32)
         reward, done = peer.step(env, action)
@@ -57,10 +62,11 @@ def compare(name, count):
     return task, step, reward, after
 
 
-def check_spread(name, count):
+def check_particles(name, count):
     _, step, reward, _ = compare(name, count)
     np.testing.assert_allclose(step.reward, reward, atol=1e-5)
-    assert (step.events["touches"] > 0).any()
+    if "touches" in step.events:
+        assert (step.events["touches"] > 0).any()
     assert not step.terminated.any()  # its time limit is truncation
 
 
@@ -83,9 +89,9 @@ def check_foraging(name, count):
     assert (step.env_state.food_level[late] > 0).any(1).all()  # lbforaging calls both the end of the game
 
 
-@pytest.mark.parametrize("name", SPREAD)
-def test_simple_spread_is_that_of_mpe2(name):
-    check_spread(name, 1_500)
+@pytest.mark.parametrize("name", PARTICLES)
+def test_particles_are_those_of_mpe2(name):
+    check_particles(name, 1_000)
 
 
 @pytest.mark.parametrize("name", FORAGING)
@@ -94,9 +100,9 @@ def test_foraging_is_that_of_lbforaging(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SPREAD, *FORAGING])
+@pytest.mark.parametrize("name", [*PARTICLES, *FORAGING])
 def test_ten_thousand_transitions_are_the_same(name):
-    (check_spread if name in SPREAD else check_foraging)(name, 10_000)
+    (check_particles if name in PARTICLES else check_foraging)(name, 10_000)
 
 
 def test_food_lies_where_lbforaging_puts_it():

@@ -86,9 +86,9 @@ def _(world: particles.ParticleWorld, state: particles.State) -> np.ndarray:
     canvas = Canvas(440, 440, 150)
     middle = 440 / 300
     for x, y in np.asarray(state.landmark):
-        canvas.disc(middle + x, middle - y, 0.05, INK)
+        canvas.disc(middle + x, middle - y, world.landmark_radius, INK, alpha=0.7)
     for i, (x, y) in enumerate(np.asarray(state.place)):
-        canvas.disc(middle + x, middle - y, world.radius, color(i), alpha=0.6)
+        canvas.disc(middle + x, middle - y, float(world.radius[i]), color(i), alpha=0.6)
     canvas.text(0.08, 0.12, f"step {int(state.time)} of {world.horizon}", 11, MUTED, "left")
     return canvas.pixels()
 

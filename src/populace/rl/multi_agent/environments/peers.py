@@ -79,27 +79,32 @@ def mpe(world: Any, state_type: Any) -> Peer | None:
         _, reward, _, truncated, _ = env.step(dict(zip(world.agents, action.tolist())))
         return np.asarray([reward[a] for a in world.agents]), not env.agents or all(truncated.values())
 
-    def inside(env: Any) -> Any:
-        return env.unwrapped.world
-
     def state(env: Any) -> Any:
-        agents, landmarks = inside(env).agents, inside(env).landmarks
+        inside = env.unwrapped.world
+        goals = [getattr(agent, "_goal_a", None) for agent in inside.agents]
+        goals += [getattr(agent, "_goal_b", None) for agent in inside.agents]  # the speaker's
+        at = [i for i, landmark in enumerate(inside.landmarks) if any(goal is landmark for goal in goals)]
+        said = inside.agents[0].state.c if not inside.agents[0].silent else np.zeros(3)
         found: dict[str, Any] = {
             "time": np.int32(env.unwrapped.steps),
-            "place": np.asarray([a.state.p_pos for a in agents], np.float32),
-            "velocity": np.asarray([a.state.p_vel for a in agents], np.float32),
-            "landmark": np.asarray([m.state.p_pos for m in landmarks], np.float32),
+            "place": np.asarray([a.state.p_pos for a in inside.agents], np.float32),
+            "velocity": np.asarray([a.state.p_vel for a in inside.agents], np.float32),
+            "landmark": np.asarray([m.state.p_pos for m in inside.landmarks], np.float32),
+            "goal": np.int32(at[0] if at else 0),
+            "message": np.asarray(said, np.float32),
         }
         return state_type(**found)
 
+    def observe(env: Any) -> np.ndarray:
+        rows = [np.asarray(env.unwrapped.observe(agent)) for agent in world.agents]
+        return np.stack([np.pad(row, (0, max(map(len, rows)) - len(row))) for row in rows])
+
     return Peer(
         name="mpe2",
-        make=lambda: module.parallel_env(
-            N=len(world.agents), local_ratio=world.local_ratio, max_cycles=world.horizon
-        ),
+        make=lambda: module.parallel_env(max_cycles=world.horizon, **world.peer_arguments),
         reset=lambda env, seed: env.reset(seed=seed),
         step=step,
-        observe=lambda env: np.stack([env.unwrapped.observe(a) for a in world.agents]),
+        observe=observe,
         state=state,
     )
 
