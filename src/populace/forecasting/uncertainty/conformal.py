@@ -21,6 +21,30 @@ from populace.forecasting.model import ForecastModel
 
 
 @dataclass(frozen=True)
+class Pending:
+    """Forecasts of which not all has come yet.
+
+    Attributes:
+        ages: (P,) how many steps ago each was made, oldest first.
+        points: (P, n, horizon).
+        offsets: (P, n, horizon, Q) what was added to them for the tracked quantiles.
+
+    """
+
+    ages: np.ndarray
+    points: np.ndarray
+    offsets: np.ndarray
+
+    def joined(self, newer: "Pending") -> "Pending":
+        """Return these and newer ones."""
+        return Pending(
+            np.concatenate([self.ages, newer.ages]),
+            np.concatenate([self.points, newer.points]),
+            np.concatenate([self.offsets, newer.offsets]),
+        )
+
+
+@dataclass(frozen=True)
 class Conformal(ForecastModel):
     """Quantiles of another model's errors, per series and step, from a backtest within the history.
 
@@ -29,6 +53,11 @@ class Conformal(ForecastModel):
     share q of future observations lies below it; errors that grow or drift over time break that promise, and
     the backtest's calibration shows by how much.
 
+    Two things follow a drift. [`update`][populace.forecasting.ForecastModel.update] adds the errors of what
+    came since and drops the oldest, so that the latest `windows` count. And with `adaptive` the level of each
+    series and step is raised by that much times q for each observation above its quantile, and lowered by as
+    much times 1 - q for each one below it, so that the share in the long run is q whatever the errors do.
+
     Attributes:
         model: what makes the point forecasts.
         windows: backtest windows, one error per step each.
@@ -36,6 +65,8 @@ class Conformal(ForecastModel):
         pooled: share the errors of all series, each in units of its mean absolute error, where windows are
             few.
         refit: fit at each window; otherwise once, before the first.
+        adaptive: step size of the levels; 0 keeps them. It learns while the model is updated.
+        tracked: the levels of quantiles that adapt; others are those of the errors.
 
     """
 
@@ -44,11 +75,16 @@ class Conformal(ForecastModel):
     step: int = 1
     pooled: bool = False
     refit: bool = False
-    panel: Panel | None = None
-    errors: np.ndarray | None = None
-    """(W, n, horizon) errors of the backtest, oldest first; of a fitted model."""
+    adaptive: float = 0.0
+    tracked: tuple[float, ...] = QUANTILES
     horizon: int | None = None
     """Steps to calibrate for; needed before `fit`."""
+    panel: Panel | None = None
+    errors: np.ndarray | None = None
+    """(W, n, horizon) errors of past forecasts, oldest first, NaN where nothing was observed; if fitted."""
+    pending: Pending | None = None
+    levels: np.ndarray | None = None
+    """(n, horizon, Q) levels in place of the tracked ones."""
 
     @property
     def name(self) -> str:
@@ -64,17 +100,17 @@ class Conformal(ForecastModel):
         """
         if self.horizon is None:
             raise UsageError("Conformal needs the horizon it is calibrated for; give horizon=...")
+        if self.pooled and self.adaptive:
+            raise UsageError("errors are either pooled or adaptive: levels are those of each series")
         panel = panel_of(data)
         found = backtest(
-            self.model,
-            panel,
-            self.horizon,
-            windows=self.windows,
-            step=self.step,
-            refit=self.refit,
+            self.model, panel, self.horizon, windows=self.windows, step=self.step, refit=self.refit,
             quantiles=(0.5,),
-        )
-        return replace(self, panel=panel, model=self.model.fit(panel), errors=found.actual - found.point)
+        )  # fmt: skip
+        errors = found.actual - found.point
+        levels = np.broadcast_to(check_quantiles(self.tracked), (*errors.shape[1:], len(self.tracked)))
+        fitted = self.model.fit(panel)
+        return replace(self, panel=panel, model=fitted, errors=errors, levels=levels, pending=None)
 
     def predict(self, horizon: int, quantiles: Sequence[float] = QUANTILES, *, data: Any = None) -> Forecast:
         """Forecast.
@@ -84,7 +120,7 @@ class Conformal(ForecastModel):
 
         """
         horizon, levels = check_horizon(horizon), check_quantiles(quantiles)
-        if self.errors is None or self.horizon is None:
+        if self.errors is None or self.horizon is None or self.levels is None:
             raise UsageError(f"{self.name} has not been fitted; call fit first")
         if horizon > self.horizon:
             raise UsageError(
@@ -100,8 +136,63 @@ class Conformal(ForecastModel):
             shared = (errors / others).reshape(-1, 1, horizon)
             offsets = conformal_quantiles(shared, levels) * size[:, None, None]
         else:
-            offsets = conformal_quantiles(errors, levels)
-        return Forecast(panel, point, tuple(levels.tolist()), point[..., None] + offsets, self.name)
+            offsets = conformal_quantiles(errors, self._levels(levels)[:, :horizon])
+        values = np.sort(point[..., None] + offsets, -1)
+        return Forecast(panel, point, tuple(levels.tolist()), values, self.name)
+
+    def _levels(self, asked: np.ndarray) -> np.ndarray:
+        """Return the levels of errors, (n, horizon, Q), at which quantiles of the asked levels lie."""
+        assert self.levels is not None
+        tracked, found = check_quantiles(self.tracked), []
+        for level in asked:
+            place = np.flatnonzero(np.abs(tracked - level) < 1e-9)
+            own = self.levels[..., place[0]] if place.size else np.full(self.levels.shape[:2], level)
+            found.append(own)
+        return np.stack(found, -1)
+
+    def _continued_with(self, panel: Panel) -> Self:
+        """Return the model with the errors of what came since, and levels that learned from them."""
+        assert self.panel is not None
+        assert self.errors is not None
+        assert self.levels is not None
+        gained = np.unique(panel.lengths - self.panel.lengths)
+        if len(gained) > 1:
+            raise UsageError(
+                f"{self.name} needs as many new observations of each series; got {gained[0]} to {gained[-1]}"
+            )
+        since, horizon = int(gained[0]), self.errors.shape[2]
+        model = self.model.update(panel)
+        if since == 0:
+            return replace(self, panel=panel, model=model)
+        tracked = check_quantiles(self.tracked)
+        offsets = conformal_quantiles(self.errors, self.levels)
+        begun = np.arange(since, 0, -self.step)
+        points = np.stack(
+            [model.predict(horizon, (0.5,), data=panel.until(-int(age))).point for age in begun]
+        )
+        fresh = Pending(begun - since, points, np.broadcast_to(offsets, (len(begun), *offsets.shape)))
+        pending = fresh if self.pending is None else self.pending.joined(fresh)
+        ages = pending.ages + since
+        known, found = _observed(panel, ages, horizon), pending.points
+        errors = known - found
+        above = np.where(np.isnan(errors)[..., None], 0.0, tracked - (errors[..., None] <= pending.offsets))
+        seen = np.arange(horizon) < pending.ages[:, None]  # levels have learned from these already
+        levels = self.levels + self.adaptive * np.where(seen[:, None, :, None], 0.0, above).sum(0)
+        whole = np.concatenate([self.errors[: len(self.errors) - len(pending.ages) + len(begun)], errors])
+        open_ = ages < horizon
+        kept = Pending(ages[open_], found[open_], pending.offsets[open_])
+        return replace(
+            self, panel=panel, model=model, levels=levels, pending=kept,
+            errors=whole[-(self.windows + int(open_.sum())) :],
+        )  # fmt: skip
+
+
+def _observed(panel: Panel, ages: np.ndarray, horizon: int) -> np.ndarray:
+    """Return what came behind each cutoff, so many steps ago, (W, n, horizon); NaN where nothing has yet."""
+    places = np.arange(horizon) - ages[:, None]
+    ends = panel.offsets[1:][None, :, None]
+    found = panel.values[np.minimum(places[:, None] + ends, ends - 1)]
+    return np.where(places[:, None] < 0, found, np.nan)
 
 
 def _sizes(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +216,7 @@ def conformal_quantiles(errors: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
     Args:
         errors: (W, n, horizon); NaN where an observation is missing.
-        levels: (Q,).
+        levels: (Q,), or (n, horizon, Q).
 
     Returns:
         NaN where a series has no error at all.
@@ -134,8 +225,8 @@ def conformal_quantiles(errors: np.ndarray, levels: np.ndarray) -> np.ndarray:
     ordered = np.sort(errors, 0)  # NaN last
     count = (~np.isnan(errors)).sum(0)
     found = []
-    for level in levels:
-        upper = np.ceil((count + 1) * max(level, 1 - level)) - 1
+    for level in np.moveaxis(np.broadcast_to(levels, (*count.shape, levels.shape[-1])), -1, 0):
+        upper = np.ceil((count + 1) * np.maximum(level, 1 - level)) - 1
         rank = np.where(level >= 0.5, np.minimum(upper, count - 1), np.maximum(count - 1 - upper, 0))
         rank = np.clip(rank, 0, len(ordered) - 1).astype(np.int64)
         found.append(np.take_along_axis(ordered, rank[None], 0)[0])
