@@ -95,13 +95,13 @@ class Forecaster(ForecastModel):
         from populace.engine.training_loop import Engine
 
         panel = panel_of(data)
-        scales = self._scales(panel)
+        found = self._scales(panel)
         features = Features.of(panel)
-        standardized = _standardized(features.aligned(panel), scales)
+        inputs = standardized(features.aligned(panel), found)
         learner = (
             replace(self, season=panel.frequency.season)
             .learner()
-            .with_panel(standardized, validation=self.validation)
+            .with_panel(inputs, validation=self.validation)
         )
         if self.members < 1 or self.steps < 1:
             raise UsageError(f"members and steps must be at least 1, got {self.members} and {self.steps}")
@@ -115,7 +115,7 @@ class Forecaster(ForecastModel):
             self,
             panel=panel,
             weights=weights,
-            scales=scales,
+            scales=found,
             features=features,
             season=panel.frequency.season,
         )
@@ -195,11 +195,7 @@ class Forecaster(ForecastModel):
         """Return mean and deviation of each series' history, before the validation part."""
         if not self.standardize:
             return np.zeros(len(panel)), np.ones(len(panel))
-        parts = [series[: len(series) - self.validation] for series in panel]
-        parts = [part if np.isfinite(part).any() else series for part, series in zip(parts, panel)]
-        mean = np.array([np.nanmean(part) for part in parts])
-        deviation = np.array([np.nanstd(part) for part in parts])
-        return mean, np.where(deviation > 1e-9 * np.abs(mean), deviation, 1.0)
+        return scales(panel, self.validation)
 
     def _scales_of(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
         """Return the scales that were learned; those of its history for a series that is new."""
@@ -218,8 +214,18 @@ class Forecaster(ForecastModel):
         return self.features.rows(panel, series, panel.lengths, window, horizon, self.horizon)
 
 
-def _standardized(panel: Panel, scales: tuple[np.ndarray, np.ndarray]) -> Panel:
-    mean, deviation = (np.repeat(column, panel.lengths) for column in scales)
+def scales(panel: Panel, held_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each series, (n,), without its last steps where others are known."""
+    parts = [series[: len(series) - held_out] for series in panel]
+    parts = [part if np.isfinite(part).any() else series for part, series in zip(parts, panel)]
+    mean = np.array([np.nanmean(part) for part in parts])
+    deviation = np.array([np.nanstd(part) for part in parts])
+    return mean, np.where(deviation > 1e-9 * np.abs(mean), deviation, 1.0)
+
+
+def standardized(panel: Panel, found: tuple[np.ndarray, np.ndarray]) -> Panel:
+    """Return a panel in units of what `scales` found."""
+    mean, deviation = (np.repeat(column, panel.lengths) for column in found)
     return replace(panel, values=(panel.values - mean) / deviation)
 
 
