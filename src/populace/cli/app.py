@@ -276,6 +276,34 @@ def forecast(
 
 
 @app.command()
+def generate(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of language models, or of a saved member.", show_default=False)],
+    prompt: Annotated[list[str], typer.Option("--prompt", "-p", help="Text to continue; repeatable. Without one, the begin of a document.", show_default=False)] = [],  # noqa: B006
+    length: Annotated[int, typer.Option(help="Tokens to write at most.", min=1)] = 200,
+    temperature: Annotated[float, typer.Option(help="Below 1 the likely becomes likelier; 0 takes the likeliest token.", min=0)] = 1.0,
+    top_k: Annotated[int, typer.Option("--top-k", help="Likeliest tokens to keep; 0 for all.", min=0)] = 0,
+    top_p: Annotated[float, typer.Option("--top-p", help="Share of probability to keep; 1 for all.", min=0, max=1)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.", min=0)] = 0,
+    samples: Annotated[int, typer.Option(help="Texts per prompt.", min=1)] = 1,
+    members: Annotated[str, typer.Option(help="Who writes: best, all (probabilities averaged over the best setting's members), or numbers as 0,3.")] = "best",
+    shown: Annotated[int, typer.Option(help="Likeliest tokens to show at each token that was written; 0 for none.", min=0, max=10)] = 5,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Write text with trained language models, and show the probabilities it was chosen from.
+
+    Example: `populace generate runs/shakespeare-gpt --prompt "ROMEO:" --temperature 0.8`.
+    """
+    with _loading(as_json) as display:
+        from populace.cli.domains import generate as writing
+
+        how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "samples": samples}
+        writing.generate(
+            folder, prompt, length, how, members, shown, display, trust=trust, as_json=as_json
+        )  # fmt: skip
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Diagnose the installation: backend, devices, versions, cache, and missing optional parts."""
     from populace.cli import info

@@ -311,6 +311,13 @@ class Learner(Settings):
         del kept
         return self
 
+    def run_files(self) -> Mapping[str, str]:
+        """Return texts that a run folder keeps beside its recipe, by file name, such as a tokenizer.
+
+        They follow from the loaded data. A run that is opened again compares them, and refuses other data.
+        """
+        return {}
+
     @property
     def feed(self) -> Any:
         """Files that the host reads batches from, where they do not fit on the devices; by default none.

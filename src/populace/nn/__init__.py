@@ -1,10 +1,12 @@
 """Layers: pure Equinox modules on one example, channels last; they know nothing of training."""
 
+from populace.nn.attention.cached import CachedAttention, KeyValueCache
 from populace.nn.attention.dot_product import attention
 from populace.nn.attention.feature_maps import EluFeatures, FeatureMap, RandomFeatures, ReluFeatures
 from populace.nn.attention.linear import LinearAttention, LinearState, linear_attention
 from populace.nn.attention.low_rank import ProjectedAttention, low_rank_attention, rank_errors
 from populace.nn.attention.multi_head import MultiHeadAttention
+from populace.nn.attention.rotary import RotaryAttention, rotate
 from populace.nn.conv.convolution import Conv, Conv1d, Conv2d, Conv3d, convolve
 from populace.nn.conv.masked import MaskedConv, MaskedConv1d, MaskedConv2d
 from populace.nn.conv.pooling import (
@@ -39,12 +41,13 @@ from populace.nn.recurrent.layers import GRU, LSTM, Elman, LinearRecurrence, Rec
 
 __all__ = [
     "GRU", "LSTM", "AutoregressiveWindow", "AveragePool1d", "AveragePool2d", "AveragePool3d", "BatchNorm",
-    "Buffer", "Conv", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose", "ConvTranspose1d", "ConvTranspose2d",
-    "ConvTranspose3d", "Dropout", "Elman", "EluFeatures", "Exchange", "FeatureMap", "LinearAttention",
-    "LinearRecurrence", "LinearState", "MaskedConv", "MaskedConv1d", "MaskedConv2d", "MaxPool1d",
-    "MaxPool2d", "MaxPool3d", "MultiHeadAttention", "Part", "ProjectedAttention", "RandomFeatures",
-    "Recurrent", "ReluFeatures", "Sequential", "WaveNet", "attention", "average_pool", "convolve",
-    "convolve_decomposed", "convolve_transposed", "decompose", "exchange", "from_torch",
-    "global_average_pool", "global_max_pool", "gradient_decomposed", "linear_attention",
-    "low_rank_attention", "max_pool", "rank_errors", "trainable",
+    "Buffer", "CachedAttention", "Conv", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose", "ConvTranspose1d",
+    "ConvTranspose2d", "ConvTranspose3d", "Dropout", "Elman", "EluFeatures", "Exchange", "FeatureMap",
+    "KeyValueCache", "LinearAttention", "LinearRecurrence", "LinearState", "MaskedConv", "MaskedConv1d",
+    "MaskedConv2d", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MultiHeadAttention", "Part",
+    "ProjectedAttention", "RandomFeatures", "Recurrent", "ReluFeatures", "RotaryAttention", "Sequential",
+    "WaveNet", "attention", "average_pool", "convolve", "convolve_decomposed", "convolve_transposed",
+    "decompose", "exchange", "from_torch", "global_average_pool", "global_max_pool",
+    "gradient_decomposed", "linear_attention", "low_rank_attention", "max_pool", "rank_errors", "rotate",
+    "trainable",
 ]  # fmt: skip

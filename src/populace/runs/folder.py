@@ -11,7 +11,7 @@ from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import origin, to_json, to_lines, write
 from populace.core.untrusted.shown import shown
 from populace.engine.hosts import is_writer
-from populace.runs.integrity import failures, lock, record, schema, sealed
+from populace.runs.integrity import failures, learner_files, lock, record, schema, sealed
 
 FORMAT = 3
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
@@ -144,7 +144,7 @@ def _clear(folder: Path, begun: bool) -> None:
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
         "report.html", "media", "data.json", "start.safetensors", "confirmation", "sittings.json",
-        lock.FILE, record.FILE,
+        learner_files.FOLDER, lock.FILE, record.FILE,
     }  # fmt: skip
     content = _content(folder)
     strangers = [p.name for p in content if origin(p) not in ours]

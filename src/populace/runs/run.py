@@ -22,7 +22,7 @@ from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, metric_tables, results
 from populace.runs.folder import check_format, read_json, resuming, without_end
-from populace.runs.integrity import checkpoint_files, continuity, lock, record, sittings
+from populace.runs.integrity import checkpoint_files, continuity, learner_files, lock, record, sittings
 from populace.runs.integrity.status import status
 from populace.runs.outcome import confirmation
 from populace.runs.outcome.facts import facts as facts_of
@@ -328,6 +328,7 @@ class Run(Overview):
             if info is None:
                 raise RunError(f"'{self.path}' has no checkpoint yet", resuming(self.path))
             continuity.check(self.path, info)
+            learner_files.check(self.path, [g.program.learner for g in engine.group_states])
         finally:
             store.close()
         return engine

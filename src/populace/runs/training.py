@@ -12,6 +12,7 @@ import numpy as np
 from populace.core.errors import PopulaceError, RunError
 from populace.core.files import sweep, write
 from populace.core.imports import by_path
+from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback, Evaluation, Window
@@ -19,7 +20,7 @@ from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT, keep_json, resuming
-from populace.runs.integrity import continuity, failures, lock, record, sittings
+from populace.runs.integrity import continuity, failures, learner_files, lock, record, sittings
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.outcome import held_out
 from populace.runs.recipe import Recipe, foreign_modules
@@ -116,6 +117,7 @@ class Session(Callback):
         info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
         if info:
             continuity.check(self.folder, info)
+            learner_files.check(self.folder, self._learners)
         self._wall, self._resumed = info.get("wall_s", 0.0), info.get("resumed", -1) + 1
         if resume and info:
             self.log(f"resuming at step {engine.step} of {options.steps}")
@@ -254,6 +256,11 @@ class Session(Callback):
         self._saved_at = time.perf_counter()
         self._saving = self._saved_at - start
 
+    @property
+    def _learners(self) -> list[Learner]:
+        """The loaded learners, one per structure."""
+        return [group_state.program.learner for group_state in self.engine.group_states]
+
     def _write_head(self, resumed: bool) -> None:
         """Write what is known before the first step; the strategy is settled from here on."""
         if resumed or not hosts.is_writer():
@@ -268,6 +275,7 @@ class Session(Callback):
         recipe = replace(recipe, options=recipe.options.model_copy(update=update))
         keep_json(self.folder, "environment.json", {"format": FORMAT} | provenance.describe())
         fingerprint.keep(self.folder, self.recipe.learner)
+        learner_files.keep(self.folder, self._learners)
         text = recipe.text()
         record.keep(self.folder, text, foreign_modules(text))
         write(self.folder / "recipe.toml", text)

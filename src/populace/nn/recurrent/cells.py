@@ -52,7 +52,7 @@ class Cell(eqx.Module):
     def __init__(self, inputs: int, hidden: int, *, key: jax.Array) -> None:
         input_keys, hidden_keys = jax.random.split(key, (2, self.gates))
         self.W_u = _blocks(initializers.glorot_uniform(), (inputs, hidden), input_keys)
-        self.W_h = _blocks(initializers.orthogonal(), (hidden, hidden), hidden_keys)
+        self.W_h = _blocks(_orthogonal, (hidden, hidden), hidden_keys)
         self.b_h = self.join(nothing := jnp.zeros(self.gates * hidden), nothing)
 
     def output(self, h: jax.Array) -> jax.Array:
@@ -206,6 +206,27 @@ class GRUCell(Cell):
         by_r, by_z, by_u, by_p, by_h = slopes
         da_r, da_z, du_n, dr_n = jnp.split(da, 4)
         return (by_r * da_r + by_z * da_z + by_u * du_n + by_p * dr_n + by_h * dstate[0],)
+
+
+def _orthogonal(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """Return a uniformly distributed orthogonal matrix, (n, n): Q of a normal one, by reflections.
+
+    As `jax.nn.initializers.orthogonal`, up to rounding, by Householder's method. That calls LAPACK, which
+    waits for ever for threads where a program with large matrices runs on as many CPU devices as there are
+    cores.
+    """
+    n = shape[0]
+    rows = jnp.arange(n)
+
+    def reflect(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        q, r = carry
+        x = jnp.where(rows >= i, r[:, i], 0)
+        v = x.at[i].add(jnp.where(x[i] < 0, -1.0, 1.0) * jnp.linalg.norm(x))
+        v = v / jnp.maximum(jnp.linalg.norm(v), jnp.finfo(v.dtype).tiny)
+        return q - 2 * jnp.outer(q @ v, v), r - 2 * jnp.outer(v, v @ r)
+
+    q, r = jax.lax.fori_loop(0, n, reflect, (jnp.eye(n), jax.random.normal(key, shape)))
+    return q * jnp.where(jnp.diagonal(r) < 0, -1.0, 1.0)
 
 
 def _blocks(initializer: Any, shape: tuple[int, int], keys: jax.Array) -> jax.Array:
