@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from populace.cli.display import Display, Kind, Part
+from populace.core.formatting import count
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.statistics import bootstrap_interval, with_worst
 
@@ -120,7 +121,7 @@ class Progress(Callback):
 
     def _parts(self) -> list[Part]:
         parts = [
-            Part(5, f"{self._members} members"),
+            Part(5, count(self._members, "member")),
             Part(0, f"step {self._at:,} of {self.steps:,}"),
             Part(4, f"{self._speed:,.0f} {self._unit}/s"),
         ]
