@@ -2,7 +2,8 @@
 
 from populace.physics.equations.elliptic import Helmholtz, Poisson1D, Poisson2D
 from populace.physics.equations.equation import Equation
-from populace.physics.equations.evolution import Heat
+from populace.physics.equations.evolution import Burgers, Heat, Wave
+from populace.physics.equations.inverse import InverseDiffusion
 from populace.physics.equations.ordinary import Oscillator, TimeOnly
 from populace.physics.geometry.ball import Ball, Disc
 from populace.physics.geometry.box import Box, Interval, Rectangle
@@ -34,6 +35,7 @@ __all__ = [
     "PINN",
     "Ball",
     "Box",
+    "Burgers",
     "Data",
     "Dirichlet",
     "Disc",
@@ -44,6 +46,7 @@ __all__ = [
     "Helmholtz",
     "Initial",
     "Interval",
+    "InverseDiffusion",
     "LevenbergMarquardt",
     "Neumann",
     "NoSolver",
@@ -61,6 +64,7 @@ __all__ = [
     "Solver",
     "Time",
     "TimeOnly",
+    "Wave",
     "apply",
     "coordinate",
     "cos",

@@ -91,6 +91,7 @@ class PINN(Learner):
     boundary_points: int = setting(64, low=1, help="points of each condition on a boundary")
     initial_points: int = setting(64, low=1, help="points of each condition at the start of time")
     resample_steps: int = setting(0, low=0, help="iterations after which points are drawn anew; 0 for never")
+    randomized_data: bool = setting(False, help="each member learns from data with errors of its own added")
     condition_weight: float = setting(1.0, above=0, help="factor on the terms of conditions and data")
     gradient_steps: int = setting(0, low=0, help="iterations of the optimizer before the solver takes over")
     solver: Solver = setting(LevenbergMarquardt(), help="second-order rule; none for the optimizer alone")
@@ -148,7 +149,7 @@ class PINN(Learner):
             opt_state=descent.initial_opt_state(self, model),
             memory=self.solver.init(model),
             progress=Progress.start(),
-            points=self.draw(keys[1]),
+            points=self.randomized(self.draw(keys[1]), jax.random.fold_in(key, 2)),
             count=jnp.int32(0),
         )
 
@@ -157,9 +158,27 @@ class PINN(Learner):
         counts = (self.points, self.boundary_points, self.initial_points)
         return draw(self.defined, self.sampling, counts, key, self.dtype)
 
+    def randomized(self, points: dict[str, Points], key: jax.Array) -> dict[str, Points]:
+        """Return points whose data have further errors, of the size that they have already.
+
+        The members' coefficients then vary by the errors of data, and not by their start alone.
+        """
+        if not self.randomized_data:
+            return points
+        changed = {}
+        for number, term in enumerate(self.defined.terms):
+            if term.region == "data" and term.noise is not None:
+                values = points[term.name].values
+                errors = jax.random.normal(jax.random.fold_in(key, number), values.shape, jnp.float32)
+                changed[term.name] = points[term.name]._replace(
+                    values=values + (term.noise * errors).astype(values.dtype)
+                )
+        return points | changed
+
     def on_epoch_start(self, state: State, key: jax.Array) -> State:
         """Draw points anew; the solver begins again on them."""
-        fresh = (self.draw(key), self.solver.init(state.model), Progress.start())
+        data = {t.name: state.points[t.name] for t in self.defined.terms if t.region == "data"}
+        fresh = (self.draw(key) | data, self.solver.init(state.model), Progress.start())
         # The damping that a solver has come to is as good on other points.
         memory = state.memory if isinstance(self.solver, LevenbergMarquardt) else fresh[1]
         return eqx.tree_at(lambda s: (s.points, s.memory, s.progress), state, (fresh[0], memory, fresh[2]))
@@ -274,7 +293,15 @@ class PINN(Learner):
     def check(self) -> None:
         """Raise a `UsageError` for settings that do not fit each other."""
         super().check()
-        self.defined  # noqa: B018
+        problem = self.defined
+        if self.randomized_data and not any(t.noise is not None for t in problem.terms if t.region == "data"):
+            raise UsageError("randomized_data needs data of known noise: Data(..., noise=...)")
+        if problem.has_data and problem.unknowns:
+            count = sum(len(t.points) for t in problem.terms if t.points is not None)
+            if count < len(problem.unknowns):
+                raise UsageError(
+                    f"{count} measured values cannot determine {len(problem.unknowns)} unknown coefficients"
+                )
 
 
 @eqx.filter_jit

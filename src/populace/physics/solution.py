@@ -6,8 +6,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from scipy.stats import t as student
 
-from populace.core.errors import UsageError
+from populace.core.errors import UsageError, unknown
 from populace.core.numerics.precision import precision
 from populace.core.random import root_key
 from populace.physics.learner import PINN
@@ -85,6 +86,25 @@ class Solution:
         if len(self.members) > 1 and self.disagreement > _AGREE * self.tolerance:
             return "members disagree"
         return "not solved" if self.trivial else "members agree"
+
+    def interval(self, name: str, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the interval of a coefficient: mean plus and minus t standard deviations over members.
+
+        With `randomized_data` it is a confidence interval, for then members differ as estimates from other
+        data would. Without, they differ by their start alone, and it covers the truth only by accident.
+
+        Raises:
+            UsageError: no such coefficient, or fewer than two members.
+
+        """
+        if name not in self.coefficients:
+            raise unknown("coefficient", name, self.coefficients)
+        values = self.coefficients[name]
+        if len(values) < 2:
+            raise UsageError(f"an interval needs at least 2 members, got {len(values)}")
+        factor = float(student.ppf(0.5 + confidence / 2, len(values) - 1))
+        half = factor * values.std(ddof=1) * np.sqrt(1 + 1 / len(values))
+        return float(values.mean() - half), float(values.mean() + half)
 
     def __str__(self) -> str:
         """Return the verdict with its numbers."""

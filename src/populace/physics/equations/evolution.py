@@ -9,8 +9,9 @@ from populace.physics.geometry.box import Interval
 from populace.physics.geometry.shape import Time
 from populace.physics.problem.conditions import Dirichlet, Initial
 from populace.physics.problem.expression import coordinate, field
-from populace.physics.problem.operators import d, exp, sin
+from populace.physics.problem.operators import cos, d, exp, sin
 from populace.physics.problem.problem import Problem
+from populace.physics.references.cole_hopf import burgers
 
 
 class Heat(Equation):
@@ -32,4 +33,48 @@ class Heat(Equation):
             {"heat": d(u, "t") - self.diffusivity * d(u, "x", "x")},
             [Dirichlet(u, 0.0), Initial(u, start)],
             {"u": exp(-self.diffusivity * math.pi**2 * t) * start},
+        )
+
+
+class Wave(Equation):
+    """u_tt = c^2 u_xx on [0, 1] for t in [0, 1], u = 0 at both ends, u_t = 0 at the start.
+
+    u(x, 0) = sin(pi x) + sin(2 pi x) / 2, which makes
+    u(x, t) = sin(pi x) cos(c pi t) + sin(2 pi x) cos(2 c pi t) / 2.
+    """
+
+    kind: ClassVar[str] = "wave"
+
+    speed: float = setting(1.0, above=0, help="speed c")
+
+    def define(self) -> Problem:
+        """Return the problem."""
+        x, t, u, c = coordinate("x"), coordinate("t"), field("u"), self.speed
+        one, two = sin(math.pi * x), 0.5 * sin(2 * math.pi * x)
+        return Problem(
+            Interval(0, 1) * Time(0, 1),
+            {"wave": d(u, "t", "t") - c * c * d(u, "x", "x")},
+            [Dirichlet(u, 0.0), Initial(u, one + two, rate=0.0)],
+            {"u": one * cos(c * math.pi * t) + two * cos(2 * c * math.pi * t)},
+        )
+
+
+class Burgers(Equation):
+    """u_t + u u_x = nu u_xx on [-1, 1] for t in [0, 1], u = 0 at both ends, u(x, 0) = -sin(pi x).
+
+    A front steepens at x = 0 to a width of about nu. Compared with the solution of Cole and Hopf.
+    """
+
+    kind: ClassVar[str] = "burgers"
+
+    viscosity: float = setting(0.01 / math.pi, above=0, help="viscosity nu")
+
+    def define(self) -> Problem:
+        """Return the problem."""
+        x, u, nu = coordinate("x"), field("u"), self.viscosity
+        return Problem(
+            Interval(-1, 1) * Time(0, 1),
+            {"burgers": d(u, "t") + u * d(u, "x") - nu * d(u, "x", "x")},
+            [Dirichlet(u, 0.0), Initial(u, -sin(math.pi * x))],
+            {"u": lambda at: burgers(at["x"], at["t"], nu)},
         )

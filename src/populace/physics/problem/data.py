@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from jax.core import Tracer
 
 from populace.core.errors import UsageError
 from populace.physics.geometry.shape import Geometry
@@ -26,9 +27,11 @@ class Data(Condition):
 
     """
 
-    def __init__(self, of: Any, points: Any, values: Any, noise: float | None = None, name: str = "") -> None:
+    def __init__(self, of: Any, points: Any, values: Any, noise: Any = None, name: str = "") -> None:
         self.of, self.noise, self.name = expression(of), noise, name or _named("data", _Of(of))
-        self.points, self.values = np.asarray(points, float), np.asarray(values, float)
+        self.points = np.asarray(points, float)
+        # A named equation may make its data inside a program, where only shapes are known.
+        self.values = values if isinstance(values, Tracer) else np.asarray(values, float)
         if self.points.ndim == 1:
             self.points = self.points[:, None]
         if self.points.ndim != 2 or self.values.shape != (len(self.points),):
@@ -36,9 +39,10 @@ class Data(Condition):
                 f"data need points (n, d) and as many values (n,), got {list(np.shape(points))} and "
                 f"{list(np.shape(values))}"
             )
-        if not (np.isfinite(self.points).all() and np.isfinite(self.values).all()):
+        known = not isinstance(values, Tracer)
+        if not (np.isfinite(self.points).all() and (not known or np.isfinite(self.values).all())):
             raise UsageError("data must be finite; leave out what was not measured")
-        if noise is not None and not (np.isfinite(noise) and noise > 0):
+        if isinstance(noise, int | float) and not (np.isfinite(noise) and noise > 0):
             raise UsageError(f"noise of data must be > 0, got {noise}")
 
     def terms(self, domain: Geometry) -> list[Term]:

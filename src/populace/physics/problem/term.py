@@ -49,8 +49,8 @@ class Term:
     region: Region = "inside"
     sides: tuple[Side, ...] = ()
     points: np.ndarray | None = None
-    values: np.ndarray | None = None
-    noise: float | None = None
+    values: Any = None
+    noise: Any = None
 
 
 class Condition:
