@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -261,20 +261,17 @@ class LanguageModel(Learner):
         batches = Batches.of(data, self.sampling, self.block, self.batch_size, self.evaluation_stride)
         return dataclasses.replace(self, data=data, batches=batches)
 
-    def predictor(self, model: Any) -> Callable[[Any], np.ndarray]:
-        """Return the function from prompts to the likeliest next token of each, as text."""
+    def predict(self, model: Any, x: Any = None) -> np.ndarray:
+        """Return the likeliest next token after each prompt, as text; `x` is a list of texts."""
+        return np.array(self.trained_tokenizer.tokens)[self.predict_proba(model, x).argmax(1)]
 
-        def likeliest(prompts: Any) -> np.ndarray:
-            return np.array(self.trained_tokenizer.tokens)[self.probabilities(model, prompts).argmax(1)]
-
-        return likeliest
-
-    def probabilities(self, model: Any, x: Any) -> np.ndarray:
+    def predict_proba(self, model: Any, x: Any = None) -> np.ndarray:
         """Return the probability of every token after each prompt, (N, V); `x` is a list of texts.
 
         Of a long prompt the last `block` tokens count, where the network takes no more.
         """
-        tokens = [encoded(self.trained_tokenizer, prompt) for prompt in ([x] if isinstance(x, str) else x)]
+        prompts = [x or ""] if x is None or isinstance(x, str) else x
+        tokens = [encoded(self.trained_tokenizer, prompt) for prompt in prompts]
         tokens = [one[-model.context :] for one in tokens]
         widest = max(map(len, tokens), default=0)
         padded = np.zeros(
