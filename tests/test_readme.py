@@ -74,6 +74,19 @@ assert np.sqrt(np.mean((said[:, 0] - 10 * sizes) ** 2)) < 0.7 * 10 * sizes.std()
 """,
     "docs/layers/decomposed.md": "assert len(mesh.devices) == 4",
     "docs/layers/building-blocks.md": "assert y.shape == (3,)",
+    "docs/physics.md": """
+assert solution.verdict == "solved", solution
+assert 1.8 < low < 2.0 < high < 2.2, (low, high)
+""",
+    "docs/text.md": """
+assert 0 < len(found.text) <= 5 and set(found.text) <= {"a", "b"}, found.text
+assert run.results()["status"] == "finished"
+""",
+    "docs/forecasting.md": """
+assert forecast.arrow().num_rows == 12 and len(panel.values) == 144, forecast
+assert 0 < found.summary()["MASE"] < 3, found.summary()
+""",
+    "docs/multi-agent/index.md": "assert len(env.agents) == len(observations) == 2",
     "docs/statistics.md": """
 assert 0 <= chance.low <= chance.value <= chance.high <= 1
 assert summary.n == 5 and summary.diverged == 1 and min(summary.scores) == 61.0
