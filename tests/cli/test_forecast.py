@@ -38,6 +38,12 @@ def test_series_of_a_file_are_forecast_and_models_compared(cli: Cli, table: Path
     values = np.array([[float(row[f"{name}-q{q}"]) for q in (5, 50, 95)] for row in rows])
     assert np.all(np.diff(values) >= 0)
     assert (out / "forecast.parquet").is_file()
+    page = (out / "report.html").read_text()
+    assert (
+        f"{name} did best of 7 models in the window before the last" in page or "the baseline itself" in page
+    )
+    assert "report.html" in done.out
+    assert result["intervals"][name]["wql"][0] == pytest.approx(result["backtest"][name]["WQL"])
 
 
 def test_a_model_that_is_asked_for_is_taken(cli: Cli, table: Path, tmp_path: Path):

@@ -21,8 +21,10 @@ def forecast(
     quantiles: str, columns: dict[str, Any], out: Path | None, display: Display, *, mask: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Read, backtest, choose, forecast and write."""
-    from populace.forecasting import compare, read
+    from populace import __version__
+    from populace.forecasting import compare, findings, read
     from populace.forecasting.evaluation.quantile_metrics import check_quantiles
+    from populace.report.forecasts.page import write_forecasts
 
     if model not in _MODELS:
         raise unknown("model", model, _MODELS)
@@ -40,13 +42,19 @@ def forecast(
     display.phase(f"fitting {chosen} to all of the history")
     future = found.models[chosen].fit(panel).predict(horizon, levels)
     folder = made_folder(out or _free(Path("forecasts") / data.stem))
-    future.write(folder / "forecast.csv")
-    future.write(folder / "forecast.parquet")
+    tables = ("forecast.csv", "forecast.parquet")
+    for name in tables:
+        future.write(folder / name)
+    display.phase("writing the report")
+    said = findings(found, future, asked=model != "auto", source=data.name)
+    page = write_forecasts(said, folder / "report.html", files=tables, version=__version__)
     result = {
         "data": str(data), "series": len(panel), "frequency": str(panel.frequency), "horizon": horizon,
         "windows": windows, "chosen": chosen, "backtest": found.table(),
         "last window": found.table(slice(-1, None))[chosen] if windows > 1 else None,
         "calibration": {f"{q:g}": share for q, share in found.backtests[chosen].calibration().items()},
+        "baseline": said["baseline"], "intervals over": said["over"], "intervals": said["models"],
+        "intervals of the last window": said["fresh"],
     }  # fmt: skip
     files.write(folder / "backtest.json", files.to_json(result))
     display.close()
@@ -54,7 +62,8 @@ def forecast(
         print_json(result | {"folder": str(folder)})
         return
     _show(display, result, asked=model != "auto")
-    display.line(f"forecast {folder / 'forecast.csv'}")
+    display.line(f"forecast {folder / tables[0]}")
+    display.line(f"report   {page}")
 
 
 def _models(model: str, window: int, horizon: int, panel: Any, members: int, steps: int) -> list[Any]:

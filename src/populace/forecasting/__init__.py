@@ -28,6 +28,8 @@ from populace.forecasting.evaluation.quantile_metrics import (
     winkler,
     wql,
 )
+from populace.forecasting.evaluation.scores import Scores
+from populace.forecasting.findings.findings import findings
 from populace.forecasting.forecast import QUANTILES, Forecast
 from populace.forecasting.forecaster import Forecaster
 from populace.forecasting.model import ForecastModel
@@ -51,12 +53,14 @@ __all__ = [
     "Linear",
     "Naive",
     "Panel",
+    "Scores",
     "SeasonalNaive",
     "Theta",
     "backtest",
     "compare",
     "coverage",
     "crps",
+    "findings",
     "load",
     "mae",
     "mape",

@@ -158,15 +158,19 @@ class Panel:
         """Return stamps of a series, in UTC, from the given step; by default all that it has."""
         steps = np.arange(first, int(self.lengths[index]) if count is None else first + count)
         start, anchor = np.full(len(steps), self.starts[index]), np.full(len(steps), self.anchors[index])
-        if not self.frequency.calendar:
-            return self.frequency.advance(start, steps, anchor)
-        return self.clock.utc(self.frequency.advance(self.clock.local(start), steps, anchor))
+        return self._advance(start, steps, anchor)
 
     def ends(self, horizon: int) -> np.ndarray:
         """Return the stamps of the `horizon` steps behind each series, (n, horizon), in UTC."""
         steps = self.lengths[:, None] + np.arange(horizon)
         start = np.broadcast_to(self.starts[:, None], steps.shape)
         anchor = np.broadcast_to(self.anchors[:, None], steps.shape)
+        return self._advance(start, steps, anchor)
+
+    def _advance(self, start: np.ndarray, steps: np.ndarray, anchor: np.ndarray) -> np.ndarray:
+        """Return the stamps so many steps behind a start, in UTC."""
+        if start.dtype.kind != "M" and self.frequency.kind != "integer":  # plain arrays: counted, not timed
+            return start + steps
         if not self.frequency.calendar:
             return self.frequency.advance(start, steps, anchor)
         return self.clock.utc(self.frequency.advance(self.clock.local(start), steps, anchor))

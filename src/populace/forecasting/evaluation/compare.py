@@ -10,6 +10,7 @@ from populace.core.errors import UsageError
 from populace.forecasting.data.given_panel import panel_of
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.evaluation.backtest import Backtest, backtest
+from populace.forecasting.evaluation.scores import Scores, scores
 from populace.forecasting.forecast import QUANTILES
 from populace.forecasting.model import ForecastModel
 
@@ -45,6 +46,19 @@ class Comparison:
     def table(self, window: slice = slice(None)) -> dict[str, dict[str, float]]:
         """Return the mean metrics of each model over some windows, by name."""
         return {name: found.window(window).summary() for name, found in self.backtests.items()}
+
+    def scores(self, window: slice = slice(None), baseline: str | None = None) -> dict[str, Scores]:
+        """Return the scores of each model over some windows, with intervals, by name.
+
+        Args:
+            window: which windows.
+            baseline: whom models are compared with; by default `seasonal-naive` or `naive`.
+
+        Raises:
+            UsageError: a baseline that was not backtested.
+
+        """
+        return scores({name: found.window(window) for name, found in self.backtests.items()}, baseline)[0]
 
 
 def compare(
