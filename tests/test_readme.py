@@ -85,6 +85,7 @@ assert run.results()["status"] == "finished"
     "docs/forecasting.md": """
 assert forecast.arrow().num_rows == 12 and len(panel.values) == 144, forecast
 assert 0 < found.summary()["MASE"] < 3, found.summary()
+assert page.is_file() and compared.windows == 5
 """,
     "docs/multi-agent/index.md": "assert len(env.agents) == len(observations) == 2",
     "docs/statistics.md": """
