@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.forecasting import Drift, Naive, Panel, SeasonalNaive, Theta, backtest
+from populace.forecasting import Drift, Naive, Panel, SeasonalNaive, Theta, backtest, naive_scale
 from populace.forecasting.evaluation.backtest import intervals
 from tests.places import SHARED_DATA
 
@@ -43,6 +43,21 @@ def test_calibration_counts_what_lies_below():
     assert found.calibration() == {0.05: 0.0, 0.5: 0.0, 0.95: 0.0}
     assert found.metrics()["coverage of 90 %"].tolist() == [[0.0]]
     assert intervals((0.05, 0.1, 0.5, 0.9)) == [(1, 3)]
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_scales_are_those_of_each_history_alone(squared: bool):
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=n) for n in (20, 9, 11, 30)]
+    rows[0][[3, 5]] = np.nan
+    rows.append(np.ones(20))
+    found = backtest(Naive(), rows, 3, windows=2, season=7)
+    scales = found.scales(squared=squared)
+    for w, cutoff in enumerate((6, 3)):
+        alone = [naive_scale(row[:-cutoff], 7, squared=squared) for row in rows]
+        assert np.allclose(scales[w], alone, rtol=1e-12, atol=0, equal_nan=True)
+    assert np.isnan(scales[0, 1])  # 3 observations: none lie a season apart
+    assert scales[0, 4] == 0
 
 
 def test_no_room_is_refused_with_the_series_named():

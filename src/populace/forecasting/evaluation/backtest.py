@@ -81,12 +81,7 @@ class Backtest:
 
     def scales(self, *, squared: bool = False) -> np.ndarray:
         """Return what scales the errors of each window, (W, n), by its history alone."""
-        return np.stack(
-            [
-                [point.naive_scale(series, self.season, squared=squared) for series in forecast.panel]
-                for forecast in self.forecasts
-            ]
-        )
+        return np.stack([_scales(f.panel, self.season, squared=squared) for f in self.forecasts])
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Return errors by name, each (W, n): one number per window and series.
@@ -217,6 +212,18 @@ def _behind(forecast: Forecast, gap: int) -> Forecast:
     return (
         replace(forecast, point=forecast.point[:, gap:], values=forecast.values[:, gap:]) if gap else forecast
     )
+
+
+def _scales(panel: Panel, season: int, *, squared: bool) -> np.ndarray:
+    """Return `naive_scale` of each series, (n,), of all at once."""
+    owner = np.repeat(np.arange(len(panel)), panel.lengths)
+    later = np.flatnonzero(np.arange(len(owner)) - panel.offsets[owner] >= season)
+    difference = np.abs(panel.values[later] - panel.values[later - season])
+    known = ~np.isnan(difference)
+    owner, difference = owner[later][known], difference[known]
+    count = np.bincount(owner, minlength=len(panel))
+    total = np.bincount(owner, difference**2 if squared else difference, minlength=len(panel))
+    return total / np.where(count == 0, np.nan, count)
 
 
 def _mean(values: np.ndarray) -> float:
