@@ -21,9 +21,9 @@ def test_the_value_is_the_ratio_of_the_sums():
     ("series", "steps", "horizon", "what"),
     [
         (1, 48, 12, ""),  # four forecasts of one series
-        (1, 60, 12, "blocks of 7 steps"),
+        (1, 60, 12, "blocks of 12 steps"),
         (4, 36, 12, ""),
-        (5, 36, 12, "series and blocks of 4 steps"),
+        (5, 36, 12, "series and blocks of 7 steps"),
         (5, 12, 12, "series"),
         (300, 3, 1, "series"),
         (1, 5, 1, "blocks of 1 step"),

@@ -52,6 +52,8 @@ def test_the_first_sentence_claims_no_more_than_the_interval(said: dict):
     assert "50 % higher than that of naive (20 to 80 %)" in sentence(said, fresh=worse)
     alone = said["fresh"] | {"relative": [0.9, None, None]}
     assert "10 % lower than that of naive, and" in sentence(said, fresh=alone)
+    narrow = said["fresh"] | {"relative": [0.8, 0.797, 0.803]}
+    assert "20.0 % lower than that of naive (19.7 to 20.3 %)" in sentence(said, fresh=narrow)
     assert "by which it was chosen; there its" in sentence(said, fresh=None, windows=1)
     assert sentence(said, asked=True).startswith(
         "seasonal-naive was asked for; in the last backtest window its"
@@ -60,7 +62,12 @@ def test_the_first_sentence_claims_no_more_than_the_interval(said: dict):
 
 
 def test_what_there_is_too_little_of_is_said(said: dict):
-    assert text.caveats(said) == []
+    over = text.caveats(said)
+    assert len(over) == 1
+    assert over[0].startswith("Intervals of the last window are over series, ")
+    assert re.search(r"over all 4 windows the loss is \d+ % lower than that of naive \(\d+ to", over[0])
+    alone = text.caveats(said | {"fresh over": ""})
+    assert alone[0].startswith("One window has no interval; over all 4 windows")
     few = text.caveats(said | {"over": "", "series": 1, "windows": 2, "missing": 3, "unscaled": 1})
     assert few[0].startswith("Too little for intervals: 2 windows of 1 series")
     assert few[1].startswith("With fewer than 3 windows")

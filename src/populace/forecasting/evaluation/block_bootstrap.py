@@ -14,7 +14,7 @@ from populace.statistics import FEWEST, Interval
 from populace.statistics.levels import tail
 
 RESAMPLES = 2000
-BLOCKS = 8
+BLOCKS = FEWEST
 """Blocks that time is cut into, at least."""
 GROUPS = 256
 """Of more series, groups of them in a random order are resampled: their sums have the same variance."""
@@ -26,7 +26,7 @@ class BlockBootstrap:
 
     Series are drawn with replacement, and independently of them blocks of consecutive steps of time, the same
     for all series, so that what happens to all series at once is not taken for evidence of many. Blocks are
-    as long as a forecast, or an eighth of the time if that is shorter, and go round at its end. Fewer than 5
+    as long as a forecast, or a fifth of the time if that is shorter, and go round at its end. Fewer than 5
     series are taken as they are. So is time that fewer than 5 blocks fit in, and that of fewer than 5
     forecasts where series are not drawn: errors of one forecast go together, and of one series there would be
     too few that do not (docs/forecasting.md says how often intervals cover).

@@ -196,10 +196,17 @@ def ranked(found: dict[str, Any]) -> list[str]:
 
 def percent(share: Interval) -> str:
     """Format a share with its bounds, `88 % (84 to 92 %)`."""
-    value = f"{100 * share.value:.0f} %"
-    if not (np.isfinite(share.low) and share.high > share.low):
+    digits = decimals(share)
+    value = f"{100 * share.value:.{digits}f} %"
+    if not share.high > share.low:
         return value
-    return f"{value} ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
+    return f"{value} ({100 * share.low:.{digits}f} to {100 * share.high:.{digits}f} %)"
+
+
+def decimals(share: Interval) -> int:
+    """Return how many decimals a percentage needs, so that its bounds differ."""
+    width = 100 * (share.high - share.low)
+    return 0 if not 0 < width < 2 else 1 if width >= 0.2 else 2
 
 
 def _share(share: float | None) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from populace.report import number_format
-from populace.report.forecasts.charts import interval_of, percent, ranked
+from populace.report.forecasts.charts import decimals, interval_of, percent, ranked
 from populace.report.text.tables import Cell, Column, Row, Table, interval_cell
 from populace.statistics import Interval
 
@@ -42,9 +42,10 @@ def _compared(ratio: Interval, baseline: str) -> str:
         bounds = f" ({ratio.low:.1f} to {ratio.high:.1f})" if ratio.low < ratio.high else ""
         return f"{ratio.value:.1f} times that of {baseline}{bounds}"
     way = "lower" if ratio.value < 1 else "higher"
+    digits = decimals(ratio)
     ends = sorted(abs(100 * (1 - end)) for end in (ratio.low, ratio.high)) if ratio.low < ratio.high else []
-    bounds = f" ({ends[0]:.0f} to {ends[1]:.0f} %)" if ends else ""
-    return f"{abs(100 * (1 - ratio.value)):.0f} % {way} than that of {baseline}{bounds}"
+    bounds = f" ({ends[0]:.{digits}f} to {ends[1]:.{digits}f} %)" if ends else ""
+    return f"{abs(100 * (1 - ratio.value)):.{digits}f} % {way} than that of {baseline}{bounds}"
 
 
 def caveats(found: dict[str, Any]) -> list[str]:
@@ -61,6 +62,7 @@ def caveats(found: dict[str, Any]) -> list[str]:
             f"{found['series']} series are too few to resample: intervals are for these, not for others "
             "like them."
         )
+    said += _fresh(found)
     if found["windows"] < 3 and not found["asked"]:
         said.append("With fewer than 3 windows the choice rests on little; give more of them (--windows).")
     if found["missing"]:
@@ -71,6 +73,19 @@ def caveats(found: dict[str, Any]) -> list[str]:
             "no MASE, as nothing scales a constant history; they count in the other columns."
         )
     return said
+
+
+def _fresh(found: dict[str, Any]) -> list[str]:
+    """Return what the intervals of the last window leave out, and what all windows say."""
+    ratio = interval_of(found["models"][found["chosen"]]["relative"])
+    if not found["fresh"] or not found["over"] or ratio is None or found["chosen"] == found["baseline"]:
+        return []
+    whole = f"over all {found['windows']} windows the loss is {_compared(ratio, found['baseline'])}."
+    if not found["fresh over"]:
+        return [f"One window has no interval; {whole}"]
+    if "blocks" not in found["fresh over"]:
+        return [f"Intervals of the last window are over series, and say nothing about other times; {whole}"]
+    return []
 
 
 def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -151,7 +166,7 @@ def worst_table(found: dict[str, Any]) -> Table | None:
     columns = [
         Column("series", identifies=True),
         Column("MASE", numeric=True, score=True),
-        Column(f"MASE of {found['baseline']}", numeric=True, score=True),
+        Column(found["baseline"], numeric=True, score=True, hint=f"MASE of {found['baseline']}"),
         Column("MAE", numeric=True, score=True),
     ]
     covered = bool(found["interval"])
