@@ -29,7 +29,7 @@ from populace.forecasting.evaluation.quantile_metrics import (
     wql,
 )
 from populace.forecasting.evaluation.scores import Scores
-from populace.forecasting.findings.findings import findings
+from populace.forecasting.evidence.findings import findings
 from populace.forecasting.forecast import QUANTILES, Forecast
 from populace.forecasting.forecaster import Forecaster
 from populace.forecasting.model import ForecastModel

@@ -8,8 +8,8 @@ from populace.core.errors import UsageError
 from populace.forecasting.evaluation.backtest import intervals
 from populace.forecasting.evaluation.compare import Comparison
 from populace.forecasting.evaluation.scores import scores
-from populace.forecasting.findings import errors
-from populace.forecasting.findings.fans import drawn_series, fan
+from populace.forecasting.evidence import errors
+from populace.forecasting.evidence.fans import drawn_series, fan
 from populace.forecasting.forecast import Forecast
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.forecasting import Drift, Naive, Panel, SeasonalNaive, compare, findings, read
-from populace.forecasting.findings import errors
-from populace.forecasting.findings.fans import POINTS, drawn_series, fan
+from populace.forecasting.evidence import errors
+from populace.forecasting.evidence.fans import POINTS, drawn_series, fan
 
 
 def account(panel: Panel, horizon: int = 6, windows: int = 3, **more):
