@@ -38,7 +38,7 @@ def test_help_imports_no_jax():
     assert printed.endswith("jax imported: False")
 
 
-COMMANDS = ("run", "resume", "evaluate", "report", "list", "show", "profile", "doctor")
+COMMANDS = ("run", "resume", "evaluate", "report", "list", "show", "profile", "sample", "doctor")
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -63,6 +63,7 @@ OPTIONS = {
     "evaluate": "--size --backend --seed --json",
     "report": "--out",
     "profile": "--sizes --out --repeats --json",
+    "sample": "--n --out --label --temperature --seed --member --json",
     "doctor": "--json",
 }
 

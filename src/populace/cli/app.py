@@ -304,6 +304,30 @@ def generate(
 
 
 @app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of generative models, or of a saved member.", show_default=False)],
+    n: Annotated[int, typer.Option("--n", "-n", help="Samples to draw.", min=1)] = 64,
+    out: Annotated[Path, typer.Option(help="Picture to write, a PNG.")] = Path("samples.png"),
+    label: Annotated[str | None, typer.Option(help="Class to draw, by name or number, of a conditional model [default: every class in turn].", show_default=False)] = None,
+    temperature: Annotated[float, typer.Option(help="Factor on the deviation of the latent; below 1 samples are more alike.", min=0)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.", min=0)] = 0,
+    member: Annotated[str, typer.Option(help="Who draws: best, or a number.")] = "best",
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Draw samples of a trained generative model into one picture.
+
+    Example: `populace sample runs/vae --n 64 --out grid.png`.
+    """
+    with _loading(as_json) as display:
+        from populace.cli.domains import sample as drawing
+
+        drawing.sample(
+            folder, n, out, label, temperature, seed, member, display, trust=trust, as_json=as_json
+        )  # fmt: skip
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Diagnose the installation: backend, devices, versions, cache, and missing optional parts."""
     from populace.cli import info

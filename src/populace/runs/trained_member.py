@@ -62,6 +62,57 @@ class Trained(SavedMember):
         """
         return np.asarray(self.learner.predict_proba(self.model, x))
 
+    def encode(self, x: Any, **how: Any) -> np.ndarray:
+        """Return the latent of each image; see `LatentModel.encode` for the arguments.
+
+        Raises:
+            UsageError: inputs that do not fit, or a learner that encodes nothing.
+
+        """
+        return self._made("encode", "encodes nothing", x, **how)
+
+    def decode(self, z: Any, **how: Any) -> np.ndarray:
+        """Return the image of each latent; see `LatentModel.decode`.
+
+        Raises:
+            UsageError: inputs that do not fit, or a learner that decodes nothing.
+
+        """
+        return self._made("decode", "decodes nothing", z, **how)
+
+    def sample(self, n: int = 64, **how: Any) -> np.ndarray:
+        """Return new examples; see `LatentModel.sample` for `label`, `temperature` and `seed`.
+
+        Raises:
+            UsageError: a value outside its range, or a learner that draws no samples.
+
+        """
+        return self._made("sample", "draws no samples", n, **how)
+
+    def interpolate(self, first: Any, last: Any, **how: Any) -> np.ndarray:
+        """Return examples between two; see `LatentModel.interpolate`.
+
+        Raises:
+            UsageError: inputs that do not fit, or a learner that has no latent.
+
+        """
+        return self._made("interpolate", "has no latent", first, last, **how)
+
+    def log_prob(self, x: Any, **how: Any) -> np.ndarray:
+        """Return the log-likelihood of each example, or a bound of it, in nats; see `VAE.log_prob`.
+
+        Raises:
+            UsageError: inputs that do not fit, or a learner whose model is no distribution.
+
+        """
+        return self._made("log_prob", "has no likelihood", x, **how)
+
+    def _made(self, name: str, without: str, *given: Any, **how: Any) -> np.ndarray:
+        make = getattr(self.learner, name, None)
+        if make is None:
+            raise UsageError(f"{type(self.learner).__name__} {without}; generative models do")
+        return np.asarray(make(self.model, *given, **how))
+
     def weights(self) -> dict[str, np.ndarray]:
         """Return all arrays of the model by their place in it, such as `layers.1.weight`.
 

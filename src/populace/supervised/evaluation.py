@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.data.example_files import ExampleFiles
-from populace.nn.modules import sequential
 
 
 def evaluated(learner: Any, network: Any, which: str) -> Metrics:
@@ -30,16 +29,17 @@ def evaluated(learner: Any, network: Any, which: str) -> Metrics:
 
     def batch(rows_and_weight: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
         rows, weight = rows_and_weight
-        return batch_sums(learner, network, taken(learner, x, rows), y[rows], weight)
+        examples = numbered(learner, which, rows)
+        return batch_sums(learner, network, taken(learner, x, rows), y[rows], weight, examples)
 
     return metrics_of(learner, jax.lax.map(batch, (padded, weight)), which)
 
 
 def batch_sums(
-    learner: Any, network: Any, x: jax.Array, y: jax.Array, weight: jax.Array
+    learner: Any, network: Any, x: jax.Array, y: jax.Array, weight: jax.Array, examples: jax.Array
 ) -> dict[str, jax.Array]:
     """Return what a batch adds to loss, count and the learner's own sums."""
-    outputs = sequential.use(network, learner.data.inputs(x))
+    outputs = learner.inference_pass(network, x, y, examples)
     sums = learner.measure(outputs, y, weight)
     loss = jnp.sum(learner.losses(outputs, y) * learner.loss_weights(y, weight))
     return sums | {"loss": loss} | _counts(learner, y, weight)
@@ -84,6 +84,11 @@ def _counts(learner: Any, y: jax.Array, weight: jax.Array) -> dict[str, jax.Arra
     costs = learner.loss_weights(y, weight)
     found = {"count": jnp.sum(weight)}
     return found if costs is weight else found | {"loss_count": jnp.sum(costs)}
+
+
+def numbered(learner: Any, which: str, rows: jax.Array) -> jax.Array:
+    """Return a number for each row of a part that no example of another part has."""
+    return rows + len(learner.data.x) if learner.data.called(which) == "test" else rows
 
 
 def taken(learner: Any, x: Any, rows: jax.Array) -> jax.Array:

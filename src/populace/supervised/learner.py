@@ -79,11 +79,11 @@ class Supervised(Learner):
     # -- what a kind of supervised learning says of itself -----------------------------------------
 
     @abstractmethod
-    def losses(self, outputs: jax.Array, y: jax.Array) -> jax.Array:
+    def losses(self, outputs: Any, y: jax.Array) -> jax.Array:
         """Return the loss of each example, shape (N,)."""
 
     @abstractmethod
-    def measure(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+    def measure(self, outputs: Any, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums over examples, each times its weight; what `conclude` makes metrics of."""
 
     @abstractmethod
@@ -106,6 +106,52 @@ class Supervised(Learner):
         """Return a training batch changed at random; by default as it is."""
         del key
         return x
+
+    def training_inputs(self, x: jax.Array, rows: jax.Array, key: jax.Array) -> jax.Array:
+        """Return a training batch as the network sees it; by default standardized, then augmented.
+
+        Args:
+            x: the batch as the data have it.
+            rows: which examples they are.
+            key: fresh in every step.
+
+        """
+        del rows
+        return self.augment(self._data.inputs(x), key)
+
+    def training_pass(
+        self, network: Any, x: jax.Array, y: jax.Array, key: jax.Array, real: jax.Array, step: jax.Array
+    ) -> tuple[Any, Any]:
+        """Return what `losses` takes of a batch in training, and the network with updated buffers.
+
+        By default the network's outputs. Whoever learns x itself, or has a loss that changes with time, finds
+        here what it takes.
+
+        Args:
+            network: weights.
+            x: the batch, of `training_inputs`.
+            y: labels or targets.
+            key: fresh in every step.
+            real: 1 for each example, 0 for one that fills the batch up.
+            step: steps taken before this one.
+
+        """
+        del y, step
+        return sequential.learn(network, x, key, real)
+
+    def inference_pass(self, network: Any, x: jax.Array, y: jax.Array, examples: jax.Array) -> Any:
+        """Return what `losses` and `measure` take of a batch that is judged; by default the outputs.
+
+        Args:
+            network: weights.
+            x: the batch as the data have it.
+            y: labels or targets.
+            examples: a number of each example, the same every time and in no other part of the data, for
+                draws that shall not differ between evaluations.
+
+        """
+        del y, examples
+        return sequential.use(network, self._data.inputs(x))
 
     # -- the learner -------------------------------------------------------------------------------
 
@@ -168,10 +214,10 @@ class Supervised(Learner):
         if data.weight is not None:
             weight = real * (jnp.asarray(data.weight)[rows] / data.mean_weight)
         x, y = evaluation.taken(self, data.x, rows), jnp.asarray(data.y)[rows]
-        x, costs = self.augment(data.inputs(x), augment_key), self.loss_weights(y, weight)
+        x, costs = self.training_inputs(x, rows, augment_key), self.loss_weights(y, weight)
 
         def loss(network: Any) -> Any:
-            outputs, after = sequential.learn(network, x, network_key, real)
+            outputs, after = self.training_pass(network, x, y, network_key, real, state.count)
             # Over the number of examples, not over the sum of this batch's weights, by which examples would
             # weigh more in a batch of light ones.
             return jnp.sum(self.losses(outputs, y) * costs) / jnp.sum(real), (outputs, after)
@@ -249,6 +295,10 @@ class Supervised(Learner):
             raise UsageError(f"evaluation_split must be train, validation or test, got {split!r}")
         if self.early_stopping.enabled and not len(data.validation):
             raise UsageError("early_stopping needs validation examples; the data has none")
+        self._check_network()
+
+    def _check_network(self) -> None:
+        data = self._data
         check_network(self.build, sequential.use, data.shape, data.outputs, "the data")
 
     @property
@@ -258,7 +308,7 @@ class Supervised(Learner):
             raise UsageError(f"{name} has no data; make it in Python, with populace.supervised.Data")
         return self.data
 
-    def _training(self, outputs: jax.Array, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+    def _training(self, outputs: Any, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums that are worth seeing of every training batch."""
         del outputs, y, weight
         return {}
@@ -304,7 +354,8 @@ class Supervised(Learner):
         rows, own = self.fed.rows, self._data.weights(self.evaluation_split)
         y = jnp.asarray(self._data.part(self.evaluation_split)[1])[rows]
         weight = weight if own is None else weight * jnp.asarray(own)[rows]
-        return evaluation.batch_sums(self, model, self.fed.x, y, weight)
+        examples = evaluation.numbered(self, self.evaluation_split, rows)
+        return evaluation.batch_sums(self, model, self.fed.x, y, weight, examples)
 
     def evaluate_sums(self, sums: dict[str, jax.Array]) -> Metrics:
         """Return the metrics of the sums of every batch of the part."""

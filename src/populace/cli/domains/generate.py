@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from populace.cli.display import Display
+from populace.cli.domains.members import chosen
 from populace.cli.output import Terminal, print_json
-from populace.core.errors import UsageError
 
 _ROWS = 40
 """Tokens whose choices are printed; `--json` has those of all."""
@@ -25,7 +25,7 @@ def generate(
 
     setup()
     display.phase("loading")
-    who = members_of(_who(folder, members, trust=trust))
+    who = members_of(chosen(folder, members, trust=trust))
     display.phase("writing")
     writer = Writer(who, list(prompts) or [""], **how)
     found = writer.more(length)
@@ -62,29 +62,6 @@ def generate(
         )
         if shown:
             console.print(_choices(one, shown))
-
-
-def _who(folder: Path, members: str, *, trust: bool) -> Any:
-    """Return a saved member, or of a run those that were asked for."""
-    from populace.runs.run import Run
-    from populace.runs.trained_member import load_trained
-
-    if (folder / "member.json").is_file():
-        return load_trained(folder)
-    run = Run.load(folder, trust=trust)
-    if members == "all":
-        return run
-    if members == "best":
-        return run.best()
-    try:
-        chosen = [int(part) for part in members.split(",")]
-    except ValueError:
-        raise UsageError(f"members must be best, all, or numbers as 0,3, got {members!r:.50}") from None
-    count = len(run.population.members)
-    for index in chosen:
-        if not 0 <= index < count:
-            raise UsageError(f"there is no member {index}; members are numbered 0 to {count - 1}")
-    return [run.member(index) for index in chosen]
 
 
 def _choices(one: Any, shown: int) -> Table:

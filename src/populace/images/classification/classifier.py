@@ -1,7 +1,6 @@
 """ImageClassifier: a classifier for image data sets by name, with augmentation."""
 
 import dataclasses
-from functools import lru_cache
 from typing import Any, Self
 
 import equinox as eqx
@@ -12,16 +11,13 @@ import numpy as np
 from populace.core.media import Image, Visualization
 from populace.core.settings import setting
 from populace.images.classification.networks import CNN
-from populace.images.datasets.cifar import cifar
-from populace.images.datasets.registry import digits, mnist
+from populace.images.datasets.splits import DATASETS, load
 from populace.nn.modules.sequential import Sequential
 from populace.supervised.classifier import Classifier
-from populace.supervised.data import Data
 from populace.supervised.networks import Network
 
 _WATCHED = 64  # images in TensorBoard's activation histograms
 _FILTERS = ("sobel", "shift", "gaussian", "sharpen")
-DATASETS = {"digits": digits, "mnist": mnist, "cifar": cifar}
 
 
 class ImageClassifier(Classifier):
@@ -50,7 +46,8 @@ class ImageClassifier(Classifier):
         """Return the learner with its data set, loaded once for all members."""
         if self.data is not None:
             return self
-        return dataclasses.replace(self, data=_load(self.dataset, self.validation, self.split_seed))
+        found = load(self.dataset, self.validation, self.split_seed, "channel")
+        return dataclasses.replace(self, data=found)
 
     def check(self) -> None:
         """Raise a `UsageError` if network and data do not match, once the data is loaded."""
@@ -113,17 +110,3 @@ def _shifted(x: jax.Array, by: jax.Array, most: int, axis: int) -> jax.Array:
         moved = jax.lax.slice_in_dim(padded, most - shift, most - shift + x.shape[axis], axis=axis)
         out += moved * (by == shift).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
     return out
-
-
-@lru_cache(maxsize=8)
-def _load(dataset: str, validation: float, seed: int) -> Data:
-    images = DATASETS[dataset]()
-    return Data.from_classes(
-        images.train_images,
-        images.train_labels,
-        test=(images.test_images, images.test_labels),
-        validation=validation,
-        standardize="channel",
-        names=images.classes,
-        seed=seed,
-    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from populace.data.download import Remote, damaged, fetch
+from populace.data.download import Remote, damaged, fetch, find
 from populace.images.datasets import idx
 from populace.images.datasets.cifar import cifar
 from populace.images.datasets.labeled import Images, wrong_label
@@ -105,7 +105,16 @@ def mnist() -> Images:
     document recognition.
 
     """
-    remotes = [
+    return _read_mnist(fetch("mnist", _remotes()))
+
+
+def has_mnist() -> bool:
+    """Return whether all files of MNIST are on disk, so that `mnist()` downloads nothing."""
+    return all(find("mnist", remote.name, *remote.aliases) for remote in _remotes())
+
+
+def _remotes() -> list[Remote]:
+    return [
         Remote(
             f"{part.name}.gz",
             tuple(f"{mirror}{part.name}.gz" for mirror in _MNIST_MIRRORS),
@@ -115,7 +124,6 @@ def mnist() -> Images:
         )
         for part in _MNIST
     ]
-    return _read_mnist(fetch("mnist", remotes))
 
 
 @cache

@@ -1,0 +1,64 @@
+"""Divergences and bounds against values that are known, and an importance-weighted bound that is exact."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from populace.images.autoencoders.bounds import (
+    bernoulli_log_likelihood,
+    gaussian_kl,
+    gaussian_log_density,
+    importance_weighted_bound,
+)
+
+WEIGHT, NOISE = 1.5, 0.8
+"""A linear Gaussian model: z ~ N(0, 1), x = 1.5 z + 0.8 e."""
+X = np.linspace(-3, 3, 40).astype(np.float32)
+TRUE = stats.norm(0, np.sqrt(WEIGHT**2 + NOISE**2)).logpdf(X)
+
+
+def bound(mean, variance, samples: int, seed: int = 0) -> np.ndarray:
+    """Return the bound of `log p(x)` for each x, with q = N(mean, variance)."""
+
+    def log_likelihood(z):
+        return gaussian_log_density(X[:, None], WEIGHT * z[..., 0], 2 * jnp.log(NOISE))
+
+    keys = jax.random.split(jax.random.key(seed), len(X))
+    log_variance = jnp.full((len(X), 1), np.log(variance))
+    found = eqx.filter_jit(importance_weighted_bound)(
+        log_likelihood, jnp.asarray(mean)[:, None], log_variance, keys, samples
+    )
+    return np.asarray(found)
+
+
+def test_divergences_of_gaussians():
+    kl = gaussian_kl(jnp.array([1.0, 0.0, 0.0]), jnp.log(jnp.array([1.0, 4.0, 1.0])))
+    np.testing.assert_allclose(kl, [0.5, 0.8069, 0.0], atol=5e-5)
+
+
+def test_likelihoods_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    logits, x = rng.normal(size=(5, 3, 4, 2)), rng.integers(0, 2, (5, 3, 4, 2))
+    expected = stats.bernoulli(1 / (1 + np.exp(-logits))).logpmf(x).sum((1, 2, 3))
+    np.testing.assert_allclose(bernoulli_log_likelihood(logits, x), expected, rtol=1e-5)
+    density = gaussian_log_density(jnp.float32(0.3), jnp.float32(1), jnp.log(4.0))
+    np.testing.assert_allclose(density, stats.norm(1, 2).logpdf(0.3), rtol=1e-5)
+
+
+def test_the_bound_is_exact_where_q_is_the_posterior():
+    variance = NOISE**2 / (WEIGHT**2 + NOISE**2)
+    mean = WEIGHT * X / (WEIGHT**2 + NOISE**2)
+    for samples in (1, 25):  # 25: the last chunk of ten is not whole
+        np.testing.assert_allclose(bound(mean, variance, samples), TRUE, atol=2e-5)
+
+
+def test_the_bound_rises_with_the_draws_and_stays_below_on_average():
+    elbo, more, most = (
+        np.mean([bound(0.4 * X, 0.5, samples, seed).mean() for seed in range(seeds)])
+        for samples, seeds in ((1, 40), (5, 40), (5_000, 1))
+    )
+    assert elbo < more - 0.02 < most - 0.04
+    assert most == pytest.approx(TRUE.mean(), abs=0.02)
