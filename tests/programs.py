@@ -18,6 +18,7 @@ BUDGET: dict[str, int] = {
     "engine/test_training_loop.py": 320,
     "graphs/learners/test_graph_classifier.py": 340,
     "graphs/learners/test_node_classifier.py": 430,
+    "images/autoencoders/test_autoencoders.py": 340,
     "images/classification/test_classifier.py": 200,
     "rl/multi_agent/learners/test_factored_q.py": 200,
     "rl/multi_agent/learners/test_multi_agent_ppo.py": 200,

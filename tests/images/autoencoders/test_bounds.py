@@ -20,18 +20,20 @@ X = np.linspace(-3, 3, 40).astype(np.float32)
 TRUE = stats.norm(0, np.sqrt(WEIGHT**2 + NOISE**2)).logpdf(X)
 
 
+def log_likelihood(z):
+    return gaussian_log_density(X[:, None], WEIGHT * z[..., 0], 2 * np.log(np.float32(NOISE)))
+
+
+@eqx.filter_jit
+def _bound(mean, log_variance, key, samples: int):
+    keys = jax.random.split(key, len(X))
+    return importance_weighted_bound(log_likelihood, mean, log_variance, keys, samples)
+
+
 def bound(mean, variance, samples: int, seed: int = 0) -> np.ndarray:
     """Return the bound of `log p(x)` for each x, with q = N(mean, variance)."""
-
-    def log_likelihood(z):
-        return gaussian_log_density(X[:, None], WEIGHT * z[..., 0], 2 * jnp.log(NOISE))
-
-    keys = jax.random.split(jax.random.key(seed), len(X))
-    log_variance = jnp.full((len(X), 1), np.log(variance))
-    found = eqx.filter_jit(importance_weighted_bound)(
-        log_likelihood, jnp.asarray(mean)[:, None], log_variance, keys, samples
-    )
-    return np.asarray(found)
+    log_variance = np.full((len(X), 1), np.log(variance), np.float32)
+    return np.asarray(_bound(mean[:, None], log_variance, jax.random.key(seed), samples))
 
 
 def test_divergences_of_gaussians():

@@ -57,8 +57,9 @@ def latent_space(learner: Any, codes: np.ndarray, answers: np.ndarray | None) ->
         height = np.zeros(len(codes)) if answers is None else answers + np.linspace(-0.3, 0.3, len(codes))
         points, axes_names = np.column_stack([codes[:, 0], height]), ["latent 1", "label"]
     drawn, axis = figure(6.2, 5.2)
+    size = 9 if len(points) > 1_000 else 24
     if answers is None:
-        axis.scatter(*points.T, s=7, alpha=0.6, color="#1f77b4")
+        axis.scatter(*points.T, s=size, alpha=0.6, color="#1f77b4", linewidths=0)
     else:
         from matplotlib import colormaps
 
@@ -67,7 +68,7 @@ def latent_space(learner: Any, codes: np.ndarray, answers: np.ndarray | None) ->
         for number in range(classes):
             at, name = points[answers == number], names[number] if names else number
             color = palette(number if classes <= 10 else number / max(classes - 1, 1))
-            axis.scatter(*at.T, s=9, alpha=0.7, color=color, label=label(name), linewidths=0)
+            axis.scatter(*at.T, s=size, alpha=0.7, color=color, label=label(name), linewidths=0)
         if classes <= 20:
             axis.legend(title="label", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     axis.set(xlabel=axes_names[0], ylabel=axes_names[1])
