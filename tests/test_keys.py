@@ -13,6 +13,7 @@ from populace.graphs.learners.graph_classifier import GraphClassifier
 from populace.graphs.learners.node_classifier import NodeClassifier
 from populace.graphs.models.graph_networks import GraphGIN
 from populace.graphs.models.node_networks import GAT, GCN
+from populace.images.autoencoders.vae import VAE, ConditionalVAE
 from populace.images.classification.classifier import ImageClassifier
 from populace.nn import MultiHeadAttention, WaveNet
 from populace.rl.agents.a2c import A2C
@@ -50,6 +51,10 @@ LEARNERS = {
     "REINFORCE": lambda: Reinforce(),
     "perceptron": lambda: classifier(network=MLP(hidden_sizes=(8, 8), norm="batch", dropout=0.1)),
     "images": lambda: ImageClassifier(dataset="digits", mirror=True, shift=1),
+    "VAE": lambda: VAE(dataset="digits"),
+    "conditional VAE, static, tested": lambda: ConditionalVAE(
+        dataset="digits", binarization="static", evaluation_split="test", importance_samples=20
+    ),
     "GCN": lambda: NodeClassifier(network=GCN(), **PIECES),
     "GAT": lambda: NodeClassifier(network=GAT(), **PIECES),
     "graphs": lambda: GraphClassifier(data=cycles(), batch_size=8, network=GraphGIN(readout="attention")),
