@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+ACTIVE = 0.01
+"""Variance of a latent's posterior mean over images from which on it counts as active (Burda et al. 2016)."""
 _LOG_2_PI = 1.8378770664093453
 
 

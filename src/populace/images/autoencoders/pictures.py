@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.media import Image, Visualization
+from populace.images.autoencoders.bounds import ACTIVE, gaussian_kl
 from populace.runs.figures import figure, label, to_image
 
 _SIDE = 15
@@ -123,9 +124,6 @@ def samples(learner: Any, model: Any) -> Image:
 
 def information(learner: Any, model: Any) -> Image:
     """Draw the divergence of each latent, and warn of those that carry nothing."""
-    from populace.images.autoencoders.bounds import gaussian_kl
-    from populace.images.autoencoders.vae import ACTIVE
-
     x, told = _images(learner, _POINTS)
     mean, log_variance = learner.posterior(model, x, told)
     kl = np.asarray(gaussian_kl(mean, log_variance)).mean(0)

@@ -12,6 +12,7 @@ from populace.core.random import root_key
 from populace.core.settings import setting
 from populace.images.autoencoders import given
 from populace.images.autoencoders.bounds import (
+    ACTIVE,
     bernoulli_log_likelihood,
     gaussian_kl,
     importance_weighted_bound,
@@ -19,8 +20,6 @@ from populace.images.autoencoders.bounds import (
 from populace.images.autoencoders.learner import LatentModel
 from populace.images.autoencoders.networks import EncoderDecoder
 
-ACTIVE = 0.01
-"""Variance of a latent's posterior mean over images from which on it counts as active (Burda et al. 2016)."""
 BINARIZATIONS = ("dynamic", "static", "none")
 
 
