@@ -253,8 +253,8 @@ def test_a_recipe_file_that_is_missing_is_refused(cli, tmp_path, command):
 
 
 def test_what_show_does_not_know_is_listed_once(cli):
-    line = cli("show", "zzzzzzzz").refused(2)
-    assert line.count("fit-kernel") == 1
+    line = cli("show", "fit-kernal").refused(2)
+    assert line.count("fit-kernel") == 1, "a recipe, and a learner"
 
 
 def test_a_folder_is_no_recipe(cli, tmp_path):

@@ -71,7 +71,7 @@ def test_hard_conditions_hold_before_any_step() -> None:
 def test_it_is_a_learner(tmp_path: Path) -> None:
     learner = probe(points=12, resample_steps=3, gradient_steps=2)
     with precision(True):  # the checks themselves copy states, which are of 64 bits
-        check_learner(learner, {"condition_weight": [1.0, 20.0]}, 6, tmp_path)
+        check_learner(learner, {"condition_weight": [1.0, 20.0]}, 9, tmp_path)
 
 
 def test_a_run_says_whether_it_is_solved_and_reads_back_in_float64(tmp_path: Path) -> None:

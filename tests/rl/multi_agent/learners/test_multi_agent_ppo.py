@@ -182,7 +182,7 @@ def test_it_keeps_every_invariant(tmp_path):
         env="CleaningRobots-v0(size=3, radius=1, mask_walls=True)", recurrent=True, evaluation_episodes=2,
         **(SMALL | {"rollout": 4, "num_envs": 2, "epochs": 1, "hidden_sizes": (4,)}),
     )  # fmt: skip
-    harness.check_learner(mappo, {"learning_rate": [1e-3, 3e-4]}, 4, tmp_path)
+    harness.check_learner(mappo, {"learning_rate": [1e-3, 3e-4]}, 9, tmp_path)
 
 
 @pytest.mark.parametrize(
