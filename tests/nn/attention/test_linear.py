@@ -236,7 +236,7 @@ def test_what_is_masked_or_behind_reaches_neither_output_nor_gradient(bad):
 
     slope = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))
     k[2], v[2] = 0, 0
-    wanted = jax.block_until_ready(slope(q, k, v))  # a program may still read the arrays that are changed next
+    wanted = jax.block_until_ready(slope(q, k, v))  # a program may still read what is changed next
     k[2], v[2] = bad, bad
     for found, expected in zip(jax.tree.leaves(slope(q, k, v)), jax.tree.leaves(wanted)):
         np.testing.assert_allclose(found, expected, atol=1e-6)
