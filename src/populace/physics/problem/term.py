@@ -1,5 +1,6 @@
 """Term: one part of the loss, a residual that is zero at the points of a region."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -53,9 +54,10 @@ class Term:
     noise: Any = None
 
 
-class Condition:
+class Condition(ABC):
     """Something that holds on a boundary, at the start, or at measured points."""
 
+    @abstractmethod
     def terms(self, domain: Geometry) -> list[Term]:
         """Return the parts of the loss that it makes.
 
@@ -63,4 +65,3 @@ class Condition:
             UsageError: it does not fit the domain.
 
         """
-        raise NotImplementedError

@@ -17,7 +17,7 @@ from populace.optim.schedules import Constant, Schedule
 from populace.rl.agents.agent import Agent
 from populace.rl.buffers.prioritized import PrioritizedReplay
 from populace.rl.buffers.replay import Replay, check_uint8
-from populace.rl.environments.stepping import EnvLoopState, Transition
+from populace.rl.environments.stepping import EnvLoopState, Transition, interactions
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration, ExponentialDecay
 from populace.rl.networks import custom
 from populace.rl.networks.q_networks import QNetwork, convolves
@@ -181,15 +181,7 @@ class QLearner(Agent):
         if self.rollout == 1:
             state, acted = self._interact(state, act_key)
         else:
-            arrays, rest = eqx.partition(state, eqx.is_array)  # a scan carries nothing else
-
-            def interact(arrays: Any, key: jax.Array) -> Any:
-                state, acted = self._interact(eqx.combine(arrays, rest), key)
-                return eqx.filter(state, eqx.is_array), acted
-
-            arrays, stacked = jax.lax.scan(interact, arrays, jax.random.split(act_key, self.rollout))
-            state = eqx.combine(arrays, rest)
-            acted = jax.tree.map(lambda x: x.sum(0), stacked)
+            state, acted = interactions(self._interact, state, jax.random.split(act_key, self.rollout))
         losses = Mean(0.0, 0.0)
         for i in range(self.gradient_steps):
             state, loss = self._update(state, *(jax.random.fold_in(k, i) for k in (learn_key, noise_key)))

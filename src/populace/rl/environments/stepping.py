@@ -1,6 +1,7 @@
 """Parallel copies of an environment, and the transitions and metrics of a step of all of them."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 
 from populace.core.learner import Mean
 from populace.rl.task import Task
+
+S = TypeVar("S")
 
 
 class Transition(eqx.Module):
@@ -79,3 +82,17 @@ class EnvLoopState(eqx.Module):
             episodes=self.episodes + ended.astype(jnp.int32),
         )
         return acting, transition, done, metrics
+
+
+def interactions(
+    interact: Callable[[S, jax.Array], tuple[S, dict[str, Mean]]], state: S, keys: jax.Array
+) -> tuple[S, dict[str, Mean]]:
+    """Return the state after `state, metrics = interact(state, key)` by each key, and the metrics' sums."""
+    arrays, rest = eqx.partition(state, eqx.is_array)  # a scan carries nothing else
+
+    def one(arrays: Any, key: jax.Array) -> Any:
+        state, acted = interact(eqx.combine(arrays, rest), key)
+        return eqx.filter(state, eqx.is_array), acted
+
+    arrays, stacked = jax.lax.scan(one, arrays, keys)
+    return eqx.combine(arrays, rest), jax.tree.map(lambda x: x.sum(0), stacked)

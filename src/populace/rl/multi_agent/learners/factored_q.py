@@ -16,6 +16,7 @@ from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
 from populace.rl.buffers.replay import Replay
+from populace.rl.environments.stepping import interactions
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration, LinearDecay
 from populace.rl.multi_agent.learners.linear_q import check_exploration
 from populace.rl.multi_agent.learners.team import Team
@@ -146,15 +147,7 @@ class FactoredQ(Team):
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Act, store the joint steps, and take the gradient steps."""
         act_key, learn_key = jax.random.split(key)
-        arrays, rest = eqx.partition(state, eqx.is_array)  # a scan carries nothing else
-
-        def interact(arrays: Any, key: jax.Array) -> Any:
-            state, acted = self._interact(eqx.combine(arrays, rest), key)
-            return eqx.filter(state, eqx.is_array), acted
-
-        arrays, stacked = jax.lax.scan(interact, arrays, jax.random.split(act_key, self.rollout))
-        state = eqx.combine(arrays, rest)
-        acted = jax.tree.map(lambda x: x.sum(0), stacked)
+        state, acted = interactions(self._interact, state, jax.random.split(act_key, self.rollout))
         losses = Mean(0.0, 0.0)
         for i in range(self.gradient_steps):
             state, loss = self._update(state, jax.random.fold_in(learn_key, i))
