@@ -43,9 +43,11 @@ class Browser:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requested(self) -> list[str]:
+        """Return what was asked for since the page was opened, but not what Chromium asks of itself."""
         messages = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
-        sent = [m for m in messages if m["method"] == "Network.requestWillBeSent"]
-        return [message["params"]["request"]["url"] for message in sent]
+        sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        asked = [(message["documentURL"], message["request"]["url"]) for message in sent]
+        return [url for by, url in asked if not by.startswith("chrome")]  # an empty tab is a page too
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,7 @@ class Checkpoints:
             inside = aside.absolute() / checkpoint_files.ARRAYS
             inside.mkdir(parents=True)
             handler, args = self._handler, self._ocp.args.PyTreeSave(arrays)
-            with late_threads.silenced():
+            with late_threads.silenced(), late_threads.outlasted(aside):
                 handler.save(inside, args=args)
                 handler.finalize(inside)
             checkpoint_files.keep_info(aside, note)

@@ -112,4 +112,4 @@ def test_a_browser_draws_it_on_a_phone_too(browser, said: dict, tmp_path: Path):
         drawn = browser.run("return document.querySelectorAll('[data-chart] .main-svg').length")
         assert drawn >= 17
         assert browser.errors() == []
-        assert all(url.startswith(("file:", "data:", "blob:")) for url in browser.requested())
+        assert [url for url in browser.requested() if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -1,16 +1,21 @@
-"""Threads of libraries that go on when a write has failed, and print tracebacks about what is known by then.
+"""Threads of libraries that go on when a write has failed: they print tracebacks and leave files behind.
 
 Orbax writes many arrays at once, in event loops of its own. When one fails, its loop is closed; threads
-of TensorStore finish the others and find nobody to tell.
+of TensorStore finish the others, make folders again that were removed, and find nobody to tell.
 """
 
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from populace.core.files import remove
+
 _LOGGERS = ("absl", "asyncio")
+_QUIET, _LONGEST = 0.2, 5.0  # seconds without a new file that tell the end; of waiting for it
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -44,3 +49,18 @@ def silenced() -> Iterator[None]:
         asyncio.set_event_loop_policy(usual)
     for name, level in zip(_LOGGERS, levels):
         logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def outlasted(folder: Path) -> Iterator[None]:
+    """On an error, remove `folder` until nothing has been written into it for a moment."""
+    try:
+        yield
+    except BaseException:
+        begun = quiet = time.monotonic()
+        while (now := time.monotonic()) - quiet < _QUIET and now - begun < _LONGEST:
+            if folder.exists():
+                remove(folder)
+                quiet = time.monotonic()
+            time.sleep(0.01)
+        raise
