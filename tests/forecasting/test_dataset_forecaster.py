@@ -61,7 +61,7 @@ def test_recipes_are_read(name: str):
     not (SHARED_DATA / "timeseries").is_dir(), reason="../shared/data/timeseries is not there"
 )
 def test_data_sets_are_found_on_disk(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("POPULACE_DATA", str(SHARED_DATA / "timeseries"))
+    monkeypatch.setenv("POPULACE_DATA", str(SHARED_DATA))
     sizes: dict[str, Any] = {name: datasets.dataset(name) for name in datasets.DATASETS}
     found = {name: (len(panel), len(panel.values)) for name, panel in sizes.items()}
     assert found["air-passengers"] == (1, 144)

@@ -89,6 +89,8 @@ def test_the_recipes_that_come_along_are_sound(name):
     assert recipe.about
     assert len(recipe.population()) > 0
     assert parse(recipe.text(), name).text() == recipe.text()
+    if len(recipe.population().settings) > 1:
+        assert recipe.options.confirm > 0, "a winner chosen among settings is confirmed"
 
 
 def test_cartpole_is_sixty_four_members():

@@ -75,27 +75,33 @@ def places(dataset: str, *others: str) -> list[Path]:
     return [*(folder / name for name in (dataset, *others)), folder, *kept]
 
 
-def find(dataset: str, *names: str) -> Path | None:
-    """Return the first file of a data set that has one of the names, or None."""
-    candidates = (place / name for place in places(dataset) for name in names)
+def find(dataset: str, *names: str, others: Sequence[str] = ()) -> Path | None:
+    """Return the first file of a data set that has one of the names, or None; `others` as for `places`."""
+    candidates = (place / name for place in places(dataset, *others) for name in names)
     return next((path.resolve() for path in candidates if os.path.isfile(path)), None)
 
 
-def fetch(dataset: str, files: Sequence[Remote]) -> tuple[Path, ...]:
+def fetch(dataset: str, files: Sequence[Remote], others: Sequence[str] = ()) -> tuple[Path, ...]:
     """Return where the files of a data set lie, having downloaded those that are not on disk.
 
     What is found on disk is taken as it is: its reader checks it. A download is compared with its
     checksum; the mirrors are tried in turn, twice, but one that says "no such file" or does not
     answer is asked once.
 
+    Args:
+        dataset: name of the data set, and of its folder.
+        files: what is needed.
+        others: folders below `$POPULACE_DATA` where it may lie as well.
+
     Raises:
         RunError: a file is missing and no mirror gave it whole, or it cannot be written.
         UsageError: `POPULACE_DATA` is set and names no folder.
 
     """
-    found = {file: find(dataset, file.name, *file.aliases) for file in files}
+    found = {file: find(dataset, file.name, *file.aliases, others=others) for file in files}
     missing = [file.name for file, path in found.items() if path is None]
-    return tuple(path or _download(dataset, file, missing) for file, path in found.items())
+    looked = ", ".join(str(place) for place in places(dataset, *others))
+    return tuple(path or _download(dataset, file, missing, looked) for file, path in found.items())
 
 
 def damaged(path: Path | str, what: str) -> RunError:
@@ -117,8 +123,8 @@ class _UnavailableError(Exception):
         self.again = again
 
 
-def _download(dataset: str, file: Remote, missing: list[str]) -> Path:
-    """Download one file into the cache and return where it lies."""
+def _download(dataset: str, file: Remote, missing: list[str], looked: str) -> Path:
+    """Download one file into the cache and return where it lies; `looked` says where all was looked for."""
     folder = data_dir() / dataset
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +146,6 @@ def _download(dataset: str, file: Remote, missing: list[str]) -> Path:
             f"{dataset}: cannot write to '{folder}' ({error.strerror}); "
             f"make room, or set POPULACE_CACHE to a folder that can be written"
         ) from None
-    looked = ", ".join(str(place) for place in places(dataset))
     raise RunError(
         f"{dataset}: no {', '.join(missing)} in {looked}, and no download: "
         + "; ".join(f"{url} {why}" for url, why in failures.items())

@@ -12,6 +12,7 @@ from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.read import read
 
 _GITHUB = "https://raw.githubusercontent.com/"
+_FAMILY = "timeseries"  # a folder that may hold the files of several data sets, or their folders
 
 
 def dataset(name: str) -> Panel:
@@ -32,48 +33,42 @@ def dataset(name: str) -> Panel:
 
 @cache
 def _air_passengers() -> Panel:
-    (path,) = fetch(
+    (path,) = _fetch(
         "air-passengers",
-        [
-            _remote(
-                "AirPassengers.csv",
-                "selva86/datasets/master/AirPassengers.csv",
-                "f2c862a9f593454ffc2e561294af64ee76fa2b91fca806d9925327b57fc2a40b",
-                2320,
-            )
-        ],
+        _remote(
+            "AirPassengers.csv",
+            "selva86/datasets/master/AirPassengers.csv",
+            "f2c862a9f593454ffc2e561294af64ee76fa2b91fca806d9925327b57fc2a40b",
+            2320,
+        ),
     )
     return read(path)
 
 
 @cache
 def _etth1() -> Panel:
-    (path,) = fetch(
+    (path,) = _fetch(
         "etth1",
-        [
-            _remote(
-                "ETTh1.csv",
-                "zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv",
-                "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
-                2_589_657,
-            )
-        ],
+        _remote(
+            "ETTh1.csv",
+            "zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv",
+            "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
+            2_589_657,
+        ),
     )
     return read(path)
 
 
 @cache
 def _exchange_rates() -> Panel:
-    (path,) = fetch(
+    (path,) = _fetch(
         "exchange-rates",
-        [
-            _remote(
-                "exchange_rate.csv",
-                "unit8co/darts/master/datasets/exchange_rate.csv",
-                "f790284d51ac8c3918d4c9754a4779744c5de287b492e9267ed6a2aa60fb70c5",
-                516_795,
-            )
-        ],
+        _remote(
+            "exchange_rate.csv",
+            "unit8co/darts/master/datasets/exchange_rate.csv",
+            "f790284d51ac8c3918d4c9754a4779744c5de287b492e9267ed6a2aa60fb70c5",
+            516_795,
+        ),
     )
     return read(path, time=False)
 
@@ -81,22 +76,20 @@ def _exchange_rates() -> Panel:
 @cache
 def _m4_hourly() -> Panel:
     address = "Mcompetitions/M4-methods/master/Dataset/"
-    paths = fetch(
+    paths = _fetch(
         "m4-hourly",
-        [
-            _remote(
-                "Hourly-train.csv",
-                f"{address}Train/Hourly-train.csv",
-                "ea59b7783573c49077a835ab6465c7d66f1474783360f310988a9a737fbca62f",
-                2_347_115,
-            ),
-            _remote(
-                "Hourly-test.csv",
-                f"{address}Test/Hourly-test.csv",
-                "71a57fccb15e534d973626ada4fb87febf789e9317715b7cc6dd3b5f90db6f42",
-                132_820,
-            ),
-        ],
+        _remote(
+            "Hourly-train.csv",
+            f"{address}Train/Hourly-train.csv",
+            "ea59b7783573c49077a835ab6465c7d66f1474783360f310988a9a737fbca62f",
+            2_347_115,
+        ),
+        _remote(
+            "Hourly-test.csv",
+            f"{address}Test/Hourly-test.csv",
+            "71a57fccb15e534d973626ada4fb87febf789e9317715b7cc6dd3b5f90db6f42",
+            132_820,
+        ),
     )
     parts = [_rows(path) for path in paths]
     if [len(part) for part in parts] != [414, 414]:
@@ -111,6 +104,10 @@ def _rows(path: Path) -> list[np.ndarray]:
         return [np.array([float(cell.strip('"')) for cell in row if cell.strip('"')]) for row in rows]
     except (ValueError, UnicodeDecodeError, OSError):
         raise damaged(path, "is no table of numbers") from None
+
+
+def _fetch(name: str, *files: Remote) -> tuple[Path, ...]:
+    return fetch(name, files, others=(f"{_FAMILY}/{name}", _FAMILY))
 
 
 def _remote(name: str, address: str, sha256: str, size: int) -> Remote:
