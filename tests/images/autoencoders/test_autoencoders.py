@@ -14,10 +14,11 @@ from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.images.autoencoders import pictures
 from populace.images.autoencoders.autoencoder import Autoencoder
-from populace.images.autoencoders.given import image_data
 from populace.images.autoencoders.networks import Convolutional, Dense
 from populace.images.autoencoders.vae import VAE, ConditionalVAE
 from populace.images.datasets.splits import resolved
+from populace.images.generative.given import image_data
+from populace.images.generative.pictures import tiled
 from tests import harness
 
 KINDS = {"autoencoder": Autoencoder, "vae": VAE, "conditional-vae": ConditionalVAE}
@@ -152,7 +153,7 @@ def test_pictures_of_any_latent(latents):
 
 def test_tiles_are_where_they_belong():
     images = np.arange(3, dtype=np.float32).reshape(3, 1, 1, 1).repeat(2, 1) / 2
-    picture = pictures.tiled(images, 2)
+    picture = tiled(images, 2)
     assert picture.shape == (5, 3, 3)
     assert picture[:, :, 0].tolist() == [[0, 128, 128]] * 2 + [[128] * 3] + [[255, 128, 128]] * 2
 

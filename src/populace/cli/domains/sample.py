@@ -22,7 +22,7 @@ def sample(
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out is '{out}'; the picture is a PNG, give a name that ends with .png")
     from populace.engine.placement import setup
-    from populace.images.autoencoders.pictures import tiled
+    from populace.images.generative.pictures import tiled
 
     setup()
     display.phase("loading")

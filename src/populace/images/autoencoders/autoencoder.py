@@ -37,6 +37,9 @@ class Autoencoder(LatentModel):
     """
 
     score: ClassVar[str] = "mse"
+    samples_caption: ClassVar[str] = (
+        "Samples: decoded from a Gaussian that is fitted to the codes of the training images"
+    )
 
     code_moments: tuple[Any, Any] | None = None
     """Mean and covariance of the training images' codes, in a saved member."""

@@ -1,4 +1,4 @@
-"""What an autoencoder makes, to look at: its latent space, reconstructions, decoded quantiles, samples."""
+"""What an autoencoder makes, to look at: its latent space, reconstructions, decoded quantiles."""
 
 import warnings
 from typing import Any
@@ -7,39 +7,23 @@ import numpy as np
 
 from populace.core.media import Image, Visualization
 from populace.images.autoencoders.bounds import ACTIVE, gaussian_kl
+from populace.images.generative.pictures import class_name, enlarged, tiled
 from populace.runs.figures import figure, label, to_image
 
 _SIDE = 15
 _POINTS = 2_000
 _PAIRS = 10
 _ROWS = 3
-_PIXELS = 560  # width that small pictures are enlarged to, about
 
 
 def all_of(learner: Any, model: Any) -> dict[str, Visualization]:
-    """Return every picture of a trained model, by name."""
+    """Return every picture that needs the latent, by name."""
     codes, answers = _codes(learner, model)
     return {
         "latent": latent_space(learner, codes, answers),
         "reconstructions": pairs(learner, model),
         "grid": quantile_grid(learner, model, codes),
-        "samples": samples(learner, model),
     }
-
-
-def tiled(images: np.ndarray, columns: int) -> np.ndarray:
-    """Return images (N, height, width, channels) from 0 to 1 as one of RGB, row by row, uint8.
-
-    There is a line of one pixel between them. One channel is grey; of more than three, three are shown.
-    """
-    n, height, width, channels = images.shape
-    rows = -(-n // columns)
-    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, 3), 128, np.uint8)
-    shown = images[..., :1].repeat(3, -1) if channels < 3 else images[..., :3]
-    for i, image in enumerate(np.rint(255 * np.clip(shown, 0, 1)).astype(np.uint8)):
-        top, left = (i // columns) * (height + 1), (i % columns) * (width + 1)
-        canvas[top : top + height, left : left + width] = image
-    return canvas
 
 
 def latent_space(learner: Any, codes: np.ndarray, answers: np.ndarray | None) -> Image:
@@ -86,7 +70,7 @@ def pairs(learner: Any, model: Any) -> Image:
     binary = " (what the encoder is given: black and white)" if hasattr(learner, "binarize") else ""
     of = learner._data.called("test")
     caption = f"Reconstructions: above {of} images{binary}, below each its reconstruction"
-    return Image(_enlarged(tiled(np.concatenate(blocks), _PAIRS)), caption)
+    return Image(enlarged(tiled(np.concatenate(blocks), _PAIRS)), caption)
 
 
 def quantile_grid(learner: Any, model: Any, codes: np.ndarray) -> Image:
@@ -105,21 +89,8 @@ def quantile_grid(learner: Any, model: Any, codes: np.ndarray) -> Image:
         which = f"15 x 15 quantiles of latents {first + 1} (to the right) and {second + 1} (upwards)"
         which += ", the two that vary most; the others at their median" if count > 2 else ""
     told = 0 if learner.conditional else None
-    of = f", for class {label(_name(learner, 0))}" if learner.conditional else ""
-    return Image(_enlarged(tiled(learner.decode(model, z, told), _SIDE)), f"Decoded at {which}{of}")
-
-
-def samples(learner: Any, model: Any) -> Image:
-    """Draw new images; of a conditional model a row for each of ten classes at most."""
-    if not learner.conditional:
-        caption = "Samples: decoded from the prior"
-        if not hasattr(learner, "log_prob"):
-            caption = "Samples: decoded from a Gaussian that is fitted to the codes of the training images"
-        return Image(_enlarged(tiled(learner.sample(model, 40), 10)), caption)
-    classes = np.arange(min(int(learner._data.outputs), 10))
-    made = learner.sample(model, 10 * len(classes), np.repeat(classes, 10))
-    names = ", ".join(label(_name(learner, c)) for c in classes)
-    return Image(_enlarged(tiled(made, 10)), f"Samples by class, one class per row: {names}")
+    of = f", for class {label(class_name(learner, 0))}" if learner.conditional else ""
+    return Image(enlarged(tiled(learner.decode(model, z, told), _SIDE)), f"Decoded at {which}{of}")
 
 
 def information(learner: Any, model: Any) -> Image:
@@ -162,17 +133,6 @@ def _images(learner: Any, most: int) -> tuple[np.ndarray, np.ndarray | None]:
     )
 
 
-def _name(learner: Any, number: Any) -> Any:
-    names = learner._data.names
-    return names[number] if names else number
-
-
 def _filled(row: np.ndarray) -> np.ndarray:
     """Return a row of images filled up with grey ones."""
     return np.concatenate([row, np.full((_PAIRS - len(row), *row.shape[1:]), 0.5, row.dtype)])
-
-
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    """Return a picture with every pixel a square of several, as browsers would blur it."""
-    factor = max(1, round(_PIXELS / picture.shape[1]))
-    return picture.repeat(factor, 0).repeat(factor, 1)

@@ -10,7 +10,6 @@ import numpy as np
 from populace.core.learner import Mean, Metrics
 from populace.core.random import root_key
 from populace.core.settings import setting
-from populace.images.autoencoders import given
 from populace.images.autoencoders.bounds import (
     ACTIVE,
     bernoulli_log_likelihood,
@@ -19,6 +18,7 @@ from populace.images.autoencoders.bounds import (
 )
 from populace.images.autoencoders.learner import LatentModel
 from populace.images.autoencoders.networks import EncoderDecoder
+from populace.images.generative import given
 
 BINARIZATIONS = ("dynamic", "static", "none")
 
@@ -66,6 +66,7 @@ class VAE(LatentModel):
     score: ClassVar[str] = "elbo"
     mode: ClassVar[Any] = "max"
     codes_per_latent: ClassVar[int] = 2
+    samples_caption: ClassVar[str] = "Samples: decoded from the prior"
 
     beta: float = setting(1.0, low=0, help="factor of the divergence in the loss; 1 is the ELBO")
     beta_warmup: float = setting(0.0, low=0, help="steps over which that factor rises from 0; 0 for none")
@@ -173,10 +174,10 @@ class VAE(LatentModel):
         given.whole("seed", seed, 0)
         x = given.images(x, self._data.shape)
         given.check_binary(x)
-        conditions = self._told(label, len(x))
+        conditions = self.told(label, len(x))
         keys = jax.random.split(root_key(seed), len(x))
         parts = [
-            _log_p(model, x[i], jnp.asarray(conditions[i]), keys[i], samples) for i in self._batches(len(x))
+            _log_p(model, x[i], jnp.asarray(conditions[i]), keys[i], samples) for i in self.batches(len(x))
         ]
         return np.concatenate([np.zeros(0, np.float32), *map(np.asarray, parts)])
 
@@ -199,8 +200,8 @@ class VAE(LatentModel):
     def posterior(self, model: EncoderDecoder, x: Any, label: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and log-variance of `q(z | x)`, each (N, latents)."""
         x = given.images(x, self._data.shape)
-        told = self._told(label, len(x))
-        both = [np.stack(_posterior_of(model, x[i], jnp.asarray(told[i]))) for i in self._batches(len(x))]
+        told = self.told(label, len(x))
+        both = [np.stack(_posterior_of(model, x[i], jnp.asarray(told[i]))) for i in self.batches(len(x))]
         mean, log_variance = np.concatenate([np.zeros((2, 0, self.latents), np.float32), *both], 1)
         return mean, log_variance
 
