@@ -106,7 +106,7 @@ class Outcome:
 
 def call(*words: object) -> int:
     """Run the command line in this process; return its exit code."""
-    from populace.cli.app import main
+    from populace.cli.entry import main
     from populace.engine import placement
 
     with pytest.MonkeyPatch.context() as patch:

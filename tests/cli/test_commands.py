@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -250,7 +251,8 @@ def test_what_is_typed_goes_into_the_run(cli, small, tmp_path):
     found = cli("run", small, "--out", out, "--no-report", "--quiet", *words)
     assert found.code == 0, found.err
     run = Run.load(out)
-    learner, options = run.recipe.learner, run.recipe.options
+    options = run.recipe.options
+    learner: Any = run.recipe.learner
     assert (learner.discount, learner.exploration.end) == (0.9, 0.2)
     assert (options.seeds, options.steps, options.strategy) == (1, 40, "map")
     assert run.population.axes == {"learning_rate": [1e-3, 3e-4], "tau": [0.01, 1]}
@@ -264,7 +266,8 @@ def test_setting_what_is_swept_ends_that_sweep(cli, small, tmp_path):
     assert cli("run", small, "--out", out, *words).code == 0
     population = Run.load(out).population
     assert len(population) == 1
-    assert population.learner_of(0).learning_rate == 5e-4
+    learner: Any = population.learner_of(0)
+    assert learner.learning_rate == 5e-4
 
 
 def test_overwrite_replaces_a_run(cli, small, finished_copy):
@@ -332,7 +335,7 @@ def test_an_evaluation_is_printed_as_a_table_and_changes_nothing(cli, finished):
 
 
 def test_a_docstring_is_shown_in_paragraphs_that_a_terminal_wraps():
-    from populace.cli.info import _flowing
+    from populace.cli.commands.descriptions import _flowing
 
     text = "First line\nand second, see [`Name`][a.b.Name].\n\n    y = x\n    z = y\n\n- one\n- two"
     assert _flowing(text) == "First line and second, see `Name`.\n\n    y = x\n    z = y\n\n- one\n- two"
@@ -340,7 +343,7 @@ def test_a_docstring_is_shown_in_paragraphs_that_a_terminal_wraps():
 
 @pytest.mark.parametrize(("mode", "order"), [("max", ["0.3", "0.2", "0.1"]), ("min", ["0.2", "0.3", "0.1"])])
 def test_an_evaluation_lists_the_best_setting_first(capsys, mode, order):
-    from populace.cli.info import print_evaluation
+    from populace.cli.results import print_evaluation
 
     entries = [
         {
@@ -358,7 +361,7 @@ def test_an_evaluation_lists_the_best_setting_first(capsys, mode, order):
 
 
 def test_an_evaluation_cuts_no_name_in_a_narrow_terminal(capsys, monkeypatch):
-    from populace.cli.info import print_evaluation
+    from populace.cli.results import print_evaluation
 
     monkeypatch.setenv("COLUMNS", "80")
     values = {"exploration.decay": 0.995, "exploration.start": 0.5, "learning_rate": 0.001}
@@ -402,22 +405,22 @@ def test_report_of_several_runs_has_a_place_of_its_own(cli, finished, finished_c
 
 
 def test_an_interrupted_command_says_so_in_one_line(cli, monkeypatch):
-    from populace.cli import info
+    from populace.cli.commands import descriptions
 
     def interrupt(what: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(info, "print_list", interrupt)
+    monkeypatch.setattr(descriptions, "print_list", interrupt)
     assert cli("list").code == 130
 
 
 def test_a_fault_of_ours_is_one_line_with_a_way_to_see_more(cli, monkeypatch):
-    from populace.cli import info
+    from populace.cli.commands import descriptions
 
     def fail(what: str) -> None:
         raise ZeroDivisionError("first line\nsecond line")
 
-    monkeypatch.setattr(info, "print_list", fail)
+    monkeypatch.setattr(descriptions, "print_list", fail)
     found = cli("list")
     assert found.code == 1
     assert found.err == "populace: ZeroDivisionError: first line (set POPULACE_DEBUG=1 for the traceback)\n"

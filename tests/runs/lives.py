@@ -5,7 +5,7 @@ import os
 import sys
 from multiprocessing.process import BaseProcess
 
-PRELOAD = ["populace.cli.app", "populace.cli.train", "populace.runs.run", "orbax.checkpoint"]
+PRELOAD = ["populace.cli.app", "populace.cli.commands.train", "populace.runs.run", "orbax.checkpoint"]
 
 
 def command(*words: object) -> BaseProcess:
@@ -18,7 +18,7 @@ def command(*words: object) -> BaseProcess:
 
 
 def _live(words: list[str]) -> None:
-    from populace.cli.app import main
+    from populace.cli.entry import main
 
     sys.argv = ["populace", *words]
     silent = os.open(os.devnull, os.O_WRONLY)

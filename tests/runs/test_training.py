@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from populace.cli.info import print_results
+from populace.cli.results import print_results
 from populace.core.errors import RunError, UsageError
 from populace.core.population import sweep
 from populace.engine import compiled, compiled_cache
@@ -112,13 +112,12 @@ def test_a_winner_is_confirmed_on_new_seeds_and_to_the_bit_if_it_is_interrupted(
     def stop() -> bool:
         return bool(trained) and next(asked)
 
+    def log(line: str) -> None:
+        if "confirming" in line:
+            trained.append(line)
+
     with pytest.raises(Stopped, match=r"go on with .*cut"):
-        run_recipe(
-            recipe,
-            tmp_path / "cut",
-            stop=stop,
-            log=lambda line: "confirming" in line and trained.append(line),
-        )
+        run_recipe(recipe, tmp_path / "cut", stop=stop, log=log)
     cut = Run.load(tmp_path / "cut")
     assert cut.results()["status"] == "finished"
     assert not cut.finished

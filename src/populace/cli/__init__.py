@@ -1,5 +1,5 @@
 """The command line."""
 
-from populace.cli.app import main
+from populace.cli.entry import main
 
 __all__ = ["main"]

@@ -103,7 +103,7 @@ class Progress(Callback):
         self.close()
         if self.display.silent:
             return
-        from populace.cli.info import print_results
+        from populace.cli.results import print_results
 
         print_results(self.display.console, folder, results)
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from populace.analysis.fit_kernel import FitKernel
-from populace.cli.info import print_results
+from populace.cli.results import print_results
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.report.runs import Reading

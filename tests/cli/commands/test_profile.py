@@ -12,7 +12,7 @@ from populace.analysis import cost
 from populace.analysis.compiled import Counts
 from populace.analysis.cost import Cost, Profile
 from populace.analysis.profile_cases import PROFILE_CASES, names
-from populace.cli.profile import _show
+from populace.cli.commands.profile import _show
 from tests.conftest import Outcome, call
 
 SIZES = "8,16,32,64"

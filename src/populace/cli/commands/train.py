@@ -93,7 +93,7 @@ def evaluate(
     if as_json:
         print_json(found)
         return
-    from populace.cli.info import print_evaluation
+    from populace.cli.results import print_evaluation
 
     print_evaluation(found)
 

@@ -1,0 +1,33 @@
+"""Options that several commands share, and the display that each begins with."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from populace.cli.display import Display
+
+
+def loading(silent: bool) -> "Display":
+    """Return a display that names the first phase, before what takes long is imported.
+
+    Only a live one does: what is refused leaves nothing on a standard output that is read by a program.
+    """
+    from populace.cli.display import Display
+
+    display = Display(silent=silent)
+    display.phase("loading", live=True)
+    return display
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the report and its videos.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Import the modules outside populace that the recipe names, which runs their code."
+    ),
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.", show_default=False)]
