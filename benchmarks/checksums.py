@@ -33,7 +33,7 @@ class Hashing:
         (checkpoints, "_checksum"),
         (checkpoint_files, "sha256"),
         (manifest, "sha256"),
-        (sealed, "_digest"),
+        (sealed, "_add"),
     )
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class Hashing:
     def switch(self, on: bool) -> None:
         """Let the functions hash and count their time, or return at once."""
         for room, name, real in self.real:
-            setattr(room, name, self._timed(real) if on else lambda _: "0" * 64)
+            setattr(room, name, self._timed(real) if on else lambda *_: "0" * 64)
 
-    def _timed(self, real: Callable[[Any], str]) -> Callable[[Any], str]:
-        def timed(value: Any) -> str:
+    def _timed(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*given: Any) -> Any:
             begun = time.perf_counter()
-            found = real(value)
+            found = real(*given)
             self.seconds += time.perf_counter() - begun
             return found
 

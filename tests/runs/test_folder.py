@@ -1,11 +1,13 @@
 """A run folder of another format is refused in one line."""
 
 import json
+import math
 
 import pytest
 
 from populace.core.errors import UsageError
 from populace.runs.folder import FORMAT, check_format, keep_json, new, read_json
+from populace.runs.made import Made
 from populace.runs.run import Run
 
 
@@ -45,7 +47,11 @@ def test_its_own_format_is_read(finished):
 def test_the_results_of_many_members_are_a_line_for_each_entry_and_sealed_all_the_same(tmp_path):
     for many in (1000, 1001):
         value = {"best": {"member": 3}, "members": [{"member": i, "score": float(i)} for i in range(many)]}
-        keep_json(tmp_path, "many.json", value)
-        assert read_json(tmp_path, "many.json", "") == value
+        lazy = value | {"members": Made(many, value["members"].__getitem__)}
+        for given in (value, lazy):
+            keep_json(tmp_path, "many.json", given)
+            assert read_json(tmp_path, "many.json", "") == value
+            keep_json(tmp_path, "nan.json", given | {"scores": [math.nan] * many})
+            assert read_json(tmp_path, "nan.json", "") == value | {"scores": [None] * many}
         lines = (tmp_path / "many.json").read_text().splitlines()
         assert len(lines) == 5 if many > 1000 else len(lines) > many

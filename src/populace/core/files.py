@@ -7,7 +7,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,22 @@ from populace.core.untrusted.shown import escaped, shortened
 
 _LONGEST = 150  # bytes of a name: a date, or what it is a part of, may be added
 _FORBIDDEN = frozenset('/\\:*?"<>|')
+_TOGETHER = 1000  # entries of a long list that are written at a time
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(10))}
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole: under a temporary name, flushed to the disk, then renamed."""
-    with whole(path) as aside:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+def write(path: Path, content: str | bytes | Iterable[str]) -> None:
+    """Write a file whole: under a temporary name, flushed to the disk, then renamed.
+
+    Args:
+        path: the file.
+        content: text, bytes, or pieces of text, of which one is in memory at a time.
+
+    """
+    pieces = (content,) if isinstance(content, str | bytes) else content
+    with whole(path) as aside, aside.open("wb") as file:
+        for piece in pieces:
+            file.write(piece.encode() if isinstance(piece, str) else piece)
 
 
 @contextlib.contextmanager
@@ -115,17 +124,28 @@ def component(name: str, what: str) -> str:
 
 def to_json(value: Any, **how: Any) -> str:
     """Return a value as JSON, which has no NaN and no infinity: such a number from anywhere becomes null."""
-    how = {"indent": 1} | how
+    how = {"indent": 1, "default": list} | how  # sequences of any kind are lists
     try:
         return json.dumps(value, allow_nan=False, **how)
     except ValueError:  # seldom, and a copy of everything takes longer than the rest
         return json.dumps(_finite(value), allow_nan=False, **how)
 
 
-def to_lines(value: Mapping[str, Any]) -> str:
-    """Return an object as `to_json` does, but with each of its entries in one line."""
-    entries = (f"{json.dumps(key)}: {to_json(entry, indent=None)}" for key, entry in value.items())
-    return "{\n " + ",\n ".join(entries) + "\n}"
+def to_lines(value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield an object as `to_json` returns it, but with each of its entries in one line, piece by piece."""
+    for number, (key, entry) in enumerate(value.items()):
+        yield ("{\n " if number == 0 else ",\n ") + json.dumps(key) + ": "
+        if _is_list(entry) and len(entry) > _TOGETHER:
+            for at in range(0, len(entry), _TOGETHER):
+                yield ("[" if at == 0 else ", ") + to_json(entry[at : at + _TOGETHER], indent=None)[1:-1]
+            yield "]"
+        else:
+            yield to_json(entry, indent=None)
+    yield "\n}" if value else "{}"
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _finite(value: Any) -> Any:
@@ -133,7 +153,7 @@ def _finite(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {key: _finite(v) for key, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
+    return [_finite(v) for v in value] if _is_list(value) else value
 
 
 def cache_dir() -> Path:

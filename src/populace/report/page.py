@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from populace.core import memory
 from populace.core.errors import UsageError
 from populace.core.files import write as write_whole
 from populace.report import number_format
@@ -44,6 +45,7 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
             raise UsageError(f"a comparison of {len(runs)} runs needs a path to write to, got none")
         path = Path(runs[0].path) / "report.html"
     readings = [Reading.of(run) for run in runs]
+    memory.give_back()
     content = one(readings[0], path) if len(runs) == 1 else compare.several(readings)
     page = render("run.html.j2" if len(runs) == 1 else "compare.html.j2", content)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -64,8 +64,8 @@ class Reading:
         return cls(
             path=Path(run.path),
             results=run.results(),
-            train=run.metrics("train"),
-            evaluation=run.metrics("evaluation"),
+            train=_drawn(run.metrics("train")),
+            evaluation=_drawn(run.metrics("evaluation")),
             environment=run.environment(),
             recipe=run.recipe_text(),
         )
@@ -275,6 +275,11 @@ class Reading:
         """The run's folder as one would type it: relative to the working directory, or its name alone."""
         here = os.path.relpath(self.path)
         return shlex.quote(self.path.name if here.startswith("..") else here)
+
+
+def _drawn(table: pa.Table) -> pa.Table:
+    """Return a metric table without what stands in the results: of many members it takes much memory."""
+    return table.drop_columns([name for name in ("setting", "seed") if name in table.column_names])
 
 
 def interval_of(summary: dict[str, Any] | None) -> Interval | None:

@@ -115,7 +115,7 @@ def check_format(folder: Path) -> None:
 def keep_json(folder: Path, name: str, value: Mapping[str, Any]) -> None:
     """Write a JSON file of a run, sealed; of a large population with a line for each entry."""
     many = len(value.get("members", ())) > _INDENTED
-    write(folder / name, sealed.seal(to_lines(value) if many else to_json(value)))
+    write(folder / name, sealed.sealing(to_lines(value) if many else [to_json(value)]))
 
 
 def read_json(folder: Path, name: str, reason: str, advice: Advice | None = None) -> dict[str, Any]:

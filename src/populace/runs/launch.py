@@ -103,5 +103,6 @@ def _launch(
             recipe = replace(recipe, options=chosen)
         Session(folder, recipe, population, log).go(callbacks, stop)
         run = Run(folder, recipe.learner, trust=True)  # as it was trained
-        confirmation.as_asked(folder, run.recipe, log, callbacks, stop)
+        if len(population.settings) > 1:
+            confirmation.as_asked(folder, run.recipe, log, callbacks, stop)
     return run

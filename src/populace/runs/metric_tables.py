@@ -20,7 +20,7 @@ from populace.runs.integrity import manifest
 
 Columns = dict[str, np.ndarray]
 KINDS = ("train", "evaluation")
-_HELD = 2**20
+_HELD = 2**19
 """Rows that wait for the next checkpoint; with more of them a part is written before it."""
 
 
@@ -120,7 +120,8 @@ def read(folder: Path, kind: str) -> pa.Table:
     if not parts:
         names = ("step", "units", "member", "setting", "seed")
         return pa.table({name: pa.array([], pa.int64()) for name in names})
-    tables = [pq.read_table(folder / part.file, page_checksum_verification=True) for part in parts]
+    # Not `read_table`: it imports the room for data sets of many files, which takes 50 MB.
+    tables = [pq.ParquetFile(folder / p.file, page_checksum_verification=True).read() for p in parts]
     for part, table in zip(parts, tables):
         if table.num_rows != part.rows:
             raise RunError(

@@ -17,6 +17,7 @@ from populace.core.population import Member, Population
 from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
+from populace.runs.made import Made
 from populace.runs.outcome import evaluation_cost, floors, held_out, tasks
 from populace.runs.outcome.floors import Floors
 from populace.runs.outcome.tasks import Task
@@ -203,7 +204,7 @@ def table(
         },
         "axes": {p: [plain_or_text(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
-        "members": [_member(population, scores, m.index, size) for m in population.members],
+        "members": Made(len(population), lambda index: _member(population, scores, index, size)),
         "best_by_task": list(_first_by_task(scores, order).values()),
         "best": _best(population, scores, settings_table, best, order),
     }

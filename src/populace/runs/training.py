@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from populace.core import memory
 from populace.core.errors import PopulaceError, RunError
 from populace.core.files import sweep, write
 from populace.core.imports import by_path
@@ -146,6 +147,7 @@ class Session(Callback):
             self.log(f"stopped early, at step {engine.step} of {options.steps}: {engine.control.stop}")
         self._save()
         self.checkpoints.wait()
+        memory.give_back()
         phase("measuring")
         self._finish(done and not stop())
         self.board.close()
@@ -234,6 +236,7 @@ class Session(Callback):
     def _pause(self, stopping: bool) -> bool:
         if hosts.any_of(stopping or self._due()):
             self._save()
+            memory.give_back()
         return not stopping
 
     def _save(self) -> None:
@@ -336,6 +339,8 @@ class Session(Callback):
                 "resumed": self._resumed,
             },
         }
+        if done and options.confirm and len(self.population.settings) == 1:
+            about["confirmation"] = None  # nothing was chosen
         table = results.table(self.population, scores, best, options.final_evaluation_size, about)
         if hosts.is_writer():
             keep_json(self.folder, "results.json", table)

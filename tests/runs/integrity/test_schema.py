@@ -125,6 +125,26 @@ def test_every_run_is_of_its_schema(finished):
     assert list(unnamed(schema.Results.model_validate(more))) == ["another"]
 
 
+def test_of_many_members_each_is_checked_and_named(finished_copy, monkeypatch):
+    found = Run.load(finished_copy).results()
+    many = [found["members"][0] | {"member": i, "seed": i} for i in range(25)]
+    one = found["settings"][0] | {"members": list(range(25))}
+    one |= {k: one[k] and one[k] | {"scores": [0.0] * 25} for k in ("validation", "test", "external")}
+    whole = found | {"members": many, "settings": [one], "best_by_task": [0]}
+    whole["best"] = whole["best"] | {"setting": 0, "rival": None}
+    file = finished_copy / "results.json"
+    for together in (10, 1000):
+        monkeypatch.setattr(schema, "_TOGETHER", together)
+        file.write_text(sealed.seal(json.dumps(whole, indent=1)))
+        assert schema.read(file, sealed=True) == whole
+        for place in (9, 10, 24):
+            for change, said in (({"seed": "x"}, "seed: input should be"), ({"member": 0}, "names a member")):
+                bad = whole | {"members": [m | change if m["member"] == place else m for m in many]}
+                file.write_text(sealed.seal(json.dumps(bad, indent=1)))
+                with pytest.raises(ValueError, match=rf"^members\.{place}[. ]{said}"):
+                    schema.read(file, sealed=True)
+
+
 def unnamed(part, where=""):
     """Yield the fields that no schema names."""
     if isinstance(part, BaseModel):

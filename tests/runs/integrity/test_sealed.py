@@ -1,5 +1,6 @@
 """A sealed file is what was written, or is refused."""
 
+import hashlib
 import json
 
 import pytest
@@ -10,6 +11,15 @@ from populace.runs.integrity import sealed
 def test_what_was_sealed_comes_back():
     note = {"step": 3, "values": [1.5, None, {"a": "b"}], "infinite": float("inf")}
     assert sealed.opened(sealed.seal(json.dumps(note, indent=1))) == note
+
+
+def test_a_text_in_pieces_has_the_seal_of_the_whole():
+    text = json.dumps({"a": 1, "b": ["é" * 3]}, indent=1, ensure_ascii=False)
+    whole = sealed.seal(text)
+    for at in range(1, len(text)):
+        pieces = [text[:at], text[at:-2], text[-2:]] if at < len(text) - 2 else [text]
+        assert "".join(sealed.sealing(pieces)) == whole
+    assert json.loads(whole)["sha256"] == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"sha256": 1}', '{"step": 3}'])

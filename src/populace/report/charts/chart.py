@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from populace.report import number_format
 from populace.report.charts.curves import Curve
@@ -150,14 +151,16 @@ def value_range(traces: Iterable[Trace], *more: float | None) -> list[float] | N
     return [min(values) - margin, max(values) + margin]
 
 
-def decades_axis(values: Iterable[float | None]) -> dict[str, Any] | None:
+def decades_axis(values: ArrayLike) -> dict[str, Any] | None:
     """Return a logarithmic axis for values above 0 that span over two decades, but for a few; else None."""
-    finite = np.array([v for v in values if v is not None and math.isfinite(v)])
-    if not len(finite) or finite.min() <= 0:
+    given = np.asarray(values, float)  # None is NaN
+    finite = given[np.isfinite(given)]
+    if not len(finite) or (least := finite.min()) <= 0:
         return None
-    if np.percentile(finite, 99) <= 100 * np.percentile(finite, 1):
+    decades = math.log10(finite.max() / least)
+    few, most = np.percentile(finite, [1, 99], overwrite_input=True)
+    if most <= 100 * few:
         return None
-    decades = math.log10(finite.max() / finite.min())
     return {"type": "log", "dtick": max(1, math.ceil(decades / 4))}
 
 

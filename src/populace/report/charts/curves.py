@@ -27,7 +27,9 @@ class Grid:
     values: Floats
 
     def rows(self, members: Sequence[int]) -> Floats:
-        """Return the rows of some members, `(len(members), points)`."""
+        """Return the rows of some members, `(len(members), points)`; do not change them."""
+        if np.array_equal(self.members, members):
+            return self.values  # a population of one setting: no copy
         places = np.searchsorted(self.members, members)
         there = places < len(self.members)
         there[there] = self.members[places[there]] == np.asarray(members)[there]
@@ -56,18 +58,41 @@ def grid(table: pa.Table, metric: str) -> Grid | None:
     names = table.column_names
     if not table.num_rows or not {"step", "member", metric} <= set(names):
         return None
-    values = _floats(table, metric)
-    if not np.isfinite(values).any():
+    common = _in_turn(table)
+    values = _column(table, metric).astype(np.float64)
+    values[~np.isfinite(values)] = np.nan
+    if np.isnan(values).all():
         return None
-    step, member = _floats(table, "step"), _floats(table, "member").astype(int)
-    steps, column = np.unique(step, return_inverse=True)
-    members, row = np.unique(member, return_inverse=True)
+    if common is not None:
+        units, steps, members = common
+        return Grid(units, steps, members, values.reshape(-1, len(members)).T)
+    steps, column = np.unique(_column(table, "step").astype(float), return_inverse=True)
+    members, row = np.unique(_column(table, "member").astype(np.int64), return_inverse=True)
     spread = np.full((len(members), len(steps)), np.nan)
-    spread[row, column] = np.where(np.isfinite(values), values, np.nan)
+    spread[row, column] = values
     units = steps.copy()
     if "units" in names:
-        units[column] = _floats(table, "units")
+        units[column] = _column(table, "units")
     return Grid(units, steps, members, spread)
+
+
+def _in_turn(table: pa.Table) -> tuple[Floats, Floats, NDArray[np.int64]] | None:
+    """Return units, steps and members of a table that has the same members in the same order at every step.
+
+    Tables of a run have, and need no sorting: that of many members would take more memory than they do.
+    """
+    step, member = _column(table, "step"), _column(table, "member")
+    count = int(np.argmax(step != step[0])) or len(step)
+    if len(step) % count:
+        return None
+    step, member = step.reshape(-1, count), member.reshape(-1, count)
+    ascend = (np.diff(step[:, 0]) > 0).all() and (np.diff(member[0]) > 0).all()
+    if not (ascend and (step == step[:, :1]).all() and (member == member[0]).all()):
+        return None
+    steps, members = step[:, 0].astype(float), member[0].astype(np.int64)
+    if "units" not in table.column_names:
+        return steps, steps, members
+    return _column(table, "units")[count - 1 :: count].astype(float), steps, members
 
 
 def score_grid(reading: Reading) -> Grid | None:
@@ -123,6 +148,6 @@ def metrics_of(table: pa.Table) -> list[str]:
     ]
 
 
-def _floats(table: pa.Table, name: str) -> Floats:
-    column = table.column(name).combine_chunks().cast(pa.float64())
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+def _column(table: pa.Table, name: str) -> NDArray[Any]:
+    """Return a column as it is. Arrow would join its parts in memory that it keeps."""
+    return np.concatenate([part.to_numpy(zero_copy_only=False) for part in table.column(name).chunks])

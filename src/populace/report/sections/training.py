@@ -18,7 +18,7 @@ from populace.report.charts.chart import (
     numbers,
     value_range,
 )
-from populace.report.charts.curves import Grid, grid, metrics_of, score_grid, setting_curve
+from populace.report.charts.curves import grid, metrics_of, score_grid, setting_curve
 from populace.report.charts.labels import text
 from populace.report.runs import Reading
 
@@ -55,7 +55,7 @@ def learning_curves(reading: Reading) -> Chart | None:
     threshold = reading.score_threshold
     drawn = [v for trace in traces if "fill" not in trace.get("meta", {}) for v in trace["y"]]
     # Of errors the last digits count: on a linear axis all of the way but its beginning would be one line.
-    spans = decades_axis([*drawn, threshold]) if reading.lower else None
+    spans = decades_axis(np.array([*drawn, threshold], float)) if reading.lower else None
     score = {"title": reading.score, **(spans or {"range": value_range(traces, threshold)})}
     axes = layout({"title": reading.unit, **COUNTS}, score)
     if threshold is not None:
@@ -86,21 +86,21 @@ def diagnostics(reading: Reading) -> list[Chart]:
     entry = reading.winner or (reading.ranked[0] if reading.ranked else None)
     if entry is None:
         return []
-    charts = []
-    for metric in metrics_of(reading.train):
-        found = grid(reading.train, metric)
-        if found is None or not np.isfinite(found.rows(entry["members"])).any():
-            continue
-        charts.append(_diagnostic(reading, metric, found.thinned(200), entry["members"]))
-    return charts
+    found = (_diagnostic(reading, metric, entry["members"]) for metric in metrics_of(reading.train))
+    return [chart for chart in found if chart is not None]
 
 
-def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) -> Chart:
+def _diagnostic(reading: Reading, metric: str, members: list[int]) -> Chart | None:
+    found = grid(reading.train, metric)
+    if found is None or not np.isfinite(found.rows(members)).any():
+        return None
+    found = found.thinned(200)
     rows = found.rows(members)
     name = metric.replace("_", " ")
     several = np.isfinite(rows).any(axis=0)
     middle = np.full(rows.shape[1], np.nan)
-    middle[several] = np.nanmedian(rows[:, several], axis=0)
+    for point in np.flatnonzero(several):  # one at a time: a copy of all would be as large as the table
+        middle[point] = np.nanmedian(rows[:, point])
     traces = []
     if len(rows) > 1:
         traces.append(bundle(((found.units, row) for row in rows[:SEEDS]), "muted/0.4"))
@@ -120,7 +120,7 @@ def _diagnostic(reading: Reading, metric: str, found: Grid, members: list[int]) 
             "hoverinfo": "text",
         }
     )
-    spans = decades_axis(rows.ravel())
+    spans = decades_axis(rows)
     drawn = layout({"nticks": 4, **COUNTS}, spans or {"nticks": 5})
     drawn["margin"] = {"l": 44, "r": 10, "t": 8, "b": 28}
     scale = ", on a logarithmic scale" if spans else ""

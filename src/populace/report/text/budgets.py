@@ -32,7 +32,7 @@ def evaluations(reading: Reading) -> int:
     """Return from how many evaluations during training each member's model was chosen."""
     if not reading.evaluation.num_rows or reading.results.get("checkpoint_selection") == "last":
         return min(reading.evaluation.num_rows, 1)
-    return len(set(reading.evaluation.column("step").to_pylist()))
+    return len(reading.evaluation.column("step").unique())
 
 
 def cells(reading: Reading) -> list[tuple[str, float]]:

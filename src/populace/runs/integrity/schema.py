@@ -5,6 +5,7 @@ Fields of later versions may be there besides. Indices must lie within the file 
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,8 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Interval = Annotated[list[Number | None], Field(min_length=3, max_length=3)]
 Metrics = dict[str, Number | None]
+_TOGETHER = 1000
+"""Members that are checked at a time: as objects they are several times as large as in the file."""
 
 
 class _Part(BaseModel):
@@ -263,35 +266,60 @@ def read(path: Path, *, sealed: bool = False) -> dict[str, Any]:
         ValueError: it is no JSON, or is not what a file of its name holds; the message is one line.
 
     """
-    text = path.read_text("utf-8")
-    found = seals.opened(text) if sealed else seals.loads(text)
-    try:
-        checked: Any = TypeAdapter(SCHEMAS.get(path.name, dict[str, Any])).validate_python(found)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ValueError(f"{shortened(where)}: {line(first['msg'][:1].lower() + first['msg'][1:])}") from None
+    found = seals.opened(path.read_text("utf-8")) if sealed else seals.loads(path.read_text("utf-8"))
+    what = SCHEMAS.get(path.name, dict[str, Any])
+    members = found.get("members") if what is Results and isinstance(found, dict) else None
+    if isinstance(members, list) and len(members) > _TOGETHER:
+        checked = _checked(what, found | {"members": members[:_TOGETHER]})
+        for at in range(_TOGETHER, len(members), _TOGETHER):
+            _checked(list[_Member], members[at : at + _TOGETHER], "members", at)
+    else:
+        checked = _checked(what, found)
     if isinstance(checked, Results):
-        _check_indices(checked)
+        _check_indices(checked, found["members"])
     return found
 
 
-def _check_indices(results: Results) -> None:
-    settings, members = len(results.settings), len(results.members)
+def _checked(what: Any, found: Any, where: str = "", at: int = 0) -> Any:
+    """Return what was found as its schema has it; `where` it stands, if it is a list from entry `at` on.
+
+    Raises:
+        ValueError: it is something else.
+
+    """
+    try:
+        return _adapter(what).validate_python(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = [*first["loc"]]
+        if where:
+            place = [where, at + int(place[0]), *place[1:]]
+        told = ".".join(map(str, place)) or "the file"
+        raise ValueError(f"{shortened(told)}: {line(first['msg'][:1].lower() + first['msg'][1:])}") from None
+
+
+@cache
+def _adapter(what: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(what)
+
+
+def _check_indices(results: Results, members: list[dict[str, Any]]) -> None:
+    """Check what names others; `members` are all of them, each of which is as its schema has it."""
+    settings, count = len(results.settings), len(members)
     for i, setting in enumerate(results.settings):
-        if setting.setting != i or max(setting.members) >= members:
+        if setting.setting != i or max(setting.members) >= count:
             raise ValueError(f"settings.{i} names a setting or members that the file does not have")
         for summary in (setting.validation, setting.test, setting.external):
             if summary is not None and len(summary.scores) != len(setting.members):
                 raise ValueError(f"settings.{i} has {len(summary.scores)} scores of its members")
-    for i, member in enumerate(results.members):
-        if member.member != i or member.setting >= settings:
+    for i, member in enumerate(members):
+        if member["member"] != i or member["setting"] >= settings:
             raise ValueError(f"members.{i} names a member or a setting that the file does not have")
     best = results.best
     if best is None:  # all members diverged
         best = _Best.model_construct(setting=None, member=None, median_member=None, rival=None)
     chosen = (best.setting, best.rival, *results.best_by_task)
     if any(s is not None and s >= settings for s in chosen) or any(
-        m is not None and m >= members for m in (best.member, best.median_member)
+        m is not None and m >= count for m in (best.member, best.median_member)
     ):
         raise ValueError("best names a setting or a member that the file does not have")

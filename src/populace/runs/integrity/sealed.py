@@ -8,16 +8,29 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 _END = "\n}"
+_SLICE = 2**20  # characters that are encoded at a time
 _DIGITS = 20  # of a whole number of 64 bits, with its sign
 _SEAL = re.compile(r',\n "sha256": "([0-9a-f]{64})"\n}$')
+_LENGTH = 100  # characters of the end, in which it stands
 
 
 def seal(text: str) -> str:
     """Return the text of a JSON object, indented by 1, with its checksum as last entry."""
-    return f'{text.removesuffix(_END)},\n "sha256": "{_digest(text)}"{_END}'
+    return "".join(sealing([text]))
+
+
+def sealing(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield the text of a JSON object that comes in pieces, with its checksum as last entry."""
+    digest, held = hashlib.sha256(), ""
+    for piece in pieces:
+        yield held
+        _add(digest, piece)
+        held = piece
+    yield f'{held.removesuffix(_END)},\n "sha256": "{digest.hexdigest()}"{_END}'
 
 
 def opened(text: str) -> dict[str, Any]:
@@ -27,11 +40,17 @@ def opened(text: str) -> dict[str, Any]:
         ValueError: it is not what was sealed.
 
     """
-    found = _SEAL.search(text)
-    body = text[: found.start()] + _END if found else ""
-    if found is None or _digest(body) != found[1]:
+    before = max(0, len(text) - _LENGTH)
+    found = _SEAL.search(text, before)
+    digest = hashlib.sha256()
+    if found is not None:
+        _add(digest, text, found.start())
+        _add(digest, _END)
+    if found is None or digest.hexdigest() != found[1]:
         raise ValueError("it was changed or damaged: its checksum does not match")
-    return loads(body)
+    content = loads(text)
+    del content["sha256"]
+    return content
 
 
 def loads(text: str) -> Any:
@@ -53,8 +72,11 @@ def _whole(digits: str) -> int | float:
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of a value that JSON can hold."""
-    return _digest(json.dumps(value, sort_keys=True))
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _add(digest: Any, text: str, end: int | None = None) -> None:
+    """Add a text, or its beginning, to a digest without a copy of the whole."""
+    end = len(text) if end is None else end
+    for at in range(0, end, _SLICE):
+        digest.update(text[at : min(end, at + _SLICE)].encode())
