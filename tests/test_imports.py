@@ -29,7 +29,7 @@ ONLY = {
     "metrics": {"core"},
     "statistics": set(),
     "data": {"core"},
-    "report": {"core.errors", "core.files", "core.media", "core.untrusted", "statistics"},
+    "report": {"core.errors", "core.files", "core.media", "core.system", "core.untrusted", "statistics"},
     "recipes": {"core.errors"},
 }
 """Who takes no more than this of what lies below."""

@@ -12,9 +12,9 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from populace.core import memory
 from populace.core.errors import UsageError
 from populace.core.files import write as write_whole
+from populace.core.system import memory
 from populace.report import number_format
 from populace.report.charts.chart import Chart
 from populace.report.media import media_items

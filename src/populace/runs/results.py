@@ -17,9 +17,9 @@ from populace.core.population import Member, Population
 from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
-from populace.runs.made import Made
 from populace.runs.outcome import evaluation_cost, floors, held_out, tasks
 from populace.runs.outcome.floors import Floors
+from populace.runs.outcome.made import Made
 from populace.runs.outcome.tasks import Task
 from populace.runs.recipe import Options
 from populace.runs.weights import start

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from populace.core import memory
 from populace.core.errors import PopulaceError, RunError
 from populace.core.files import sweep, write
 from populace.core.imports import by_path
 from populace.core.learner import Learner
 from populace.core.population import Population
+from populace.core.system import memory
 from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine

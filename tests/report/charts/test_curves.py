@@ -27,7 +27,8 @@ def test_a_table_in_turn_and_one_in_disorder_are_arranged_alike():
     right[2, 0] = right[1, 1] = np.nan
     units = np.repeat(STEPS * 3, 4)
     shuffled = np.random.default_rng(0).permutation(12)
-    for order in (slice(None), shuffled, np.arange(12)[::-1]):
+    swapped = [*range(4), 5, 4, *range(6, 12)]
+    for order in (slice(None), shuffled, swapped, np.arange(12)[::-1]):
         for parts in (1, 5):
             found = curves.grid(table(order, parts, units=units), "score")
             assert found is not None

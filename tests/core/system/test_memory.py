@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.core import memory
+from populace.core.system import memory
 
 
 def resident() -> int:

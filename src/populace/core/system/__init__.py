@@ -1,0 +1,1 @@
+"""The machine below: what is asked of the operating system."""
