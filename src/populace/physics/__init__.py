@@ -17,16 +17,10 @@ from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
 from populace.physics.optimisers.solver import NoSolver, Solver
 from populace.physics.problem.conditions import Dirichlet, Initial, Neumann, Periodic, Robin
 from populace.physics.problem.data import Data
-from populace.physics.problem.expression import (
-    Expression,
-    apply,
-    coordinate,
-    field,
-    normal,
-    unknown_coefficient,
-)
+from populace.physics.problem.expression import Expression, apply
 from populace.physics.problem.operators import cos, d, div, exp, grad, laplacian, log, sin, sqrt, tanh
 from populace.physics.problem.problem import Problem
+from populace.physics.problem.symbols import coordinate, field, normal, unknown_coefficient
 from populace.physics.solution import Solution, solve
 
 __all__ = [

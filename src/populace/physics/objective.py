@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from populace.physics.networks.derivatives import derivatives
-from populace.physics.problem.expression import Derivative, Expression, Values
+from populace.physics.problem.expression import Expression, Values
 from populace.physics.problem.problem import Problem
+from populace.physics.problem.symbols import Derivative
 from populace.physics.problem.term import Points, Term
 
 

@@ -7,7 +7,8 @@ import pytest
 import populace.physics as ph
 from populace.core.errors import UsageError
 from populace.physics.networks.derivatives import derivatives
-from populace.physics.problem.expression import Derivative, Values
+from populace.physics.problem.expression import Values
+from populace.physics.problem.symbols import Derivative
 
 
 def needed(expression: ph.Expression) -> set[tuple[str, tuple[str, ...]]]:

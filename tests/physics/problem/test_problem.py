@@ -52,7 +52,8 @@ def test_what_does_not_fit_is_refused_in_one_line(make, line: str) -> None:
 
 def test_signs_of_conditions_on_an_asymmetric_problem() -> None:
     """For u = x^2 + 3 y on [0, 1] x [0, 2] the flux is -du/dx on the left and du/dy = 3 at the top."""
-    from populace.physics.problem.expression import Derivative, Values
+    from populace.physics.problem.expression import Values
+    from populace.physics.problem.symbols import Derivative
 
     problem = ph.Problem(
         SQUARE,

@@ -7,9 +7,9 @@ from populace.core.settings import setting
 from populace.physics.equations.equation import Equation
 from populace.physics.geometry.box import Interval, Rectangle
 from populace.physics.problem.conditions import Dirichlet
-from populace.physics.problem.expression import coordinate, field
 from populace.physics.problem.operators import d, laplacian, sin
 from populace.physics.problem.problem import Problem
+from populace.physics.problem.symbols import coordinate, field
 
 
 class Poisson1D(Equation):

@@ -8,9 +8,9 @@ from populace.physics.equations.equation import Equation
 from populace.physics.geometry.box import Interval
 from populace.physics.geometry.shape import Time
 from populace.physics.problem.conditions import Dirichlet, Initial
-from populace.physics.problem.expression import coordinate, field
 from populace.physics.problem.operators import cos, d, exp, sin
 from populace.physics.problem.problem import Problem
+from populace.physics.problem.symbols import coordinate, field
 from populace.physics.references.cole_hopf import burgers
 
 

@@ -13,9 +13,9 @@ from populace.physics.geometry.box import Interval
 from populace.physics.geometry.shape import Time
 from populace.physics.problem.conditions import Dirichlet, Initial
 from populace.physics.problem.data import Data
-from populace.physics.problem.expression import coordinate, field, unknown_coefficient
 from populace.physics.problem.operators import d, exp, sin
 from populace.physics.problem.problem import Problem
+from populace.physics.problem.symbols import coordinate, field, unknown_coefficient
 from populace.physics.sampling.cube import sobol
 
 

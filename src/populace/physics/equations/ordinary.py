@@ -11,9 +11,9 @@ from populace.physics.equations.equation import Equation
 from populace.physics.geometry.box import Interval
 from populace.physics.geometry.shape import Time, TimeDomain
 from populace.physics.problem.conditions import Initial
-from populace.physics.problem.expression import field
 from populace.physics.problem.operators import d
 from populace.physics.problem.problem import Problem
+from populace.physics.problem.symbols import field
 
 
 class TimeOnly(TimeDomain):

@@ -4,8 +4,9 @@ from typing import Any
 
 from populace.core.errors import UsageError
 from populace.physics.geometry.shape import Geometry
-from populace.physics.problem.expression import ZERO, Derivative, Expression, Normal, expression
+from populace.physics.problem.expression import ZERO, Expression, expression
 from populace.physics.problem.operators import d
+from populace.physics.problem.symbols import Derivative, Normal
 from populace.physics.problem.term import Condition, Term
 
 Sides = str | tuple[str, ...] | list[str]

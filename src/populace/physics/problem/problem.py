@@ -6,15 +6,8 @@ from typing import Any
 
 from populace.core.errors import UsageError, unknown
 from populace.physics.geometry.shape import Geometry
-from populace.physics.problem.expression import (
-    Coordinate,
-    Derivative,
-    Expression,
-    Normal,
-    Unknown,
-    Values,
-    expression,
-)
+from populace.physics.problem.expression import Expression, Values, expression
+from populace.physics.problem.symbols import Coordinate, Derivative, Normal, Unknown
 from populace.physics.problem.term import Condition, Term
 
 Exact = Expression | float | Callable[[Mapping[str, Any]], Any]
