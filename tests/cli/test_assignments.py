@@ -5,6 +5,7 @@ import pytest
 from populace.cli.assignments import changed, values
 from populace.core.errors import UsageError
 from populace.runs.recipe import Recipe, parse
+from populace.tuning import SuccessiveHalving
 
 TEXT = """
 [learner]
@@ -54,3 +55,13 @@ def test_values_are_read_one_by_one():
     assert values("[8, 16]") == [8, 16]
     with pytest.raises(UsageError, match="a swept value is empty"):
         values("1,,2")
+
+
+def test_how_a_run_is_tuned_is_named_and_set():
+    recipe = parse(TEXT, "recipe")
+    found = changed(recipe, ["tune.eta=2", "tune.min_steps=50"], [], {}, "halving").controller
+    assert found == SuccessiveHalving(min_steps=50, eta=2)
+    with pytest.raises(UsageError, match=r"how the run is tuned, and it is not; add --tune"):
+        changed(recipe, ["tune.eta=2"], [], {})
+    with pytest.raises(UsageError, match="halving"):
+        changed(recipe, [], [], {}, "halfing")

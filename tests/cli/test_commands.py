@@ -58,7 +58,7 @@ def test_without_words_the_help_is_printed(cli):
 
 
 OPTIONS = {
-    "run": "--set --sweep --seeds --steps --strategy --target-score --out --overwrite --json --quiet"
+    "run": "--set --sweep --seeds --steps --strategy --target-score --tune --out --overwrite --json --quiet"
     " --no-report",
     "resume": "--steps --json --quiet --no-report",
     "evaluate": "--size --backend --seed --json",

@@ -10,7 +10,7 @@ from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.engine.callbacks import Callback
-from populace.engine.controller import Control, Controller, Decision, lineage
+from populace.engine.controller import Control, Controller, Decision, lineage, training_members
 from populace.engine.training_loop import Engine
 from populace.runs.launch import run_recipe, train
 from populace.runs.recipe import of_population, options
@@ -42,7 +42,7 @@ DECISIONS: dict[str, Decision | None] = {
     "swap": Decision(copy={0: 3, 3: 0}),
     "settings": Decision(settings={1: {"learning_rate": 0.05}}),
     "stop one": Decision(stop_members=(2,)),
-    "all of it": Decision(copy={3: 0}, settings={3: {"learning_rate": 0.05}}, stop_members=(2,)),
+    "all of it": Decision(copy={3: 0}, settings={3: {"learning_rate": 0.05}}, stop_members=(1, 2)),
     "stop": Decision(stop="enough"),
     "nobody": Decision(stop_members=(4,)),
     "shared": Decision(settings={0: {"limit": 5.0}}),
@@ -111,6 +111,49 @@ def test_a_stopped_member_stands_still_and_the_others_train_as_before(strategy):
     assert same(after[2], at_once[2])
     assert engine.control.stopped_at() == {2: 20}
     assert engine.diverged_at().tolist() == [-1] * 4  # to be stopped is not to diverge
+
+
+def test_where_half_are_stopped_a_smaller_program_trains_the_rest_alike():
+    before, at_once = (ended(engine_of(what, strategy="map"), n) for what, n in (("", STEPS), ("", 20)))
+    engine = engine_of("all of it", strategy="map")
+    after = ended(engine)
+    assert same(after[0], before[0])
+    assert all(same(after[i], at_once[i]) for i in (1, 2))
+    (group_state,) = engine.group_states
+    assert group_state.running.group.indices.tolist() == [0, 3]
+    assert float(group_state.running.program.learner_of(1).learning_rate) == np.float32(0.05)
+    # The best models are found from outside as if there were one program.
+    best = engine.gather([group_state.best.step])
+    assert best[0] > 20
+    assert (best[[1, 2]] <= 20).all()
+
+
+def test_a_member_of_a_smaller_program_may_diverge_and_one_outside_it_be_revived():
+    class Twice(Controller):
+        def decide(self, state: Any, evaluation: Any, population: Any) -> Any:
+            plan = {10: Decision(stop_members=(0, 3)), 30: Decision(copy={3: 1})}
+            return None, plan.get(evaluation.step)
+
+    population = sweep(Quadratic(), {"fuse": [1e9, 25.0]}, seeds=2)
+    engine = Engine(population, "map", controller=Twice())
+    engine.train(STEPS, window=7, evaluate_every=EVERY)
+    assert engine.diverged_at().tolist() == [-1, -1, 25, 31]  # the copy has its own fuse
+    assert engine.control.stopped_at() == {0: 10}
+    alone = Engine(population, "map")
+    alone.train(STEPS, window=7, evaluate_every=EVERY)
+    group_state, slot = engine.find(1)
+    other, _ = alone.find(1)
+    np.testing.assert_array_equal(group_state.entry(slot)["weights"], other.entry(slot)["weights"])
+    assert np.isinf(engine.group_states[0].entry(2)["weights"]).all()
+    assert group_state.running is group_state  # the one that was revived needs the whole program
+
+
+def test_a_program_is_made_anew_when_half_of_what_it_holds_was_stopped():
+    stops = [Decision(stop_members=m).to_dict(k) for k, m in enumerate([(0,), (1, 2), (5,), (3, 4), (6, 7)])]
+    held = [training_members(stops[:k], range(8)) for k in range(6)]
+    assert held == [list(range(8))] * 3 + [[3, 4, 6, 7], [6, 7], [6, 7]]
+    revived = [*stops, Decision(copy={0: 7}).to_dict(9)]
+    assert training_members(revived, range(8)) == [0]
 
 
 def test_a_member_that_diverged_is_not_stopped_as_well():
@@ -195,7 +238,7 @@ def test_a_resumed_run_ends_as_the_undisturbed_one(tmp_path):
                 np.testing.assert_array_equal(a, b)
     found = Run.load(tmp_path / "whole")
     members = found.results()["members"]
-    assert [m["stopped_at"] for m in members] == [None, None, 20, None]
+    assert [m["stopped_at"] for m in members] == [None, 20, 20, None]
     assert [m["lineage"] for m in members] == [[], [], [], [{"step": 20, "source": 0}]]
     assert np.isfinite(members[2]["test"]["score"])
     assert float(found.member(3).learner.learning_rate) == np.float32(0.05)

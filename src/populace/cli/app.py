@@ -39,12 +39,13 @@ def _app(
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE|FILE", help="Name of a recipe, or a recipe file (TOML).", show_default=False)],
-    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Set a setting of the learner, or a run option by run.KEY; repeatable.", show_default=False)] = [],  # noqa: B006
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Set a setting of the learner, a run option by run.KEY, or one of --tune by tune.KEY; repeatable.", show_default=False)] = [],  # noqa: B006
     sweep: Annotated[list[str], typer.Option("--sweep", metavar="KEY=A,B", help="Train members for each of these values of a setting; repeatable.", show_default=False)] = [],  # noqa: B006
     seeds: Annotated[int | None, typer.Option(help="Number of seeds per setting.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps of each member.", show_default=False)] = None,
     strategy: Annotated[str | None, typer.Option(help="How members are batched: auto, vmap (all at once), map (one by one), or a number at a time.", show_default=False)] = None,
     target_score: Annotated[float | None, typer.Option("--target-score", help="Stop once the interquartile mean of a setting reaches this score.", show_default=False)] = None,
+    tune: Annotated[str | None, typer.Option("--tune", metavar="NAME", help="Stop or replace losing settings as training goes on: halving, hyperband or population-based; its settings by --set tune.KEY=VALUE.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write the run to [default: a new one in runs/].", show_default=False)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run in --out.")] = False,
     trust: Trust = False,
@@ -61,8 +62,8 @@ def run(
         from populace.cli.commands import train
 
         train.run(
-            recipe, set_, sweep, {"seeds": seeds, "steps": steps, "strategy": strategy}, target_score, out,
-            display, trust=trust, overwrite=overwrite, as_json=as_json, report=not no_report,
+            recipe, set_, sweep, {"seeds": seeds, "steps": steps, "strategy": strategy}, target_score, tune,
+            out, display, trust=trust, overwrite=overwrite, as_json=as_json, report=not no_report,
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.imports.registered import import_kinds
 from populace.core.untrusted import toml
-from populace.runs.recipe import Recipe, options
+from populace.runs.recipe import Recipe, controller_of, options
 
 
 def assignment(text: str, option: str) -> tuple[str, str]:
@@ -56,11 +56,13 @@ def values(text: str) -> Any:
     return [value(part) for part in parts if part]
 
 
-def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any]) -> Recipe:
+def changed(
+    recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str, Any], tune: str = ""
+) -> Recipe:
     """Return the recipe with the changes from the command line applied.
 
     `--set` or `--sweep` of a setting removes the recipe's sweep over it or over its parts; `run.KEY` sets a
-    key of [run].
+    key of [run], `tune.KEY` a setting of the controller, which `tune` replaces.
     A kind is set before its parts, which it would erase.
 
     Raises:
@@ -68,11 +70,17 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
 
     """
     learner, axes = recipe.learner, dict(recipe.sweep)
+    controller = controller_of({"kind": tune}) if tune else recipe.controller
     run = {k: v for k, v in chosen.items() if v is not None}
     given = [assignment(text, "--set") for text in set_]
     for key, written in sorted(given, key=lambda pair: pair[0].removesuffix(".kind").count(".")):
         if key.startswith("run."):
             run[key.removeprefix("run.")] = value(written)
+            continue
+        if key.startswith("tune."):
+            if controller is None:
+                raise UsageError(f"--set {key} sets how the run is tuned, and it is not; add --tune NAME")
+            controller = settings.replace(controller, key.removeprefix("tune."), value(written))
             continue
         import_kinds({key.rpartition(".")[2]: value(written)})
         learner = settings.replace(learner, key, value(written))
@@ -96,7 +104,7 @@ def changed(recipe: Recipe, set_: list[str], sweep: list[str], chosen: dict[str,
     merged = recipe.options.model_dump() | run
     if any(key in chosen for key in run) or axes != recipe.sweep:
         merged |= {} if "strategy" in run or isinstance(merged["strategy"], str) else {"strategy": "auto"}
-    return replace(recipe, learner=learner, sweep=axes, options=options(merged))
+    return replace(recipe, learner=learner, sweep=axes, options=options(merged), controller=controller)
 
 
 def _is_part(path: str, of: str) -> bool:

@@ -93,6 +93,10 @@ class Population(Overview):
         """Return the indices of a setting's members, without a look at the others."""
         return range(setting * len(self.seeds), (setting + 1) * len(self.seeds))
 
+    def by_seed(self, values: np.ndarray) -> np.ndarray:
+        """Return one value per member as (settings, seeds)."""
+        return values.reshape(len(self.settings), len(self.seeds))
+
     @property
     def axes(self) -> dict[str, list[Any]]:
         """What differs: path to its distinct values, in the order they first come."""

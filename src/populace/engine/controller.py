@@ -8,7 +8,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -86,6 +86,25 @@ class Controller(Settings):
     not change it. Decisions depend on the arguments alone; what is to be remembered goes into the
     state, which JSON must be able to hold: it is part of every checkpoint.
     """
+
+    eliminates: ClassVar[bool] = False
+    """Whether members that it stops have lost: settings that were stopped as a whole then rank behind those
+    that trained on, whatever they had scored."""
+
+    @property
+    def exchange(self) -> str:
+        """Who takes over states from whom: `seed`, the members of one seed; `all`; or, empty, nobody."""
+        return ""
+
+    def planned(self, population: Population, steps: int, evaluate_every: int) -> Self:
+        """Return the controller as it will decide in such a run, with what was left open filled in.
+
+        Raises:
+            UsageError: the population or the run is not one that this controller can decide for.
+
+        """
+        del population, steps, evaluate_every
+        return self
 
     def init(self, population: Population) -> Any:
         """Return the state before the first evaluation; also the place to refuse a population.
@@ -174,3 +193,22 @@ def lineage(decisions: Sequence[Mapping[str, Any]], member: int) -> list[dict[st
             found.append({"step": entry["step"], "source": source})
             member = source
     return found
+
+
+def training_members(decisions: Sequence[Mapping[str, Any]], members: Sequence[int]) -> list[int]:
+    """Return the members of a group that its program holds after these decisions.
+
+    Whenever half or more of those that it holds have been stopped, it is made anew without them; not sooner,
+    since every new size is compiled. This follows from the decisions alone, so that a run which resumes has
+    the program that it would have had. A group that was stopped as a whole stays as it was last.
+    """
+    held, stopped = list(members), set[int]()
+    for entry in decisions:
+        decision = Decision.from_dict(entry)
+        stopped = (stopped - set(decision.copy)) | set(decision.stop_members)
+        training = [member for member in members if member not in stopped]
+        if not set(training) <= set(held):  # one of the others was revived
+            held = list(members)
+        if training and 2 * len(training) <= len(held):
+            held = training
+    return held

@@ -1,6 +1,6 @@
 """A group while it trains, on the devices and, for members that diverged or were stopped, beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,10 +34,17 @@ class GroupState:
     """State of each slot that diverged or was stopped, as it was then; its place in the carry runs on."""
     _carry: Carry | None = None
     _best: Best | None = None
+    _part: "_Part | None" = None
+
+    @property
+    def running(self) -> "GroupState":
+        """The group as it trains: itself, or that part of its members which a smaller program holds."""
+        return self._part.state if self._part else self
 
     @property
     def carry(self) -> Carry:
         """What training carries from step to step."""
+        self._take_over()
         if self._carry is None:
             self.carry = self.program.begin()
             self.freeze_diverged()
@@ -51,6 +58,7 @@ class GroupState:
     @property
     def best(self) -> Best:
         """The best models so far; before any evaluation those of the start, which any model replaces."""
+        self._take_over()
         if self._best is None:
             self._best = _no_best(self.program, self.carry)
         return self._best
@@ -126,12 +134,77 @@ class GroupState:
                 self.frozen[place] = self.program.take(self.carry.state, place)
             self._mark(place, step=STOPPED, diverged_at=step)
 
+    # -- a smaller program -------------------------------------------------------------------------
+
+    def hold(self, members: Sequence[int]) -> None:
+        """Let a program of some members alone train on, all of which are the group's; the others stand still.
+
+        Args:
+            members: by their index in the population. All of them: the group's own program trains on.
+
+        """
+        self.expand()
+        if len(members) == len(self.group.members):
+            return
+        slots = np.flatnonzero(np.isin(self.group.indices, members)).tolist()
+        program = self.program.part(slots, alike=self.choice.strategy == "map")
+        source = np.asarray(slots)[program.source]
+        state = self.state()
+        carry, best = self.program.rows((self.carry._replace(state=state), self.best), source, program)
+        part = GroupState(program, self.choice, _carry=carry, _best=best)
+        part.frozen = {i: self.frozen[slot] for i, slot in enumerate(source.tolist()) if slot in self.frozen}
+        self.program.release()
+        self._part = _Part(part, slots, carry, best)
+
+    def expand(self) -> None:
+        """Let the group's own program train on, from where a smaller one has come."""
+        self._take_over()
+        if self._part:
+            self._part.state.program.release()
+        self._part = None
+
+    def _take_over(self) -> None:
+        """Put what a smaller program has come to into the places of its members, if that is news."""
+        part = self._part
+        if part is None or (part.state._carry is part.carry and part.state._best is part.best):
+            return
+        self._part = None  # what follows is about this group itself
+        inner, own = part.state, self.program
+        state, best, count = inner.state(), inner.best, len(part.slots)
+        carry = inner.carry
+        to = {i: own.places(slot) for i, slot in enumerate(part.slots)}
+
+        def put(mine: Any, theirs: Any) -> Any:
+            entries = inner.program.take_many(theirs, list(range(count)))
+            return own.put_many(mine, {place: entries[i] for i in to for place in to[i]})
+
+        rest = ("step", "diverged_at", "halted")
+        new = put({n: getattr(self.carry, n) for n in rest}, {n: getattr(carry, n) for n in rest})
+        self.carry = Carry(state=put(self.carry.state, state), **new)
+        self.best = put(self.best, best)
+        for i, places in to.items():
+            for place in places:
+                if i in inner.frozen:
+                    self.frozen[place] = inner.frozen[i]
+        part.carry, part.best = inner.carry, inner.best
+        self._part = part
+
     def _mark(self, slot: int, **values: int) -> None:
         columns = {name: fetch(getattr(self.carry, name)) for name in values}
         for name, value in values.items():
             columns[name][slot] = value
         sharding = self.program.placement.by_member
         self.carry = self.carry._replace(**{n: jax.device_put(c, sharding) for n, c in columns.items()})
+
+
+@dataclass
+class _Part:
+    """The members of a group that a smaller program holds, their slots, and what was taken over from it."""
+
+    state: GroupState
+    slots: list[int]
+    carry: Carry
+    best: Best
 
 
 def _no_best(program: Program, carry: Carry) -> Best:

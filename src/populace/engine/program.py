@@ -3,7 +3,8 @@
 It holds what differs from group to group: the members' hyperparameters and keys, and the data they share.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache, reduce
 from typing import Any
 
@@ -22,7 +23,7 @@ from populace.core.signature import Signature
 from populace.engine.carry import Best, Carry
 from populace.engine.compiled_cache import compiled_for
 from populace.engine.hosts import fetch
-from populace.engine.placement import Placement
+from populace.engine.placement import Placement, place
 from populace.engine.streaming.fed_programs import FedCompiled
 from populace.engine.streaming.feeding import Feeding
 
@@ -199,6 +200,36 @@ class Program:
 
         columns = [jax.device_put(mended(*pair), self.placement.by_member) for pair in zip(leaves, rows)]
         return structure.unflatten(columns)
+
+    @at_precision
+    def rows(self, stacked: Any, slots: np.ndarray, target: "Program") -> Any:
+        """Return the entries of some slots, stacked, on the devices of another program."""
+
+        def chosen(x: jax.Array) -> jax.Array:
+            return jax.device_put(x[slots] if _is_key(x) else fetch(x)[slots], target.placement.by_member)
+
+        return jax.tree.map(chosen, stacked)
+
+    @at_precision
+    def part(self, slots: Sequence[int], *, alike: bool) -> "Program":
+        """Return the program of some members alone, with the settings that they have now.
+
+        Args:
+            slots: theirs.
+            alike: as for `place`.
+
+        """
+        own = jax.tree.map(lambda x: x[np.asarray(slots)], self._own)
+        learner = eqx.combine(own, self.shared, self._fixed)
+        members = tuple(self.group.members[slot] for slot in slots)
+        group = replace(self.group, learner=learner, members=members)
+        placement = place(len(slots), len(self.placement.devices), alike=alike)
+        return Program(group, self._root, placement, self.width)
+
+    @property
+    def source(self) -> np.ndarray:
+        """The member, by its place in the group, of every slot: surplus slots repeat the last one."""
+        return self._source
 
     def places(self, slot: int) -> list[int]:
         """Return a member's slot, and for the last member those that repeat it."""

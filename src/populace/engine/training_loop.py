@@ -21,7 +21,7 @@ from populace.engine import intervention
 from populace.engine.callbacks import Callback, Columns, Evaluation, Window
 from populace.engine.carry import Best
 from populace.engine.compiled import EVALUATION
-from populace.engine.controller import Control, Controller
+from populace.engine.controller import Control, Controller, training_members
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import any_of, fetch
 from populace.engine.placement import place
@@ -107,7 +107,7 @@ class Engine:
             callback.steps = steps
         self._tell("on_start", self.population, self.step)
         done = self._train(steps, window, evaluate_every, wants_pause, pause)
-        for group_state in self.group_states:
+        for group_state in self._running:
             group_state.program.release()
         self._tell("on_end", self.step)
         return done
@@ -133,6 +133,7 @@ class Engine:
             return True
         for group_state in self.group_states:
             _ = group_state.best  # that of a member which diverges before any evaluation is its start
+        self._compact()
         pending: _Pending | None = None
         self._since = time.perf_counter()
         for end in self._ends(steps, window, evaluate_every):
@@ -164,7 +165,7 @@ class Engine:
     def evaluate(self) -> Evaluation:
         """Evaluate all members, keep the best models (or the last), and tell the callbacks."""
         collected = []
-        for group_state in self.group_states:
+        for group_state in self._running:
             program = group_state.program
             model = program.models(group_state.state())
             metrics = program.evaluate(model, EVALUATION, self.step)
@@ -175,9 +176,11 @@ class Engine:
             trains = group_state.carry.diverged_at < 0
             group_state.best = program.keep(group_state.best, new, trains, self._keep_last)
             collected.append(metrics)
-        ended_at = self.gather([c.carry.diverged_at for c in self.group_states])  # diverged, or stopped
+        running = self._running
+        ended_at = self.gather([c.carry.diverged_at for c in running], running)  # diverged, or stopped
         columns = {
-            name: np.where(ended_at < 0, values, np.nan) for name, values in self.columns(collected).items()
+            name: np.where(ended_at < 0, values, np.nan)
+            for name, values in self.columns(collected, running).items()
         }
         evaluation = Evaluation(self.step, columns, self._but_stopped(ended_at))
         self._tell("on_evaluation", evaluation)
@@ -200,8 +203,23 @@ class Engine:
         if decision is not None:
             decision.check(len(self.population))
             decision = decision.but_diverged(evaluation.diverged_at)
+            for group_state in self.group_states:
+                group_state.expand()
             intervention.apply(decision, self.find, self.step, evaluation.diverged_at)
         self.control = self.control.after(state, decision and decision.to_dict(self.step))
+        if decision is not None:
+            self._compact()
+
+    @property
+    def _running(self) -> list[GroupState]:
+        """The groups as they train: without members that were stopped, where that makes them much smaller."""
+        return [group_state.running for group_state in self.group_states]
+
+    def _compact(self) -> None:
+        """Leave members that were stopped out of what is trained, as the decisions so far say."""
+        if any("stop_members" in entry for entry in self.control.decisions):
+            for group_state in self.group_states:
+                group_state.hold(training_members(self.control.decisions, group_state.group.indices.tolist()))
 
     def _but_stopped(self, diverged_at: np.ndarray) -> np.ndarray:
         """Leave members out that did not diverge, but were stopped by the controller."""
@@ -209,11 +227,20 @@ class Engine:
         found[list(self.control.stopped_at())] = -1
         return found
 
-    def gather(self, per_group: list[Any]) -> np.ndarray:
-        """Put per-slot arrays of the groups together in the order of the population's members."""
+    def gather(
+        self, per_group: list[Any], states: Sequence[GroupState] | None = None, missing: float = 0
+    ) -> np.ndarray:
+        """Put per-slot arrays of the groups together in the order of the population's members.
+
+        Args:
+            per_group: an array for each group, slots in front.
+            states: the groups, where they are not all members: as they train.
+            missing: what members have that are in none of them.
+
+        """
         parts = [fetch(x) for x in per_group]
-        out = np.zeros((len(self.population), *parts[0].shape[1:]), parts[0].dtype)
-        for group_state, part in zip(self.group_states, parts):
+        out = np.full((len(self.population), *parts[0].shape[1:]), missing, parts[0].dtype)
+        for group_state, part in zip(self.group_states if states is None else states, parts):
             indices = group_state.group.indices
             out[indices] = part[: len(indices)]
         return out
@@ -248,7 +275,7 @@ class Engine:
 
     def _dispatch(self, end: int) -> _Pending:
         pending = _Pending(end, [], [], [])
-        for group_state in self.group_states:
+        for group_state in self._running:
             group_state.carry, sums = group_state.program.advance(group_state.carry, end)
             pending.sums.append(sums)
             # Copies: the next dispatch consumes the carry before the host has looked at these.
@@ -261,7 +288,8 @@ class Engine:
         halted = min(int(fetch(steps).min()) for steps in pending.steps) < pending.end
         if halted:
             self._catch_up(pending)
-        columns, diverged_at = self.columns(pending.sums), self.gather(pending.diverged_at)
+        running = self._running
+        columns, diverged_at = self.columns(pending.sums, running), self.gather(pending.diverged_at, running)
         diverged_at = self._but_stopped(np.where(diverged_at > pending.end, -1, diverged_at))
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
@@ -271,7 +299,7 @@ class Engine:
 
     def _catch_up(self, pending: _Pending) -> None:
         """Set diverged members aside and bring their batches to the end of a window."""
-        for i, group_state in enumerate(self.group_states):
+        for i, group_state in enumerate(self._running):
             while int(fetch(group_state.carry.step).min()) < pending.end:
                 group_state.freeze_diverged()
                 group_state.carry, more = group_state.program.advance(group_state.carry, pending.end)
@@ -279,14 +307,17 @@ class Engine:
             pending.steps[i] = jnp.copy(group_state.carry.step)
             pending.diverged_at[i] = jnp.copy(group_state.carry.diverged_at)
 
-    def columns(self, per_group: list[dict[str, Mean]]) -> Columns:
+    def columns(
+        self, per_group: list[dict[str, Mean]], states: Sequence[GroupState] | None = None
+    ) -> Columns:
         """Put the groups' metrics together: one value per member; NaN where nothing was measured."""
         names = sorted({name for metrics in per_group for name in metrics})
+        states = self.group_states if states is None else states
         columns = {}
         for name in names:
-            nothing = [np.full(c.program.slots, np.nan, np.float32) for c in self.group_states]
+            nothing = [np.full(c.program.slots, np.nan, np.float32) for c in states]
             values = [_value(m[name]) if name in m else n for m, n in zip(per_group, nothing)]
-            columns[name] = self.gather(values)
+            columns[name] = self.gather(values, states, np.nan)
         return columns
 
 

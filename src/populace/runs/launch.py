@@ -92,6 +92,9 @@ def _launch(
     stop: Callable[[], bool] | None = None,
 ) -> Run:
     population.check_steps(recipe.options.steps)
+    if recipe.controller is not None:
+        ends = recipe.options.steps, recipe.options.evaluation_window
+        recipe = replace(recipe, controller=recipe.controller.planned(population, *ends))
     tensors = None
     if start_from is not None and not (isinstance(start_from, str) and not start_from):
         # Before the folder: what does not fit leaves none.

@@ -255,7 +255,7 @@ def controller_of(values: Mapping[str, Any]) -> Controller:
         UsageError: no such controller, an unknown setting, a wrong type or value.
 
     """
-    cls = registered.find_class(str(values["kind"]), "controller", controllers(), Controller)
+    cls = controller_class(str(values["kind"]))
     return settings.from_dict(cls, {k: v for k, v in values.items() if k != "kind"})
 
 
@@ -267,6 +267,16 @@ def learners() -> dict[str, str]:
 def controllers() -> dict[str, str]:
     """Return the short names of controllers and their import paths."""
     return registered.paths("populace.controllers")
+
+
+def controller_class(kind: str) -> type[Controller]:
+    """Return the controller of a short name or of an import path `package.module:Class`.
+
+    Raises:
+        UsageError: no such controller, or it is not a `Controller`.
+
+    """
+    return registered.find_class(kind, "controller", controllers(), Controller)
 
 
 def learner_class(kind: str) -> type[Learner]:

@@ -4,8 +4,9 @@ Choosing the best of many is a selection, and the number it was chosen on is bia
 winner is measured again on fresh episodes, and both numbers are kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from populace.core.population import Member, Population
 from populace.engine.controller import lineage
 from populace.engine.training_loop import Engine
 from populace.runs.folder import FORMAT
-from populace.runs.outcome import evaluation_cost, floors, held_out, tasks
+from populace.runs.outcome import evaluation_cost, exchanged, floors, held_out, tasks
 from populace.runs.outcome.floors import Floors
 from populace.runs.outcome.made import Made
 from populace.runs.outcome.tasks import Task
@@ -45,6 +46,10 @@ class Scores:
     """Members that a controller stopped, and the step."""
     decisions: list[dict[str, Any]] = field(default_factory=list)
     """What a controller decided."""
+    eliminated: bool = False
+    """Whether the members that were stopped had lost."""
+    exchange: str = ""
+    """Who took over states from whom: the members of one `seed`, `all`, or nobody."""
     evaluation_cost: float | None = None
     """Units that the evaluations during training took, per member on average."""
     floors: Floors = field(default_factory=list)
@@ -81,6 +86,8 @@ def collect(engine: Engine, evaluations: pa.Table) -> Scores:
         diverged_at=engine.diverged_at(),
         stopped_at=engine.control.stopped_at(),
         decisions=engine.control.decisions,
+        eliminated=engine.controller is not None and engine.controller.eliminates,
+        exchange=engine.controller.exchange if engine.controller is not None else "",
         evaluation_cost=evaluation_cost.per_member(learner, evaluations, count),
     )
 
@@ -111,13 +118,23 @@ def _first_by_task(scores: Scores, order: list[int]) -> dict[str, int]:
 
 
 def rank(population: Population, scores: Scores) -> list[int]:
-    """Return the settings from best to worst, by their training-time evaluations alone."""
+    """Return the settings from best to worst, by their training-time evaluations alone.
+
+    Settings that were stopped since they had lost come behind those that trained longer.
+    """
     sign = 1.0 if population.learner.mode == "max" else -1.0
     ranked = []
     for index in range(len(population.settings)):
         pair = (_mean(population, scores, values, index) for values in (scores.validation, scores.course))
-        ranked.append(tuple(-np.inf if np.isnan(x) else sign * x for x in pair))
+        lasted = _lasted(population, scores, index) if scores.eliminated else np.inf
+        ranked.append((lasted, *(-np.inf if np.isnan(x) else sign * x for x in pair)))
     return sorted(range(len(ranked)), key=ranked.__getitem__, reverse=True)
+
+
+def _lasted(population: Population, scores: Scores, setting: int) -> float:
+    """Return the step at which the last member of a setting ended; infinite where one trained on."""
+    diverged = {m: int(at) for m, at in enumerate(scores.diverged_at) if at >= 0}
+    return max((scores.stopped_at | diverged).get(m, np.inf) for m in population.members_of(setting))
 
 
 def _mean(population: Population, scores: Scores, values: np.ndarray, setting: int) -> float:
@@ -205,6 +222,15 @@ def table(
         "axes": {p: [plain_or_text(v) for v in values] for p, values in population.axes.items()},
         "settings": settings_table,
         "members": Made(len(population), lambda index: _member(population, scores, index, size)),
+        "eliminated": scores.eliminated,
+        "populations": exchanged.entry(
+            population,
+            scores.exchange,
+            _order(population, scores),
+            scores.diverged_at,
+            scores.floors[0].get(learner.score) if scores.floors else None,
+            {"validation": scores.validation, "test": scores.test},
+        ),
         "best_by_task": list(_first_by_task(scores, order).values()),
         "best": _best(population, scores, settings_table, best, order),
     }
@@ -304,8 +330,13 @@ def summary(population: Population, scores: Scores, values: np.ndarray, setting:
 
 def _ends(population: Population, scores: Scores, setting: int) -> tuple[int, int]:
     """Return the best and the median member of a setting, by what they were chosen on."""
+    order = _order(population, scores)(population.members_of(setting))
+    return order[-1], order[len(order) // 2]
+
+
+def _order(population: Population, scores: Scores) -> Callable[[Sequence[int]], list[int]]:
+    """Return what puts members in order, from the worst to the best."""
     sign = 1.0 if population.learner.mode == "max" else -1.0
-    members = population.members_of(setting)
 
     def rank(member: int) -> tuple[float, float]:
         pair = (scores.validation[member], scores.course[member])
@@ -313,8 +344,7 @@ def _ends(population: Population, scores: Scores, setting: int) -> tuple[int, in
         first, second = (sign * x if alive and np.isfinite(x) else -np.inf for x in pair)
         return first, second
 
-    order = sorted(members, key=rank)
-    return order[-1], order[len(order) // 2]
+    return partial(sorted, key=rank)
 
 
 def _number(value: Any) -> float | None:

@@ -303,7 +303,9 @@ class Session(Callback):
                 size = options.final_evaluation_size
                 results.evaluate_externally(engine, scores, best, size, self.log)
         wall = self._wall + time.perf_counter() - self._began
-        units = engine.step * sum(self.population.units_per_step)
+        ended = engine.control.stopped_at()
+        per_step = self.population.units_per_step
+        units = sum(ended.get(member, engine.step) * each for member, each in enumerate(per_step))
         about: dict[str, Any] = {
             "populace": provenance.version(),
             "name": self.recipe.name,

@@ -1,5 +1,7 @@
 """Tuning: controllers of a population, which decide between evaluations how it goes on."""
 
+from populace.tuning.halving import Hyperband, SuccessiveHalving
+from populace.tuning.population_based import PopulationBased
 from populace.tuning.target_score import TargetScore
 
-__all__ = ["TargetScore"]
+__all__ = ["Hyperband", "PopulationBased", "SuccessiveHalving", "TargetScore"]

@@ -32,7 +32,7 @@ class TargetScore(Controller):
         sign = 1.0 if learner.mode == "max" else -1.0
         measured = sign * evaluation.metrics[learner.score]
         values = np.where(np.isfinite(measured), measured, -np.inf)
-        table = values.reshape(len(population.settings), len(population.seeds))
+        table = population.by_seed(values)
         if self.of == "setting":
             reached = float(max(interquartile_mean(row) for row in table))
         else:

@@ -48,9 +48,16 @@ def print_list(what: str) -> None:
 
 
 def print_description(name: str) -> None:
-    """Print a description of a recipe or learner with all its settings."""
+    """Print a description of a recipe, learner or controller with all its settings."""
     from populace.core.formatting import format_value
-    from populace.runs.recipe import foreign_modules, learner_class, learners, parse
+    from populace.runs.recipe import (
+        controller_class,
+        controllers,
+        foreign_modules,
+        learner_class,
+        learners,
+        parse,
+    )
 
     console = Terminal()
     if name in recipes.names() or Path(name).is_file() or name.endswith(".toml"):
@@ -82,17 +89,15 @@ def print_description(name: str) -> None:
         _options(console, recipe.options)
         console.print(f"[dim]populace run {escape(name)} --set KEY=VALUE --sweep KEY=A,B[/]", highlight=False)
         return
-    if name not in learners() and ":" not in name:
-        raise unknown(
-            "recipe or learner",
-            name,
-            {*recipes.names(), *learners()},
-            where=" (and there is no file of that name)",
-        )
-    cls = learner_class(name)
+    known = {*learners(), *controllers()}
+    if name not in known and ":" not in name:
+        where = " (and there is no file of that name)"
+        raise unknown("recipe, learner or controller", name, {*recipes.names(), *known}, where=where)
+    tunes = name in controllers()
+    cls = controller_class(name) if tunes else learner_class(name)
     about = _flowing(inspect.getdoc(cls) or "")
     console.print(f"[bold]{escape(name)}[/]: {escape(about)}\n", highlight=False)
-    _settings(console, cls, None)
+    _settings(console, cls, None, swept=not tunes)
 
 
 def _flowing(text: str) -> str:
@@ -103,7 +108,7 @@ def _flowing(text: str) -> str:
     return re.sub(r"\[(`[^`]+`)\](\[[^\]]*\])?", r"\1", "\n\n".join(plain))
 
 
-def _settings(console: Console, cls: type, learner: Any) -> None:
+def _settings(console: Console, cls: type, learner: Any, *, swept: bool = True) -> None:
     from populace.core import settings
     from populace.core.formatting import format_value
 
@@ -116,17 +121,20 @@ def _settings(console: Console, cls: type, learner: Any) -> None:
             kind = escape(getattr(value, "kind", ""))
             table.add_row(path, "kind", kind, escape(kinds), escape(field.meaning.help))
             continue
-        traced = "" if field.type_name in ("float", "float or none") else " [dim]*[/]"
+        structural = swept and field.type_name not in ("float", "float or none")
         shown = escape(format_value(value))
         table.add_row(
             path,
-            field.type_name + traced,
+            field.type_name + (" [dim]*[/]" if structural else ""),
             shown,
             escape(field.meaning.range()),
             escape(field.meaning.help),
         )
     console.print(table, highlight=False)
-    console.print("\n[dim]* structural: members with different values are compiled as separate programs[/]\n")
+    if swept:
+        console.print(
+            "\n[dim]* structural: members with different values are compiled as separate programs[/]\n"
+        )
 
 
 def _walk(settings: Any, cls: type, learner: Any, prefix: str = "") -> list[Any]:

@@ -15,7 +15,7 @@ from populace.core.errors import UsageError
 
 def run(
     name: str, set_: list[str], sweep: list[str], chosen: dict[str, Any],
-    target_score: float | None, out: Path | None, display: Display, *,
+    target_score: float | None, tune: str | None, out: Path | None, display: Display, *,
     trust: bool, overwrite: bool, as_json: bool, report: bool,
 ) -> None:  # fmt: skip
     """Train a recipe from scratch."""
@@ -27,7 +27,10 @@ def run(
 
     if chosen["seeds"] is not None and chosen["seeds"] < 1:
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")
-    recipe = assignments.changed(parse(recipes.read(name), name, trust=trust), set_, sweep, chosen)
+    if tune is not None and target_score is not None:
+        raise UsageError("--tune and --target-score both decide how the run goes on; give one of them")
+    recipe = parse(recipes.read(name), name, trust=trust)
+    recipe = assignments.changed(recipe, set_, sweep, chosen, tune or "")
     if target_score is not None:
         from populace.tuning import TargetScore
 

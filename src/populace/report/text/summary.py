@@ -4,7 +4,7 @@ from typing import Any
 
 from populace.report import number_format
 from populace.report.runs import Reading, floor_of, interval_of, score_of
-from populace.report.text import confirmation, coverage, significance
+from populace.report.text import confirmation, coverage, significance, tuning
 from populace.statistics import MIN_RUNS_ANY_SHAPE
 
 
@@ -141,12 +141,7 @@ def caveats(reading: Reading) -> list[str]:
             f"{number_format.whole(reading.results['steps_total'])}: {early['reason']}. That moment was "
             "chosen for its high score; the final evaluation was not."
         )
-    halted = sum(m.get("stopped_at") is not None for m in reading.members)
-    copied = sum(bool(m.get("lineage")) for m in reading.members)
-    if halted:
-        notes.append(f"A controller stopped {number_format.count(halted, 'member')} before the end.")
-    if copied:
-        notes.append(f"The state of {number_format.count(copied, 'member')} was copied from another member.")
+    notes += tuning.sentences(reading)
     if reading.score_threshold is not None:
         scores = [score_of(m, reading.measured) for m in reading.members]
         own = [s for m, s in zip(reading.members, scores) if m["member"] in winner["members"]]

@@ -157,6 +157,13 @@ class _Decision(_Part):
     stop_members: list[Index] = Field(default_factory=list)
 
 
+class _Populations(_Part):
+    of: Annotated[str, Field(pattern="^(seed|all)$")]
+    best: Annotated[list[Index], Field(min_length=1)]
+    validation: _Summary
+    test: _Summary | None
+
+
 class _StoppedEarly(_Part):
     step: Count
     reason: str
@@ -189,6 +196,8 @@ class Results(_Part):
     best: _Best | None
     best_by_task: list[Index] = Field(default_factory=list)
     decisions: list[_Decision]
+    eliminated: bool = False
+    populations: _Populations | None = None
     strategy: list[_Strategy]
     timing: _Timing
     confirmation: _Confirmation | None = None

@@ -104,7 +104,9 @@ def obstacle(results: dict[str, Any], folder: Path) -> str:
     winner = results["settings"][results["best"]["setting"]]
     if winner["diverged"] == len(winner["members"]):
         return "all members of its best setting diverged; there is nothing to confirm"
-    if any({"copy", "settings", "stop_members"} & decision.keys() for decision in results["decisions"]):
+    # What halving stopped had lost; the winner itself trained as its setting says.
+    changing = {"copy", "settings"} if results.get("eliminated") else {"copy", "settings", "stop_members"}
+    if any(changing & decision.keys() for decision in results["decisions"]):
         return "a controller stopped, copied or changed members: a setting alone does not say how they train"
     return ""
 
