@@ -21,6 +21,7 @@ BUDGET: dict[str, int] = {
     "images/autoencoders/test_autoencoders.py": 340,
     "images/classification/test_classifier.py": 200,
     "images/pixelcnn/test_pixelcnn.py": 180,
+    "images/gans/test_gans.py": 400,
     "rl/multi_agent/learners/test_factored_q.py": 200,
     "rl/multi_agent/learners/test_multi_agent_ppo.py": 200,
     "runs/test_training.py": 200,

@@ -70,6 +70,10 @@ class Learner(Settings):
     mode: ClassVar[Literal["max", "min"]] = "max"
     """Which end of the score is the good one."""
 
+    together: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Training metrics that the report draws on one axis, such as the losses of two that train against each
+    other."""
+
     evaluation_unit: ClassVar[str] = ""
     """Unit of the size of the final evaluation, in the plural; empty where the data decide its size."""
 
@@ -184,6 +188,17 @@ class Learner(Settings):
         """Return in words what `for_test(size)` measures on."""
         unit = self.evaluation_unit.removesuffix("s") if size == 1 else self.evaluation_unit
         return f"{size:,} fresh {unit}" if unit else "the test data"
+
+    def caveats(self, metrics: Mapping[str, np.ndarray]) -> list[str]:
+        """Return what the report warns of, a sentence each, after the final evaluation.
+
+        Args:
+            metrics: what it measured, an entry for each member of the selected setting; NaN for those that
+                diverged.
+
+        """
+        del metrics
+        return []
 
     @property
     def independent_test(self) -> bool | None:

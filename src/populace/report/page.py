@@ -22,6 +22,7 @@ from populace.report.runs import Reading, RunLike
 from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
 from populace.report.sections.evaluation_metrics import evaluation_metrics
 from populace.report.text import budgets, full_tables, run_tables, significance, summary, tables
+from populace.report.text.final_metrics import final_metrics_table
 from populace.report.text.glossary import glossary
 
 CHARTS = ("curves", "seeds", "leaderboard", "sweep", "chosen", "profile", "improvement")
@@ -126,6 +127,7 @@ def one(reading: Reading, page: Path) -> dict[str, Any]:
         "elsewhere": elsewhere,
         "small_multiples": training.diagnostics(reading),
         "evaluation_metrics": evaluation_metrics(reading),
+        "final_metrics": None if found else final_metrics_table(reading),
         "best_label": reading.label(reading.winner) if reading.winner else "",
         "score": reading.score,
         "statistic": reading.statistic,

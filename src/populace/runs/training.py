@@ -292,9 +292,12 @@ class Session(Callback):
         best = results.choose(self.population, scores)
         learner = engine.group_states[0].program.learner
         test_description = learner.test_description(options.final_evaluation_size)
+        caveats: list[str] = []
         if done and learner.independent_test is not None:
             self.log(f"measuring every member on {test_description}")
             scores.metrics = results.final_evaluation(engine, scores, options.final_evaluation_size)
+            own = list(self.population.members_of(best))
+            caveats = learner.caveats({name: column[own] for name, column in scores.metrics.items()})
             scores.test = scores.metrics.pop(self.population.learner.score)
         if done:
             settings = results.bests(self.population, scores).values()
@@ -313,6 +316,8 @@ class Session(Callback):
             "status": "finished" if done else "stopped",
             "test_description": test_description,
             "independent_test": learner.independent_test,
+            "caveats": caveats,
+            "together": [list(names) for names in learner.together],
             "command": provenance.command(),
             "learner": by_path.path_of(type(self.recipe.learner)),
             "steps": engine.step,

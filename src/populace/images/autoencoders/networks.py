@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from populace.core.errors import UsageError
 from populace.core.settings import Settings, setting
+from populace.images.generative.layers import Enlarge
 from populace.nn.conv.convolution import Conv2d
-from populace.nn.conv.transposed import ConvTranspose2d
 from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.sequential import Sequential
 from populace.supervised.networks import dense
@@ -97,7 +97,7 @@ class Convolutional(AutoencoderNetwork):
         layers.append(partial(jnp.reshape, shape=(*sizes[-1], size)))
         wanted = [pixels, *self.channels[:-1]][::-1]
         for i, (channels, to) in enumerate(zip(wanted, sizes[-2::-1])):
-            layers.append(_Enlarge(size, channels, self.kernel, to, key=next(keys)))
+            layers.append(Enlarge(size, channels, self.kernel, to, key=next(keys)))
             layers += [act] if i < len(wanted) - 1 else []
             size = channels
         return EncoderDecoder(encoder, Sequential(layers))
@@ -121,22 +121,6 @@ class Dense(AutoencoderNetwork):
         sizes = (latents + classes, *self.hidden_sizes[::-1], math.prod(shape))
         decoder = [*_perceptron(sizes, act, up), partial(jnp.reshape, shape=shape)]
         return EncoderDecoder(Sequential(encoder), Sequential(decoder))
-
-
-class _Enlarge(eqx.Module):
-    """A transposed convolution to a height and width that are given: twice the input's, or one less."""
-
-    conv: ConvTranspose2d
-    size: tuple[int, int] = eqx.field(static=True)
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, size: tuple[int, int], *, key: jax.Array
-    ) -> None:
-        self.conv = ConvTranspose2d(inputs, outputs, kernel, 2, "same", key=key)
-        self.size = size
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.conv(x, self.size)
 
 
 def _perceptron(sizes: tuple[int, ...], act: Any, key: jax.Array) -> list[Any]:

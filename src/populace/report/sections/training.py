@@ -1,7 +1,7 @@
 """The course of training: learning curves of the settings, and other metrics of the best one."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from populace.report.charts.chart import (
     numbers,
     value_range,
 )
-from populace.report.charts.curves import grid, metrics_of, score_grid, setting_curve
+from populace.report.charts.curves import Grid, grid, metrics_of, score_grid, setting_curve
 from populace.report.charts.labels import text
 from populace.report.runs import Reading
 
@@ -86,8 +86,56 @@ def diagnostics(reading: Reading) -> list[Chart]:
     entry = reading.winner or (reading.ranked[0] if reading.ranked else None)
     if entry is None:
         return []
-    found = (_diagnostic(reading, metric, entry["members"]) for metric in metrics_of(reading.train))
+    members, joint = entry["members"], reading.results.get("together") or []
+    found = [_joint(reading, f"together-{i}", names, members) for i, names in enumerate(joint)]
+    apart = (m for m in metrics_of(reading.train) if not any(m in names for names in joint))
+    found += [_diagnostic(reading, metric, members) for metric in apart]
     return [chart for chart in found if chart is not None]
+
+
+def _joint(reading: Reading, id: str, names: Sequence[str], members: list[int]) -> Chart | None:
+    """Plot several training metrics on one axis, each with its seeds and their median."""
+    traces, legend = [], []
+    for i, metric in enumerate(names):
+        found = grid(reading.train, metric)
+        if found is None or not np.isfinite(found.rows(members)).any():
+            continue
+        found = found.thinned(200)
+        rows, color, name = found.rows(members), f"c{i}", metric.replace("_", " ")
+        places = [len(traces)]
+        if len(rows) > 1:
+            traces.append(bundle(((found.units, row) for row in rows[:SEEDS]), f"{color}/0.25"))
+            places.append(len(traces))
+        traces.append(_median(reading, name, found, rows, color))
+        legend.append({"label": name, "color": color, "dash": dash_of(color), "traces": places})
+    if not legend:
+        return None
+    title = " and ".join(entry["label"] for entry in legend)
+    drawn = layout({"nticks": 4, **COUNTS}, {"nticks": 5})
+    drawn["margin"] = {"l": 44, "r": 10, "t": 8, "b": 28}
+    alt = f"{title} over {reading.unit} on one axis, one thin line per seed and the median of each."
+    return Chart(id, alt, traces, drawn, title=title, height=250, legend=legend)
+
+
+def _median(reading: Reading, name: str, found: Grid, rows: np.ndarray, color: str = "c0") -> dict[str, Any]:
+    """Return the line of the median over members."""
+    several = np.isfinite(rows).any(axis=0)
+    middle = np.full(rows.shape[1], np.nan)
+    for point in np.flatnonzero(several):  # one at a time: a copy of all would be as large as the table
+        middle[point] = np.nanmedian(rows[:, point])
+    return {
+        "type": "scatter",
+        "mode": "lines" if several.sum() > 1 else "markers",
+        "x": numbers(found.units),
+        "y": numbers(middle),
+        "line": {"color": color, "width": 2, "dash": dash_of(color)},
+        "marker": {"color": color},
+        "hovertext": [
+            f"{text(name)} {number_format.number(v)}<br>{number_format.whole(u)} {text(reading.unit)}"
+            for u, v in zip(found.units, middle)
+        ],
+        "hoverinfo": "text",
+    }
 
 
 def _diagnostic(reading: Reading, metric: str, members: list[int]) -> Chart | None:
@@ -97,29 +145,11 @@ def _diagnostic(reading: Reading, metric: str, members: list[int]) -> Chart | No
     found = found.thinned(200)
     rows = found.rows(members)
     name = metric.replace("_", " ")
-    several = np.isfinite(rows).any(axis=0)
-    middle = np.full(rows.shape[1], np.nan)
-    for point in np.flatnonzero(several):  # one at a time: a copy of all would be as large as the table
-        middle[point] = np.nanmedian(rows[:, point])
     traces = []
     if len(rows) > 1:
         traces.append(bundle(((found.units, row) for row in rows[:SEEDS]), "muted/0.4"))
     sample = f"{SEEDS} of the {number_format.whole(len(rows))} seeds" if len(rows) > SEEDS else ""
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "lines" if several.sum() > 1 else "markers",
-            "x": numbers(found.units),
-            "y": numbers(middle),
-            "line": {"color": "c0", "width": 2},
-            "marker": {"color": "c0"},
-            "hovertext": [
-                f"{text(name)} {number_format.number(v)}<br>{number_format.whole(u)} {text(reading.unit)}"
-                for u, v in zip(found.units, middle)
-            ],
-            "hoverinfo": "text",
-        }
-    )
+    traces.append(_median(reading, name, found, rows))
     spans = decades_axis(rows)
     drawn = layout({"nticks": 4, **COUNTS}, spans or {"nticks": 5})
     drawn["margin"] = {"l": 44, "r": 10, "t": 8, "b": 28}

@@ -135,6 +135,7 @@ def caveats(reading: Reading) -> list[str]:
             f"({number_format.interval(ahead)}). The selected setting is kept: selecting again on the "
             "test scores would bias them too."
         )
+    notes += [str(note) for note in reading.results.get("caveats") or []]
     if early := reading.results.get("stopped_early"):
         notes.append(
             f"Training ended early, at step {number_format.whole(early['step'])} of "

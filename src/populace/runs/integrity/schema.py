@@ -203,6 +203,8 @@ class Results(_Part):
     confirmation: _Confirmation | None = None
     stopped_early: _StoppedEarly | None = None
     test_description: str = ""
+    caveats: list[str] = Field(default_factory=list)
+    together: list[list[str]] = Field(default_factory=list)
 
 
 class Environment(_Part):
