@@ -15,6 +15,11 @@ from populace.graphs.models.graph_networks import GraphGIN
 from populace.graphs.models.node_networks import GAT, GCN
 from populace.images.autoencoders.vae import VAE, ConditionalVAE
 from populace.images.classification.classifier import ImageClassifier
+from populace.images.classification.networks import CNN
+from populace.images.gans.dcgan import ConditionalGAN
+from populace.images.gans.networks import GANNetworks
+from populace.images.gans.wgan_gp import WGANGP
+from populace.images.judge.judge import Judge
 from populace.nn import MultiHeadAttention, WaveNet
 from populace.rl.agents.a2c import A2C
 from populace.rl.agents.averaged_dqn import AveragedDQN
@@ -24,6 +29,7 @@ from populace.rl.agents.ppo import PPO
 from populace.rl.agents.reinforce import Reinforce
 from populace.rl.exploration.strategies import Boltzmann
 from populace.supervised import MLP
+from tests.images.shapes import DATA
 from tests.keys import misused_keys
 from tests.supervised.problems import classifier
 
@@ -35,6 +41,16 @@ def cycles() -> GraphSet:
     sizes = [3 + i % 3 for i in range(30)]
     rings = [from_edges([(j, (j + 1) % n) for j in range(n)], x=np.ones((n, 1))) for n in sizes]
     return GraphSet.of(rings, np.arange(30) % 2)
+
+
+def gan(kind: Any) -> Any:
+    """Return a GAN with a judge that nobody trained."""
+    network = eqx.filter_jit(CNN().build)((8, 8, 1), 2, key=jax.random.key(0))
+    plan = GANNetworks(generator_channels=(4,), critic_channels=(4,), critic_norm="none")
+    return kind(
+        data=DATA, judge=Judge.of(network, DATA, 0.5), network=plan, critic_steps=2, evaluation_samples=100,
+        test_samples=100,
+    )  # fmt: skip
 
 
 LEARNERS = {
@@ -55,6 +71,8 @@ LEARNERS = {
     "conditional VAE, static, tested": lambda: ConditionalVAE(
         dataset="digits", binarization="static", evaluation_split="test", importance_samples=20
     ),
+    "conditional GAN": lambda: gan(ConditionalGAN),
+    "WGAN-GP": lambda: gan(WGANGP),
     "GCN": lambda: NodeClassifier(network=GCN(), **PIECES),
     "GAT": lambda: NodeClassifier(network=GAT(), **PIECES),
     "graphs": lambda: GraphClassifier(data=cycles(), batch_size=8, network=GraphGIN(readout="attention")),
