@@ -62,6 +62,10 @@ assert all(s["test"]["iqm"][0] > 0.99 for s in run.results()["settings"]), run.r
 """,
     "docs/likelihood.md": "assert nats.mean() > -4 and new.shape == (16, 5, 4, 1) and len(rest) == 4",
     "docs/images.md": "assert z.shape == (200, 2) and same.shape == images.shape and nats.mean() > -25",
+    "docs/gans.md": """
+assert rows.shape == (16, 8, 8, 1) and between.shape == (5, 8, 8, 1)
+assert all("class_coverage" in m["test"]["metrics"] for m in run.results()["members"])
+""",
     "docs/graphs.md": "assert matrix.nnz == 8",
     "docs/algorithms/ppo.md": "assert len(run.results()['settings']) == 4",
     "docs/algorithms/a2c.md": "assert len(run.results()['settings']) == 2",
