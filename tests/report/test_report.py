@@ -160,6 +160,22 @@ def test_what_a_controller_did_is_told(tmp_path):
     assert "The state of 1 member was copied from another member." in notes
 
 
+def test_settings_that_lost_rank_behind_and_are_not_compared(tmp_path):
+    run = reading(tmp_path, axes=ONE_AXIS, seeds=4)
+    first, *others = run.ranked
+    assert run.comparison is not None
+    run = reading(tmp_path, axes=ONE_AXIS, seeds=4)
+    run.results["eliminated"] = True
+    for member in first["members"]:
+        run.members[member]["stopped_at"] = 100
+    assert [e["setting"] for e in run.ranked] == [e["setting"] for e in (*others, first)]
+    assert first["setting"] not in (run.comparison.scores if run.comparison else {})
+    count = len(others) + 1
+    assert f"1 of {count} settings were stopped before the end, from step 100 on" in " ".join(
+        summary.caveats(run)
+    )
+
+
 def test_all_diverged_is_the_answer_even_where_something_scored_before(tmp_path):
     run = reading(tmp_path, axes=ONE_AXIS, seeds=2, diverged=(0, 1, 2, 3))
     assert summary.answer(run).startswith("All 4 members diverged, the first at step")

@@ -193,17 +193,27 @@ class Reading:
 
     @cached_property
     def ranked(self) -> list[dict[str, Any]]:
-        """The settings from best to worst; of those that tie, the selected one comes first."""
+        """The settings from best to worst; of those that tie, the selected one comes first.
+
+        Those that lost, and were stopped for it, come behind those that trained longer.
+        """
         best = (self.results.get("best") or {}).get("setting")
 
-        def rank(entry: dict[str, Any]) -> tuple[float, bool, int]:
+        def rank(entry: dict[str, Any]) -> tuple[float, float, bool, int]:
             found, other = self.believed(entry), entry["setting"] != best
             if found is None:
-                return math.inf, other, entry["setting"]
+                return -self.lasted(entry), math.inf, other, entry["setting"]
             value = number_format.significant(found.value)
-            return (value if self.lower else -value), other, entry["setting"]
+            return -self.lasted(entry), (value if self.lower else -value), other, entry["setting"]
 
         return sorted(self.settings, key=rank)
+
+    def lasted(self, entry: dict[str, Any]) -> float:
+        """Return the step at which a setting had lost and was stopped; infinite where it trained on."""
+        if not self.results.get("eliminated"):
+            return math.inf
+        ended = (self.members[m].get("stopped_at") for m in entry["members"])
+        return max(math.inf if step is None else step for step in ended)
 
     @cached_property
     def winner(self) -> dict[str, Any] | None:
@@ -219,10 +229,12 @@ class Reading:
     @cached_property
     def comparison(self) -> WinnerComparison | None:
         """How the winner stands to the other settings; None without a winner or without others."""
-        scores = {e["setting"]: found for e in self.settings if (found := self.scores(e))}
+        # Those that were stopped trained less, so that a difference would not be one of settings.
+        trained = [e for e in self.settings if self.lasted(e) == math.inf]
+        scores = {e["setting"]: found for e in trained if (found := self.scores(e))}
         if self.winner is None or len(scores) < 2 or self.winner["setting"] not in scores:
             return None
-        chosen_by = {e["setting"]: self.scores(e, "validation") for e in self.settings}
+        chosen_by = {e["setting"]: self.scores(e, "validation") for e in trained}
         return WinnerComparison(self.winner["setting"], scores, chosen_by, self.lower)
 
     @cached_property
