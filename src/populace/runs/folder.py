@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,20 @@ def _clear(folder: Path, begun: bool) -> None:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def without_end(folder: Path, recipe: str) -> None:
-    """Write a recipe that asks for more steps, and remove what described the old end."""
+def without_end(folder: Path, recipe: str, modules: Iterable[str]) -> None:
+    """Write a recipe that asks for more steps, and remove what described the old end.
+
+    Args:
+        folder: of the run.
+        recipe: the text, of which `modules` are trusted.
+        modules: those outside populace that it names.
+
+    Raises:
+        RunError: the folder cannot be written.
+
+    """
     try:
+        record.keep(folder, recipe, modules)
         write(folder / "recipe.toml", recipe)
         for name in ("results.json", "report.html"):
             (folder / name).unlink(missing_ok=True)

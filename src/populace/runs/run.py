@@ -4,6 +4,7 @@ run = populace.train(populace.sweep(DQN(env="CartPole-v1"), {...}, seeds=8), ste
 run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -95,7 +96,8 @@ class Run(Overview):
             advice = "if it is of your own, import its module first, or give Run.load the learner of the run"
             raise UsageError(f"cannot make the learner of '{self.path}': {error}; {advice}") from None
         if self._trust:
-            record.keep(self.path, text, foreign_modules(text))
+            with contextlib.suppress(OSError):  # a folder that is only read: it is asked about again
+                record.keep(self.path, text, foreign_modules(text))
         return found
 
     def recipe_text(self) -> str:
@@ -369,8 +371,7 @@ class Run(Overview):
         if old.start_from:
             update["start_from"] = start.FILE  # as it is called there, beside the recipe
         text = replace(self.recipe, options=changed.model_copy(update=update)).text()
-        record.keep(self.path, text, foreign_modules(text))
-        without_end(self.path, text)
+        without_end(self.path, text, foreign_modules(text))
         for name in ("recipe", "population", "engine"):
             self.__dict__.pop(name, None)
 

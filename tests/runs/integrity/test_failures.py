@@ -75,7 +75,7 @@ def _check_failing(library: Path, place: Path, *wanted: str) -> None:
 
 
 def test_a_failing_write_is_told_and_costs_nothing(library, tmp_path):
-    _check_failing(library, tmp_path, "full:5:160", "broken:140:180", "memory:2:39")
+    _check_failing(library, tmp_path, "full:5:160", "broken:9:400", "broken:140:180", "memory:2:39")
 
 
 @pytest.mark.slow

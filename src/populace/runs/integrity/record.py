@@ -25,17 +25,20 @@ _KEPT = 3  # recipes that were trusted before
 
 
 def keep(folder: Path, recipe: str, modules: Iterable[str]) -> None:
-    """Note that the modules which a recipe names are trusted; without any, or where it cannot be, nothing.
+    """Note that the modules which a recipe names are trusted; without any, or without a key, nothing.
 
     What was trusted before stays so, for the recipe is written after this: a kill may come between.
+
+    Raises:
+        OSError: the folder cannot be written.
+
     """
     names = sorted(modules)
     if not names or not is_writer() or (key := _key(make=True)) is None:
         return
     before = [known for known in _trusted(folder) if known != _digest(recipe)]
     note = {"modules": names, "recipe_sha256": [*before[-_KEPT:], _digest(recipe)]}
-    with contextlib.suppress(OSError):  # a folder that is only read: it is asked about again
-        write(folder / FILE, sealed.seal(json.dumps(note | {"seal": _seal(note, key)}, indent=1)))
+    write(folder / FILE, sealed.seal(json.dumps(note | {"seal": _seal(note, key)}, indent=1)))
 
 
 def is_trusted(folder: Path, recipe: str) -> bool:
