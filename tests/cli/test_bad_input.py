@@ -339,6 +339,17 @@ def test_overwrite_spares_a_folder_that_only_looks_like_a_run(cli, small, tmp_pa
 ON_RUNS = [["resume"], ["evaluate"], ["evaluate", "--backend", "gymnasium"], ["report"]]
 
 
+@pytest.mark.parametrize("length", [300, 5000])
+def test_a_path_that_the_system_does_not_take_is_one_line(cli, length):
+    path = "x" * length
+    taking = ("show", "run", "resume", "report", "evaluate", "verify", "confirm", "forecast", "generate")
+    for words in (*([word, path] for word in taking), ["run", "line-world", "--out", path, "-q"]):
+        line = cli(*words).refused(1)
+        assert "cannot use 'xxx" in line, words
+        assert line.endswith(": file name too long"), words
+        assert len(line) < 400, words
+
+
 @pytest.mark.parametrize("words", ON_RUNS, ids=" ".join)
 def test_a_folder_that_is_not_a_run_is_refused(cli, tmp_path, words):
     (tmp_path / "notes.txt").write_text("")

@@ -1,5 +1,6 @@
 """How the command line begins and ends: its environment, and each failure as one line with an exit code."""
 
+import errno
 import os
 import sys
 import warnings
@@ -8,7 +9,10 @@ from typing import Any, NoReturn
 from populace.cli.app import app
 from populace.cli.output import fail
 from populace.core.errors import PopulaceError
-from populace.core.untrusted.shown import shortened
+from populace.core.untrusted.shown import shortened, shown
+
+_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+"""What a path can be to the system: every command takes some, and asks the system in many places."""
 
 
 def main() -> None:
@@ -33,6 +37,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _PATHS and error.filename is not None:
+            fail(f"cannot use {shown(str(error.filename))}: {str(error.strerror).lower()}", 1)
         if hasattr(error, "format_message"):
             _misused(error)
         if type(error).__name__ == "Abort":

@@ -1,12 +1,14 @@
 """Files written whole: a crash or a full disk leaves the old file, or none; JSON; and the cache folder."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,10 +81,27 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def read(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        OSError: there is none, or it is a device or a pipe, which may never end.
+
+    """
+    _check_regular(path)
+    return path.read_text("utf-8")
+
+
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
+    """Return the SHA-256 of a file's content; what is no regular file is an `OSError`."""
+    _check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_regular(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def _to_disk(path: Path) -> None:

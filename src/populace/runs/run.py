@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from populace.core import files
 from populace.core.errors import RunError, UnknownKindError, UsageError
 from populace.core.formatting import Overview
 from populace.core.learner import Learner
@@ -109,7 +110,7 @@ class Run(Overview):
         """
         file = self.path / "recipe.toml"
         try:
-            return file.read_text("utf-8")
+            return files.read(file)
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
             raise RunError(f"cannot read '{file}': {reason}") from None

@@ -52,10 +52,13 @@ def _check_failing(library: Path, place: Path, *wanted: str) -> None:
     done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr[-3000:]
     found = [json.loads(line) for line in done.stdout.splitlines()]
+    made_good = 0
     for one in found:
-        if not one["reached"]:  # threads do not write equally often every time
-            assert one["late"], one
-            assert (one["error"], one["left"], one["same"], one["damages"]) == ("", [], True, []), one
+        if not one["error"]:
+            # Threads do not write equally often every time; what failed once TensorStore may do again.
+            assert one["late"] if not one["reached"] else one["kind"] == "broken", one
+            assert (one["left"], one["same"], one["damages"]) == ([], True, []), one
+            made_good += one["reached"]
             continue
         assert one["told"], one
         assert "\n" not in one["error"], one
@@ -70,6 +73,7 @@ def _check_failing(library: Path, place: Path, *wanted: str) -> None:
             assert good in one["error"], one
         else:
             assert not one["there"], one
+    assert made_good <= 0.02 * len(found), "a failure that is not told is the exception"
     assert {one["kind"] for one in found if one["steps"]} == set(KINDS), "some after the first checkpoint"
     assert any(not one["begun"] for one in found), "some before the run has begun"
 

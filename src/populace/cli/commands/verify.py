@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
-from populace.cli.output import fail
+from populace.cli.output import Terminal, fail
 from populace.core.errors import UsageError
 from populace.runs.folder import check_format
 from populace.runs.integrity import checkpoint_files, manifest, sittings, verify
@@ -15,7 +13,7 @@ def verify_run(folder: Path) -> None:
     if not (folder / "recipe.toml").is_file():
         raise UsageError(f"'{folder}' is not a run folder: it has no recipe.toml")
     check_format(folder)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Terminal(soft_wrap=True, highlight=False, markup=False)
     found = verify.damages(folder)
     for line in found:
         console.print(line)
@@ -23,7 +21,8 @@ def verify_run(folder: Path) -> None:
         fail(f"'{folder}' has {len(found)} fault{'' if len(found) == 1 else 's'}", 1)
     for one in sittings.read(folder):
         last = "killed" if one["last_step"] is None else f"to step {one['last_step']:,}"
-        where = f"populace {one['populace']}, JAX {one['packages']['jax']}, {', '.join(one['devices'])}"
+        jax = one["packages"].get("jax", "absent")
+        where = f"populace {one['populace']}, JAX {jax}, {', '.join(one['devices'])}"
         console.print(f"trained from step {one['first_step']:,} {last}: {one['started']}, {where}")
     parts = manifest.read(folder / "metrics") or []
     steps = checkpoint_files.steps(folder / "checkpoints")

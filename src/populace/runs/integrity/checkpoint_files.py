@@ -4,12 +4,13 @@ A checkpoint is a folder named by its step. `info.json`, which is sealed, holds 
 file, and of every array before it was written. What is damaged is told before any reader of arrays meets it.
 """
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 from populace.core.files import remove, sha256, write
-from populace.runs.integrity import sealed
+from populace.runs.integrity import schema, sealed
 
 LAYOUT = 2
 ARRAYS, INFO = "arrays", "info.json"
@@ -34,7 +35,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 
     """
     try:
-        info = sealed.opened((folder / INFO).read_text("utf-8"))
+        info = schema.read(folder / INFO, sealed=True)
     except OSError as error:
         raise ValueError(f"{INFO} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
@@ -54,8 +55,11 @@ def check(folder: Path) -> dict[str, Any]:
 
     """
     info = read_info(folder)
+    there = {*_names(folder)}
     for name, expected in info["files"].items():
         try:
+            if name not in there:  # a file elsewhere is none of the checkpoint
+                raise FileNotFoundError(errno.ENOENT, "it is not there")
             found = sha256(folder / name)
         except OSError as error:
             raise ValueError(f"{name} cannot be read: {error.strerror or error}") from None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from populace.core import files
 from populace.core.errors import RunError, UsageError
 from populace.core.untrusted import toml
 from populace.runs import fingerprint
@@ -80,7 +81,7 @@ def _recipe(folder: Path) -> dict[str, str]:
 def _tables(folder: Path) -> dict[str, Any]:
     """Return the recipe in a run folder as it stands there, each of its tables a table."""
     file = folder / "recipe.toml"
-    tables = toml.loads(file.read_text("utf-8"), f"'{file}'")
+    tables = toml.loads(files.read(file), f"'{file}'")
     tables.setdefault("run", {})
     if wrong := [name for name in ("run", "sweep") if not isinstance(tables.get(name, {}), dict)]:
         raise UsageError(f"'{file}': {wrong[0]} must be a table, [{wrong[0]}]")

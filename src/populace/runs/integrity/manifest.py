@@ -12,7 +12,7 @@ from pathlib import Path
 from populace.core.errors import RunError
 from populace.core.files import sha256, write
 from populace.runs.folder import again
-from populace.runs.integrity import sealed
+from populace.runs.integrity import schema, sealed
 
 FILE = "manifest.json"
 
@@ -45,10 +45,10 @@ def read(folder: Path) -> list[Part] | None:
     """
     path = folder / FILE
     try:
-        return [Part(**entry) for entry in sealed.opened(path.read_text("utf-8"))["parts"]]
+        return [Part(**entry) for entry in schema.read(path, sealed=True)["parts"]]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise RunError(f"'{path}' cannot be trusted: {error}", again(folder.parent)) from None
 
 

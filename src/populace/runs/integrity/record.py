@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from populace.core import files
 from populace.core.files import cache_dir, write
 from populace.engine.hosts import is_writer
 from populace.runs.integrity import sealed
@@ -49,7 +50,7 @@ def is_trusted(folder: Path, recipe: str) -> bool:
 def _trusted(folder: Path) -> list[str]:
     """Return the digests of the recipes that were trusted in this folder, by this person."""
     try:
-        note = sealed.opened((folder / FILE).read_text("utf-8"))
+        note = sealed.opened(files.read(folder / FILE))
         seal, key = note.pop("seal"), _key(make=False)
         is_own = key is not None and hmac.compare_digest(seal, _seal(note, key))
         return list(note["recipe_sha256"]) if is_own else []

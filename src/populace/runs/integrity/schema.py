@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from populace.core import files
 from populace.core.untrusted.shown import line, shortened
 from populace.runs.integrity import sealed as seals
 
@@ -260,8 +261,59 @@ class SavedMember(_Part):
     values: dict[str, Any] = Field(default_factory=dict)
 
 
+class _Sitting(_Part):
+    first_step: Count
+    last_step: Count | None
+    started: str
+    populace: str
+    packages: dict[str, str]
+    devices: list[str]
+    strategy: list[str]
+
+
+class Sittings(_Part):
+    """`sittings.json`: where and by what the run was trained."""
+
+    sittings: list[_Sitting]
+
+
+class _Table(_Part):
+    file: Annotated[str, Field(pattern=r"^(train|evaluation)-\d+-\d+\.parquet$")]
+    kind: Annotated[str, Field(pattern="^(train|evaluation)$")]
+    first: Count
+    last: Count
+    rows: Count
+    bytes: Count
+    sha256: str
+
+
+class Manifest(_Part):
+    """`manifest.json`: the parts of the metric tables."""
+
+    parts: list[_Table]
+
+
+class _Control(_Part):
+    state: Any = None
+    decisions: list[_Decision] = Field(default_factory=list)
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Checkpoint(_Part):
+    """`info.json`: what a checkpoint says of itself."""
+
+    files: dict[str, str] = Field(default_factory=dict)
+    arrays: dict[str, Annotated[list[Any], Field(min_length=3, max_length=3)]] = Field(default_factory=dict)
+    control: _Control = Field(default_factory=_Control)
+    training_seconds: Number = 0.0
+    wall_s: Number = 0.0
+    resumed: Count = 0
+    metrics: str = ""
+
+
 SCHEMAS: Mapping[str, type[_Part]] = {
     "results.json": Results, "environment.json": Environment, "lock.json": Lock, "data.json": Data,
+    "sittings.json": Sittings, "manifest.json": Manifest, "info.json": Checkpoint,
 }  # fmt: skip
 
 
@@ -277,7 +329,7 @@ def read(path: Path, *, sealed: bool = False) -> dict[str, Any]:
         ValueError: it is no JSON, or is not what a file of its name holds; the message is one line.
 
     """
-    found = seals.opened(path.read_text("utf-8")) if sealed else seals.loads(path.read_text("utf-8"))
+    found = seals.opened(files.read(path)) if sealed else seals.loads(files.read(path))
     what = SCHEMAS.get(path.name, dict[str, Any])
     members = found.get("members") if what is Results and isinstance(found, dict) else None
     if isinstance(members, list) and len(members) > _TOGETHER:

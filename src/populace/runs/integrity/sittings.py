@@ -14,7 +14,7 @@ from populace.core.errors import RunError
 from populace.core.files import write
 from populace.engine.training_loop import Engine
 from populace.runs import provenance
-from populace.runs.integrity import sealed
+from populace.runs.integrity import schema, sealed
 
 FILE = "sittings.json"
 _COMPARED = ("populace", "python", "platform", "cpu", "backend", "devices", "strategy")
@@ -28,10 +28,10 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
     """
     try:
-        return list(sealed.opened((folder / FILE).read_text("utf-8"))["sittings"])
+        return list(schema.read(folder / FILE, sealed=True)["sittings"])
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"'{folder / FILE}' cannot be trusted: {error}; remove it to go on without the record"
         ) from None

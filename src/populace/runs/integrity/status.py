@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from populace.core import files
 from populace.core.errors import UsageError
 from populace.core.untrusted import toml
 from populace.runs.integrity import checkpoint_files, lock, schema
@@ -34,7 +35,7 @@ def status(folder: Path) -> Status:
     """Return the status of a run."""
     step = max(checkpoint_files.steps(folder / "checkpoints"), default=0)
     try:
-        steps = int(toml.loads((folder / "recipe.toml").read_text("utf-8"), "")["run"]["steps"])
+        steps = int(toml.loads(files.read(folder / "recipe.toml"), "")["run"]["steps"])
     except (OSError, ValueError, LookupError, TypeError):
         return Status(folder, "damaged", step, 0)
     if step > steps:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from populace.core import files
 from populace.core.errors import PopulaceError, first_line
 from populace.core.untrusted import toml
 from populace.runs import metric_tables
@@ -29,7 +30,7 @@ def _files(folder: Path) -> Iterator[str]:
     for name, reader in readers.items():
         path = folder / name
         try:
-            reader(path.read_text("utf-8"))
+            reader(files.read(path))
         except FileNotFoundError:
             if name in required:
                 yield f"'{path}' is missing"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from populace.core import files
 from populace.core.errors import RunError, UsageError
 from populace.core.population import Population
 from populace.engine.callbacks import Callback
@@ -139,7 +140,7 @@ def _recipe(
 def _known(inside: Path, wanted: Recipe) -> Recipe | None:
     """Return the recipe of a confirmation that was begun before, if it is the one that is wanted."""
     try:
-        text = (inside / "recipe.toml").read_text("utf-8")
+        text = files.read(inside / "recipe.toml")
     except (OSError, UnicodeDecodeError):
         return None
     # What the recipe of the run names is trusted by now; of other modules it would have to be asked.
