@@ -1,4 +1,4 @@
-"""A run folder that somebody else has packed: devices for files, and sealed notes that are not those of a run."""
+"""A run folder that somebody else packed: devices for files, and sealed notes that are not those of a run."""
 
 import json
 import os
