@@ -20,6 +20,7 @@ BUDGET: dict[str, int] = {
     "graphs/learners/test_node_classifier.py": 430,
     "images/autoencoders/test_autoencoders.py": 340,
     "images/classification/test_classifier.py": 200,
+    "images/diffusion/test_diffusion.py": 180,
     "images/pixelcnn/test_pixelcnn.py": 180,
     "images/gans/test_gans.py": 225,
     "rl/multi_agent/learners/test_factored_q.py": 200,

@@ -60,6 +60,7 @@ assert clubs.results()["settings"][0]["test"]["iqm"][0] > 0.7, clubs.results()["
 assert [s["values"]["optimizer.b1"] for s in run.results()["settings"]] == [0.8, 0.95]
 assert all(s["test"]["iqm"][0] > 0.99 for s in run.results()["settings"]), run.results()["settings"]
 """,
+    "docs/diffusion.md": "assert new.shape == (16, 4, 4, 1) and np.isfinite(nats).all() and len(nats) == 4",
     "docs/likelihood.md": "assert nats.mean() > -4 and new.shape == (16, 5, 4, 1) and len(rest) == 4",
     "docs/images.md": "assert z.shape == (200, 2) and same.shape == images.shape and nats.mean() > -25",
     "docs/gans.md": """

@@ -31,7 +31,10 @@ from populace.nn.conv.transposed import (
 from populace.nn.conv.wavenet import WaveNet
 from populace.nn.modules.batch_norm import BatchNorm
 from populace.nn.modules.dropout import Dropout
+from populace.nn.modules.group_norm import GroupNorm
+from populace.nn.modules.residual import ResidualBlock, upsample
 from populace.nn.modules.sequential import Sequential
+from populace.nn.modules.time_embedding import sinusoidal
 from populace.nn.parallel.decomposed import convolve_decomposed, gradient_decomposed
 from populace.nn.parallel.halo import Exchange, Part, decompose, exchange
 from populace.nn.primitives.buffer import Buffer, trainable
@@ -43,11 +46,11 @@ __all__ = [
     "GRU", "LSTM", "AutoregressiveWindow", "AveragePool1d", "AveragePool2d", "AveragePool3d", "BatchNorm",
     "Buffer", "CachedAttention", "Conv", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose", "ConvTranspose1d",
     "ConvTranspose2d", "ConvTranspose3d", "Dropout", "Elman", "EluFeatures", "Exchange", "FeatureMap",
-    "KeyValueCache", "LinearAttention", "LinearRecurrence", "LinearState", "MaskedConv", "MaskedConv1d",
-    "MaskedConv2d", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MultiHeadAttention", "Part",
-    "ProjectedAttention", "RandomFeatures", "Recurrent", "ReluFeatures", "RotaryAttention", "Sequential",
-    "WaveNet", "attention", "average_pool", "convolve", "convolve_decomposed", "convolve_transposed",
-    "decompose", "exchange", "from_torch", "global_average_pool", "global_max_pool",
+    "GroupNorm", "KeyValueCache", "LinearAttention", "LinearRecurrence", "LinearState", "MaskedConv",
+    "MaskedConv1d", "MaskedConv2d", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MultiHeadAttention", "Part",
+    "ProjectedAttention", "RandomFeatures", "Recurrent", "ReluFeatures", "ResidualBlock", "RotaryAttention",
+    "Sequential", "WaveNet", "attention", "average_pool", "convolve", "convolve_decomposed",
+    "convolve_transposed", "decompose", "exchange", "from_torch", "global_average_pool", "global_max_pool",
     "gradient_decomposed", "linear_attention", "low_rank_attention", "max_pool", "rank_errors", "rotate",
-    "trainable",
+    "sinusoidal", "trainable", "upsample",
 ]  # fmt: skip
