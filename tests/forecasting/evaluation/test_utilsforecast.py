@@ -56,7 +56,8 @@ def test_quantile_metrics():
     ends = VALUES[..., 0], VALUES[..., 2]
     theirs = losses.coverage(TABLE, ["model"], level=80)["model"]
     assert np.allclose(forecasting.coverage(ACTUAL, *ends), theirs, rtol=0, atol=1e-10)
-    theirs = losses.winkler_score(TABLE, ["model"], level=80)["model"]
-    assert np.allclose(forecasting.winkler(ACTUAL, *ends, 0.8), theirs, rtol=0, atol=1e-10)
+    if hasattr(losses, "winkler_score"):  # versions that need narwhals 2 have it
+        theirs = losses.winkler_score(TABLE, ["model"], level=80)["model"]
+        assert np.allclose(forecasting.winkler(ACTUAL, *ends, 0.8), theirs, rtol=0, atol=1e-10)
     one = losses.scaled_crps(TABLE[TABLE["unique_id"] == 0], COLUMNS, quantiles=LEVELS)["model"]
     assert np.allclose(forecasting.wql(ACTUAL[:1], VALUES[:1], LEVELS), one, rtol=0, atol=1e-10)
