@@ -16,10 +16,13 @@ from populace.graphs.models.node_networks import GAT, GCN
 from populace.images.autoencoders.vae import VAE, ConditionalVAE
 from populace.images.classification.classifier import ImageClassifier
 from populace.images.classification.networks import CNN
+from populace.images.diffusion.learner import Diffusion
 from populace.images.gans.dcgan import ConditionalGAN
 from populace.images.gans.networks import GANNetworks
 from populace.images.gans.wgan_gp import WGANGP
 from populace.images.judge.judge import Judge
+from populace.images.pixelcnn.learner import PixelCNNLearner
+from populace.images.pixelcnn.network import GatedPixelCNN
 from populace.nn import MultiHeadAttention, WaveNet
 from populace.rl.agents.a2c import A2C
 from populace.rl.agents.averaged_dqn import AveragedDQN
@@ -73,6 +76,10 @@ LEARNERS = {
     ),
     "conditional GAN": lambda: gan(ConditionalGAN),
     "WGAN-GP": lambda: gan(WGANGP),
+    "PixelCNN, static": lambda: PixelCNNLearner(
+        dataset="digits", quantization="static", conditional=True, network=GatedPixelCNN(blocks=1, hidden=2)
+    ),
+    "diffusion": lambda: Diffusion(dataset="digits", conditional=True),
     "GCN": lambda: NodeClassifier(network=GCN(), **PIECES),
     "GAT": lambda: NodeClassifier(network=GAT(), **PIECES),
     "graphs": lambda: GraphClassifier(data=cycles(), batch_size=8, network=GraphGIN(readout="attention")),
