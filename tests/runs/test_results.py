@@ -11,9 +11,9 @@ from populace.core.population import Population, sweep
 from populace.engine.controller import Control
 from populace.rl import DQN
 from populace.runs import results
-from populace.runs.outcome import evaluation_cost
+from populace.runs.outcome import evaluation_cost, measured
+from populace.runs.outcome.measured import Scores
 from populace.runs.outcome.tasks import Task
-from populace.runs.results import Scores
 from populace.statistics import mean_interval
 from tests.learners import Quadratic, Table
 
@@ -147,9 +147,9 @@ def test_evaluations_are_collected_member_by_member():
         gather=lambda parts: parts[0], diverged_at=lambda: np.array([-1, 15]), control=Control(),
     )  # fmt: skip
     table = pa.table({"step": [10, 10, 20, 20, 30, 30], "loss": [4.0, 7.0, 1.0, None, 4.0, None]})
-    found = results.collect(engine, table)
+    found = measured.collect(engine, table)
     np.testing.assert_array_equal(found.validation, [1.0, NAN])
     np.testing.assert_array_equal(found.course, [3.0, 7.0])
     np.testing.assert_array_equal(found.last, [4.0, NAN])
     engine.control = Control(None, [{"step": 10, "stop_members": [1]}])
-    np.testing.assert_array_equal(results.collect(engine, table).last, [4.0, 7.0])  # stopped, not diverged
+    np.testing.assert_array_equal(measured.collect(engine, table).last, [4.0, 7.0])  # stopped, not diverged

@@ -10,7 +10,8 @@ from populace.core.errors import UsageError
 from populace.core.population import Population, sweep
 from populace.engine.callbacks import Evaluation
 from populace.runs.launch import train
-from populace.runs.results import Scores, rank
+from populace.runs.outcome.measured import Scores
+from populace.runs.results import rank
 from populace.tuning import Hyperband, SuccessiveHalving
 from tests.learners import Quadratic
 

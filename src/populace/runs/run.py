@@ -22,11 +22,11 @@ from populace.core.untrusted.shown import shown
 from populace.engine import host_errors
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
-from populace.runs import fingerprint, metric_tables, results
+from populace.runs import fingerprint, metric_tables
 from populace.runs.folder import check_format, read_json, resuming, without_end
 from populace.runs.integrity import checkpoint_files, continuity, learner_files, lock, record, sittings
 from populace.runs.integrity.status import status
-from populace.runs.outcome import confirmation
+from populace.runs.outcome import confirmation, measured
 from populace.runs.outcome.facts import facts as facts_of
 from populace.runs.outcome.measured_again import measured_again
 from populace.runs.outcome.member_predictions import MemberPredictions, member_predictions
@@ -308,8 +308,8 @@ class Run(Overview):
                 f"the score of '{self.path}' is of the training itself and cannot be measured again; "
                 "train more seeds, or confirm the winner on new ones"
             )
-        scores = results.collect(engine, self.metrics("evaluation"))
-        results.complete(scores, engine, self.path, self.recipe.options)
+        scores = measured.collect(engine, self.metrics("evaluation"))
+        measured.complete(scores, engine, self.path, self.recipe.options)
         return measured_again(engine, scores, self.member, size, backend, seed)
 
     @cached_property

@@ -23,7 +23,7 @@ from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import FORMAT, keep_json, resuming
 from populace.runs.integrity import continuity, failures, learner_files, lock, record, sittings
 from populace.runs.metric_tables import Recorder, read
-from populace.runs.outcome import held_out
+from populace.runs.outcome import held_out, measured
 from populace.runs.recipe import Recipe, foreign_modules
 from populace.runs.tensorboard import TensorBoard
 from populace.runs.weights import start
@@ -287,15 +287,15 @@ class Session(Callback):
         """Measure the outcome where training got to its end; write results."""
         options = self.recipe.options
         engine = self.engine
-        scores = results.collect(engine, read(self.folder / "metrics", "evaluation"))
-        results.complete(scores, engine, self.folder, options)
+        scores = measured.collect(engine, read(self.folder / "metrics", "evaluation"))
+        measured.complete(scores, engine, self.folder, options)
         best = results.choose(self.population, scores)
         learner = engine.group_states[0].program.learner
         test_description = learner.test_description(options.final_evaluation_size)
         caveats: list[str] = []
         if done and learner.independent_test is not None:
             self.log(f"measuring every member on {test_description}")
-            scores.metrics = results.final_evaluation(engine, scores, options.final_evaluation_size)
+            scores.metrics = measured.final_evaluation(engine, scores, options.final_evaluation_size)
             own = list(self.population.members_of(best))
             caveats = learner.caveats({name: column[own] for name, column in scores.metrics.items()})
             scores.test = scores.metrics.pop(self.population.learner.score)
@@ -304,7 +304,7 @@ class Session(Callback):
             scores.held_out = held_out.measured(engine, settings, scores.floors)
             if self._externally:
                 size = options.final_evaluation_size
-                results.evaluate_externally(engine, scores, best, size, self.log)
+                measured.evaluate_externally(engine, scores, best, size, self.log)
         wall = self._wall + time.perf_counter() - self._began
         ended = engine.control.stopped_at()
         per_step = self.population.units_per_step

@@ -7,12 +7,13 @@ import numpy as np
 
 from populace.engine.training_loop import Engine
 from populace.runs import results
+from populace.runs.outcome import measured
 from populace.runs.trained_member import Trained
 
 
 def measured_again(
     engine: Engine,
-    scores: results.Scores,
+    scores: measured.Scores,
     member_of: Callable[[int], Trained],
     size: int,
     backend: str,
@@ -35,14 +36,14 @@ def measured_again(
     population = engine.population
     learner, chosen = population.learner, list(range(len(population.settings)))
     if backend == "native":
-        found = results.final_evaluation(engine, scores, size, seed)[learner.score]
+        found = measured.final_evaluation(engine, scores, size, seed)[learner.score]
     else:
         best = results.choose(population, scores)
         chosen = [best]
         found = np.full(len(population), np.nan)
         for member in population.members:
             if member.setting == best and scores.diverged_at[member.index] < 0:
-                start = results.external_seed(seed, member)
+                start = measured.external_seed(seed, member)
                 found[member.index] = member_of(member.index).evaluate(backend, size, start).mean()
     table = [
         {
