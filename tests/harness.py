@@ -29,6 +29,11 @@ def trained(population: Population, steps: int, strategy: str = "vmap", **option
     return engine
 
 
+def only_trained(population: Population, steps: int, strategy: str = "vmap", **options: Any) -> Engine:
+    """Train in memory without an evaluation, which is a program more, and return the engine."""
+    return trained(population, steps, strategy, evaluate_every=0, evaluate_last=False, **options)
+
+
 def train(engine: Engine, steps: int, **options: Any) -> None:
     """Train an engine to its end in one window, or as the options say."""
     engine.train(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from populace.engine import strategy
 from tests.places import ROOT
 
 SETUP = re.compile(r"^(pop|populace)\.setup\(", re.MULTILINE)
@@ -119,6 +120,9 @@ def test_the_python_of_a_page_runs_as_shown(
         return
     # All others in this process, which has imported everything: to start one takes longer than most pages do.
     monkeypatch.chdir(tmp_path)
+    # Where a page leaves the strategy open all are compiled, to be timed: tests/engine/test_strategy.py does that.
+    monkeypatch.setattr(strategy, "_seconds_per_step", lambda program: 1 / program.width)
+    monkeypatch.setattr(strategy, "_remember", lambda memory, known: None)
     runpy.run_path(str(script), run_name="__main__")
 
 

@@ -44,7 +44,7 @@ def by_hand(start: np.ndarray, rate: float, steps: int) -> tuple[np.ndarray, np.
 
 
 def test_every_start_finds_the_edge_detector():
-    engine = harness.trained(sweep(FitKernel(), {"parts": [1, 3]}, seeds=6), 1_500)
+    engine = harness.only_trained(sweep(FitKernel(), {"parts": [1, 3]}, seeds=6), 1_500)
     for group_state in engine.group_states:
         kernels = np.asarray(group_state.state().kernel)
         assert kernels.shape == (6, 3)

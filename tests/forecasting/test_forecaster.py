@@ -45,7 +45,7 @@ def test_waves_are_continued_by_every_series_in_its_own_unit():
 def test_members_bootstrap_blocks_of_windows():
     data = learner().data
     assert data is not None
-    engine = harness.trained(sweep(learner(bootstrap_block=20), seeds=3), 1)
+    engine = harness.only_trained(sweep(learner(bootstrap_block=20), seeds=3), 1)
     states = harness.states(engine)
     blocks = [
         next(leaf for leaf in states[member] if leaf.shape == (len(data.train) // 20 + 1,))

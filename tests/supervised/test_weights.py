@@ -122,7 +122,7 @@ def test_weights_in_files_give_the_bits_of_weights_in_memory(tmp_path):
     for x, weight in ((X.astype(np.float32), COUNTS + 0.5), (tmp_path / "x.npy", tmp_path / "weight.npy")):
         data = Data.from_classes(x, NAMES, sample_weight=weight, validation=0.2)
         options = SMALL | {"batch_size": 16, "evaluation_batch_size": 5, "class_weight": {"bee": 3.0}}
-        engine = harness.trained(sweep(Classifier(data, **options), seeds=2), 7)
+        engine = harness.only_trained(sweep(Classifier(data, **options), seeds=2), 7)
         (group_state,) = engine.group_states
         metrics = group_state.program.test(group_state.program.models(group_state.state()), 1, 0)
         found.append([np.asarray(leaf) for leaf in jax.tree.leaves((group_state.state().network, metrics))])

@@ -49,10 +49,11 @@ class Compiled:
 
     """
 
-    def __init__(self, learner: Learner, placement: Placement, width: int) -> None:
-        self.signature, self.epoch_steps, self.x64 = (
-            self._signature(learner), learner.epoch_steps, learner.x64,
-        )  # fmt: skip
+    def __init__(
+        self, learner: Learner, placement: Placement, width: int, signature: Signature | None = None
+    ) -> None:
+        self.signature = signature or self._signature(learner)
+        self.epoch_steps, self.x64 = learner.epoch_steps, learner.x64
         self.key_types: dict[Any, Any] = {}
         self._fixed = eqx.filter(learner, eqx.is_array, inverse=True)
         self._placement, self.width = placement, width

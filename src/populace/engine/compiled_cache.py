@@ -12,7 +12,7 @@ from populace.engine.compiled import Compiled
 from populace.engine.placement import Placement
 
 _KEPT = 32
-_known: OrderedDict[Hashable, Compiled] = OrderedDict()
+_known: OrderedDict[tuple[Hashable, ...], Compiled] = OrderedDict()
 
 
 def compiled_for(
@@ -37,17 +37,17 @@ def compiled_for(
 
     """
     kind = kind or Compiled
-    leaves, tree = jax.tree.flatten(learner)
-    shapes = tuple(_shape_of(x) for x in leaves)
     marks = tuple(bool(x) for x in jax.tree.leaves(varied))
-    x64 = jax.config.read("jax_enable_x64")
-    key = (kind, tree, shapes, marks, one.epoch_steps, placement, width, slots, x64)
+    alike = (kind, *_structure(one), one.epoch_steps, jax.config.read("jax_enable_x64"))
+    key = (alike, *_structure(learner), marks, placement, width, slots)
     try:
         found = _known.pop(key, None)
+        # Other widths and numbers of members are other programs of a learner that has been traced already.
+        signature = next((known.signature for other, known in _known.items() if other[0] == alike), None)
     except TypeError:  # a part of the learner that cannot be compared: compiled each time
         return kind(one, placement, width)
     if found is None:
-        found = kind(one, placement, width)
+        found = kind(one, placement, width, signature)
     _known[key] = found  # the latest use comes last
     while len(_known) > _KEPT:
         _known.popitem(last=False)
@@ -57,6 +57,11 @@ def compiled_for(
 def forget() -> None:
     """Drop all compiled functions of this process, as `jax.clear_caches()` drops JAX's."""
     _known.clear()
+
+
+def _structure(learner: Learner) -> tuple[Hashable, ...]:
+    leaves, tree = jax.tree.flatten(learner)
+    return tree, tuple(_shape_of(x) for x in leaves)
 
 
 def _shape_of(leaf: Any) -> Any:

@@ -88,6 +88,7 @@ class Engine:
         *,
         window: int,
         evaluate_every: int,
+        evaluate_last: bool = True,
         wants_pause: Callable[[], bool] = lambda: False,
         pause: Callable[[], bool] = lambda: True,
     ) -> bool:
@@ -96,8 +97,8 @@ class Engine:
         Args:
             steps: iterations in all, those already completed included.
             window: iterations between looks at the metrics.
-            evaluate_every: iterations between evaluations, 0 for none; the last step is evaluated
-                in any case.
+            evaluate_every: iterations between evaluations, 0 for none.
+            evaluate_last: evaluate after the last step as well, whatever its number.
             wants_pause: asked after each window; yes settles the devices and calls `pause`.
             pause: called when no window is under way and states and step agree, after every
                 evaluation too; returns whether to go on.
@@ -106,7 +107,7 @@ class Engine:
         for callback in self.callbacks:
             callback.steps = steps
         self._tell("on_start", self.population, self.step)
-        done = self._train(steps, window, evaluate_every, wants_pause, pause)
+        done = self._train(steps, window, evaluate_every, evaluate_last, wants_pause, pause)
         for group_state in self._running:
             group_state.program.release()
         self._tell("on_end", self.step)
@@ -126,6 +127,7 @@ class Engine:
         steps: int,
         window: int,
         evaluate_every: int,
+        evaluate_last: bool,
         wants_pause: Callable[[], bool],
         pause: Callable[[], bool],
     ) -> bool:
@@ -141,13 +143,13 @@ class Engine:
             if pending is not None and self._finish(pending):
                 self._catch_up(following)  # it was dispatched to batches that had halted
             pending = following
-            due = end == steps or (evaluate_every > 0 and end % evaluate_every == 0)
-            if due or any_of(wants_pause() or self.stop_training):
+            last, due = end == steps, evaluate_every > 0 and end % evaluate_every == 0
+            if last or due or any_of(wants_pause() or self.stop_training):
                 self._finish(pending)
                 pending = None
-                if due:
+                if due or (last and evaluate_last):
                     evaluation = self.evaluate()
-                    if evaluate_every > 0 and end % evaluate_every == 0:
+                    if due:
                         self._decide(evaluation)
                 stopping = any_of(not pause() or self.stop_training)
                 if self.control.stop:

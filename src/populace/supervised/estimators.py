@@ -92,7 +92,8 @@ class _Estimator(BaseEstimator):
         population = sweep(one, seeds=members, seed=seed)
         engine = Engine(population, strategy)
         steps = one.epochs(epochs)
-        engine.train(steps, window=steps, evaluate_every=one.epoch_steps if self.patience else 0)
+        every = one.epoch_steps if self.patience else 0
+        engine.train(steps, window=steps, evaluate_every=every, evaluate_last=bool(self.patience))
         (group_state,) = engine.group_states
         # A member that stopped early stands `patience` epochs past its best.
         model = group_state.best.model if self.patience else group_state.program.models(group_state.state())

@@ -35,7 +35,7 @@ def test_two_cliques_are_told_apart(plan):
     # Two cliques and one bridge, one labeled node in each: whoever listens to neighbors knows the rest.
     graph = cliques()
     population = sweep(NodeClassifier.of(graph, network=plan, learning_rate=0.03), seeds=3)
-    engine = harness.trained(population, 120, window=40)
+    engine = harness.only_trained(population, 120)
     group_state = engine.group_states[0]
     found = group_state.program.test(group_state.program.models(group_state.state()), 1, 0)
     accuracy = np.asarray(found["accuracy"].value)[:3]
@@ -64,7 +64,7 @@ def test_invariants_of_targets(kind, tmp_path):
 def test_targets_with_gaps_are_learned_and_scored(kind, metric, bar):
     graph = targets()
     learner = kind.of(graph, network=GCN(hidden_sizes=(8,), dropout=0.0), learning_rate=0.03, l2=0.0)
-    engine = harness.trained(sweep(learner, seeds=3), 150, window=50)
+    engine = harness.only_trained(sweep(learner, seeds=3), 150)
     group_state = engine.group_states[0]
     models = group_state.program.models(group_state.state())
     found = group_state.program.test(models, 1, 0)[metric].value
@@ -132,7 +132,7 @@ def test_every_seed_draws_a_split_of_its_own(split):
     per = 4 if split == "per-class" else 8
     learner = NodeClassifier(split=split, train_nodes=per, validation_nodes=6, test_nodes=0)
     population = sweep(learner, seeds=4)
-    parts = np.asarray(harness.trained(population, 2).group_states[0].carry.state.model.part.value)[:4]
+    parts = np.asarray(harness.only_trained(population, 2).group_states[0].carry.state.model.part.value)[:4]
     graph = karate()
     for part in parts:
         assert [np.sum(part == i) for i in (1, 2, 3)] == [8, 6, 20]
@@ -160,9 +160,9 @@ def test_a_member_that_stopped_stays_as_it_is(rule):
     # A learning rate that is far too large makes validation worse soon.
     learner = NodeClassifier(learning_rate=1.0, early_stopping=rule)
     population = sweep(learner, seeds=4)
-    engine = harness.trained(population, 60, "map")
+    engine = harness.only_trained(population, 60, "map")
     early = jax.tree.map(np.array, engine.group_states[0].carry.state)
-    harness.train(engine, 80)
+    harness.train(engine, 80, evaluate_every=0, evaluate_last=False)
     late = jax.tree.map(np.asarray, engine.group_states[0].carry.state)
     stopped = early.early_stopping.stopped_at[:4]
     assert (stopped > 0).any()

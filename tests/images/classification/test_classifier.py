@@ -23,7 +23,7 @@ def small(**settings) -> ImageClassifier:
 
 def test_digits_are_read():
     population = sweep(small(), seeds=2)
-    engine = harness.trained(population, population.learner_of(0).epochs(12))
+    engine = harness.only_trained(population, population.learner_of(0).epochs(12))
     group_state = engine.group_states[0]
     found = group_state.program.test(group_state.program.models(group_state.state()), 1, 0)
     assert np.asarray(found["accuracy"].weight)[0] == 360

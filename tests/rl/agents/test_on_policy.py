@@ -35,6 +35,7 @@ LEARNERS: dict[str, tuple[type[PolicyGradient], dict, int]] = {
 PATIENCE = 3  # times the copies and twice the steps, where one agent learns three problems
 NORMALIZED = {"normalize_observations": True, "normalize_rewards": True}
 KINDS = ("", "Continuous")
+SLOW = (("a2c", "Continuous"), ("reinforce", ""))
 cases = pytest.mark.parametrize("kind", KINDS, ids=["discrete", "continuous"])
 learners = pytest.mark.parametrize("name", LEARNERS)
 
@@ -73,8 +74,15 @@ def trained(name: str, env: str, observations, **more):
     return told(*agent(name, env, **more), observations)
 
 
-@learners
-@cases
+# Each learner, and each kind of action with two of them; the invariants below are those of a continuous A2C.
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(name, kind, marks=[pytest.mark.slow] * ((name, kind) in SLOW), id=f"{name}{kind}")
+        for name in LEARNERS
+        for kind in KINDS
+    ],
+)
 def test_values_and_actions_are_the_known_ones(name, kind):
     later, endless, matching = [[1, 0], [1, 1], [-1, 0], [-1, 1]], [[1, 0], [-1, 0]], [[1, 0], [-1, 0]]
     parts = ((later, [0, 0]), (endless, [1, 0]), (matching, [0, 1]))

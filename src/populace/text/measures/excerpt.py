@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from populace.text.data.text_data import PARTS
@@ -54,13 +53,15 @@ def excerpt(learner: Any, network: Any, most: int) -> Excerpt:
     starts, lengths, context = (
         np.asarray(x[:count]) for x in (windows.starts, windows.lengths, windows.context)
     )
-    inputs, targets, _ = read(jnp.asarray(data.tokens), jnp.asarray(starts), jnp.asarray(lengths), block)
+    inputs, targets, _ = jax.device_get(_read(data.tokens, starts, lengths, block))
     logits = np.asarray(_logits(network, inputs), np.float32)
-    inputs, targets = np.asarray(inputs), np.asarray(targets)
     found = [(i, j) for i in range(count) for j in range(context[i], lengths[i])][:most]
     rows, columns = (np.array(x) for x in zip(*found))
     contexts = [inputs[i, : j + 1] for i, j in found]
     return Excerpt(targets[rows, columns], logits[rows, columns], contexts, data.called("test"))
+
+
+_read = jax.jit(read, static_argnums=3)
 
 
 @eqx.filter_jit

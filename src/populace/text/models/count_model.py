@@ -139,6 +139,7 @@ def baselines(data: TextData, order: int, part: str) -> dict[str, float]:
 
 def _targets(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of tokens that are predicted, and how many of their document are before each."""
+    offsets = np.asarray(offsets)  # of a learner's data they may lie on a device
     lengths = np.diff(offsets)
     places = np.arange(offsets[0], offsets[-1])
     before = places - np.repeat(offsets[:-1], lengths)

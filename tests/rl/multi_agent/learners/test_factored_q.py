@@ -89,7 +89,7 @@ def test_the_two_step_game_tells_sums_from_mixtures(kind, best):
         env="TwoStep-v0", hidden_sizes=(32,), exploration=UNIFORM, loss="mse", learning_rate=5e-3,
         num_envs=16, warmup=256, evaluation_episodes=1, **({"mixing_units": 8} if kind is QMIX else {}),
     )  # fmt: skip
-    engine = harness.trained(sweep(learner, seeds=2), 1_500)
+    engine = harness.only_trained(sweep(learner, seeds=2), 1_500)
     state = engine.group_states[0].state()
     returns = jax.jit(jax.vmap(lambda s: learner.episodes(learner.model(s), jax.random.key(1), 1)[0]))(state)
     np.testing.assert_array_equal(returns, [[best], [best]])

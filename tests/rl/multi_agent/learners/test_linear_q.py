@@ -48,7 +48,7 @@ def test_tables_of_independent_learners_find_the_mean_over_the_other():
     learner = TabularQ(
         discount=0.0, learning_rate=0.01, exploration=ConstantEpsilon(value=1.0), evaluation_episodes=1
     )
-    engine = harness.trained(sweep(learner, seeds=4), 400)
+    engine = harness.only_trained(sweep(learner, seeds=4), 400)
     weights = np.asarray(engine.group_states[0].state().weights).mean(0)[:, 0]
     matrix = learner.task.environment.payoff
     # 10,000 plays: a running mean of the last 100 or so of each action, over 4 seeds

@@ -47,17 +47,18 @@ def test_a_rollout_carries_hidden_states_as_training_unrolls_them():
     """Log-probabilities while acting are those of the update before its first step: the same resets."""
     learner = MAPPO(env=HERE + "Clock", recurrent=True, **(SMALL | {"rollout": 11}))
 
-    def run(key):
-        state = learner.init(key)
-        state, _, _ = learner.interact(state, key)  # ends within an episode, with hidden states that matter
+    @eqx.filter_jit
+    def run(state, key):
         actor = jax.tree.map(lambda w: 3 * w if eqx.is_inexact_array(w) else w, state.model.actor)
         state = eqx.tree_at(lambda s: s.model.actor, state, actor)
-        _, rollout, _ = learner.interact(state, jax.random.fold_in(key, 1))
+        state, rollout, _ = learner.interact(state, key)
         logits, _ = unroll(actor, rollout.view.observation, rollout.hidden.actor, rollout.done)
         again = policy(logits, rollout.view.available).log_probability(rollout.action)
-        return again, rollout.log_probability, rollout.done, rollout.hidden.actor
+        return state, (again, rollout.log_probability, rollout.done, rollout.hidden.actor)
 
-    again, acted, done, hidden = jax.jit(run)(jax.random.key(0))
+    state = eqx.filter_jit(learner.init)(jax.random.key(0))
+    state, _ = run(state, jax.random.key(0))  # ends within an episode, with hidden states that matter
+    _, (again, acted, done, hidden) = run(state, jax.random.key(1))
     assert np.abs(hidden).max() > 0
     assert set(np.asarray(done).sum(0).tolist()) == {4}
     np.testing.assert_allclose(again, acted, atol=1e-5)
@@ -115,15 +116,16 @@ def test_the_dead_have_no_policy_loss_and_the_team_is_valued_still(team):
                 networks, r.hidden, r.view, action, log_probability, advantage, target, r.done
             )[0]
 
-        usual = loss(advantage, r.log_probability, r.action, target)
-        other = loss(
+        usual = (advantage, r.log_probability, r.action, target)
+        other = (
             jnp.where(dead, 99.0, advantage), jnp.where(dead, -7.0, r.log_probability),
             jnp.where(dead, 1 - r.action, r.action), target,
         )  # fmt: skip
-        valued = loss(advantage, r.log_probability, r.action, jnp.where(dead, target + 9, target))
-        return usual, other, valued, dead, r.terminated
+        valued = (*usual[:3], jnp.where(dead, target + 9, target))
+        losses = jax.vmap(loss)(*map(jnp.stack, zip(usual, other, valued)))
+        return losses, dead, r.terminated
 
-    usual, other, valued, dead, terminated = jax.jit(run)(jax.random.key(0))
+    (usual, other, valued), dead, terminated = jax.device_get(jax.jit(run)(jax.random.key(0)))
     np.testing.assert_array_equal(dead[:, 0, 1], [t in range(3, 10) for t in range(12)])
     assert float(usual) == float(other)
     assert (abs(float(usual - valued)) > 1) == team
@@ -170,7 +172,7 @@ def test_agents_learn_what_each_is_paid_for(kind, more):
         "env": HERE + "Uneven", "num_envs": 8, "rollout": 20, "hidden_sizes": (8,), "learning_rate": 2e-2,
         "minibatches": 2, "evaluation_episodes": 1, "discount": 0.9, **more,
     })  # fmt: skip
-    engine = harness.trained(sweep(learner, seeds=2), 60)
+    engine = harness.only_trained(sweep(learner, seeds=2), 60)
     state = engine.group_states[0].state()
     play = jax.jit(jax.vmap(lambda s: learner.episodes(learner.model(s), jax.random.key(1), 1)[0]))
     best = 8.0 if kind is IPPO else 13.0  # two agents, four steps; ten steps, and the other dies after three
