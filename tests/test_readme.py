@@ -120,7 +120,7 @@ def test_the_python_of_a_page_runs_as_shown(
         return
     # All others in this process, which has imported everything: to start one takes longer than most pages do.
     monkeypatch.chdir(tmp_path)
-    # Where a page leaves the strategy open all are compiled, to be timed: tests/engine/test_strategy.py does that.
+    # A strategy left open is timed, which compiles all of them: tests/engine/test_strategy.py does that.
     monkeypatch.setattr(strategy, "_seconds_per_step", lambda program: 1 / program.width)
     monkeypatch.setattr(strategy, "_remember", lambda memory, known: None)
     runpy.run_path(str(script), run_name="__main__")

@@ -254,14 +254,7 @@ def test_it_shows_pictures():
     shown = learner.visualize(begun(learner), jax.random.key(0))
     assert set(shown) == {"confusion", "neighbors", "graph", "convolution"}
     assert all(picture.image.ndim == 3 and picture.caption for picture in shown.values())
-
-
-def test_the_confusion_matrix_names_the_part_that_was_judged():
-    graph = karate()
-    for part, name in (({"test": [5, 6, 7]}, "test"), ({}, "validation")):
-        learner = NodeClassifier.of(graph.with_split([0, 33], [1, 2], **part))
-        shown = learner.visualize(begun(learner), jax.random.key(0))
-        assert shown["confusion"].caption.startswith(f"Confusion matrix on the {name} part")
+    assert shown["confusion"].caption.startswith("Confusion matrix on the test part")
 
 
 FIRST = [(p, {"gin": "feature 0", "appnp": ""}.get(p.kind, "edges into the node")) for p in PLANS]
@@ -298,10 +291,12 @@ def test_the_steps_drawn_are_those_of_the_first_layer(plan, first):
     np.testing.assert_allclose(middle, (np.asarray(run(x, alone)) - bias)[:, 0], atol=1e-5)
 
 
-def test_layers_without_aggregation_are_not_drawn():
-    learner = NodeClassifier.of(karate(), network=APPNP(hidden_sizes=(4,)))
+def test_layers_without_aggregation_are_not_drawn_and_without_a_test_part_another_is_judged():
+    graph = karate().with_split([0, 33], [1, 2])
+    learner = NodeClassifier.of(graph, network=APPNP(hidden_sizes=(4,)))
     shown = learner.visualize(begun(learner), jax.random.key(0))
     assert "convolution" not in shown
+    assert shown["confusion"].caption.startswith("Confusion matrix on the validation part")
 
 
 @pytest.mark.parametrize(

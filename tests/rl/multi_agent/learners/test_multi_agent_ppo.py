@@ -181,7 +181,7 @@ def test_agents_learn_what_each_is_paid_for(kind, more):
 
 def test_it_keeps_every_invariant(tmp_path):
     mappo = MAPPO(
-        env="CleaningRobots-v0(size=3, radius=1, mask_walls=True)", recurrent=True, evaluation_episodes=2,
+        env=HERE + "Mortal", recurrent=True, evaluation_episodes=2,
         **(SMALL | {"rollout": 4, "num_envs": 2, "epochs": 1, "hidden_sizes": (4,)}),
     )  # fmt: skip
     harness.check_learner(mappo, {"learning_rate": [1e-3, 3e-4]}, 9, tmp_path)
