@@ -29,6 +29,11 @@ QUICK = {
     "check_parameters_default_constructible", "check_n_features_in", "check_classifiers_one_label",
     "check_all_zero_sample_weights_error", "check_classifiers_one_label_sample_weights",
 }  # fmt: skip
+# Of what both do by the same lines, one of them shows it.
+SHARED = {
+    "check_fit_score_takes_y", "check_estimators_nan_inf", "check_methods_sample_order_invariance",
+    "check_fit2d_1sample", "check_n_features_in",
+}  # fmt: skip
 
 
 # Weights are summed in float32 in another order than repeated examples, and training carries the rounding on:
@@ -40,7 +45,8 @@ def checks():
     for estimator in (PopulationClassifier(members=2), PopulationRegressor(members=2)):
         for _, check in estimator_checks_generator(estimator):
             name = check.func.__name__
-            marks = [] if name in QUICK else [pytest.mark.slow]
+            quick = QUICK - SHARED if isinstance(estimator, PopulationClassifier) else QUICK
+            marks = [] if name in quick else [pytest.mark.slow]
             if name in ROUNDS:
                 marks.append(pytest.mark.xfail(raises=AssertionError, reason="float32", strict=True))
             yield pytest.param(estimator, check, id=f"{type(estimator).__name__}-{name}", marks=marks)
@@ -117,6 +123,7 @@ def test_parameters_may_be_numbers_of_numpy():
         PopulationClassifier(epochs=np.int64(1), batch_size=np.int64(64), strategy=1),
         {"members": np.arange(1, 3)},
         cv=2,
+        refit=False,
     )
     assert len(search.fit(*blobs(60)).cv_results_["params"]) == 2
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
