@@ -146,6 +146,15 @@ def test_a_halt_loses_no_window_of_metrics(strategy):
         assert np.isfinite(ahead.metrics["loss"][:2]).all()
 
 
+def test_the_last_step_is_evaluated_unless_nobody_wants_that():
+    engine, ear = Engine(sweep(Quadratic(), seeds=2), "vmap"), Ear()
+    engine.callbacks.append(ear)
+    engine.train(7, window=3, evaluate_every=3, evaluate_last=False)
+    assert ([w.step for w in ear.windows], [e.step for e in ear.evaluations]) == ([3, 6, 7], [3, 6])
+    engine.train(8, window=3, evaluate_every=0)
+    assert ([w.step for w in ear.windows], [e.step for e in ear.evaluations]) == ([3, 6, 7, 8], [3, 6, 8])
+
+
 @pytest.fixture(scope="module")
 def drawn() -> tuple[Engine, Ear]:
     """Seven steps of a learner that tells what it draws, looked at one by one."""
