@@ -107,7 +107,7 @@ def test_properties_of_shapes_are_told_with_gaps():
     y = np.stack([star, large, np.full(40, np.nan)], 1).astype(np.float32)
     y[::7, 0] = y[3::5, 1] = np.nan
     marked = dataclasses.replace(data, y=y)
-    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=1, hidden_channels=8), **SMALL)
+    learner = MultiLabelGraphClassifier(data=marked, network=GraphGIN(layers=2, hidden_channels=8), **SMALL)
     engine = harness.only_trained(sweep(learner, seeds=4), 240, "map")
     group_state = engine.group_states[0]
     networks = group_state.program.models(group_state.state())
