@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import populace
 from populace import recipes
 from populace.runs.run import Run
 from tests.conftest import outcome_of
@@ -55,6 +56,11 @@ def test_without_words_the_help_is_printed(cli):
     found = cli()
     assert found.code == 2
     assert "Usage" in found.out + found.err
+
+
+def test_the_version_is_that_of_the_package(cli):
+    found = cli("--version")
+    assert (found.code, found.out) == (0, f"populace {populace.__version__}\n")
 
 
 OPTIONS = {

@@ -1,17 +1,14 @@
 """What is made of the scores of a run: which setting is chosen, and what it is said to have reached."""
 
-from types import SimpleNamespace
-
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from populace.core.population import Population, sweep
-from populace.engine.controller import Control
 from populace.rl import DQN
 from populace.runs import results
-from populace.runs.outcome import evaluation_cost, measured
+from populace.runs.outcome import evaluation_cost
 from populace.runs.outcome.measured import Scores
 from populace.runs.outcome.tasks import Task
 from populace.statistics import mean_interval
@@ -137,19 +134,3 @@ def test_the_best_and_the_median_member_of_the_best_setting_are_named(population
     assert (best["setting"], best["member"], best["median_member"]) == (1, 4, 5)
     assert [s["diverged"] for s in table["settings"]] == [1, 0]
     assert [m["diverged_at"] for m in table["members"]] == [None, 4, None, None, None, None]
-
-
-def test_evaluations_are_collected_member_by_member():
-    population = sweep(Quadratic(), {"learning_rate": [0.1, 0.2]}, seeds=1)
-    best = SimpleNamespace(score=np.array([-1.0, -np.inf]), step=np.array([20, 0]))
-    engine = SimpleNamespace(
-        population=population, group_states=[SimpleNamespace(best=best)],
-        gather=lambda parts: parts[0], diverged_at=lambda: np.array([-1, 15]), control=Control(),
-    )  # fmt: skip
-    table = pa.table({"step": [10, 10, 20, 20, 30, 30], "loss": [4.0, 7.0, 1.0, None, 4.0, None]})
-    found = measured.collect(engine, table)
-    np.testing.assert_array_equal(found.validation, [1.0, NAN])
-    np.testing.assert_array_equal(found.course, [3.0, 7.0])
-    np.testing.assert_array_equal(found.last, [4.0, NAN])
-    engine.control = Control(None, [{"step": 10, "stop_members": [1]}])
-    np.testing.assert_array_equal(measured.collect(engine, table).last, [4.0, 7.0])  # stopped, not diverged

@@ -11,6 +11,7 @@ from populace.core.population import sweep
 from populace.core.settings import from_dict, to_dict
 from populace.images.classification.classifier import ImageClassifier
 from populace.images.classification.networks import CNN
+from populace.supervised.networks import MLP, NORMS
 from tests import harness
 
 SMALL = CNN(channels=(4, 8), kernel=3, hidden_sizes=(16,))
@@ -34,6 +35,16 @@ def test_invariants(tmp_path):
     network = CNN(channels=(4,), kernel=3, hidden_sizes=(), norm="batch", channel_dropout=0.1)
     learner = small(network=network, mirror=True, shift=1, batch_size=256)
     harness.check_learner(learner, {"learning_rate": [5e-3, 1e-3]}, 8, tmp_path)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_fits_images_and_vectors(norm):
+    for plan in (CNN(channels=(4,), kernel=3, norm=norm), MLP(norm=norm)):
+        learner = sweep(small(network=plan)).learner_of(0)
+        after, _ = eqx.filter_eval_shape(
+            lambda key, its=learner: its.step(its.init(key), key), jax.random.key(0)
+        )
+        assert eqx.filter_eval_shape(learner.evaluate, learner.model(after), jax.random.key(0))
 
 
 def test_members_and_settings_share_one_copy_of_the_data():

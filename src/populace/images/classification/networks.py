@@ -12,6 +12,7 @@ from populace.nn.conv.convolution import Conv2d
 from populace.nn.conv.pooling import max_pool
 from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.dropout import Dropout
+from populace.nn.modules.group_norm import GroupNorm
 from populace.nn.modules.sequential import Sequential
 from populace.supervised.networks import NORMS, Network, dense, norm_of
 
@@ -48,7 +49,9 @@ class CNN(Network):
             bias = self.norm != "batch"  # it would cancel a bias, whose gradient would be rounding noise
             own = jax.random.fold_in(key, i)
             conv = Conv2d(size, channels, self.kernel, padding="same", use_bias=bias, key=own)
-            layers += [conv, *norm_of(self.norm, channels), act]
+            # Layer normalization of an image is over its height, width and channels (Wu and He 2018).
+            norm = [GroupNorm(channels, 1)] if self.norm == "layer" else norm_of(self.norm, channels)
+            layers += [conv, *norm, act]
             if self.pool > 1:
                 layers.append(partial(max_pool, size=self.pool))
                 height, width = height // self.pool, width // self.pool
