@@ -14,9 +14,9 @@ import populace as pop
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.optim.schedules import Cosine
+from populace.text.data.load import load_text
 from populace.text.data.text_data import TextData
 from populace.text.data.windows import Windows
-from populace.text.models import language_model
 from populace.text.models.batches import Batches
 from populace.text.models.evaluation import evaluated
 from populace.text.models.gpt import GPT
@@ -63,7 +63,7 @@ def test_a_probe_is_learned_down_to_what_is_free(make, tmp_path: Path):
     assert "240 of" not in shown["counting"].caption
     # Nobody uses the run with another text.
     path.write_text("\n".join(line.replace("x", "z") for line in PROBE))
-    language_model._load.cache_clear()
+    load_text.cache_clear()
     with pytest.raises(UsageError, match=r"tokenizer.json' is not what the learner's data make"):
         pop.Run.load(run.path).best()
 

@@ -3,7 +3,6 @@
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -19,20 +18,21 @@ from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
 from populace.text.data.datasets import DATASETS
-from populace.text.data.read import DIVISIONS, read_documents
+from populace.text.data.load import load_text
+from populace.text.data.read import DIVISIONS
 from populace.text.data.split import SPLITS
 from populace.text.data.text_data import TextData
 from populace.text.data.windows import read
 from populace.text.models.batches import SAMPLINGS, Batches
 from populace.text.models.evaluation import evaluated
-from populace.text.models.network import LanguageNetwork, nats
+from populace.text.models.micro_batches import summed_loss
+from populace.text.models.network import LanguageNetwork
+from populace.text.models.next_token import next_probabilities
 from populace.text.tokenizers import kept as keeping
 from populace.text.tokenizers.characters import Characters
-from populace.text.tokenizers.prompts import encoded
 from populace.text.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 
 TOKENIZER = "tokenizer.json"
-_ROUND = 64  # prompts are filled up to multiples of so many tokens: few lengths, few programs
 
 
 class State(eqx.Module):
@@ -122,7 +122,7 @@ class LanguageModel(Learner):
             return self
         data = self.data
         if data is None:
-            data = _load(
+            data = load_text(
                 self.path, self.dataset, self.column, self.documents, self.tokenizer, self.ends, self.split,
                 self.validation, self.test, self.split_seed,
             )  # fmt: skip
@@ -195,7 +195,7 @@ class LanguageModel(Learner):
         count = jnp.sum(batch[2])
 
         def loss(network: Any) -> tuple[jax.Array, Any]:
-            total, memory = self._total(network, batch, keys, state.memory)
+            total, memory = summed_loss(network, batch, keys, state.memory, self.micro_batches)
             return total / count, memory
 
         network, opt_state, mean, memory = descent.gradient_step(
@@ -271,36 +271,9 @@ class LanguageModel(Learner):
         Of a long prompt the last `block` tokens count, where the network takes no more.
         """
         prompts = [x or ""] if x is None or isinstance(x, str) else x
-        tokens = [encoded(self.trained_tokenizer, prompt) for prompt in prompts]
-        tokens = [one[-model.context :] for one in tokens]
-        widest = max(map(len, tokens), default=0)
-        padded = np.zeros(
-            (len(tokens), -(-widest // _ROUND) * _ROUND if not model.context else model.context)
-        )
-        for row, one in zip(padded, tokens):
-            row[: len(one)] = one
-        last = np.array([len(one) - 1 for one in tokens], np.int32)
-        return np.asarray(_next(model, jnp.asarray(padded, jnp.int32), jnp.asarray(last)))
+        return next_probabilities(model, self.trained_tokenizer, prompts)
 
     # -- pieces ------------------------------------------------------------------------------------
-
-    def _total(self, network: Any, batch: Any, keys: jax.Array, memory: Any) -> tuple[jax.Array, Any]:
-        """Return the summed loss of a batch, part by part where it is divided, and the memory after it."""
-
-        def part(carry: jax.Array, given: Any) -> tuple[jax.Array, Any]:
-            (inputs, targets, weight), keys, memory = given
-            logits, after = jax.vmap(network.learn)(inputs, keys, memory)
-            after = after if self.sampling == "consecutive" else None
-            total = jnp.sum(nats(logits.astype(jnp.float32), targets) * weight)
-            return carry + total, after
-
-        given = (batch, keys, memory)
-        if self.micro_batches == 1:
-            return part(jnp.float32(0), given)
-        cut = lambda x: x.reshape(self.micro_batches, -1, *x.shape[1:])  # noqa: E731
-        # Computed again for the gradient, so that one part at a time is in memory.
-        total, after = jax.lax.scan(jax.checkpoint(part), jnp.float32(0), jax.tree.map(cut, given))
-        return total, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), after)
 
     def _memory(self, network: Any) -> Any:
         if self.sampling != "consecutive":
@@ -319,17 +292,3 @@ class LanguageModel(Learner):
         if self.batches is None:
             raise UsageError(f"{type(self).__name__} has no windows yet; load_data() cuts them")
         return self.batches
-
-
-@eqx.filter_jit
-def _next(network: Any, tokens: jax.Array, last: jax.Array) -> jax.Array:
-    return jax.vmap(lambda row, place: jax.nn.softmax(network(row)[place].astype(jnp.float32)))(tokens, last)
-
-
-@lru_cache(maxsize=4)
-def _load(
-    path: str, dataset: str, column: str, documents: str, tokenizer: TokenizerConfig, ends: bool, split: str,
-    validation: float, test: float, seed: int,
-) -> TextData:  # fmt: skip
-    texts = read_documents(path, column=column, documents=documents) if path else DATASETS[dataset]()
-    return TextData.of(texts, tokenizer, split=split, validation=validation, test=test, seed=seed, ends=ends)
