@@ -103,7 +103,13 @@ assert summary.n == 5 and summary.diverged == 1 and min(summary.scores) == 61.0
 }
 
 
-@pytest.mark.parametrize("page", CHECKS)
+# Half a minute each, nearly all of it compiling what the tests of these learners compile as well.
+SLOW = ("docs/gans.md", "docs/diffusion.md")
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=[pytest.mark.slow] if p in SLOW else []) for p in CHECKS]
+)
 def test_the_python_of_a_page_runs_as_shown(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,16 +73,18 @@ def test_a_trained_member_is_used(run, tmp_path):
 
 
 def test_what_is_judged_is_the_average():
-    learner = small(ema_decay=0.5)
+    learner = small(ema_decay=0.5, network=UNet(channels=(4,), groups=2))
 
     @eqx.filter_jit
-    def go(key):
-        states = [learner.on_epoch_start(learner.init(key), key)]
-        for i in range(2):
-            states.append(learner.step(states[-1], jax.random.fold_in(key, i))[0])
-        return [eqx.filter((s.network, learner.model(s)), eqx.is_array) for s in states]
+    def begin(key):
+        return learner.on_epoch_start(learner.init(key), key)
 
-    networks = [[jax.tree.leaves(n) for n in pair] for pair in go(KEY)]
+    step = eqx.filter_jit(learner.step)
+    states = [begin(KEY)]
+    for i in range(2):
+        states.append(step(states[-1], jax.random.fold_in(KEY, i))[0])
+    pairs = [eqx.filter((s.network, learner.model(s)), eqx.is_array) for s in states]
+    networks = [[[np.asarray(x) for x in jax.tree.leaves(n)] for n in pair] for pair in pairs]
     for first, second, third, begun, averaged in zip(
         networks[0][0], networks[1][0], networks[2][0], networks[0][1], networks[2][1]
     ):

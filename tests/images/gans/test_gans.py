@@ -146,6 +146,8 @@ def test_a_changed_setting_changes_what_is_trained(setting):
         learner = small("wgan-gp", critic_steps=2)
         for path, value in settings.items():
             learner = replace(learner, path, value)
+        # Numbers are arguments of the program, as in a population: it is compiled once for all of them.
+        learner = jax.tree.map(lambda x: jnp.float32(x) if isinstance(x, float) else x, learner)
         after, metrics, _ = stepped(learner, jax.random.key(0))
         leaves = jax.tree.leaves(eqx.filter(after.networks, eqx.is_inexact_array))
         return float(metrics["critic_loss"]), np.concatenate([np.ravel(x) for x in leaves])
@@ -163,7 +165,13 @@ def test_the_epoch_goes_through_all_images():
     assert set(np.asarray(state.order)) == set(np.asarray(DATA.train))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "wgan-gp",  # the one with a loop inside its step, and a derivative of a derivative
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("dcgan", "conditional-gan")),
+    ],
+)
 def test_invariants(kind, judge, tmp_path):
     axes = {"critic_optimizer.b1": [0.5, 0.0]}
     network = PLAIN
