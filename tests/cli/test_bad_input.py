@@ -415,7 +415,7 @@ MISUSE = {
     "unknown command": (["trian"], ["trian"]),
     "unknown option": (["run", "cartpole", "--stepz", "5"], ["--stepz", "--steps"]),
     "option without its value": (["run", "cartpole", "--seeds"], ["--seeds"]),
-    "option of a wrong type": (["run", "cartpole", "--seeds", "many"], ["--seeds", "whole number"]),
+    "option of a wrong type": (["run", "cartpole", "--seeds", "many"], ["--seeds", "'many'"]),
     "no recipe": (["run"], ["RECIPE"]),
     "no run": (["resume"], ["RUN"]),
     "zero episodes": (["evaluate", "somewhere", "--size", "0"], ["--size", "1"]),
