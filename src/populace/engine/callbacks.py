@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from populace.core.learner import Learner
 from populace.core.population import Population
 
 Columns = dict[str, np.ndarray]
@@ -42,6 +43,12 @@ class Evaluation:
     step: int
     metrics: Columns
     diverged_at: np.ndarray
+
+    def scores(self, learner: Learner) -> np.ndarray:
+        """Return the learner's score per member, higher is better; -inf where it has none."""
+        sign = 1.0 if learner.mode == "max" else -1.0
+        measured = sign * self.metrics[learner.score]
+        return np.where(np.isfinite(measured), measured, -np.inf)
 
 
 class Callback:

@@ -195,6 +195,12 @@ def lineage(decisions: Sequence[Mapping[str, Any]], member: int) -> list[dict[st
     return found
 
 
+def exchanging(population: Population, exchange: str) -> list[np.ndarray]:
+    """Return the members of each population that exchanges states, as `Controller.exchange` says who does."""
+    everybody = np.arange(len(population))
+    return list(population.by_seed(everybody).T) if exchange == "seed" else [everybody]
+
+
 def training_members(decisions: Sequence[Mapping[str, Any]], members: Sequence[int]) -> list[int]:
     """Return the members of a group that its program holds after these decisions.
 

@@ -45,10 +45,10 @@ class Program:
         self.width = max(1, min(width, share))
         self.slots = placement.slots(len(group.members), self.width)
         # Surplus slots repeat the last member: real numbers, so they never diverge on their own.
-        self._source = np.minimum(np.arange(self.slots), len(group.members) - 1)
+        self.source = np.minimum(np.arange(self.slots), len(group.members) - 1)
         arrays, self._fixed = eqx.partition(group.learner, eqx.is_array)
         varied, shared = eqx.partition(arrays, group.varied)
-        self._own = jax.tree.map(lambda x: np.asarray(x)[self._source], varied)
+        self._own = jax.tree.map(lambda x: np.asarray(x)[self.source], varied)
         with precision(self.x64):
             self.varied = jax.device_put(self._own, placement.by_member)
             self.shared = jax.device_put(shared, placement.everywhere)
@@ -56,7 +56,7 @@ class Program:
             self._compiled = compiled_for(*structure, None if self.learner.feed is None else FedCompiled)
         self._feeding: Feeding | None = None
         if isinstance(self._compiled, FedCompiled):
-            seeds = np.asarray([m.seed for m in group.members])[self._source]
+            seeds = np.asarray([m.seed for m in group.members])[self.source]
             self._feeding = Feeding(
                 self.learner, self._compiled, placement, seeds, lambda: self._members, group.groups
             )
@@ -79,7 +79,7 @@ class Program:
     @cached_property
     def keys(self) -> jax.Array:
         """The key of each slot's member: `fold_in(key(root seed), member's seed)`."""
-        seeds = np.asarray([m.seed for m in self.group.members], np.uint32)[self._source]
+        seeds = np.asarray([m.seed for m in self.group.members], np.uint32)[self.source]
         return jax.device_put(_fold_in_each(root_key(self._root), seeds), self.placement.by_member)
 
     @property
@@ -226,14 +226,9 @@ class Program:
         placement = place(len(slots), len(self.placement.devices), alike=alike)
         return Program(group, self._root, placement, self.width)
 
-    @property
-    def source(self) -> np.ndarray:
-        """The member, by its place in the group, of every slot: surplus slots repeat the last one."""
-        return self._source
-
     def places(self, slot: int) -> list[int]:
         """Return a member's slot, and for the last member those that repeat it."""
-        return np.flatnonzero(self._source == slot).tolist()
+        return np.flatnonzero(self.source == slot).tolist()
 
     @at_precision
     def change_setting(self, slot: int, path: str, value: float) -> None:

@@ -104,14 +104,7 @@ def table(
         "settings": settings_table,
         "members": Made(len(population), lambda index: _member(population, scores, index, size)),
         "eliminated": scores.eliminated,
-        "populations": exchanged.entry(
-            population,
-            scores.exchange,
-            _order(population, scores),
-            scores.diverged_at,
-            scores.floors[0].get(learner.score) if scores.floors else None,
-            {"validation": scores.validation, "test": scores.test},
-        ),
+        "populations": exchanged.entry(population, scores, _order(population, scores)),
         "best_by_task": list(_first_by_task(scores, order).values()),
         "best": _best(population, scores, settings_table, best, order),
     }

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from populace.core.errors import UsageError
 from populace.core.population import Population
 from populace.core.settings import setting
@@ -132,18 +130,15 @@ class Hyperband(Controller):
 
 def best_of(training: Sequence[int], count: int, evaluation: Evaluation, population: Population) -> list[int]:
     """Return the `count` best settings, at least one, in the order of the sweep."""
-    learner = population.learner
-    sign = 1.0 if learner.mode == "max" else -1.0
-    measured = sign * evaluation.metrics[learner.score]
-    values = np.where(np.isfinite(measured), measured, -np.inf)
+    values = evaluation.scores(population.learner)
     scores = {s: float(interquartile_mean(values[population.members_of(s)])) for s in training}
-    ranked = sorted(training, key=lambda s: (-scores[s] if np.isfinite(scores[s]) else np.inf, s))
+    ranked = sorted(training, key=lambda s: (-scores[s], s))
     return sorted(ranked[: max(1, count)])
 
 
 def stopping(training: Sequence[int], promoted: Sequence[int], population: Population) -> Decision | None:
     """Return the decision to stop the members of all settings but those promoted; None where all are."""
-    losers = [s for s in training if s not in set(promoted)]
+    losers = sorted(set(training) - set(promoted))
     members = tuple(m for s in losers for m in population.members_of(s))
     return Decision(stop_members=members) if members else None
 

@@ -11,7 +11,7 @@ from populace.core.errors import UsageError
 from populace.core.population import Population
 from populace.core.settings import setting
 from populace.engine.callbacks import Evaluation
-from populace.engine.controller import Controller, Decision
+from populace.engine.controller import Controller, Decision, exchanging
 
 
 class PopulationBased(Controller):
@@ -85,14 +85,11 @@ class PopulationBased(Controller):
         """Replace the worst members of each population by changed copies of its best."""
         if evaluation.step % self.every:
             return state, None
-        learner = population.learner
-        sign = 1.0 if learner.mode == "max" else -1.0
-        measured = sign * np.asarray(evaluation.metrics[learner.score], float)
-        scores = np.where(np.isfinite(measured) & (evaluation.diverged_at < 0), measured, -np.inf)
+        scores = evaluation.scores(population.learner)
         random = np.random.default_rng([self.seed, evaluation.step])
         copies: dict[int, int] = {}
         changes: dict[int, dict[str, float]] = {}
-        for island in self._islands(population):
+        for island in exchanging(population, self.within):
             for member, donor in self._pairs(island, scores, random):
                 copies[member] = donor
                 own = population.settings[population.members[donor].setting] | state.get(str(donor), {})
@@ -101,11 +98,6 @@ class PopulationBased(Controller):
             return state, None
         state = state | {str(member): values for member, values in changes.items()}
         return state, Decision(copy=copies, settings=changes)
-
-    def _islands(self, population: Population) -> Iterator[np.ndarray]:
-        """Yield the members that exchange with one another."""
-        everybody = np.arange(len(population))
-        yield from population.by_seed(everybody).T if self.within == "seed" else [everybody]
 
     def _pairs(
         self, island: np.ndarray, scores: np.ndarray, random: np.random.Generator

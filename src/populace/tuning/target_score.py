@@ -1,7 +1,5 @@
 """TargetScore: ends a run as soon as the population is good enough."""
 
-import numpy as np
-
 from populace.core.population import Population
 from populace.core.settings import setting
 from populace.engine.callbacks import Evaluation
@@ -30,8 +28,7 @@ class TargetScore(Controller):
         """Stop where the target has been reached."""
         learner = population.learner
         sign = 1.0 if learner.mode == "max" else -1.0
-        measured = sign * evaluation.metrics[learner.score]
-        values = np.where(np.isfinite(measured), measured, -np.inf)
+        values = evaluation.scores(learner)
         table = population.by_seed(values)
         if self.of == "setting":
             reached = float(max(interquartile_mean(row) for row in table))

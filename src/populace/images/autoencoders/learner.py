@@ -7,7 +7,6 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.core.errors import UsageError
 from populace.core.media import Image, Visualization
 from populace.core.settings import setting
 from populace.images.autoencoders.networks import AutoencoderNetwork, Convolutional, EncoderDecoder
@@ -72,9 +71,7 @@ class LatentModel(GenerativeModel):
             UsageError: latents of another size; labels as in `encode`.
 
         """
-        z = np.asarray(z, np.float32)
-        if z.ndim != 2 or z.shape[1] != self.latents:
-            raise UsageError(f"latents have shape {z.shape}; expected (N, {self.latents})")
+        z = given.latents(z, self.latents)
         return self._in_batches(_decoded, model, z, self.told(label, len(z)), self._data.shape)
 
     def reconstruct(self, model: EncoderDecoder, x: Any, label: Any = None) -> np.ndarray:
@@ -142,7 +139,10 @@ class LatentModel(GenerativeModel):
     def _in_batches(
         self, function: Any, model: Any, x: np.ndarray, conditions: np.ndarray, shape: tuple[int, ...]
     ) -> np.ndarray:
-        parts = [np.asarray(function(model, x[i], conditions[i])) for i in self.batches(len(x))]
+        parts = [
+            np.asarray(function(model, x[i], conditions[i]))
+            for i in given.batches(len(x), self.evaluation_batch_size)
+        ]
         return np.concatenate([np.zeros((0, *shape), np.float32), *parts])
 
 

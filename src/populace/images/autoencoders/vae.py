@@ -177,7 +177,8 @@ class VAE(LatentModel):
         conditions = self.told(label, len(x))
         keys = jax.random.split(root_key(seed), len(x))
         parts = [
-            _log_p(model, x[i], jnp.asarray(conditions[i]), keys[i], samples) for i in self.batches(len(x))
+            _log_p(model, x[i], jnp.asarray(conditions[i]), keys[i], samples)
+            for i in given.batches(len(x), self.evaluation_batch_size)
         ]
         return np.concatenate([np.zeros(0, np.float32), *map(np.asarray, parts)])
 
@@ -201,7 +202,10 @@ class VAE(LatentModel):
         """Return mean and log-variance of `q(z | x)`, each (N, latents)."""
         x = given.images(x, self._data.shape)
         told = self.told(label, len(x))
-        both = [np.stack(_posterior_of(model, x[i], jnp.asarray(told[i]))) for i in self.batches(len(x))]
+        both = [
+            np.stack(_posterior_of(model, x[i], jnp.asarray(told[i])))
+            for i in given.batches(len(x), self.evaluation_batch_size)
+        ]
         mean, log_variance = np.concatenate([np.zeros((2, 0, self.latents), np.float32), *both], 1)
         return mean, log_variance
 

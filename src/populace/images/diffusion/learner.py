@@ -202,7 +202,10 @@ class Diffusion(GenerativeModel):
         x = np.asarray(_levels(2 * jnp.asarray(given.images(x, self._data.shape)) - 1))
         told, keys = self.told(label, len(x)), jax.random.split(root_key(seed), len(x))
         find = eqx.filter_jit(partial(self._bound, samples=samples))
-        parts = [-np.asarray(find(model, x[i], told[i], keys[i])) for i in self.batches(len(x))]
+        parts = [
+            -np.asarray(find(model, x[i], told[i], keys[i]))
+            for i in given.batches(len(x), self.evaluation_batch_size)
+        ]
         return np.concatenate([np.zeros(0, np.float32), *parts])
 
     def outputs(self, model: Any, x: Any) -> np.ndarray:
@@ -313,7 +316,7 @@ class Diffusion(GenerativeModel):
             jnp.float32(eta),
             1.0 if guidance == 1 else jnp.float32(guidance),
         )
-        for i in self.batches(len(told)):
+        for i in given.batches(len(told), self.evaluation_batch_size):
             process = (model, self.process, self.prediction, told[i], keys[i])
             x, way = sampling.drawn(*process, *how, jnp.float32(temperature))
             made.append(np.clip((np.asarray(x) + 1) / 2, 0, 1))

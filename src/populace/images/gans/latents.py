@@ -1,7 +1,7 @@
 """LatentGenerator: images from a latent, from Python: decode, sample, interpolate."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import equinox as eqx
@@ -45,11 +45,12 @@ class LatentGenerator(ImageModel):
             UsageError: latents of another size; a label that is missing, unknown or not taken.
 
         """
-        z = np.asarray(z, np.float32)
-        if z.ndim != 2 or z.shape[1] != self.latents:
-            raise UsageError(f"latents have shape {z.shape}; expected (N, {self.latents})")
+        z = given.latents(z, self.latents)
         told = self.told(label, len(z))
-        parts = [np.asarray(_images(self, model, z[i], told[i])) for i in self._batches(len(z))]
+        parts = [
+            np.asarray(_images(self, model, z[i], told[i]))
+            for i in given.batches(len(z), self.evaluation_batch_size)
+        ]
         return np.concatenate([np.zeros((0, *self._data.shape), np.float32), *parts])
 
     def sample(
@@ -121,10 +122,6 @@ class LatentGenerator(ImageModel):
 
     def _drawn(self, n: int, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).standard_normal((n, self.latents), np.float32)
-
-    def _batches(self, n: int) -> Iterator[slice]:
-        size = self.evaluation_batch_size
-        return (slice(start, start + size) for start in range(0, n, size))
 
 
 @eqx.filter_jit

@@ -1,5 +1,6 @@
 """Images and labels as a person gives them, checked, with one line for what is wrong."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,19 @@ def image_data(
         return Data.from_classes(x, labels, test=part, **options)
     part = None if test is None else (test, np.zeros(len(test), np.float32))
     return Data.from_targets(x, np.zeros(len(x), np.float32), test=part, **options)
+
+
+def latents(z: Any, size: int) -> np.ndarray:
+    """Return latents as float32, (N, size), or raise a `UsageError` for another shape."""
+    z = np.asarray(z, np.float32)
+    if z.ndim != 2 or z.shape[1] != size:
+        raise UsageError(f"latents have shape {z.shape}; expected (N, {size})")
+    return z
+
+
+def batches(n: int, size: int) -> Iterator[slice]:
+    """Yield the places of n examples, `size` at a time."""
+    return (slice(start, start + size) for start in range(0, n, size))
 
 
 def check_pixels(data: Data, binary: bool = False) -> None:

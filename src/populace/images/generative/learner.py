@@ -1,7 +1,5 @@
 """GenerativeModel: a model of images that is trained by a loss of each, as a classifier is."""
 
-from collections.abc import Iterator
-
 import equinox as eqx
 
 from populace.core.errors import UsageError
@@ -23,8 +21,3 @@ class GenerativeModel(ImageModel, Supervised):
 
     def _check_network(self) -> None:
         eqx.filter_eval_shape(self.build, root_key(0))
-
-    def batches(self, n: int) -> Iterator[slice]:
-        """Yield the places of n examples, as many at a time as are evaluated at a time."""
-        size = self.evaluation_batch_size
-        return (slice(start, start + size) for start in range(0, n, size))

@@ -1,7 +1,6 @@
 """Judge: a frozen classifier of real images, by whose features and answers made images are judged."""
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +10,7 @@ import numpy as np
 
 from populace.core import weights
 from populace.core.errors import UsageError
+from populace.images.generative import given
 from populace.nn.modules.sequential import Sequential, use
 from populace.supervised.data import Data
 
@@ -81,7 +81,7 @@ class Judge(eqx.Module):
     def look(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return features (N, d) and the class that is read, (N,), of any number of images from 0 to 1."""
         self.check_shape(x.shape[1:])
-        found = [_looked(self, x[rows]) for rows in batches(len(x), _BATCH)]
+        found = [_looked(self, x[rows]) for rows in given.batches(len(x), _BATCH)]
         features, read = (np.concatenate([np.asarray(part[i]) for part in found]) for i in range(2))
         return features, read
 
@@ -121,11 +121,6 @@ class Judge(eqx.Module):
 def class_names(data: Data) -> tuple[str, ...]:
     """Return the name of each class, or its number where it has none."""
     return tuple(data.names) or tuple(str(number) for number in range(data.outputs))
-
-
-def batches(n: int, size: int) -> Iterator[slice]:
-    """Yield the places of n examples, some at a time."""
-    return (slice(start, start + size) for start in range(0, n, size))
 
 
 @eqx.filter_jit

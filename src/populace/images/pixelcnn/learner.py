@@ -122,7 +122,10 @@ class PixelCNNLearner(GenerativeModel):
 
         """
         levels, told = self._known(x), self.told(label, len(x))
-        parts = [np.asarray(_log_likelihood(model, levels[i], told[i])) for i in self.batches(len(levels))]
+        parts = [
+            np.asarray(_log_likelihood(model, levels[i], told[i]))
+            for i in given.batches(len(levels), self.evaluation_batch_size)
+        ]
         return np.concatenate([np.zeros(0, np.float32), *parts])
 
     def outputs(self, model: Any, x: Any) -> np.ndarray:
@@ -201,7 +204,7 @@ class PixelCNNLearner(GenerativeModel):
         if model.levels != self.levels:
             raise UsageError(f"the model has {model.levels} levels, the learner {self.levels}")
         keys, parts = jax.random.split(root_key(seed), len(known)), []
-        for i in self.batches(len(known)):
+        for i in given.batches(len(known), self.evaluation_batch_size):
             how = (jnp.float32(temperature), jnp.int32(start), known[i])
             parts.append(np.asarray(sampling.drawn(model, told[i], keys[i], *how)))
         return np.concatenate(parts).astype(np.float32) / (self.levels - 1)
