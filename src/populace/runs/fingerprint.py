@@ -23,7 +23,7 @@ from populace.core.learner import Learner
 from populace.core.untrusted import toml
 from populace.core.untrusted.shown import shown
 from populace.data.example_files import ExampleFiles
-from populace.runs.integrity import schema
+from populace.runs.integrity.schemas import json_files
 
 FILE = "data.json"
 _SHOWN = 4
@@ -61,7 +61,7 @@ def keep(folder: Path, learner: Learner) -> None:
 def noted(folder: Path) -> str:
     """Return the digest of the learner's data that a run folder keeps; empty if there is none."""
     try:
-        return str(schema.read(folder / FILE)["sha256"])
+        return str(json_files.read(folder / FILE)["sha256"])
     except (OSError, ValueError):
         return ""
 
@@ -72,7 +72,7 @@ def check_data(folder: Path, learner: Learner) -> None:
     Folders without the file tell nothing.
     """
     try:
-        noted = schema.read(folder / FILE)
+        noted = json_files.read(folder / FILE)
     except FileNotFoundError:
         return
     except (OSError, ValueError):

@@ -11,7 +11,8 @@ from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import origin, to_json, to_lines, write
 from populace.core.untrusted.shown import shown
 from populace.engine.hosts import is_writer
-from populace.runs.integrity import failures, learner_files, lock, record, schema, sealed
+from populace.runs.integrity import failures, learner_files, lock, record, sealed
+from populace.runs.integrity.schemas import json_files
 
 FORMAT = 3
 """Number of what a run folder holds and what its files call things; a folder of another is refused."""
@@ -102,7 +103,7 @@ def again(folder: Path) -> Advice:
 def check_format(folder: Path) -> None:
     """Raise a `UsageError` if another version of populace wrote the folder; a damaged note says nothing."""
     try:
-        found = schema.read(folder / "environment.json").get("format", 1)
+        found = json_files.read(folder / "environment.json").get("format", 1)
     except (OSError, ValueError):
         return
     if found != FORMAT:
@@ -126,7 +127,7 @@ def read_json(folder: Path, name: str, reason: str, advice: Advice | None = None
 
     """
     try:
-        return schema.read(folder / name, sealed=True)
+        return json_files.read(folder / name, sealed=True)
     except FileNotFoundError:
         raise RunError(f"'{folder}' has no {name}: {reason}", advice) from None
     except (OSError, ValueError) as error:

@@ -289,6 +289,11 @@ def test_files_that_are_damaged_foreign_or_changed_are_refused(tmp_path, finishe
     for text in (settings[:100], "[]", "{}", ""):
         (folder / SETTINGS).write_text(text)
         refused("member.json' is damaged or no file of populace; save the member again")
+    for change in ({"learner": 3}, {"learner": {"kind": 3}}, {"member": [1]}, {"values": "none"}):
+        note = {k: v for k, v in json.loads(settings).items() if k != "sha256"} | change
+        note["sha256"] = saved_member._digest(note)
+        (folder / SETTINGS).write_text(json.dumps(note))
+        refused("member.json' is damaged or no file of populace; save the member again")
     (folder / SETTINGS).write_text(settings.replace('"batch_size": 128', '"batch_size": 64'))
     refused("member.json' was changed or damaged; save the member again")
     (folder / SETTINGS).write_text(settings.replace('"format": 1', '"format": 9'))

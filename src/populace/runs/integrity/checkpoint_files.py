@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from populace.core.files import remove, sha256, write
-from populace.runs.integrity import schema, sealed
+from populace.runs.integrity import sealed
+from populace.runs.integrity.schemas import json_files
 
 LAYOUT = 2
 ARRAYS, INFO = "arrays", "info.json"
@@ -35,7 +36,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 
     """
     try:
-        info = schema.read(folder / INFO, sealed=True)
+        info = json_files.read(folder / INFO, sealed=True)
     except OSError as error:
         raise ValueError(f"{INFO} cannot be read: {error.strerror or error}") from None
     except ValueError as error:

@@ -19,7 +19,8 @@ from pathlib import Path
 from populace.core.errors import RunError
 from populace.core.files import write
 from populace.engine.hosts import is_writer
-from populace.runs.integrity import failures, schema
+from populace.runs.integrity import failures
+from populace.runs.integrity.schemas import json_files
 
 FILE = "lock.json"
 _BEAT = 15.0  # seconds between signs of life
@@ -97,7 +98,7 @@ def owner(folder: Path) -> Owner | None:
     """Return who trains a run; None if nobody does, or the one who did is gone."""
     file = folder / FILE
     try:
-        found = Owner(**schema.read(file))
+        found = Owner(**json_files.read(file))
         silent = time.time() - file.stat().st_mtime
     except (OSError, ValueError, TypeError):  # absent, or damaged by what ended its owner
         return None
@@ -113,7 +114,7 @@ def owner(folder: Path) -> Owner | None:
 
 def _is_own(folder: Path) -> bool:
     try:
-        found = schema.read(folder / FILE)
+        found = json_files.read(folder / FILE)
         here = _self()
         return (found["host"], found["pid"], found["started"]) == (here.host, here.pid, here.started)
     except (OSError, ValueError, TypeError, KeyError):

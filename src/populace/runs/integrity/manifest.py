@@ -12,7 +12,8 @@ from pathlib import Path
 from populace.core.errors import RunError
 from populace.core.files import sha256, write
 from populace.runs.folder import again
-from populace.runs.integrity import schema, sealed
+from populace.runs.integrity import sealed
+from populace.runs.integrity.schemas import json_files
 
 FILE = "manifest.json"
 
@@ -45,7 +46,7 @@ def read(folder: Path) -> list[Part] | None:
     """
     path = folder / FILE
     try:
-        return [Part(**entry) for entry in schema.read(path, sealed=True)["parts"]]
+        return [Part(**entry) for entry in json_files.read(path, sealed=True)["parts"]]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:

@@ -14,7 +14,8 @@ from populace.core.errors import RunError
 from populace.core.files import write
 from populace.engine.training_loop import Engine
 from populace.runs import provenance
-from populace.runs.integrity import schema, sealed
+from populace.runs.integrity import sealed
+from populace.runs.integrity.schemas import json_files
 
 FILE = "sittings.json"
 _COMPARED = ("populace", "python", "platform", "cpu", "backend", "devices", "strategy")
@@ -28,7 +29,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
     """
     try:
-        return list(schema.read(folder / FILE, sealed=True)["sittings"])
+        return list(json_files.read(folder / FILE, sealed=True)["sittings"])
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -7,7 +7,8 @@ from typing import Any
 from populace.core import files
 from populace.core.errors import UsageError
 from populace.core.untrusted import toml
-from populace.runs.integrity import checkpoint_files, lock, schema
+from populace.runs.integrity import checkpoint_files, lock
+from populace.runs.integrity.schemas import json_files
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,6 @@ def _began(folder: Path) -> float:
 
 def _results(folder: Path) -> dict[str, Any]:
     try:
-        return schema.read(folder / "results.json", sealed=True)
+        return json_files.read(folder / "results.json", sealed=True)
     except (OSError, ValueError):
         return {}

@@ -17,7 +17,7 @@ from populace.core.errors import RunError, UsageError
 from populace.core.population import Population
 from populace.engine.callbacks import Callback
 from populace.runs.folder import keep_json, read_json, resuming
-from populace.runs.integrity import schema
+from populace.runs.integrity.schemas import json_files
 from populace.runs.recipe import Recipe, foreign_modules, parse
 from populace.runs.training import Log, Session
 from populace.runs.weights import start
@@ -153,7 +153,7 @@ def _known(inside: Path, wanted: Recipe) -> Recipe | None:
 
 def _finished(inside: Path) -> bool:
     try:
-        return schema.read(inside / "results.json", sealed=True)["status"] == "finished"
+        return json_files.read(inside / "results.json", sealed=True)["status"] == "finished"
     except FileNotFoundError:
         return False
     except (OSError, ValueError) as error:

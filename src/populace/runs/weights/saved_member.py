@@ -27,7 +27,7 @@ from populace.core.population import Member
 from populace.core.random import root_key
 from populace.core.untrusted.shown import shown
 from populace.runs import provenance
-from populace.runs.integrity import schema
+from populace.runs.integrity.schemas import json_files
 from populace.runs.recipe import learner_class
 
 FORMAT = 1
@@ -133,7 +133,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise UsageError(f"'{folder}' holds no saved member; {advice}")
     note: Any = {}
     with contextlib.suppress(OSError, ValueError):
-        note = schema.read(folder / SETTINGS)
+        note = json_files.read(folder / SETTINGS)
     if "format" not in note:
         raise UsageError(f"'{folder / SETTINGS}' is damaged or no file of populace; save the member again")
     if note["format"] != FORMAT:

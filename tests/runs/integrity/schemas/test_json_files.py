@@ -10,7 +10,9 @@ from populace.core.errors import RunError
 from populace.engine import strategy
 from populace.report.media import media_items
 from populace.runs.folder import FORMAT
-from populace.runs.integrity import schema, sealed, status
+from populace.runs.integrity import sealed, status
+from populace.runs.integrity.schemas import json_files
+from populace.runs.integrity.schemas.results import Results
 from populace.runs.run import Run
 
 
@@ -116,13 +118,13 @@ def test_a_memory_of_strategies_of_another_shape_is_forgotten(tmp_path):
 
 
 def test_every_run_is_of_its_schema(finished):
-    assert schema.read(finished / "results.json", sealed=True)["status"] == "finished"
-    assert schema.read(finished / "environment.json", sealed=True)["format"] == FORMAT
+    assert json_files.read(finished / "results.json", sealed=True)["status"] == "finished"
+    assert json_files.read(finished / "environment.json", sealed=True)["format"] == FORMAT
     # Every field that is written is one that the schema looks at.
-    written = schema.Results.model_validate(Run.load(finished).results())
+    written = Results.model_validate(Run.load(finished).results())
     assert list(unnamed(written)) == []
     more = Run.load(finished).results() | {"another": 1}
-    assert list(unnamed(schema.Results.model_validate(more))) == ["another"]
+    assert list(unnamed(Results.model_validate(more))) == ["another"]
 
 
 def test_of_many_members_each_is_checked_and_named(finished_copy, monkeypatch):
@@ -134,15 +136,15 @@ def test_of_many_members_each_is_checked_and_named(finished_copy, monkeypatch):
     whole["best"] = whole["best"] | {"setting": 0, "rival": None}
     file = finished_copy / "results.json"
     for together in (10, 1000):
-        monkeypatch.setattr(schema, "_TOGETHER", together)
+        monkeypatch.setattr(json_files, "_TOGETHER", together)
         file.write_text(sealed.seal(json.dumps(whole, indent=1)))
-        assert schema.read(file, sealed=True) == whole
+        assert json_files.read(file, sealed=True) == whole
         for place in (9, 10, 24):
             for change, said in (({"seed": "x"}, "seed: input should be"), ({"member": 0}, "names a member")):
                 bad = whole | {"members": [m | change if m["member"] == place else m for m in many]}
                 file.write_text(sealed.seal(json.dumps(bad, indent=1)))
                 with pytest.raises(ValueError, match=rf"^members\.{place}[. ]{said}"):
-                    schema.read(file, sealed=True)
+                    json_files.read(file, sealed=True)
 
 
 def unnamed(part, where=""):
