@@ -11,7 +11,8 @@ from populace.physics.geometry.cloud import PointCloud
 from populace.physics.geometry.polygon import Polygon
 from populace.physics.geometry.shape import Geometry, Time
 from populace.physics.learner import PINN
-from populace.physics.networks.network import MLP, PINNetwork
+from populace.physics.networks.embedding import Coordinates, Embedding, FourierFeatures, PeriodicEmbedding
+from populace.physics.networks.network import MLP, ModifiedMLP, PINNetwork
 from populace.physics.optimisers.lbfgs import LBFGS
 from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
 from populace.physics.optimisers.solver import NoSolver, Solver
@@ -21,20 +22,27 @@ from populace.physics.problem.expression import Expression, apply
 from populace.physics.problem.operators import cos, d, div, exp, grad, laplacian, log, sin, sqrt, tanh
 from populace.physics.problem.problem import Problem
 from populace.physics.problem.symbols import coordinate, field, normal, unknown_coefficient
+from populace.physics.sampling.resampling import RAD, RAR, Anew, Resampling
 from populace.physics.solution import Solution, solve
 
 __all__ = [
     "LBFGS",
     "MLP",
     "PINN",
+    "RAD",
+    "RAR",
+    "Anew",
     "Ball",
     "Box",
     "Burgers",
+    "Coordinates",
     "Data",
     "Dirichlet",
     "Disc",
+    "Embedding",
     "Equation",
     "Expression",
+    "FourierFeatures",
     "Geometry",
     "Heat",
     "Helmholtz",
@@ -42,17 +50,20 @@ __all__ = [
     "Interval",
     "InverseDiffusion",
     "LevenbergMarquardt",
+    "ModifiedMLP",
     "Neumann",
     "NoSolver",
     "Oscillator",
     "PINNetwork",
     "Periodic",
+    "PeriodicEmbedding",
     "PointCloud",
     "Poisson1D",
     "Poisson2D",
     "Polygon",
     "Problem",
     "Rectangle",
+    "Resampling",
     "Robin",
     "Solution",
     "Solver",

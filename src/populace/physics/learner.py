@@ -13,55 +13,25 @@ from populace.core.learner import Learner, Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.numerics.precision import precision
 from populace.core.settings import setting
+from populace.nn.primitives.buffer import trainable
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
 from populace.physics import plots
 from populace.physics.equations.elliptic import Poisson1D
 from populace.physics.equations.equation import Equation
+from populace.physics.evaluation import measure
 from populace.physics.networks.network import MLP, PINNetwork
-from populace.physics.objective import Model, Objective, evaluate, fields
+from populace.physics.objective import Model, Objective, fields
 from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
 from populace.physics.optimisers.solver import REASONS, NoSolver, Progress, Solver
 from populace.physics.problem.problem import Problem
 from populace.physics.problem.term import Points
 from populace.physics.sampling.cube import METHODS
 from populace.physics.sampling.draw import draw
-from populace.physics.sampling.sampler import interior, interior_grid
-
-
-class Solved(eqx.Module):
-    """What is kept of a member: its model, and why it stopped.
-
-    Attributes:
-        model: the network and the unknown coefficients.
-        stopped: one of `physics.optimisers.solver.REASONS`.
-
-    """
-
-    model: Model
-    stopped: jax.Array
-
-
-class State(eqx.Module):
-    """A member while it trains.
-
-    Attributes:
-        model: the network and the unknown coefficients.
-        opt_state: what the first-order optimizer remembers.
-        memory: what the solver remembers.
-        progress: whether the solver has stopped.
-        points: where each term is evaluated.
-        count: steps taken.
-
-    """
-
-    model: Model
-    opt_state: Any
-    memory: Any
-    progress: Progress
-    points: dict[str, Points]
-    count: jax.Array
+from populace.physics.sampling.noise import randomized
+from populace.physics.sampling.resampling import Anew, Plan, Resampling
+from populace.physics.state import Solved, State
 
 
 class PINN(Learner):
@@ -90,7 +60,8 @@ class PINN(Learner):
     points: int = setting(256, low=1, help="points inside")
     boundary_points: int = setting(64, low=1, help="points of each condition on a boundary")
     initial_points: int = setting(64, low=1, help="points of each condition at the start of time")
-    resample_steps: int = setting(0, low=0, help="iterations after which points are drawn anew; 0 for never")
+    resample_steps: int = setting(0, low=0, help="iterations after which points change; 0 for never")
+    resampling: Resampling = setting(Anew(), help="how points inside change after every resample_steps")
     randomized_data: bool = setting(False, help="each member learns from data with errors of its own added")
     condition_weight: float = setting(1.0, above=0, help="factor on the terms of conditions and data")
     gradient_steps: int = setting(0, low=0, help="iterations of the optimizer before the solver takes over")
@@ -127,7 +98,7 @@ class PINN(Learner):
 
     @property
     def epoch_steps(self) -> int:
-        """Iterations after which points are drawn anew."""
+        """Iterations after which points change."""
         return self.resample_steps
 
     @property
@@ -138,93 +109,96 @@ class PINN(Learner):
     def init(self, key: jax.Array) -> State:
         """Return fresh weights, coefficients at their start, and the first points."""
         problem, keys = self.defined, jax.random.split(key)
-        domain = problem.domain
-        network = self.network.build(
-            domain.low, domain.high, len(problem.fields), key=keys[0], dtype=self.dtype
-        )
+        network = self.network.build(problem.domain, len(problem.fields), key=keys[0], dtype=self.dtype)
         coefficients = {n: jnp.asarray(u.start, self.dtype) for n, u in problem.unknowns.items()}
         model = Model(network, coefficients)
+        points = self.draw(keys[1])
+        if self.randomized_data:
+            points = randomized(problem, points, jax.random.fold_in(key, 2))
         return State(
             model=model,
             opt_state=descent.initial_opt_state(self, model),
-            memory=self.solver.init(model),
+            memory=self.solver.init(eqx.filter(model, trainable(model))),
             progress=Progress.start(),
-            points=self.randomized(self.draw(keys[1]), jax.random.fold_in(key, 2)),
+            points=points,
             count=jnp.int32(0),
         )
 
     def draw(self, key: jax.Array) -> dict[str, Points]:
         """Return points for every term of the loss."""
         counts = (self.points, self.boundary_points, self.initial_points)
-        return draw(self.defined, self.sampling, counts, key, self.dtype)
-
-    def randomized(self, points: dict[str, Points], key: jax.Array) -> dict[str, Points]:
-        """Return points whose data have further errors, of the size that they have already.
-
-        The members' coefficients then vary by the errors of data, and not by their start alone.
-        """
-        if not self.randomized_data:
-            return points
-        changed = {}
-        for number, term in enumerate(self.defined.terms):
-            if term.region == "data" and term.noise is not None:
-                values = points[term.name].values
-                errors = jax.random.normal(jax.random.fold_in(key, number), values.shape, jnp.float32)
-                changed[term.name] = points[term.name]._replace(
-                    values=values + (term.noise * errors).astype(values.dtype)
-                )
-        return points | changed
+        return draw(self.defined, self.sampling, counts, key, self.dtype, self.resampling.room)
 
     def on_epoch_start(self, state: State, key: jax.Array) -> State:
-        """Draw points anew; the solver begins again on them."""
-        data = {t.name: state.points[t.name] for t in self.defined.terms if t.region == "data"}
-        fresh = (self.draw(key) | data, self.solver.init(state.model), Progress.start())
+        """Change the points; the solver begins again on them. The first ones stay until the first time."""
+        number = state.count // self.resample_steps
+        points = self.resampled(state, number, key)
+        weights = eqx.filter(state.model, trainable(state.model))
         # The damping that a solver has come to is as good on other points.
-        memory = state.memory if isinstance(self.solver, LevenbergMarquardt) else fresh[1]
-        return eqx.tree_at(lambda s: (s.points, s.memory, s.progress), state, (fresh[0], memory, fresh[2]))
+        kept = isinstance(self.solver, LevenbergMarquardt)
+        changed = (points, state.memory if kept else self.solver.init(weights), Progress.start())
+        there = (state.points, state.memory, state.progress)
+        changed = jax.tree.map(lambda a, b: jnp.where(number > 0, a, b), changed, there)
+        return eqx.tree_at(lambda s: (s.points, s.memory, s.progress), state, changed)
 
-    def objective(self, points: dict[str, Points]) -> Objective:
-        """Return the loss at points."""
+    def resampled(self, state: State, number: Any, key: jax.Array) -> dict[str, Points]:
+        """Return the points after they have changed for the number-th time."""
+        problem, keys = self.defined, jax.random.split(key)
+        fresh = state.points
+        if not self.resampling.keeps_conditions:
+            data = {t.name: state.points[t.name] for t in problem.terms if t.region == "data"}
+            fresh = self.draw(keys[0]) | data
+        plan = Plan(self.sampling, self.points, self.dtype)
+        name = next(iter(problem.equations))  # all equations have the same points
+        inside = self.resampling.inside(
+            problem, state.model, state.points[name], plan, jnp.maximum(number, 1), keys[1]
+        )
+        return fresh | dict.fromkeys(problem.equations, inside)
+
+    def objective(self, points: dict[str, Points], frozen: Any = None) -> Objective:
+        """Return the loss at points, of models whose arrays that are not learned are `frozen`."""
         problem = self.defined
         weights = {
             name: self.condition_weight for name in problem.term_names if name not in problem.equations
         }
-        return Objective(problem, points, weights | problem.weights)
+        return Objective(problem, points, weights | problem.weights, frozen)
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one step of the optimizer or of the solver."""
         del key  # points are drawn at the start of epochs
-        objective = self.objective(state.points)
         if isinstance(self.solver, NoSolver):
-            after, loss, terms = self._descend(objective, state)
+            after, loss, terms = self._descend(state)
         elif not self.gradient_steps:
-            after, loss, terms = self._solve(objective, state)
+            after, loss, terms = self._solve(state)
         else:
             after, loss, terms = jax.lax.cond(
                 state.count < self.gradient_steps,
-                lambda s: self._descend(objective, s),
-                lambda s: self._solve(objective, s),
+                lambda s: self._descend(s),  # bound methods are not hashable
+                lambda s: self._solve(s),
                 state,
             )
         after = eqx.tree_at(lambda s: s.count, after, state.count + 1)
         metrics = {"loss": Mean(loss)} | {f"{name} loss": Mean(value) for name, value in terms.items()}
         return after, metrics | {n: Mean(v) for n, v in state.model.coefficients.items()}
 
-    def _descend(self, objective: Objective, state: State) -> tuple[State, jax.Array, dict[str, jax.Array]]:
+    def _descend(self, state: State) -> tuple[State, jax.Array, dict[str, jax.Array]]:
         model, opt_state, loss, terms = descent.gradient_step(
-            self, objective.loss, state.model, state.opt_state, state.count
+            self, self.objective(state.points).loss, state.model, state.opt_state, state.count
         )
         # A rate in float32 must not make weights of another width.
         model = jax.tree.map(lambda new, old: new.astype(old.dtype), model, state.model)
         return eqx.tree_at(lambda s: (s.model, s.opt_state), state, (model, opt_state)), loss, terms
 
-    def _solve(self, objective: Objective, state: State) -> tuple[State, jax.Array, dict[str, jax.Array]]:
+    def _solve(self, state: State) -> tuple[State, jax.Array, dict[str, jax.Array]]:
+        learned, frozen = eqx.partition(state.model, trainable(state.model))
+        objective = self.objective(state.points, frozen)
+
         def move(state: State) -> State:
-            model, memory, before, after, failed = self.solver.step(objective, state.model, state.memory)
-            progress = state.progress.after(before, after, failed)
+            model, memory, before, after, failed = self.solver.step(objective, learned, state.memory)
+            progress, model = state.progress.after(before, after, failed), eqx.combine(model, frozen)
             return eqx.tree_at(lambda s: (s.model, s.memory, s.progress), state, (model, memory, progress))
 
-        loss, terms = objective.loss(state.model)
+        loss, terms = objective.loss(learned)
         return jax.lax.cond(state.progress.stopped == 0, move, lambda state: state, state), loss, terms
 
     def model(self, state: State) -> Solved:
@@ -233,36 +207,7 @@ class PINN(Learner):
 
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Return the root mean square of the equations' residuals on fresh points, and errors where known."""
-        problem, dtype = self.defined, jnp.dtype(self.dtype)
-        fresh = interior(problem.domain, "uniform", self.evaluation_points, key, dtype)
-        squares = [
-            jnp.mean(evaluate(problem, state.model, e, fresh) ** 2) for e in problem.equations.values()
-        ]
-        metrics = {"residual": Mean(jnp.sqrt(sum(squares, jnp.float32(0)) / len(squares)))}
-        if problem.exact:
-            errors = self.errors(state.model)
-            metrics["error"] = Mean(jnp.max(jnp.stack(list(errors.values()))))
-            if len(errors) > 1:
-                metrics |= {f"error {name}": Mean(value) for name, value in errors.items()}
-        for name, unknown in problem.unknowns.items():
-            metrics[name] = Mean(state.model.coefficients[name])
-            if unknown.true is not None:
-                metrics[f"{name} error"] = Mean(jnp.abs(state.model.coefficients[name] / unknown.true - 1))
-        return metrics
-
-    def errors(self, model: Model) -> dict[str, jax.Array]:
-        """Return the relative L2 error of each field against the exact solution, on a grid."""
-        problem = self.defined
-        at = jnp.asarray(interior_grid(problem.domain, self.evaluation_points), self.dtype).T
-        coordinates = dict(zip(problem.domain.names, at))
-        found = dict(zip(problem.fields, fields(problem, model, at)))
-        errors = {}
-        for name in problem.exact:
-            true, value = problem.exact_values(name, coordinates), found[name]
-            if name in problem.up_to_constant:
-                true, value = true - jnp.mean(true), value - jnp.mean(value)
-            errors[name] = jnp.linalg.norm(value - true) / jnp.linalg.norm(true)
-        return errors
+        return measure(self.defined, state.model, self.evaluation_points, key, jnp.dtype(self.dtype))
 
     def for_test(self, size: int) -> Self:
         """Return the learner that measures on another grid, of about `size` points."""

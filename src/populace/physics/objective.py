@@ -1,9 +1,10 @@
 """Objective: the loss of a problem, a weighted sum of mean squares of residuals.
 
-    L = sum_k w_k / n_k sum_i r_k(x_i)^2
+    L = sum_k w_k / n_k sum_i v_ki r_k(x_i)^2
 
-over the terms k of the problem: equations inside, conditions on sides and at the start, data. It is a
-least-squares loss, so besides its gradient there are rows of a Jacobian, for Gauss and Newton's rule.
+over the terms k of the problem: equations inside, conditions on sides and at the start, data. Factors w_k are
+of terms, v_ki of points; both are constants in a step. It is a least-squares loss, so besides its gradient
+there are rows of a Jacobian, for Gauss and Newton's rule.
 """
 
 from collections.abc import Mapping
@@ -41,24 +42,31 @@ class Objective:
         problem: what is to be solved.
         points: by term.
         weights: factor of each term; 1 for those that are not named.
+        frozen: the arrays of the model that are not learned, where it is given to methods without them.
 
     """
 
-    def __init__(self, problem: Problem, points: Mapping[str, Points], weights: Mapping[str, Any]) -> None:
-        self.problem, self.points, self.weights = problem, points, weights
+    def __init__(
+        self, problem: Problem, points: Mapping[str, Points], weights: Mapping[str, Any], frozen: Any = None
+    ) -> None:
+        self.problem, self.points, self.weights, self.frozen = problem, points, weights, frozen
 
-    def terms(self, model: Model) -> dict[str, jax.Array]:
-        """Return the mean square of each residual."""
+    def residuals(self, model: Model) -> dict[str, jax.Array]:
+        """Return the residuals of each term, (n,)."""
+        whole = self._whole(model)
         return {
-            term.name: jnp.mean(residual(self.problem, model, term, self.points[term.name]) ** 2)
+            term.name: residual(self.problem, whole, term, self.points[term.name])
             for term in self.problem.terms
         }
 
     def loss(self, model: Model) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Return the loss, and the mean square of each residual."""
-        found = self.terms(model)
-        weighted = [self.weights.get(name, 1.0) * value for name, value in found.items()]
-        return jnp.sum(jnp.stack(weighted)), found
+        """Return the loss, and the mean square of each residual, without any weights."""
+        squares = {name: r**2 for name, r in self.residuals(model).items()}
+        weighted = [
+            self.weights.get(name, 1.0) * jnp.mean(self.points[name].weights * s)
+            for name, s in squares.items()
+        ]
+        return jnp.sum(jnp.stack(weighted)), {name: jnp.mean(s) for name, s in squares.items()}
 
     def rows(self, model: Model) -> tuple[jax.Array, jax.Array]:
         """Return scaled residuals r (N,), whose sum of squares is the loss, and their Jacobian (N, P).
@@ -69,16 +77,20 @@ class Objective:
         residuals, rows = [], []
         for term in self.problem.terms:
             points = self.points[term.name]
-            scale = jnp.sqrt(self.weights.get(term.name, 1.0) / len(points.at)).astype(flat.dtype)
+            weight = self.weights.get(term.name, 1.0) * points.weights
+            scale = jnp.sqrt(weight / len(points.at)).astype(flat.dtype)
 
             def one(flat: jax.Array, point: Points, term: Term = term) -> jax.Array:
                 alone = jax.tree.map(lambda x: x[None], point)
-                return residual(self.problem, unravel(flat), term, alone)[0]
+                return residual(self.problem, self._whole(unravel(flat)), term, alone)[0]
 
             value, row = jax.vmap(jax.value_and_grad(one), (None, 0))(flat, points)
             residuals.append(scale * value)
-            rows.append(scale * row)
+            rows.append(scale[:, None] * row)
         return jnp.concatenate(residuals), jnp.concatenate(rows)
+
+    def _whole(self, model: Model) -> Model:
+        return model if self.frozen is None else eqx.combine(model, self.frozen)
 
 
 def residual(problem: Problem, model: Model, term: Term, points: Points) -> jax.Array:

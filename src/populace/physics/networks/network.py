@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.settings import Settings, setting
+from populace.physics.geometry.shape import Geometry
+from populace.physics.networks.embedding import Coordinates, Embedding
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"tanh": jnp.tanh, "sin": jnp.sin}
 
@@ -18,12 +20,11 @@ class PINNetwork(Settings):
     """What kind of network stands for the fields; a subclass with a `kind` is one of your own."""
 
     @abstractmethod
-    def build(self, low: np.ndarray, high: np.ndarray, fields: int, *, key: jax.Array, dtype: Any) -> Any:
+    def build(self, domain: Geometry, fields: int, *, key: jax.Array, dtype: Any) -> Any:
         """Return a module from points (d, n) to fields (k, n).
 
         Args:
-            low: smallest coordinates of the domain, (d,).
-            high: largest ones.
+            domain: what the points lie in; it has `names`, `low` and `high` of coordinates.
             fields: how many fields.
             key: for its weights.
             dtype: of its weights.
@@ -48,37 +49,21 @@ class Dense(eqx.Module):
         return self.weight @ x + self.bias[:, None]
 
 
-class Scaled(eqx.Module):
-    """Coordinates to [-1, 1], by the bounds of the domain."""
-
-    center: tuple[float, ...] = eqx.field(static=True)
-    half: tuple[float, ...] = eqx.field(static=True)
-
-    def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
-        self.center = tuple(((low + high) / 2).tolist())
-        self.half = tuple(((high - low) / 2).tolist())
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Return scaled coordinates, (d, n)."""
-        center, half = (jnp.asarray(v, x.dtype)[:, None] for v in (self.center, self.half))
-        return (x - center) / half
-
-
 class _Perceptron(eqx.Module):
-    scaled: Scaled
+    embedding: Any
     layers: tuple[Dense, ...]
     activation: str = eqx.field(static=True)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         act = ACTIVATIONS[self.activation]
-        h = self.scaled(x)
+        h = self.embedding(x)
         for layer in self.layers[:-1]:
             h = act(layer(h))
         return self.layers[-1](h)
 
 
 class MLP(PINNetwork):
-    """Fully connected layers of a smooth activation; coordinates are scaled to [-1, 1].
+    """Fully connected layers of a smooth activation.
 
     Weights are normal with variance 2 / (inputs + outputs) (Glorot and Bengio 2010), biases zero.
     """
@@ -87,12 +72,57 @@ class MLP(PINNetwork):
 
     hidden_sizes: tuple[int, ...] = setting((20, 20, 20), low=1, help="units of each hidden layer")
     activation: str = setting("tanh", choices=("tanh", "sin"), help="hidden activation, a smooth one")
+    embedding: Embedding = setting(Coordinates(), help="what the network sees of coordinates")
 
-    def build(self, low: np.ndarray, high: np.ndarray, fields: int, *, key: jax.Array, dtype: Any) -> Any:
+    def build(self, domain: Geometry, fields: int, *, key: jax.Array, dtype: Any) -> Any:
         """Return the layers."""
-        return _Perceptron(
-            Scaled(low, high), dense((len(low), *self.hidden_sizes, fields), key, dtype), self.activation
+        embedding, width = self.embedding.build(domain, jax.random.fold_in(key, 1), dtype)
+        layers = dense((width, *self.hidden_sizes, fields), key, dtype)
+        return _Perceptron(embedding, layers, self.activation)
+
+
+class _Modified(eqx.Module):
+    embedding: Any
+    gates: tuple[Dense, ...]
+    layers: tuple[Dense, ...]
+    activation: str = eqx.field(static=True)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        act = ACTIVATIONS[self.activation]
+        h = self.embedding(x)
+        u, v = (act(gate(h)) for gate in self.gates)
+        for layer in self.layers[:-1]:
+            z = act(layer(h))
+            h = (1 - z) * u + z * v
+        return self.layers[-1](h)
+
+
+class ModifiedMLP(PINNetwork):
+    """Fully connected layers, each a mixture of two embeddings of the input.
+
+        U = act(W_u x + b_u),   V = act(W_v x + b_v),   Z = act(W h + b),   h <- (1 - Z) U + Z V
+
+    All hidden layers have the same width. Source: Wang, Teng and Perdikaris 2021, "Understanding and
+    mitigating gradient flow pathologies in physics-informed neural networks".
+    """
+
+    kind: ClassVar[str] = "modified-mlp"
+
+    hidden_size: int = setting(20, low=1, help="units of every hidden layer")
+    hidden_layers: int = setting(3, low=1, help="hidden layers")
+    activation: str = setting("tanh", choices=("tanh", "sin"), help="hidden activation, a smooth one")
+    embedding: Embedding = setting(Coordinates(), help="what the network sees of coordinates")
+
+    def build(self, domain: Geometry, fields: int, *, key: jax.Array, dtype: Any) -> Any:
+        """Return the layers."""
+        keys = jax.random.split(key, 4)
+        embedding, width = self.embedding.build(domain, keys[0], dtype)
+        gates = (
+            Dense(width, self.hidden_size, keys[1], dtype),
+            Dense(width, self.hidden_size, keys[2], dtype),
         )
+        sizes = (width, *[self.hidden_size] * self.hidden_layers, fields)
+        return _Modified(embedding, gates, dense(sizes, keys[3], dtype), self.activation)
 
 
 def dense(sizes: tuple[int, ...], key: jax.Array, dtype: Any) -> tuple[Dense, ...]:

@@ -21,6 +21,7 @@ class Points(NamedTuple):
         normals: outward unit normals (n, d); of what is no boundary, zeros.
         partners: the opposite points of periodic ones (n, d); else the points themselves.
         values: what was measured there (n,); else zeros.
+        weights: factors on the squared residuals (n,), in the mean over all n points.
 
     """
 
@@ -28,6 +29,7 @@ class Points(NamedTuple):
     normals: Any
     partners: Any
     values: Any
+    weights: Any
 
 
 @dataclass(frozen=True, eq=False)

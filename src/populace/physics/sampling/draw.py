@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 from populace.physics.problem.problem import Problem
 from populace.physics.problem.term import Points, Term
-from populace.physics.sampling.sampler import interior, on_side, shares
+from populace.physics.sampling.sampler import counted, interior, on_side, shares
 
 
 def draw(
-    problem: Problem, method: str, counts: tuple[int, int, int], key: jax.Array, dtype: Any
+    problem: Problem, method: str, counts: tuple[int, int, int], key: jax.Array, dtype: Any, room: int = 0
 ) -> dict[str, Points]:
     """Return the points of each term by its name.
 
@@ -24,9 +24,13 @@ def draw(
         counts: points inside, of each condition on a boundary, and of each condition at the start.
         key: for the draw.
         dtype: of the points.
+        room: places inside for points that are added later.
 
     """
-    inside = _plain(interior(problem.domain, method, counts[0], jax.random.fold_in(key, 0), dtype))
+    at = interior(problem.domain, method, counts[0], jax.random.fold_in(key, 0), dtype)
+    # Copies keep the places of what is added later: they have residuals, and no weight.
+    whole = at[jnp.arange(len(at) + room) % len(at)]
+    inside = _plain(whole)._replace(weights=counted(len(whole), len(at), dtype))
     found = {}
     for number, term in enumerate(problem.terms):
         if term.region == "inside":
@@ -41,7 +45,7 @@ def draw(
 def _boundary(term: Term, method: str, counts: tuple[int, int, int], key: jax.Array, dtype: Any) -> Points:
     if term.region == "pairs":
         one, other = (on_side(side, method, counts[1], key, dtype) for side in term.sides)
-        return Points(one[0], one[1], other[0], jnp.zeros(len(one[0]), dtype))
+        return Points(one[0], one[1], other[0], *_neither(len(one[0]), dtype))
     initial = all(side.name == "initial" for side in term.sides)
     numbers = shares(term.sides, counts[2] if initial else counts[1])
     drawn = [
@@ -49,8 +53,14 @@ def _boundary(term: Term, method: str, counts: tuple[int, int, int], key: jax.Ar
         for i, (side, count) in enumerate(zip(term.sides, numbers))
     ]
     at, normals = (jnp.concatenate(rows) for rows in zip(*drawn))
-    return Points(at, normals, at, jnp.zeros(len(at), dtype))
+    return Points(at, normals, at, *_neither(len(at), dtype))
 
 
 def _plain(at: Any, values: Any = None) -> Points:
-    return Points(at, jnp.zeros_like(at), at, jnp.zeros(len(at), at.dtype) if values is None else values)
+    nothing, weights = _neither(len(at), at.dtype)
+    return Points(at, jnp.zeros_like(at), at, nothing if values is None else values, weights)
+
+
+def _neither(count: int, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """Return values of what is no data, and weights of points that all count the same."""
+    return jnp.zeros(count, dtype), jnp.ones(count, dtype)

@@ -57,6 +57,12 @@ def shares(sides: tuple[Side, ...], count: int) -> list[int]:
     return [max(1, round(count * m)) for m in measures / measures.sum()]
 
 
+def counted(total: int, active: Any, dtype: Any) -> jax.Array:
+    """Return weights with which a mean over all places is one over the first `active`."""
+    place = jnp.arange(total, dtype=jnp.int32)
+    return jnp.where(place < active, total / active, 0.0).astype(dtype)
+
+
 def _first(inside: Any, count: int) -> Any:
     """Return the places of the first `count` points that are inside; repeated if there are too few."""
     order = jnp.argsort(~inside, stable=True)
