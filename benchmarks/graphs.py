@@ -39,7 +39,7 @@ def node_worker(kind: str, seeds: int, epochs: int) -> dict[str, float]:
     import populace as pop
     from populace.engine.training_loop import Engine
     from populace.recipes import text
-    from populace.runs.recipe import parse
+    from populace.runs.recipe.parsing import parse
 
     pop.setup()
     recipe = parse(text(f"cora-{kind}"), kind)
@@ -81,7 +81,8 @@ def memory_worker(count: int) -> dict[str, float]:
 
     draws = np.random.default_rng(0)
     nodes = 10_000
-    edges, _ = EdgeIndex.of(*draws.integers(0, nodes, (2, count)), (nodes, nodes))
+    sources, targets = draws.integers(0, nodes, (2, count))
+    edges, _ = EdgeIndex.of(sources, targets, (nodes, nodes))
     x = jnp.asarray(draws.normal(size=(nodes, 32)), jnp.float32)
     layer = GATConv(32, 8, 8, key=jax.random.key(0))
 
@@ -92,7 +93,8 @@ def memory_worker(count: int) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     jax.block_until_ready(compiled(layer))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    planned = compiled.memory_analysis().temp_size_in_bytes / 2**20
+    analysis = compiled.memory_analysis()
+    planned = np.nan if analysis is None else analysis.temp_size_in_bytes / 2**20
     return {"peak": (after - before) / 1024, "planned": planned}
 
 

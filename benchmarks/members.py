@@ -34,7 +34,7 @@ def worker(members: int, settings: int, steps: int, folder: Path) -> dict[str, A
     from populace.engine.callbacks import Callback
     from populace.report import present
     from populace.runs.launch import run_recipe
-    from populace.runs.recipe import parse
+    from populace.runs.recipe.parsing import parse
 
     marks = [began]
 

@@ -28,7 +28,8 @@ import populace as pop
 from populace.core.population import Population
 from populace.engine.training_loop import Engine
 from populace.runs.launch import run_recipe
-from populace.runs.recipe import Recipe, parse
+from populace.runs.recipe.parsing import parse
+from populace.runs.recipe.recipe import Recipe
 from populace.runs.run import Run
 from populace.statistics import probability_of_improvement, summarize
 

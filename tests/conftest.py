@@ -178,7 +178,7 @@ def finished_copy(finished: Path, tmp_path: Path) -> Path:
 def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run stopped twice: its checkpoints are of steps 100 and 200. Read only."""
     from populace.runs.launch import run_recipe
-    from populace.runs.recipe import parse
+    from populace.runs.recipe.parsing import parse
     from populace.runs.run import Run
     from populace.runs.training import Stopped
 

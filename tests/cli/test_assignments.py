@@ -4,7 +4,8 @@ import pytest
 
 from populace.cli.assignments import changed, values
 from populace.core.errors import UsageError
-from populace.runs.recipe import Recipe, parse
+from populace.runs.recipe.parsing import parse
+from populace.runs.recipe.recipe import Recipe
 from populace.tuning import SuccessiveHalving
 
 TEXT = """

@@ -103,10 +103,10 @@ def test_list_names_what_there_is(cli, what, names):
 
 
 def test_a_learner_of_another_package_that_cannot_be_imported_hides_no_other(cli, monkeypatch):
-    from populace.runs import recipe
+    from populace.runs.recipe import kinds
 
-    known = recipe.learners() | {"zz-broken": "nowhere_at_all.learner:Learner"}
-    monkeypatch.setattr(recipe, "learners", lambda: known)
+    known = kinds.learners() | {"zz-broken": "nowhere_at_all.learner:Learner"}
+    monkeypatch.setattr(kinds, "learners", lambda: known)
     found = cli("list", "learners")
     assert found.code == 0
     assert "dqn" in found.out
@@ -120,7 +120,7 @@ def test_list_lists_recipes_unless_told(cli):
 @pytest.mark.parametrize("name", recipes.names())
 def test_show_a_recipe_tells_who_trains_and_how(cli, name):
     from populace.core.settings import describe
-    from populace.runs.recipe import parse
+    from populace.runs.recipe.parsing import parse
 
     recipe = parse(recipes.text(name), name)
     found = cli("show", name)

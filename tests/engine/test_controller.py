@@ -13,7 +13,8 @@ from populace.engine.callbacks import Callback
 from populace.engine.controller import Control, Controller, Decision, lineage, training_members
 from populace.engine.training_loop import Engine
 from populace.runs.launch import run_recipe, train
-from populace.runs.recipe import of_population, options
+from populace.runs.recipe.options import options
+from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
 from populace.runs.training import Stopped
 from tests.conftest import Reached

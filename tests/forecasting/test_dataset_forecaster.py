@@ -10,7 +10,7 @@ from populace import recipes
 from populace.core.errors import UsageError
 from populace.forecasting import Panel, datasets
 from populace.forecasting.dataset_forecaster import DatasetForecaster
-from populace.runs.recipe import parse
+from populace.runs.recipe.parsing import parse
 from tests import harness
 from tests.places import SHARED_DATA
 

@@ -16,7 +16,7 @@ import tomli_w
 from populace import recipes
 from populace.core.errors import PopulaceError
 from populace.runs.integrity import sealed
-from populace.runs.recipe import parse
+from populace.runs.recipe.parsing import parse
 from tests.conftest import call
 from tests.fuzz import mutations, samples
 

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from populace.core.errors import PopulaceError
-from populace.runs.recipe import parse
+from populace.runs.recipe.parsing import parse
 from tests.fuzz import cases, mutations, samples
 
 FILES, FOLDERS, RECIPES = 250, 6, 60

@@ -12,7 +12,7 @@ import populace.physics as ph
 from populace.core.errors import UsageError
 from populace.core.numerics.precision import precision
 from populace.recipes import names, text
-from populace.runs.recipe import parse
+from populace.runs.recipe.parsing import parse
 from tests.harness import check_learner, states, trained
 from tests.physics.problems import line
 

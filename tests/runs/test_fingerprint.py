@@ -8,7 +8,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.runs.fingerprint import check_settings, digest
-from populace.runs.recipe import Recipe
+from populace.runs.recipe.recipe import Recipe
 from populace.supervised import Classifier, Data
 from tests.learners import Quadratic, Table
 

@@ -8,7 +8,10 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.rl.environments import registry
-from populace.runs.recipe import Options, learner_class, of_population, parse
+from populace.runs.recipe.kinds import learner_class
+from populace.runs.recipe.options import Options
+from populace.runs.recipe.parsing import parse
+from populace.runs.recipe.recipe import of_population
 
 MODULE = """
 from typing import ClassVar

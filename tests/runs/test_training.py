@@ -13,7 +13,8 @@ from populace.core.population import sweep
 from populace.engine import compiled, compiled_cache
 from populace.report import present
 from populace.runs.launch import run_recipe, train
-from populace.runs.recipe import Options, of_population
+from populace.runs.recipe.options import Options
+from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
 from populace.runs.training import Stopped
 from tests import programs

@@ -11,7 +11,8 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.runs.launch import run_recipe
-from populace.runs.recipe import Options, of_population
+from populace.runs.recipe.options import Options
+from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
 from populace.runs.training import Stopped
 from populace.supervised import MLP, Data, Momentum

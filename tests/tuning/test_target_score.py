@@ -8,7 +8,7 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import Population, sweep
 from populace.engine.callbacks import Evaluation
-from populace.runs.recipe import parse
+from populace.runs.recipe.parsing import parse
 from populace.runs.run import Run
 from populace.tuning import TargetScore
 from tests.learners import Quadratic

@@ -8,7 +8,9 @@ from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.imports.registered import import_kinds
 from populace.core.untrusted import toml
-from populace.runs.recipe import Recipe, controller_of, options
+from populace.runs.recipe.kinds import controller_of
+from populace.runs.recipe.options import options
+from populace.runs.recipe.recipe import Recipe
 
 
 def assignment(text: str, option: str) -> tuple[str, str]:

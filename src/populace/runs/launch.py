@@ -11,7 +11,8 @@ from populace.engine.callbacks import Callback
 from populace.engine.controller import Controller
 from populace.runs.folder import new
 from populace.runs.outcome import confirmation
-from populace.runs.recipe import Recipe, of_population, options
+from populace.runs.recipe.options import options
+from populace.runs.recipe.recipe import Recipe, of_population
 from populace.runs.run import Run
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, quiet
@@ -46,7 +47,7 @@ def train(
             `state_dict`, or the path of a saved member or a `.safetensors` file. Optimizers start afresh;
             settings, such as a dropout rate, stay those of the population.
         log: told in words what happens.
-        settings: others of [`Options`][populace.runs.recipe.Options]: `strategy`, `log_every`,
+        settings: others of [`Options`][populace.runs.recipe.options.Options]: `strategy`, `log_every`,
             `evaluate_every`, `checkpoint_every`, `checkpoints_kept`, `checkpoint_selection`,
             `final_evaluation_size`, `confirm`, `devices`.
 

@@ -30,7 +30,9 @@ from populace.runs.outcome import confirmation, measured
 from populace.runs.outcome.facts import facts as facts_of
 from populace.runs.outcome.measured_again import measured_again
 from populace.runs.outcome.member_predictions import MemberPredictions, member_predictions
-from populace.runs.recipe import Recipe, foreign_modules, options, parse
+from populace.runs.recipe.options import options
+from populace.runs.recipe.parsing import foreign_modules, parse
+from populace.runs.recipe.recipe import Recipe
 from populace.runs.trained_member import Trained
 from populace.runs.training import Log, Session, engine_of, quiet
 from populace.runs.weights import start

@@ -24,7 +24,8 @@ from populace.runs.folder import FORMAT, keep_json, resuming
 from populace.runs.integrity import continuity, failures, learner_files, lock, record, sittings
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.outcome import held_out, measured
-from populace.runs.recipe import Recipe, foreign_modules
+from populace.runs.recipe.parsing import foreign_modules
+from populace.runs.recipe.recipe import Recipe
 from populace.runs.tensorboard import TensorBoard
 from populace.runs.weights import start
 

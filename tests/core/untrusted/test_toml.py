@@ -4,7 +4,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.untrusted import toml
-from populace.runs.recipe import parse
+from populace.runs.recipe.parsing import parse
 
 BEYOND = {
     "digits": ("a = " + "9" * 5000, "more than 64 bits"),

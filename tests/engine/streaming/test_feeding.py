@@ -13,7 +13,8 @@ from populace.core.population import Population, sweep
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs.launch import run_recipe
-from populace.runs.recipe import Options, of_population
+from populace.runs.recipe.options import Options
+from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
 from populace.supervised import MLP, SGD, Classifier, Data, Patience, Regressor
 from tests import harness, programs

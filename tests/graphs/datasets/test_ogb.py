@@ -17,7 +17,7 @@ from populace.graphs.learners.graph_classifier import GraphRegressor
 from populace.graphs.learners.graph_learner import GraphLearner
 from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier
 from populace.runs.launch import run_recipe, train
-from populace.runs.recipe import parse
+from populace.runs.recipe.parsing import parse
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from populace.core.population import sweep
 from populace.runs.launch import run_recipe
-from populace.runs.recipe import Options, of_population
+from populace.runs.recipe.options import Options
+from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
 from populace.runs.training import Stopped
 from tests.conftest import Reached

@@ -16,7 +16,8 @@ from populace.runs.folder import new
 from populace.runs.integrity import lock
 from populace.runs.integrity.status import status
 from populace.runs.launch import run_recipe, train
-from populace.runs.recipe import Options, of_population
+from populace.runs.recipe.options import Options
+from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
 from tests.learners import Quadratic
 

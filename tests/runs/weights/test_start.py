@@ -107,7 +107,7 @@ def test_a_run_that_is_killed_at_once_begins_again_with_the_same_weights(tmp_pat
     assert outcome_of(Run.load(moved).resume(steps=40).path) == outcome_of(longer.path)
 
     from populace.runs.launch import run_recipe
-    from populace.runs.recipe import parse
+    from populace.runs.recipe.parsing import parse
 
     recipe = parse(whole.recipe_text(), str(whole.path / "recipe.toml"))
     assert outcome_of(run_recipe(recipe, tmp_path / "replayed").path) == outcome_of(whole.path)

@@ -36,7 +36,7 @@ def print_list(what: str) -> None:
 
         rows = [(n, tomllib.loads(recipes.text(n)).get("about", "")) for n in recipes.names()]
     else:
-        from populace.runs.recipe import learners
+        from populace.runs.recipe.kinds import learners
 
         rows = [(n, _summary(n)) for n in sorted(learners())]
     table = Table.grid(padding=(0, 3))
@@ -50,14 +50,8 @@ def print_list(what: str) -> None:
 def print_description(name: str) -> None:
     """Print a description of a recipe, learner or controller with all its settings."""
     from populace.core.formatting import format_value
-    from populace.runs.recipe import (
-        controller_class,
-        controllers,
-        foreign_modules,
-        learner_class,
-        learners,
-        parse,
-    )
+    from populace.runs.recipe.kinds import controller_class, controllers, learner_class, learners
+    from populace.runs.recipe.parsing import foreign_modules, parse
 
     console = Terminal()
     if name in recipes.names() or Path(name).is_file() or name.endswith(".toml"):
@@ -163,7 +157,7 @@ def _options(console: Console, options: Any) -> None:
 def _summary(name: str) -> str:
     """Return the first sentence about a learner; one that cannot be imported says why, and hides no other."""
     from populace.core.errors import UsageError
-    from populace.runs.recipe import learner_class
+    from populace.runs.recipe.kinds import learner_class
 
     try:
         return (inspect.getdoc(learner_class(name)) or "").splitlines()[0]

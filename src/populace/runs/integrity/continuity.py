@@ -16,7 +16,7 @@ from populace.core.untrusted import toml
 from populace.runs import fingerprint
 from populace.runs.folder import again
 from populace.runs.integrity import manifest, sealed
-from populace.runs.recipe import options
+from populace.runs.recipe.options import options
 
 _FREE = {
     "name", "about", "run.steps", "run.strategy", "run.devices", "run.checkpoint_every",

@@ -18,7 +18,8 @@ from populace.core.population import Population
 from populace.engine.callbacks import Callback
 from populace.runs.folder import keep_json, read_json, resuming
 from populace.runs.integrity.schemas import json_files
-from populace.runs.recipe import Recipe, foreign_modules, parse
+from populace.runs.recipe.parsing import foreign_modules, parse
+from populace.runs.recipe.recipe import Recipe
 from populace.runs.training import Log, Session
 from populace.runs.weights import start
 

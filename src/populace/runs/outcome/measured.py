@@ -13,7 +13,7 @@ from populace.engine.training_loop import Engine
 from populace.runs.outcome import evaluation_cost, floors, tasks
 from populace.runs.outcome.floors import Floors
 from populace.runs.outcome.tasks import Task
-from populace.runs.recipe import Options
+from populace.runs.recipe.options import Options
 from populace.runs.weights import start
 from populace.statistics import HeldOut
 

@@ -28,7 +28,7 @@ from populace.core.random import root_key
 from populace.core.untrusted.shown import shown
 from populace.runs import provenance
 from populace.runs.integrity.schemas import json_files
-from populace.runs.recipe import learner_class
+from populace.runs.recipe.kinds import learner_class
 
 FORMAT = 1
 """Number of what the two files hold and call things; files of another are refused."""

@@ -1,6 +1,5 @@
 """Recipes: complete, and the same again after being written and read."""
 
-import math
 import tomllib
 
 import numpy as np
@@ -10,17 +9,15 @@ from hypothesis import strategies as st
 
 from populace import recipes
 from populace.core import settings
-from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.swept import LogUniform, Uniform
 from populace.rl import DQN
 from populace.rl.exploration.strategies import ExponentialDecay, LinearDecay
-from populace.runs.launch import train
-from populace.runs.recipe import Options, Recipe, learner_class, learners, of_population, options, parse
+from populace.runs.recipe.kinds import learner_class
+from populace.runs.recipe.options import Options
+from populace.runs.recipe.parsing import parse
+from populace.runs.recipe.recipe import Recipe, of_population
 from tests.conftest import SMALL
-from tests.learners import Quadratic
-
-# -- there and back ------------------------------------------------------------------------------------
 
 shares = st.floats(0, 1)
 explorations = st.builds(LinearDecay, shares, shares, st.floats(1e-6, 1e9)) | st.builds(
@@ -139,47 +136,6 @@ def test_a_population_of_one_setting_has_a_recipe():
     assert again.settings == ({},)
 
 
-# -- reading -------------------------------------------------------------------------------------------
-
-
-def test_a_short_recipe_takes_the_defaults():
-    recipe = parse('[learner]\nkind = "dqn"', "short")
-    assert settings.to_dict(recipe.learner) == settings.to_dict(DQN())
-    assert recipe.options == Options()
-    assert len(recipe.population()) == 1
-
-
-def test_kinds_of_nested_settings_are_read():
-    text = '[learner]\nkind = "dqn"\n[learner.exploration]\nkind = "linear"\nduration = 5'
-    exploration = parse(text, "nested").learner.exploration
-    assert isinstance(exploration, LinearDecay)
-    assert exploration.duration == 5.0
-
-
-def test_kinds_of_nested_settings_may_be_swept():
-    text = '[learner]\nkind = "dqn"\n[sweep]\nexploration = ["linear", "exponential"]'
-    population = parse(text, "kinds").population()
-    kinds = [type(population.learner_of(i).exploration) for i in range(2)]
-    assert kinds == [LinearDecay, ExponentialDecay]
-    assert len(population.groups) == 2
-
-
-def test_ranges_are_drawn_from():
-    text = (
-        '[learner]\nkind = "dqn"\n[run]\nsamples = 20\nseed = 3\n'
-        "[sweep]\nlearning_rate = {log_uniform = [1e-5, 1e-1]}\ndiscount = {uniform = [0.5, 1]}"
-    )
-    drawn = parse(text, "drawn").population().settings
-    assert len(drawn) == 20
-    assert len({s["learning_rate"] for s in drawn}) == 20
-    assert all(1e-5 <= s["learning_rate"] <= 1e-1 and 0.5 <= s["discount"] <= 1 for s in drawn)
-    # Each decade is as likely as the next: a plain draw puts next to none below a hundredth.
-    assert 4 <= sum(s["learning_rate"] < 1e-3 for s in drawn) <= 16
-    assert parse(text, "drawn").population().settings == drawn
-    other = parse(text.replace("seed = 3", "seed = 4"), "drawn").population().settings
-    assert other != drawn
-
-
 def test_a_setting_that_names_nothing_is_in_the_recipe_and_in_its_members():
     population = sweep(DQN(), [{}, {"learning_rate": 1e-4}], seeds=2)
     again = parse(of_population("two", population, Options()).text(), "two").population()
@@ -187,81 +143,4 @@ def test_a_setting_that_names_nothing_is_in_the_recipe_and_in_its_members():
     assert [again.learner_of(i).learning_rate for i in range(2)] == [DQN().learning_rate, 1e-4]
 
 
-def test_listed_settings_are_taken_as_they_come():
-    text = '[learner]\nkind = "dqn"\n[[settings]]\ndiscount = 0.9\n[[settings]]\n"exploration.end" = 0.1'
-    population = parse(text, "listed").population()
-    end = DQN().exploration.end  # pyright: ignore[reportAttributeAccessIssue]
-    assert population.settings == (
-        {"discount": 0.9, "exploration.end": end},
-        {"discount": DQN().discount, "exploration.end": 0.1},
-    )
-    assert population.learner_of(0).discount == 0.9
-    assert population.learner_of(1).discount == DQN().discount
-
-
-def test_a_learner_that_is_given_takes_the_place_of_the_table():
-    own = DQN(discount=0.5)
-    assert parse(SMALL, "small", own).learner is own
-
-
-def test_every_short_name_is_a_learner():
-    assert "dqn" in learners()
-    for name in learners():
-        assert learner_class(name) is not None
-
-
 # -- options -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("key", Options.model_fields)
-@pytest.mark.parametrize("value", [True, {"a": 1}, math.nan, -1, [0.5]])
-def test_no_option_takes_what_it_is_not(key, value):
-    with pytest.raises(UsageError) as refused:
-        options({key: value})
-    assert len(str(refused.value).splitlines()) == 1
-
-
-def test_numbers_of_numpy_are_taken():
-    found = options({"steps": np.int64(5), "seeds": np.arange(2), "checkpoint_every": np.float32(2)})
-    assert (found.steps, found.seeds, found.checkpoint_every) == (5, [0, 1], 2.0)
-    assert type(found.steps) is int
-
-
-@pytest.mark.parametrize(("given", "name"), [(1, "1"), (np.int64(3), "3"), ([8, "map"], ["8", "map"])])
-def test_a_strategy_may_be_a_number(given, name):
-    assert options({"strategy": given}).strategy == name
-
-
-def test_training_takes_a_population():
-    with pytest.raises(UsageError, match=r"takes a population, got Quadratic; make one with populace.sweep"):
-        train(Quadratic(), steps=5)
-
-
-def test_whole_numbers_are_taken_for_seconds():
-    assert options({"checkpoint_every": 2}).checkpoint_every == 2.0
-
-
-def test_checkpoints_may_wait_for_the_end():
-    assert options({"checkpoint_every": math.inf}).checkpoint_every == math.inf
-
-
-def test_an_unknown_option_gets_the_nearest_name():
-    with pytest.raises(UsageError, match=r"'stratgy' in \[run\].*'strategy'"):
-        options({"stratgy": "vmap"})
-
-
-@given(st.integers(1, 10**7))
-def test_windows_are_at_least_one_step(steps):
-    chosen = Options(steps=steps)
-    assert 1 <= chosen.window(10) <= steps
-    assert 1 <= chosen.evaluation_window <= steps
-
-
-def test_windows_are_a_share_of_the_steps():
-    chosen = Options(steps=10_000)
-    assert (chosen.window(10), chosen.evaluation_window) == (50, 500)
-
-
-def test_windows_may_be_chosen():
-    chosen = Options(steps=1000, log_every=7, evaluate_every=9)
-    assert (chosen.window(10), chosen.evaluation_window) == (7, 9)
