@@ -26,7 +26,7 @@ from populace.runs.metric_tables import Recorder, read
 from populace.runs.outcome import held_out, measured
 from populace.runs.recipe.parsing import foreign_modules
 from populace.runs.recipe.recipe import Recipe
-from populace.runs.tensorboard import TensorBoard
+from populace.runs.tensorboard.board import TensorBoard
 from populace.runs.weights import start
 
 Log = Callable[[str], None]

@@ -25,8 +25,8 @@ from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.compiled import EXHIBIT
 from populace.engine.hosts import fetch, is_writer
 from populace.engine.training_loop import Engine
-from populace.runs.integrity.event_file import EventFile
-from populace.runs.model_graph import model_graph
+from populace.runs.tensorboard.event_file import EventFile
+from populace.runs.tensorboard.model_graph import model_graph
 from populace.statistics import bootstrap_interval, interquartile_mean, worst_of
 
 MEMBERS_SHOWN = 64
