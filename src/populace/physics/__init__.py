@@ -24,17 +24,24 @@ from populace.physics.problem.problem import Problem
 from populace.physics.problem.symbols import coordinate, field, normal, unknown_coefficient
 from populace.physics.sampling.resampling import RAD, RAR, Anew, Resampling
 from populace.physics.solution import Solution, solve
+from populace.physics.weighting.balance import NTK, Balance, Fixed, GradientNorm
+from populace.physics.weighting.in_time import AllTimes, Causal, InTime
+from populace.physics.weighting.self_adaptive import SelfAdaptive
 
 __all__ = [
     "LBFGS",
     "MLP",
+    "NTK",
     "PINN",
     "RAD",
     "RAR",
+    "AllTimes",
     "Anew",
+    "Balance",
     "Ball",
     "Box",
     "Burgers",
+    "Causal",
     "Coordinates",
     "Data",
     "Dirichlet",
@@ -42,10 +49,13 @@ __all__ = [
     "Embedding",
     "Equation",
     "Expression",
+    "Fixed",
     "FourierFeatures",
     "Geometry",
+    "GradientNorm",
     "Heat",
     "Helmholtz",
+    "InTime",
     "Initial",
     "Interval",
     "InverseDiffusion",
@@ -65,6 +75,7 @@ __all__ = [
     "Rectangle",
     "Resampling",
     "Robin",
+    "SelfAdaptive",
     "Solution",
     "Solver",
     "Time",

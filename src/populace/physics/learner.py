@@ -1,7 +1,8 @@
 """The learner behind physics-informed networks: a network whose derivatives satisfy an equation."""
 
-import dataclasses
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -9,32 +10,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Mean, Metrics
+from populace.core.learner import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.numerics.precision import precision
-from populace.core.settings import setting
 from populace.nn.primitives.buffer import trainable
 from populace.optim import gradient_step as descent
-from populace.optim.optimizers import Adam, Optimizer
-from populace.optim.schedules import Constant, Schedule
+from populace.optim.gradient_step import where
 from populace.physics import plots
-from populace.physics.equations.elliptic import Poisson1D
-from populace.physics.equations.equation import Equation
 from populace.physics.evaluation import measure
-from populace.physics.networks.network import MLP, PINNetwork
 from populace.physics.objective import Model, Objective, fields
-from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
-from populace.physics.optimisers.solver import REASONS, NoSolver, Progress, Solver
-from populace.physics.problem.problem import Problem
+from populace.physics.optimisers.solver import REASONS, NoSolver, Progress
 from populace.physics.problem.term import Points
-from populace.physics.sampling.cube import METHODS
 from populace.physics.sampling.draw import draw
 from populace.physics.sampling.noise import randomized
-from populace.physics.sampling.resampling import Anew, Plan, Resampling
+from populace.physics.sampling.resampling import Plan
+from populace.physics.settings import PINNSettings
 from populace.physics.state import Solved, State
 
 
-class PINN(Learner):
+class PINN(PINNSettings):
     """A physics-informed network: the residuals of equations, conditions and data in one least-squares loss.
 
     `gradient_steps` iterations of `optimizer` come first, then `solver` takes over. Everything is computed in
@@ -46,65 +40,6 @@ class PINN(Learner):
 
     Source: Raissi, Perdikaris and Karniadakis 2019, "Physics-informed neural networks"; Lagaris et al. 1998.
     """
-
-    mode: ClassVar[Literal["max", "min"]] = "min"
-    evaluation_unit: ClassVar[str] = "points"
-
-    problem: Problem | None = eqx.field(default=None, static=True)
-    """A problem of your own, in the place of a named equation."""
-
-    equation: Equation = setting(Poisson1D(), help="equation, unless a problem is given in Python")
-    network: PINNetwork = setting(MLP(), help="network that stands for the fields")
-    dtype: str = setting("float64", choices=("float64", "float32"), help="numbers that are computed with")
-    sampling: str = setting("sobol", choices=METHODS, help="how points are drawn")
-    points: int = setting(256, low=1, help="points inside")
-    boundary_points: int = setting(64, low=1, help="points of each condition on a boundary")
-    initial_points: int = setting(64, low=1, help="points of each condition at the start of time")
-    resample_steps: int = setting(0, low=0, help="iterations after which points change; 0 for never")
-    resampling: Resampling = setting(Anew(), help="how points inside change after every resample_steps")
-    randomized_data: bool = setting(False, help="each member learns from data with errors of its own added")
-    condition_weight: float = setting(1.0, above=0, help="factor on the terms of conditions and data")
-    gradient_steps: int = setting(0, low=0, help="iterations of the optimizer before the solver takes over")
-    solver: Solver = setting(LevenbergMarquardt(), help="second-order rule; none for the optimizer alone")
-    learning_rate: float = descent.learning_rate(1e-3)
-    optimizer: Optimizer = descent.optimizer(Adam())
-    schedule: Schedule = descent.schedule(Constant())
-    weight_decay: float = descent.weight_decay()
-    max_gradient_norm: float = descent.max_gradient_norm()
-    tolerance: float = setting(1e-3, above=0, help="relative L2 error that counts as solved")
-    evaluation_points: int = setting(
-        2000, low=10, help="points that the error and the residual are measured on"
-    )
-
-    @property
-    def score(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """`error` where there is an exact solution, else `residual`."""
-        return "error" if self.defined.exact else "residual"
-
-    @property
-    def score_threshold(self) -> float | None:
-        """The tolerance, where there is an exact solution; a small residual alone says nothing."""
-        return float(self.tolerance) if self.defined.exact else None
-
-    @property
-    def task_name(self) -> str:
-        """Name of the equation."""
-        return self.equation.kind if self.problem is None else ""
-
-    @property
-    def x64(self) -> bool:
-        """Whether it computes in float64."""
-        return self.dtype == "float64"
-
-    @property
-    def epoch_steps(self) -> int:
-        """Iterations after which points change."""
-        return self.resample_steps
-
-    @property
-    def defined(self) -> Problem:
-        """The problem."""
-        return self.equation.define() if self.problem is None else self.problem
 
     def init(self, key: jax.Array) -> State:
         """Return fresh weights, coefficients at their start, and the first points."""
@@ -121,6 +56,8 @@ class PINN(Learner):
             memory=self.solver.init(eqx.filter(model, trainable(model))),
             progress=Progress.start(),
             points=points,
+            balance=self.balance.init(points, self.dtype),
+            in_time=self.in_time.init(),
             count=jnp.int32(0),
         )
 
@@ -130,16 +67,34 @@ class PINN(Learner):
         return draw(self.defined, self.sampling, counts, key, self.dtype, self.resampling.room)
 
     def on_epoch_start(self, state: State, key: jax.Array) -> State:
-        """Change the points; the solver begins again on them. The first ones stay until the first time."""
+        """Change points and weights where it is time; the solver begins again on them."""
+        state = self._if_due(self.resample_steps, lambda s: self._moved(s, key), state)
+        return self._if_due(self.balance.interval, self._balanced, state)
+
+    def _if_due(self, every: int, change: Callable[[State], State], state: State) -> State:
+        if not every:
+            return state
+        if every == self.epoch_steps:
+            return change(state)
+        return jax.lax.cond(state.count % every == 0, lambda s: change(s), lambda s: s, state)
+
+    def _moved(self, state: State, key: jax.Array) -> State:
+        # The first points stay until the first time.
         number = state.count // self.resample_steps
-        points = self.resampled(state, number, key)
-        weights = eqx.filter(state.model, trainable(state.model))
-        # The damping that a solver has come to is as good on other points.
-        kept = isinstance(self.solver, LevenbergMarquardt)
-        changed = (points, state.memory if kept else self.solver.init(weights), Progress.start())
-        there = (state.points, state.memory, state.progress)
-        changed = jax.tree.map(lambda a, b: jnp.where(number > 0, a, b), changed, there)
-        return eqx.tree_at(lambda s: (s.points, s.memory, s.progress), state, changed)
+        changed = replace(state, points=self.resampled(state, number, key))
+        return where(number > 0, self._again(changed), state)
+
+    def _balanced(self, state: State) -> State:
+        learned, frozen = eqx.partition(state.model, trainable(state.model))
+        memory = self.balance.update(state.balance, self.objective(state, frozen), learned)
+        return self._again(replace(state, balance=memory))
+
+    def _again(self, state: State) -> State:
+        """Let the solver begin again, for the loss is another; what it learned of the model may stay."""
+        memory = state.memory
+        if self.solver.remembers_gradients:
+            memory = self.solver.init(eqx.filter(state.model, trainable(state.model)))
+        return replace(state, memory=memory, progress=Progress.start())
 
     def resampled(self, state: State, number: Any, key: jax.Array) -> dict[str, Points]:
         """Return the points after they have changed for the number-th time."""
@@ -155,51 +110,65 @@ class PINN(Learner):
         )
         return fresh | dict.fromkeys(problem.equations, inside)
 
-    def objective(self, points: dict[str, Points], frozen: Any = None) -> Objective:
-        """Return the loss at points, of models whose arrays that are not learned are `frozen`."""
-        problem = self.defined
-        weights = {
+    def objective(self, state: State, frozen: Any = None) -> Objective:
+        """Return the loss of a state, of models whose arrays that are not learned are `frozen`."""
+        problem, points = self.defined, state.points
+        weights: dict[str, Any] = {
             name: self.condition_weight for name in problem.term_names if name not in problem.equations
         }
-        return Objective(problem, points, weights | problem.weights, frozen)
+        weights |= problem.weights
+        for name, factor in self.balance.factors(state.balance).items():
+            if jnp.ndim(factor):
+                points = points | {name: points[name]._replace(weights=points[name].weights * factor)}
+            else:
+                weights[name] = weights.get(name, 1.0) * factor
+        return Objective(problem, points, weights, frozen)
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one step of the optimizer or of the solver."""
         del key  # points are drawn at the start of epochs
         if isinstance(self.solver, NoSolver):
-            after, loss, terms = self._descend(state)
+            after, found = self._descend(state)
         elif not self.gradient_steps:
-            after, loss, terms = self._solve(state)
+            after, found = self._solve(state)
         else:
-            after, loss, terms = jax.lax.cond(
+            after, found = jax.lax.cond(
                 state.count < self.gradient_steps,
                 lambda s: self._descend(s),  # bound methods are not hashable
                 lambda s: self._solve(s),
                 state,
             )
-        after = eqx.tree_at(lambda s: s.count, after, state.count + 1)
-        metrics = {"loss": Mean(loss)} | {f"{name} loss": Mean(value) for name, value in terms.items()}
-        return after, metrics | {n: Mean(v) for n, v in state.model.coefficients.items()}
+        for name, factor in self.balance.factors(state.balance).items():
+            found[f"{name} weight"] = jnp.mean(factor)
+        after = replace(after, count=state.count + 1)
+        return after, {name: Mean(value) for name, value in (found | state.model.coefficients).items()}
 
-    def _descend(self, state: State) -> tuple[State, jax.Array, dict[str, jax.Array]]:
+    def _descend(self, state: State) -> tuple[State, dict[str, jax.Array]]:
+        balanced = self.objective(state)
+        objective, in_time, found = self.in_time.weighted(balanced, state.model, state.in_time)
         model, opt_state, loss, terms = descent.gradient_step(
-            self, self.objective(state.points).loss, state.model, state.opt_state, state.count
+            self, objective.loss, state.model, state.opt_state, state.count
         )
         # A rate in float32 must not make weights of another width.
         model = jax.tree.map(lambda new, old: new.astype(old.dtype), model, state.model)
-        return eqx.tree_at(lambda s: (s.model, s.opt_state), state, (model, opt_state)), loss, terms
+        balance = self.balance.ascend(state.balance, balanced, state.model)
+        after = replace(state, model=model, opt_state=opt_state, in_time=in_time, balance=balance)
+        return after, {"loss": loss} | _losses(terms) | found
 
-    def _solve(self, state: State) -> tuple[State, jax.Array, dict[str, jax.Array]]:
+    def _solve(self, state: State) -> tuple[State, dict[str, jax.Array]]:
         learned, frozen = eqx.partition(state.model, trainable(state.model))
-        objective = self.objective(state.points, frozen)
+        balanced = self.objective(state, frozen)
+        objective, in_time, found = self.in_time.weighted(balanced, learned, state.in_time)
+        state = replace(state, in_time=in_time)
 
         def move(state: State) -> State:
             model, memory, before, after, failed = self.solver.step(objective, learned, state.memory)
             progress, model = state.progress.after(before, after, failed), eqx.combine(model, frozen)
-            return eqx.tree_at(lambda s: (s.model, s.memory, s.progress), state, (model, memory, progress))
+            return replace(state, model=model, memory=memory, progress=progress)
 
         loss, terms = objective.loss(learned)
-        return jax.lax.cond(state.progress.stopped == 0, move, lambda state: state, state), loss, terms
+        after = jax.lax.cond(state.progress.stopped == 0, move, lambda state: state, state)
+        return after, {"loss": loss} | _losses(terms) | found
 
     def model(self, state: State) -> Solved:
         """Return the network, the coefficients and why the member stopped."""
@@ -211,7 +180,7 @@ class PINN(Learner):
 
     def for_test(self, size: int) -> Self:
         """Return the learner that measures on another grid, of about `size` points."""
-        return dataclasses.replace(self, evaluation_points=max(size, 10))
+        return replace(self, evaluation_points=max(size, 10))
 
     def predict(self, model: Any, x: Any = None, /) -> np.ndarray:
         """Return the fields at points x (N, d), (N, k); (N,) will do where there is one coordinate.
@@ -235,18 +204,9 @@ class PINN(Learner):
         with precision(self.x64):
             return dict(plots.solution(self.defined, state.model, REASONS[int(state.stopped)], self.dtype))
 
-    def check(self) -> None:
-        """Raise a `UsageError` for settings that do not fit each other."""
-        super().check()
-        problem = self.defined
-        if self.randomized_data and not any(t.noise is not None for t in problem.terms if t.region == "data"):
-            raise UsageError("randomized_data needs data of known noise: Data(..., noise=...)")
-        if problem.has_data and problem.unknowns:
-            count = sum(len(t.points) for t in problem.terms if t.points is not None)
-            if count < len(problem.unknowns):
-                raise UsageError(
-                    f"{count} measured values cannot determine {len(problem.unknowns)} unknown coefficients"
-                )
+
+def _losses(terms: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    return {f"{name} loss": value for name, value in terms.items()}
 
 
 @eqx.filter_jit

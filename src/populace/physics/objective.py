@@ -68,23 +68,28 @@ class Objective:
         ]
         return jnp.sum(jnp.stack(weighted)), {name: jnp.mean(s) for name, s in squares.items()}
 
-    def rows(self, model: Model) -> tuple[jax.Array, jax.Array]:
-        """Return scaled residuals r (N,), whose sum of squares is the loss, and their Jacobian (N, P).
+    def jacobians(self, model: Model) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """Return the residuals of each term, (n,), and their Jacobian (n, P), both without weights.
 
         A residual depends on its own point alone, so a row is a gradient at one point.
         """
         flat, unravel = ravel_pytree(model)
-        residuals, rows = [], []
+        found = {}
         for term in self.problem.terms:
-            points = self.points[term.name]
-            weight = self.weights.get(term.name, 1.0) * points.weights
-            scale = jnp.sqrt(weight / len(points.at)).astype(flat.dtype)
 
             def one(flat: jax.Array, point: Points, term: Term = term) -> jax.Array:
                 alone = jax.tree.map(lambda x: x[None], point)
                 return residual(self.problem, self._whole(unravel(flat)), term, alone)[0]
 
-            value, row = jax.vmap(jax.value_and_grad(one), (None, 0))(flat, points)
+            found[term.name] = jax.vmap(jax.value_and_grad(one), (None, 0))(flat, self.points[term.name])
+        return found
+
+    def rows(self, model: Model) -> tuple[jax.Array, jax.Array]:
+        """Return scaled residuals r (N,), whose sum of squares is the loss, and their Jacobian (N, P)."""
+        residuals, rows = [], []
+        for name, (value, row) in self.jacobians(model).items():
+            weight = self.weights.get(name, 1.0) * self.points[name].weights
+            scale = jnp.sqrt(weight / len(value)).astype(value.dtype)
             residuals.append(scale * value)
             rows.append(scale[:, None] * row)
         return jnp.concatenate(residuals), jnp.concatenate(rows)

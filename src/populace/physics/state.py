@@ -32,6 +32,8 @@ class State(eqx.Module):
         memory: what the solver remembers.
         progress: whether the solver has stopped.
         points: where each term is evaluated.
+        balance: what the weighting of terms remembers.
+        in_time: what the weighting of times remembers.
         count: steps taken.
 
     """
@@ -41,4 +43,6 @@ class State(eqx.Module):
     memory: Any
     progress: Progress
     points: dict[str, Points]
+    balance: Any
+    in_time: Any
     count: jax.Array

@@ -21,6 +21,7 @@ class LBFGS(Solver):
     """
 
     kind: ClassVar[str] = "l-bfgs"
+    remembers_gradients: ClassVar[bool] = True
 
     memory_size: int = setting(50, low=1, help="gradients that are remembered")
     search_steps: int = setting(25, low=1, help="evaluations of the loss that a line search may take")

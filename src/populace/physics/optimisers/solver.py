@@ -55,6 +55,9 @@ class Progress(eqx.Module):
 class Solver(Settings):
     """A second-order rule; one of your own is a subclass with a `kind`."""
 
+    remembers_gradients: ClassVar[bool] = False
+    """Whether what it remembers is worth nothing once the loss is another."""
+
     @abstractmethod
     def init(self, model: Model) -> Any:
         """Return what it remembers before its first step."""
