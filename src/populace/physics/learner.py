@@ -13,12 +13,11 @@ from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.numerics.precision import precision
-from populace.nn.primitives.buffer import trainable
 from populace.optim import gradient_step as descent
 from populace.optim.gradient_step import where
 from populace.physics import plots
 from populace.physics.evaluation import measure
-from populace.physics.objective import Model, Objective, fields
+from populace.physics.objective import Model, Objective, fields, split
 from populace.physics.optimisers.solver import REASONS, NoSolver, Progress
 from populace.physics.problem.term import Points
 from populace.physics.sampling.draw import draw
@@ -53,7 +52,7 @@ class PINN(PINNSettings):
         return State(
             model=model,
             opt_state=descent.initial_opt_state(self, model),
-            memory=self.solver.init(eqx.filter(model, trainable(model))),
+            memory=self.solver.init(split(model)[0]),
             progress=Progress.start(),
             points=points,
             balance=self.balance.init(points, self.dtype),
@@ -85,7 +84,7 @@ class PINN(PINNSettings):
         return where(number > 0, self._again(changed), state)
 
     def _balanced(self, state: State) -> State:
-        learned, frozen = eqx.partition(state.model, trainable(state.model))
+        learned, frozen = split(state.model)
         memory = self.balance.update(state.balance, self.objective(state, frozen), learned)
         return self._again(replace(state, balance=memory))
 
@@ -93,7 +92,7 @@ class PINN(PINNSettings):
         """Let the solver begin again, for the loss is another; what it learned of the model may stay."""
         memory = state.memory
         if self.solver.remembers_gradients:
-            memory = self.solver.init(eqx.filter(state.model, trainable(state.model)))
+            memory = self.solver.init(split(state.model)[0])
         return replace(state, memory=memory, progress=Progress.start())
 
     def resampled(self, state: State, number: Any, key: jax.Array) -> dict[str, Points]:
@@ -156,7 +155,7 @@ class PINN(PINNSettings):
         return after, {"loss": loss} | _losses(terms) | found
 
     def _solve(self, state: State) -> tuple[State, dict[str, jax.Array]]:
-        learned, frozen = eqx.partition(state.model, trainable(state.model))
+        learned, frozen = split(state.model)
         balanced = self.objective(state, frozen)
         objective, in_time, found = self.in_time.weighted(balanced, learned, state.in_time)
         state = replace(state, in_time=in_time)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from populace.nn.primitives.buffer import trainable
 from populace.physics.networks.derivatives import derivatives
 from populace.physics.problem.expression import Expression, Values
 from populace.physics.problem.problem import Problem
@@ -33,6 +34,11 @@ class Model(eqx.Module):
 
     network: Any
     coefficients: dict[str, jax.Array]
+
+
+def split(model: Model) -> tuple[Model, Model]:
+    """Return what is learned of a model, and what is frozen, each with None in the other's places."""
+    return eqx.partition(model, trainable(model))
 
 
 class Objective:
