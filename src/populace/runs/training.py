@@ -3,28 +3,24 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from populace.core.errors import PopulaceError, RunError
-from populace.core.files import sweep, write
-from populace.core.imports import by_path
-from populace.core.learner import Learner
+from populace.core.files import sweep
 from populace.core.population import Population
 from populace.core.system import memory
 from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
-from populace.runs import fingerprint, provenance, results
 from populace.runs.checkpoints import Checkpoints
-from populace.runs.folder import FORMAT, keep_json, resuming
-from populace.runs.integrity import continuity, failures, learner_files, lock, record, sittings
+from populace.runs.conclusion import conclude
+from populace.runs.folder import resuming
+from populace.runs.head import write_head
+from populace.runs.integrity import continuity, failures, learner_files, lock, sittings
 from populace.runs.metric_tables import Recorder, read
-from populace.runs.outcome import held_out, measured
-from populace.runs.recipe.parsing import foreign_modules
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.tensorboard.board import TensorBoard
 from populace.runs.weights import start
@@ -119,7 +115,7 @@ class Session(Callback):
         info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
         if info:
             continuity.check(self.folder, info)
-            learner_files.check(self.folder, self._learners)
+            learner_files.check(self.folder, [g.program.learner for g in engine.group_states])
         self._wall, self._resumed = info.get("wall_s", 0.0), info.get("resumed", -1) + 1
         if resume and info:
             self.log(f"resuming at step {engine.step} of {options.steps}")
@@ -131,7 +127,8 @@ class Session(Callback):
             for group_state in engine.group_states:
                 group_state.start_from(tensors)
         self._clear_after(engine.step)
-        self._write_head(resumed=bool(info))
+        if not info:
+            write_head(self.folder, self.recipe, engine)
         self._open()
         self._sit_down()
         engine.callbacks = [self, self.board, *callbacks]
@@ -150,7 +147,16 @@ class Session(Callback):
         self.checkpoints.wait()
         memory.give_back()
         phase("measuring")
-        self._finish(done and not stop())
+        conclude(
+            self.folder,
+            self.recipe,
+            engine,
+            self.log,
+            done=done and not stop(),
+            externally=self._externally,
+            wall=self._wall_seconds,
+            resumed=self._resumed,
+        )
         self.board.close()
         self._stand_up()
         return done
@@ -251,7 +257,7 @@ class Session(Callback):
             self.board.flush()
             info = {
                 "training_seconds": self.engine.training_seconds,
-                "wall_s": self._wall + time.perf_counter() - self._began,
+                "wall_s": self._wall_seconds(),
                 "resumed": self._resumed,
                 "metrics": self.recorder.digest,
                 **self._depends_on,
@@ -260,95 +266,6 @@ class Session(Callback):
         self._saved_at = time.perf_counter()
         self._saving = self._saved_at - start
 
-    @property
-    def _learners(self) -> list[Learner]:
-        """The loaded learners, one per structure."""
-        return [group_state.program.learner for group_state in self.engine.group_states]
-
-    def _write_head(self, resumed: bool) -> None:
-        """Write what is known before the first step; the strategy is settled from here on."""
-        if resumed or not hosts.is_writer():
-            return
-        chosen = [c.choice.strategy for c in self.engine.group_states]
-        settled = chosen[0] if len(set(chosen)) == 1 else chosen
-        devices = max(len(c.program.placement.devices) for c in self.engine.group_states)
-        update = {"strategy": settled, "devices": devices}
-        if self.recipe.options.start_from:
-            update["start_from"] = start.FILE
-        recipe = self.recipe.drawn()
-        recipe = replace(recipe, options=recipe.options.model_copy(update=update))
-        keep_json(self.folder, "environment.json", {"format": FORMAT} | provenance.describe())
-        fingerprint.keep(self.folder, self.recipe.learner)
-        learner_files.keep(self.folder, self._learners)
-        text = recipe.text()
-        record.keep(self.folder, text, foreign_modules(text))
-        write(self.folder / "recipe.toml", text)
-
-    def _finish(self, done: bool) -> None:
-        """Measure the outcome where training got to its end; write results."""
-        options = self.recipe.options
-        engine = self.engine
-        scores = measured.collect(engine, read(self.folder / "metrics", "evaluation"))
-        measured.complete(scores, engine, self.folder, options)
-        best = results.choose(self.population, scores)
-        learner = engine.group_states[0].program.learner
-        test_description = learner.test_description(options.final_evaluation_size)
-        caveats: list[str] = []
-        if done and learner.independent_test is not None:
-            self.log(f"measuring every member on {test_description}")
-            scores.metrics = measured.final_evaluation(engine, scores, options.final_evaluation_size)
-            own = list(self.population.members_of(best))
-            caveats = learner.caveats({name: column[own] for name, column in scores.metrics.items()})
-            scores.test = scores.metrics.pop(self.population.learner.score)
-        if done:
-            settings = results.bests(self.population, scores).values()
-            scores.held_out = held_out.measured(engine, settings, scores.floors)
-            if self._externally:
-                size = options.final_evaluation_size
-                measured.evaluate_externally(engine, scores, best, size, self.log)
-        wall = self._wall + time.perf_counter() - self._began
-        ended = engine.control.stopped_at()
-        per_step = self.population.units_per_step
-        units = sum(ended.get(member, engine.step) * each for member, each in enumerate(per_step))
-        about: dict[str, Any] = {
-            "populace": provenance.version(),
-            "name": self.recipe.name,
-            "about": self.recipe.about,
-            "status": "finished" if done else "stopped",
-            "test_description": test_description,
-            "independent_test": learner.independent_test,
-            "caveats": caveats,
-            "together": [list(names) for names in learner.together],
-            "command": provenance.command(),
-            "learner": by_path.path_of(type(self.recipe.learner)),
-            "steps": engine.step,
-            "steps_total": options.steps,
-            "stopped_early": {"step": engine.step, "reason": engine.control.stop}
-            if engine.control.stop
-            else None,
-            "decisions": engine.control.decisions,
-            "checkpoint_selection": options.checkpoint_selection,
-            "start_weights": bool(options.start_from),
-            "strategy": [
-                {
-                    "members": len(c.group.members),
-                    "strategy": c.choice.strategy,
-                    "width": c.program.width,
-                    "devices": len(c.program.placement.devices),
-                    "why": c.choice.why,
-                    "seconds_per_step": c.choice.seconds_per_step,
-                }
-                for c in engine.group_states
-            ],
-            "timing": {
-                "wall_s": wall,
-                "train_s": engine.training_seconds,
-                "units_per_s": units / max(engine.training_seconds, 1e-9),
-                "resumed": self._resumed,
-            },
-        }
-        if done and options.confirm and len(self.population.settings) == 1:
-            about["confirmation"] = None  # nothing was chosen
-        table = results.table(self.population, scores, best, options.final_evaluation_size, about)
-        if hosts.is_writer():
-            keep_json(self.folder, "results.json", table)
+    def _wall_seconds(self) -> float:
+        """Return the seconds that the run has taken so far, all sittings together."""
+        return self._wall + time.perf_counter() - self._began
