@@ -309,20 +309,6 @@ def test_a_finished_run_is_left_alone_and_told(cli, finished_copy):
     assert files() == before
 
 
-def test_a_run_that_ends_early_says_so_in_its_results(stopped):
-    from populace.runs.run import Run
-
-    results = Run.load(stopped).results()
-    assert results["status"] == "stopped"
-    assert results["steps"] == 200
-    assert results["steps_total"] == 300
-    timing = results["timing"]
-    assert timing["resumed"] == 1
-    frames = 200 * results["units_per_step"] * len(results["members"])
-    assert timing["units_per_s"] * timing["train_s"] == pytest.approx(frames)
-    assert not Run.load(stopped).finished
-
-
 def test_a_run_that_never_got_to_a_checkpoint_starts_again(cli, stopped_copy, finished):
     shutil.rmtree(stopped_copy / "checkpoints")
     found = cli("resume", stopped_copy, "--no-report")

@@ -5,13 +5,10 @@ import json
 import jax
 import numpy as np
 import pytest
-from rich.console import Console
 
-from populace.cli.results import print_results
-from populace.core.errors import RunError, UsageError
+from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.engine import compiled, compiled_cache
-from populace.report import present
 from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
@@ -142,23 +139,3 @@ def test_what_cannot_be_confirmed_is_told(tmp_path):
     dead = train(bad, 60, out=tmp_path / "dead", confirm=2, log=lines.append, **OPTIONS)
     assert dead.results()["confirmation"] is None
     assert any("not confirmed: all members diverged" in line for line in lines)
-
-
-def test_where_all_members_diverged_there_is_no_best(tmp_path, capsys):
-    bad = sweep(Quadratic(), {"fuse": [15.0, 16.0]}, seeds=7)
-    lines = []
-    dead = train(bad, 40, out=tmp_path / "dead", log=lines.append, **OPTIONS)
-    found = dead.results()
-    assert [m["diverged_at"] for m in found["members"]] == [15] * 7 + [16] * 7
-    assert found["best"] is None
-    with pytest.raises(RunError, match=r"has no best member: all 14 diverged, the first at step 15; lower"):
-        dead.best()
-    with pytest.raises(RunError, match=r"has no best member: all 14 diverged"):
-        dead.predictions(np.zeros(1))
-    told = [line for line in lines if "not finite" in line]
-    assert len(told) == 11
-    assert told[-1].startswith("4 more members are not finite since step ")
-    present(dead)
-    assert not (dead.path / "media").exists()
-    print_results(Console(width=200), dead.path, found)
-    assert "no best setting  all 14 members diverged, the first at step 15" in capsys.readouterr().out
