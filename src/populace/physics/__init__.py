@@ -2,8 +2,9 @@
 
 from populace.physics.equations.elliptic import Helmholtz, Poisson1D, Poisson2D
 from populace.physics.equations.equation import Equation
-from populace.physics.equations.evolution import Burgers, Heat, Wave
-from populace.physics.equations.inverse import InverseDiffusion
+from populace.physics.equations.evolution import AllenCahn, Burgers, Heat, Wave
+from populace.physics.equations.flow import Cavity
+from populace.physics.equations.inverse import InverseDiffusion, InverseLorenz
 from populace.physics.equations.ordinary import Oscillator, TimeOnly
 from populace.physics.geometry.ball import Ball, Disc
 from populace.physics.geometry.box import Box, Interval, Rectangle
@@ -36,12 +37,14 @@ __all__ = [
     "RAD",
     "RAR",
     "AllTimes",
+    "AllenCahn",
     "Anew",
     "Balance",
     "Ball",
     "Box",
     "Burgers",
     "Causal",
+    "Cavity",
     "Coordinates",
     "Data",
     "Dirichlet",
@@ -59,6 +62,7 @@ __all__ = [
     "Initial",
     "Interval",
     "InverseDiffusion",
+    "InverseLorenz",
     "LevenbergMarquardt",
     "ModifiedMLP",
     "Neumann",

@@ -12,6 +12,7 @@ from populace.physics.problem.operators import cos, d, exp, sin
 from populace.physics.problem.problem import Problem
 from populace.physics.problem.symbols import coordinate, field
 from populace.physics.references.cole_hopf import burgers
+from populace.physics.references.integrated import allen_cahn
 
 
 class Heat(Equation):
@@ -77,4 +78,27 @@ class Burgers(Equation):
             {"burgers": d(u, "t") + u * d(u, "x") - nu * d(u, "x", "x")},
             [Dirichlet(u, 0.0), Initial(u, -sin(math.pi * x))],
             {"u": lambda at: burgers(at["x"], at["t"], nu)},
+        )
+
+
+class AllenCahn(Equation):
+    """u_t = D u_xx + 5 (u - u^3) on [-1, 1] for t in [0, 1], u = -1 at both ends, u(x, 0) = x^2 cos(pi x).
+
+    Fronts of width about sqrt(D) grow between -1 and 1. Compared with a spectral solution, good to 1e-6 for D
+    of 1e-3 or more. Source: the Allen-Cahn example of DeepXDE.
+    """
+
+    kind: ClassVar[str] = "allen-cahn"
+
+    diffusivity: float = setting(1e-3, above=0, static=True, help="diffusivity D")
+
+    def define(self) -> Problem:
+        """Return the problem; start and ends hold by construction."""
+        x, t, u, width = coordinate("x"), coordinate("t"), field("u"), float(self.diffusivity)
+        start = x**2 * cos(math.pi * x)
+        return Problem(
+            Interval(-1, 1) * Time(0, 1),
+            {"allen-cahn": d(u, "t") - width * d(u, "x", "x") - 5 * (u - u**3)},
+            exact={"u": lambda at: allen_cahn(at["x"], at["t"], width)},
+            hard={"u": (start, t * (1 - x**2))},
         )
