@@ -68,7 +68,7 @@ OPTIONS = {
     " --no-report",
     "resume": "--steps --json --quiet --no-report",
     "evaluate": "--size --backend --seed --json",
-    "report": "--out",
+    "report": "--out --trade-off",
     "profile": "--sizes --out --repeats --json",
     "sample": "--n --out --label --temperature --seed --member --json",
     "doctor": "--json",

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from populace.statistics import best_subset, interquartile_mean, probability_best, selection, winner_bias
+from populace.statistics import (
+    best_subset,
+    interquartile_mean,
+    probability_best,
+    selection,
+    undominated,
+    winner_bias,
+)
 
 
 def test_probabilities_of_being_best_add_up_and_follow_the_scores():
@@ -105,3 +112,15 @@ def test_what_is_far_behind_adds_no_luck_and_what_all_share_none_either():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_front_is_what_the_definition_says():
+    rng = np.random.default_rng(0)
+    for columns in (1, 2, 4):
+        rows = rng.integers(0, 5, (60, columns)).astype(float)  # with many ties
+        beats = (rows[:, None] >= rows).all(2) & (rows[:, None] > rows).any(2)
+        np.testing.assert_array_equal(undominated(rows), ~beats.any(0))
+
+
+def test_a_row_that_is_not_complete_is_on_no_front_and_keeps_nobody_off():
+    assert undominated([[np.nan, 9.0], [1.0, 1.0], [0.0, np.nan]]).tolist() == [False, True, False]

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.interpreters.partial_eval import dce_jaxpr
 
+from populace.core.system.single_call import Timer, memory_of
 from populace.nn.conv.correlation import correlation_p, flops_of_kernel
 
-_SHORTEST = 2e-3
-"""Minimum duration of one timing in seconds: the program is called repeatedly to reach it."""
 _CALLS = re.compile(r'custom_call_target="([^"]+)"')
 
 
@@ -49,7 +47,7 @@ class Program:
 
         self._traced = jax.jit(run).trace(self._arrays)
         self._compiled = self._traced.lower().compile()
-        self._calls = 0
+        self._timer = Timer(lambda: self._compiled(self._arrays))
 
     def counts(self) -> Counts:
         """Return FLOPs, bytes and memory; compiles the body of every loop again."""
@@ -57,29 +55,11 @@ class Program:
         whole = self._traced.jaxpr.jaxpr
         needed, _ = dce_jaxpr(whole, [True] * len(whole.outvars))  # XLA eliminates dead code too
         flops, moved = _cost(self._compiled) + _repeated(needed, uncounted)
-        memory: Any = self._compiled.memory_analysis()
-        held = (
-            memory.argument_size_in_bytes
-            + memory.output_size_in_bytes
-            + memory.temp_size_in_bytes
-            - memory.alias_size_in_bytes
-        )
-        return Counts(float(flops), float(moved), int(held), tuple(sorted(uncounted)))
+        return Counts(float(flops), float(moved), memory_of(self._compiled), tuple(sorted(uncounted)))
 
     def seconds(self) -> float:
         """Return the duration of one call in seconds: the mean over calls that together last 2 ms."""
-        if not self._calls:
-            self._time(1)  # the first call also loads the program
-            self._calls = 1
-            while (taken := self._time(self._calls)) < _SHORTEST:
-                self._calls = max(2 * self._calls, int(self._calls * _SHORTEST / max(taken, 1e-9)))
-        return self._time(self._calls) / self._calls
-
-    def _time(self, calls: int) -> float:
-        start = time.perf_counter()
-        for _ in range(calls):
-            jax.block_until_ready(self._compiled(self._arrays))
-        return time.perf_counter() - start
+        return self._timer.seconds()
 
 
 def memory_here() -> int:

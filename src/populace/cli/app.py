@@ -7,7 +7,6 @@ import typer
 
 from populace.cli.domains import commands as domains
 from populace.cli.options import Json, NoReport, Quiet, RunFolder, Trust, loading
-from populace.cli.output import Terminal
 
 app = typer.Typer(
     name="populace",
@@ -133,19 +132,12 @@ def evaluate(
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run, or several runs to compare.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="File to write [default: RUN/report.html, or comparison.html].", show_default=False)] = None,
+    trade_off: Annotated[bool, typer.Option("--trade-off", help="Also print what each setting costs: those that no other dominates, and the smallest that is as good as the winner.")] = False,
 ) -> None:  # fmt: skip
     """Write the HTML report of a run, or a comparison of several runs."""
-    with loading(False) as display:
-        from populace import report as reports
-        from populace.runs.run import Run
+    from populace.cli.commands import report as reports
 
-        runs = [Run.load(folder) for folder in folders]
-        for one in runs:
-            one.results()
-        target = out or (None if len(runs) == 1 else Path("comparison.html"))
-        display.phase("writing the report")
-        written = reports.write(runs, target)
-    Terminal().print(f"report: {written}", highlight=False, markup=False, soft_wrap=True)
+    reports.report(folders, out, trade_off)
 
 
 @app.command()

@@ -218,6 +218,14 @@ class Learner(Settings):
         """
         return 0.0
 
+    def for_training_part(self) -> Self | None:
+        """Return the learner whose `evaluate` measures the score on examples that were trained on.
+
+        The difference to the score on held-out ones is over-fitting. None, the default, where the score is of
+        no examples.
+        """
+        return None
+
     def example_scores(self, model: Any) -> np.ndarray | None:
         """Return the score of each test example, (N,), on the host; the final score is their mean.
 
@@ -291,6 +299,14 @@ class Learner(Settings):
         """
         del x
         raise UsageError(f"{type(self).__name__} makes no predictions; its trained model is `.model`")
+
+    def single_input(self) -> Any:
+        """Return an input of `predict_single`, such as zeros; None where there are no single inputs."""
+        return None
+
+    def predict_single(self, model: Any, x: Any) -> Any:
+        """Return what a model says of one input, a pure function whose time and memory are measured."""
+        raise NotImplementedError
 
     def predict_proba(self, model: Any, x: Any = None, /) -> Any:
         """Return the probability of each class, (N, K), for raw inputs.

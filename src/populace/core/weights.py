@@ -1,5 +1,6 @@
 """Weights: the arrays of a model by readable dotted names, and back into a model of the same shapes."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -85,6 +86,13 @@ def start_entries(model: Any) -> Iterator[tuple[str, Any]]:
             continue
         if leaf.ndim or not _is_buffer(node):
             yield _name(path), leaf
+
+
+def count(model: Any) -> int:
+    """Return the number of parameters of a model, or of a template: real numbers that are in no buffer."""
+    leaves = jax.tree.leaves(model, is_leaf=_is_buffer)
+    found = [x for x in leaves if not _is_buffer(x) and _is_array(x) and jnp.issubdtype(x.dtype, jnp.inexact)]
+    return sum(math.prod(leaf.shape) for leaf in found)
 
 
 def replaced(model: Any, tensors: Mapping[str, Any]) -> Any:

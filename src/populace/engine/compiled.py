@@ -113,6 +113,17 @@ class Compiled:
         return self._kept("test", size, lambda: self._over_members(one, extra=1))
 
     @cached_property
+    def on_training_part(self) -> Callable[..., dict[str, Mean]]:
+        """(varied, shared, keys, models) -> the metrics of all members on what they were trained on."""
+
+        def one(learner: Learner, key: jax.Array, model: Any) -> Any:
+            part = learner.for_training_part()
+            assert part is not None
+            return dict(part.evaluate(self.signature.whole_model(model), jax.random.fold_in(key, TEST)))
+
+        return self._over_members(one)
+
+    @cached_property
     def models(self) -> Callable[..., Any]:
         """(varied, shared, keys, state) -> the models of all members, arrays only."""
 

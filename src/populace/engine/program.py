@@ -151,6 +151,13 @@ class Program:
         return self._compiled.test(size)(*self._members, model, np.uint32(seed))
 
     @at_precision
+    def on_training_part(self, model: Any) -> dict[str, Mean] | None:
+        """Return the metrics of all members on what they were trained on; None where that is no examples."""
+        if self.learner.for_training_part() is None:
+            return None
+        return self._compiled.on_training_part(*self._members, model)
+
+    @at_precision
     def keep(self, best: Best, new: Best, trains: jax.Array, always: bool) -> Best:
         """Return the better of two, member by member; a tie keeps the earlier one.
 

@@ -19,7 +19,7 @@ from populace.report import number_format
 from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
-from populace.report.sections import compare, evaluation, generalization, panels, sweep, training
+from populace.report.sections import compare, evaluation, generalization, panels, sweep, trade_off, training
 from populace.report.sections.evaluation_metrics import evaluation_metrics
 from populace.report.text import budgets, full_tables, run_tables, significance, summary, tables
 from populace.report.text.final_metrics import final_metrics_table
@@ -64,7 +64,7 @@ def render(template: str, content: dict[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     charts = {chart.id: chart.spec() for chart in content["charts"].values() if chart}
-    for several in ("small_multiples", "evaluation_metrics"):
+    for several in ("small_multiples", "evaluation_metrics", "trade_off_charts"):
         charts |= {chart.id: chart.spec() for chart in content.get(several, [])}
     environment.filters["nobreak"] = lambda text: re.sub(r"(?<=\d) %", "\u00a0%", text)
     return environment.get_template(template).render(
@@ -102,6 +102,7 @@ def one(reading: Reading, page: Path) -> dict[str, Any]:
         elsewhere = generalization.section(reading)
     if elsewhere:
         charts |= {"generalization": elsewhere["curves"], "generalization_gap": elsewhere["gap_chart"]}
+    costs = None if reading.panels else trade_off.section(reading)
     ended = all(member.get("diverged_at") is not None for member in reading.members)
     ranked = len(reading.settings) > 1 and not ended
     settings_table = run_tables.settings_table(reading) if ranked else None
@@ -125,6 +126,8 @@ def one(reading: Reading, page: Path) -> dict[str, Any]:
         "facts": facts(reading),
         "charts": charts,
         "elsewhere": elsewhere,
+        "trade_off": costs,
+        "trade_off_charts": costs["charts"] if costs else [],
         "small_multiples": training.diagnostics(reading),
         "evaluation_metrics": evaluation_metrics(reading),
         "final_metrics": None if found else final_metrics_table(reading),

@@ -10,7 +10,7 @@ from populace.engine.training_loop import Engine
 from populace.runs import provenance, results
 from populace.runs.folder import keep_json
 from populace.runs.metric_tables import read
-from populace.runs.outcome import held_out, measured
+from populace.runs.outcome import costs, held_out, measured
 from populace.runs.recipe.recipe import Recipe
 
 
@@ -56,7 +56,10 @@ def conclude(
         scores.held_out = held_out.measured(engine, settings, scores.floors)
         if externally:
             measured.evaluate_externally(engine, scores, best, options.final_evaluation_size, log)
+    swept = done and len(population.settings) > 1
+    prices = costs.measured(engine, engine.training_seconds) if swept else None
     about = _trained(recipe, engine, done, wall(), resumed) | {
+        "costs": prices,
         "test_description": test_description,
         "independent_test": learner.independent_test,
         "caveats": caveats,

@@ -28,7 +28,13 @@ from populace.statistics.multiple_comparisons import (
 from populace.statistics.profile import performance_profile
 from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE, brunner_munzel, holm, signed_rank
 from populace.statistics.scores import Floats, with_worst, worst_of
-from populace.statistics.selection import WinnerBias, best_subset, probability_best, winner_bias
+from populace.statistics.selection import (
+    WinnerBias,
+    best_subset,
+    probability_best,
+    undominated,
+    winner_bias,
+)
 from populace.statistics.summary import Summary, summarize
 
 __all__ = [
@@ -60,6 +66,7 @@ __all__ = [
     "probability_of_improvement",
     "signed_rank",
     "summarize",
+    "undominated",
     "winner_bias",
     "with_worst",
     "worst_of",

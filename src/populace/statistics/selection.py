@@ -122,6 +122,32 @@ def winner_bias(
     return WinnerBias(max(0.0, luck), len(kept))
 
 
+def undominated(values: ArrayLike) -> np.ndarray:
+    """Return which rows no other row dominates (Pareto front), (n,) bool.
+
+    Row a dominates b if `a_k >= b_k` for every k and `a_k > b_k` for one. Rows that are equal do not
+    dominate one another; one with NaN is not compared, and is on no front.
+
+    Args:
+        values: (n, k), larger is better in every column.
+
+    Source: Kung, Luccio, Preparata 1975, "On Finding the Maxima of a Set of Vectors", JACM 22.
+
+    """
+    rows = np.asarray(values, float)
+    broken = np.any(np.isnan(rows), axis=1).tolist()
+    found = np.zeros(len(rows), bool)
+    # From the best in the first column on, the next ones break ties: a row is dominated only by earlier ones.
+    order = [i for i in np.lexsort(-rows.T[::-1]).tolist() if not broken[i]]
+    front: list[int] = []
+    for i in order:
+        above = rows[front]
+        if not np.any(np.all(above >= rows[i], axis=1) & np.any(above > rows[i], axis=1)):
+            front.append(i)
+            found[i] = True
+    return found
+
+
 def _simulated(around: list[Floats], runs: int, generator: np.random.Generator) -> list[Floats]:
     """Return both interquartile means of runs drawn together from two scores, (2000,) each."""
     if runs <= _MANY_RUNS:

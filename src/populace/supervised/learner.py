@@ -252,6 +252,18 @@ class Supervised(Learner):
         del size
         return dataclasses.replace(self, evaluation_split="test")
 
+    def for_training_part(self) -> Self | None:
+        """Return the learner that judges by as many training examples as the final evaluation has held out.
+
+        They lie evenly among all training rows. None for examples in files, and without any held out.
+        """
+        data = self._data
+        if self.feed is not None or data.called("test") == "train":
+            return None
+        count = min(len(data.train), len(data.part("test")[2]))
+        rows = data.train[np.linspace(0, len(data.train) - 1, count).round().astype(int)]
+        return dataclasses.replace(self, evaluation_split="train", data=dataclasses.replace(data, train=rows))
+
     def test_description(self, size: int) -> str:
         """Return in words which examples the final evaluation looks at."""
         del size
@@ -274,6 +286,14 @@ class Supervised(Learner):
         kept = (data.keep(x[i]) if isinstance(x, Selection) else x[i] for i in parts)
         outputs = [_outputs(model, data.inputs(jnp.asarray(part))) for part in kept]
         return restored(self.finish(jnp.concatenate(outputs)), data.y_origin)
+
+    def single_input(self) -> Any:
+        """Return one raw example (1, ...)."""
+        return np.zeros((1, *self._data.shape), self._data.x.dtype)
+
+    def predict_single(self, model: Any, x: Any) -> jax.Array:
+        """Return a network's outputs for one raw example."""
+        return self.finish(sequential.use(model, self._data.inputs(x)))
 
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return what examples and outputs are scaled by, and their shapes."""

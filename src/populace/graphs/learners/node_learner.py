@@ -245,6 +245,18 @@ class NodeLearner(GraphTask):
         del key
         return self._evaluated(state, PARTS.index(self.evaluation_split) + 1)
 
+    def for_training_part(self) -> Self | None:
+        """Return the learner that judges by the training nodes."""
+        return dataclasses.replace(self, evaluation_split="train")
+
+    def single_input(self) -> Any:
+        """Return the features of all nodes: a network sees them at once."""
+        return self._graph.x
+
+    def predict_single(self, model: Model, x: Any) -> jax.Array:
+        """Return the outputs for all nodes of the graph."""
+        return on_graph(model.network, x, self._graph, None)
+
     def test_description(self, size: int) -> str:
         """Return in words which nodes the final evaluation looks at."""
         del size

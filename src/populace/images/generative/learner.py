@@ -19,5 +19,8 @@ class GenerativeModel(ImageModel, Supervised):
         if self.data is not None:
             super().check()
 
+    def single_input(self) -> None:
+        """Return nothing: what is made of images depends on the model."""
+
     def _check_network(self) -> None:
         eqx.filter_eval_shape(self.build, root_key(0))

@@ -154,6 +154,15 @@ class Agent(Learner):
         """Return the greedy action for one observation, or for each of a batch, as `policy` gives it."""
         return self.policy(model)(x)
 
+    def single_input(self) -> Any:
+        """Return one observation."""
+        task = self.task
+        return np.zeros(task.observation_shape, task.observation_dtype)
+
+    def predict_single(self, model: Any, x: Any) -> jax.Array:
+        """Return the greedy action for one observation."""
+        return self.act(model, x)
+
     def inference_data(self, model: Any) -> dict[str, Any]:
         """Return what the environment shows and takes."""
         del model
