@@ -23,6 +23,7 @@ BUDGET: dict[str, int] = {
     "images/diffusion/test_diffusion.py": 180,
     "images/pixelcnn/test_pixelcnn.py": 180,
     "images/gans/test_gans.py": 225,
+    "physics/test_learner.py": 180,
     "rl/multi_agent/learners/test_factored_q.py": 200,
     "rl/multi_agent/learners/test_multi_agent_ppo.py": 185,
     "runs/test_training.py": 200,

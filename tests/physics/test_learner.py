@@ -70,8 +70,8 @@ def test_hard_conditions_hold_before_any_step() -> None:
 
 def test_it_is_a_learner(tmp_path: Path) -> None:
     learner = ph.PINN(
-        equation=ph.Heat(), network=SMALL, points=12, boundary_points=4, initial_points=4, gradient_steps=4,
-        resample_steps=3, resampling=ph.RAD(candidates=50), balance=ph.GradientNorm(every=2),
+        equation=ph.Heat(), network=SMALL, points=12, boundary_points=4, initial_points=4,
+        resample_steps=3, resampling=ph.RAD(candidates=50), balance=ph.GradientNorm(every=3),
         in_time=ph.Causal(slices=3),
     )  # fmt: skip
     with precision(True):  # the checks themselves copy states, which are of 64 bits

@@ -20,9 +20,10 @@ from populace.physics.optimisers.solver import NoSolver, Solver
 from populace.physics.problem.conditions import Dirichlet, Initial, Neumann, Periodic, Robin
 from populace.physics.problem.data import Data
 from populace.physics.problem.expression import Expression, apply
+from populace.physics.problem.interface import Interface
 from populace.physics.problem.operators import cos, d, div, exp, grad, laplacian, log, sin, sqrt, tanh
 from populace.physics.problem.problem import Problem
-from populace.physics.problem.symbols import coordinate, field, normal, unknown_coefficient
+from populace.physics.problem.symbols import coordinate, field, indicator, normal, unknown_coefficient
 from populace.physics.sampling.resampling import RAD, RAR, Anew, Resampling
 from populace.physics.solution import Solution, solve
 from populace.physics.weighting.balance import NTK, Balance, Fixed, GradientNorm
@@ -60,6 +61,7 @@ __all__ = [
     "Helmholtz",
     "InTime",
     "Initial",
+    "Interface",
     "Interval",
     "InverseDiffusion",
     "InverseLorenz",
@@ -93,6 +95,7 @@ __all__ = [
     "exp",
     "field",
     "grad",
+    "indicator",
     "laplacian",
     "log",
     "normal",

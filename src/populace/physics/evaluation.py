@@ -4,10 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from populace.core.learner import Mean, Metrics
-from populace.physics.objective import Model, evaluate, fields
+from populace.physics.objective import Model, evaluate, fields, residual
 from populace.physics.problem.problem import Problem
+from populace.physics.problem.term import Points
 from populace.physics.sampling.sampler import interior, interior_grid
 
 
@@ -38,14 +40,34 @@ def measure(problem: Problem, model: Model, count: int, key: jax.Array, dtype: A
 
 
 def errors(problem: Problem, model: Model, count: int, dtype: Any) -> dict[str, jax.Array]:
-    """Return the relative L2 error of each field against the exact solution, on a grid."""
+    """Return the relative L2 error of each field on a grid, where the exact solution is not NaN."""
     at = jnp.asarray(interior_grid(problem.domain, count), dtype).T
     coordinates = dict(zip(problem.domain.names, at))
     found = dict(zip(problem.fields, fields(problem, model, at)))
     measured = {}
     for name in problem.exact:
         true, value = problem.exact_values(name, coordinates), found[name]
+        known = ~jnp.isnan(true)
+        true, value = (jnp.where(known, v, 0.0) for v in (true, value))
         if name in problem.up_to_constant:
-            true, value = true - jnp.mean(true), value - jnp.mean(value)
+            true, value = (known * (v - jnp.sum(v) / jnp.sum(known)) for v in (true, value))
         measured[name] = jnp.linalg.norm(value - true) / jnp.linalg.norm(true)
     return measured
+
+
+def not_finite(problem: Problem, model: Model, points: dict[str, Points]) -> str:
+    """Return which term is not finite and where, in words; empty where all are finite.
+
+    Such is a fractional power or a logarithm of what is negative.
+    """
+    for term in problem.terms:
+        values = np.asarray(residual(problem, model, term, points[term.name]))
+        bad = ~np.isfinite(values)
+        if bad.any():
+            at = np.asarray(points[term.name].at)[np.argmax(bad)]
+            where = ", ".join(f"{name} {value:.4g}" for name, value in zip(problem.domain.names, at))
+            return (
+                f"the residual of '{term.name}' is not finite at {bad.sum()} of {len(bad)} points, the first "
+                f"at {where}"
+            )
+    return ""

@@ -16,9 +16,9 @@ from populace.core.numerics.precision import precision
 from populace.optim import gradient_step as descent
 from populace.optim.gradient_step import where
 from populace.physics import plots
-from populace.physics.evaluation import measure
+from populace.physics.evaluation import measure, not_finite
 from populace.physics.objective import Model, Objective, fields, split
-from populace.physics.optimisers.solver import REASONS, NoSolver, Progress
+from populace.physics.optimisers.solver import NOT_FINITE, REASONS, NoSolver, Progress
 from populace.physics.problem.term import Points
 from populace.physics.sampling.draw import draw
 from populace.physics.sampling.noise import randomized
@@ -199,9 +199,11 @@ class PINN(PINNSettings):
 
     def visualize(self, state: Any, key: jax.Array) -> dict[str, Visualization]:
         """Return figures of the solution, its error and its residual."""
-        del key
         with precision(self.x64):
-            return dict(plots.solution(self.defined, state.model, REASONS[int(state.stopped)], self.dtype))
+            why = REASONS[int(state.stopped)]
+            if int(state.stopped) == NOT_FINITE:
+                why += "; " + not_finite(self.defined, state.model, self.draw(key))
+            return dict(plots.solution(self.defined, state.model, why, self.dtype))
 
 
 def _losses(terms: dict[str, jax.Array]) -> dict[str, jax.Array]:

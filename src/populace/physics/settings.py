@@ -16,6 +16,7 @@ from populace.physics.equations.equation import Equation
 from populace.physics.networks.network import MLP, PINNetwork
 from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
 from populace.physics.optimisers.solver import Solver
+from populace.physics.problem.neumann import check_compatible
 from populace.physics.problem.problem import Problem
 from populace.physics.sampling.cube import METHODS
 from populace.physics.sampling.resampling import Anew, Resampling
@@ -92,6 +93,7 @@ class PINNSettings(Learner):
         """Raise a `UsageError` for settings that do not fit each other."""
         super().check()
         problem = self.defined
+        check_compatible(problem)
         if isinstance(self.balance, SelfAdaptive) and self.resample_steps:
             raise UsageError("self-adaptive weights belong to points: resample_steps must be 0")
         if self.in_time.changes_the_loss and not problem.domain.time:

@@ -11,8 +11,9 @@ from scipy.stats import t as student
 from populace.core.errors import UsageError, unknown
 from populace.core.numerics.precision import precision
 from populace.core.random import root_key
+from populace.physics.evaluation import not_finite
 from populace.physics.learner import PINN
-from populace.physics.optimisers.solver import REASONS
+from populace.physics.optimisers.solver import NOT_FINITE, REASONS
 from populace.physics.sampling.sampler import interior_grid
 from populace.runs.run import Run
 
@@ -26,13 +27,15 @@ class Solution:
     Attributes:
         points: a grid inside the domain, (N, d).
         fields: names of the fields.
-        members: what each member that did not diverge says there, (M, N, k).
+        members: what each member that did not diverge says there, (M, N, k); fields that the problem
+            determines up to a constant have the mean zero.
         error: relative L2 error of each of them against the exact solution; None where there is none.
         residual: root mean square of the equations' residuals on fresh points, of each.
         coefficients: what each found for the unknown coefficients, by name.
         stopped: why each stopped.
         diverged: how many members diverged.
         tolerance: the error below which a member counts as solved.
+        not_finite: of members that diverged or met a residual that is not finite: which term, and where.
 
     """
 
@@ -45,6 +48,7 @@ class Solution:
     stopped: list[str]
     diverged: int
     tolerance: float
+    not_finite: tuple[str, ...] = ()
 
     @property
     def mean(self) -> np.ndarray:
@@ -120,7 +124,9 @@ class Solution:
             text += f"; residual {np.median(self.residual):.2g} (median)"
         if len(self.members) > 1:
             text += f"; members differ by up to {self.disagreement:.2g} of the solution"
-        return text + ("; the solution is nearly constant" if len(self.members) and self.trivial else "")
+        if len(self.members) and self.trivial:
+            text += "; the solution is nearly constant"
+        return text + (f"; {self.not_finite[0]}" if self.not_finite else "")
 
 
 def solve(run: Run, setting: int | None = None, points: int = 2000) -> Solution:
@@ -145,6 +151,11 @@ def solve(run: Run, setting: int | None = None, points: int = 2000) -> Solution:
     problem = one.defined
     at = interior_grid(problem.domain, points)
     found = np.stack([m.predict(at) for m in sound]) if sound else np.zeros((0, len(at), len(problem.fields)))
+    for name in problem.up_to_constant:
+        column = found[:, :, problem.fields.index(name)]
+        column -= column.mean(1, keepdims=True)
+    failed = [run.member(m.index) for m in members if ended[m.index] >= 0]
+    failed += [m for m in sound if int(m.model.stopped) == NOT_FINITE]
     measured = [_measured(m) for m in sound]
     return Solution(
         points=at,
@@ -159,7 +170,15 @@ def solve(run: Run, setting: int | None = None, points: int = 2000) -> Solution:
         stopped=[REASONS[int(m.model.stopped)] for m in sound],
         diverged=len(members) - len(sound),
         tolerance=float(learner.tolerance),
+        not_finite=tuple(text for m in failed if (text := _where(m))),
     )
+
+
+def _where(member: Any) -> str:
+    learner = member.learner
+    with precision(learner.x64):
+        points = learner.draw(jax.random.fold_in(root_key(0), member.member.seed))
+        return not_finite(learner.defined, member.model.model, points)
 
 
 def _measured(member: Any) -> dict[str, float]:

@@ -82,6 +82,10 @@ class Geometry:
                 raise unknown("side", name, ["boundary", *known], where=" of the geometry")
         return tuple(found)
 
+    def through_time(self, region: "Geometry") -> "Geometry":
+        """Return a region of the same space over the same interval of time, where there is one."""
+        return region
+
     def __or__(self, other: "Geometry") -> "Geometry":
         return Combined(self, other, "|")
 
@@ -190,6 +194,10 @@ class TimeDomain(Geometry):
     def sides(self) -> tuple[Side, ...]:
         """Those of the region at all times, and `initial`."""
         return (*(self._through_time(side) for side in self.region.sides), self._initial)
+
+    def through_time(self, region: Geometry) -> Geometry:
+        """Return a region of the same space over the same interval of time."""
+        return TimeDomain(region, self.interval)
 
     @property
     def _initial(self) -> Side:

@@ -7,6 +7,7 @@ from typing import Any
 from populace.core.errors import UsageError, unknown
 from populace.physics.geometry.shape import Geometry
 from populace.physics.problem.expression import Expression, Values, expression
+from populace.physics.problem.neumann import floating
 from populace.physics.problem.symbols import Coordinate, Derivative, Normal, Unknown
 from populace.physics.problem.term import Condition, Term
 
@@ -29,11 +30,12 @@ class Problem:
         equations: expressions that are zero inside, by name, or a list of them.
         conditions: of the boundary, the start, and data.
         exact: the solution by field, where it is known: an expression of the coordinates, or a function from
-            coordinates by name, (n,) each, to values (n,). It is only compared with.
+            coordinates by name, (n,) each, to values (n,). It is only compared with; not where it is NaN.
         hard: conditions that hold by construction: by field, expressions of the coordinates (lift, distance);
             the field is then `lift + distance * network`.
         weights: factors on the mean squares of terms, by name; 1 for those that are not named.
         up_to_constant: fields that the problem determines up to a constant: errors are measured without it.
+            Those that only derivatives name, such as under fluxes on all sides, are found without.
 
     Raises:
         UsageError: a name that is no coordinate or field, a side that the geometry lacks, or another part
@@ -66,6 +68,7 @@ class Problem:
         for name in [*self.exact, *self.hard, *self.up_to_constant]:
             if name not in self.fields:
                 raise unknown("field", name, self.fields, where=" of the problem")
+        self.up_to_constant += floating(self.terms, self.fields, {*self.hard, *self.up_to_constant})
         for lift in (e for pair in self.hard.values() for e in pair):
             for part in lift.walk():
                 if isinstance(part, Derivative | Normal | Unknown):

@@ -1,8 +1,12 @@
-"""Symbols that expressions are made of: coordinates, fields, normals and unknown coefficients."""
+"""Symbols that expressions are made of: coordinates, fields, normals, regions and unknown coefficients."""
 
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from populace.core.errors import UsageError
+from populace.physics.geometry.shape import Geometry
 from populace.physics.problem.expression import ONE, ZERO, Expression, Values
 
 
@@ -63,6 +67,29 @@ class Derivative(Expression):
         return Derivative(self.field, (*self.by, name))
 
 
+class Indicator(Expression):
+    """1 inside a region, 0 outside; derivatives are 0, as they are everywhere but at the region's edge."""
+
+    def __init__(self, region: Geometry) -> None:
+        self.region = region
+
+    def value(self, at: Values) -> Any:
+        """Return 1 or 0 at every point."""
+        columns = [at.coordinates[name] for name in self.region.names]
+        xp = np if isinstance(columns[0], np.ndarray) else jnp
+        inside = self.region.contains(xp.stack(columns, -1))
+        return inside.astype(columns[0].dtype)
+
+    def parts(self) -> tuple[Expression, ...]:
+        """Return the coordinates of the region."""
+        return tuple(Coordinate(name) for name in self.region.names)
+
+    def differentiated(self, name: str) -> Expression:
+        """Return zero."""
+        del name
+        return ZERO
+
+
 class Unknown(Expression):
     """A coefficient that is learned with the solution.
 
@@ -103,6 +130,11 @@ def field(name: str) -> Derivative:
 def normal(name: str) -> Normal:
     """Return the component of the outward unit normal along a coordinate."""
     return Normal(name)
+
+
+def indicator(region: Geometry) -> Indicator:
+    """Return 1 inside a region of space, 0 outside: equations that hold in a part of the domain."""
+    return Indicator(region)
 
 
 def unknown_coefficient(name: str, start: float, true: float | None = None) -> Unknown:
