@@ -19,7 +19,8 @@ import numpy as np
 
 import populace
 from populace.rl import DQN
-from populace.runs import checkpoints, training
+from populace.runs import checkpoints
+from populace.runs.training import session
 from populace.runs.integrity import checkpoint_files, manifest, sealed
 
 STEPS = 4_000
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=20)
     pairs = parser.parse_args().pairs
     populace.setup()
-    cast(Any, training)._SPARING = 0  # a checkpoint whenever one is due, whatever the one before cost
+    cast(Any, session)._SPARING = 0  # a checkpoint whenever one is due, whatever the one before cost
     population = populace.sweep(DQN(env="CartPole-v1"), {"learning_rate": [1e-3, 3e-4]}, seeds=4)
     hashing, place = Hashing(), Path(tempfile.mkdtemp(prefix="populace-checksums-"))
 

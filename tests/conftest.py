@@ -180,7 +180,7 @@ def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from populace.runs.launch import run_recipe
     from populace.runs.recipe.parsing import parse
     from populace.runs.run import Run
-    from populace.runs.training import Stopped
+    from populace.runs.training.session import Stopped
 
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     reached = Reached(100)

@@ -17,7 +17,7 @@ from populace.runs.launch import run_recipe
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
-from populace.runs.training import Stopped, engine_of
+from populace.runs.training.session import Stopped, engine_of
 from tests.conftest import arrays
 
 WINDOWS = (1, 7, 1000)

@@ -26,7 +26,7 @@ BUDGET: dict[str, int] = {
     "physics/test_learner.py": 180,
     "rl/multi_agent/learners/test_factored_q.py": 200,
     "rl/multi_agent/learners/test_multi_agent_ppo.py": 185,
-    "runs/test_training.py": 200,
+    "runs/training/test_session.py": 200,
     "runs/weights/test_saved_member.py": 270,
     "supervised/test_estimators.py": 370,
     "supervised/test_learner.py": 300,

@@ -102,7 +102,7 @@ DAMAGE = {
 def test_a_damaged_checkpoint_is_passed_over_and_said(stopped_copy, damage):
     from populace.runs.checkpoints import Checkpoints
     from populace.runs.run import Run
-    from populace.runs.training import engine_of
+    from populace.runs.training.session import engine_of
 
     folder = stopped_copy
     assert checkpoint_steps(folder) == [100, 200]
@@ -126,7 +126,7 @@ def test_a_sound_checkpoint_is_not_called_damaged(stopped_copy):
     """The test above could pass because everything is passed over."""
     from populace.runs.checkpoints import Checkpoints
     from populace.runs.run import Run
-    from populace.runs.training import engine_of
+    from populace.runs.training.session import engine_of
 
     run = Run.load(stopped_copy)
     engine = engine_of(run.recipe, run.population, lambda line: None)
@@ -213,10 +213,10 @@ def tiny_disk(request, tmp_path):
 def test_a_disk_that_fills_up_stops_the_run_with_a_good_checkpoint(
     cli, small, tiny_disk, tmp_path, finished, monkeypatch
 ):
-    from populace.runs import training
+    from populace.runs.training import session
 
     # A checkpoint after every window, and all of them kept: the disk is full before the end.
-    monkeypatch.setattr(training, "_SPARING", 0)
+    monkeypatch.setattr(session, "_SPARING", 0)
     out = tiny_disk / "run"
     often = ["--set", "run.checkpoint_every=1e-6", "--set", "run.checkpoints_kept=1000"]
     line = cli("run", small, "--out", out, "--no-report", *often).refused(1)
@@ -361,9 +361,9 @@ def test_another_seed_ends_elsewhere(cli, finished, tmp_path):
 
 
 def test_the_moment_of_a_checkpoint_changes_nothing(cli, small, finished, tmp_path, monkeypatch):
-    from populace.runs import training
+    from populace.runs.training import session
 
-    monkeypatch.setattr(training, "_SPARING", 0)
+    monkeypatch.setattr(session, "_SPARING", 0)
     out = tmp_path / "often"
     words = ["--set", "run.checkpoint_every=1e-6", "--set", "run.checkpoints_kept=2", "--no-report"]
     found = cli("run", small, "--out", out, *words)

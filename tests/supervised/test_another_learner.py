@@ -14,7 +14,7 @@ from populace.runs.launch import run_recipe
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
-from populace.runs.training import Stopped
+from populace.runs.training.session import Stopped
 from populace.supervised import MLP, Data, Momentum
 from tests.supervised.problems import blobs, classifier, regressor
 

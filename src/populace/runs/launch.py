@@ -15,7 +15,7 @@ from populace.runs.recipe.options import options
 from populace.runs.recipe.recipe import Recipe, of_population
 from populace.runs.run import Run
 from populace.runs.trained_member import Trained
-from populace.runs.training import Log, Session, quiet
+from populace.runs.training.session import Log, Session, quiet
 from populace.runs.weights import start
 
 

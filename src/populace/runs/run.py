@@ -4,45 +4,38 @@ run = populace.train(populace.sweep(DQN(env="CartPole-v1"), {...}, seeds=8), ste
 run.results()["best"], run.best().policy(observation), Run.load(path).resume()
 """
 
-import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from populace.core import files
-from populace.core.errors import RunError, UnknownKindError, UsageError
-from populace.core.formatting import Overview
+from populace.core.errors import RunError, UsageError
 from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.core.untrusted.shown import shown
 from populace.engine import host_errors
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
-from populace.runs import fingerprint, metric_tables
-from populace.runs.folder import check_format, read_json, resuming, without_end
-from populace.runs.integrity import checkpoint_files, continuity, learner_files, lock, record, sittings
+from populace.runs import extension, fingerprint, reopening
+from populace.runs.folder import check_format
+from populace.runs.integrity import lock
 from populace.runs.integrity.status import status
 from populace.runs.outcome import confirmation, measured
 from populace.runs.outcome.facts import facts as facts_of
 from populace.runs.outcome.measured_again import measured_again
 from populace.runs.outcome.member_predictions import MemberPredictions, member_predictions
-from populace.runs.recipe.options import options
-from populace.runs.recipe.parsing import foreign_modules, parse
+from populace.runs.recipe import kept
 from populace.runs.recipe.recipe import Recipe
+from populace.runs.records import Records
 from populace.runs.trained_member import Trained
-from populace.runs.training import Log, Session, engine_of, quiet
-from populace.runs.weights import start
+from populace.runs.training.session import Log, Session, quiet
 
 
-class Run(Overview):
+class Run(Records):
     """A run folder; [`load`][populace.runs.run.Run.load] opens one, `train` makes one."""
 
     def __init__(self, path: Path, learner: Learner | None = None, *, trust: bool = False) -> None:
-        self.path = path
+        super().__init__(path)
         self._learner, self._trust = learner, trust
         self._checked = False
 
@@ -90,77 +83,12 @@ class Run(Overview):
     @cached_property
     def recipe(self) -> Recipe:
         """The complete recipe."""
-        text = self.recipe_text()
-        try:
-            found = parse(text, str(self.path / "recipe.toml"), self._learner, trust=self._trust)
-        except UnknownKindError as error:
-            if fingerprint.noted(self.path):
-                raise fingerprint.without_data(self.path) from None
-            advice = "if it is of your own, import its module first, or give Run.load the learner of the run"
-            raise UsageError(f"cannot make the learner of '{self.path}': {error}; {advice}") from None
-        if self._trust:
-            with contextlib.suppress(OSError):  # a folder that is only read: it is asked about again
-                record.keep(self.path, text, foreign_modules(text))
-        return found
-
-    def recipe_text(self) -> str:
-        """Return `recipe.toml` as it is.
-
-        Raises:
-            RunError: it cannot be read, or is not text.
-
-        """
-        file = self.path / "recipe.toml"
-        try:
-            return files.read(file)
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise RunError(f"cannot read '{file}': {reason}") from None
-
-    def metrics(self, kind: str = "train") -> pa.Table:
-        """Return a metric table, `train` or `evaluation`: one row per member and window."""
-        if kind not in metric_tables.KINDS:
-            raise UsageError(f"metrics are train or evaluation, got '{kind}'")
-        return metric_tables.read(self.path / "metrics", kind)
-
-    def results(self) -> dict[str, Any]:
-        """Return `results.json`.
-
-        Raises:
-            RunError: the run has none yet, or it is damaged.
-
-        """
-        return read_json(self.path, "results.json", "the run has not ended", resuming(self.path))
-
-    def environment(self) -> dict[str, Any]:
-        """Return `environment.json`: versions, machine and devices.
-
-        Raises:
-            RunError: it is missing or damaged.
-
-        """
-        return read_json(self.path, "environment.json", "the folder is incomplete")
+        return kept.recipe_of(self.path, self._learner, trust=self._trust)
 
     @property
     def finished(self) -> bool:
         """Whether training got to its last step, was evaluated, and confirmed if the recipe asks for it."""
         return self._trained and (not self.recipe.options.confirm or "confirmation" in self.results())
-
-    @property
-    def sound(self) -> bool:
-        """Whether the newest checkpoint is what was written; of a finished run, resuming makes it again."""
-        folder = self.path / "checkpoints"
-        try:
-            for newest in checkpoint_files.steps(folder)[-1:]:
-                checkpoint_files.check(folder / str(newest))
-        except ValueError:
-            return False
-        return True
-
-    @property
-    def sittings(self) -> list[dict[str, Any]]:
-        """Where, by which versions and from which step to which the run was trained, oldest first."""
-        return sittings.read(self.path)
 
     @property
     def _trained(self) -> bool:
@@ -323,20 +251,8 @@ class Run(Overview):
             UsageError: the learner is not the one that the run was trained by, or its recipe was changed.
 
         """
-        from populace.runs.checkpoints import Checkpoints
-
         self._check_data()
-        engine = engine_of(self.recipe, self.population, quiet)
-        store = Checkpoints(self.path / "checkpoints", self.recipe.options.checkpoints_kept)
-        try:
-            info = store.restore(engine, quiet, newest=True)
-            if info is None:
-                raise RunError(f"'{self.path}' has no checkpoint yet", resuming(self.path))
-            continuity.check(self.path, info)
-            learner_files.check(self.path, [g.program.learner for g in engine.group_states])
-        finally:
-            store.close()
-        return engine
+        return reopening.engine_of(self.path, self.recipe, self.population)
 
     def _selected(self) -> dict[str, Any]:
         """Return the best setting and its best member, as the results have them."""
@@ -350,33 +266,12 @@ class Run(Overview):
         return results["best"]
 
     def _extend(self, steps: int) -> None:
-        """Let the recipe ask for more steps, and remove what described the old end."""
-        old = self.recipe.options
-        changed = options(old.model_dump() | {"steps": steps})
-        if steps < old.steps:
-            raise UsageError(
-                f"'{self.path}' was asked for {old.steps:,} steps, and only more can be added; got {steps:,}"
-            )
-        if steps == old.steps:
-            return
-        self.population.check_steps(steps)
-        early = self.results().get("stopped_early") if (self.path / "results.json").is_file() else None
-        if early:
-            raise UsageError(
-                f"'{self.path}' was ended by its controller at step {early['step']:,} ({early['reason']}); "
-                "more steps would train nothing"
-            )
-        self._check_data()
-        update: dict[str, Any] = {
-            "log_every": old.window(len(self.population)),
-            "evaluate_every": old.evaluation_window,
-        }
-        if old.start_from:
-            update["start_from"] = start.FILE  # as it is called there, beside the recipe
-        text = replace(self.recipe, options=changed.model_copy(update=update)).text()
-        without_end(self.path, text, foreign_modules(text))
-        for name in ("recipe", "population", "engine"):
-            self.__dict__.pop(name, None)
+        """Let the recipe ask for more steps; what was read of the old one is read again."""
+        if extension.check(self.path, self.recipe, self.population, steps):
+            self._check_data()
+            extension.extend(self.path, self.recipe, len(self.population), steps)
+            for name in ("recipe", "population", "engine"):
+                self.__dict__.pop(name, None)
 
     def _check_data(self) -> None:
         """Raise a `UsageError` if the learner's data are not the run's; once, for they may be many."""

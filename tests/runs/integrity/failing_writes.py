@@ -50,13 +50,13 @@ def main(place: Path, wanted: list[str]) -> None:
     from populace.core.errors import RunError
     from populace.core.files import origin
     from populace.core.population import sweep
-    from populace.runs import training
     from populace.runs.integrity import checkpoint_files, verify
     from populace.runs.launch import train
     from populace.runs.run import Run
+    from populace.runs.training import session
     from tests.learners import Quadratic
 
-    training._SPARING = 0
+    session._SPARING = 0
     library, memory = ctypes.CDLL(None), Memory()
     population = sweep(Quadratic(), seeds=2)
     options: Any = {"strategy": "vmap", "final_evaluation_size": 1, "log_every": 4, "evaluate_every": 4}

@@ -110,7 +110,7 @@ _PENDING = {
 
 def _train(train: Callable[..., Any], folder: Path, shown: Progress, *, as_json: bool, report: bool) -> None:
     """Train with signals handled, then print the results."""
-    from populace.runs.training import Stopped
+    from populace.runs.training.session import Stopped
 
     display, why, code = shown.display, "", 1
     with handled(lambda: display.now in ("compiling", TRAINING), shown.log) as caught:

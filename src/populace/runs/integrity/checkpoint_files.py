@@ -80,3 +80,13 @@ def _names(folder: Path) -> list[str]:
     return sorted(
         p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != INFO
     )
+
+
+def is_newest_sound(folder: Path) -> bool:
+    """Return whether the newest checkpoint, if there is one, is what was written."""
+    try:
+        for newest in steps(folder)[-1:]:
+            check(folder / str(newest))
+    except ValueError:
+        return False
+    return True

@@ -20,7 +20,7 @@ from populace.runs.folder import keep_json, read_json, resuming
 from populace.runs.integrity.schemas import json_files
 from populace.runs.recipe.parsing import foreign_modules, parse
 from populace.runs.recipe.recipe import Recipe
-from populace.runs.training import Log, Session
+from populace.runs.training.session import Log, Session
 from populace.runs.weights import start
 
 FOLDER = "confirmation"

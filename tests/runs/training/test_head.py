@@ -5,11 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from populace.runs.folder import FORMAT
-from populace.runs.head import write_head
 from populace.runs.provenance import version
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.run import Run
+from populace.runs.training.head import write_head
 from tests.learners import Quadratic
 
 

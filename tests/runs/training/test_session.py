@@ -13,7 +13,7 @@ from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
-from populace.runs.training import Stopped
+from populace.runs.training.session import Stopped
 from tests import programs
 from tests.conftest import outcome_of
 from tests.learners import Quadratic

@@ -16,13 +16,13 @@ from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
 from populace.runs.checkpoints import Checkpoints
-from populace.runs.conclusion import conclude
 from populace.runs.folder import resuming
-from populace.runs.head import write_head
 from populace.runs.integrity import continuity, failures, learner_files, lock, sittings
 from populace.runs.metric_tables import Recorder, read
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.tensorboard.board import TensorBoard
+from populace.runs.training.conclusion import conclude
+from populace.runs.training.head import write_head
 from populace.runs.weights import start
 
 Log = Callable[[str], None]

@@ -1,0 +1,1 @@
+"""One sitting of training a run: its head, the session, its conclusion."""
