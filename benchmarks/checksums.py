@@ -20,8 +20,8 @@ import numpy as np
 import populace
 from populace.rl import DQN
 from populace.runs import checkpoints
-from populace.runs.training import session
 from populace.runs.integrity import checkpoint_files, manifest, sealed
+from populace.runs.training import session
 
 STEPS = 4_000
 CHECKPOINT_EVERY = 0.5  # seconds, sixty times as often as by default

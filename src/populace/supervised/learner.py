@@ -1,7 +1,6 @@
 """What every supervised learner shares: epochs of batches, early stopping, evaluation in batches."""
 
 import dataclasses
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -11,20 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Mean, Metrics
+from populace.core.learner import Mean, Metrics
 from populace.core.settings import setting
 from populace.data.arrays import restored
-from populace.data.example_files import ExampleFiles, Selection
-from populace.data.feed import Fed
-from populace.metrics.losses import Loss
+from populace.data.example_files import Selection
 from populace.nn.modules import sequential
-from populace.nn.modules.custom import NetworkFn, check_network
+from populace.nn.modules.custom import check_network
 from populace.optim import gradient_step as descent
 from populace.optim.early_stopping import EarlyStopping, EarlyStoppingState, Never
 from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
 from populace.supervised import evaluation
 from populace.supervised.data import Data
+from populace.supervised.fed import FedTask
 from populace.supervised.networks import MLP, Network
 
 
@@ -47,7 +45,7 @@ class State(eqx.Module):
     early_stopping: EarlyStoppingState | None
 
 
-class Supervised(Learner):
+class Supervised(FedTask):
     """Learns y from x by gradient descent on a loss, in batches.
 
     Every epoch goes through the training rows in a fresh random order, each row once; where the batch
@@ -55,16 +53,6 @@ class Supervised(Learner):
     """
 
     unit: ClassVar[str] = "samples"
-
-    data: Data | None = None
-    network_fn: NetworkFn | None = eqx.field(default=None, static=True)
-    """A network of the user's own: `network_fn(inputs, outputs, key)` returns an Equinox module."""
-    loss_fn: Loss | None = eqx.field(default=None, static=True)
-    """A loss of the user's own: from outputs (N, K) and what they should be to (N,) or (N, K)."""
-    evaluation_split: str = eqx.field(default="validation", static=True)
-    """The part of the data that `evaluate` looks at; the final evaluation looks at `test`."""
-    fed: Fed | None = None
-    """What the host has read for a step, where the examples are in files; the engine puts it here."""
 
     network: Network = setting(MLP(), help="network, unless a network_fn is given in Python")
     batch_size: int = setting(128, low=1, help="examples per step")
@@ -76,85 +64,6 @@ class Supervised(Learner):
     early_stopping: EarlyStopping = setting(Never(), help="when a member stops before its last step")
     evaluation_batch_size: int = setting(250, low=1, help="examples evaluated at a time")
 
-    # -- what a kind of supervised learning says of itself -----------------------------------------
-
-    @abstractmethod
-    def losses(self, outputs: Any, y: jax.Array) -> jax.Array:
-        """Return the loss of each example, shape (N,)."""
-
-    @abstractmethod
-    def measure(self, outputs: Any, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
-        """Return sums over examples, each times its weight; what `conclude` makes metrics of."""
-
-    @abstractmethod
-    def conclude(self, sums: dict[str, jax.Array], y: jax.Array, weight: jax.Array | None) -> Metrics:
-        """Return the metrics of the sums over all examples.
-
-        Args:
-            sums: those of `measure`, and `count`, the sum of the weights.
-            y: of the whole part that was judged.
-            weight: of its examples; None if all count the same.
-
-        """
-
-    def loss_weights(self, y: jax.Array, weight: jax.Array) -> jax.Array:
-        """Return what each example counts for in the loss; by default its own weight."""
-        del y
-        return weight
-
-    def augment(self, x: jax.Array, key: jax.Array) -> jax.Array:
-        """Return a training batch changed at random; by default as it is."""
-        del key
-        return x
-
-    def training_inputs(self, x: jax.Array, rows: jax.Array, key: jax.Array) -> jax.Array:
-        """Return a training batch as the network sees it; by default standardized, then augmented.
-
-        Args:
-            x: the batch as the data have it.
-            rows: which examples they are.
-            key: fresh in every step.
-
-        """
-        del rows
-        return self.augment(self._data.inputs(x), key)
-
-    def training_pass(
-        self, network: Any, x: jax.Array, y: jax.Array, key: jax.Array, real: jax.Array, step: jax.Array
-    ) -> tuple[Any, Any]:
-        """Return what `losses` takes of a batch in training, and the network with updated buffers.
-
-        By default the network's outputs. Whoever learns x itself, or has a loss that changes with time, finds
-        here what it takes.
-
-        Args:
-            network: weights.
-            x: the batch, of `training_inputs`.
-            y: labels or targets.
-            key: fresh in every step.
-            real: 1 for each example, 0 for one that fills the batch up.
-            step: steps taken before this one.
-
-        """
-        del y, step
-        return sequential.learn(network, x, key, real)
-
-    def inference_pass(self, network: Any, x: jax.Array, y: jax.Array, examples: jax.Array) -> Any:
-        """Return what `losses` and `measure` take of a batch that is judged; by default the outputs.
-
-        Args:
-            network: weights.
-            x: the batch as the data have it.
-            y: labels or targets.
-            examples: a number of each example, the same every time and in no other part of the data, for
-                draws that shall not differ between evaluations.
-
-        """
-        del y, examples
-        return sequential.use(network, self._data.inputs(x))
-
-    # -- the learner -------------------------------------------------------------------------------
-
     @property
     def units_per_step(self) -> int:
         """Examples per step."""
@@ -164,6 +73,11 @@ class Supervised(Learner):
     def epoch_steps(self) -> int:
         """Steps per epoch."""
         return self.epochs(1)
+
+    @property
+    def validates_epochs(self) -> bool:
+        """Whether early stopping looks at the validation part."""
+        return self.early_stopping.enabled
 
     def epochs(self, count: float) -> int:
         """Return how many steps so many epochs take."""
@@ -321,70 +235,21 @@ class Supervised(Learner):
         data = self._data
         check_network(self.build, sequential.use, data.shape, data.outputs, "the data")
 
-    @property
-    def _data(self) -> Data:
-        if self.data is None:
-            name = type(self).__name__
-            raise UsageError(f"{name} has no data; make it in Python, with populace.supervised.Data")
-        return self.data
-
     def _training(self, outputs: Any, y: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
         """Return sums that are worth seeing of every training batch."""
         del outputs, y, weight
         return {}
+
+    def _rows(self, state: State, place: jax.Array) -> jax.Array:
+        if self.fed is not None and self.fed.rows is not None:
+            return self.fed.rows
+        return jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
 
     def _evaluated(self, network: Any, which: str) -> Metrics:
         """Return the metrics on a part of the data, by what the host has read where it has."""
         if self.fed is not None and self.fed.validation is not None:
             return self.for_validation().evaluate_sums(self.fed.validation)
         return evaluation.evaluated(self, network, which)
-
-    # -- examples that the host reads, see populace.data.feed --------------------------------------
-
-    @property
-    def feed(self) -> ExampleFiles | None:
-        """The files of the training examples, where they are in files."""
-        return self.data.x if self.data is not None and isinstance(self.data.x, ExampleFiles) else None
-
-    @property
-    def validates_epochs(self) -> bool:
-        """Whether early stopping looks at the validation part."""
-        return self.early_stopping.enabled
-
-    def order(self, state: State) -> jax.Array:
-        """Return the rows of the state's epoch."""
-        return state.order
-
-    def with_fed(self, fed: Fed) -> Self:
-        """Return the learner with what the host has read."""
-        return dataclasses.replace(self, fed=fed)
-
-    def for_validation(self) -> Self:
-        """Return the learner that judges by the validation part."""
-        return dataclasses.replace(self, evaluation_split="validation")
-
-    def evaluated_part(self) -> tuple[ExampleFiles, np.ndarray]:
-        """Return the files and rows of the part that is judged by."""
-        x, _, rows = self._data.part(self.evaluation_split)
-        return x, np.asarray(rows)
-
-    def evaluate_batch(self, model: Any, weight: jax.Array) -> dict[str, jax.Array]:
-        """Return sums over the examples that the host has read."""
-        assert self.fed is not None
-        rows, own = self.fed.rows, self._data.weights(self.evaluation_split)
-        y = jnp.asarray(self._data.part(self.evaluation_split)[1])[rows]
-        weight = weight if own is None else weight * jnp.asarray(own)[rows]
-        examples = evaluation.numbered(self, self.evaluation_split, rows)
-        return evaluation.batch_sums(self, model, self.fed.x, y, weight, examples)
-
-    def evaluate_sums(self, sums: dict[str, jax.Array]) -> Metrics:
-        """Return the metrics of the sums of every batch of the part."""
-        return evaluation.streamed_metrics(self, sums)
-
-    def _rows(self, state: State, place: jax.Array) -> jax.Array:
-        if self.fed is not None and self.fed.rows is not None:
-            return self.fed.rows
-        return jax.lax.dynamic_slice_in_dim(state.order, place, self.batch_size)
 
 
 _outputs = eqx.filter_jit(sequential.use)  # operation by operation, each would be a program of its own
