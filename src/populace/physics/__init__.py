@@ -16,6 +16,7 @@ from populace.physics.networks.embedding import Coordinates, Embedding, FourierF
 from populace.physics.networks.network import MLP, ModifiedMLP, PINNetwork
 from populace.physics.optimisers.lbfgs import LBFGS
 from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
+from populace.physics.optimisers.self_scaled import SelfScaledBFGS
 from populace.physics.optimisers.solver import NoSolver, Solver
 from populace.physics.problem.conditions import Dirichlet, Initial, Neumann, Periodic, Robin
 from populace.physics.problem.data import Data
@@ -82,6 +83,7 @@ __all__ = [
     "Resampling",
     "Robin",
     "SelfAdaptive",
+    "SelfScaledBFGS",
     "Solution",
     "Solver",
     "Time",
