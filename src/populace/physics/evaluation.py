@@ -12,6 +12,14 @@ from populace.physics.problem.problem import Problem
 from populace.physics.problem.term import Points
 from populace.physics.sampling.sampler import interior, interior_grid
 
+TRIVIAL = 1e-3
+"""Standard deviation of a field over its size, or size itself, below which it is nearly constant."""
+
+
+def verdict(error: np.ndarray, diverged: int, tolerance: float) -> str:
+    """Return `solved` if half of all members, diverged ones included, have errors up to the tolerance."""
+    return "solved" if 2 * np.sum(error <= tolerance) >= len(error) + diverged else "not solved"
+
 
 def measure(problem: Problem, model: Model, count: int, key: jax.Array, dtype: Any) -> Metrics:
     """Return the root mean square of the equations' residuals on fresh points, and errors where known.
@@ -32,6 +40,10 @@ def measure(problem: Problem, model: Model, count: int, key: jax.Array, dtype: A
         metrics["error"] = Mean(jnp.max(jnp.stack(list(found.values()))))
         if len(found) > 1:
             metrics |= {f"error {name}": Mean(value) for name, value in found.items()}
+    else:
+        values = fields(problem, model, fresh.T)
+        size = jnp.maximum(jnp.max(jnp.abs(values)), TRIVIAL)
+        metrics["variation"] = Mean(jnp.max(jnp.std(values, 1)) / size)
     for name, unknown in problem.unknowns.items():
         metrics[name] = Mean(model.coefficients[name])
         if unknown.true is not None:

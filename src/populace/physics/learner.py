@@ -1,6 +1,6 @@
 """The learner behind physics-informed networks: a network whose derivatives satisfy an equation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from populace.core.numerics.precision import precision
 from populace.optim import gradient_step as descent
 from populace.optim.gradient_step import where
 from populace.physics import plots
-from populace.physics.evaluation import measure, not_finite
+from populace.physics.evaluation import TRIVIAL, measure, not_finite, verdict
+from populace.physics.films import films
 from populace.physics.objective import Model, Objective, fields, split
 from populace.physics.optimisers.solver import NOT_FINITE, REASONS, NoSolver, Progress
 from populace.physics.problem.term import Points
@@ -203,7 +204,22 @@ class PINN(PINNSettings):
             why = REASONS[int(state.stopped)]
             if int(state.stopped) == NOT_FINITE:
                 why += "; " + not_finite(self.defined, state.model, self.draw(key))
-            return dict(plots.solution(self.defined, state.model, why, self.dtype))
+            found = dict(plots.solution(self.defined, state.model, why, self.dtype))
+            return found | films(self.defined, state.model, self.dtype)
+
+    def caveats(self, metrics: Mapping[str, np.ndarray]) -> list[str]:
+        """Return the verdict of the selected members, as far as their metrics tell."""
+        if self.score_threshold is not None:
+            error = np.asarray(metrics["error"])
+            found = verdict(error[~np.isnan(error)], int(np.isnan(error).sum()), self.score_threshold)
+            return [f"Verdict: {found}. It takes half of all members, those that diverged included."]
+        notes = [
+            "No exact solution is known, and a small residual does not say that the problem is solved: "
+            "populace.physics.solve(run) says whether the members agree."
+        ]
+        if np.nanmedian(metrics["variation"]) <= TRIVIAL:
+            notes.append("Most members found fields that are nearly constant, which solves many equations.")
+        return notes
 
 
 def _losses(terms: dict[str, jax.Array]) -> dict[str, jax.Array]:

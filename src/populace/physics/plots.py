@@ -30,7 +30,7 @@ def solution(problem: Problem, model: Model, stopped: str, dtype: str) -> dict[s
     if count > 2:
         return {}
     at = _places(problem, _FINE if count == 1 else _CELLS)
-    values = _values(problem, model, at, dtype)
+    values = values_at(problem, model, at, dtype)
     pictures = {}
     for name in problem.fields:
         caption = f"Field {name}; training ended because {stopped}"
@@ -50,7 +50,7 @@ def _places(problem: Problem, cells: int) -> np.ndarray:
     return np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], 1)
 
 
-def _values(problem: Problem, model: Model, at: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
+def values_at(problem: Problem, model: Model, at: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
     """Return fields, exact solutions, and residuals of equations at points; NaN outside the domain."""
 
     @jax.jit

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from populace.core.errors import UsageError, unknown
 from populace.core.numerics.precision import precision
 from populace.core.random import root_key
-from populace.physics.evaluation import not_finite
+from populace.physics.evaluation import TRIVIAL, not_finite, verdict
 from populace.physics.learner import PINN
 from populace.physics.optimisers.solver import NOT_FINITE, REASONS
 from populace.physics.sampling.sampler import interior_grid
@@ -72,7 +72,7 @@ class Solution:
         """Whether most members found a field that is nearly constant: zero solves many equations."""
         varies = self.members.std(1).max(-1)
         size = np.abs(self.members).max((1, 2))
-        return bool(np.mean(varies <= 1e-3 * np.maximum(size, 1e-3)) > 0.5)
+        return bool(np.mean(varies <= TRIVIAL * np.maximum(size, TRIVIAL)) > 0.5)
 
     @property
     def verdict(self) -> str:
@@ -85,8 +85,7 @@ class Solution:
         if not len(self.members):
             return "not solved"
         if self.error is not None:
-            solved = np.sum(self.error <= self.tolerance)
-            return "solved" if 2 * solved >= len(self.error) + self.diverged else "not solved"
+            return verdict(self.error, self.diverged, self.tolerance)
         if len(self.members) > 1 and self.disagreement > _AGREE * self.tolerance:
             return "members disagree"
         return "not solved" if self.trivial else "members agree"
