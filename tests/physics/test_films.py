@@ -32,9 +32,8 @@ def test_a_film_moves_where_the_field_does() -> None:
 def test_over_a_plane_there_are_maps_and_stills() -> None:
     u = ph.field("u")
     plane = ph.Rectangle((0, 0), (1, 1)) * ph.Time(0, 1)
-    made = films(
-        ph.Problem(plane, [ph.d(u, "t")]), Model(Partial(lambda p: jnp.sin(3 * p[:1]) - p[2:]), {}), "float32", 2
-    )  # fmt: skip
+    model = Model(Partial(lambda p: jnp.sin(3 * p[:1]) - p[2:]), {})
+    made = films(ph.Problem(plane, [ph.d(u, "t")]), model, "float32", 2)
     assert list(made) == ["u in time", "u in slices"]
     still = made["u in slices"]
     assert isinstance(still, Image)
