@@ -13,7 +13,7 @@ from populace.core.population import sweep
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.graph_set import GraphSet
 from populace.graphs.datasets.ogb import score
-from populace.graphs.learners import graph_learner
+from populace.graphs.learners import graph_set_task
 from populace.graphs.learners.graph_classifier import (
     GraphClassifier,
     GraphRegressor,
@@ -90,7 +90,7 @@ def test_a_sets_own_split_is_taken_as_it_is(monkeypatch):
     assert right.shape == (7,)
     assert right.mean() == pytest.approx(float(np.asarray(found["accuracy"].value)[1]))
     # A part that is too large for one batch is evaluated in pieces, to the same sums.
-    monkeypatch.setattr(graph_learner, "AT_A_TIME", 3)
+    monkeypatch.setattr(graph_set_task, "AT_A_TIME", 3)
     pieces, whole = (one.load_data().for_test(1) for one in (learner, own))
     assert [one.batch_shapes[1].graphs for one in (pieces, whole)] == [3, 7]
     found, expected = (

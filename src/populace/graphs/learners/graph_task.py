@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -20,6 +20,9 @@ from populace.graphs.learners.objective import Objective, Regression
 from populace.graphs.learners.weighting import balanced, example_weights
 from populace.metrics.losses import Loss
 from populace.nn.modules.custom import NetworkFn
+
+if TYPE_CHECKING:
+    from populace.graphs.plots.explain import Explanation
 
 
 class GraphTask(Learner):
@@ -54,9 +57,28 @@ class GraphTask(Learner):
 
         """
 
+    def explain(
+        self, model: Any, index: int | str, data: Any = None, *, output: int | None = None
+    ) -> "Explanation":
+        """Return what an output hangs on: by default the likeliest class, or the first number.
+
+        Args:
+            model: such as `run.best().model`.
+            index: of the node, or its name; for learners of graphs, of the graph.
+            data: the graph, or the set, that it is in; by default the learner's own.
+            output: the class, the label, or the number to explain.
+
+        Raises:
+            UsageError: a node, a graph or an output that is not there, and what `predict` refuses.
+
+        """
+        if output is None and isinstance(self.objective_of(model), Regression):
+            output = 0
+        return self.explained(model, index, data, output)
+
     @abstractmethod
-    def explain(self, model: Any, index: Any, data: Any = None, *, output: int | None = None) -> Any:
-        """Return what an output for one node, or for one graph, hangs on."""
+    def explained(self, model: Any, index: Any, data: Any, output: int | None) -> "Explanation":
+        """Return what an output hangs on; None for that of the likeliest class."""
 
     def predict(self, model: Any, data: Any = None) -> np.ndarray:
         """Return what is decided of every node or graph.
