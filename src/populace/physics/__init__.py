@@ -29,6 +29,7 @@ from populace.physics.sampling.resampling import RAD, RAR, Anew, Resampling
 from populace.physics.solution import Solution, solve
 from populace.physics.weighting.balance import NTK, Balance, Fixed, GradientNorm
 from populace.physics.weighting.in_time import AllTimes, Causal, InTime
+from populace.physics.weighting.marching import Marching
 from populace.physics.weighting.self_adaptive import SelfAdaptive
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "InverseDiffusion",
     "InverseLorenz",
     "LevenbergMarquardt",
+    "Marching",
     "ModifiedMLP",
     "Neumann",
     "NoSolver",

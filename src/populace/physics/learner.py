@@ -112,17 +112,17 @@ class PINN(PINNSettings):
 
     def objective(self, state: State, frozen: Any = None) -> Objective:
         """Return the loss of a state, of models whose arrays that are not learned are `frozen`."""
-        problem, points = self.defined, state.points
+        problem = self.defined
         weights: dict[str, Any] = {
             name: self.condition_weight for name in problem.term_names if name not in problem.equations
         }
         weights |= problem.weights
-        for name, factor in self.balance.factors(state.balance).items():
-            if jnp.ndim(factor):
-                points = points | {name: points[name]._replace(weights=points[name].weights * factor)}
-            else:
+        factors = self.balance.factors(state.balance)
+        for name, factor in factors.items():
+            if not jnp.ndim(factor):
                 weights[name] = weights.get(name, 1.0) * factor
-        return Objective(problem, points, weights, frozen)
+        of_points = {name: factor for name, factor in factors.items() if jnp.ndim(factor)}
+        return Objective(problem, state.points, weights, frozen).with_point_weights(of_points)
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one step of the optimizer or of the solver."""
@@ -159,6 +159,8 @@ class PINN(PINNSettings):
         learned, frozen = split(state.model)
         balanced = self.objective(state, frozen)
         objective, in_time, found = self.in_time.weighted(balanced, learned, state.in_time)
+        if isinstance(stage := self.in_time.stage(in_time), jax.Array):
+            state = where(stage != self.in_time.stage(state.in_time), self._again(state), state)
         state = replace(state, in_time=in_time)
 
         def move(state: State) -> State:

@@ -57,6 +57,14 @@ class Objective:
     ) -> None:
         self.problem, self.points, self.weights, self.frozen = problem, points, weights, frozen
 
+    def with_point_weights(self, factors: Mapping[str, Any]) -> "Objective":
+        """Return the objective whose points have further factors, (n,) by term."""
+        changed = {
+            name: self.points[name]._replace(weights=self.points[name].weights * factor)
+            for name, factor in factors.items()
+        }
+        return Objective(self.problem, {**self.points, **changed}, self.weights, self.frozen)
+
     def residuals(self, model: Model) -> dict[str, jax.Array]:
         """Return the residuals of each term, (n,)."""
         whole = self._whole(model)

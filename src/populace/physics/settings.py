@@ -96,7 +96,7 @@ class PINNSettings(Learner):
         check_compatible(problem)
         if isinstance(self.balance, SelfAdaptive) and self.resample_steps:
             raise UsageError("self-adaptive weights belong to points: resample_steps must be 0")
-        if self.in_time.changes_the_loss and not problem.domain.time:
+        if self.in_time.needs_time and not problem.domain.time:
             raise UsageError("weights along time need a problem with time")
         if self.in_time.changes_the_loss and self.solver.remembers_gradients:
             raise UsageError(

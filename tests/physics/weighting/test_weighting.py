@@ -1,5 +1,6 @@
 """Weights that follow the training, against NumPy."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import populace as pop
 import populace.physics as ph
 from populace.core.errors import UsageError
 from populace.physics.objective import Model, Objective
+from populace.physics.optimisers.solver import Progress
 from populace.physics.sampling.draw import draw
 from populace.physics.weighting.balance import shares
 from tests.harness import only_trained
@@ -106,6 +108,27 @@ def test_causal_weights_fall_with_what_earlier_slices_have_left() -> None:
     assert after == 1
     assert np.allclose(none, 1.0)  # zero has no residual inside
     assert later == 1
+
+
+def test_marching_counts_times_up_to_an_end_and_lets_a_solver_that_stopped_go_on() -> None:
+    rule = ph.Marching(windows=4, steps=3)
+    learner = ph.PINN(equation=ph.Heat(), network=ph.MLP(hidden_sizes=(3,)), points=40, in_time=rule)
+
+    @jax.jit
+    def run(key: jax.Array, memory: Any) -> Any:
+        state = learner.init(key)
+        stopped = Progress(jnp.int32(1), jnp.int32(10))
+        state = replace(state, progress=stopped, in_time=memory)
+        weights = rule.weighted(learner.objective(state), state.model, memory)[0].points["heat"].weights
+        after, metrics = learner.step(state, key)
+        return state.points["heat"].at[:, 1], weights, after.progress.stopped, metrics["trained until"].total
+
+    with jax.enable_x64(True):
+        for memory, end, restarts in ((0, 0.25, False), (2, 0.25, True), (4, 0.5, False), (99, 1.0, False)):
+            time, weights, stopped, until = run(jax.random.key(0), jnp.int32(memory))
+            assert np.allclose(weights, (time <= end) / np.mean(np.asarray(time) <= end), rtol=1e-12)
+            assert (stopped == 0) == restarts
+            assert until == end
 
 
 @pytest.mark.parametrize(

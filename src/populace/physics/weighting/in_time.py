@@ -19,6 +19,16 @@ class InTime(Settings):
         """Whether the loss is another in every step."""
         return False
 
+    @property
+    def needs_time(self) -> bool:
+        """Whether it is for problems with time only."""
+        return True
+
+    def stage(self, memory: Any) -> Any:
+        """Return a number; where it changes, the solver begins again."""
+        del memory
+        return 0
+
     def init(self) -> Any:
         """Return what it remembers before the first step."""
 
@@ -32,6 +42,11 @@ class AllTimes(InTime):
     """All times count the same."""
 
     kind: ClassVar[str] = "all-times"
+
+    @property
+    def needs_time(self) -> bool:
+        """It is for all."""
+        return False
 
 
 class Causal(InTime):
@@ -65,6 +80,10 @@ class Causal(InTime):
         """Return the number of the first tolerance."""
         return jnp.int32(0)
 
+    def stage(self, memory: Any) -> Any:
+        """Return the number of the tolerance."""
+        return memory
+
     def weighted(self, objective: Objective, model: Model, memory: Any) -> Weighted:
         """Return the objective whose points inside have causal weights."""
         problem = objective.problem
@@ -84,9 +103,6 @@ class Causal(InTime):
         losses = of_slices(counts * squares) / jnp.maximum(of_slices(counts), 1.0)
         tolerance = jnp.asarray(self.tolerances, squares.dtype)[memory]
         weights = jax.lax.stop_gradient(jnp.exp(-tolerance * (jnp.cumsum(losses) - losses)))
-        changed = {
-            n: objective.points[n]._replace(weights=objective.points[n].weights * weights[row]) for n in names
-        }
         after = jnp.minimum(memory + (weights[-1] > self.threshold), len(self.tolerances) - 1)
-        causal = Objective(problem, {**objective.points, **changed}, objective.weights, objective.frozen)
+        causal = objective.with_point_weights(dict.fromkeys(names, weights[row]))
         return causal, after.astype(jnp.int32), {"least causal weight": weights[-1]}
