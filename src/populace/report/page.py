@@ -56,23 +56,33 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
     return path
 
 
-def render(template: str, content: dict[str, Any]) -> str:
-    """Render a template; everything inserted is escaped, including chart data."""
-    environment = jinja2.Environment(
+@cache
+def environment() -> jinja2.Environment:
+    """Return the templates; everything inserted is escaped, and what is missing is an error."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    made.filters["nobreak"] = lambda text: re.sub(r"(?<=\d) %", "\u00a0%", text)
+    return made
+
+
+def render(template: str, content: dict[str, Any]) -> str:
+    """Render a template; everything inserted is escaped, including chart data."""
     charts = {chart.id: chart.spec() for chart in content["charts"].values() if chart}
     for several in ("small_multiples", "evaluation_metrics", "trade_off_charts"):
         charts |= {chart.id: chart.spec() for chart in content.get(several, [])}
-    environment.filters["nobreak"] = lambda text: re.sub(r"(?<=\d) %", "\u00a0%", text)
-    return environment.get_template(template).render(
-        **content,
-        specs=charts,
-        css=_asset("style.css"),
-        script=_asset("page.js"),
-        plotly=_plotly(),
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            **content,
+            specs=charts,
+            css=_asset("style.css"),
+            script=_asset("page.js"),
+            plotly=_plotly(),
+        )
     )
 
 

@@ -145,6 +145,7 @@ def _clear(folder: Path, begun: bool) -> None:
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
         "report.html", "media", "data.json", "start.safetensors", "confirmation", "sittings.json",
+        "population.json",
         learner_files.FOLDER, lock.FILE, record.FILE,
     }  # fmt: skip
     content = _content(folder)
