@@ -72,7 +72,7 @@ def _memory() -> Iterator[None]:
     yield
     import jax
 
-    from populace.engine import compiled_cache
+    from populace.engine.programs import compiled_cache
 
     compiled_cache.forget()
     jax.clear_caches()

@@ -13,7 +13,7 @@ from populace.core.errors import UsageError
 from populace.core.learner import Learner
 from populace.core.media import Visualization
 from populace.core.random import root_key
-from populace.engine.compiled import EXHIBIT
+from populace.engine.programs.compiled import EXHIBIT
 from populace.runs.weights.saved_member import SavedMember, read_member, write_member
 
 

@@ -24,8 +24,8 @@ from populace.core.learner import Learner, Mean
 from populace.core.numerics.precision import at_precision
 from populace.core.signature import Signature
 from populace.engine.batching import in_turn, over_members
-from populace.engine.carry import Carry
 from populace.engine.placement import AXIS, Placement
+from populace.engine.programs.carry import Carry
 
 # Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
 # step reaches (steps are below 2**31), so that nothing added there ever changes the training.
@@ -36,7 +36,7 @@ _QUICK = {"xla_backend_optimization_level": 0}
 
 
 class Compiled:
-    """The compiled functions of one structure; see `populace.engine.compiled_cache`.
+    """The compiled functions of one structure; see `populace.engine.programs.compiled_cache`.
 
     All take the same first three arguments: what varies between members (slots in front), what all
     members share, and the keys of the members.

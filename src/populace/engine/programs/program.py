@@ -3,9 +3,9 @@
 It holds what differs from group to group: the members' hyperparameters and keys, and the data they share.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import equinox as eqx
@@ -20,10 +20,10 @@ from populace.core.numerics.precision import at_precision, precision
 from populace.core.population import Group
 from populace.core.random import root_key
 from populace.core.signature import Signature
-from populace.engine.carry import Best, Carry
-from populace.engine.compiled_cache import compiled_for
-from populace.engine.hosts import fetch
 from populace.engine.placement import Placement, place
+from populace.engine.programs import slots
+from populace.engine.programs.carry import Best, Carry
+from populace.engine.programs.compiled_cache import compiled_for
 from populace.engine.streaming.fed_programs import FedCompiled
 from populace.engine.streaming.feeding import Feeding
 
@@ -174,48 +174,27 @@ class Program:
     @at_precision
     def take(self, stacked: Any, slot: int) -> Any:
         """Return a copy of one slot's entry, by way of the host: nothing is compiled for it."""
-        return jax.tree.map(lambda x: _entry(x, slot), stacked)
+        return slots.take(stacked, slot)
 
     @at_precision
     def put(self, stacked: Any, slot: int, entry: Any) -> Any:
         """Return `stacked` with an entry in a slot; the old one is consumed."""
-        return _put(self.placement)(stacked, np.int32(slot), entry)
+        return slots.put(stacked, slot, entry, self.placement)
 
     @at_precision
-    def take_many(self, stacked: Any, slots: list[int]) -> dict[int, Any]:
+    def take_many(self, stacked: Any, chosen: list[int]) -> dict[int, Any]:
         """Return copies of many slots' entries, as `take` does, with one look at each array."""
-        leaves, structure = jax.tree.flatten(stacked)
-        columns = [x if _is_key(x) else fetch(x)[slots] for x in leaves]
-        return {
-            slot: structure.unflatten([c[slot] if _is_key(c) else c[row] for c in columns])
-            for row, slot in enumerate(slots)
-        }
+        return slots.take_many(stacked, chosen)
 
     @at_precision
     def put_many(self, stacked: Any, entries: dict[int, Any]) -> Any:
         """Return `stacked` with entries in many slots, as `put` does, with one copy of each array."""
-        slots = np.fromiter(entries, int)
-        leaves, structure = jax.tree.flatten(stacked)
-        rows = zip(*(jax.tree.leaves(entry) for entry in entries.values()))
-
-        def mended(x: jax.Array, new: tuple[Any, ...]) -> Any:
-            if _is_key(x):
-                return x.at[slots].set(jnp.stack(new))
-            whole = fetch(x)  # a copy
-            whole[slots] = np.stack(new)
-            return whole
-
-        columns = [jax.device_put(mended(*pair), self.placement.by_member) for pair in zip(leaves, rows)]
-        return structure.unflatten(columns)
+        return slots.put_many(stacked, entries, self.placement)
 
     @at_precision
-    def rows(self, stacked: Any, slots: np.ndarray, target: "Program") -> Any:
+    def rows(self, stacked: Any, chosen: np.ndarray, target: "Program") -> Any:
         """Return the entries of some slots, stacked, on the devices of another program."""
-
-        def chosen(x: jax.Array) -> jax.Array:
-            return jax.device_put(x[slots] if _is_key(x) else fetch(x)[slots], target.placement.by_member)
-
-        return jax.tree.map(chosen, stacked)
+        return slots.rows(stacked, chosen, target.placement)
 
     @at_precision
     def part(self, slots: Sequence[int], *, alike: bool) -> "Program":
@@ -292,26 +271,3 @@ def _keep(best: Best, new: Best, trains: jax.Array, always: bool) -> Best:
         return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
     return jax.tree.map(choose, new, best)
-
-
-def _is_key(x: Any) -> bool:
-    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
-def _entry(stacked: jax.Array, slot: int) -> Any:
-    """Return a copy of one entry, from the device that holds it."""
-    if _is_key(stacked):
-        return stacked[slot]
-    for shard in stacked.addressable_shards if stacked.is_fully_addressable else ():
-        first = shard.index[0].start or 0
-        if first <= slot < first + shard.data.shape[0]:
-            return jnp.asarray(np.array(np.asarray(shard.data)[slot - first]))
-    return jnp.asarray(fetch(stacked)[slot])  # on another host, perhaps
-
-
-@lru_cache(maxsize=8)
-def _put(placement: Placement) -> Callable[[Any, Any, Any], Any]:
-    def put(tree: Any, slot: jax.Array, entry: Any) -> Any:
-        return jax.tree.map(lambda x, e: x.at[slot].set(e), tree, entry)
-
-    return jax.jit(put, donate_argnums=0, out_shardings=placement.by_member)

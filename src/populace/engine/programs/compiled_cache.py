@@ -8,8 +8,8 @@ import equinox as eqx
 import jax
 
 from populace.core.learner import Learner
-from populace.engine.compiled import Compiled
 from populace.engine.placement import Placement
+from populace.engine.programs.compiled import Compiled
 
 _KEPT = 32
 _known: OrderedDict[tuple[Hashable, ...], Compiled] = OrderedDict()
