@@ -5,8 +5,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.interval import Interval, few
-from populace.statistics.levels import check_confidence, scipy_special
+from populace.statistics.intervals.interval import Interval, few
+from populace.statistics.intervals.levels import check_confidence, scipy_special
 from populace.statistics.scores import sample
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from populace.statistics.levels import FEWEST
+from populace.statistics.intervals.levels import FEWEST
 from populace.statistics.scores import Floats
 
 
@@ -38,7 +38,7 @@ class Intervals:
         value: the statistics.
         low: lower bounds.
         high: upper bounds.
-        range_of: as of [`Interval`][populace.statistics.interval.Interval].
+        range_of: as of [`Interval`][populace.statistics.intervals.interval.Interval].
 
     """
 

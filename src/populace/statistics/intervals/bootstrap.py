@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from populace.statistics.aggregates import interquartile_mean
-from populace.statistics.interval import Interval, few
-from populace.statistics.levels import check_confidence, tail
+from populace.statistics.intervals.interval import Interval, few
+from populace.statistics.intervals.levels import check_confidence, tail
 from populace.statistics.scores import Floats, refuse, table
 
 RESAMPLES = 5000

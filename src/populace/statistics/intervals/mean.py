@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.interval import Interval, Intervals, few
-from populace.statistics.levels import student
+from populace.statistics.intervals.interval import Interval, Intervals, few
+from populace.statistics.intervals.levels import student
 from populace.statistics.scores import refuse, sample
 
 

@@ -9,7 +9,6 @@ from scipy import stats
 
 from populace.statistics import (
     Interval,
-    bootstrap,
     bootstrap_interval,
     interquartile_mean,
     mean_interval,
@@ -17,7 +16,8 @@ from populace.statistics import (
     median_interval,
     summarize,
 )
-from populace.statistics.levels import tail
+from populace.statistics.intervals import bootstrap
+from populace.statistics.intervals.levels import tail
 from tests.statistics.references import assert_interval, columns, every_resample, middle_half
 
 # Bootstrap.
