@@ -8,7 +8,7 @@ constexpr int kVectors = 8;  // accumulators, of 16 registers
 constexpr int kAhead = 6;    // edges whose long rows are fetched before they are needed
 
 template <class T>
-inline void store(T* to, const typename Vector<T>::value& v, bool stream) {
+inline void store(T* to, const typename Vector<T>::value& v, [[maybe_unused]] bool stream) {
 #ifdef __AVX__
   if (stream && reinterpret_cast<uintptr_t>(to) % 32 == 0) {
     __m256i bits;
