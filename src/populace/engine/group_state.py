@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.core import weights
+from populace.core.model import weights
 from populace.core.numerics.precision import precision
 from populace.core.population import Group
 from populace.engine.hosts import fetch

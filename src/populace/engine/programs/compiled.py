@@ -21,8 +21,8 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from populace.core.learner import Learner, Mean
+from populace.core.model.signature import Signature
 from populace.core.numerics.precision import at_precision
-from populace.core.signature import Signature
 from populace.engine.batching import in_turn, over_members
 from populace.engine.placement import AXIS, Placement
 from populace.engine.programs.carry import Carry

@@ -16,10 +16,10 @@ import numpy as np
 from populace.core import settings
 from populace.core.errors import UsageError
 from populace.core.learner import Learner, Mean
+from populace.core.model.signature import Signature
 from populace.core.numerics.precision import at_precision, precision
 from populace.core.population import Group
 from populace.core.random import root_key
-from populace.core.signature import Signature
 from populace.engine.placement import Placement, place
 from populace.engine.programs import slots
 from populace.engine.programs.carry import Best, Carry

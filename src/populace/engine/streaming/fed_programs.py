@@ -18,8 +18,8 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from populace.core.learner import Mean
+from populace.core.model.signature import Signature
 from populace.core.random import root_key
-from populace.core.signature import Signature
 from populace.data.feed import Fed
 from populace.engine.batching import in_turn
 from populace.engine.placement import AXIS

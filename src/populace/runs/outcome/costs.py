@@ -12,8 +12,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.core import weights
 from populace.core.learner import Learner
+from populace.core.model import weights
 from populace.core.numerics.precision import precision
 from populace.core.system.single_call import Timer, memory_of
 from populace.engine.group_state import GroupState

@@ -10,9 +10,9 @@ from populace.core.errors import PopulaceError, UsageError
 from populace.data.tables import fields, numbered
 from populace.graphs.data.checks import checked_weights, count_nodes
 from populace.graphs.data.edge_features import checked_edge_features
+from populace.graphs.data.formats.node_table import NodeTable, read_node_table
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.node_names import NodeNames, in_order_of_appearance
-from populace.graphs.data.node_table import NodeTable, read_node_table
 from populace.nn.graph.edges import as_array, checked_ends
 
 _HEADERS = frozenset(
@@ -76,7 +76,7 @@ def from_csv(
     Args:
         path: the file.
         node_table: the nodes with their features and labels, a CSV file or a
-            [`NodeTable`][populace.graphs.data.node_table.NodeTable]; nodes are numbered in its order.
+            [`NodeTable`][populace.graphs.data.formats.node_table.NodeTable]; nodes are numbered in its order.
         directed: whether an edge goes only from its first node to its second.
         header: whether the first line is a header; None for where it looks like one: without numbers, or,
             where nodes have names, where it begins with `source`, `from` or the like, or has no number as its

@@ -3,7 +3,7 @@
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.forecasting.data.frequency import Frequency, day_of_month, month_length
+from populace.forecasting.data.time.frequency import Frequency, day_of_month, month_length
 
 _DAY = 86_400_000_000
 

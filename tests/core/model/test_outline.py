@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.core.outline import INPUT, outline
+from populace.core.model.outline import INPUT, outline
 from populace.nn.primitives.buffer import Buffer
 
 

@@ -13,7 +13,7 @@ from scipy import sparse
 from populace.core.errors import RunError, UsageError
 from populace.data.tables import table
 from populace.graphs import Graph, karate
-from populace.graphs.data import convert
+from populace.graphs.data.formats import convert
 from populace.graphs.learners.node_classifier import NodeClassifier
 
 EDGES = [(0, 1), (1, 2), (3, 3)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.forecasting.data.frequency import Frequency
-from populace.forecasting.data.infer_frequency import anchors, infer_frequency
+from populace.forecasting.data.time.frequency import Frequency
+from populace.forecasting.data.time.infer_frequency import anchors, infer_frequency
 
 
 def days(*texts: str) -> np.ndarray:

@@ -5,8 +5,8 @@ import jax
 import numpy as np
 import pytest
 
-from populace.core import weights
 from populace.core.errors import UsageError
+from populace.core.model import weights
 from populace.nn import BatchNorm, Dropout, Sequential
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from populace.core.errors import UsageError
-from populace.graphs.data.edge_lists import from_csv, from_edges
+from populace.graphs.data.formats.edge_lists import from_csv, from_edges
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.node_names import NodeNames
 from populace.nn.graph.edges import as_array, is_symmetric, repeated
