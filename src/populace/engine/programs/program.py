@@ -229,6 +229,10 @@ class Program:
         def at(tree: Any) -> Any:
             return reduce(getattr, path.split("."), tree)
 
+        if at(self.group.varied) is not True and len(self.group.members) == 1:
+            own = jax.device_put(np.float32(value), self.placement.everywhere)
+            self.shared = eqx.tree_at(at, self.shared, own)
+            return
         if at(self.group.varied) is not True:
             raise UsageError(
                 f"the controller changes '{path}', which is no argument of the compiled program: "

@@ -131,9 +131,17 @@ class _Confirmation(Part):
     settings: list[_Confirmed]
 
 
+class _Segment(Part):
+    step: Count
+    member: Index
+    settings: dict[str, Number]
+
+
 class _Populations(Part):
     of: Annotated[str, Field(pattern="^(seed|all)$")]
     best: Annotated[list[Index], Field(min_length=1)]
+    winner: Index = 0
+    history: list[_Segment] = Field(default_factory=list)
     validation: _Summary
     test: _Summary | None
 
@@ -211,6 +219,10 @@ def check_indices(results: Results, members: list[dict[str, Any]]) -> None:
     for i, member in enumerate(members):
         if member["member"] != i or member["setting"] >= settings:
             raise ValueError(f"members.{i} names a member or a setting that the file does not have")
+    if (found := results.populations) is not None:
+        way = [segment.member for segment in found.history]
+        if max(*found.best, found.winner, *way) >= count:
+            raise ValueError("populations names a member that the file does not have")
     best = results.best
     if best is None:  # all members diverged
         best = _Best.model_construct(setting=None, member=None, median_member=None, rival=None)
