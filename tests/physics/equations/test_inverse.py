@@ -75,3 +75,13 @@ def test_values_made_inside_a_program_are_those_outside() -> None:
     equation = ph.InverseDiffusion(data_points=5)
     inside = jax.jit(lambda e: e.define().terms[-1].values)(equation)
     assert np.allclose(inside, equation.define().terms[-1].values, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_coefficients_of_lorenz_are_found() -> None:
+    learner = ph.PINN(
+        equation=ph.InverseLorenz(), network=ph.MLP(hidden_sizes=(40,)), points=150, condition_weight=100.0
+    )
+    found = trained(pop.sweep(learner, seeds=2), 500, "map").evaluate().metrics
+    for name in ("s", "r", "b"):
+        assert (found[f"{name} error"] < 5e-3).all(), found

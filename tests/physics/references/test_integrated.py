@@ -5,7 +5,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from populace.physics.references import chebyshev
-from populace.physics.references.cavity import cavity, velocities
+from populace.physics.references.cavity import cavity, flow
 from populace.physics.references.integrated import allen_cahn, lorenz, lorenz_on_host
 
 
@@ -71,7 +71,7 @@ def test_the_cavity_has_the_published_center_lines() -> None:
     """At Re = 100: Botella and Peyret 1998, a spectral solution; extremes of second order in h."""
     found = []
     for cells in (40, 80):
-        u, v = velocities(100.0, cells)
+        _, u, v = flow(100.0, cells)
         middle = cells // 2
         x = np.linspace(0, 1, cells + 1)
         low = np.polyfit(x[middle - 6 : middle + 3], u[middle, middle - 6 : middle + 3], 6)
@@ -81,7 +81,8 @@ def test_the_cavity_has_the_published_center_lines() -> None:
     assert np.abs(fine - [-0.2140424, 0.1795728, -0.2538030]).max() < 3e-3
     assert abs((4 * fine[0] - coarse[0]) / 3 + 0.2140424) < 5e-4
     with jax.enable_x64(True):
-        at = np.asarray([0.5, 0.30]), np.asarray([1.0, 0.5])
-        u, v = jax.jit(lambda x, y: cavity(x, y, 100.0))(*at)
-    assert np.allclose(u[0], 1.0)
-    assert np.allclose(v[1], velocities(100.0, 80)[1][24, 40])
+        at = np.asarray([0.5, 0.30, 0.6150]), np.asarray([1.0, 0.5, 0.7375])
+        psi = np.asarray(jax.jit(lambda x, y: cavity(x, y, 100.0))(*at))
+    assert np.isclose(psi[0], 0.0, atol=1e-12)
+    assert np.isclose(psi[1], flow(100.0, 120)[0][36, 60])
+    assert abs(psi[2] + 0.1035212) < 5e-4  # the center of the vortex

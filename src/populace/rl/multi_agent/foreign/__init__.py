@@ -1,1 +1,0 @@
-"""Environments of several agents of other packages, in worker processes."""
