@@ -60,9 +60,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # One width for every terminal: tables are compared as text.
     os.environ |= {"COLUMNS": "160", "TF_CPP_MIN_LOG_LEVEL": "3", "NO_COLOR": "1"}
     import populace
+    from tests import quick
     from tests.programs import Programs
 
+    quick.choose()
     populace.setup(DEVICES)
+    quick.start()
     config.pluginmanager.register(Programs(), "programs")
 
 
@@ -72,7 +75,7 @@ def _memory() -> Iterator[None]:
     yield
     import jax
 
-    from populace.engine import compiled_cache
+    from populace.engine.programs import compiled_cache
 
     compiled_cache.forget()
     jax.clear_caches()

@@ -24,7 +24,7 @@ FLOORS = (
 """Rooms from the bottom up. A room imports rooms of lower floors; beside it, only what `BESIDE` lists."""
 BESIDE: dict[str, set[str]] = {}
 ONLY = {
-    "nn": {"core.errors", "core.native", "core.outline"},
+    "nn": {"core.errors", "core.native", "core.model.outline"},
     "optim": {"core", "nn.primitives.buffer"},
     "metrics": {"core"},
     "statistics": set(),

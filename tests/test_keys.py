@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from populace.graphs import GraphSet
-from populace.graphs.data.convert import from_edges
+from populace.graphs.data.formats.convert import from_edges
 from populace.graphs.learners.graph_classifier import GraphClassifier
 from populace.graphs.learners.node_classifier import NodeClassifier
 from populace.graphs.models.graph_networks import GraphGIN

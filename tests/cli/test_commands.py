@@ -40,7 +40,19 @@ def test_help_imports_no_jax():
     assert printed.endswith("jax imported: False")
 
 
-COMMANDS = ("run", "resume", "evaluate", "report", "list", "show", "profile", "sample", "doctor")
+COMMANDS = (
+    "run",
+    "resume",
+    "evaluate",
+    "report",
+    "list",
+    "show",
+    "status",
+    "watch",
+    "profile",
+    "sample",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -69,6 +81,8 @@ OPTIONS = {
     "resume": "--steps --json --quiet --no-report",
     "evaluate": "--size --backend --seed --json",
     "report": "--out --trade-off",
+    "status": "--json",
+    "watch": "--port",
     "profile": "--sizes --out --repeats --json",
     "sample": "--n --out --label --temperature --seed --member --json",
     "doctor": "--json",
@@ -430,3 +444,15 @@ def test_a_fault_of_ours_is_one_line_with_a_way_to_see_more(cli, monkeypatch):
     found = cli("list")
     assert found.code == 1
     assert found.err == "populace: ZeroDivisionError: first line (set POPULACE_DEBUG=1 for the traceback)\n"
+
+
+def test_status_says_how_far_a_run_is_and_who_leads(cli, finished):
+    found = cli("status", finished)
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith("Finished: 300 of 300 steps.")
+    told = json.loads(cli("status", finished, "--json").out)
+    results = json.loads((finished / "results.json").read_text())
+    assert (told["state"], told["step"], len(told["leaders"])) == ("finished", 300, 2)
+    values = {s["setting"]: s["test"]["iqm"][0] for s in results["settings"]}
+    assert [one["score"][0] for one in told["leaders"]] == sorted(values.values(), reverse=True)
+    assert "no run at" in cli("status", finished / "nowhere").refused(2)

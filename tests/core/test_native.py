@@ -121,3 +121,13 @@ def checksums() -> list[str]:
     found = [hashlib.sha256(np.asarray(a).tobytes()).hexdigest() for a in compute(x, w)]
     assert len(set(found)) == 5
     return found
+
+
+@HERE
+def test_which_kernels_run_is_said_and_can_be_chosen(cli, shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("doctor", "--json").json["kernels"] == native.kind()
+    monkeypatch.setenv(native.CHOICE, "baseline")
+    assert shell("doctor", "--json").json["kernels"] == "baseline"
+    monkeypatch.setenv(native.CHOICE, "avx3")
+    line = shell("doctor").refused(2)
+    assert line.startswith("unknown POPULACE_KERNELS 'avx3'; did you mean")

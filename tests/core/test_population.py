@@ -155,6 +155,45 @@ def test_samples_follow_their_distribution():
     assert drawn != sweep(Quadratic(), axes, samples=4000, seed=2).settings
 
 
+def places(drawn):
+    """Return where settings lie in the unit square of a logarithmic and a linear axis."""
+    rows = [[(math.log10(s["learning_rate"]) + 4) / 2, (s["limit"] - 1) / 2] for s in drawn]
+    return np.array(rows)
+
+
+SQUARE = {"learning_rate": LogUniform(1e-4, 1e-2), "limit": Uniform(1, 3)}
+
+
+def test_a_latin_hypercube_has_one_setting_in_each_part_of_every_axis():
+    drawn = sweep(Quadratic(), SQUARE, samples=25, sampling="latin-hypercube", seed=3).settings
+    for axis in places(drawn).T:
+        assert sorted((25 * axis).astype(int)) == list(range(25))
+    whole = sweep(Quadratic(), SQUARE | {"width": [2, 3, 4]}, samples=9, sampling="latin-hypercube").settings
+    assert sorted(s["width"] for s in whole) == [2, 2, 2, 3, 3, 3, 4, 4, 4]
+
+
+def test_a_sobol_sequence_has_one_setting_in_each_box_of_the_square():
+    drawn = sweep(Quadratic(), SQUARE, samples=64, sampling="sobol", seed=3).settings
+    for rows in (1, 2, 4, 8, 16, 32, 64):  # every elementary interval of a (0, 6, 2)-net
+        boxes = (places(drawn) * [rows, 64 // rows]).astype(int)
+        assert len(np.unique(boxes, axis=0)) == 64
+
+
+@pytest.mark.parametrize("sampling", ["latin-hypercube", "sobol"])
+def test_other_samplings_follow_their_seed_and_differ_where_a_list_repeats(sampling):
+    axes = {"width": [2, 3], "learning_rate": [0.1, 0.2]}
+    assert len(sweep(Quadratic(), axes, samples=4, sampling=sampling).settings) == 4
+    one, same, other = (
+        sweep(Quadratic(), SQUARE, samples=8, sampling=sampling, seed=s).settings for s in (1, 1, 2)
+    )
+    assert one == same
+    assert one != other
+    with pytest.raises(UsageError, match=f"sampling is {sampling}, and a grid is not sampled"):
+        sweep(Quadratic(), axes, sampling=sampling)
+    with pytest.raises(UsageError, match="sampling must be random, latin-hypercube, sobol, got 'halton'"):
+        sweep(Quadratic(), axes, samples=2, sampling="halton")
+
+
 def test_numbers_and_arrays_of_numpy_are_swept_as_plain_ones():
     rates = np.logspace(-3, -1, 3)
     plain = sweep(Quadratic(), {"learning_rate": rates.tolist(), "width": [1, 2]}, seeds=2)

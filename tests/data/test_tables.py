@@ -8,7 +8,7 @@ import pytest
 from populace.core.errors import RunError, UsageError
 from populace.data.example_files import open_array
 from populace.data.tables import table
-from populace.graphs.data.convert import from_csv
+from populace.graphs.data.formats.convert import from_csv
 
 
 def test_a_packed_table_unpacks_to_what_numbers_pack_to(tmp_path):

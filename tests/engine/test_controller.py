@@ -10,7 +10,7 @@ from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.engine.callbacks import Callback
-from populace.engine.controller import Control, Controller, Decision, lineage, training_members
+from populace.engine.controller import Control, Controller, Decision, history, lineage, training_members
 from populace.engine.training_loop import Engine
 from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.options import options
@@ -262,3 +262,25 @@ def test_a_callback_ends_a_run_that_can_be_resumed(tmp_path):
     assert enough.ends == [20]
     run = Run.load(tmp_path / "run").resume()
     assert (run.finished, run.results()["steps"]) == (True, STEPS)
+
+
+def test_a_history_follows_states_and_settings_through_copies_made_all_at_once():
+    began = [{"rate": 1.0}, {"rate": 2.0}, {"rate": 3.0}]
+    decisions = [
+        {"step": 10, "copy": [[0, 1], [1, 0]], "settings": [[0, {"rate": 2.5}]]},  # two change places
+        {"step": 20, "copy": [[2, 0]]},
+        {"step": 30, "copy": [[2, 1]]},
+    ]
+    found = history(decisions, began, 2, 30)
+    assert [(s.step, s.member, s.settings["rate"]) for s in found] == [
+        (0, 1, 2.0),
+        (10, 0, 2.5),
+        (20, 2, 3.0),
+    ]
+    later = history(decisions, began, 2, 31)
+    assert [(s.step, s.member, s.settings["rate"]) for s in later] == [
+        (0, 0, 1.0),
+        (10, 1, 2.0),
+        (30, 2, 3.0),
+    ]
+    assert [s.member for s in history(decisions, began, 0, 10)] == [0], "what was evaluated at 10 came before"

@@ -11,7 +11,7 @@ from populace.core.population import sweep
 from populace.core.random import root_key
 from populace.engine import group_state as group_states
 from populace.engine.callbacks import Callback, Evaluation, Window
-from populace.engine.compiled import EPOCH_START, EVALUATION, INIT, TEST
+from populace.engine.programs.compiled import EPOCH_START, EVALUATION, INIT, TEST
 from populace.engine.training_loop import Engine
 from tests import harness
 from tests.learners import Draws, Quadratic, Shifty, Table

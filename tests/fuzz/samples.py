@@ -14,7 +14,7 @@ from scipy import sparse
 
 from populace.data import safe_pickle, tables
 from populace.data.example_files import open_array
-from populace.graphs.data import convert
+from populace.graphs.data.formats import convert
 from populace.graphs.datasets import ogb, planetoid, tudataset
 from populace.images.datasets import cifar_batch, idx
 from populace.runs import fingerprint

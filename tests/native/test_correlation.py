@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 import subprocess
 import sys
 from typing import Any, NamedTuple
@@ -113,7 +114,7 @@ def test_any_number_of_channels() -> None:
 
 def test_any_number_of_places() -> None:
     """Fewer than a tile, a tile, a block that stays in the cache, and more than one."""
-    each = itertools.product((1, 5, 6, 7, 8, 9, 383, 384, 385, 1000), (8, 16))
+    each = itertools.product((1, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 383, 384, 385, 1000), (8, 16, 32))
     check([
         Problem(geometry_of((places + 2,), (3,), 2, outs), members=1, batch=2) for places, outs in each
     ])  # fmt: skip
@@ -125,8 +126,19 @@ def test_any_number_of_examples() -> None:
     check([Problem(geometry, *sizes) for sizes in ((1, 1), (1, 7), (1, 40), (3, 9), (12, 1))])
 
 
-def test_a_kernel_larger_than_its_partial_sums() -> None:
-    check([Problem(geometry_of((3, 3), 3, 160, 900, padding="same"), members=1, batch=9)])
+def test_kernels_larger_than_the_room_for_partial_sums() -> None:
+    """A member's alone are, and so many members' together that they are computed some at a time."""
+    check([
+        Problem(geometry_of((3, 3), 3, 160, 900, padding="same"), members=1, batch=9),
+        Problem(geometry_of((2,), 2, 500, 900, padding="same"), members=20, batch=1),
+    ])  # fmt: skip
+
+
+def test_wide_vectors_leave_no_channel_out() -> None:
+    check([
+        Problem(geometry_of((5, 4), (3, 2), ins, outs, padding="same"), members=2, batch=3)
+        for ins, outs in itertools.product((20, 64), (23, 24, 25, 32, 33, 40, 47, 48, 64, 65))
+    ])  # fmt: skip
 
 
 def test_float64() -> None:
@@ -197,6 +209,23 @@ def test_a_member_is_the_same_alone_and_whatever_the_threads() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
     )
     assert done.stdout.strip() == sums(together)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in native.KINDS if kind not in (native.kind(), "baseline")])
+def test_processors_that_multiply_and_add_at_once_agree_in_every_bit(kind: str) -> None:
+    code = (
+        "from tests.native.test_correlation import four_members, native, sums\n"
+        "drawn, compute = four_members()\n"
+        "print(native.kind(), sums(compute(drawn)))\n"
+    )
+    with_kind = os.environ | {native.CHOICE: kind}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=with_kind
+    )
+    if f"{native.CHOICE}={kind}: this processor runs" in done.stderr:
+        pytest.skip(f"this processor has no {kind}")
+    drawn, compute = four_members()
+    assert done.stdout.strip() == f"{kind} {sums(compute(drawn))}"
 
 
 def test_memory_that_runs_out_ends_no_process() -> None:

@@ -14,7 +14,7 @@ from populace.statistics import (
     probability_of_improvement,
     signed_rank,
 )
-from populace.statistics.levels import tail
+from populace.statistics.intervals.levels import tail
 
 INPUTS = pytest.mark.parametrize("inputs", [60, pytest.param(300, marks=pytest.mark.slow)])
 

@@ -14,8 +14,9 @@ from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.engine.callbacks import Evaluation
 from populace.engine.training_loop import Engine
-from populace.runs.launch import train
-from populace.tuning import PopulationBased
+from populace.runs.launch import run_recipe, train
+from populace.runs.recipe.parsing import parse
+from populace.tuning import PopulationBased, Schedule
 from tests.learners import Quadratic
 
 RATES = [0.1, 0.05, 0.02, 0.01]
@@ -127,6 +128,48 @@ def test_a_run_that_exchanges_says_where_each_member_came_from(tmp_path):
     page = report.write([run]).read_text()
     assert f"The state of {len(copied)} members was copied from another member." in page
     assert "the best member of each counts once: loss" in page
+
+
+def test_the_winner_trained_alone_by_its_schedule_is_the_winner_to_the_bit(tmp_path):
+    agents = sweep(Quadratic(), {"learning_rate": RATES, "fuse": [1e8, 1e9]}, seeds=2)
+    options: Any = {"evaluate_every": 10, "log_every": 10, "final_evaluation_size": 1, "strategy": "map"}
+    rule = PopulationBased(fraction=0.5, perturb=0.5)
+    whole = train(agents, 60, out=tmp_path / "run", controller=rule, **options)
+    results, file = whole.results(), tmp_path / "run" / "winner.toml"
+    winner = results["populations"]["winner"]
+    recipe = parse(file.read_text(), str(file), trust=True)
+    assert isinstance(recipe.controller, Schedule)
+    assert recipe.controller.changes, "nothing to replay: the test shows nothing"
+    alone = run_recipe(recipe, tmp_path / "alone")
+    mine, theirs = alone.member(0).weights(), whole.member(winner).weights()
+    assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
+    assert alone.results()["members"][0]["last"] == {
+        "score": results["members"][winner]["validation"]["score"]
+    }
+    page = report.write([whole]).read_text()
+    assert f"The model of the winner, member {winner}, kept at step" in page
+    assert "winner.toml" in page
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        (
+            Schedule(changes=("15 learning_rate 0.1",)),
+            "at step 15, which must be a multiple of evaluate_every, 10",
+        ),
+        (Schedule(changes=("40 learning_rate 0.1",)), "at step 40, .* below steps, 40"),
+        (
+            Schedule(changes=("10 learning_rate",)),
+            "a change must be \"STEP PATH VALUE\", got '10 learning_rate'",
+        ),
+    ],
+)
+def test_a_schedule_that_cannot_be_followed_is_refused(rule, line):
+    with pytest.raises(UsageError, match=line):
+        rule.planned(sweep(Quadratic()), 40, 10)
+    with pytest.raises(UsageError, match="a schedule is one member's, and this run has 2"):
+        rule.planned(sweep(Quadratic(), seeds=2), 40, 10)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,25 @@ def report(
 
 
 @app.command()
+def status(folder: RunFolder, as_json: Json = False) -> None:
+    """Say how far a run is, who trains it, and which settings lead so far."""
+    from populace.cli.commands import watch as watching
+
+    watching.status(folder, as_json)
+
+
+@app.command()
+def watch(
+    folder: RunFolder,
+    port: Annotated[int, typer.Option(help="Port of this machine to serve the page at; 0: any that is free.", min=0, max=65535)] = 0,
+) -> None:  # fmt: skip
+    """Serve a page on this machine that shows a run while it trains: progress, curves and settings, live."""
+    from populace.cli.commands import watch as watching
+
+    watching.watch(folder, port)
+
+
+@app.command()
 def verify(folder: RunFolder) -> None:
     """Check every file of a run against its checksum, and say which versions and devices trained it."""
     from populace.cli.commands.verify import verify_run

@@ -5,6 +5,7 @@ not fit this Python code or this jaxlib, everything is computed by XLA's own ope
 """
 
 import ctypes
+import os
 import sysconfig
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,15 @@ import jax
 
 from populace.core.errors import UsageError, unknown
 
-VERSION = 5  # of the calls, as native/calls.cc counts them
+VERSION = 6  # of the calls, as native/calls.cc counts them
 CALLS = ("sum", "products", "maximum", "chosen", "attend", "attend_back", "correlation", "count", "fold_in")
 BACKENDS = ("auto", "xla", "native")
 DTYPES = ("float32", "float64")
 """What the kernels compute with."""
+KINDS = ("baseline", "avx2", "avx512")
+"""Kernels by the processor that they need, as native/arrays.h lists them; the baseline runs on every one."""
+CHOICE = "POPULACE_KERNELS"
+"""Environment variable that chooses among the kinds, to compare them."""
 NAME = "_native.so"
 ADVICE = "install a C++ compiler, then populace again: pip install --force-reinstall --no-deps populace"
 
@@ -29,9 +34,31 @@ def missing() -> str:
 
 
 @cache
+def kind() -> str:
+    """Return which kernels run here, one of `KINDS`, or nothing without any.
+
+    The widest that the processor has, or what `POPULACE_KERNELS` names.
+
+    Raises:
+        UsageError: `POPULACE_KERNELS` names kernels that do not exist or that this processor cannot run.
+
+    """
+    if missing():
+        return ""
+    name = ctypes.CDLL(str(_first(candidates()))).populace_native_kind
+    name.restype = ctypes.c_char_p
+    running = name().decode()
+    asked = os.environ.get(CHOICE, "")
+    if asked and asked not in KINDS:
+        raise unknown(CHOICE, asked, KINDS)
+    if asked and asked != running:
+        raise UsageError(f"{CHOICE}={asked}: this processor runs {running} at most; unset {CHOICE}")
+    return running
+
+
 def wide() -> bool:
     """Return whether the kernels run on vectors of 32 bytes; where they do not, some are slower than XLA."""
-    return not missing() and bool(ctypes.CDLL(str(_first(candidates()))).populace_native_wide())
+    return kind() not in ("", "baseline")
 
 
 def check_backend(backend: str, what: str = "backend") -> str:

@@ -179,6 +179,7 @@ def sweep(
     *,
     seeds: int | Sequence[int] = 1,
     samples: int | None = None,
+    sampling: str = "random",
     seed: int = 0,
 ) -> Population:
     """Return the population of a learner's settings and seeds.
@@ -190,8 +191,9 @@ def sweep(
             [`Uniform`][populace.core.swept.Uniform] or
             [`LogUniform`][populace.core.swept.LogUniform], which needs `samples`.
         seeds: how many seeds (0 to n - 1) for each setting, or which.
-        samples: draw so many different settings at random instead of the whole grid; lists are drawn from
-            evenly.
+        samples: draw so many different settings instead of the whole grid; lists are drawn from evenly.
+        sampling: how they are drawn, `random`, `latin-hypercube` or `sobol`; see
+            [`draws`][populace.core.swept.draws].
         seed: root of all randomness, of the samples too.
 
     Raises:
@@ -199,7 +201,7 @@ def sweep(
             no seeds, a range without `samples`, or two settings that make the same learner.
 
     """
-    population = outlined(learner, axes, seeds=seeds, samples=samples, seed=seed)
+    population = outlined(learner, axes, seeds=seeds, samples=samples, sampling=sampling, seed=seed)
     made = [population.plain_learner_of(index) for index in range(len(population.settings))]
     for one in made:
         one.check()
@@ -213,6 +215,7 @@ def outlined(
     *,
     seeds: int | Sequence[int] = 1,
     samples: int | None = None,
+    sampling: str = "random",
     seed: int = 0,
 ) -> Population:
     """Return the population that `sweep` returns, its learners not checked: no environment is made."""
@@ -220,11 +223,11 @@ def outlined(
     _check_size(axes, seeds, samples)
     if isinstance(axes, Mapping):
         axes = {path: listed(values) for path, values in axes.items()}
-        swept.check_axes(axes, samples)
+        swept.check_axes(axes, samples, sampling)
         chosen = (
             list(swept.grid(axes))
             if samples is None
-            else swept.distinct(learner, swept.draws(axes, seed), samples)
+            else swept.distinct(learner, swept.draws(axes, seed, sampling, samples), samples)
         )
     elif axes is None:
         chosen = [{}]

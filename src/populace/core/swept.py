@@ -19,6 +19,8 @@ from populace.core.settings import Settings
 from populace.core.untrusted.shown import shown
 from populace.core.values import is_array, plain
 
+_AT_ONCE = 64
+"""Points of a Sobol sequence that are made together: a power of two, or it is not balanced."""
 S = TypeVar("S", bound=Settings)
 Setting = dict[str, Any]
 
@@ -38,6 +40,10 @@ class Uniform:
         """Return one value."""
         return float(rng.uniform(self.low, self.high))
 
+    def at(self, share: float) -> float:
+        """Return the value below which a share of the distribution lies, of [0, 1)."""
+        return self.low + share * (self.high - self.low)
+
 
 @dataclass(frozen=True)
 class LogUniform(Uniform):
@@ -52,12 +58,22 @@ class LogUniform(Uniform):
         """Return one value."""
         return float(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
 
+    def at(self, share: float) -> float:
+        """Return the value below which a share of the distribution lies, of [0, 1)."""
+        return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
+
 
 Axes = Mapping[str, Sequence[Any] | Uniform]
+SAMPLINGS = ("random", "latin-hypercube", "sobol")
+"""How settings are drawn: independently, one in each of N parts of every axis, or spread over all axes."""
 
 
-def check_axes(axes: Axes, samples: int | None) -> None:
-    """Raise a `UsageError` for an axis that is no list of values, or a range without `samples`."""
+def check_axes(axes: Axes, samples: int | None, sampling: str = "random") -> None:
+    """Raise a `UsageError` for an axis that is no list, or a range or sampling without `samples`."""
+    if sampling not in SAMPLINGS:
+        raise UsageError(f"sampling must be {', '.join(SAMPLINGS)}, got {shown(sampling)}")
+    if sampling != SAMPLINGS[0] and samples is None:
+        raise UsageError(f"sampling is {sampling}, and a grid is not sampled; say how many `samples` to draw")
     for path, values in axes.items():
         if isinstance(values, Uniform):
             if samples is None:
@@ -77,14 +93,47 @@ def grid(axes: Axes) -> Iterator[Setting]:
         yield dict(zip(axes, values))
 
 
-def draws(axes: Axes, seed: int) -> Iterator[Setting]:
-    """Return settings drawn at random without end: evenly from lists, from ranges as they say."""
+def draws(axes: Axes, seed: int, sampling: str = "random", samples: int = 1) -> Iterator[Setting]:
+    """Return settings drawn without end: evenly from lists, from ranges as they say.
+
+    Args:
+        axes: lists and ranges.
+        seed: of what is drawn.
+        sampling: `random`; `latin-hypercube`, of whose first `samples` settings each lies in another of as
+            many equal parts of every axis; or `sobol`, scrambled points that fill all axes together evenly,
+            best where `samples` is a power of two.
+        samples: size of a hypercube; where settings repeat, a next one follows.
+
+    Source: M. McKay, R. Beckman, W. Conover (1979), Technometrics 21; I. Sobol (1967), USSR Computational
+    Mathematics and Mathematical Physics 7; A. Owen (1998), ACM TOMACS 8 (the scrambling).
+
+    """
+    if sampling != "random":
+        for point in _points(len(axes), seed, sampling, samples):
+            yield {
+                path: plain(v.at(u) if isinstance(v, Uniform) else v[int(u * len(v))])
+                for u, (path, v) in zip(point, axes.items())
+            }
     rng = np.random.default_rng(seed)
     while True:
         yield {
             path: plain(v.draw(rng) if isinstance(v, Uniform) else v[int(rng.integers(len(v)))])
             for path, v in axes.items()
         }
+
+
+def _points(axes: int, seed: int, sampling: str, samples: int) -> Iterator[list[float]]:
+    """Return points of the unit cube without end."""
+    rng = np.random.default_rng(seed)
+    if sampling == "sobol":
+        from scipy.stats import qmc
+
+        sobol = qmc.Sobol(axes, scramble=True, rng=rng)
+        while True:
+            yield from sobol.random(_AT_ONCE).tolist()
+    while True:
+        places = np.stack([rng.permutation(samples) for _ in range(axes)], axis=1)
+        yield from ((places + rng.random(places.shape)) / samples).tolist()
 
 
 def applied(module: S, setting: Setting) -> S:

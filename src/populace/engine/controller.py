@@ -195,6 +195,44 @@ def lineage(decisions: Sequence[Mapping[str, Any]], member: int) -> list[dict[st
     return found
 
 
+@dataclass(frozen=True)
+class Segment:
+    """A part of a state's history: from `step` on it was `member`'s, trained with these settings."""
+
+    step: int
+    member: int
+    settings: Mapping[str, Any]
+
+
+def history(
+    decisions: Sequence[Mapping[str, Any]],
+    settings: Sequence[Mapping[str, Any]],
+    member: int,
+    step: int,
+) -> tuple[Segment, ...]:
+    """Return whose states with which settings led to that of a member, the start first.
+
+    Args:
+        decisions: of the whole run, oldest first.
+        settings: that each member began with.
+        member: by its index.
+        step: of the state; it is the one that was evaluated there, before a decision of the same step.
+
+    """
+    values = [dict(own) for own in settings]
+    found: list[tuple[Segment, ...]] = [(Segment(0, m, own),) for m, own in enumerate(values)]
+    for entry in decisions:
+        if entry["step"] >= step:
+            break
+        decision = Decision.from_dict(entry)
+        copied = {to: found[source] for to, source in decision.copy.items()}  # all at once
+        for one, changed in decision.settings.items():
+            values[one] = values[one] | dict(changed)
+        for one in sorted({*decision.copy, *decision.settings}):
+            found[one] = (*copied.get(one, found[one]), Segment(entry["step"], one, values[one]))
+    return found[member]
+
+
 def exchanging(population: Population, exchange: str) -> list[np.ndarray]:
     """Return the members of each population that exchanges states, as `Controller.exchange` says who does."""
     everybody = np.arange(len(population))

@@ -8,12 +8,12 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.core import weights
+from populace.core.model import weights
 from populace.core.numerics.precision import precision
 from populace.core.population import Group
-from populace.engine.carry import STOPPED, Best, Carry
 from populace.engine.hosts import fetch
-from populace.engine.program import Program
+from populace.engine.programs.carry import STOPPED, Best, Carry
+from populace.engine.programs.program import Program
 from populace.engine.strategy import BatchingChoice
 
 _MANY = 16

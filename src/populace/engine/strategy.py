@@ -20,7 +20,7 @@ from populace.core.files import cache_dir, write
 from populace.core.population import Group
 from populace.core.untrusted.shown import shown
 from populace.engine.placement import Placement
-from populace.engine.program import Program
+from populace.engine.programs.program import Program
 
 NAMES = ("auto", "vmap", "map")
 _CHUNK = 8

@@ -5,8 +5,7 @@ for the host. Between windows it evaluates, keeps the best models, and sets dive
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,25 +16,16 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Mean
 from populace.core.population import Population
-from populace.engine import intervention
+from populace.engine import gathering, intervention, windows
 from populace.engine.callbacks import Callback, Columns, Evaluation, Window
-from populace.engine.carry import Best
-from populace.engine.compiled import EVALUATION
 from populace.engine.controller import Control, Controller, training_members
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import any_of, fetch
 from populace.engine.placement import place
+from populace.engine.programs.carry import Best
+from populace.engine.programs.compiled import EVALUATION
 from populace.engine.strategy import choose
-
-
-@dataclass
-class _Pending:
-    """A dispatched window: what each group will have summed, and how far each slot will be."""
-
-    end: int
-    sums: list[dict[str, Mean]]
-    steps: list[jax.Array]
-    diverged_at: list[jax.Array]
+from populace.engine.windows import Pending
 
 
 class Engine:
@@ -136,12 +126,12 @@ class Engine:
         for group_state in self.group_states:
             _ = group_state.best  # that of a member which diverges before any evaluation is its start
         self._compact()
-        pending: _Pending | None = None
+        pending: Pending | None = None
         self._since = time.perf_counter()
-        for end in self._ends(steps, window, evaluate_every):
-            following = self._dispatch(end)
+        for end in windows.ends(self.step, steps, window, evaluate_every):
+            following = windows.dispatch(self._running, end)
             if pending is not None and self._finish(pending):
-                self._catch_up(following)  # it was dispatched to batches that had halted
+                windows.catch_up(self._running, following)  # it was dispatched to batches that had halted
             pending = following
             last, due = end == steps, evaluate_every > 0 and end % evaluate_every == 0
             if last or due or any_of(wants_pause() or self.stop_training):
@@ -240,12 +230,8 @@ class Engine:
             missing: what members have that are in none of them.
 
         """
-        parts = [fetch(x) for x in per_group]
-        out = np.full((len(self.population), *parts[0].shape[1:]), missing, parts[0].dtype)
-        for group_state, part in zip(self.group_states if states is None else states, parts):
-            indices = group_state.group.indices
-            out[indices] = part[: len(indices)]
-        return out
+        states = self.group_states if states is None else states
+        return gathering.gather(len(self.population), per_group, states, missing)
 
     def find(self, member: int) -> tuple[GroupState, int]:
         """Return the group and slot of a member."""
@@ -265,32 +251,12 @@ class Engine:
 
     # -- windows -----------------------------------------------------------------------------------
 
-    def _ends(self, steps: int, window: int, evaluate_every: int) -> Iterator[int]:
-        """Yield where windows end: at multiples of `window` and of `evaluate_every`, and at the end."""
-        at = self.step
-        while at < steps:
-            following = [steps, (at // window + 1) * window]
-            if evaluate_every:
-                following.append((at // evaluate_every + 1) * evaluate_every)
-            at = min(following)
-            yield at
-
-    def _dispatch(self, end: int) -> _Pending:
-        pending = _Pending(end, [], [], [])
-        for group_state in self._running:
-            group_state.carry, sums = group_state.program.advance(group_state.carry, end)
-            pending.sums.append(sums)
-            # Copies: the next dispatch consumes the carry before the host has looked at these.
-            pending.steps.append(jnp.copy(group_state.carry.step))
-            pending.diverged_at.append(jnp.copy(group_state.carry.diverged_at))
-        return pending
-
-    def _finish(self, pending: _Pending) -> bool:
+    def _finish(self, pending: Pending) -> bool:
         """Wait for a window, tell the callbacks, and return whether a batch had halted in it."""
+        running = self._running
         halted = min(int(fetch(steps).min()) for steps in pending.steps) < pending.end
         if halted:
-            self._catch_up(pending)
-        running = self._running
+            windows.catch_up(running, pending)
         columns, diverged_at = self.columns(pending.sums, running), self.gather(pending.diverged_at, running)
         diverged_at = self._but_stopped(np.where(diverged_at > pending.end, -1, diverged_at))
         now = time.perf_counter()
@@ -299,31 +265,9 @@ class Engine:
         self._tell("on_window", Window(pending.end, columns, diverged_at, seconds))
         return halted
 
-    def _catch_up(self, pending: _Pending) -> None:
-        """Set diverged members aside and bring their batches to the end of a window."""
-        for i, group_state in enumerate(self._running):
-            while int(fetch(group_state.carry.step).min()) < pending.end:
-                group_state.freeze_diverged()
-                group_state.carry, more = group_state.program.advance(group_state.carry, pending.end)
-                pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
-            pending.steps[i] = jnp.copy(group_state.carry.step)
-            pending.diverged_at[i] = jnp.copy(group_state.carry.diverged_at)
-
     def columns(
         self, per_group: list[dict[str, Mean]], states: Sequence[GroupState] | None = None
     ) -> Columns:
         """Put the groups' metrics together: one value per member; NaN where nothing was measured."""
-        names = sorted({name for metrics in per_group for name in metrics})
         states = self.group_states if states is None else states
-        columns = {}
-        for name in names:
-            nothing = [np.full(c.program.slots, np.nan, np.float32) for c in states]
-            values = [_value(m[name]) if name in m else n for m, n in zip(per_group, nothing)]
-            columns[name] = self.gather(values, states, np.nan)
-        return columns
-
-
-def _value(mean: Mean) -> np.ndarray:
-    weight = fetch(mean.weight)
-    total = fetch(mean.total)
-    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight != 0)
+        return gathering.columns(len(self.population), per_group, states)

@@ -4,9 +4,9 @@ from populace.forecasting.baselines.arima import ARIMA
 from populace.forecasting.baselines.ets import ETS
 from populace.forecasting.baselines.simple import Drift, HistoricalMean, Naive, SeasonalNaive
 from populace.forecasting.baselines.theta import Theta
-from populace.forecasting.data.frequency import Frequency
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.read import read
+from populace.forecasting.data.time.frequency import Frequency
 from populace.forecasting.evaluation.backtest import Backtest, backtest
 from populace.forecasting.evaluation.compare import Comparison, compare
 from populace.forecasting.evaluation.point_metrics import (

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #endif
 
+#include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "kernels.h"
@@ -17,20 +19,33 @@ namespace ffi = xla::ffi;
 using Any = ffi::AnyBuffer;
 using Out = ffi::Result<ffi::AnyBuffer>;
 
-// Whether this processor has the vectors of 32 bytes that the kernels are written in.
-inline bool wide() {
-#ifdef POPULACE_AVX2
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
+// The kinds of kernels, the widest last.
+constexpr const char* kKinds[] = {"baseline", "avx2", "avx512"};
+
+// Return which of the kinds this processor runs best, or the one that the environment asks for if it can run it.
+inline int kind() {
+  static const int chosen = [] {
+    int best = 0;
+#ifdef POPULACE_X86
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = 1;
+    if (best && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+      best = 2;
 #endif
+    const char* asked = std::getenv("POPULACE_KERNELS");
+    for (int k = 0; asked && k < best; ++k)
+      if (!std::strcmp(asked, kKinds[k])) return k;
+    return best;
+  }();
+  return chosen;
 }
 
 template <class T>
 const Kernels<T>& kernels() {
   static const Kernels<T> best = [] {
-#ifdef POPULACE_AVX2
-    if (wide()) return kernels_avx2<T>();
+#ifdef POPULACE_X86
+    if (kind() == 2) return kernels_avx512<T>();
+    if (kind() == 1) return kernels_avx2<T>();
 #endif
     return kernels_baseline<T>();
   }();

@@ -19,22 +19,30 @@ using Attribute = ffi::Span<const int64_t>;
 
 constexpr int64_t kTasks = 8;          // at least so many, where the work allows it
 constexpr int64_t kPartial = 4 << 20;  // bytes of partial sums of one member's kernel gradient
-
-int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+constexpr int64_t kPartials = 64 << 20;  // and of all members that are computed at once
 
 Numbers inner(const Any& a, size_t skip) {
   const auto all = a.dimensions();
   return Numbers(all.begin() + skip, all.end() - (skip == 1 ? 2 : 1));
 }
 
+template <class T>
+int64_t tile_channels(int64_t left) {
+  return populace::tile_channels(left, kernels<T>().lanes, kernels<T>().least);
+}
+
+template <class T>
+int64_t tiled_channels(int64_t channels) {
+  return populace::tiled_channels(channels, kernels<T>().lanes, kernels<T>().least);
+}
+
 // Write a kernel as Convolve wants it: column c of row r stands at weight[row[r] + c column].
 template <class T>
 void pack(const T* weight, const Numbers& row, int64_t columns, int64_t column, T* to) {
-  constexpr int64_t L = 32 / sizeof(T);
-  for (int64_t c = 0; c < columns; c += 2 * L) {
-    const int64_t left = std::min(2 * L, columns - c), width = left > L ? 2 * L : L;
+  for (int64_t c = 0, tile; c < columns; c += tile) {
+    tile = tile_channels<T>(columns - c);
     for (int64_t r : row)
-      for (int64_t k = 0; k < width; ++k) *to++ = k < left ? weight[r + (c + k) * column] : T(0);
+      for (int64_t k = 0; k < tile; ++k) *to++ = c + k < columns ? weight[r + (c + k) * column] : T(0);
   }
 }
 
@@ -47,7 +55,7 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const Padded& from, const s
   const int64_t to_count = adjoint ? product(s.sizes) * s.ins : product(s.places) * s.outs;
   const int64_t from_count = product(from.sizes) * from.channels;
   const int64_t kernel_count = product(s.taps) * s.group_ins() * s.outs;
-  const int64_t width = rounded_up(columns, 32 / sizeof(T));
+  const int64_t width = tiled_channels<T>(columns);
   Numbers begins{0};  // of each group's and phase's packed kernel
   for (int64_t g = 0; g < s.groups; ++g)
     for (const Phase& phase : phases) begins.push_back(begins.back() + int64_t(phase.row.size()) * width);
@@ -81,46 +89,52 @@ void correlate(ffi::ThreadPool& pool, const Shape& s, const T* x, const T* y, T*
   const Padded input = padded_input(s);
   const auto [at, row] = seen(s, input);
   const int64_t rows = int64_t(row.size()), places = int64_t(at.size()), outs = s.group_outs();
-  const int64_t width = rounded_up(outs, 32 / sizeof(T)), group = rows * width, whole = s.groups * group;
+  const int64_t width = tiled_channels<T>(outs), group = rows * width, whole = s.groups * group;
   const int64_t fit = std::max<int64_t>(1, kPartial / (whole * int64_t(sizeof(T))));
   const int64_t parts = std::max<int64_t>(1, std::min({s.batch, fit, kTasks})), cuts = (kTasks + parts - 1) / parts;
-  std::unique_ptr<T[]> partial(new T[s.members * parts * whole]);
-  share_out(pool, s.members * parts * cuts, s.work(), [&](int64_t task) {
-    const int64_t cut = task % cuts, part = task / cuts % parts, m = task / cuts / parts;
-    const Range mine{rows * cut / cuts, rows * (cut + 1) / cuts};
-    T* sum = partial.get() + (m * parts + part) * whole;
-    for (int64_t g = 0; g < s.groups; ++g)
-      std::fill(sum + g * group + mine.begin * width, sum + g * group + mine.end * width, T(0));
-    for (int64_t b = s.batch * part / parts; b < s.batch * (part + 1) / parts; ++b) {
-      const T* source = input.of(x + (m * s.batch + b) * product(s.sizes) * s.ins);
-      const T* of = y + (m * s.batch + b) * places * s.outs;
-      for (int64_t g = 0; g < s.groups; ++g) {
-        const T* own = of + g * outs;
-        int64_t step = s.outs;
-        if (width != outs) {  // a vector would reach beyond the channels
-          T* copy = scratch<T>(1, places * width);
-          for (int64_t p = 0; p < places; ++p)
-            for (int64_t o = 0; o < width; ++o) copy[p * width + o] = o < outs ? own[p * step + o] : T(0);
-          own = copy, step = width;
-        }
-        kernels<T>().correlate(
-            {source + g * s.group_ins(), own, sum + g * group, at.data(), row.data(), places, width, step}, mine);
-      }
-    }
-  });
-  share_out(pool, s.members, double(s.members * parts * whole), [&](int64_t m) {
-    const T* from = partial.get() + m * parts * whole;
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t g = 0; g < s.groups; ++g) {
-        T* to = kernel + (m * rows + r) * s.outs + g * outs;
-        for (int64_t o = 0; o < outs; ++o) {
-          const T* one = from + g * group + r * width + o;
-          T total = *one;
-          for (int64_t part = 1; part < parts; ++part) total += one[part * whole];
-          to[o] = total;
+  // As many members at once as their partial sums fit; nothing of a member depends on it.
+  const int64_t at_once = std::max<int64_t>(1, std::min(s.members, kPartials / (parts * whole * int64_t(sizeof(T)))));
+  std::unique_ptr<T[]> partial(new T[at_once * parts * whole]);
+  for (int64_t begin = 0; begin < s.members; begin += at_once) {
+    const int64_t members = std::min(at_once, s.members - begin);
+    const double share = double(members) / double(s.members);
+    share_out(pool, members * parts * cuts, s.work() * share, [&](int64_t task) {
+      const int64_t cut = task % cuts, part = task / cuts % parts, slot = task / cuts / parts, m = begin + slot;
+      const Range mine{rows * cut / cuts, rows * (cut + 1) / cuts};
+      T* sum = partial.get() + (slot * parts + part) * whole;
+      for (int64_t g = 0; g < s.groups; ++g)
+        std::fill(sum + g * group + mine.begin * width, sum + g * group + mine.end * width, T(0));
+      for (int64_t b = s.batch * part / parts; b < s.batch * (part + 1) / parts; ++b) {
+        const T* source = input.of(x + (m * s.batch + b) * product(s.sizes) * s.ins);
+        const T* of = y + (m * s.batch + b) * places * s.outs;
+        for (int64_t g = 0; g < s.groups; ++g) {
+          const T* own = of + g * outs;
+          int64_t step = s.outs;
+          if (width != outs) {  // a vector would reach beyond the channels
+            T* copy = scratch<T>(1, places * width);
+            for (int64_t p = 0; p < places; ++p)
+              for (int64_t o = 0; o < width; ++o) copy[p * width + o] = o < outs ? own[p * step + o] : T(0);
+            own = copy, step = width;
+          }
+          kernels<T>().correlate(
+              {source + g * s.group_ins(), own, sum + g * group, at.data(), row.data(), places, width, step}, mine);
         }
       }
-  });
+    });
+    share_out(pool, members, double(members * parts * whole), [&](int64_t slot) {
+      const T* from = partial.get() + slot * parts * whole;
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t g = 0; g < s.groups; ++g) {
+          T* to = kernel + ((begin + slot) * rows + r) * s.outs + g * outs;
+          for (int64_t o = 0; o < outs; ++o) {
+            const T* one = from + g * group + r * width + o;
+            T total = *one;
+            for (int64_t part = 1; part < parts; ++part) total += one[part * whole];
+            to[o] = total;
+          }
+        }
+    });
+  }
 }
 
 ffi::Error CorrelationCall(ffi::ThreadPool pool, Any a, Any b, Out result, std::string_view wanted, Attribute stride,

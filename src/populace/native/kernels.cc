@@ -28,6 +28,7 @@ inline T dot(const T* a, const T* b, int64_t n) {
   return total;
 }
 
+#include "vectors.h"
 #include "sum.h"
 #include "attend.h"
 #include "convolve.h"
@@ -84,8 +85,8 @@ void chosen(const Chosen<T>& s, Range members, Range rows) {
 
 template <class T>
 Kernels<T> kernels() {
-  return {sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, inner<T>, attend_back<T>,
-          convolve<T>, correlate<T>, threefry};
+  return {kLanes<T, kWidest>, kLanes<T>, sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, inner<T>,
+          attend_back<T>, convolve<T>, correlate<T>, threefry};
 }
 
 }  // namespace

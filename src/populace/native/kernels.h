@@ -1,5 +1,6 @@
 // What the kernels compute, as plain structures: no XLA here, so that the same source can be compiled once
-// for every processor and once for those with AVX2 (see CMakeLists.txt), and chosen when the library is loaded.
+// for every processor, once for those with AVX2 and once for those with AVX-512 (see CMakeLists.txt), and chosen when
+// the library is loaded.
 //
 // Arrays lie as (members, nodes, heads, features). A stride of 0 between members says that all share one array.
 // Rows are compressed: those at places offsets[i] to offsets[i + 1] - 1 belong to row i, columns holds the
@@ -124,10 +125,23 @@ struct AttendBack {
   int64_t x_stride, s_stride, edge_stride;
 };
 
+// Channels of a convolution's next tile, of `left`: two vectors of `lanes`, one, or a short one of `least`.
+inline int64_t tile_channels(int64_t left, int64_t lanes, int64_t least) {
+  if (left > lanes + (lanes == least ? 0 : lanes / 2)) return 2 * lanes;
+  return left > least ? lanes : least;
+}
+
+// Channels of all tiles together.
+inline int64_t tiled_channels(int64_t channels, int64_t lanes, int64_t least) {
+  int64_t all = 0;
+  while (all < channels) all += tile_channels(channels - all, lanes, least);
+  return all;
+}
+
 // One example of a convolution, for places p and channels o of the result
 //   y[to[p] + o] = sum over r of x[at[p] + row[r]] weight[r, o]
-// where a row is a tap and a channel of x. The weight lies in blocks of two vectors of channels, (blocks, rows,
-// 2 lanes); a last block of at most one vector is (rows, lanes). Beyond the channels it is 0.
+// where a row is a tap and a channel of x. The weight lies tile by tile (see tile_channels), each (rows, channels of
+// the tile). Beyond the channels it is 0.
 template <class T>
 struct Convolve {
   const T* x;
@@ -140,7 +154,7 @@ struct Convolve {
 };
 
 // One example of a weight's gradient, added to what is there: weight[r, o] += sum over p of
-// x[at[p] + row[r]] y[p, o]. Channels fill whole vectors; a place of y is y_step numbers behind the one before.
+// x[at[p] + row[r]] y[p, o]. Channels fill whole tiles; a place of y is y_step numbers behind the one before.
 template <class T>
 struct Correlate {
   const T* x;
@@ -164,6 +178,7 @@ struct Threefry {
 // One implementation of all of them: each call computes some members, some rows and some features.
 template <class T>
 struct Kernels {
+  int64_t lanes, least;  // numbers in a vector: in the widest, and in one of few channels
   void (*sum)(const Sum<T>&, Range members, Range rows, Range features);
   void (*products)(const Products<T>&, Range members, Range rows);
   void (*maximum)(const Maximum<T>&, Range members, Range rows);
@@ -178,9 +193,11 @@ struct Kernels {
 
 template <class T>
 Kernels<T> kernels_baseline();
-#ifdef POPULACE_AVX2
+#ifdef POPULACE_X86
 template <class T>
 Kernels<T> kernels_avx2();
+template <class T>
+Kernels<T> kernels_avx512();
 #endif
 
 }  // namespace populace

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <thread>
 
@@ -14,6 +16,7 @@
 namespace populace {
 
 constexpr double kWorthAThread = 400'000;  // multiplications: about 50 microseconds
+constexpr int kLooks = 200;                // before a thread that waits for others sleeps: about 50 microseconds
 
 // Call task(0) to task(count - 1), by the caller and, if the work is worth it, by others.
 //
@@ -27,17 +30,23 @@ void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Tas
   struct Shared {
     std::atomic<int64_t> next{0}, done{0};
     std::atomic<bool> failed{false};
+    std::mutex ended_lock;
+    std::condition_variable ended;
     int64_t count;
     const Task* task;
     void run() {
-      for (int64_t k; (k = next.fetch_add(1)) < count; done.fetch_add(1, std::memory_order_release)) {
+      for (int64_t k; (k = next.fetch_add(1)) < count;) {
         try {
           if (!failed.load(std::memory_order_relaxed)) (*task)(k);
         } catch (...) {
           failed.store(true);
         }
+        if (done.fetch_add(1, std::memory_order_acq_rel) + 1 < count) continue;
+        const std::lock_guard<std::mutex> held(ended_lock);
+        ended.notify_all();
       }
     }
+    bool over() const { return done.load(std::memory_order_acquire) >= count; }
   };
   static std::atomic<int64_t> calls{0};
   const int64_t at_once = calls.fetch_add(1) + 1;
@@ -47,7 +56,12 @@ void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Tas
   shared->task = &task;
   for (int64_t k = 1; k < static_cast<int64_t>(worth); ++k) pool.Schedule([shared] { shared->run(); });
   shared->run();
-  while (shared->done.load(std::memory_order_acquire) < count) std::this_thread::yield();
+  // The others end at about the same time. Where they do not, as on a machine with more work than cores, sleep.
+  for (int look = 0; look < kLooks && !shared->over(); ++look) std::this_thread::yield();
+  if (!shared->over()) {
+    std::unique_lock<std::mutex> held(shared->ended_lock);
+    shared->ended.wait(held, [&] { return shared->over(); });
+  }
   calls.fetch_sub(1);
   if (shared->failed.load()) throw std::bad_alloc();
 }

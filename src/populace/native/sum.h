@@ -8,23 +8,7 @@ constexpr int kVectors = 8;  // accumulators, of 16 registers
 constexpr int kAhead = 6;    // edges whose long rows are fetched before they are needed
 
 template <class T>
-struct Vector;
-template <>
-struct Vector<float> {
-  typedef float value __attribute__((vector_size(32)));
-  typedef float anywhere __attribute__((vector_size(32), aligned(4), may_alias));
-};
-template <>
-struct Vector<double> {
-  typedef double value __attribute__((vector_size(32)));
-  typedef double anywhere __attribute__((vector_size(32), aligned(8), may_alias));
-};
-
-template <class T>
-constexpr int kLanes = 32 / sizeof(T);
-
-template <class T>
-inline void store(T* to, const typename Vector<T>::value& v, bool stream) {
+inline void store(T* to, const typename Vector<T>::value& v, [[maybe_unused]] bool stream) {
 #ifdef __AVX__
   if (stream && reinterpret_cast<uintptr_t>(to) % 32 == 0) {
     __m256i bits;

@@ -19,7 +19,16 @@ from populace.report import number_format
 from populace.report.charts.chart import Chart
 from populace.report.media import media_items
 from populace.report.runs import Reading, RunLike
-from populace.report.sections import compare, evaluation, generalization, panels, sweep, trade_off, training
+from populace.report.sections import (
+    compare,
+    evaluation,
+    generalization,
+    lineage,
+    panels,
+    sweep,
+    trade_off,
+    training,
+)
 from populace.report.sections.evaluation_metrics import evaluation_metrics
 from populace.report.text import budgets, full_tables, run_tables, significance, summary, tables
 from populace.report.text.final_metrics import final_metrics_table
@@ -56,23 +65,33 @@ def write(runs: Sequence[RunLike], path: Path | None = None) -> Path:
     return path
 
 
-def render(template: str, content: dict[str, Any]) -> str:
-    """Render a template; everything inserted is escaped, including chart data."""
-    environment = jinja2.Environment(
+@cache
+def environment() -> jinja2.Environment:
+    """Return the templates; everything inserted is escaped, and what is missing is an error."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    made.filters["nobreak"] = lambda text: re.sub(r"(?<=\d) %", "\u00a0%", text)
+    return made
+
+
+def render(template: str, content: dict[str, Any]) -> str:
+    """Render a template; everything inserted is escaped, including chart data."""
     charts = {chart.id: chart.spec() for chart in content["charts"].values() if chart}
-    for several in ("small_multiples", "evaluation_metrics", "trade_off_charts"):
+    for several in ("small_multiples", "evaluation_metrics", "trade_off_charts", "lineage_charts"):
         charts |= {chart.id: chart.spec() for chart in content.get(several, [])}
-    environment.filters["nobreak"] = lambda text: re.sub(r"(?<=\d) %", "\u00a0%", text)
-    return environment.get_template(template).render(
-        **content,
-        specs=charts,
-        css=_asset("style.css"),
-        script=_asset("page.js"),
-        plotly=_plotly(),
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            **content,
+            specs=charts,
+            css=_asset("style.css"),
+            script=_asset("page.js"),
+            plotly=_plotly(),
+        )
     )
 
 
@@ -126,8 +145,10 @@ def one(reading: Reading, page: Path) -> dict[str, Any]:
         "facts": facts(reading),
         "charts": charts,
         "elsewhere": elsewhere,
+        "lineage": lineage.section(reading),
         "trade_off": costs,
         "trade_off_charts": costs["charts"] if costs else [],
+        "lineage_charts": lineage.charts(reading),
         "small_multiples": training.diagnostics(reading),
         "evaluation_metrics": evaluation_metrics(reading),
         "final_metrics": None if found else final_metrics_table(reading),

@@ -20,10 +20,10 @@ import numpy as np
 from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import sweep, whole
 from populace.core.numerics.precision import precision
-from populace.engine.carry import Best, Carry
 from populace.engine.controller import Control
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch, is_writer
+from populace.engine.programs.carry import Best, Carry
 from populace.engine.training_loop import Engine
 from populace.runs.folder import resuming
 from populace.runs.integrity import checkpoint_files, failures, late_threads

@@ -145,6 +145,7 @@ def _clear(folder: Path, begun: bool) -> None:
     ours = {
         "recipe.toml", "environment.json", "metrics", "checkpoints", "tensorboard", "results.json",
         "report.html", "media", "data.json", "start.safetensors", "confirmation", "sittings.json",
+        "population.json", "winner.toml",
         learner_files.FOLDER, lock.FILE, record.FILE,
     }  # fmt: skip
     content = _content(folder)
@@ -173,7 +174,7 @@ def without_end(folder: Path, recipe: str, modules: Iterable[str]) -> None:
     try:
         record.keep(folder, recipe, modules)
         write(folder / "recipe.toml", recipe)
-        for name in ("results.json", "report.html"):
+        for name in ("results.json", "report.html", "winner.toml"):
             (folder / name).unlink(missing_ok=True)
         for name in ("media", "confirmation"):
             shutil.rmtree(folder / name, ignore_errors=True)

@@ -8,12 +8,12 @@ from typing import Any, Self
 import jax
 import numpy as np
 
-from populace.core import weights
 from populace.core.errors import UsageError
 from populace.core.learner import Learner
 from populace.core.media import Visualization
+from populace.core.model import weights
 from populace.core.random import root_key
-from populace.engine.compiled import EXHIBIT
+from populace.engine.programs.compiled import EXHIBIT
 from populace.runs.weights.saved_member import SavedMember, read_member, write_member
 
 

@@ -11,13 +11,13 @@ Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (https://arxiv.
 """
 
 from populace.statistics.aggregates import interquartile_mean
-from populace.statistics.bootstrap import bootstrap_interval
 from populace.statistics.held_out import HeldOut, held_out_intervals
 from populace.statistics.improvement import probability_of_improvement
-from populace.statistics.interval import Interval, Intervals, few
-from populace.statistics.levels import FEWEST, MIN_RUNS_ANY_SHAPE
-from populace.statistics.mean import mean_interval, mean_intervals
-from populace.statistics.median import median_interval
+from populace.statistics.intervals.bootstrap import bootstrap_interval
+from populace.statistics.intervals.interval import Interval, Intervals, few
+from populace.statistics.intervals.levels import FEWEST, MIN_RUNS_ANY_SHAPE
+from populace.statistics.intervals.mean import mean_interval, mean_intervals
+from populace.statistics.intervals.median import median_interval
 from populace.statistics.multiple_comparisons import (
     SIGNIFICANCE_LEVEL,
     Comparison,

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.statistics.aggregates import interquartile_mean
-from populace.statistics.bootstrap import bootstrap_interval
-from populace.statistics.interval import Interval
-from populace.statistics.levels import check_confidence
+from populace.statistics.intervals.bootstrap import bootstrap_interval
+from populace.statistics.intervals.interval import Interval
+from populace.statistics.intervals.levels import check_confidence
 from populace.statistics.scores import Floats, refuse
 
 MIN_EXAMPLES = 30

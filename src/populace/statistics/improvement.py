@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.interval import Interval
-from populace.statistics.levels import normal
+from populace.statistics.intervals.interval import Interval
+from populace.statistics.intervals.levels import normal
 from populace.statistics.profile import combined
 from populace.statistics.rank_tests import beaten
 from populace.statistics.scores import Floats, table

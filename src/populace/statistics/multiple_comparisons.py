@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.statistics.improvement import probability_of_improvement
-from populace.statistics.interval import Interval
+from populace.statistics.intervals.interval import Interval
 from populace.statistics.rank_tests import (
     MIN_RUNS_PER_SIDE,
     beaten,

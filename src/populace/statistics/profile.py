@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.levels import normal
+from populace.statistics.intervals.levels import normal
 from populace.statistics.scores import Floats, refuse, table
 
 

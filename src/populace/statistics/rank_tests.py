@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.levels import scipy_special
+from populace.statistics.intervals.levels import scipy_special
 from populace.statistics.scores import Floats, sample
 
 MIN_RUNS_PER_SIDE = 4

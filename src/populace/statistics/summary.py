@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.bootstrap import bootstrap_interval
-from populace.statistics.interval import Interval, numbers
-from populace.statistics.mean import mean_interval
-from populace.statistics.median import median_interval
+from populace.statistics.intervals.bootstrap import bootstrap_interval
+from populace.statistics.intervals.interval import Interval, numbers
+from populace.statistics.intervals.mean import mean_interval
+from populace.statistics.intervals.median import median_interval
 from populace.statistics.scores import Mode, worst_of
 
 

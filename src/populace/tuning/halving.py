@@ -13,7 +13,20 @@ from populace.engine.controller import Controller, Decision
 from populace.statistics import interquartile_mean
 
 
-class SuccessiveHalving(Controller):
+class Eliminating(Controller):
+    """A controller that stops the settings which lose at rungs, each eta times as late as the one before."""
+
+    eliminates: ClassVar[bool] = True
+
+    min_steps: int = setting(
+        0, low=0,
+        help="iterations of the first rung; 0: halving has the one that leaves one setting at its last, and "
+        "hyperband the distance of evaluations",
+    )  # fmt: skip
+    eta: int = setting(3, low=2, high=1000, help="of so many settings one is promoted at each rung")
+
+
+class SuccessiveHalving(Eliminating):
     """Stops all but the best 1/eta of the settings at rungs of min_steps * eta^k iterations.
 
     At rung k = 0, 1, ... the floor(n / eta^(k + 1)) best of n settings are promoted, at least one; the
@@ -26,14 +39,6 @@ class SuccessiveHalving(Controller):
     Source: K. Jamieson, A. Talwalkar (2016). Non-stochastic Best Arm Identification and Hyperparameter
     Optimization. AISTATS.
     """
-
-    eliminates: ClassVar[bool] = True
-
-    min_steps: int = setting(
-        0, low=0,
-        help="iterations of the first rung; 0: so many that the last rung leaves one setting",
-    )  # fmt: skip
-    eta: int = setting(3, low=2, high=1000, help="of so many settings one is promoted at each rung")
 
     def planned(self, population: Population, steps: int, evaluate_every: int) -> Self:
         """Return the controller with its first rung chosen; refuse what cannot be halved."""
@@ -62,7 +67,7 @@ class SuccessiveHalving(Controller):
         return {"training": promoted, "rung": rung + 1}, stopping(training, promoted, population)
 
 
-class Hyperband(Controller):
+class Hyperband(Eliminating):
     """Runs brackets of successive halving side by side, from eager ones to one that stops nobody.
 
     With s_max = floor(log_eta(steps / min_steps)), bracket s = s_max, ..., 0 has its first rung at
@@ -74,10 +79,6 @@ class Hyperband(Controller):
     Bandit-Based Approach to Hyperparameter Optimization. JMLR 18.
     """
 
-    eliminates: ClassVar[bool] = True
-
-    min_steps: int = setting(0, low=0, help="iterations of the earliest rung; 0: an evaluation's distance")
-    eta: int = setting(3, low=2, high=1000, help="of so many settings one is promoted at each rung")
     max_steps: int = setting(0, low=0, help="iterations of the last rung; 0: those of the run")
 
     def planned(self, population: Population, steps: int, evaluate_every: int) -> Self:

@@ -16,6 +16,7 @@ NAMED = {
     "an environment": ({"env": "os:system(command='touch X')"}, {"os"}),
     "Gymnasium's own syntax": (["gymnasium:mine.worlds:Maze-v0"], {"mine.worlds"}),
     "spaces around": ("  gymnasium: mine :Maze-v0", {"mine"}),
+    "PettingZoo's": (["pettingzoo:mine.worlds(max_cycles=9)", "pettingzoo: mine"], {"mine.worlds", "mine"}),
     "an argument": ("gymnasium:GymV26Environment-v0(env_id='mine:Maze-v0')", {"mine"}),
     "a nested argument": ("Braking-v0(friction=[{'a': ('mine:f(x=1)',)}])", {"mine"}),
     "deep in a list": ({"a": [{"b": [[{"c": "mine:X"}]]}]}, {"mine"}),

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from populace.graphs import Graph, describe, karate
-from populace.graphs.data.convert import from_edges
+from populace.graphs.data.formats.convert import from_edges
 
 
 def test_a_small_graph_is_counted() -> None:

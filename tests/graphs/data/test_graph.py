@@ -10,7 +10,7 @@ from scipy import sparse
 
 from populace.core.errors import UsageError
 from populace.graphs import Graph, SparseFeatures, karate
-from populace.graphs.data.convert import to_networkx
+from populace.graphs.data.formats.convert import to_networkx
 from populace.graphs.data.normalization import NORMALIZATIONS
 
 TRIANGLE: tuple[Any, ...] = ([0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2], 4)  # and node 3 alone

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from populace.core.errors import UsageError
 from populace.graphs import Graph, GraphSet, SparseFeatures
-from populace.graphs.data.convert import from_edges
+from populace.graphs.data.formats.convert import from_edges
 from tests.graphs.data.problems import some_graphs
 
 

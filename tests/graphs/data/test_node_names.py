@@ -9,9 +9,9 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.graphs import Graph, karate
-from populace.graphs.data import convert
+from populace.graphs.data.formats import convert
+from populace.graphs.data.formats.node_table import read_node_table
 from populace.graphs.data.node_names import NodeNames
-from populace.graphs.data.node_table import read_node_table
 
 TABLE = """id,age,kind,height
 ann,31,cat,1.5

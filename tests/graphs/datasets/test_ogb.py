@@ -11,7 +11,7 @@ import pytest
 from populace.core.errors import RunError, UsageError
 from populace.core.population import sweep
 from populace.graphs import Graph, GraphSet, ogb
-from populace.graphs.data.convert import to_scipy
+from populace.graphs.data.formats.convert import to_scipy
 from populace.graphs.datasets.ogb import score
 from populace.graphs.learners.graph_classifier import GraphRegressor
 from populace.graphs.learners.graph_learner import GraphLearner

@@ -16,7 +16,7 @@ from scipy import sparse
 from populace.core.errors import RunError
 from populace.data import download, safe_pickle
 from populace.graphs import planetoid
-from populace.graphs.data.convert import to_scipy
+from populace.graphs.data.formats.convert import to_scipy
 from tests.places import SHARED_DATA
 
 reader = importlib.import_module(

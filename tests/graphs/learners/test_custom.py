@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from populace.core.errors import UsageError
+from populace.core.model.signature import Signature
 from populace.core.population import sweep
-from populace.core.signature import Signature
 from populace.graphs.data.batch import Batch
 from populace.graphs.learners.graph_classifier import GraphClassifier
 from populace.graphs.learners.node_classifier import NodeClassifier, NodeRegressor

@@ -11,8 +11,8 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.engine.training_loop import Engine
-from populace.graphs.data import convert
 from populace.graphs.data.features import SparseFeatures
+from populace.graphs.data.formats import convert
 from populace.graphs.data.graph import Graph
 from populace.graphs.data.node_names import NodeNames
 from populace.graphs.datasets.karate import karate

@@ -5,7 +5,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.graphs import Graph, karate
-from populace.graphs.data.convert import from_edges
+from populace.graphs.data.formats.convert import from_edges
 from populace.graphs.plots import draw, neighborhood
 
 SMALL = Graph.of([0, 1, 1, 2, 3], [1, 0, 2, 2, 2], 4, name="small")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
+from populace.core.model.signature import Signature
 from populace.core.population import sweep
-from populace.core.signature import Signature
 from populace.rl import A2C, DQN, PPO, AveragedDQN, DeepSARSA, Reinforce
 from populace.runs.run import Run
 from tests import harness

@@ -135,14 +135,18 @@ def test_the_policy_that_is_handed_out_normalizes_what_it_sees(normalized):
     learner, models = normalized
     model = jax.tree.map(lambda x: np.array(x)[0], models)
     assert model.observations.count == learner.units_per_step * LEARNERS["a2c"][2]
+    # Of statistics that lie above it, an observation is below the mean: raw, it asks for the other action.
+    model = eqx.tree_at(lambda m: m.observations.mean, model, np.float32([1.5, 0]))
     # Times were 0 all the time: of 0.3 hardly anything is left but a bound.
-    observation = np.array([0.1, 0.3], np.float32)
-    z = (observation - model.observations.mean) / np.sqrt(model.observations.variance + 1e-8)
-    z = np.clip(z, -10, 10)
     ask = jax.jit(lambda network, x: network(x))
-    logits, other = (np.asarray(ask(model.policy.network, x)) for x in (z, observation))
-    assert learner.policy(model)(observation) == logits.argmax()
-    assert not np.allclose(logits, other, atol=1e-3)
+    for observation in np.float32([[0.5, 0], [0.5, 0.3]]):
+        z = (observation - model.observations.mean) / np.sqrt(model.observations.variance + 1e-8)
+        z = np.clip(z, -10, 10)
+        logits, other = (np.asarray(ask(model.policy.network, x)) for x in (z, observation))
+        assert learner.policy(model)(observation) == logits.argmax()
+        assert not np.allclose(logits, other, atol=1e-3)
+        if observation[1] == 0:
+            assert logits.argmax() != other.argmax()
 
 
 @pytest.mark.slow

@@ -53,5 +53,5 @@ def test_a_world_that_breaks_the_contract_is_refused_in_a_line(name, said):
 def test_unknown_names_are_told_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'Climbing-v0'"):
         registry.make("Climb-v0")
-    with pytest.raises(UsageError, match="has one agent"):
+    with pytest.raises(UsageError, match="an environment of one agent"):
         registry.make("gymnasium:CartPole-v1")

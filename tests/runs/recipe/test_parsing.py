@@ -44,6 +44,11 @@ def test_ranges_are_drawn_from():
     assert parse(text, "drawn").population().settings == drawn
     other = parse(text.replace("seed = 3", "seed = 4"), "drawn").population().settings
     assert other != drawn
+    # What a run folder keeps are the settings themselves, so that a resumed run has those that were drawn.
+    recipe = parse(text.replace("seed = 3", 'seed = 3\nsampling = "sobol"'), "spread")
+    kept = parse(recipe.drawn().text(), "kept")
+    assert (kept.options.samples, kept.options.sampling, kept.sweep) == (None, "random", {})
+    assert kept.population().settings == recipe.population().settings != drawn
 
 
 def test_listed_settings_are_taken_as_they_come():

@@ -8,7 +8,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
-from populace.engine import compiled, compiled_cache
+from populace.engine.programs import compiled, compiled_cache
 from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 import pytest
 
-from populace.core import weights
 from populace.core.errors import UsageError
 from populace.core.learner import Learner
+from populace.core.model import weights
 from populace.core.population import Member
 from populace.graphs.learners.graph_classifier import GraphClassifier, GraphRegressor
 from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier, NodeClassifier, NodeRegressor

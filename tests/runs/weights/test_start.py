@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from populace.core import weights
 from populace.core.errors import RunError, UsageError
 from populace.core.learner import Learner
+from populace.core.model import weights
 from populace.core.population import Member, sweep
 from populace.engine.training_loop import Engine
 from populace.rl import DQN, PPO, AveragedDQN, Tabular

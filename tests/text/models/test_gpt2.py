@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from populace.core import weights
 from populace.core.errors import UsageError
+from populace.core.model import weights
 from populace.text.models.gpt2 import gpt2_weights
 from populace.text.models.transformer import Transformer
 

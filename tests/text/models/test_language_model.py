@@ -132,19 +132,34 @@ class Fixed(eqx.Module):
         return jax.nn.one_hot(tokens, len(DATA.tokenizer)) * tokens[:, None]
 
 
-def test_a_part_is_measured_whole_whatever_its_windows():
-    stream, offsets = DATA.tokens.astype(int), DATA.part("validation")
+def of_fixed(part: str) -> tuple[float, int]:
+    """Return nats per token of `Fixed` on a part of the text, by a loop over its tokens, and how many."""
+    stream, offsets = DATA.tokens.astype(int), DATA.part(part)
     total, count = 0.0, 0
     for a, b in itertools.pairwise(offsets):
         for place in range(a + 1, b):
             logits = np.eye(len(DATA.tokenizer))[stream[place - 1]] * stream[place - 1]
             total += np.log(np.exp(logits).sum()) - logits[stream[place]]
             count += 1
+    return total / count, count
+
+
+def test_a_part_is_measured_whole_whatever_its_windows():
+    expected, count = of_fixed("validation")
     for block, stride in ((16, 0), (5, 0), (5, 2)):
-        windows = Windows.of(offsets, block, stride)
+        windows = Windows.of(DATA.part("validation"), block, stride)
         found = eqx.filter_jit(evaluated)(Fixed(), DATA, windows, "validation", block, 4)
         assert float(found["nats"].weight) == count
-        assert float(found["nats"].value) == pytest.approx(total / count, rel=1e-5)
+        assert float(found["nats"].value) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_learner_is_judged_by_validation_text_and_at_the_end_by_test_text():
+    learner = gpt().load_data()
+    for part, judge in (("validation", learner), ("test", learner.for_test(1))):
+        found = eqx.filter_jit(judge.evaluate)(Fixed(), jax.random.key(0))
+        expected, count = of_fixed(part)
+        assert float(found["nats"].weight) == count
+        assert float(found["nats"].value) == pytest.approx(expected, rel=1e-5)
 
 
 def test_micro_batches_change_no_gradient():

@@ -36,6 +36,7 @@ def doctor(as_json: bool) -> None:
         )
     found = provenance.describe()
     found |= {"cache": str(cache), "cache_mb": round(size / 1e6, 1), "missing": missing}
+    found["kernels"] = native.kind() or None
     if as_json:
         print(to_json(found))
         return
@@ -45,6 +46,7 @@ def doctor(as_json: bool) -> None:
         table.add_row(f"[bold]{key}[/]", str(found[key]))
     table.add_row("[bold]devices[/]", "\n".join(found["devices"]))
     table.add_row("[bold]packages[/]", "\n".join(f"{k} {v}" for k, v in found["packages"].items()))
+    table.add_row("[bold]kernels[/]", found["kernels"] or "none")
     table.add_row("[bold]cache[/]", f"{cache} ({found['cache_mb']} MB; safe to delete)")
     table.add_row("[bold]missing[/]", "\n".join(missing) or "nothing")
     console.print(table, highlight=False)

@@ -1,10 +1,10 @@
 """Which code a file names, and whether it may run.
 
 A recipe is data that somebody else may have written, but some of its strings name code: `my_module:Learner`
-as a kind, `my_module:Maze(size=5)` or `gymnasium:my_module:Maze-v0` as an environment. To import a module is
-to run it. So before anything of a recipe is resolved, all of its strings are searched for modules outside
-populace and the packages that registered something with it or with Gymnasium, wherever they stand and
-whatever they are for: a setting added tomorrow is searched too.
+as a kind, `my_module:Maze(size=5)`, `gymnasium:my_module:Maze-v0` or `pettingzoo:my_module` as an
+environment. To import a module is to run it. So before anything of a recipe is resolved, all of its strings
+are searched for modules outside populace and the packages that registered something with it or with
+Gymnasium, wherever they stand and whatever they are for: a setting added tomorrow is searched too.
 """
 
 import ast
@@ -18,6 +18,8 @@ from populace.core.imports.by_path import is_house
 
 _REGISTRIES = {"gymnasium": "gymnasium.envs"}
 """What stands before a registered name, `gymnasium:CartPole-v1`, and the entry points that register them."""
+_MODULES = ("pettingzoo",)
+"""What stands before the name of a module alone, `pettingzoo:mpe2.simple_spread_v3`."""
 _OURS = ("populace.learners", "populace.controllers")
 
 
@@ -75,6 +77,8 @@ def _modules(text: str) -> Iterator[str]:
     parts = [part.strip() for part in bare.split(":")]
     if parts[0] in _REGISTRIES and len(parts) > 1:
         parts = parts[1:]
+    elif parts[0] in _MODULES and len(parts) > 1:
+        parts = [parts[1], "_"]
     names = len(parts) > 1 and parts[1][:1].isidentifier()  # `https://...` names no module
     if names and all(part.isidentifier() for part in parts[0].split(".")):
         yield parts[0]

@@ -18,13 +18,13 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from populace.core.learner import Mean
+from populace.core.model.signature import Signature
 from populace.core.random import root_key
-from populace.core.signature import Signature
 from populace.data.feed import Fed
 from populace.engine.batching import in_turn
-from populace.engine.carry import Carry
-from populace.engine.compiled import EPOCH_START, Compiled
 from populace.engine.placement import AXIS
+from populace.engine.programs.carry import Carry
+from populace.engine.programs.compiled import EPOCH_START, Compiled
 
 ForPart = Callable[[Any], Any]
 """Learner -> the learner that evaluates on the part in question."""
@@ -47,7 +47,7 @@ class Batches(NamedTuple):
 
 
 class FedCompiled(Compiled):
-    """The compiled functions of one structure; see `populace.engine.compiled_cache.compiled_for`."""
+    """The compiled functions of one structure; see `populace.engine.programs.compiled_cache.compiled_for`."""
 
     expected: Batches | None = None
     """Shapes of the batches that training will begin with."""

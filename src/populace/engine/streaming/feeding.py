@@ -17,9 +17,9 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.learner import Mean
 from populace.data.example_files import ExampleFiles
-from populace.engine.carry import Carry
 from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
+from populace.engine.programs.carry import Carry
 from populace.engine.streaming.fed_programs import Batches, FedCompiled, ForPart
 from populace.engine.streaming.row_orders import RowOrders
 

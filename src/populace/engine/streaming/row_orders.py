@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from populace.engine.carry import Carry
 from populace.engine.hosts import fetch
+from populace.engine.programs.carry import Carry
 from populace.engine.streaming.fed_programs import FedCompiled
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.forecasting.data.exogenous import Exogenous
-from populace.forecasting.data.frequency import Frequency
-from populace.forecasting.data.stamps import INTEGERS, Clock
+from populace.forecasting.data.time.frequency import Frequency
+from populace.forecasting.data.time.stamps import INTEGERS, Clock
 
 
 @dataclass(frozen=True)

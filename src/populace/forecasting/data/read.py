@@ -9,12 +9,12 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.forecasting.data.exogenous import Roles
-from populace.forecasting.data.frequency import Frequency
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.regular import regular
 from populace.forecasting.data.rows import Rows
-from populace.forecasting.data.stamps import stamps
 from populace.forecasting.data.table import Table
+from populace.forecasting.data.time.frequency import Frequency
+from populace.forecasting.data.time.stamps import stamps
 
 _TIMES = ("ds", "date", "time", "timestamp", "datetime", "year")
 _IDS = ("unique_id", "id", "item_id", "series")

@@ -5,10 +5,10 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.forecasting.data.exogenous import Exogenous
 from populace.forecasting.data.exogenous_columns import exogenous_columns
-from populace.forecasting.data.frequency import Frequency
-from populace.forecasting.data.infer_frequency import anchors, infer_frequency
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.rows import Rows
+from populace.forecasting.data.time.frequency import Frequency
+from populace.forecasting.data.time.infer_frequency import anchors, infer_frequency
 
 
 def regular(rows: Rows, frequency: str | int | Frequency | None, *, mask: bool) -> Panel:

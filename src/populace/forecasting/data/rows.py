@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from populace.forecasting.data.exogenous import Roles
-from populace.forecasting.data.stamps import Clock
 from populace.forecasting.data.table import Table
+from populace.forecasting.data.time.stamps import Clock
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from populace.statistics import FEWEST, Interval
-from populace.statistics.levels import tail
+from populace.statistics.intervals.levels import tail
 
 RESAMPLES = 2000
 BLOCKS = FEWEST

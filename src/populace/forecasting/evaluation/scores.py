@@ -12,7 +12,7 @@ from populace.forecasting.evaluation.backtest import Backtest, intervals
 from populace.forecasting.evaluation.block_bootstrap import BlockBootstrap
 from populace.forecasting.evaluation.point_metrics import mean
 from populace.statistics import Interval
-from populace.statistics.levels import normal
+from populace.statistics.intervals.levels import normal
 
 BASELINES = ("seasonal-naive", "naive")
 """The models that others are measured by, the first that is there."""

@@ -3,7 +3,7 @@
 import networkx as nx
 import numpy as np
 
-from populace.graphs.data.convert import from_networkx
+from populace.graphs.data.formats.convert import from_networkx
 from populace.graphs.data.graph import Graph, read_only
 
 _OFFICER = 33

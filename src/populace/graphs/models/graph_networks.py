@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.outline import INPUT, Step, chained
+from populace.core.model.outline import INPUT, Step, chained
 from populace.core.settings import Settings, setting
 from populace.graphs.data.batch import Batch
 from populace.graphs.models.node_network import Dense, check_has_edge_features, drop

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core import weights
 from populace.core.errors import UsageError
+from populace.core.model import weights
 from populace.images.generative import given
 from populace.nn.modules.sequential import Sequential, use
 from populace.supervised.data import Data

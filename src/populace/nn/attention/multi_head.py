@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.outline import Step
+from populace.core.model.outline import Step
 from populace.nn.attention.dot_product import attention, check_mask
 
 

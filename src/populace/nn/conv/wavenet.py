@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from populace.core.errors import UsageError
-from populace.core.outline import Step, chained
+from populace.core.model.outline import Step, chained
 from populace.nn.conv.convolution import Conv1d
 from populace.nn.conv.window import check_input
 

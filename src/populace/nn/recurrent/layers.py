@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 
 from populace.core.errors import UsageError
-from populace.core.outline import Step, chained
+from populace.core.model.outline import Step, chained
 from populace.nn.recurrent.cells import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, State
 from populace.nn.recurrent.scan import recur
 

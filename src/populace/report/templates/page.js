@@ -3,7 +3,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const COLOR = /^(c\d|ink|muted|faint|line|grid|panel|paper|seq:[\d.]+)(?:\/([\d.]+))?$/;
   const PAPER_WIDTH = 680; // A4 between the margins, in CSS pixels
-  const specs = JSON.parse(document.getElementById("specs").textContent);
+  let specs = JSON.parse(document.getElementById("specs").textContent);
   const charts = [...document.querySelectorAll("[data-chart]")];
   const hidden = {};
   let printing = false;
@@ -98,6 +98,7 @@
     const name = element.dataset.chart;
     const box = document.querySelector(`[data-legend="${name}"]`);
     hidden[name] = new Set();
+    box.replaceChildren();
     if (specs[name].legend_heading && specs[name].legend.length) {
       const heading = document.createElement("span");
       heading.className = "legend-heading";
@@ -119,6 +120,38 @@
       for (const event of ["mouseleave", "blur"]) button.addEventListener(event, () => band(element, entry, false));
       box.append(button);
     }
+  }
+
+  // A live page asks for what has changed; a chart that was not there before needs its place in the page.
+  const live = document.querySelector("[data-live]");
+  async function refresh() {
+    const lost = document.getElementById("live-lost");
+    try {
+      const answer = await fetch(`now.json?seen=${live.dataset.live}`);
+      if (!answer.ok) throw new Error(answer.statusText);
+      const now = await answer.json();
+      lost.hidden = true;
+      for (const [place, html] of Object.entries(now.parts)) {
+        const element = document.getElementById(place);
+        if (element.dataset.shown === html) continue;
+        element.innerHTML = element.dataset.shown = html;
+        element.querySelectorAll("table.sortable").forEach(sortable);
+      }
+      if (now.specs) {
+        const old = specs;
+        live.dataset.live = now.version;
+        if (Object.keys(now.specs).join() !== Object.keys(old).join()) return location.reload();
+        specs = now.specs;
+        for (const element of charts) {
+          const name = element.dataset.chart;
+          if (JSON.stringify(specs[name].legend) !== JSON.stringify(old[name].legend)) legend(element);
+        }
+        redraw();
+      }
+    } catch {
+      lost.hidden = false;
+    }
+    setTimeout(refresh, 2000);
   }
 
   // Many bands hide one another, so all but the first one's appear while their line or label is pointed at.
@@ -213,6 +246,7 @@
     });
     await Promise.all(drawn);
     document.documentElement.dataset.ready = "true";
+    if (live) setTimeout(refresh, 2000);
   }
 
   document.querySelectorAll("table.sortable").forEach(sortable);

@@ -11,7 +11,7 @@ import jax
 
 from populace.core.errors import UsageError
 from populace.core.learner import Mean, Metrics
-from populace.core.outline import Step, chained
+from populace.core.model.outline import Step, chained
 from populace.core.settings import setting
 from populace.nn.modules.activations import ACTIVATIONS
 from populace.nn.modules.custom import NetworkFn

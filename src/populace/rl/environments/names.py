@@ -7,6 +7,8 @@ from typing import Any
 from populace.core.errors import UsageError
 from populace.core.untrusted.shown import shortened
 
+SOURCES = ("gymnasium", "pettingzoo")
+"""What may stand before the name of an environment of another package."""
 _LONGEST = 10_000  # characters of a name with its arguments
 
 ADVICE = "name an environment of your own by the import path of its class, 'module:Class'"
@@ -19,8 +21,8 @@ class Name:
 
     Attributes:
         whole: the name as the user wrote it.
-        source: `gymnasium` if the name starts with `gymnasium:`, otherwise empty.
-        identifier: the environment's id, or `module:Class`.
+        source: `gymnasium` or `pettingzoo` if the name starts with it and a colon, otherwise empty.
+        identifier: the environment's id, `module:Class`, or a module of PettingZoo's.
         arguments: keyword arguments.
 
     """
@@ -48,7 +50,7 @@ def parse(text: str) -> Name:
     bare, bracket, inside = text.partition("(")
     bare = bare.strip()
     source, _, rest = bare.partition(":")
-    if source != "gymnasium":
+    if source not in SOURCES:
         source, rest = "", bare
     return Name(text, source, rest, _arguments(text, inside) if bracket else {})
 

@@ -83,6 +83,10 @@ def make(name: str) -> Task:
     asked = naming.parse(name)
     if asked.source == "gymnasium":
         return _host(asked)
+    if asked.source == "pettingzoo":
+        raise UsageError(
+            f"environment '{name}' has several agents; take a kind of several: iql, vdn, qmix, ippo or mappo"
+        )
     if asked.path:
         return _user_class(asked)
     gymnax = _gymnax()

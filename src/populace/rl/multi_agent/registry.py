@@ -25,9 +25,10 @@ def make(name: str) -> MultiAgentTask:
     """Return the task of an environment.
 
     Args:
-        name: a name of `names()`, or `module:Class`, a user's class that derives from
-            [`MultiAgentWorld`][populace.rl.multi_agent.environments.world.MultiAgentWorld]. Arguments may
-            follow, as in `CleaningRobots-v0(size=8, robots=4)`.
+        name: a name of `names()`; `module:Class`, a user's class that derives from
+            [`MultiAgentWorld`][populace.rl.multi_agent.environments.world.MultiAgentWorld]; or an environment
+            of another package, which runs in worker processes: `pettingzoo:module`, `module:Class`, or
+            `gymnasium:` and an id. Arguments may follow, as in `CleaningRobots-v0(size=8, robots=4)`.
 
     Raises:
         UsageError: an unknown environment or argument, an argument out of its range, or an environment that
@@ -35,12 +36,11 @@ def make(name: str) -> MultiAgentTask:
 
     """
     asked = naming.parse(name)
-    if asked.source:
-        raise UsageError(
-            f"environment '{name}' is Gymnasium's, which has one agent; environments of several agents are "
-            f"{', '.join(names())}"
-        )
-    cls = _class(asked, name)
+    cls = None if asked.source else _class(asked, name)
+    if cls is None:
+        from populace.rl.multi_agent.foreign import make as foreign
+
+        return task_of(name, foreign.world(asked), foreign.ForeignTask)
     known = [*inspect.signature(cls.__init__).parameters][1:]
     for argument in asked.arguments:
         if argument not in known:
@@ -59,7 +59,7 @@ def make(name: str) -> MultiAgentTask:
     return task
 
 
-def task_of(name: str, world: MultiAgentWorld) -> MultiAgentTask:
+def task_of(name: str, world: MultiAgentWorld, kind: type[MultiAgentTask] = MultiAgentTask) -> MultiAgentTask:
     """Return the task of a world."""
     if not world.agents:
         raise UsageError(f"environment '{name}' has no agents; it must name at least one")
@@ -85,7 +85,7 @@ def task_of(name: str, world: MultiAgentWorld) -> MultiAgentTask:
         raise UsageError(
             f"environment '{name}': the global state must have one axis, got shape {state.shape}"
         )
-    return MultiAgentTask(
+    return kind(
         name=name,
         environment=world,
         agents=tuple(world.agents),
@@ -98,14 +98,17 @@ def task_of(name: str, world: MultiAgentWorld) -> MultiAgentTask:
 
 
 def _class(asked: naming.Name, name: str) -> Any:
+    """Return the class of a compiled world, or None if the name is that of a foreign environment's maker."""
     if asked.path:
         found = by_path.find(asked.identifier, "environment")
-        if not (isinstance(found, type) and issubclass(found, MultiAgentWorld)):
+        if isinstance(found, type) and issubclass(found, MultiAgentWorld):
+            return found
+        if not callable(found) or by_path.is_house(asked.identifier):
             raise UsageError(
-                f"environment '{name}' must be a class that derives from "
-                "populace.rl.multi_agent.MultiAgentWorld"
+                f"environment '{name}' must be a class that derives from populace.rl.multi_agent."
+                "MultiAgentWorld, or a class or function of your own that makes one of PettingZoo's"
             )
-        return found
+        return None
     if asked.identifier not in WORLDS:
         raise unknown("environment of several agents", asked.identifier, names())
     module, _, cls = WORLDS[asked.identifier].partition(":")

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from populace.core.outline import Step, chained
+from populace.core.model.outline import Step, chained
 from populace.nn.modules.activations import ACTIVATIONS
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.outline import Step, chained
+from populace.core.model.outline import Step, chained
 from populace.nn import Conv2d
 from populace.rl.spaces import scaled
 from populace.rl.task import Task

@@ -49,7 +49,7 @@ class HostEnvironment:
         """Start an episode with a seed drawn from the key."""
         del params
         shapes = {"observation": self._observation, "obs_checksum": np.uint32(0), "next_seed": np.uint32(0)}
-        found = _ask(self._begin, shapes, {"seed": _draw_seed(key)})
+        found = _ask(self._begin, shapes, {"seed": draw_seed(key)})
         history = jnp.zeros((self.cache.horizon, *self._action.shape), self._action.dtype)
         seed = found["next_seed"]
         return found["observation"], EnvState(
@@ -59,12 +59,16 @@ class HostEnvironment:
     def step(self, key: jax.Array, state: EnvState, action: jax.Array, params: Any = None) -> tuple[Any, ...]:
         """Take a step; after the end of an episode the next one starts with a seed drawn from the key."""
         del params
+        return self.advance(draw_seed(key), state, action)
+
+    def advance(self, next_seed: jax.Array, state: EnvState, action: jax.Array) -> tuple[Any, ...]:
+        """Take a step, as `step` does, given the seed of the next episode."""
         action = action.astype(self._action.dtype)
         history = state.history.at[state.t].set(action)
         next_hash = _next_hash(state.history_hash, action)
         query = {
             "seed": state.seed, "t": state.t, "history_hash": state.history_hash, "next_hash": next_hash,
-            "obs_checksum": state.obs_checksum, "next_seed": _draw_seed(key), "history": history,
+            "obs_checksum": state.obs_checksum, "next_seed": next_seed, "history": history,
         }  # fmt: skip
         shapes = {
             "observation": self._observation, "final_observation": self._observation,
@@ -102,7 +106,7 @@ class HostEnvironment:
         return found
 
 
-def _draw_seed(key: jax.Array) -> jax.Array:
+def draw_seed(key: jax.Array) -> jax.Array:
     """Return a seed that Gymnasium accepts: 31 bits."""
     return jax.random.bits(key, (), jnp.uint32) >> 1
 

@@ -1,7 +1,8 @@
 """Tasks whose environments are Gymnasium's and run in worker processes."""
 
 import atexit
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from populace.rl.vector_env.process.probing import OBSERVATIONS, EnvInfo
 from populace.rl.vector_env.worker_pool import WorkerPool
 
 _TIMEOUT = 60.0
+_OWN = ("workers", "timeout", "max_episode_steps")
+
+T = TypeVar("T")
+Field = tuple[str, tuple[int, ...]]
 
 
 def task(name: str, identifier: str, arguments: dict[str, Any]) -> Task:
@@ -36,15 +41,64 @@ def task(name: str, identifier: str, arguments: dict[str, Any]) -> Task:
 
     """
     spec = spec_of(name, identifier, arguments)
+    return in_workers(name, spec, arguments, lambda pool, info: _task(name, pool, info))
+
+
+def in_workers(
+    name: str, spec: Spec, arguments: dict[str, Any], connect: Callable[[WorkerPool, EnvInfo], T]
+) -> T:
+    """Return what `connect` makes of new worker processes, and of what probing the environment found.
+
+    Raises:
+        UsageError: `workers` or `timeout` is not a positive number, or the environment does not work.
+
+    """
     workers = _number(name, "workers", arguments.get("workers", cores()), int)
     worker_pool = WorkerPool(
         name, spec, workers, _number(name, "timeout", arguments.get("timeout", _TIMEOUT), float)
     )
     try:
-        return _task(name, worker_pool, worker_pool.probe())
+        return connect(worker_pool, worker_pool.probe())
     except BaseException:
         worker_pool.close()
         raise
+
+
+def connected(
+    worker_pool: WorkerPool, env_info: EnvInfo, observation: Field, action: Field
+) -> HostEnvironment:
+    """Return the environments of the workers, given (dtype, shape) of an observation and an action."""
+    cache = EpisodeCache(worker_pool, messages.record(observation, action), env_info)
+    atexit.register(cache.close)
+    return HostEnvironment(cache)
+
+
+def own_arguments(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split arguments into those of the environment, and those that are used here."""
+    inside = {k: v for k, v in arguments.items() if k not in _OWN}
+    return inside, {k: v for k, v in arguments.items() if k in _OWN}
+
+
+def time_limit(name: str, arguments: dict[str, Any]) -> int | None:
+    """Return `max_episode_steps` of the arguments, or None.
+
+    Raises:
+        UsageError: it is not a positive integer.
+
+    """
+    limit = arguments.get("max_episode_steps")
+    return None if limit is None else _number(name, "max_episode_steps", limit, int)
+
+
+def check_info(name: str, env_info: EnvInfo) -> None:
+    """Raise a `UsageError` for an environment that returns NaN, or has no time limit."""
+    if env_info.nan:
+        raise UsageError(f"environment '{name}': {env_info.nan} is NaN, with seed 1 and random actions")
+    if env_info.max_episode_steps is None:
+        raise UsageError(
+            f"environment '{name}' has no time limit, but agents need one; "
+            f"set it: {name.partition('(')[0]}(max_episode_steps=1000)"
+        )
 
 
 def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
@@ -62,11 +116,8 @@ def spec_of(name: str, identifier: str, arguments: dict[str, Any]) -> Spec:
         by_path.find_class_or_factory(identifier, "environment", gymnasium.Env)
     elif colon:  # Gymnasium imports the module
         by_path.check(module, name, "environment")
-    limit = arguments.get("max_episode_steps")
-    if limit is not None:
-        limit = _number(name, "max_episode_steps", limit, int)
-    own = ("workers", "timeout", "max_episode_steps")
-    return Spec(registered, identifier, {k: v for k, v in arguments.items() if k not in own}, limit)
+    inside, own = own_arguments(arguments)
+    return Spec(registered, identifier, inside, time_limit(name, own))
 
 
 def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
@@ -83,13 +134,7 @@ def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
             f"environment '{name}': observations must be one array, got {type(observation).__name__}; wrap "
             "the environment in Gymnasium's FlattenObservation, in a class of your own"
         )
-    if env_info.nan:
-        raise UsageError(f"environment '{name}': {env_info.nan} is NaN, with seed 1 and random actions")
-    if env_info.max_episode_steps is None:
-        raise UsageError(
-            f"environment '{name}' has no time limit, but agents need one; "
-            f"set it: {name.partition('(')[0]}(max_episode_steps=1000)"
-        )
+    check_info(name, env_info)
     actions = 0 if box else int(action.n)
     states = int(observation.n) if type(observation).__name__ == "Discrete" else 0
     if max(actions, states) > np.iinfo(np.int32).max:
@@ -100,10 +145,10 @@ def _task(name: str, worker_pool: WorkerPool, env_info: EnvInfo) -> Task:
     shape, dtype = tuple(observation.shape or ()), interface.narrow(observation.dtype)
     low, high = _bounds(observation)
     stored = ("f4", box[0].shape) if box else (np.min_scalar_type(actions - 1).str, ())
-    cache = EpisodeCache(worker_pool, messages.record((dtype.str, shape), stored), env_info)
-    atexit.register(cache.close)
+    host = connected(worker_pool, env_info, (dtype.str, shape), stored)
+    assert env_info.max_episode_steps is not None
     return Task(
-        name=name, environment=HostEnvironment(cache), parameters=None, actions=actions, box=box,
+        name=name, environment=host, parameters=None, actions=actions, box=box,
         states=states, observation_shape=shape, observation_dtype=dtype, observation_low=low,
         observation_high=high, horizon=env_info.max_episode_steps, origin="host",
         observation_start=interface.start(observation), action_start=0 if box else interface.start(action),

@@ -1,6 +1,8 @@
 """Status: how far a run is, and who trains it, by looking at its folder and running nothing."""
 
-from dataclasses import dataclass
+import os
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,49 @@ def status(folder: Path) -> Status:
     if found.get("status") in ("finished", "stopped") and found.get("steps_total") == steps:
         return Status(folder, str(found["status"]), int(found.get("steps", step)), steps)
     return Status(folder, "interrupted", step, steps)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        status: its state and steps, as `populace list runs` has them.
+        seconds: that it has taken until its newest checkpoint; None before the first.
+        checkpoint_at: when that was, in seconds since 1970; None before the first.
+        confirmation: the same of its confirmation on new seeds, if that is under way.
+
+    """
+
+    status: Status
+    seconds: float | None = None
+    checkpoint_at: float | None = None
+    confirmation: "Progress | None" = None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that the steps which are left will take, if they go on as those before; None if unknown."""
+        if self.status.state != "running" or not self.status.step or self.seconds is None:
+            return None
+        since = max(0.0, time.time() - (self.checkpoint_at or 0.0))
+        left = self.seconds / self.status.step * (self.status.steps - self.status.step)
+        return max(0.0, left - since)
+
+
+def progress(folder: Path) -> Progress:
+    """Return how far a run is, by looking at its folder."""
+    now = status(folder)
+    newest, seconds, at = folder / "checkpoints" / str(now.step), None, None
+    try:
+        seconds = float(checkpoint_files.read_info(newest).get("wall_s", 0.0))
+        at = os.stat(newest).st_mtime
+    except (ValueError, OSError):
+        pass
+    inside, confirmation = folder / "confirmation", None
+    if now.state == "running" and now.step >= now.steps and (inside / "recipe.toml").is_file():
+        confirmation = progress(inside)
+        confirmation = replace(confirmation, status=replace(confirmation.status, state="running"))
+    return Progress(now, seconds, at, confirmation)
 
 
 def runs(folder: Path) -> list[Status]:

@@ -25,6 +25,7 @@ def _files(folder: Path) -> Iterator[str]:
     """Check the files beside tables and checkpoints."""
     required = {"recipe.toml": lambda text: toml.loads(text, "it"), "environment.json": sealed.opened}
     optional = {"results.json": sealed.opened, "data.json": sealed.loads, "media/index.json": sealed.loads}
+    optional |= {"population.json": sealed.opened}
     optional[record.FILE] = sealed.opened
     readers: dict[str, Callable[[str], Any]] = required | optional
     for name, reader in readers.items():

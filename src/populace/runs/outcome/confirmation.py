@@ -127,6 +127,7 @@ def _recipe(
     update: dict[str, Any] = {
         "seeds": list(seeds),
         "samples": None,
+        "sampling": "random",
         "confirm": 0,
         "steps": results["steps"],  # a run that its controller ended did not get to its last step
         "log_every": old.window(len(population)),

@@ -12,13 +12,13 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.core import weights
 from populace.core.learner import Learner
+from populace.core.model import weights
 from populace.core.numerics.precision import precision
 from populace.core.system.single_call import Timer, memory_of
-from populace.engine.carry import STOPPED
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch
+from populace.engine.programs.carry import STOPPED
 from populace.engine.training_loop import Engine
 
 _TIMINGS = 5

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.population import Population
-from populace.engine.controller import exchanging
+from populace.engine.controller import exchanging, history
 from populace.runs.outcome.measured import Scores
 from populace.statistics import summarize
 
@@ -14,7 +14,7 @@ from populace.statistics import summarize
 def entry(
     population: Population, scores: Scores, order: Callable[[Sequence[int]], list[int]]
 ) -> dict[str, Any] | None:
-    """Return the best member of each population, and summaries of their scores over populations.
+    """Return the best member of each population, summaries of their scores, and how the winner came about.
 
     Members that took over states from one another are not independent; populations are.
 
@@ -38,9 +38,14 @@ def entry(
         found = summarize(values[chosen], lost, worst=floor, mode=learner.mode, seed=population.seed)
         return found.as_dict()
 
+    winner = order(chosen.tolist())[-1]
+    began = [population.settings[m.setting] for m in population.members]
+    way = history(scores.decisions, began, winner, int(scores.selection_step[winner]))
     return {
         "of": scores.exchange,
         "best": chosen.tolist(),
+        "winner": winner,
+        "history": [{"step": s.step, "member": s.member, "settings": dict(s.settings)} for s in way],
         "validation": summary(scores.validation),
         "test": None if scores.test is None else summary(scores.test),
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from populace.statistics.levels import normal
+from populace.statistics.intervals.levels import normal
 from populace.statistics.rank_tests import MIN_RUNS_PER_SIDE
 from populace.statistics.scores import deviations, sample
 

@@ -29,6 +29,10 @@ class Options(BaseModel):
         int | None,
         Field(ge=1, description="draw so many different settings from [sweep] instead of its grid"),
     ] = None
+    sampling: Annotated[
+        Literal["random", "latin-hypercube", "sobol"],
+        Field(description="how samples are drawn: independently, evenly on each axis, or on all together"),
+    ] = "random"
     strategy: Annotated[
         str | list[str], Field(description="auto, vmap, map, or a number of members at a time")
     ] = "auto"

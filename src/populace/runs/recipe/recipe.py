@@ -44,14 +44,16 @@ class Recipe:
         """
         o, make = self.options, sweep if check else outlined
         axes: Any = self.settings or {path: _axis(path, v) for path, v in self.sweep.items()}
-        return make(self.learner, axes or None, seeds=o.seeds, samples=o.samples, seed=o.seed)
+        return make(
+            self.learner, axes or None, seeds=o.seeds, samples=o.samples, sampling=o.sampling, seed=o.seed
+        )
 
     def drawn(self) -> "Recipe":
         """Return the recipe with settings drawn at random written out, one by one."""
         if self.options.samples is None:
             return self
         listed = [dict(s) for s in self.population().settings]
-        options = self.options.model_copy(update={"samples": None})
+        options = self.options.model_copy(update={"samples": None, "sampling": "random"})
         return replace(self, sweep={}, settings=listed, options=options)
 
     def text(self) -> str:
@@ -79,7 +81,9 @@ def of_population(
 ) -> Recipe:
     """Return the recipe of a population made in Python: its settings one by one."""
     seeds = list(population.seeds)
-    changed = chosen.model_copy(update={"seeds": seeds, "seed": population.seed, "samples": None})
+    changed = chosen.model_copy(
+        update={"seeds": seeds, "seed": population.seed, "samples": None, "sampling": "random"}
+    )
     listed = [dict(s) for s in population.settings if s or len(population.settings) > 1]
     component(name, "the name of a run")
     return Recipe(name, population.learner, {}, listed, changed, about, controller)

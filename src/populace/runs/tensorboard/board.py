@@ -22,8 +22,8 @@ from populace.core.media import Image
 from populace.core.population import Population
 from populace.core.random import root_key
 from populace.engine.callbacks import Callback, Evaluation, Window
-from populace.engine.compiled import EXHIBIT
 from populace.engine.hosts import fetch, is_writer
+from populace.engine.programs.compiled import EXHIBIT
 from populace.engine.training_loop import Engine
 from populace.runs.tensorboard.event_file import EventFile
 from populace.runs.tensorboard.model_graph import model_graph

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from populace.core.outline import Node, outline
+from populace.core.model.outline import Node, outline
 
 
 def model_graph(model: Any) -> Any:

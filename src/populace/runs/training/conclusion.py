@@ -10,7 +10,7 @@ from populace.engine.training_loop import Engine
 from populace.runs import provenance, results
 from populace.runs.folder import keep_json
 from populace.runs.metric_tables import read
-from populace.runs.outcome import costs, held_out, measured
+from populace.runs.outcome import costs, held_out, measured, winners_schedule
 from populace.runs.recipe.recipe import Recipe
 
 
@@ -69,6 +69,8 @@ def conclude(
         about["confirmation"] = None  # nothing was chosen
     table = results.table(population, scores, best, options.final_evaluation_size, about)
     if hosts.is_writer():
+        if done:
+            winners_schedule.keep(folder, recipe, population, table)
         keep_json(folder, "results.json", table)
 
 

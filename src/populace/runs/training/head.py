@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from populace.core.files import write
+from populace.core.formatting import plain_or_text
+from populace.core.population import Population
 from populace.engine import hosts
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint, provenance
@@ -12,6 +14,8 @@ from populace.runs.integrity import learner_files, record
 from populace.runs.recipe.parsing import foreign_modules
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.weights import start
+
+POPULATION = "population.json"
 
 
 def write_head(folder: Path, recipe: Recipe, engine: Engine) -> None:
@@ -34,4 +38,23 @@ def write_head(folder: Path, recipe: Recipe, engine: Engine) -> None:
     learner_files.keep(folder, [c.program.learner for c in engine.group_states])
     text = complete.text()
     record.keep(folder, text, foreign_modules(text))
+    _keep_population(folder, complete, engine.population)
     write(folder / "recipe.toml", text)
+
+
+def _keep_population(folder: Path, recipe: Recipe, population: Population) -> None:
+    """Write who is trained, so that nobody needs the learner to see how a run gets on."""
+    learner = population.learner
+    score = {"name": learner.score, "mode": learner.mode, "score_threshold": learner.score_threshold}
+    keep_json(
+        folder,
+        POPULATION,
+        {
+            "name": recipe.name,
+            "unit": learner.unit,
+            "score": score,
+            "axes": {path: [plain_or_text(v) for v in values] for path, values in population.axes.items()},
+            "settings": [{p: plain_or_text(v) for p, v in one.items()} for one in population.settings],
+            "seeds": list(population.seeds),
+        },
+    )

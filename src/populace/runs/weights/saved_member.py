@@ -16,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core import settings, weights
+from populace.core import settings
 from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import write
 from populace.core.formatting import Overview, count, format_value
 from populace.core.imports import by_path, trust
 from populace.core.learner import Learner
+from populace.core.model import weights
 from populace.core.numerics.precision import precision
 from populace.core.population import Member
 from populace.core.random import root_key

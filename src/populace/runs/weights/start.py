@@ -11,9 +11,9 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from populace.core import weights
 from populace.core.errors import RunError, UsageError, first_line
 from populace.core.files import write
+from populace.core.model import weights
 from populace.core.numerics.precision import precision
 from populace.core.population import Population
 from populace.core.random import root_key

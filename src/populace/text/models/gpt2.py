@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import UsageError, unknown
-from populace.core.weights import array_of
+from populace.core.model.weights import array_of
 
 _IGNORED = re.compile(r"h\.\d+\.attn\.(?:bias|masked_bias)")  # masks, which some versions save
 _NORMS = {"ln_1": "attention_norm", "ln_2": "mlp_norm"}

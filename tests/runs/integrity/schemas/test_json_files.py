@@ -129,7 +129,7 @@ def test_of_many_members_each_is_checked_and_named(finished_copy, monkeypatch):
     many = [found["members"][0] | {"member": i, "seed": i} for i in range(25)]
     one = found["settings"][0] | {"members": list(range(25))}
     one |= {k: one[k] and one[k] | {"scores": [0.0] * 25} for k in ("validation", "test", "external")}
-    whole = found | {"members": many, "settings": [one], "best_by_task": [0]}
+    whole = found | {"members": many, "settings": [one], "best_by_task": [0], "costs": None}
     whole["best"] = whole["best"] | {"setting": 0, "rival": None}
     file = finished_copy / "results.json"
     for together in (10, 1000):

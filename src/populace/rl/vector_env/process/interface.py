@@ -32,7 +32,7 @@ class Interface:
 
     def __init__(self, action_space: Any, observation_space: Any) -> None:
         self.to_action = _action_converter(action_space)
-        self.to_obs = _observation_converter(observation_space)
+        self.to_obs = observation_converter(observation_space)
 
     def reset(self, env: Any, seed: int) -> Any:
         """Reset the environment; return the observation.
@@ -95,14 +95,16 @@ def _action_converter(space: Any) -> Callable[[Any], Any]:
     A discrete action is shifted by the start of the space. A continuous one is clipped to its box; NaN, from
     a policy that diverged, becomes 0 first.
     """
+    first = start(space)
+    if hasattr(space, "nvec"):
+        return lambda action: np.asarray(action, np.int64) + first
     if hasattr(space, "n"):
-        first = start(space)
         return lambda action: int(action) + first
     low, high, dtype = space.low, space.high, space.dtype
     return lambda action: np.clip(np.nan_to_num(action), low, high).astype(dtype)
 
 
-def _observation_converter(space: Any) -> Callable[[Any], Any]:
+def observation_converter(space: Any) -> Callable[[Any], Any]:
     """Return a function that checks an observation in this Gymnasium space and converts it."""
     shape, declared, dtype = tuple(space.shape or ()), np.dtype(space.dtype), narrow(space.dtype)
     first, last = start(space), _last(space)

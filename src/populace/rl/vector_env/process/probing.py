@@ -67,7 +67,9 @@ def probe(spec: Spec) -> EnvInfo:
 def supported(action_space: Any, observation_space: Any) -> bool:
     """Return whether agents support these spaces."""
     action, observation = type(action_space).__name__, type(observation_space).__name__
-    acts = action == "Discrete" or (action == "Box" and np.issubdtype(action_space.dtype, np.floating))
+    acts = action in ("Discrete", "JointActions") or (
+        action == "Box" and np.issubdtype(action_space.dtype, np.floating)
+    )
     return acts and observation in OBSERVATIONS
 
 

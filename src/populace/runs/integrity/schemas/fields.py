@@ -17,6 +17,15 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
+class Score(Part):
+    """What members are ranked by."""
+
+    name: str
+    mode: Annotated[str, Field(pattern="^(max|min)$")]
+    score_threshold: Number | None = None
+    floor: str = ""
+
+
 class Decision(Part):
     """What a controller decided."""
 

@@ -21,6 +21,7 @@ from populace.runs.integrity.schemas.records import (
     Environment,
     Lock,
     Manifest,
+    Population,
     SavedMember,
     Sittings,
 )
@@ -29,6 +30,7 @@ from populace.runs.integrity.schemas.results import Member, Results, check_indic
 SCHEMAS: Mapping[str, type[Part]] = {
     "results.json": Results, "environment.json": Environment, "lock.json": Lock, "data.json": Data,
     "sittings.json": Sittings, "manifest.json": Manifest, "info.json": Checkpoint, "member.json": SavedMember,
+    "population.json": Population,
 }  # fmt: skip
 _TOGETHER = 1000
 """Members that are checked at a time: as objects they are several times as large as in the file."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from populace.runs.integrity.schemas.fields import Count, Decision, Index, Number, Part
+from populace.runs.integrity.schemas.fields import Count, Decision, Index, Number, Part, Score
 
 
 class Environment(Part):
@@ -21,6 +21,17 @@ class Environment(Part):
     backend: str = ""
     command: str = ""
     commit: str | None = None
+
+
+class Population(Part):
+    """`population.json`: who is trained."""
+
+    name: str
+    unit: str
+    score: Score
+    axes: dict[str, list[Any]]
+    settings: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    seeds: Annotated[list[Count], Field(min_length=1)]
 
 
 class Lock(Part):

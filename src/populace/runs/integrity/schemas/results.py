@@ -4,7 +4,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from populace.runs.integrity.schemas.fields import Count, Decision, Index, Interval, Metrics, Number, Part
+from populace.runs.integrity.schemas.fields import (
+    Count,
+    Decision,
+    Index,
+    Interval,
+    Metrics,
+    Number,
+    Part,
+    Score,
+)
 
 
 class _Examples(Part):
@@ -80,13 +89,6 @@ class Member(Part):
     external: _Played | None
 
 
-class _Score(Part):
-    name: str
-    mode: Annotated[str, Field(pattern="^(max|min)$")]
-    score_threshold: Number | None = None
-    floor: str = ""
-
-
 class _Best(Part):
     setting: Index | None
     member: Index | None
@@ -129,11 +131,32 @@ class _Confirmation(Part):
     settings: list[_Confirmed]
 
 
+class _Segment(Part):
+    step: Count
+    member: Index
+    settings: dict[str, Number]
+
+
 class _Populations(Part):
     of: Annotated[str, Field(pattern="^(seed|all)$")]
     best: Annotated[list[Index], Field(min_length=1)]
+    winner: Index = 0
+    history: list[_Segment] = Field(default_factory=list)
     validation: _Summary
     test: _Summary | None
+
+
+class _Prediction(Part):
+    seconds: Number
+    bytes: Count
+
+
+class _Costs(Part):
+    setting: Index
+    parameters: Count
+    train_s: Number | None
+    prediction: _Prediction | None
+    training_scores: list[Number] | None
 
 
 class _StoppedEarly(Part):
@@ -161,12 +184,13 @@ class Results(Part):
     sha256: str = ""
     steps: Count
     steps_total: Count
-    score: _Score
+    score: Score
     axes: dict[str, list[Any]]
     settings: Annotated[list[_Setting], Field(min_length=1)]
     members: Annotated[list[Member], Field(min_length=1)]
     best: _Best | None
     best_by_task: list[Index] = Field(default_factory=list)
+    costs: list[_Costs] | None = None
     decisions: list[Decision]
     eliminated: bool = False
     populations: _Populations | None = None
@@ -188,9 +212,17 @@ def check_indices(results: Results, members: list[dict[str, Any]]) -> None:
         for summary in (setting.validation, setting.test, setting.external):
             if summary is not None and len(summary.scores) != len(setting.members):
                 raise ValueError(f"settings.{i} has {len(summary.scores)} scores of its members")
+    for i, costs in enumerate(results.costs or []):
+        own = costs.training_scores
+        if costs.setting != i or i >= settings or (own and len(own) != len(results.settings[i].members)):
+            raise ValueError(f"costs.{i} is of a setting or of members that the file does not have")
     for i, member in enumerate(members):
         if member["member"] != i or member["setting"] >= settings:
             raise ValueError(f"members.{i} names a member or a setting that the file does not have")
+    if (found := results.populations) is not None:
+        way = [segment.member for segment in found.history]
+        if max(*found.best, found.winner, *way) >= count:
+            raise ValueError("populations names a member that the file does not have")
     best = results.best
     if best is None:  # all members diverged
         best = _Best.model_construct(setting=None, member=None, median_member=None, rival=None)

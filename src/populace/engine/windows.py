@@ -1,0 +1,62 @@
+"""Windows: stretches of steps that the devices are given to work through, one ahead of the host."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from populace.core.learner import Mean
+from populace.engine.group_state import GroupState
+from populace.engine.hosts import fetch
+
+
+@dataclass
+class Pending:
+    """A dispatched window: what each group will have summed, and how far each slot will be."""
+
+    end: int
+    sums: list[dict[str, Mean]]
+    steps: list[jax.Array]
+    diverged_at: list[jax.Array]
+
+
+def ends(at: int, steps: int, window: int, evaluate_every: int) -> Iterator[int]:
+    """Yield where windows end: at multiples of `window` and of `evaluate_every`, and at the end.
+
+    Args:
+        at: steps taken before.
+        steps: where training ends.
+        window: iterations of a window.
+        evaluate_every: iterations between evaluations, 0 for none.
+
+    """
+    while at < steps:
+        following = [steps, (at // window + 1) * window]
+        if evaluate_every:
+            following.append((at // evaluate_every + 1) * evaluate_every)
+        at = min(following)
+        yield at
+
+
+def dispatch(running: Sequence[GroupState], end: int) -> Pending:
+    """Give the devices the steps until `end`, and wait for nothing."""
+    pending = Pending(end, [], [], [])
+    for group_state in running:
+        group_state.carry, sums = group_state.program.advance(group_state.carry, end)
+        pending.sums.append(sums)
+        # Copies: the next dispatch consumes the carry before the host has looked at these.
+        pending.steps.append(jnp.copy(group_state.carry.step))
+        pending.diverged_at.append(jnp.copy(group_state.carry.diverged_at))
+    return pending
+
+
+def catch_up(running: Sequence[GroupState], pending: Pending) -> None:
+    """Set diverged members aside and bring their batches to the end of a window."""
+    for i, group_state in enumerate(running):
+        while int(fetch(group_state.carry.step).min()) < pending.end:
+            group_state.freeze_diverged()
+            group_state.carry, more = group_state.program.advance(group_state.carry, pending.end)
+            pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
+        pending.steps[i] = jnp.copy(group_state.carry.step)
+        pending.diverged_at[i] = jnp.copy(group_state.carry.diverged_at)

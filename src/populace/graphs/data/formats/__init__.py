@@ -1,0 +1,1 @@
+"""Graphs from and to other formats: edge lists, matrices, tables of nodes, NetworkX, PyTorch Geometric."""

@@ -1,0 +1,1 @@
+"""Environments of several agents of other packages, in worker processes."""

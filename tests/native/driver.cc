@@ -1,0 +1,133 @@
+// Runs every kernel on arrays of exactly the size it is told, without XLA, so that a sanitizer sees each access
+// beside them. Compiled with kernels.cc by test_sanitizers.py, once for each kind of processor.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "kernels.h"
+
+namespace {
+
+using namespace populace;
+
+std::mt19937 draws(0);
+
+// An array on the heap with nothing around it.
+template <class T>
+struct Exact {
+  explicit Exact(int64_t n) : count(n), at(new T[n]) {
+    for (int64_t i = 0; i < n; ++i) at[i] = T(std::uniform_real_distribution<double>(-1, 1)(draws));
+  }
+  T* get() const { return at.get(); }
+  T* end() const { return at.get() + count; }
+  void check(const char* what) const {
+    for (int64_t i = 0; i < count; ++i)
+      if (!std::isfinite(double(at[i]))) std::printf("%s: not finite\n", what), std::exit(1);
+  }
+  int64_t count;
+  std::unique_ptr<T[]> at;
+};
+
+// Some edges among a few nodes, the last node without any, sorted by the node at one end.
+struct Graph {
+  explicit Graph(int32_t nodes) : nodes(nodes), offsets(nodes + 1) {
+    for (int32_t i = 0; i < nodes; ++i) {
+      offsets[i] = int32_t(columns.size());
+      for (int32_t k = 0; i + 1 < nodes && k < int32_t(draws() % 5); ++k) columns.push_back(int32_t(draws() % nodes));
+    }
+    offsets[nodes] = int32_t(columns.size());
+    for (int32_t p = int32_t(columns.size()); p-- > 0;) order.push_back(p);
+  }
+  int64_t edges() const { return int64_t(columns.size()); }
+  Rows rows(bool ordered) const { return {offsets.data(), columns.data(), ordered ? order.data() : nullptr}; }
+  int64_t nodes;
+  std::vector<int32_t> offsets, columns, order;
+};
+
+template <class T>
+void sums(const Kernels<T>& kernels, const Graph& graph, int64_t members, int64_t heads, int64_t features) {
+  const int64_t all = graph.nodes * heads * features;
+  const Exact<T> x(members * all), weight(members * graph.edges() * heads), other(members * all);
+  for (int way = 0; way < 4; ++way) {
+    const bool weighted = way % 2, stream = way / 2;
+    const Exact<T> y(members * all);
+    kernels.sum({graph.rows(weighted), weighted ? weight.get() : nullptr, x.get(), x.end(), y.get(), graph.nodes, heads,
+                 features, graph.edges() * heads, all, all, stream, 0},
+                {0, members}, {0, graph.nodes}, {0, features});
+    y.check("sum");
+  }
+  const Exact<T> product(members * graph.edges() * heads), largest(members * all), back(members * all);
+  kernels.products({graph.rows(true), x.get(), other.get(), product.get(), heads, features, all, all, graph.edges() * heads},
+                   {0, members}, {0, graph.nodes});
+  product.check("products");
+  const std::unique_ptr<int32_t[]> chosen(new int32_t[members * all]);
+  kernels.maximum({graph.rows(false), x.get(), largest.get(), chosen.get(), heads * features, all, all}, {0, members},
+                  {0, graph.nodes});
+  largest.check("maximum");
+  kernels.chosen({graph.rows(true), chosen.get(), other.get(), back.get(), heads * features, all, all, all}, {0, members},
+                 {0, graph.nodes});
+  back.check("chosen");
+}
+
+template <class T>
+void attention(const Kernels<T>& kernels, const Graph& graph, int64_t members, int64_t heads, int64_t features) {
+  const int64_t small = graph.nodes * heads, all = small * features, edges = graph.edges() * heads;
+  const Exact<T> s(members * small), t(members * small), x(members * all), settings(members * 2);
+  for (int64_t m = 0; m < members; ++m) settings.get()[2 * m] = T(.2), settings.get()[2 * m + 1] = T(.5);
+  const std::vector<uint32_t> seeds(2 * members, 7);
+  const Exact<T> largest(members * small), inverse(members * small), y(members * all), inner(members * small);
+  const Exact<T> g(members * all), by_x(members * all), by_s(members * small), by_edge(members * edges);
+  const Attention<T> by{s.get(), t.get(), x.get(), x.end(), settings.get(), heads % 2 ? seeds.data() : nullptr,
+                        largest.get(), inverse.get(), heads, features, small, small, all, small, 2, 2};
+  kernels.attend({by, graph.rows(false), y.get(), all}, {0, members}, {0, graph.nodes});
+  y.check("attend");
+  kernels.inner({g.get(), y.get(), inner.get(), heads, features, all, all, small}, {0, members}, {0, graph.nodes});
+  kernels.attend_back({by, graph.rows(true), inner.get(), g.get(), g.end(), by_x.get(), by_s.get(), by_edge.get(), small,
+                       all, all, small, edges},
+                      {0, members}, {0, graph.nodes});
+  by_x.check("attend_back"), by_s.check("attend_back"), by_edge.check("attend_back");
+}
+
+// Places in a row, taps of two channels.
+template <class T>
+void convolution(const Kernels<T>& kernels, int64_t places, int64_t channels) {
+  const int64_t taps = 3, ins = 2, rows = taps * ins, width = tiled_channels(channels, kernels.lanes, kernels.least);
+  std::vector<int64_t> at, to, row;
+  for (int64_t p = 0; p < places; ++p) at.push_back(p * ins), to.push_back(p * channels);
+  for (int64_t r = 0; r < rows; ++r) row.push_back(r);
+  const Exact<T> x((places + taps - 1) * ins), weight(rows * width), y(places * channels);
+  kernels.convolve({x.get(), weight.get(), y.get(), at.data(), to.data(), row.data(), rows, channels}, {0, places});
+  y.check("convolve");
+  const Exact<T> g(places * width), sum(rows * width);
+  kernels.correlate({x.get(), g.get(), sum.get(), at.data(), row.data(), places, width, width}, {0, rows});
+  sum.check("correlate");
+}
+
+template <class T>
+void run(const Kernels<T>& kernels) {
+  const Graph graph(9);
+  for (int64_t members : {1, 3, 8})
+    for (int64_t heads : {1, 2, 8, 9})
+      for (int64_t features : {1, 3, 7, 8, 9, 16, 17, 33, 64, 70}) {
+        sums(kernels, graph, members, heads, features);
+        attention(kernels, graph, members, heads, features);
+      }
+  for (int64_t places : {1, 5, 12, 17, 400})
+    for (int64_t channels = 1; channels < 70; ++channels) convolution(kernels, places, channels);
+}
+
+}  // namespace
+
+int main() {
+  run<float>(POPULACE_KERNELS<float>());
+  run<double>(POPULACE_KERNELS<double>());
+  const uint32_t keys[4] = {1, 2, 3, 4};
+  for (int64_t count : {1, 15, 16, 17, 100}) {
+    const std::unique_ptr<uint32_t[]> to(new uint32_t[4 * count]);
+    POPULACE_KERNELS<float>().threefry({keys, nullptr, to.get(), count, true}, {0, 2 * count});
+  }
+  std::puts("sound");
+}
