@@ -112,3 +112,34 @@ class NoActions(Mortal):
     """An agent without actions."""
 
     actions = (("a", "b"), ())
+
+
+class Recall(Mortal):
+    """Two agents see a cue, 0 or 1, in the first of four steps, and are paid for naming it in the last."""
+
+    horizon = 9
+
+    @property
+    def bounds(self) -> Any:
+        return ((np.zeros(3, np.float32), np.ones(3, np.float32)),) * 2
+
+    def reset(self, key: jax.Array) -> "RecallState":
+        return RecallState(jnp.int32(0), jax.random.randint(key, (2,), 0, 2))
+
+    def step(self, key: jax.Array, state: "RecallState", action: jax.Array) -> Any:
+        paid = ((action == state.cue) & (state.time == 3)).astype(jnp.float32)
+        return RecallState(state.time + 1, state.cue), paid, {}
+
+    def terminated(self, state: WorldState) -> jax.Array:
+        return state.time >= 4
+
+    def view(self, state: "RecallState") -> View:
+        shown = jax.nn.one_hot(state.cue, 2) * (state.time == 0)
+        seen = jnp.concatenate([shown, jnp.full((2, 1), state.time == 3)], -1)
+        return self.everyone(seen, 2, jnp.concatenate([state.cue / 1, state.time[None] / 4]))
+
+
+class RecallState(WorldState):
+    """Which cues were shown, (2,)."""
+
+    cue: jax.Array

@@ -91,6 +91,28 @@ class Replay(eqx.Module):
         age = jax.random.randint(key, (batch_size,), 0, jnp.maximum(size, 1))
         return self.read((self.written - 1 - age) % self.length)
 
+    def sample_sequences(self, key: jax.Array, count: int, steps: int, num_envs: int) -> Any:
+        """Sample `count` sequences of `steps` transitions that followed each other in one environment.
+
+        Args:
+            key: JAX random key.
+            count: number of sequences.
+            steps: transitions of each.
+            num_envs: number of environments, one transition of each per call of `add`.
+
+        Returns:
+            a transition whose leaves have a leading axis of steps * count, the first steps of all sequences
+            before their second ones; arbitrary before so many steps were added.
+
+        """
+        start_key, env_key = jax.random.split(key)
+        added = self.written // num_envs
+        stored = jnp.minimum(added, self.length // num_envs)
+        start = jax.random.randint(start_key, (count,), 0, jnp.maximum(stored - steps + 1, 1))
+        env = jax.random.randint(env_key, (count,), 0, num_envs)
+        step = added - stored + start + jnp.arange(steps)[:, None]
+        return self.read((step * num_envs + env).reshape(-1) % self.length)
+
     def read(self, index: jax.Array) -> Any:
         """Return the transitions at indices (k,) of the buffer, leaves with a leading axis of k."""
         drawn = {b: x[index] for b, x in self.rows.items()}

@@ -1,5 +1,6 @@
 """Deep values of several agents on games with known answers, and the traps of the trade."""
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
-from populace.rl.exploration.strategies import Boltzmann, ConstantEpsilon
+from populace.rl.exploration.strategies import Boltzmann, ConstantEpsilon, LinearDecay
 from populace.rl.multi_agent import IQL, QMIX, VDN, registry
-from populace.rl.multi_agent.learners.factored_q import Experience, Networks
+from populace.rl.multi_agent.learners.experience import Experience, Networks
 from populace.rl.multi_agent.networks.agents import AgentNetworks
 from populace.rl.multi_agent.networks.mixers import MonotonicMixer
+from populace.rl.multi_agent.networks.recurrent import step, unroll
 from populace.rl.multi_agent.task import View
 from tests import harness
 
@@ -214,6 +216,55 @@ def test_what_is_stored_next_is_what_was_seen_before_the_reset():
     assert not stored.terminated.any()
 
 
+def test_sequences_pass_over_ends_of_episodes_as_acting_did():
+    """What a network unrolls over sampled sequences, from what is stored, are the hidden states of acting."""
+    vdn = VDN(
+        env=HERE + "Clock", num_envs=2, rollout=17, warmup=999, batch_size=40, sequence_length=5,
+        replay_storage=999, hidden_sizes=(4,), recurrent=True,
+    )  # fmt: skip
+
+    def played(key):
+        start = vdn.init(key)
+        loud = jax.tree.map(lambda w: 3 * w if eqx.is_inexact_array(w) else w, start.online)
+        state, _ = vdn.step(eqx.tree_at(lambda s: s.online, start, loud), key)
+        sample = state.replay.sample_sequences(key, 8, 5, 2)
+        time = jax.tree.map(lambda x: x.reshape(5, 8, *x.shape[1:]), sample)
+        _, after = unroll(loud.agents, time.view.observation, time.hidden[0], time.done)
+        here, following = vdn._values(loud, sample)
+        alone, _ = step(loud.agents, sample.view.observation, sample.hidden)
+        last, _ = step(loud.agents, time.after.observation, after)
+        return time, after, (here, alone), (following.reshape(last.shape), last), state.hidden
+
+    time, after, here, following, hidden = jax.device_get(jax.jit(played)(jax.random.key(0)))
+    assert time.done.sum() > 4
+    assert np.abs(time.hidden).max() > 0.1
+    forgotten = np.where(time.done[..., None, None], 0, after)
+    np.testing.assert_allclose(forgotten[:-1], time.hidden[1:], atol=1e-5)
+    np.testing.assert_allclose(*here, atol=1e-5)
+    np.testing.assert_allclose(*following, atol=1e-5)
+    clock = np.round(10 * time.view.observation[:, :, 0, 0]).astype(int)
+    np.testing.assert_array_equal(clock[1:], (clock[:-1] + 1) % 3)
+    np.testing.assert_array_equal(time.done, clock == 2)
+    np.testing.assert_array_equal(time.hidden[clock == 0], 0)
+    assert np.abs(hidden).max() > 0.1  # 17 steps end within an episode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [IQL, VDN, QMIX])
+def test_what_was_seen_before_is_remembered(kind):
+    """Cues are named four steps later: 2 of 2 by networks with memory, 1 by others, whatever they learn."""
+    learner = kind(
+        env=HERE + "Recall", num_envs=8, rollout=4, warmup=400, hidden_sizes=(16,), learning_rate=3e-3,
+        exploration=LinearDecay(duration=10_000.0), evaluation_episodes=64, sequence_length=8,
+    )  # fmt: skip
+    for recurrent, low, high in ((True, 1.9, 2.0), (False, 0.5, 1.4)):
+        population = sweep(dataclasses.replace(learner, recurrent=recurrent), seeds=4)
+        engine = harness.only_trained(population, 1_500)
+        score = engine.evaluate().metrics["return"]
+        assert (low <= score).all(), (recurrent, score)
+        assert (score <= high).all(), (recurrent, score)
+
+
 def test_what_was_dead_or_not_on_turn_is_not_learned():
     task = registry.make("CleaningRobots-v0(size=3, moves='turns')")
     iql = IQL(env=task.name)
@@ -244,6 +295,18 @@ def test_it_keeps_every_invariant(tmp_path):
             "have different spaces .wide_0: 3 numbers, 3 actions, narrow_0: 1 numbers",
         ),
         ({"env": "Climbing-v0", "exploration": Boltzmann()}, "schedules of epsilon"),
+        ({"env": "Climbing-v0", "recurrent": True, "batch_size": 60}, "sequences of sequence_length 8"),
+        ({"env": "Climbing-v0", "recurrent": True, "hidden_sizes": ()}, "need hidden_sizes"),
+        (
+            {
+                "env": "Climbing-v0",
+                "recurrent": True,
+                "sequence_length": 64,
+                "replay_storage": 128,
+                "warmup": 9,
+            },
+            "does not hold a sequence of 64 steps of 4 environments",
+        ),
         ({"env": "Climbing-v0", "batch_size": 999, "replay_storage": 99}, "batch_size 999 is more than"),
     ],
 )

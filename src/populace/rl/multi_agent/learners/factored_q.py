@@ -18,39 +18,14 @@ from populace.optim.schedules import Constant, Schedule
 from populace.rl.buffers.replay import Replay
 from populace.rl.environments.stepping import interactions
 from populace.rl.exploration.strategies import EpsilonGreedy, Exploration, LinearDecay
+from populace.rl.multi_agent.learners.experience import Experience, Networks, State
 from populace.rl.multi_agent.learners.linear_q import check_exploration
 from populace.rl.multi_agent.learners.team import Team
 from populace.rl.multi_agent.networks.agents import AgentNetworks, check_sharing
+from populace.rl.multi_agent.networks.recurrent import RecurrentNetworks, forget, step, unroll
 from populace.rl.multi_agent.stepping import TeamLoopState, epsilon_greedy, greedy
 from populace.rl.multi_agent.task import View
 from populace.rl.targets.polyak import polyak
-
-
-class Experience(eqx.Module):
-    """One joint step: what all N agents saw, did and got, and what they saw next, before any reset."""
-
-    view: View
-    action: jax.Array
-    reward: jax.Array
-    after: View
-    terminated: jax.Array
-
-
-class Networks(eqx.Module):
-    """The networks of the agents, and what joins their values; both are trained by one optimizer."""
-
-    agents: AgentNetworks
-    mixer: Any
-
-
-class State(eqx.Module):
-    """What training carries: networks, optimizer state, replay buffer, and the environments' states."""
-
-    online: Networks
-    target: Networks
-    opt_state: Any
-    replay: Replay
-    acting: TeamLoopState
 
 
 class FactoredQ(Team):
@@ -64,6 +39,11 @@ class FactoredQ(Team):
         loss = mean of l(mix(Q_1(o_1, a_1), ..., s) - y)
 
     An agent that has died has the value 0, and so has one that does not act. Truncation bootstraps.
+
+    With `recurrent` each agent has a GRU, whose state is 0 at the start of every episode, and a batch is made
+    of sequences of `sequence_length` steps of one environment, which may pass over the end of an episode.
+    Both networks begin a sequence with the hidden state that acting had there (Hausknecht & Stone 2015;
+    stored states by Kapturowski et al. 2019).
     """
 
     num_envs: int = setting(4, low=1, help="parallel environments per member")
@@ -89,6 +69,8 @@ class FactoredQ(Team):
         (64, 64), low=1, help="widths of the hidden layers; empty: linear"
     )
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
+    recurrent: bool = setting(False, help="a GRU of the last width in the networks")
+    sequence_length: int = setting(8, low=1, help="steps of a sequence that recurrent networks learn from")
     parameter_sharing: bool = setting(True, help="one network for all agents; false: one each")
     agent_ids: bool = setting(True, help="tell the agents that share a network apart by their number")
 
@@ -124,12 +106,31 @@ class FactoredQ(Team):
                 raise UsageError(
                     f"{name} {count} is more than replay_storage {self.replay_storage}; raise it"
                 )
+        if not self.recurrent:
+            return
+        if not self.hidden_sizes:
+            raise UsageError("recurrent networks need hidden_sizes, whose last one is the width of the GRU")
+        if self.batch_size % self.sequence_length:
+            raise UsageError(
+                f"batch_size {self.batch_size} joint steps are no whole number of sequences of "
+                f"sequence_length {self.sequence_length}"
+            )
+        if self.sequence_length * self.num_envs > self.replay_storage:
+            raise UsageError(
+                f"replay_storage {self.replay_storage} does not hold a sequence of {self.sequence_length} "
+                f"steps of {self.num_envs} environments; raise it"
+            )
+
+    def memory(self, copies: int) -> jax.Array | None:
+        """Return hidden states of 0, (copies, N, H), if networks are recurrent."""
+        return jnp.zeros((copies, self.task.team, self.hidden_sizes[-1])) if self.recurrent else None
 
     def init(self, key: jax.Array) -> State:
         """Return new networks, an empty replay buffer, and freshly reset environments."""
         task = self.task
         network_key, mixer_key, world_key = jax.random.split(key, 3)
-        agents = AgentNetworks(
+        kind = RecurrentNetworks if self.recurrent else AgentNetworks
+        agents = kind(
             task.team, task.features, self.hidden_sizes, task.most_actions, sharing=self.parameter_sharing,
             ids=self.agent_ids, activation=self.activation, key=network_key,
         )  # fmt: skip
@@ -137,11 +138,17 @@ class FactoredQ(Team):
         acting = TeamLoopState.start(task, world_key, self.num_envs)
         view = jax.tree.map(lambda x: x[0], acting.view)
         joint = jnp.zeros(task.team)
+        hidden = self.memory(self.num_envs)
         example = Experience(view, joint.astype(jnp.int32), joint, view, jnp.bool(False))
+        if hidden is not None:
+            example = Experience(
+                view, example.action, joint, view, jnp.bool(False), done=jnp.bool(False), hidden=hidden[0]
+            )
         return State(
             online=online, target=jax.tree.map(lambda x: x, online),
             opt_state=descent.initial_opt_state(self, online),
             replay=Replay(example, self.replay_storage, self.num_envs), acting=acting,
+            hidden=hidden,
         )  # fmt: skip
 
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
@@ -158,7 +165,8 @@ class FactoredQ(Team):
 
     def act(self, model: Networks, view: View, memory: Any) -> tuple[jax.Array, Any]:
         """Return each agent's available action of the highest value."""
-        return greedy(model.agents(view.observation), view.available), memory
+        values, memory = step(model.agents, view.observation, memory)
+        return greedy(values, view.available), memory
 
     def model(self, state: State) -> Networks:
         """Return the online networks."""
@@ -169,25 +177,42 @@ class FactoredQ(Team):
         return eqx.tree_at(lambda s: (s.online, s.target), state, (model, model))
 
     def joint_values(self, model: Networks, view: View, action: jax.Array) -> jax.Array:
-        """Return the values that `mix` makes of joint actions (B, N), in views with a leading axis of B."""
-        return self._mixed(model, view, action)
+        """Return the values that `mix` makes of joint actions (B, N), in first views of B episodes."""
+        values, _ = step(model.agents, view.observation, self.memory(len(action)))
+        return self._mixed(model, view, action, values)
 
     def losses(self, online: Networks, target: Networks, batch: Experience) -> tuple[jax.Array, jax.Array]:
-        """Return the losses (B,) or (B, N) of joint steps, and their weights."""
+        """Return the losses (B,) or (B, N) of joint steps, and their weights.
+
+        Steps of recurrent networks are sequences, the first step of each before the second of any.
+        """
         after = batch.after
-        theirs = target.agents(after.observation)
-        chooser = online.agents(after.observation) if self.double else theirs
-        chosen = greedy(chooser, after.available)
+        values, chooser = self._values(online, batch)
+        _, theirs = self._values(target, batch)
+        chosen = greedy(chooser if self.double else theirs, after.available)
         following = self._mixed(target, after, chosen, theirs)
         over = batch.terminated if following.ndim == 1 else batch.terminated[:, None]
         wanted = self.paid(batch.reward) + self.discount * jnp.where(over, 0.0, following)
-        value = self._mixed(online, batch.view, batch.action)
+        value = self._mixed(online, batch.view, batch.action, values)
         measure = optax.huber_loss if self.loss == "huber" else optax.squared_error
         return measure(value, jax.lax.stop_gradient(wanted)), self.weight(batch)
 
-    def _mixed(self, networks: Networks, view: View, action: jax.Array, values: Any = None) -> jax.Array:
-        if values is None:
-            values = networks.agents(view.observation)
+    def _values(self, networks: Networks, batch: Experience) -> tuple[jax.Array, jax.Array]:
+        """Return the values of all actions (B, N, A) in what was seen before and after each step."""
+        seen, after, agents = batch.view.observation, batch.after.observation, networks.agents
+        if not isinstance(agents, RecurrentNetworks):
+            return agents(seen), agents(after)
+        assert batch.hidden is not None
+        assert batch.done is not None
+        seen, after, done = (
+            x.reshape(self.sequence_length, -1, *x.shape[1:]) for x in (seen, after, batch.done)
+        )
+        values, hidden = unroll(agents, seen, batch.hidden[: seen.shape[1]], done)
+        following, _ = step(agents, after, hidden)
+        flat = (-1, *values.shape[2:])
+        return values.reshape(flat), following.reshape(flat)
+
+    def _mixed(self, networks: Networks, view: View, action: jax.Array, values: jax.Array) -> jax.Array:
         own = jnp.sum(values * jax.nn.one_hot(action, values.shape[-1]), -1)
         return self.mix(networks.mixer, jnp.where(view.alive, own, 0.0), view.state)
 
@@ -202,17 +227,28 @@ class FactoredQ(Team):
         frames = acting.frames
         epsilon = self.exploration.epsilon(frames, acting.episodes)
         epsilon = jnp.where(frames < self.warmup, 1.0, epsilon)
-        values = state.online.agents(acting.view.observation)
+        values, hidden = step(state.online.agents, acting.view.observation, state.hidden)
         action = epsilon_greedy(choose_key, values, acting.view.available, epsilon)
-        after, step, _, metrics = acting.act(self.task, world_key, action)
-        stored = Experience(acting.view, action, step.reward, step.last, step.terminated)
+        after, moved, done, metrics = acting.act(self.task, world_key, action)
+        stored = Experience(acting.view, action, moved.reward, moved.last, moved.terminated)
+        if hidden is not None:
+            stored = Experience(
+                acting.view, action, moved.reward, moved.last, moved.terminated, done, state.hidden
+            )
+            hidden = forget(hidden, done)
         replay = state.replay.add(stored)
-        state = State(state.online, state.target, state.opt_state, replay, after)
+        state = State(state.online, state.target, state.opt_state, replay, after, hidden)
         return state, metrics | {"epsilon": Mean(epsilon)}
 
     def _update(self, state: State, key: jax.Array) -> tuple[State, Mean]:
         """Take one gradient step, or none before the warm-up is over."""
-        batch = state.replay.sample(key, self.batch_size, self.replay_storage)
+        ready = state.acting.frames >= max(self.warmup, self.batch_size)
+        if self.recurrent:
+            steps = self.sequence_length
+            batch = state.replay.sample_sequences(key, self.batch_size // steps, steps, self.num_envs)
+            ready &= state.acting.frames >= steps * self.num_envs
+        else:
+            batch = state.replay.sample(key, self.batch_size, self.replay_storage)
 
         def loss_of(online: Networks) -> tuple[jax.Array, None]:
             losses, weight = self.losses(online, state.target, batch)
@@ -221,7 +257,6 @@ class FactoredQ(Team):
         online, opt_state, loss, _ = descent.gradient_step(
             self, loss_of, state.online, state.opt_state, self._iteration(state) - 1
         )
-        ready = state.acting.frames >= max(self.warmup, self.batch_size)
         online, opt_state = descent.where(ready, (online, opt_state), (state.online, state.opt_state))
-        state = State(online, state.target, opt_state, state.replay, state.acting)
+        state = State(online, state.target, opt_state, state.replay, state.acting, state.hidden)
         return state, Mean(jnp.where(ready, loss, 0.0), ready)

@@ -76,7 +76,7 @@ class RecurrentNetworks(eqx.Module):
 AnyNetworks = AgentNetworks | RecurrentNetworks
 
 
-def step(networks: AnyNetworks, x: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+def step(networks: AnyNetworks, x: jax.Array, h: Any) -> tuple[jax.Array, Any]:
     """Return the outputs (..., N, outputs) and the next hidden states: the same, of networks without any."""
     return networks(x, h) if isinstance(networks, RecurrentNetworks) else (networks(x), h)
 
