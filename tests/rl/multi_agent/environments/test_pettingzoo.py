@@ -21,6 +21,8 @@ JOINT = [
     "CleaningRobots-v0(size=3, radius=1, random_starts=True)",
     "Climbing-v0",
     "TwoStep-v0",
+    "SimpleSpread-v0",
+    "Foraging-v0(size=5)",
 ]
 MASKED = "CleaningRobots-v0(size=3, radius=1, mask_walls=True, collisions_end=False)"
 TURNS = [
@@ -44,7 +46,7 @@ def _strict():
 @pytest.mark.parametrize("name", [*JOINT, MASKED])
 def test_parallel_environments_pass_the_tests_of_pettingzoo(name):
     parallel_api_test(parallel_env(name), 40)
-    if name != MASKED:  # its test samples without masks
+    if not parallel_env(name).masked:  # its test samples without masks
         parallel_seed_test(lambda: parallel_env(name), 40)
 
 
