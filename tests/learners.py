@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from populace.core.learner import Learner, Mean, Metrics
+from populace.core.learner import Learner
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 
 

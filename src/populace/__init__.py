@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     )
     from populace.cli.progress import Progress
     from populace.core.errors import PopulaceError, RunError, UsageError
-    from populace.core.learner import Learner, Mean
+    from populace.core.learner import Learner
+    from populace.core.mean import Mean
     from populace.core.media import Image, Video
     from populace.core.population import Population, sweep
     from populace.core.settings import Settings, setting
@@ -44,7 +45,7 @@ _HOME = {
     "Callback": "engine.callbacks", "Evaluation": "engine.callbacks", "Window": "engine.callbacks",
     "Controller": "engine.controller", "Decision": "engine.controller",
     "Progress": "cli.progress",
-    "Learner": "core.learner", "Mean": "core.learner", "Image": "core.media", "Video": "core.media",
+    "Learner": "core.learner", "Mean": "core.mean", "Image": "core.media", "Video": "core.media",
     "LogUniform": "core.swept", "Population": "core.population", "Uniform": "core.swept",
     "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
     "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.engine.gathering import columns, gather
 
 

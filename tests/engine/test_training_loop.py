@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.core.population import sweep
 from populace.core.random import root_key
 from populace.engine import group_state as group_states

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from populace.core.learner import Metrics
+from populace.core.mean import Metrics
 from populace.core.settings import setting
 from populace.rl.agents.agent import Agent
 from populace.rl.environments.stepping import EnvLoopState

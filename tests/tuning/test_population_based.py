@@ -9,7 +9,8 @@ import pytest
 
 from populace import report
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Mean
+from populace.core.learner import Learner
+from populace.core.mean import Mean
 from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.engine.callbacks import Evaluation

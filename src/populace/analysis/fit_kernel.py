@@ -9,7 +9,8 @@ import numpy as np
 import optax
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Mean, Metrics
+from populace.core.learner import Learner
+from populace.core.mean import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.nn.conv.convolution import convolve

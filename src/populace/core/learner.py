@@ -9,41 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.mean import Metrics
 from populace.core.media import Image, Visualization
-from populace.core.settings import Settings
-
-
-class Mean(eqx.Module):
-    """A metric as a sum and a weight, so that it adds up over steps, members, devices and hosts.
-
-    `value = total / weight`. What was not measured carries no weight, so a mean over
-    the samples that exist is not padded with zeros.
-    """
-
-    total: jax.Array
-    weight: jax.Array
-
-    def __init__(self, total: Any, weight: Any = 1.0) -> None:
-        self.total = jnp.asarray(total, jnp.float32)
-        self.weight = jnp.asarray(weight, jnp.float32)
-
-    def __add__(self, other: "Mean") -> "Mean":
-        return Mean(self.total + other.total, self.weight + other.weight)
-
-    @property
-    def value(self) -> jax.Array:
-        """Total over weight; NaN where nothing was measured."""
-        return self.total / self.weight
-
-
-Metrics = Mapping[str, Mean]
-
+from populace.core.predictor import Predictor
 
 ExternalEvaluator = Callable[[Any, int, int], np.ndarray]
 
@@ -55,7 +27,7 @@ class _Place:
     index: int
 
 
-class Learner(Settings):
+class Learner(Predictor):
     """What trains: an immutable module of settings, and pure functions of a state and a key.
 
     `float` fields are hyperparameters: traced, and free to differ between members of one program.
@@ -287,60 +259,6 @@ class Learner(Settings):
         for place, value in zip(places, values):
             leaves[place.index] = value
         return tree.unflatten(leaves)
-
-    def predict(self, model: Any, x: Any = None, /) -> Any:
-        """Return classes, numbers or actions for raw inputs, on the host.
-
-        [`Trained.predict`][populace.runs.trained_member.Trained.predict] calls it.
-
-        Raises:
-            UsageError: the learner makes no predictions.
-
-        """
-        del x
-        raise UsageError(f"{type(self).__name__} makes no predictions; its trained model is `.model`")
-
-    def single_input(self) -> Any:
-        """Return an input of `predict_single`, such as zeros; None where there are no single inputs."""
-        return None
-
-    def predict_single(self, model: Any, x: Any) -> Any:
-        """Return what a model says of one input, a pure function whose time and memory are measured."""
-        raise NotImplementedError
-
-    def predict_proba(self, model: Any, x: Any = None, /) -> Any:
-        """Return the probability of each class, (N, K), for raw inputs.
-
-        Raises:
-            UsageError: the learner predicts no classes.
-
-        """
-        raise UsageError(f"{type(self).__name__} predicts no classes, so there are no probabilities")
-
-    @property
-    def has_probabilities(self) -> bool:
-        """Whether `predict_proba` returns any; by default where a learner defines it."""
-        return type(self).predict_proba is not Learner.predict_proba
-
-    def inference_data(self, model: Any) -> dict[str, Any]:
-        """Return what predictions need besides settings and weights, by name: arrays, numbers, words, lists.
-
-        That is what a saved member keeps of the training data, such as the mean that inputs are centered by.
-        """
-        del model
-        return {}
-
-    def with_inference_data(self, kept: Mapping[str, Any]) -> Self:
-        """Return the learner, made from settings alone, ready to predict; it needs no training data.
-
-        `init` must then give a model of the shapes that were trained; it is traced and never run.
-
-        Raises:
-            UsageError: what was kept does not fit the learner.
-
-        """
-        del kept
-        return self
 
     def run_files(self) -> Mapping[str, str]:
         """Return texts that a run folder keeps beside its recipe, by file name, such as a tokenizer.

@@ -193,7 +193,7 @@ def sweep(
         seeds: how many seeds (0 to n - 1) for each setting, or which.
         samples: draw so many different settings instead of the whole grid; lists are drawn from evenly.
         sampling: how they are drawn, `random`, `latin-hypercube` or `sobol`; see
-            [`draws`][populace.core.swept.draws].
+            `populace.core.swept.draws`.
         seed: root of all randomness, of the samples too.
 
     Raises:

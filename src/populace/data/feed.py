@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import jax
 import numpy as np
 
-from populace.core.learner import Metrics
+from populace.core.mean import Metrics
 from populace.data.example_files import ExampleFiles
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.engine.callbacks import Columns
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch

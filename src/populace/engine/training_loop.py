@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.core.population import Population
 from populace.engine import gathering, intervention, windows
 from populace.engine.callbacks import Callback, Columns, Evaluation, Window

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch
 

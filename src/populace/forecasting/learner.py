@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Mean, Metrics
+from populace.core.learner import Learner
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.forecasting.data.panel import Panel
 from populace.forecasting.data.windows import CENTERS, SCALES, centered, windows

@@ -39,7 +39,7 @@ def save(model: Any, path: str | Path) -> Path:
 
 
 def load(path: str | Path) -> Any:
-    """Return the model in a file of [`save`][populace.forecasting.ForecastModel.save].
+    """Return the model in a file of [`save`][populace.forecasting.model.ForecastModel.save].
 
     Raises:
         UsageError: there is no such file.

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.physics.objective import Model, evaluate, fields, residual
 from populace.physics.problem.problem import Problem
 from populace.physics.problem.term import Points

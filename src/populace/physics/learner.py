@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.numerics.precision import precision
 from populace.optim import gradient_step as descent

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.data.example_files import ExampleFiles
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.learner import Metrics
+from populace.core.mean import Metrics
 from populace.data.example_files import ExampleFiles
 from populace.data.feed import Fed
 from populace.supervised import evaluation

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Metrics
+from populace.core.learner import Learner
+from populace.core.mean import Metrics
 from populace.metrics.losses import Loss
 from populace.nn.modules import sequential
 from populace.nn.modules.custom import NetworkFn

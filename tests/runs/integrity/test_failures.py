@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import pytest
 
 from populace.core.errors import RunError
-from populace.core.learner import Learner, Mean
+from populace.core.learner import Learner
+from populace.core.mean import Mean
 from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.engine.callbacks import Callback

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError, first_line
-from populace.core.learner import Learner, Mean
+from populace.core.learner import Learner
+from populace.core.mean import Mean
 from populace.core.random import root_key
 
 

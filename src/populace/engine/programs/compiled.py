@@ -20,7 +20,8 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from populace.core.learner import Learner, Mean
+from populace.core.learner import Learner
+from populace.core.mean import Mean
 from populace.core.model.signature import Signature
 from populace.core.numerics.precision import at_precision
 from populace.engine.batching import in_turn, over_members

@@ -15,7 +15,8 @@ import numpy as np
 
 from populace.core import settings
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Mean
+from populace.core.learner import Learner
+from populace.core.mean import Mean
 from populace.core.model.signature import Signature
 from populace.core.numerics.precision import at_precision, precision
 from populace.core.population import Group

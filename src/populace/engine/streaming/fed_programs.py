@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.core.model.signature import Signature
 from populace.core.random import root_key
 from populace.data.feed import Fed

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.data.example_files import ExampleFiles
 from populace.engine.hosts import fetch
 from populace.engine.placement import Placement

@@ -53,10 +53,11 @@ class Conformal(ForecastModel):
     share q of future observations lies below it; errors that grow or drift over time break that promise, and
     the backtest's calibration shows by how much.
 
-    Two things follow a drift. [`update`][populace.forecasting.ForecastModel.update] adds the errors of what
-    came since and drops the oldest, so that the latest `windows` count. And with `adaptive` the level of each
-    series and step is raised by that much times q for each observation above its quantile, and lowered by as
-    much times 1 - q for each one below it, so that the share in the long run is q whatever the errors do.
+    Two things follow a drift. [`update`][populace.forecasting.model.ForecastModel.update] adds the errors
+    of what came since and drops the oldest, so that the latest `windows` count. And with `adaptive` the
+    level of each series and step is raised by that much times q for each observation above its quantile,
+    and lowered by as much times 1 - q for each one below it, so that the share in the long run is q
+    whatever the errors do.
 
     Attributes:
         model: what makes the point forecasts.

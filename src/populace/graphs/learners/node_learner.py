@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.learner import Metrics
+from populace.core.mean import Metrics
 from populace.core.settings import setting
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.labels import PARTS

@@ -12,7 +12,8 @@ import numpy as np
 import optax
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner, Mean, Metrics
+from populace.core.learner import Learner
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.metrics import classification, ranking
 from populace.metrics.losses import Loss, cross_entropy, per_example, per_output

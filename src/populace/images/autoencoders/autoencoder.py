@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.data.example_files import Selection
 from populace.images.autoencoders.learner import LatentModel

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.random import root_key
 from populace.core.settings import setting

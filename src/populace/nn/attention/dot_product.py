@@ -75,7 +75,10 @@ def attention(
 def context_matrix(
     q: jax.Array, k: jax.Array, *, mask: jax.Array | None = None, causal: bool = False
 ) -> jax.Array:
-    """Return the matrix A of [`attention`][populace.nn.attention], (n, m); rows sum to 1, or 0 if masked."""
+    """Return the matrix A of attention, (n, m); rows sum to 1, or 0 if masked.
+
+    For the formula see [`attention`][populace.nn.attention.dot_product.attention].
+    """
     n, m = check_inputs("context_matrix", q, k, k)
     check_mask("context_matrix", mask, (m,), (n, m))
     dtype = jnp.result_type(q, k)

@@ -18,8 +18,8 @@ class BatchNorm(eqx.Module):
     They are also used, and left unchanged, for a batch with a single value per channel, which its own mean
     would reduce to zero.
 
-    For group normalization, which needs no batch, see [`GroupNorm`][populace.nn.GroupNorm]; for layer and RMS
-    normalization use Equinox.
+    For group normalization, which needs no batch, see
+    [`GroupNorm`][populace.nn.modules.group_norm.GroupNorm]; for layer and RMS normalization use Equinox.
 
     Args:
         channels: size of the last axis.

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.optim import gradient_step as descent
 from populace.optim.optimizers import Optimizer, RMSProp

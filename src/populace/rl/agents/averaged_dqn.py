@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.agents.dqn import DQN
 from populace.rl.agents.off_policy import AnyQNetwork, State

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.model.outline import Step, chained
 from populace.core.settings import setting
 from populace.nn.modules.activations import ACTIVATIONS

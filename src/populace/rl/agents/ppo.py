@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.optim import gradient_step as descent
 from populace.rl.agents.on_policy import Model, PolicyGradient, Rollout, check_standardized, estimates, values

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.formatting import format_value
-from populace.core.learner import Learner, Mean, Metrics
+from populace.core.learner import Learner
+from populace.core.mean import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.rl.bandits import plots

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.rl.task import Task
 
 S = TypeVar("S")

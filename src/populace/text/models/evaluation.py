@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.metrics import classification
 from populace.text.data.text_data import PARTS, TextData
 from populace.text.data.windows import Windows, read

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.rl.environments.worlds import checks
 from populace.rl.multi_agent.environments.world import MultiAgentWorld, WorldState
 from populace.rl.multi_agent.roles import measures

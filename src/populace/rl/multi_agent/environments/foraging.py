@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.rl.environments.worlds import checks
 from populace.rl.multi_agent.environments import peers
 from populace.rl.multi_agent.environments.world import MultiAgentWorld, WorldState

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.rl.environments.worlds import checks
 from populace.rl.multi_agent.environments.particles import ParticleWorld, State
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 from populace.rl.multi_agent.task import View
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.rl.exploration.strategies import ConstantEpsilon, EpsilonGreedy, Exploration
 from populace.rl.multi_agent.learners.team import Team

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.errors import UsageError
-from populace.core.learner import Mean, Metrics
+from populace.core.mean import Mean, Metrics
 from populace.core.settings import setting
 from populace.nn.modules.activations import ACTIVATIONS
 from populace.optim import gradient_step as descent

@@ -11,7 +11,8 @@ import numpy as np
 
 from populace.core import settings
 from populace.core.errors import UsageError
-from populace.core.learner import ExternalEvaluator, Learner, Mean, Metrics
+from populace.core.learner import ExternalEvaluator, Learner
+from populace.core.mean import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.settings import setting
 from populace.rl.environments import names as naming

@@ -14,7 +14,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from populace.core.learner import Mean
+from populace.core.mean import Mean
 
 EVENTS = ("cleaned", "collisions", "revisits", "walls")
 """What a robot's move may be; a wall leaves it idle."""
