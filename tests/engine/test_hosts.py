@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from populace.engine import hosts
-from populace.engine.programs.program import _entry
+from populace.engine.programs.slots import _entry
 
 port, rank = sys.argv[1], int(sys.argv[2])
 jax.config.update("jax_cpu_collectives_implementation", "gloo")

@@ -17,7 +17,7 @@ from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
 from populace.supervised import MLP, SGD, Classifier, Data, Patience, Regressor
-from tests import harness, programs
+from tests import harness, programs, quick
 from tests.conftest import arrays, checkpoint_steps
 from tests.supervised.problems import blobs, line
 
@@ -25,6 +25,13 @@ STEPS = 31
 MEMORY = 6 * 4 * 2 * 32 * 8
 """Chunks of 4 steps for a member on each of 2 devices: batches of 32 rows of 8 bytes."""
 AXES = {"learning_rate": [1e-2, 0.5]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_shipped():
+    """Bits of two programs are compared here: one reads examples in memory, the other those that are fed."""
+    with quick.as_shipped():
+        yield
 
 
 class Ear(Callback):
