@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import pytest
+from jax._src import compiler  # `jax.jit` has no public option for what it compiles when it is called
 
 from populace.engine.programs import compiled_cache
 
@@ -42,19 +43,19 @@ def start() -> None:
 
 @contextlib.contextmanager
 def as_shipped() -> Iterator[None]:
-    """Compile the training programs made here as they are compiled for a user."""
+    """Compile the programs that are made here as they are compiled for a user."""
     if not os.environ.get(CHOSEN):
         yield
         return
-    compile_ = jax.stages.Lowered.compile
+    options = compiler.get_compile_options
 
-    def shipped(lowered: Any, compiler_options: Any = None, **words: Any) -> Any:
-        return compile_(lowered, SHIPPED | (compiler_options or {}), **words)
+    def shipped(*args: Any, env_options_overrides: dict[str, Any] | None = None, **words: Any) -> Any:
+        return options(*args, env_options_overrides=SHIPPED | (env_options_overrides or {}), **words)
 
     # Programs are shared by structure: none may come here that was compiled otherwise, nor leave.
     compiled_cache.forget()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax.stages.Lowered, "compile", shipped)
+        patch.setattr(compiler, "get_compile_options", shipped)
         yield
     compiled_cache.forget()
 
