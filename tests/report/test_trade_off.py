@@ -6,6 +6,7 @@ from fake_run import fake_run
 
 from populace import report
 from populace.report.runs import Reading
+from populace.report.sections.trade_off import section
 from populace.report.text import trade_off as words
 from populace.report.trade_off import TradeOff, written_bytes, written_seconds
 
@@ -58,7 +59,9 @@ def test_where_no_smaller_one_is_as_good_that_is_said(tmp_path):
     assert "no score on what was trained on" in words.missing(found)[-1]
     same = TradeOff(Reading.of(run_of(tmp_path / "b", [80.0, 90.0, 97.0, 100.0], [10] * 4)))
     assert words.smallest(same) == "All settings have 10 parameters: none is smaller than another."
-    assert words.front(same).startswith("All settings cost the same")
+    assert words.front(same).startswith("All settings cost the same (parameters 10, prediction time 10 µs")
+    assert words.front(same).endswith(", so the score alone decides.")
+    assert section(same.reading)["table"] is None
     assert [one.entry["setting"] for one in same.front] == [3]
 
 

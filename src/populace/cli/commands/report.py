@@ -48,15 +48,17 @@ def _print(found: "TradeOff") -> None:
     from populace.report.text import trade_off as words
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    heads = [found.reading.score, *(cost.short for cost in found.differing), "over-fitting"]
-    for head in heads:
+    judged = any(one.over_fitting is not None for one in found.settings)
+    heads = [found.reading.score, *(cost.short for cost in found.differing)]
+    for head in [*heads, "over-fitting"] if judged else heads:
         table.add_column(escape(head), justify="right")
     words_of = (word for one in found.front for word in found.reading.label(one.entry).split())
     table.add_column("setting", overflow="fold", min_width=max(map(len, words_of)))
     for one in found.front:
         costs = (cost.write(one.of[cost.key]) for cost in found.differing)
         lost = number_format.MISSING if one.over_fitting is None else number_format.value_of(one.over_fitting)
-        texts = [number_format.value_of(one.score), *costs, lost, found.reading.label(one.entry)]
+        label = found.reading.label(one.entry)
+        texts = [number_format.value_of(one.score), *costs, *([lost] if judged else []), label]
         chosen = one.entry is found.reading.winner
         table.add_row(*(escape(_plain(text)) for text in texts), style="bold" if chosen else "")
     console = Terminal()

@@ -19,11 +19,13 @@ def section(reading: Reading) -> dict[str, Any] | None:
     found = TradeOff(reading)
     if found.obstacle:
         return None
+    over_fitting = any(one.over_fitting is not None for one in found.settings)
     return {
         "smallest": words.smallest(found),
         "front": words.front(found),
         "missing": words.missing(found),
-        "table": words.table(found),
+        # Where all cost the same, it would say once more what the table of settings says.
+        "table": words.table(found) if found.differing or over_fitting else None,
         "charts": [_chart(found, cost) for cost in found.differing],
     }
 

@@ -39,7 +39,9 @@ def front(found: TradeOff) -> str:
     """Return in a sentence how many settings nothing dominates, and in what."""
     names = [found.reading.score, *(cost.name for cost in found.differing)]
     if len(names) == 1:
-        return "All settings cost the same, so the one with the best score dominates the others."
+        winner = found.winner.of
+        costs = ", ".join(f"{cost.name} {cost.write(winner[cost.key])}" for cost in found.costs)
+        return f"All settings cost the same ({costs}), so the score alone decides."
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     return (
         f"{number_format.whole(len(found.front))} of {number_format.count(len(found.settings), 'setting')} "
