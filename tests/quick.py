@@ -20,8 +20,9 @@ from jax._src import compiler  # `jax.jit` has no public option for what it comp
 
 from populace.engine.programs import compiled_cache
 
-FLAGS = ("--xla_backend_optimization_level=1", "--xla_cpu_use_fusion_emitters=false")
+QUICK = {"xla_backend_optimization_level": "1", "xla_cpu_use_fusion_emitters": "false"}
 SHIPPED = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+"""The same options as XLA has them where nobody sets them."""
 CHOSEN = "POPULACE_TEST_XLA_FLAGS"
 """Environment variable that tells the processes of one run of pytest which flags this XLA knows."""
 
@@ -29,7 +30,7 @@ CHOSEN = "POPULACE_TEST_XLA_FLAGS"
 def choose() -> None:
     """Decide on the flags, for all processes of this run of pytest; the user's own `XLA_FLAGS` come first."""
     if "XLA_FLAGS" not in os.environ and CHOSEN not in os.environ:
-        os.environ[CHOSEN] = " ".join(flag for flag in FLAGS if _known(flag))
+        os.environ[CHOSEN] = " ".join(filter(_known, (f"--{name}={value}" for name, value in QUICK.items())))
 
 
 def start() -> None:
@@ -48,9 +49,10 @@ def as_shipped() -> Iterator[None]:
         yield
         return
     options = compiler.get_compile_options
+    usual = {name: value for name, value in SHIPPED.items() if f"--{name}=" in os.environ[CHOSEN]}
 
     def shipped(*args: Any, env_options_overrides: dict[str, Any] | None = None, **words: Any) -> Any:
-        return options(*args, env_options_overrides=SHIPPED | (env_options_overrides or {}), **words)
+        return options(*args, env_options_overrides=usual | (env_options_overrides or {}), **words)
 
     # Programs are shared by structure: none may come here that was compiled otherwise, nor leave.
     compiled_cache.forget()

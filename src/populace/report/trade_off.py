@@ -105,6 +105,11 @@ class TradeOff:
             found.append(SettingCosts(entry, score, known, training, over_fitting))
         return found
 
+    @property
+    def judges_over_fitting(self) -> bool:
+        """Whether the over-fitting of any setting is known."""
+        return any(one.over_fitting is not None for one in self.settings)
+
     @cached_property
     def costs(self) -> list[Cost]:
         """The costs that are known of every setting."""

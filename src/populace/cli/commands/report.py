@@ -48,7 +48,7 @@ def _print(found: "TradeOff") -> None:
     from populace.report.text import trade_off as words
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    judged = any(one.over_fitting is not None for one in found.settings)
+    judged = found.judges_over_fitting
     heads = [found.reading.score, *(cost.short for cost in found.differing)]
     for head in [*heads, "over-fitting"] if judged else heads:
         table.add_column(escape(head), justify="right")

@@ -4,6 +4,7 @@ Terms of very different size or stiffness fall at very different rates: an equat
 conditions stay, which every constant solves.
 """
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import jax
@@ -77,9 +78,9 @@ class _Averaged(Balance):
             for name, old in memory.items()
         }
 
+    @abstractmethod
     def sizes(self, objective: Objective, model: Model) -> dict[str, jax.Array]:
         """Return what is to become equal between the terms."""
-        raise NotImplementedError
 
     def factors(self, memory: Any) -> Factors:
         """Return the averages."""

@@ -19,13 +19,12 @@ def section(reading: Reading) -> dict[str, Any] | None:
     found = TradeOff(reading)
     if found.obstacle:
         return None
-    over_fitting = any(one.over_fitting is not None for one in found.settings)
     return {
         "smallest": words.smallest(found),
         "front": words.front(found),
         "missing": words.missing(found),
         # Where all cost the same, it would say once more what the table of settings says.
-        "table": words.table(found) if found.differing or over_fitting else None,
+        "table": words.table(found) if found.differing or found.judges_over_fitting else None,
         "charts": [_chart(found, cost) for cost in found.differing],
     }
 

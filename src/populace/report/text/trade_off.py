@@ -57,7 +57,7 @@ def missing(found: TradeOff) -> list[str]:
         said.append("Training time of each setting: its program could not be timed by itself.")
     if "seconds" not in known:
         said.append("Time and memory of a prediction: this learner makes no single predictions.")
-    if all(one.over_fitting is None for one in found.settings):
+    if not found.judges_over_fitting:
         said.append("Over-fitting: there is no score on what was trained on beside one on what was held out.")
     return [f"Not measured. {line}" for line in said]
 
