@@ -33,8 +33,8 @@ def worker(members: int, settings: int, steps: int, folder: Path) -> dict[str, A
     from populace.cli import assignments
     from populace.engine.callbacks import Callback
     from populace.report import present
-    from populace.runs.launch import run_recipe
     from populace.runs.recipe.parsing import parse
+    from populace.runs.training.launch import run_recipe
 
     marks = [began]
 

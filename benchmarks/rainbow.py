@@ -27,10 +27,10 @@ import numpy as np
 import populace as pop
 from populace.core.population import Population
 from populace.engine.training_loop import Engine
-from populace.runs.launch import run_recipe
 from populace.runs.recipe.parsing import parse
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe
 from populace.statistics import probability_of_improvement, summarize
 
 NAMES = ("plain", "double", "dueling", "prioritized", "n-step", "c51", "quantile", "noisy", "rainbow")

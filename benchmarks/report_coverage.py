@@ -21,11 +21,12 @@ from coverage import SHAPES
 
 from populace.core.population import Population, sweep
 from populace.report.charts.curves import score_grid, setting_curve
-from populace.report.runs import Reading, interval_of
+from populace.report.entries import interval_of
+from populace.report.runs import Reading
 from populace.report.sections import generalization_gap
 from populace.rl import DQN
 from populace.runs import results
-from populace.runs.outcome.tasks import Task
+from populace.runs.outcome.scores.tasks import Task
 from populace.runs.results import Scores
 from populace.statistics import (
     Interval,

@@ -180,9 +180,9 @@ def finished_copy(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run stopped twice: its checkpoints are of steps 100 and 200. Read only."""
-    from populace.runs.launch import run_recipe
     from populace.runs.recipe.parsing import parse
     from populace.runs.run import Run
+    from populace.runs.training.launch import run_recipe
     from populace.runs.training.session import Stopped
 
     folder = tmp_path_factory.mktemp("runs") / "stopped"

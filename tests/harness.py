@@ -13,10 +13,10 @@ from populace.core.population import Population, sweep
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
 from populace.runs.checkpoints import Checkpoints
-from populace.runs.launch import run_recipe
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe
 from populace.runs.training.session import Stopped, engine_of
 from tests import quick
 from tests.conftest import arrays

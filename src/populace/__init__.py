@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from populace.engine.callbacks import Callback, Evaluation, Window
     from populace.engine.controller import Controller, Decision
     from populace.engine.placement import setup
-    from populace.runs.launch import train
     from populace.runs.run import Run
     from populace.runs.trained_member import Trained, load_trained
+    from populace.runs.training.launch import train
 
 _HOME = {
     "Callback": "engine.callbacks", "Evaluation": "engine.callbacks", "Window": "engine.callbacks",
@@ -49,7 +49,7 @@ _HOME = {
     "LogUniform": "core.swept", "Population": "core.population", "Uniform": "core.swept",
     "sweep": "core.population", "PopulaceError": "core.errors", "RunError": "core.errors",
     "UsageError": "core.errors", "Run": "runs.run", "Trained": "runs.trained_member",
-    "load_trained": "runs.trained_member", "train": "runs.launch",
+    "load_trained": "runs.trained_member", "train": "runs.training.launch",
     "Settings": "core.settings", "setting": "core.settings", "setup": "engine.placement",
 }  # fmt: skip
 _ROOMS = (

@@ -11,7 +11,7 @@ from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.swept import LogUniform, Uniform
 from populace.rl import DQN
-from populace.runs.launch import train
+from populace.runs.training.launch import train
 from tests.learners import Quadratic
 
 

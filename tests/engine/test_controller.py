@@ -12,10 +12,10 @@ from populace.core.settings import setting
 from populace.engine.callbacks import Callback
 from populace.engine.controller import Control, Controller, Decision, history, lineage, training_members
 from populace.engine.training_loop import Engine
-from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.options import options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe, train
 from populace.runs.training.session import Stopped
 from tests.conftest import Reached
 from tests.learners import Quadratic

@@ -7,7 +7,7 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.runs.folder import FORMAT, check_format, keep_json, new, read_json
-from populace.runs.outcome.made import Made
+from populace.runs.outcome.scores.made import Made
 from populace.runs.run import Run
 
 

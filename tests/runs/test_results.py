@@ -8,9 +8,9 @@ import pytest
 from populace.core.population import Population, sweep
 from populace.rl import DQN
 from populace.runs import results
-from populace.runs.outcome import evaluation_cost
-from populace.runs.outcome.measured import Scores
-from populace.runs.outcome.tasks import Task
+from populace.runs.outcome.scores import evaluation_cost
+from populace.runs.outcome.scores.measured import Scores
+from populace.runs.outcome.scores.tasks import Task
 from populace.statistics import mean_interval
 from tests.learners import Quadratic, Table
 

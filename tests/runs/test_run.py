@@ -7,8 +7,8 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
-from populace.runs.launch import train
 from populace.runs.run import Run
+from populace.runs.training.launch import train
 from tests.learners import Table
 from tests.runs.test_extension import INTERVALS, trained
 

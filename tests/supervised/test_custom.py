@@ -14,10 +14,10 @@ from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.optim.optimizers import Optimizer
-from populace.runs.launch import run_recipe
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe
 from tests import harness
 from tests.supervised.problems import classifier, regressor
 

@@ -9,9 +9,9 @@ from populace import report
 from populace.core.errors import UsageError
 from populace.core.population import Population, sweep
 from populace.engine.callbacks import Evaluation
-from populace.runs.launch import train
-from populace.runs.outcome.measured import Scores
+from populace.runs.outcome.scores.measured import Scores
 from populace.runs.results import rank
+from populace.runs.training.launch import train
 from populace.tuning import Hyperband, SuccessiveHalving
 from tests.learners import Quadratic
 

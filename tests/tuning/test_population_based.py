@@ -15,8 +15,8 @@ from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.engine.callbacks import Evaluation
 from populace.engine.training_loop import Engine
-from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.parsing import parse
+from populace.runs.training.launch import run_recipe, train
 from populace.tuning import PopulationBased, Schedule
 from tests.learners import Quadratic
 

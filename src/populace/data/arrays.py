@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 
 from populace.core.errors import UsageError
@@ -248,3 +249,10 @@ def same_length(name: str, found: np.ndarray, examples: int) -> None:
         raise UsageError(f"{name} is a single value; expected {examples}, one per example")
     if found.shape[0] != examples:
         raise UsageError(f"{name} has {found.shape[0]} rows; expected {examples}, one per example")
+
+
+def read_only(tree: Any) -> Any:
+    """Return a data set with its arrays made read-only: loaders cache and share them."""
+    for leaf in jax.tree.leaves(tree):
+        leaf.flags.writeable = False
+    return tree

@@ -30,7 +30,8 @@ from populace.report.sections import (
     training,
 )
 from populace.report.sections.evaluation_metrics import evaluation_metrics
-from populace.report.text import budgets, full_tables, run_tables, significance, summary, tables
+from populace.report.text import full_tables, run_tables, significance, summary, tables
+from populace.report.text.comparison import budgets
 from populace.report.text.final_metrics import final_metrics_table
 from populace.report.text.glossary import glossary
 

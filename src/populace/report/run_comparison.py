@@ -5,7 +5,8 @@ from functools import cached_property
 from typing import Any
 
 from populace.report import number_format
-from populace.report.runs import MEASUREMENTS, Reading, interval_of
+from populace.report.entries import MEASUREMENTS, interval_of
+from populace.report.runs import Reading
 from populace.report.winner_comparison import WinnerComparison
 from populace.statistics import Interval
 

@@ -5,7 +5,6 @@ import math
 import os
 import shlex
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from populace.report import number_format
+from populace.report.entries import MEASUREMENTS, interval_of
 from populace.report.winner_comparison import WinnerComparison
-from populace.statistics import Interval, few
+from populace.statistics import Interval
 
 
 class RunLike(Protocol):
@@ -41,10 +41,6 @@ class RunLike(Protocol):
     def recipe_text(self) -> str:
         """Return the complete recipe."""
         ...
-
-
-# Summaries in order of preference.
-MEASUREMENTS = ("external", "test", "validation")
 
 
 @dataclass(frozen=True)
@@ -292,24 +288,3 @@ class Reading:
 def _drawn(table: pa.Table) -> pa.Table:
     """Return a metric table without what stands in the results: of many members it takes much memory."""
     return table.drop_columns([name for name in ("setting", "seed") if name in table.column_names])
-
-
-def interval_of(summary: dict[str, Any] | None) -> Interval | None:
-    """Return a summary's interquartile mean, or mean over folds; None if there are no scores."""
-    summary = summary or {}
-    found: Sequence[float | None] | None = summary.get(summary.get("headline", "iqm"))
-    if found is None or any(bound is None or math.isnan(bound) for bound in found):
-        return None
-    value, low, high = (float(bound) for bound in found if bound is not None)
-    return Interval(value, low, high, few(int(summary["n"])))
-
-
-def score_of(member: dict[str, Any], kind: str) -> float | None:
-    """Return a member's score of one kind, or None if it was not measured."""
-    score = (member.get(kind) or {}).get("score")
-    return None if score is None or math.isnan(score) else float(score)
-
-
-def floor_of(entry: dict[str, Any], metric: str) -> float | None:
-    """Return what a diverged member of a setting counts as by one metric, or None if that is not known."""
-    return (entry.get("floor") or {}).get(metric)

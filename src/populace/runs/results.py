@@ -14,9 +14,10 @@ from populace.core.formatting import plain_or_text
 from populace.core.population import Population
 from populace.engine.controller import lineage
 from populace.runs.folder import FORMAT
-from populace.runs.outcome import exchanged, held_out
-from populace.runs.outcome.made import Made
-from populace.runs.outcome.measured import Scores
+from populace.runs.outcome import held_out
+from populace.runs.outcome.scores import exchanged
+from populace.runs.outcome.scores.made import Made
+from populace.runs.outcome.scores.measured import Scores
 from populace.statistics import interquartile_mean, performance_profile, summarize, worst_of
 
 

@@ -16,18 +16,20 @@ from populace.core.untrusted.shown import shown
 from populace.engine import host_errors
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
-from populace.runs import extension, fingerprint, reopening
+from populace.runs import fingerprint
 from populace.runs.folder import check_format
 from populace.runs.integrity import lock
 from populace.runs.integrity.status import status
-from populace.runs.outcome import confirmation, measured
+from populace.runs.outcome import confirmation
 from populace.runs.outcome.facts import facts as facts_of
 from populace.runs.outcome.measured_again import measured_again
 from populace.runs.outcome.member_predictions import MemberPredictions, member_predictions
+from populace.runs.outcome.scores import measured
 from populace.runs.recipe import kept
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.records import Records
 from populace.runs.trained_member import Trained
+from populace.runs.training import extension, reopening
 from populace.runs.training.session import Log, Session, quiet
 
 

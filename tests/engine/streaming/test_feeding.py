@@ -12,10 +12,10 @@ from populace.core.errors import RunError, UsageError
 from populace.core.population import Population, sweep
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
-from populace.runs.launch import run_recipe
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe
 from populace.supervised import MLP, SGD, Classifier, Data, Patience, Regressor
 from tests import harness, programs, quick
 from tests.conftest import arrays, checkpoint_steps

@@ -16,8 +16,8 @@ from populace.graphs.datasets.ogb import score
 from populace.graphs.learners.graph_classifier import GraphRegressor
 from populace.graphs.learners.graph_learner import GraphLearner
 from populace.graphs.learners.node_classifier import MultiLabelNodeClassifier
-from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.parsing import parse
+from populace.runs.training.launch import run_recipe, train
 
 
 @pytest.fixture

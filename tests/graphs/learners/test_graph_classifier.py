@@ -21,7 +21,7 @@ from populace.graphs.learners.graph_classifier import (
 )
 from populace.graphs.models.graph_networks import GraphGAT, GraphGCN, GraphGIN, GraphGINE
 from populace.graphs.splits.protocols import best_epoch
-from populace.runs.launch import train
+from populace.runs.training.launch import train
 from tests import harness
 
 SMALL = {"folds": 4, "batch_size": 8}

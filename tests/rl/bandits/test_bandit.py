@@ -27,8 +27,8 @@ from populace.rl.bandits import (
 )
 from populace.rl.bandits.bandit import Bandit
 from populace.rl.exploration.strategies import ConstantEpsilon, ExponentialDecay
-from populace.runs.launch import train
 from populace.runs.recipe.parsing import parse
+from populace.runs.training.launch import train
 from tests.harness import check_learner
 
 MEANS = (0.2, 0.5, 0.35, 0.6)

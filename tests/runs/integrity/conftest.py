@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from populace.core.population import sweep
-from populace.runs.launch import run_recipe
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe
 from populace.runs.training.session import Stopped
 from tests.conftest import Reached
 from tests.learners import Quadratic

@@ -51,9 +51,9 @@ def main(place: Path, wanted: list[str]) -> None:
     from populace.core.files import origin
     from populace.core.population import sweep
     from populace.runs.integrity import checkpoint_files, verify
-    from populace.runs.launch import train
     from populace.runs.run import Run
     from populace.runs.training import session
+    from populace.runs.training.launch import train
     from tests.learners import Quadratic
 
     session._SPARING = 0

@@ -20,8 +20,8 @@ from populace.core.population import sweep
 from populace.core.settings import setting
 from populace.engine.callbacks import Callback
 from populace.runs.integrity import checkpoint_files, failures, lock
-from populace.runs.launch import train
 from populace.runs.run import Run
+from populace.runs.training.launch import train
 from tests.learners import Quadratic
 
 HERE = Path(__file__).parent

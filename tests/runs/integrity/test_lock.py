@@ -15,10 +15,10 @@ from populace.engine.callbacks import Callback
 from populace.runs.folder import new
 from populace.runs.integrity import lock
 from populace.runs.integrity.status import status
-from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe, train
 from tests.learners import Quadratic
 
 OPTIONS = {"strategy": "vmap", "final_evaluation_size": 1, "log_every": 10, "evaluate_every": 20}

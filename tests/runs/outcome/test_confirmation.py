@@ -13,7 +13,7 @@ from populace.core.population import sweep
 from populace.report.runs import Reading
 from populace.report.text import summary
 from populace.rl.bandits.bandit import Bandit
-from populace.runs.launch import train
+from populace.runs.training.launch import train
 from tests.learners import Quadratic
 
 OPTIONS = {"strategy": "vmap", "final_evaluation_size": 1, "log_every": 10, "evaluate_every": 20}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from populace.core.population import sweep
-from populace.runs.launch import train
 from populace.runs.outcome import costs
+from populace.runs.training.launch import train
 from populace.supervised import MLP, Classifier, Data
 
 

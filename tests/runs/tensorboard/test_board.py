@@ -11,8 +11,8 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from populace.core.population import sweep
 from populace.engine.callbacks import Evaluation
 from populace.engine.training_loop import Engine
-from populace.runs.launch import train
 from populace.runs.tensorboard.board import TensorBoard
+from populace.runs.training.launch import train
 from populace.statistics import interquartile_mean
 from populace.supervised import MLP
 from tests.learners import Quadratic

@@ -8,8 +8,8 @@ from populace.cli.results import print_results
 from populace.core.errors import RunError
 from populace.core.population import sweep
 from populace.report import present
-from populace.runs.launch import train
 from populace.runs.run import Run
+from populace.runs.training.launch import train
 from tests.learners import Quadratic
 
 OPTIONS = {"strategy": "vmap", "final_evaluation_size": 1, "log_every": 10, "evaluate_every": 20}

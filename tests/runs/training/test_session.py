@@ -9,10 +9,10 @@ import pytest
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.engine.programs import compiled, compiled_cache
-from populace.runs.launch import run_recipe, train
 from populace.runs.recipe.options import Options
 from populace.runs.recipe.recipe import of_population
 from populace.runs.run import Run
+from populace.runs.training.launch import run_recipe, train
 from populace.runs.training.session import Stopped
 from tests import programs
 from tests.conftest import outcome_of

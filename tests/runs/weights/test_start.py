@@ -16,9 +16,9 @@ from populace.core.model import weights
 from populace.core.population import Member, sweep
 from populace.engine.training_loop import Engine
 from populace.rl import DQN, PPO, AveragedDQN, Tabular
-from populace.runs.launch import train
 from populace.runs.run import Run
 from populace.runs.trained_member import Trained
+from populace.runs.training.launch import train
 from populace.runs.weights import start
 from populace.supervised import MLP, Classifier, Data
 from tests.conftest import Reached, outcome_of
@@ -106,8 +106,8 @@ def test_a_run_that_is_killed_at_once_begins_again_with_the_same_weights(tmp_pat
     longer = train(population, 40, out=tmp_path / "longer", start_from=given, **OPTIONS)
     assert outcome_of(Run.load(moved).resume(steps=40).path) == outcome_of(longer.path)
 
-    from populace.runs.launch import run_recipe
     from populace.runs.recipe.parsing import parse
+    from populace.runs.training.launch import run_recipe
 
     recipe = parse(whole.recipe_text(), str(whole.path / "recipe.toml"))
     assert outcome_of(run_recipe(recipe, tmp_path / "replayed").path) == outcome_of(whole.path)

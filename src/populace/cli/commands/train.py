@@ -22,8 +22,8 @@ def run(
     from populace import recipes
     from populace.engine.placement import setup
     from populace.runs.folder import new_path
-    from populace.runs.launch import run_recipe
     from populace.runs.recipe.parsing import parse
+    from populace.runs.training.launch import run_recipe
 
     if chosen["seeds"] is not None and chosen["seeds"] < 1:
         raise UsageError(f"seeds must be at least 1, got {chosen['seeds']}")

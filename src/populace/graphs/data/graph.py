@@ -4,12 +4,11 @@ import dataclasses
 from typing import Any, Self
 
 import equinox as eqx
-import jax
 import numpy as np
 from scipy import sparse
 
 from populace.core.errors import UsageError, unknown
-from populace.core.formatting import Overview, count, shortened
+from populace.core.formatting import Overview
 from populace.core.values import to_float32
 from populace.graphs.data import normalization
 from populace.graphs.data.checks import check_reverse, check_same_weight, checked_weights, count_nodes
@@ -17,6 +16,7 @@ from populace.graphs.data.edge_features import checked_edge_features, features_o
 from populace.graphs.data.features import SparseFeatures
 from populace.graphs.data.labels import check_rows, labels_of, numbers, parts_of
 from populace.graphs.data.node_names import NodeNames
+from populace.graphs.data.overview import said_of
 from populace.nn.graph.edges import EdgeIndex, is_symmetric, repeated
 
 
@@ -290,24 +290,3 @@ class Graph(Overview, eqx.Module):
         if features is not None:
             features = np.concatenate([self.edge_features, features])[places]
         return dataclasses.replace(self, edges=edges, weight=weight, edge_features=features, normalization="")
-
-
-def said_of(data: Any) -> dict[str, object]:
-    """Return the facts that graphs and sets of graphs share: features, what is predicted, and the split."""
-    parts = ((name, getattr(data, name)) for name in ("train", "validation", "test"))
-    split = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
-    y = data.y
-    targets = "" if y is None or y.dtype.kind in "iu" else count(1 if y.ndim == 1 else y.shape[1], "number")
-    return {
-        "features": "none" if data.x is None else f"{data.x.shape[1]:,}",
-        "classes": shortened(data.names) or (data.classes if y is not None and not targets else ""),
-        "targets": targets,
-        "split": split or "none",
-    }
-
-
-def read_only(tree: Any) -> Any:
-    """Return a data set with its arrays made read-only: loaders cache and share them."""
-    for leaf in jax.tree.leaves(tree):
-        leaf.flags.writeable = False
-    return tree

@@ -5,21 +5,20 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 
 from populace.core.errors import UsageError
 from populace.core.formatting import Overview
 from populace.data.splits import fold_of
-from populace.graphs.data import normalization
+from populace.graphs.data import batching, normalization
 from populace.graphs.data.batch import Batch, BatchShape
 from populace.graphs.data.edge_features import checked_edge_features, features_of_loops
 from populace.graphs.data.features import SparseFeatures
-from populace.graphs.data.graph import Graph, said_of
+from populace.graphs.data.graph import Graph
 from populace.graphs.data.labels import is_known, labels_of, parts_of
-from populace.nn.graph.edges import MOST_NODES, EdgeIndex, Rows
+from populace.graphs.data.overview import said_of
+from populace.nn.graph.edges import MOST_NODES, EdgeIndex
 
 
 class GraphSet(Overview, eqx.Module):
@@ -227,64 +226,7 @@ class GraphSet(Overview, eqx.Module):
             shape: batch shape, made for the same B. If the graphs do not fit, all features are NaN.
 
         """
-        present = indices >= 0
-        chosen = jnp.where(present, indices, 0)
-        node_of, first_node, sizes, fits = _places(
-            self.node_offsets, chosen, present, shape.nodes - 1, shape.nodes
-        )
-        edge_of, first_edge, _, edges_fit = _places(
-            self.edge_offsets, chosen, present, shape.edges, shape.edges
-        )
-        last, edge_count = shape.nodes - 1, first_edge[-1]
-        node, edge = jnp.arange(shape.nodes), jnp.arange(shape.edges)
-        # Index of a graph's first node and edge in the set, minus its index in the batch.
-        to_node = jnp.append(jnp.asarray(self.node_offsets)[chosen] - first_node[:-1], 0)
-        to_edge = jnp.append(jnp.asarray(self.edge_offsets)[chosen] - first_edge[:-1], 0)
-        in_node, in_edge = node_of < shape.graphs, edge_of < shape.graphs
-        old_node = jnp.where(in_node, node + to_node[node_of], 0)
-        old_edge = jnp.where(in_edge, edge + to_edge[edge_of], 0)
-
-        def ends(column: Any) -> jax.Array:
-            return jnp.where(in_edge, jnp.asarray(column)[old_edge] - to_node[edge_of], last).astype(
-                jnp.int32
-            )
-
-        def offsets(rows: Rows) -> jax.Array:
-            found = jnp.asarray(rows.offsets)[old_node] - to_edge[node_of]
-            return jnp.append(jnp.where(in_node, found, edge_count), shape.edges).astype(jnp.int32)
-
-        def at(values: Any, places: jax.Array, where: jax.Array) -> jax.Array:
-            found = jnp.asarray(values)[places]
-            return jnp.where(where.reshape(-1, *[1] * (found.ndim - 1)), found, 0)
-
-        sources, order = (
-            ends(self.edges.sources),
-            jnp.asarray(self.edges.back.order)[old_edge] - to_edge[edge_of],
-        )
-        order = jnp.where(in_edge, order, edge).astype(jnp.int32)
-        edges = EdgeIndex(
-            sources, ends(self.edges.targets), Rows(offsets(self.edges.rows), sources, None),
-            Rows(offsets(self.edges.back), ends(self.edges.back.columns), order),
-        )  # fmt: skip
-        x = at(self.x, old_node, in_node).astype(jnp.float32)
-        return Batch(
-            jnp.where(fits & edges_fit, x, jnp.nan), edges,
-            None if self.edge_features is None
-            else at(self.edge_features, old_edge, in_edge).astype(jnp.float32),
-            at(self.symmetric_weight, old_edge, in_edge), at(self.loop_weight, old_node, in_node),
-            node_of, sizes, at(self.y, chosen, present), present,
-        )  # fmt: skip
-
-
-def _places(
-    offsets: Any, chosen: jax.Array, present: jax.Array, limit: int, width: int
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Return the graph of each place, offsets of the graphs (B + 1,), their sizes, and whether they fit."""
-    sizes = jnp.where(present, jnp.diff(jnp.asarray(offsets))[chosen], 0).astype(jnp.int32)
-    ends = jnp.cumsum(sizes)
-    # The graph of a place is the number of graphs that end before it.
-    owner = jnp.cumsum(jnp.zeros(width, jnp.int32).at[ends].add(1, mode="drop"))
-    return owner, jnp.append(0, ends), sizes, ends[-1] <= limit
+        return batching.gathered(self, indices, shape)
 
 
 def one_hot(values: np.ndarray, width: int | None = None) -> np.ndarray:

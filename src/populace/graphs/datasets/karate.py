@@ -3,8 +3,9 @@
 import networkx as nx
 import numpy as np
 
+from populace.data.arrays import read_only
 from populace.graphs.data.formats.convert import from_networkx
-from populace.graphs.data.graph import Graph, read_only
+from populace.graphs.data.graph import Graph
 
 _OFFICER = 33
 

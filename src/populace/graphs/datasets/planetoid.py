@@ -10,10 +10,11 @@ from scipy import sparse
 
 from populace.core.errors import RunError
 from populace.data import safe_pickle
+from populace.data.arrays import read_only
 from populace.data.download import Remote, damaged, fetch, find, places
 from populace.data.tables import table
 from populace.graphs.data.features import SparseFeatures
-from populace.graphs.data.graph import Graph, read_only
+from populace.graphs.data.graph import Graph
 from populace.graphs.splits.node_splits import public
 
 _MIRROR = "https://raw.githubusercontent.com/kimiyoung/planetoid/master/data/"

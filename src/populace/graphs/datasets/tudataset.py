@@ -7,9 +7,9 @@ import numpy as np
 
 from populace.core.errors import RunError
 from populace.core.values import to_float32
+from populace.data.arrays import read_only
 from populace.data.download import damaged, places
 from populace.data.tables import table
-from populace.graphs.data.graph import read_only
 from populace.graphs.data.graph_set import GraphSet, offsets_of, one_hot
 
 _DENSEST = 1_000  # entries of one-hot labels, for each byte that states them

@@ -17,8 +17,8 @@ from populace.images.classification.classifier import ImageClassifier
 from populace.images.classification.networks import CNN
 from populace.images.judge.judge import Judge
 from populace.optim.schedules import Cosine
-from populace.runs.launch import train
 from populace.runs.trained_member import Trained, load_trained
+from populace.runs.training.launch import train
 from populace.supervised.data import Data
 
 VERSION = 1

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from populace.report.runs import Reading, floor_of
+from populace.report.entries import floor_of
+from populace.report.runs import Reading
 from populace.statistics import Floats, bootstrap_interval, interquartile_mean
 
 # More points would not be visible, and each point of a band costs a bootstrap.

@@ -14,8 +14,8 @@ from populace.report.charts.labels import text, wrapped
 from populace.report.run_comparison import RunComparison, comparisons, run_names
 from populace.report.runs import Reading
 from populace.report.sections.evaluation import improvement, profile_chart
-from populace.report.text.compare_runs import answer, runs_table, sentence, sources
-from populace.report.text.differences import differences, environment, recipe
+from populace.report.text.comparison.compare_runs import answer, runs_table, sentence, sources
+from populace.report.text.comparison.differences import differences, environment, recipe
 
 
 def several(readings: list[Reading]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from populace.report.charts.forest_plot import (
     rows_height,
 )
 from populace.report.charts.labels import text
-from populace.report.runs import Reading, interval_of
+from populace.report.entries import interval_of
+from populace.report.runs import Reading
 from populace.statistics import Floats, Interval, performance_profile, probability_of_improvement
 
 ROWS = 20

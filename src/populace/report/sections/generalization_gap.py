@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from populace.report.charts.curves import grid, with_floors
-from populace.report.runs import Reading, floor_of
+from populace.report.entries import floor_of
+from populace.report.runs import Reading
 from populace.statistics import FEWEST, Floats, Interval, bootstrap_interval
 
 FEWEST_POINTS = 4

@@ -1,7 +1,8 @@
 """Sentences on the winner and its nearest rival as trained again on new seeds."""
 
 from populace.report import number_format
-from populace.report.runs import Reading, interval_of
+from populace.report.entries import interval_of
+from populace.report.runs import Reading
 from populace.report.winner_comparison import WinnerComparison
 
 

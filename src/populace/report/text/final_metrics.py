@@ -3,7 +3,8 @@
 import math
 
 from populace.report import number_format
-from populace.report.runs import Reading, interval_of
+from populace.report.entries import interval_of
+from populace.report.runs import Reading
 from populace.report.text.tables import Cell, Column, Row, Table, interval_cell
 from populace.statistics import Interval, summarize
 

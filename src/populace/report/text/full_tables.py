@@ -7,7 +7,8 @@ import pyarrow as pa
 from pyarrow import csv
 
 from populace.report import number_format
-from populace.report.runs import MEASUREMENTS, Reading, interval_of, score_of
+from populace.report.entries import MEASUREMENTS, interval_of, score_of
+from populace.report.runs import Reading
 
 SETTINGS = 200
 """Rows of settings on the page, besides that of the selected one."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from populace.report import number_format
-from populace.report.runs import MEASUREMENTS, Reading, interval_of, score_of
+from populace.report.entries import MEASUREMENTS, interval_of, score_of
+from populace.report.runs import Reading
 from populace.report.text.full_tables import SETTINGS, shown_members
 from populace.report.text.tables import Cell, Column, Row, Table, count_cell, interval_cell, number_cells
 from populace.report.winner_comparison import WinnerComparison

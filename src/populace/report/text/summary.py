@@ -3,7 +3,8 @@
 from typing import Any
 
 from populace.report import number_format
-from populace.report.runs import Reading, floor_of, interval_of, score_of
+from populace.report.entries import floor_of, interval_of, score_of
+from populace.report.runs import Reading
 from populace.report.text import confirmation, coverage, significance, tuning
 from populace.statistics import MIN_RUNS_ANY_SHAPE
 

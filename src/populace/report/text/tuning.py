@@ -1,7 +1,8 @@
 """What a controller did to the members, and what their scores can say therefore."""
 
 from populace.report import number_format
-from populace.report.runs import Reading, interval_of
+from populace.report.entries import interval_of
+from populace.report.runs import Reading
 
 
 def sentences(reading: Reading) -> list[str]:

@@ -67,21 +67,31 @@ class EnvLoopState(eqx.Module):
         next_obs = info["final_observation"]
         transition = Transition(self.observation, action, reward, next_obs, terminated)
         done = terminated | truncated
-        total, length = self.episode_return + reward, self.episode_length + 1
-        ended = done.sum()
-        metrics = {
-            "return": Mean(jnp.where(done, total, 0.0).sum(), ended),
-            "length": Mean(jnp.where(done, length, 0.0).sum(), ended),
-        }
+        total, length, metrics = totals(self.episode_return + reward, self.episode_length + 1, done)
         acting = EnvLoopState(
             observation=observation,
             env_state=env_state,
-            episode_return=jnp.where(done, 0.0, total),
-            episode_length=jnp.where(done, 0.0, length),
+            episode_return=total,
+            episode_length=length,
             frames=self.frames + action.shape[0],
-            episodes=self.episodes + ended.astype(jnp.int32),
+            episodes=self.episodes + done.sum(dtype=jnp.int32),
         )
         return acting, transition, done, metrics
+
+
+def totals(
+    episode_return: jax.Array, episode_length: jax.Array, done: jax.Array
+) -> tuple[jax.Array, jax.Array, dict[str, Mean]]:
+    """Return the totals of running episodes, and the metrics `return` and `length` of those that ended.
+
+    Arguments are (num_envs,), after a step; where `done` the next episode begins, and its totals are 0.
+    """
+    ended = done.sum()
+    metrics = {
+        "return": Mean(jnp.where(done, episode_return, 0.0).sum(), ended),
+        "length": Mean(jnp.where(done, episode_length, 0.0).sum(), ended),
+    }
+    return jnp.where(done, 0.0, episode_return), jnp.where(done, 0.0, episode_length), metrics
 
 
 def interactions(

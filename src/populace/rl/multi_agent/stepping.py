@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from populace.core.mean import Mean
+from populace.rl.environments.stepping import totals
 from populace.rl.multi_agent.task import MultiAgentTask, Step, View
 
 
@@ -49,17 +50,12 @@ class TeamLoopState(eqx.Module):
         """
         step = task.step(key, self.env_state, action)
         done = step.terminated | step.truncated
-        total = self.episode_return + task.team_reward(step.reward)
-        length = self.episode_length + 1
-        ended = done.sum()
-        metrics = {
-            "return": Mean(jnp.where(done, total, 0.0).sum(), ended),
-            "length": Mean(jnp.where(done, length, 0.0).sum(), ended),
-        }
+        team_return = self.episode_return + task.team_reward(step.reward)
+        total, length, metrics = totals(team_return, self.episode_length + 1, done)
         acting = TeamLoopState(
             view=step.view, env_state=step.env_state,
-            episode_return=jnp.where(done, 0.0, total), episode_length=jnp.where(done, 0.0, length),
-            frames=self.frames + action.shape[0], episodes=self.episodes + ended.astype(jnp.int32),
+            episode_return=total, episode_length=length, frames=self.frames + action.shape[0],
+            episodes=self.episodes + done.sum(dtype=jnp.int32),
         )  # fmt: skip
         return acting, step, done, metrics
 

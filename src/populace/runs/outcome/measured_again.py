@@ -7,7 +7,7 @@ import numpy as np
 
 from populace.engine.training_loop import Engine
 from populace.runs import results
-from populace.runs.outcome import measured
+from populace.runs.outcome.scores import measured
 from populace.runs.trained_member import Trained
 
 

@@ -10,7 +10,8 @@ from populace.engine.training_loop import Engine
 from populace.runs import provenance, results
 from populace.runs.folder import keep_json
 from populace.runs.metric_tables import read
-from populace.runs.outcome import costs, held_out, measured, winners_schedule
+from populace.runs.outcome import costs, held_out, winners_schedule
+from populace.runs.outcome.scores import measured
 from populace.runs.recipe.recipe import Recipe
 
 

@@ -20,6 +20,7 @@ from populace.optim.optimizers import Adam, Optimizer
 from populace.optim.schedules import Constant, Schedule
 from populace.rl.agents.running_statistics import Moments
 from populace.rl.buffers.permutation import permutation
+from populace.rl.multi_agent.learners.rollout import Hidden, Model, Rollout, State
 from populace.rl.multi_agent.learners.team import Team
 from populace.rl.multi_agent.networks.agents import AgentNetworks, check_sharing
 from populace.rl.multi_agent.networks.recurrent import AnyNetworks, RecurrentNetworks, forget, step, unroll
@@ -27,57 +28,6 @@ from populace.rl.multi_agent.stepping import TeamLoopState
 from populace.rl.multi_agent.task import View
 from populace.rl.networks.distributions import Categorical
 from populace.rl.targets.advantages import generalized_advantages, standardized
-
-
-class Model(eqx.Module):
-    """The networks: policies, and critics, whose values are in units of the running deviation of targets."""
-
-    actor: AnyNetworks
-    critic: AnyNetworks
-    targets: Moments | None
-
-
-class Hidden(eqx.Module):
-    """Hidden states of policies and critics, (E, N, H); of networks without any, zeros with H = 1."""
-
-    actor: jax.Array
-    critic: jax.Array
-
-
-class State(eqx.Module):
-    """What training carries."""
-
-    model: Model
-    opt_state: Any
-    hidden: Hidden
-    acting: TeamLoopState
-
-
-class Rollout(eqx.Module):
-    """T steps in E environments; leaves are (T, E, ...), those of `hidden` (E, N, H), before the first step.
-
-    Attributes:
-        view: what the agents saw.
-        action: what they did, (T, E, N).
-        log_probability: of that, (T, E, N).
-        value: as estimated then, in units of rewards, (T, E, N).
-        next_value: of what was seen next, before any reset, (T, E, N).
-        reward: what each agent's value foretells, (T, E, N).
-        terminated: whether the agent's part ended, by the end of the game or its death, (T, E, N).
-        done: whether the episode ended, (T, E).
-        hidden: hidden states before the first step.
-
-    """
-
-    view: View
-    action: jax.Array
-    log_probability: jax.Array
-    value: jax.Array
-    next_value: jax.Array
-    reward: jax.Array
-    terminated: jax.Array
-    done: jax.Array
-    hidden: Hidden
 
 
 def policy(logits: jax.Array, available: jax.Array) -> Categorical:

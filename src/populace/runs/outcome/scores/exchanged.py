@@ -7,7 +7,7 @@ import numpy as np
 
 from populace.core.population import Population
 from populace.engine.controller import exchanging, history
-from populace.runs.outcome.measured import Scores
+from populace.runs.outcome.scores.measured import Scores
 from populace.statistics import summarize
 
 

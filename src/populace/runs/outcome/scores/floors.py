@@ -12,7 +12,7 @@ import numpy as np
 
 from populace.engine.group_state import GroupState
 from populace.engine.training_loop import Engine
-from populace.runs.outcome.tasks import Task
+from populace.runs.outcome.scores.tasks import Task
 
 Floors = list[dict[str, float]]
 """By setting: metric to the score of a member that diverged."""

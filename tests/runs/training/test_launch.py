@@ -3,7 +3,7 @@
 import pytest
 
 from populace.core.errors import UsageError
-from populace.runs.launch import train
+from populace.runs.training.launch import train
 from tests.learners import Quadratic
 
 

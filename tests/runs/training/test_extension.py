@@ -7,8 +7,8 @@ import pytest
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
-from populace.runs.launch import train
 from populace.runs.run import Run
+from populace.runs.training.launch import train
 from populace.tuning import TargetScore
 from tests.conftest import checkpoint_steps, outcome_of
 from tests.learners import Quadratic

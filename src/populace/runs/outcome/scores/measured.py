@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from populace.core.population import Member
 from populace.engine.training_loop import Engine
-from populace.runs.outcome import evaluation_cost, floors, tasks
-from populace.runs.outcome.floors import Floors
-from populace.runs.outcome.tasks import Task
+from populace.runs.outcome.scores import evaluation_cost, floors, tasks
+from populace.runs.outcome.scores.floors import Floors
+from populace.runs.outcome.scores.tasks import Task
 from populace.runs.recipe.options import Options
 from populace.runs.weights import start
 from populace.statistics import HeldOut

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from populace.report import number_format
 from populace.report.run_comparison import CONFIRMATION, RunComparison
-from populace.report.text import budgets
+from populace.report.text.comparison import budgets
 from populace.report.text.tables import Cell, Column, Row, Table, count_cell, interval_cell
 
 LABELS = {

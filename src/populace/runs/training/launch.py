@@ -77,7 +77,7 @@ def run_recipe(
     log: Log = quiet,
     stop: Callable[[], bool] | None = None,
 ) -> Run:
-    """Run a recipe from its start; the same as [`train`][populace.runs.launch.train] but for its source."""
+    """Run a recipe from its start; as [`train`][populace.runs.training.launch.train] but for its source."""
     population, start_from = recipe.population(), recipe.options.start_from
     return _launch(recipe, population, out, overwrite, start_from, callbacks, log, stop)
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from populace.core.population import sweep
 from populace.engine.controller import Control
-from populace.runs.outcome import measured
+from populace.runs.outcome.scores import measured
 from tests.learners import Quadratic
 
 NAN = float("nan")
