@@ -47,7 +47,7 @@ def watched(members: int, steps: int) -> None:
     population = pop.sweep(pop.rl.DQN(double=False), seeds=members)
     bare = loop_seconds(Engine(population, "vmap").group_states[0], 10, steps)
 
-    class Clock:
+    class Clock(pop.Callback):
         """Sums up the time of windows, the first of which compiles."""
 
         seconds = 0.0
@@ -58,9 +58,6 @@ def watched(members: int, steps: int) -> None:
 
         def on_window(self, window) -> None:
             self.last = time.perf_counter()
-
-        def on_evaluation(self, evaluation) -> None:
-            pass
 
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:

@@ -87,6 +87,7 @@ def program(spec: str, lowering: str, looped: bool) -> tuple[Callable[..., Any],
         compiled = jax.jit(once)
 
         def calls(n, *arguments):
+            done = None
             for _ in range(n):
                 done = jax.block_until_ready(compiled(*arguments))
             return done

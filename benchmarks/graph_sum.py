@@ -138,7 +138,7 @@ def table(pyg: str | None, repeats: int) -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "standard.npz"
-        np.savez(file, **standard())
+        np.savez(file, allow_pickle=False, **standard())
         rounds: dict[str, list[float]] = {}
         for _ in range(repeats):
             parts = [me("native"), me("scipy")]

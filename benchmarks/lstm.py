@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from children import child
 
@@ -34,11 +35,13 @@ def worker(members: int, strategy: str) -> dict:
     from populace.engine.placement import AXIS, place
     from populace.nn.recurrent.layers import LSTM
 
+    make: Any = LSTM  # type checkers take the fields of a module for its arguments
+
     pop.setup()
     placement = place(members)
     keys = jax.random.split(jax.random.key(0), members)
     weights, fixed = eqx.partition(
-        eqx.filter_vmap(lambda k: LSTM(SHAPE["inputs"], SHAPE["hidden"], key=k))(keys), eqx.is_array
+        eqx.filter_vmap(lambda k: make(SHAPE["inputs"], SHAPE["hidden"], key=k))(keys), eqx.is_array
     )
     x = jax.random.normal(jax.random.key(1), (SHAPE["batch"], SHAPE["steps"], SHAPE["inputs"]))
 

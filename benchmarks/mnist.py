@@ -43,11 +43,7 @@ def worker(seeds: int) -> dict:
     compiled = time.perf_counter() - began
     heard: list[np.ndarray] = []
 
-    class Ear:
-        def on_start(self, population, step): ...
-
-        def on_window(self, window): ...
-
+    class Ear(pop.Callback):
         def on_evaluation(self, evaluation):
             heard.append(evaluation.metrics["accuracy"])
 

@@ -63,7 +63,7 @@ def worker(members: int, strategy: str, kernel: int, steps: int) -> dict:
         def model(self, state):
             return state[0]
 
-        def evaluate(self, network, key):
+        def evaluate(self, state, key):
             return {"score": pop.Mean(jnp.zeros(()))}
 
     draws = np.random.default_rng(0)

@@ -8,6 +8,7 @@ runs for the caches, one run of the whole passes, and few images, because these 
 
 import statistics
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ SHAPE, FEW, MANY = (28, 28, 1), 4, 100
 def seconds(function, given, repeats: int) -> tuple[float, np.ndarray]:
     """Return the median time of a call, and what it returned."""
     jax.block_until_ready(function(*given))
-    times = []
+    times, found = [], None
     for _ in range(repeats):
         start = time.perf_counter()
         found = jax.block_until_ready(function(*given))
@@ -41,7 +42,8 @@ def main() -> None:
 
     quick, images = seconds(sampling.drawn, given(FEW), 3)
     start = time.perf_counter()
-    whole = sampling.recomputed.lower(*given(FEW)).compile()
+    recomputed: Any = sampling.recomputed
+    whole = recomputed.lower(*given(FEW)).compile()
     print(f"compiled in {time.perf_counter() - start:.1f} s")
     start = time.perf_counter()
     expected = np.asarray(jax.block_until_ready(whole(*given(FEW))))

@@ -32,7 +32,7 @@ def plain(frames: int) -> float:
     for _ in range(frames):
         action = int(random.integers(4)) if random.random() < 0.1 else int(np.argmax(q[state]))
         after, reward, terminated, truncated, _ = env.step(action)
-        target = reward + (0.0 if terminated else 0.99 * q[after].max())
+        target = float(reward) + (0.0 if terminated else 0.99 * q[after].max())
         q[state, action] += 0.1 * (target - q[state, action])
         state = env.reset()[0] if terminated or truncated else after
     return frames / (time.perf_counter() - start)

@@ -28,7 +28,7 @@ def by_torch(data: dict) -> dict:
         nn.Flatten(), nn.Linear(1568, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 10),
     )  # fmt: skip
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    start, epoch = time.perf_counter(), 0
+    start, epoch, accuracy = time.perf_counter(), 0, 0.0
     while epoch < EPOCHS:
         epoch += 1
         network.train()
@@ -66,7 +66,7 @@ def by_keras(data: dict) -> dict:
     network.fit(x[: 2 * BATCH], data["y"][: 2 * BATCH], batch_size=BATCH, verbose=0)
     network.evaluate(test_x[:500], data["test_y"][:500], batch_size=250, verbose=0)
     compiled = time.perf_counter() - began
-    start, epoch = time.perf_counter(), 0
+    start, epoch, accuracy = time.perf_counter(), 0, 0.0
     while epoch < EPOCHS:
         epoch += 1
         network.fit(x, data["y"], batch_size=BATCH, verbose=0)

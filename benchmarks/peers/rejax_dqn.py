@@ -84,6 +84,6 @@ def env_count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--envs", type=env_count, default=4, help="num_envs, per agent")
     print(json.dumps(measure(**vars(arguments(parser, frames=20_000)))))

@@ -62,5 +62,5 @@ def measure(frames: int, agents: int, devices: int, seed: int) -> dict:
 
 
 if __name__ == "__main__":
-    args = arguments(argparse.ArgumentParser(description=__doc__.splitlines()[0]), frames=40_960)
+    args = arguments(argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]), frames=40_960)
     print(json.dumps(measure(**vars(args))))

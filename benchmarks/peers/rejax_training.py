@@ -65,7 +65,7 @@ def timed(algo: Any, agents: int, devices: int, seed: int) -> tuple[Any, int, di
         "frames": done,
         "agents": agents,
         "devices": devices,
-        "prng": str(jax.config.jax_default_prng_impl),
+        "prng": str(jax.config.read("jax_default_prng_impl")),
         "variant": f"{'jit' if devices == 1 else 'pmap'}(vmap(train))",
     }
     return state, done, report

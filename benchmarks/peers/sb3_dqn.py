@@ -78,7 +78,7 @@ def env_count(text: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=int, default=20_000, help="frames in the timed run")
     parser.add_argument("--envs", type=env_count, default=1, help="environments stepped together")
     parser.add_argument("--threads", type=int, default=1, help="torch.set_num_threads")

@@ -42,7 +42,7 @@ def seconds(n: int, width: int, causal: bool, gradient: bool, clock: str) -> flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lengths", type=int, nargs="+", required=True)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--gradient", action="store_true")

@@ -44,7 +44,7 @@ def measure(batch: int, steps: int, inputs: int, hidden: int, calls: int, thread
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name, default in {"batch": 32, "steps": 200, "inputs": 100, "hidden": 128, "calls": 25}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--threads", type=int, default=0, help="torch.set_num_threads; 0 leaves the default")

@@ -10,7 +10,7 @@ from populace.core.population import sweep
 from populace.runs.run import Run
 from populace.runs.training.launch import train
 from tests.learners import Table
-from tests.runs.test_extension import INTERVALS, trained
+from tests.runs.training.test_extension import INTERVALS, trained
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from populace.images.datasets.splits import resolved
 from populace.images.generative.given import image_data
 from populace.images.generative.pictures import tiled
 from tests import harness
+from tests.images.bars import bars
 
 KINDS = {"autoencoder": Autoencoder, "vae": VAE, "conditional-vae": ConditionalVAE}
 DENSE = Dense(hidden_sizes=(32,))
@@ -27,17 +28,7 @@ OPTIONS: dict = {"strategy": "map"}
 RNG = np.random.default_rng(0)
 
 
-def bars(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """Return grey images 5 x 6 with one bright column (class 0) or row (class 1), and the classes."""
-    rng = np.random.default_rng(1)
-    labels, where = rng.integers(0, 2, n), rng.integers(0, 5, n)
-    images = np.full((n, 5, 6, 1), 12, np.uint8)
-    for image, row, at in zip(images, labels, where):
-        image[(at,) if row else (slice(None), at)] = 240
-    return images, labels
-
-
-X, Y = bars()
+X, Y = bars(5, 6, ground=12, bright=240)
 DATA = image_data(X[:200], labels=Y[:200], test=X[200:], test_labels=Y[200:])
 
 

@@ -13,22 +13,13 @@ from populace.images.diffusion.learner import Diffusion
 from populace.images.diffusion.unet import UNet
 from populace.images.generative.given import image_data
 from tests import harness
+from tests.images.bars import bars
 
 PLAN = UNet(channels=(8, 8), groups=2)
 KEY = jax.random.key(0)
 
 
-def bars(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """Return images 4 x 4 of one bright column (class 0) or row (class 1), and the classes."""
-    rng = np.random.default_rng(1)
-    labels, where = rng.integers(0, 2, n), rng.integers(0, 4, n)
-    images = np.zeros((n, 4, 4, 1), np.uint8)
-    for image, row, at in zip(images, labels, where):
-        image[(at,) if row else (slice(None), at)] = 255
-    return images, labels
-
-
-X, Y = bars()
+X, Y = bars(4, 4)
 DATA = image_data(X[:200], labels=Y[:200], test=X[200:], test_labels=Y[200:])
 
 

@@ -16,22 +16,13 @@ from populace.images.pixelcnn import sampling
 from populace.images.pixelcnn.learner import PixelCNNLearner, log_likelihood
 from populace.images.pixelcnn.network import GatedPixelCNN
 from tests import harness
+from tests.images.bars import bars
 
 PLAN = GatedPixelCNN(blocks=2, hidden=3, first_kernel=5)
 KEY = jax.random.key(0)
 
 
-def bars(n: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """Return images 4 x 5 of one white column (class 0) or row (class 1), and the classes."""
-    rng = np.random.default_rng(1)
-    labels, where = rng.integers(0, 2, n), rng.integers(0, 4, n)
-    images = np.zeros((n, 4, 5, 1), np.uint8)
-    for image, row, at in zip(images, labels, where):
-        image[(at,) if row else (slice(None), at)] = 255
-    return images, labels
-
-
-X, Y = bars()
+X, Y = bars(4, 5)
 DATA = image_data(X[:200], labels=Y[:200], test=X[200:], test_labels=Y[200:])
 
 
