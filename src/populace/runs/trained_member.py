@@ -81,7 +81,7 @@ class Trained(SavedMember):
         return self._made("decode", "decodes nothing", z, **how)
 
     def sample(self, n: int = 64, **how: Any) -> np.ndarray:
-        """Return new examples; see `LatentModel.sample` for `label`, `temperature` and `seed`.
+        """Return new examples; `label`, `temperature` and `seed` are those of the learner's `sample`.
 
         Raises:
             UsageError: a value outside its range, or a learner that draws no samples.

@@ -1,6 +1,7 @@
 """Autoencoder, VAE and conditional VAE: that they learn, what they make, invariants and refusals."""
 
 import dataclasses
+import math
 import warnings
 
 import equinox as eqx
@@ -111,6 +112,22 @@ def test_a_vae_has_a_likelihood(runs):
     assert one < many < -6
     noise = member.log_prob((RNG.random((40, 5, 6, 1)) < 0.5).astype(np.float32), samples=20)
     assert noise.mean() < many - 5
+
+
+def test_grey_images_have_a_likelihood_of_their_levels(tmp_path):
+    learner = small("vae", likelihood="logistic", network=Dense(hidden_sizes=(32,)))
+    run = pop.train(sweep(learner, seeds=1), 600, strategy="map", out=tmp_path / "run")
+    metrics = run.results()["members"][0]["test"]["metrics"]
+    elbo = metrics["reconstruction"] + metrics["kl"]  # nats, with the sign of a loss
+    assert metrics["bits_per_dim"] == pytest.approx(elbo / 30 / math.log(2), rel=1e-4)
+    assert metrics["log_p"] >= -elbo
+    assert metrics["bits_per_dim"] < 5  # uniform levels take 8
+    member = run.best()
+    grey = X[200:220].astype(np.float32) / 255
+    found = member.log_prob(grey, samples=20)
+    assert found.mean() > -8 * 30 * math.log(2)
+    np.testing.assert_allclose(member.log_prob(grey + 1e-4, samples=20), found, rtol=1e-5)
+    assert member.sample(3).shape == (3, 5, 6, 1)
 
 
 def test_pictures_are_drawn_and_collapse_is_warned(runs):
@@ -282,3 +299,6 @@ def test_samples_from_the_command_line(runs, tmp_path, cli):
     assert found.code == 2
     assert "label must be a class from 0 to 1" in found.err
     assert "ends with .png" in cli("sample", folder, "--out", "grid.gif").err
+    assert (
+        "takes no --guidance; it is one of diffusion models" in cli("sample", folder, "--guidance", "2").err
+    )

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import expit
 
 from populace.images.autoencoders.bounds import (
     bernoulli_log_likelihood,
+    discretized_logistic_log_likelihood,
     gaussian_kl,
     gaussian_log_density,
     importance_weighted_bound,
@@ -64,3 +66,20 @@ def test_the_bound_rises_with_the_draws_and_stays_below_on_average():
     )
     assert elbo < more - 0.02 < most - 0.04
     assert most == pytest.approx(TRUE.mean(), abs=0.02)
+
+
+def test_the_discretized_logistic_is_the_area_of_its_bin_and_adds_up_to_one():
+    levels = np.arange(256) / 255
+    logits, raw = np.array([-3.0, 0.2, 40.0]), np.array([-9.0, 1.0, 3.0])
+    outputs = np.stack([logits, raw], -1)[:, None, None, None, :]  # (3, 1, height, width, 2 channels)
+    x = levels[None, :, None, None, None]
+    found = np.asarray(discretized_logistic_log_likelihood(outputs.astype(np.float32), x.astype(np.float32)))
+    assert found.shape == (3, 256)
+    mean, scale = 1 / (1 + np.exp(-logits)), np.exp(np.maximum(raw - 2, -7))
+    edges = (np.arange(257) - 0.5) / 255
+    edges[0], edges[-1] = -np.inf, np.inf
+    areas = np.diff(expit((edges - mean[:, None]) / scale[:, None]), axis=1)
+    likely = areas > 1e-12  # below, float64 differences of areas are rounding
+    np.testing.assert_allclose(found[likely], np.log(areas[likely]), rtol=2e-4, atol=2e-4)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(np.exp(found.astype(np.float64)).sum(1), 1, rtol=1e-4)

@@ -82,6 +82,9 @@ def sample(
     label: Annotated[str | None, typer.Option(help="Class to draw, by name or number, of a conditional model [default: every class in turn].", show_default=False)] = None,
     temperature: Annotated[float, typer.Option(help="Factor on the deviation of the latent; below 1 samples are more alike.", min=0)] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the draws.", min=0)] = 0,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler of a diffusion model [default: its sampler_steps].", min=1, show_default=False)] = None,
+    eta: Annotated[float | None, typer.Option(help="Noise of that sampler: 0 for DDIM, 1 for DDPM [default: the model's eta].", min=0, max=1, show_default=False)] = None,
+    guidance: Annotated[float | None, typer.Option(help="Stress of the class in samples of a conditional diffusion model; 1 is the model itself [default: the model's guidance].", min=0, show_default=False)] = None,
     member: Annotated[str, typer.Option(help="Who draws: best, or a number.")] = "best",
     trust: Trust = False,
     as_json: Json = False,
@@ -93,6 +96,7 @@ def sample(
     with loading(as_json) as display:
         from populace.cli.domains import sample as drawing
 
-        drawing.sample(
-            folder, n, out, label, temperature, seed, member, display, trust=trust, as_json=as_json
-        )  # fmt: skip
+        how = {"temperature": temperature, "seed": seed}
+        given = {"steps": steps, "eta": eta, "guidance": guidance}
+        how |= {name: value for name, value in given.items() if value is not None}
+        drawing.sample(folder, n, out, label, how, member, display, trust=trust, as_json=as_json)

@@ -1,5 +1,6 @@
 """The command sample: new images of a trained generative model, as a grid in one picture."""
 
+import inspect
 import math
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ _PIXELS = 640  # width that small pictures are enlarged to, about
 
 
 def sample(
-    folder: Path, n: int, out: Path, label: str | None, temperature: float, seed: int, member: str,
-    display: Display, *, trust: bool, as_json: bool,
+    folder: Path, n: int, out: Path, label: str | None, how: dict[str, Any], member: str, display: Display,
+    *, trust: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Draw samples, write them into a picture, and say where it is."""
+    """Draw samples by `how` (see the model's `sample`), write them into a picture, and say where it is."""
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out is '{out}'; the picture is a PNG, give a name that ends with .png")
     from populace.engine.placement import setup
@@ -27,7 +28,7 @@ def sample(
     setup()
     display.phase("loading")
     who = _one(folder, member, trust=trust)
-    how: dict[str, Any] = {"temperature": temperature, "seed": seed}
+    _check_options(who, how)
     if label is not None:
         how["label"] = int(label) if label.isdecimal() and not _named(who, label) else label
     display.phase("sampling")
@@ -48,6 +49,16 @@ def _one(folder: Path, member: str, *, trust: bool) -> Any:
         raise UsageError(f"one member makes samples: best, or its number, got '{member}'")
     found = chosen(folder, member, trust=trust)
     return found[0] if isinstance(found, list) else found
+
+
+def _check_options(who: Any, how: dict[str, Any]) -> None:
+    """Raise a `UsageError` for an option that models of this kind do not take."""
+    sample = getattr(who.learner, "sample", None)
+    if sample is None:  # the member says itself that it draws none
+        return
+    taken = inspect.signature(sample).parameters
+    if other := [name for name in how if name not in taken]:
+        raise UsageError(f"{type(who.learner).__name__} takes no --{other[0]}; it is one of diffusion models")
 
 
 def _named(who: Any, label: str) -> bool:

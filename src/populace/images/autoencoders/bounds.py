@@ -8,6 +8,7 @@ import jax.numpy as jnp
 ACTIVE = 0.01
 """Variance of a latent's posterior mean over images from which on it counts as active (Burda et al. 2016)."""
 _LOG_2_PI = 1.8378770664093453
+_HALF_LEVEL = 1 / 510
 
 
 def gaussian_kl(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
@@ -26,6 +27,26 @@ def bernoulli_log_likelihood(logits: jax.Array, x: jax.Array) -> jax.Array:
     Of pixels in between it would be a cross-entropy, and no likelihood of anything.
     """
     return jnp.sum(x * logits - jax.nn.softplus(logits), (-3, -2, -1))
+
+
+def discretized_logistic_log_likelihood(outputs: jax.Array, x: jax.Array) -> jax.Array:
+    """Return `sum_i log P(x_i)` over the last three axes, x_i one of 256 levels 0, 1/255, ..., 1.
+
+    `P(x) = sigma((x + h - m) / s) - sigma((x - h - m) / s)` with h = 1/510, half a level; the lowest level
+    has all that is below it too, and the highest all above, so that the probabilities of 256 levels add up to
+    1. The mean m is the sigmoid of the first half of the channels of `outputs`, and `log s` the second half
+    less 2, at least -7.
+
+    Source: D. Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow.
+    """
+    mean, log_scale = jnp.split(outputs, 2, -1)
+    mean, rate = jax.nn.sigmoid(mean), jnp.exp(-jnp.maximum(log_scale - 2, -7.0))
+    above, below = (x + _HALF_LEVEL - mean) * rate, (x - _HALF_LEVEL - mean) * rate
+    # sigma(a) - sigma(b) = sigma(a) sigma(-b) (1 - exp(b - a)), which no cancellation spoils
+    under, over = jax.nn.log_sigmoid(above), jax.nn.log_sigmoid(-below)
+    inside = under + over + jnp.log(-jnp.expm1(-2 * _HALF_LEVEL * rate))
+    levels = jnp.where(x < _HALF_LEVEL, under, jnp.where(x > 1 - _HALF_LEVEL, over, inside))
+    return jnp.sum(levels, (-3, -2, -1))
 
 
 def importance_weighted_bound(

@@ -26,6 +26,16 @@ class LatentModel(GenerativeModel):
     codes_per_latent: ClassVar[int] = 1
     """Numbers that the encoder has for each number of the latent."""
 
+    @property
+    def planes(self) -> int:
+        """Numbers that the decoder has for each number of an image; the first are logits of the means."""
+        return 1
+
+    @property
+    def black_and_white(self) -> bool:
+        """Whether the encoder is given pixels of 0 and 1, whatever the images are."""
+        return False
+
     latents: int = setting(2, low=1, help="size of the latent")
     network: AutoencoderNetwork = setting(  # pyright: ignore[reportIncompatibleVariableOverride]
         Convolutional(), help="encoder and decoder"
@@ -44,7 +54,7 @@ class LatentModel(GenerativeModel):
     def build(self, key: jax.Array) -> EncoderDecoder:
         """Return a fresh encoder and decoder for the data."""
         codes = self.codes_per_latent * self.latents
-        return self.network.build(self._data.shape, codes, self.latents, self.classes, key=key)
+        return self.network.build(self._data.shape, codes, self.latents, self.classes, self.planes, key=key)
 
     # -- a trained model ---------------------------------------------------------------------------
 
@@ -72,7 +82,7 @@ class LatentModel(GenerativeModel):
 
         """
         z = given.latents(z, self.latents)
-        return self._in_batches(_decoded, model, z, self.told(label, len(z)), self._data.shape)
+        return self._in_batches(self._means, model, z, self.told(label, len(z)), self._data.shape)
 
     def reconstruct(self, model: EncoderDecoder, x: Any, label: Any = None) -> np.ndarray:
         """Return images encoded and decoded again, (N, height, width, channels)."""
@@ -102,7 +112,7 @@ class LatentModel(GenerativeModel):
         drawn = self.draw_latents(model, n, seed)
         center = self.latent_quantiles(drawn, np.array([0.5])) if temperature != 1 else np.float32(0)
         return self._in_batches(
-            _decoded, model, center + temperature * (drawn - center), told, self._data.shape
+            self._means, model, center + temperature * (drawn - center), told, self._data.shape
         )
 
     def interpolate(
@@ -136,6 +146,9 @@ class LatentModel(GenerativeModel):
     def _codes(self) -> tuple[int]:
         return (self.codes_per_latent * self.latents,)
 
+    def _means(self, model: EncoderDecoder, z: jax.Array, conditions: jax.Array) -> jax.Array:
+        return _decoded(model, z, conditions, self._data.shape[-1])
+
     def _in_batches(
         self, function: Any, model: Any, x: np.ndarray, conditions: np.ndarray, shape: tuple[int, ...]
     ) -> np.ndarray:
@@ -152,5 +165,5 @@ def _encoded(model: EncoderDecoder, x: jax.Array, conditions: jax.Array) -> jax.
 
 
 @eqx.filter_jit
-def _decoded(model: EncoderDecoder, z: jax.Array, conditions: jax.Array) -> jax.Array:
-    return jax.nn.sigmoid(jax.vmap(model.decode)(z, conditions))
+def _decoded(model: EncoderDecoder, z: jax.Array, conditions: jax.Array, channels: int) -> jax.Array:
+    return jax.nn.sigmoid(jax.vmap(model.decode)(z, conditions)[..., :channels])

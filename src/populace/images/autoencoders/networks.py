@@ -36,7 +36,10 @@ class EncoderDecoder(eqx.Module):
         return self.encoder(image)
 
     def decode(self, latent: jax.Array, condition: jax.Array) -> jax.Array:
-        """Return logits of the pixels, (height, width, channels), for one latent (latents,)."""
+        """Return what is said of the pixels, (height, width, planes channels), for one latent (latents,).
+
+        The first `channels` planes are logits of their means.
+        """
         return self.decoder(jnp.concatenate([latent, condition.astype(latent.dtype)]))
 
 
@@ -45,7 +48,14 @@ class AutoencoderNetwork(Settings):
 
     @abstractmethod
     def build(
-        self, shape: tuple[int, ...], codes: int, latents: int, classes: int, *, key: jax.Array
+        self,
+        shape: tuple[int, ...],
+        codes: int,
+        latents: int,
+        classes: int,
+        planes: int = 1,
+        *,
+        key: jax.Array,
     ) -> EncoderDecoder:
         """Return the two networks.
 
@@ -54,6 +64,7 @@ class AutoencoderNetwork(Settings):
             codes: outputs of the encoder.
             latents: inputs of the decoder.
             classes: classes that both are told of; 0 for none.
+            planes: numbers that the decoder has for each number of an image.
             key: of the initial weights.
 
         """
@@ -76,7 +87,14 @@ class Convolutional(AutoencoderNetwork):
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
 
     def build(
-        self, shape: tuple[int, ...], codes: int, latents: int, classes: int, *, key: jax.Array
+        self,
+        shape: tuple[int, ...],
+        codes: int,
+        latents: int,
+        classes: int,
+        planes: int = 1,
+        *,
+        key: jax.Array,
     ) -> EncoderDecoder:
         """Return the two networks.
 
@@ -95,7 +113,7 @@ class Convolutional(AutoencoderNetwork):
         encoder = Sequential([*layers, jnp.ravel, dense(left, codes, key=next(keys))])
         layers = [dense(latents + classes, left, key=next(keys)), act]
         layers.append(partial(jnp.reshape, shape=(*sizes[-1], size)))
-        wanted = [pixels, *self.channels[:-1]][::-1]
+        wanted = [planes * pixels, *self.channels[:-1]][::-1]
         for i, (channels, to) in enumerate(zip(wanted, sizes[-2::-1])):
             layers.append(Enlarge(size, channels, self.kernel, to, key=next(keys)))
             layers += [act] if i < len(wanted) - 1 else []
@@ -111,15 +129,22 @@ class Dense(AutoencoderNetwork):
     activation: str = setting("relu", choices=tuple(ACTIVATIONS), help="hidden activation")
 
     def build(
-        self, shape: tuple[int, ...], codes: int, latents: int, classes: int, *, key: jax.Array
+        self,
+        shape: tuple[int, ...],
+        codes: int,
+        latents: int,
+        classes: int,
+        planes: int = 1,
+        *,
+        key: jax.Array,
     ) -> EncoderDecoder:
         """Return the two networks."""
         height, width, pixels = _image(shape)
         act, (down, up) = ACTIVATIONS[self.activation], jax.random.split(key)
         inputs = height * width * (pixels + classes)
         encoder = [jnp.ravel, *_perceptron((inputs, *self.hidden_sizes, codes), act, down)]
-        sizes = (latents + classes, *self.hidden_sizes[::-1], math.prod(shape))
-        decoder = [*_perceptron(sizes, act, up), partial(jnp.reshape, shape=shape)]
+        sizes = (latents + classes, *self.hidden_sizes[::-1], planes * math.prod(shape))
+        decoder = [*_perceptron(sizes, act, up), partial(jnp.reshape, shape=(height, width, planes * pixels))]
         return EncoderDecoder(Sequential(encoder), Sequential(decoder))
 
 

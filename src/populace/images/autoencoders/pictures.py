@@ -67,7 +67,7 @@ def pairs(learner: Any, model: Any) -> Image:
     blocks = [
         b for i in range(0, len(x), _PAIRS) for b in (_filled(x[i:][:_PAIRS]), _filled(again[i:][:_PAIRS]))
     ]
-    binary = " (what the encoder is given: black and white)" if hasattr(learner, "binarize") else ""
+    binary = " (what the encoder is given: black and white)" if learner.black_and_white else ""
     of = learner._data.called("test")
     caption = f"Reconstructions: above {of} images{binary}, below each its reconstruction"
     return Image(enlarged(tiled(np.concatenate(blocks), _PAIRS)), caption)
@@ -127,7 +127,7 @@ def _codes(learner: Any, model: Any) -> tuple[np.ndarray, np.ndarray | None]:
 def _images(learner: Any, most: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Return images from 0 to 1 as the encoder knows them, and their classes if it is told of them."""
     x = np.asarray(learner._data.examples("test")[0][:most])
-    x = learner.binarize(x) if hasattr(learner, "binarize") else x
+    x = learner.binarize(x) if learner.black_and_white else x
     return x / np.float32(255 if x.dtype == np.uint8 else 1), (
         learner._data.answers("test")[:most] if learner.conditional else None
     )

@@ -1,8 +1,9 @@
 """VAE and ConditionalVAE: autoencoders with a distribution of the latent, so images have a likelihood."""
 
+import math
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,14 +14,16 @@ from populace.core.settings import setting
 from populace.images.autoencoders.bounds import (
     ACTIVE,
     bernoulli_log_likelihood,
+    discretized_logistic_log_likelihood,
     gaussian_kl,
-    importance_weighted_bound,
 )
 from populace.images.autoencoders.learner import LatentModel
 from populace.images.autoencoders.networks import EncoderDecoder
+from populace.images.autoencoders.posterior import log_p, posterior, posterior_of
 from populace.images.generative import given
 
 BINARIZATIONS = ("dynamic", "static", "none")
+LIKELIHOODS = {"bernoulli": bernoulli_log_likelihood, "logistic": discretized_logistic_log_likelihood}
 
 
 class Terms(NamedTuple):
@@ -51,10 +54,12 @@ class VAE(LatentModel):
     """`loss = -log p(x | z) + beta KL(q(z | x) || N(0, I))`, summed over pixels and latents.
 
     The loss is the mean over the batch. `q(z | x) = N(mean, diag(variance))` by the encoder, `z = mean +
-    sqrt(variance) eps`, and `p(x | z)` is Bernoulli, pixel by pixel, so pixels are made black and white:
-    a grey pixel is white with the probability that it says. `dynamic` draws anew at every step; `static`
-    once for each image, by `binarization_seed`; `none` takes images that are black and white already.
-    What is judged is always drawn once, by that seed, so that all evaluations see the same images.
+    sqrt(variance) eps`, and `p(x | z)` is a product over pixels. For the Bernoulli likelihood pixels are made
+    black and white: a grey pixel is white with the probability that it says. `dynamic` draws anew at every
+    step; `static` once for each image, by `binarization_seed`; `none` takes images that are black and white
+    already. What is judged is always drawn once, by that seed, so that all evaluations see the same images.
+    For the discretized logistic likelihood pixels keep their grey, rounded to 256 levels, and nothing is
+    binarized: its nats are those of 8-bit images, and `bits_per_dim` compares them with other models of such.
 
     Score: the ELBO in nats with one z per image (`beta` left out of it) on the validation part. The final
     evaluation adds `log_p`, the importance-weighted bound with `importance_samples` draws.
@@ -68,6 +73,11 @@ class VAE(LatentModel):
     codes_per_latent: ClassVar[int] = 2
     samples_caption: ClassVar[str] = "Samples: decoded from the prior"
 
+    likelihood: str = setting(
+        "bernoulli",
+        choices=tuple(LIKELIHOODS),
+        help="p(x | z): of black and white pixels, or of 256 levels of grey",
+    )
     beta: float = setting(1.0, low=0, help="factor of the divergence in the loss; 1 is the ELBO")
     beta_warmup: float = setting(0.0, low=0, help="steps over which that factor rises from 0; 0 for none")
     binarization: str = setting(
@@ -81,8 +91,23 @@ class VAE(LatentModel):
     def check(self) -> None:
         """Raise a `UsageError` for grey images that are not binarized, and as autoencoders do."""
         super().check()
-        if self.data is not None and self.binarization == "none":
+        if self.data is not None and self.black_and_white and self.binarization == "none":
             given.check_pixels(self.data, binary=True)
+
+    @property
+    def black_and_white(self) -> bool:
+        """Whether pixels are of 0 and 1: those of the Bernoulli likelihood."""
+        return self.likelihood == "bernoulli"
+
+    @property
+    def planes(self) -> int:
+        """The Bernoulli likelihood has one number for each of an image, the logistic one a scale too."""
+        return 1 if self.black_and_white else 2
+
+    @property
+    def log_likelihood(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        """From the decoder's outputs and images (..., height, width, channels) to `log p(x | z)`, (...)."""
+        return LIKELIHOODS[self.likelihood]
 
     def beta_at(self, step: jax.Array) -> jax.Array:
         """Return the factor of the divergence in the step after so many: it rises linearly to `beta`."""
@@ -90,10 +115,10 @@ class VAE(LatentModel):
         return self.beta * jnp.minimum(1.0, rise)
 
     def training_inputs(self, x: jax.Array, rows: jax.Array, key: jax.Array) -> jax.Array:
-        """Return pixels of 0 and 1."""
+        """Return pixels of 0 and 1, or of 256 levels."""
         augment_key, key = jax.random.split(key)
         x = self.augment(self.pixels(x), augment_key)
-        if self.binarization == "dynamic":
+        if self.black_and_white and self.binarization == "dynamic":
             return _binarized(x, jax.random.split(key, len(x)))
         return self._fixed(x, self._keys(rows)[0])
 
@@ -113,17 +138,17 @@ class VAE(LatentModel):
         terms = self.terms(network, x, conditions, noise, self.beta)
         if self.evaluation_split != "test" or not self.importance_samples:
             return terms
-        log_p = _log_p(network, x, conditions, keys[2], self.importance_samples)
-        return terms._replace(log_p=log_p)
+        bound = log_p(self.log_likelihood, network, x, conditions, keys[2], self.importance_samples)
+        return terms._replace(log_p=bound)
 
     def terms(
         self, network: EncoderDecoder, x: jax.Array, conditions: jax.Array, noise: jax.Array, beta: Any
     ) -> Terms:
-        """Return the terms of the ELBO of images of 0 and 1, for standard normal noise (N, latents)."""
-        mean, log_variance = _posterior(network, x, conditions)
+        """Return the terms of the ELBO of images, for standard normal noise (N, latents)."""
+        mean, log_variance = posterior(network, x, conditions)
         z = mean + jnp.exp(0.5 * log_variance) * noise
-        logits = jax.vmap(network.decode)(z, conditions)
-        return Terms(bernoulli_log_likelihood(logits, x), gaussian_kl(mean, log_variance), mean, beta)
+        outputs = jax.vmap(network.decode)(z, conditions)
+        return Terms(self.log_likelihood(outputs, x), gaussian_kl(mean, log_variance), mean, beta)
 
     def losses(self, outputs: Terms, y: jax.Array) -> jax.Array:
         """Return the loss of each image: minus the ELBO where beta is 1."""
@@ -144,12 +169,18 @@ class VAE(LatentModel):
         return sums | {"mean": weight @ outputs.mean, "square": weight @ outputs.mean**2}
 
     def conclude(self, sums: dict[str, jax.Array], y: jax.Array, weight: jax.Array | None) -> Metrics:
-        """Return, in nats per image, ELBO, its two terms and `log_p`; and how many latents are active."""
+        """Return, in nats per image, ELBO, its two terms and `log_p`; and how many latents are active.
+
+        Of grey pixels also the ELBO in bits per dimension, `bits_per_dim`.
+        """
         del y, weight
         count = sums["count"]
         names = ("elbo", "log_p", "reconstruction", "kl")
         found = {name: Mean(sums[name], count) for name in names if name in sums}
         variance = sums["square"] / count - (sums["mean"] / count) ** 2
+        if not self.black_and_white:
+            per_bit = -math.prod(self._data.shape) * math.log(2)
+            found["bits_per_dim"] = Mean(sums["elbo"] / per_bit, count)
         return found | {"active_units": Mean(jnp.sum(variance > ACTIVE))}
 
     # -- a trained model ---------------------------------------------------------------------------
@@ -161,7 +192,8 @@ class VAE(LatentModel):
 
         Args:
             model: trained.
-            x: black and white images (N, height, width, channels); `binarize` makes such.
+            x: images (N, height, width, channels), black and white for the Bernoulli likelihood (`binarize`
+                makes such), else of any grey, rounded to 256 levels.
             label: as in `encode`; the bound is then of `log p(x | label)`.
             samples: K, draws per image; the bound rises with it towards `log p(x)`.
             seed: of the draws.
@@ -173,11 +205,14 @@ class VAE(LatentModel):
         given.whole("samples", samples, 1)
         given.whole("seed", seed, 0)
         x = given.images(x, self._data.shape)
-        given.check_binary(x)
+        if self.black_and_white:
+            given.check_binary(x)
+        else:
+            x = np.asarray(_rounded(x))
         conditions = self.told(label, len(x))
         keys = jax.random.split(root_key(seed), len(x))
         parts = [
-            _log_p(model, x[i], jnp.asarray(conditions[i]), keys[i], samples)
+            log_p(self.log_likelihood, model, x[i], jnp.asarray(conditions[i]), keys[i], samples)
             for i in given.batches(len(x), self.evaluation_batch_size)
         ]
         return np.concatenate([np.zeros(0, np.float32), *map(np.asarray, parts)])
@@ -203,7 +238,7 @@ class VAE(LatentModel):
         x = given.images(x, self._data.shape)
         told = self.told(label, len(x))
         both = [
-            np.stack(_posterior_of(model, x[i], jnp.asarray(told[i])))
+            np.stack(posterior_of(model, x[i], jnp.asarray(told[i])))
             for i in given.batches(len(x), self.evaluation_batch_size)
         ]
         mean, log_variance = np.concatenate([np.zeros((2, 0, self.latents), np.float32), *both], 1)
@@ -223,6 +258,8 @@ class VAE(LatentModel):
         return jax.vmap(lambda i: jax.random.split(jax.random.fold_in(root, i), 3), out_axes=1)(examples)
 
     def _fixed(self, x: jax.Array, keys: jax.Array) -> jax.Array:
+        if not self.black_and_white:
+            return _rounded(x)
         return x if self.binarization == "none" else _binarized(x, keys)
 
 
@@ -238,28 +275,12 @@ class ConditionalVAE(VAE):
     conditional: ClassVar[bool] = True
 
 
+def _rounded(x: Any) -> jax.Array:
+    """Return pixels from 0 to 1 at the nearest of 256 levels."""
+    return jnp.round(jnp.asarray(x) * 255) / 255
+
+
 def _binarized(x: jax.Array, keys: jax.Array) -> jax.Array:
     """Return 1 with the probability of each pixel, else 0, by one key for each image."""
     uniform = jax.vmap(lambda key: jax.random.uniform(key, x.shape[1:]))(keys)
     return (uniform < x).astype(jnp.float32)
-
-
-def _posterior(network: EncoderDecoder, x: jax.Array, conditions: jax.Array) -> tuple[jax.Array, jax.Array]:
-    mean, log_variance = jnp.split(jax.vmap(network.encode)(x, conditions), 2, -1)
-    return mean, log_variance
-
-
-_posterior_of = eqx.filter_jit(_posterior)
-
-
-@eqx.filter_jit
-def _log_p(
-    network: EncoderDecoder, x: jax.Array, conditions: jax.Array, keys: jax.Array, samples: int
-) -> jax.Array:
-    def log_likelihood(z: jax.Array) -> jax.Array:
-        told = jnp.repeat(conditions, z.shape[1], 0)
-        flat = jax.vmap(network.decode)(z.reshape(-1, z.shape[-1]), told)
-        return bernoulli_log_likelihood(flat.reshape(*z.shape[:-1], *x.shape[1:]), x[:, None])
-
-    mean, log_variance = _posterior(network, x, conditions)
-    return importance_weighted_bound(log_likelihood, mean, log_variance, keys, samples)
