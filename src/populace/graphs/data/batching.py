@@ -1,6 +1,6 @@
 """Graphs of a set gathered into a batch, inside a compiled program."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,9 @@ import jax.numpy as jnp
 from populace.graphs.data.batch import Batch, BatchShape
 from populace.nn.graph.edges import EdgeIndex, Rows
 
-if TYPE_CHECKING:
-    from populace.graphs.data.graph_set import GraphSet
 
-
-def gathered(graphs: "GraphSet", indices: Any, shape: BatchShape) -> Batch:
-    """Return a batch of graphs of a set; see `GraphSet.batch`."""
+def gathered(graphs: Any, indices: Any, shape: BatchShape) -> Batch:
+    """Return a batch of graphs of a `GraphSet`; see its `batch`."""
     present = indices >= 0
     chosen = jnp.where(present, indices, 0)
     node_of, first_node, sizes, fits = _places(
