@@ -24,6 +24,7 @@ BUDGET: dict[str, int] = {
     "images/pixelcnn/test_pixelcnn.py": 180,
     "images/gans/test_gans.py": 225,
     "physics/test_learner.py": 180,
+    "rl/multi_agent/environments/test_pettingzoo.py": 220,
     "rl/multi_agent/learners/test_factored_q.py": 200,
     "rl/multi_agent/learners/test_multi_agent_ppo.py": 185,
     "runs/training/test_session.py": 200,

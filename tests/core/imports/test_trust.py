@@ -17,6 +17,7 @@ NAMED = {
     "Gymnasium's own syntax": (["gymnasium:mine.worlds:Maze-v0"], {"mine.worlds"}),
     "spaces around": ("  gymnasium: mine :Maze-v0", {"mine"}),
     "PettingZoo's": (["pettingzoo:mine.worlds(max_cycles=9)", "pettingzoo: mine"], {"mine.worlds", "mine"}),
+    "JaxMARL's": (["jaxmarl:mine.worlds:Maze(size=3)", "jaxmarl:MPE_simple_spread_v3"], {"mine.worlds"}),
     "an argument": ("gymnasium:GymV26Environment-v0(env_id='mine:Maze-v0')", {"mine"}),
     "a nested argument": ("Braking-v0(friction=[{'a': ('mine:f(x=1)',)}])", {"mine"}),
     "deep in a list": ({"a": [{"b": [[{"c": "mine:X"}]]}]}, {"mine"}),

@@ -65,6 +65,13 @@ class Mortal(MultiAgentWorld):
         return View(seen, jnp.ones((2, 2), jnp.bool), alive, alive, time)
 
 
+class Retired(Mortal):
+    """The clock takes the second agent out in step 3, and the game goes on."""
+
+    def truncated_agents(self, state: WorldState) -> jax.Array:
+        return jnp.stack([state.time < 0, state.time == 3])
+
+
 class Clock(Mortal):
     """Nobody dies, and nothing ends it but the clock, after three steps."""
 

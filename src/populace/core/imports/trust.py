@@ -1,10 +1,11 @@
 """Which code a file names, and whether it may run.
 
 A recipe is data that somebody else may have written, but some of its strings name code: `my_module:Learner`
-as a kind, `my_module:Maze(size=5)`, `gymnasium:my_module:Maze-v0` or `pettingzoo:my_module` as an
-environment. To import a module is to run it. So before anything of a recipe is resolved, all of its strings
-are searched for modules outside populace and the packages that registered something with it or with
-Gymnasium, wherever they stand and whatever they are for: a setting added tomorrow is searched too.
+as a kind, `my_module:Maze(size=5)`, `gymnasium:my_module:Maze-v0`, `pettingzoo:my_module` or
+`jaxmarl:my_module:Maze` as an environment. To import a module is to run it. So before anything of a recipe
+is resolved, all of its strings are searched for modules outside populace and the packages that registered
+something with it or with Gymnasium, wherever they stand and whatever they are for: a setting added tomorrow
+is searched too.
 """
 
 import ast
@@ -16,7 +17,7 @@ from typing import Any
 from populace.core.errors import Advice, UsageError
 from populace.core.imports.by_path import is_house
 
-_REGISTRIES = {"gymnasium": "gymnasium.envs"}
+_REGISTRIES = {"gymnasium": "gymnasium.envs", "jaxmarl": ""}
 """What stands before a registered name, `gymnasium:CartPole-v1`, and the entry points that register them."""
 _MODULES = ("pettingzoo",)
 """What stands before the name of a module alone, `pettingzoo:mpe2.simple_spread_v3`."""
@@ -53,7 +54,7 @@ def check(value: Any, source: str) -> None:
 def _installed() -> frozenset[str]:
     """Return the modules of installed entry points, and the packages that hold environments."""
     modules = {entry.module for group in _OURS for entry in entry_points(group=group)}
-    for group in _REGISTRIES.values():
+    for group in filter(None, _REGISTRIES.values()):
         for entry in entry_points(group=group):
             modules |= {entry.module, entry.module.partition(".")[0]}
     return frozenset(modules)

@@ -7,7 +7,7 @@ from typing import Any
 from populace.core.errors import UsageError
 from populace.core.untrusted.shown import shortened
 
-SOURCES = ("gymnasium", "pettingzoo")
+SOURCES = ("gymnasium", "pettingzoo", "jaxmarl")
 """What may stand before the name of an environment of another package."""
 _LONGEST = 10_000  # characters of a name with its arguments
 
@@ -21,7 +21,7 @@ class Name:
 
     Attributes:
         whole: the name as the user wrote it.
-        source: `gymnasium` or `pettingzoo` if the name starts with it and a colon, otherwise empty.
+        source: one of `SOURCES` if the name starts with it and a colon, otherwise empty.
         identifier: the environment's id, `module:Class`, or a module of PettingZoo's.
         arguments: keyword arguments.
 

@@ -83,7 +83,7 @@ def make(name: str) -> Task:
     asked = naming.parse(name)
     if asked.source == "gymnasium":
         return _host(asked)
-    if asked.source == "pettingzoo":
+    if asked.source:
         raise UsageError(
             f"environment '{name}' has several agents; take a kind of several: iql, vdn, qmix, ippo or mappo"
         )

@@ -12,6 +12,7 @@ from populace.rl.environments import names as naming
 from populace.rl.multi_agent.environments import WORLDS
 from populace.rl.multi_agent.environments.checks import check_world
 from populace.rl.multi_agent.environments.world import MultiAgentWorld
+from populace.rl.multi_agent.foreign import jaxmarl
 from populace.rl.multi_agent.task import MultiAgentTask
 
 
@@ -26,9 +27,10 @@ def make(name: str) -> MultiAgentTask:
 
     Args:
         name: a name of `names()`; `module:Class`, a user's class that derives from
-            [`MultiAgentWorld`][populace.rl.multi_agent.environments.world.MultiAgentWorld]; or an environment
-            of another package, which runs in worker processes: `pettingzoo:module`, `module:Class`, or
-            `gymnasium:` and an id. Arguments may follow, as in `CleaningRobots-v0(size=8, robots=4)`.
+            [`MultiAgentWorld`][populace.rl.multi_agent.environments.world.MultiAgentWorld]; an environment
+            with JaxMARL's interface, compiled too: `jaxmarl:` and its name, or `module:Class`; or another
+            package's, which runs in worker processes: `pettingzoo:module`, `module:Class`, or `gymnasium:`
+            and an id. Arguments may follow, as in `CleaningRobots-v0(size=8, robots=4)`.
 
     Raises:
         UsageError: an unknown environment or argument, an argument out of its range, or an environment that
@@ -37,6 +39,10 @@ def make(name: str) -> MultiAgentTask:
     """
     asked = naming.parse(name)
     cls = None if asked.source else _class(asked, name)
+    if asked.source == jaxmarl.SOURCE or jaxmarl.has_interface(cls):
+        task = task_of(name, jaxmarl.world(asked))
+        eager(check_world)(task, play=asked.path)
+        return task
     if cls is None:
         from populace.rl.multi_agent.foreign import make as foreign
 
@@ -101,7 +107,7 @@ def _class(asked: naming.Name, name: str) -> Any:
     """Return the class of a compiled world, or None if the name is that of a foreign environment's maker."""
     if asked.path:
         found = by_path.find(asked.identifier, "environment")
-        if isinstance(found, type) and issubclass(found, MultiAgentWorld):
+        if isinstance(found, type) and (issubclass(found, MultiAgentWorld) or jaxmarl.has_interface(found)):
             return found
         if not callable(found) or by_path.is_house(asked.identifier):
             raise UsageError(

@@ -3,7 +3,9 @@
 Every agent has its own observation, its own set of actions, of which some may be unavailable, and its own
 reward. `terminated` means that the game ended, so that its last state is worth 0; `truncated` means that only
 the time limit ended it, so that the value of the last state must be bootstrapped. It is in `Step.last`, which
-is what the agents saw before the next episode began.
+is what the agents saw before the next episode began. Agents whose part ends while the others go on are told
+apart there, too: one that died is not alive in `Step.last`, and its value is 0; one that a time limit took
+out is alive in it for the last time, and is bootstrapped.
 
 Agents with different spaces are padded: observations with zeros to the widest one, actions with unavailable
 ones to the largest number of them.
@@ -47,7 +49,8 @@ class Step(eqx.Module):
         reward: (N,) float32.
         terminated: whether the game ended, ().
         truncated: whether only the time limit ended it, ().
-        last: what the agents saw after the step, before any new episode.
+        last: what the agents saw after the step, before any new episode; in it those are alive, too, whose
+            part a time limit ended in this step.
         events: what happened to each agent, by name, (N,): collisions, for example.
 
     """
@@ -137,7 +140,9 @@ class MultiAgentTask:
         view = self.see(after)
         terminated = self.environment.terminated(after)
         truncated = self.environment.truncated(after) & ~terminated
-        return Step(view, after, reward.astype(jnp.float32), terminated, truncated, view, events)
+        alive = view.alive | self.environment.truncated_agents(after)
+        last = dataclasses.replace(view, alive=alive)
+        return Step(view, after, reward.astype(jnp.float32), terminated, truncated, last, events)
 
     def reset(self, key: jax.Array, num_envs: int) -> tuple[View, Any]:
         """Begin episodes; return views and states with a leading axis of num_envs."""
@@ -157,11 +162,9 @@ class MultiAgentTask:
             step_key, reset_key = jax.random.split(key)
             step = self.advance(step_key, env_state, action)
             over = step.terminated | step.truncated
-            fresh = self.start(reset_key)
-            view, after = jax.tree.map(
-                lambda new, old: jnp.where(over, new, old), fresh, (step.view, step.env_state)
-            )
-            return dataclasses.replace(step, view=view, env_state=after)
+            fresh = self.environment.reset(reset_key)
+            after = jax.tree.map(lambda new, old: jnp.where(over, new, old), fresh, step.env_state)
+            return dataclasses.replace(step, view=self.see(after), env_state=after)
 
         return jax.vmap(one)(jax.random.split(key, action.shape[0]), env_state, action)
 

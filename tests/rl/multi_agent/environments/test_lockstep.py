@@ -1,11 +1,12 @@
 """Our environments beside those of mpe2 and lbforaging: one random transition after the other is the same."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from populace.rl.multi_agent import registry
-from populace.rl.multi_agent.environments import peers
+from populace.rl.multi_agent.environments import foraging, peers
 
 PARTICLES = [
     "SimpleSpread-v0(n=4, local_ratio=0.2)",
@@ -103,6 +104,29 @@ def test_foraging_is_that_of_lbforaging(name):
 @pytest.mark.parametrize("name", [*PARTICLES, *FORAGING])
 def test_ten_thousand_transitions_are_the_same(name):
     (check_particles if name in PARTICLES else check_foraging)(name, 10_000)
+
+
+def test_draws_of_cells_are_uniform():
+    """Each free cell is that of as many evenly spaced numbers as another; triples are all alike."""
+    free = np.ones((3, 4), bool)
+    free[0, 1] = free[1] = False
+
+    def drawn(key):
+        pairs = jax.vmap(lambda k: foraging._distinct(k, 3, 4))(jax.random.split(key, 6_000))
+        even = (jnp.arange(700) + 0.5) / 700
+        none = foraging._picked(jnp.float32(0.5), jnp.zeros((3, 4), jnp.bool))[2]
+        return pairs, jax.vmap(lambda u: foraging._picked(u, jnp.asarray(free)))(even), none
+
+    triples, (row, column, there), none = jax.device_get(jax.jit(drawn)(jax.random.key(0)))
+    counts = np.zeros((3, 4), int)
+    np.add.at(counts, (row, column), 1)
+    np.testing.assert_array_equal(counts, np.where(free, 100, 0))
+    assert there.all()
+    assert not none
+    found, times = np.unique(triples, axis=0, return_counts=True)
+    assert len(found) == 24
+    assert all(len(set(row)) == 3 for row in found.tolist())
+    assert np.abs(times - 250).max() < 75  # five standard deviations
 
 
 def test_food_lies_where_lbforaging_puts_it():

@@ -17,11 +17,16 @@ from pettingzoo.test.seed_test import parallel_seed_test  # noqa: E402
 
 from populace.rl.multi_agent import aec_env, parallel_env  # noqa: E402
 
+HERE = "tests.rl.multi_agent.worlds:"
 JOINT = [
     "CleaningRobots-v0(size=3, radius=1, random_starts=True)",
     "Climbing-v0",
     "TwoStep-v0",
+    "Penalty-v0",
     "SimpleSpread-v0",
+    "SimpleTag-v0",
+    "SimpleAdversary-v0",
+    "SimpleSpeakerListener-v0",
     "Foraging-v0(size=5)",
 ]
 MASKED = "CleaningRobots-v0(size=3, radius=1, mask_walls=True, collisions_end=False)"
@@ -39,11 +44,12 @@ def _strict():
         warnings.filterwarnings("ignore", message="Observation space for each agent probably should be")
         warnings.filterwarnings("ignore", message="Observation is a single number")  # a game of one state
         warnings.filterwarnings("ignore", message="Agent's (min|max)imum observation space value is")
+        warnings.filterwarnings("ignore", message="(Agents have|Observations are) different")
         warnings.filterwarnings("ignore", message="Observation is not (NumPy|a NumPy) array")
         yield
 
 
-@pytest.mark.parametrize("name", [*JOINT, MASKED])
+@pytest.mark.parametrize("name", [*JOINT, MASKED, HERE + "Mortal", HERE + "Retired"])
 def test_parallel_environments_pass_the_tests_of_pettingzoo(name):
     parallel_api_test(parallel_env(name), 40)
     if not parallel_env(name).masked:  # its test samples without masks
@@ -56,14 +62,23 @@ def test_environments_in_turns_pass_the_tests_of_pettingzoo(name):
     seed_test(lambda: aec_env(name), 40)
 
 
-@pytest.mark.parametrize("more", ["", ", moves='turns'"])
-def test_the_time_limit_is_what_pettingzoo_counts(more):
-    def make(maker, more=""):
-        return lambda max_cycles: maker(
-            f"CleaningRobots-v0(horizon={max_cycles}, walls_end=False, collisions_end=False{more})"
-        )
+ENDLESS = "CleaningRobots-v0(walls_end=False, collisions_end=False, "
 
-    max_cycles_test(SimpleNamespace(parallel_env=make(parallel_env), env=make(aec_env, more)))
+
+@pytest.mark.parametrize(
+    ("name", "turns"),
+    [
+        (ENDLESS, ""),
+        (ENDLESS, "moves='turns', "),
+        *((f"{name}-v0(", "") for name in ("Climbing", "Penalty", "Foraging")),
+        *((f"Simple{name}-v0(", "") for name in ("Spread", "Tag", "Adversary", "SpeakerListener")),
+    ],
+)
+def test_the_time_limit_is_what_pettingzoo_counts(name, turns):
+    def make(maker, turns=""):
+        return lambda max_cycles: maker(f"{name}{turns}horizon={max_cycles})")
+
+    max_cycles_test(SimpleNamespace(parallel_env=make(parallel_env), env=make(aec_env, turns)))
 
 
 def test_an_episode_is_that_of_the_compiled_program():
@@ -81,6 +96,16 @@ def test_an_episode_is_that_of_the_compiled_program():
     assert set(terminated.values()) == {bool(step.terminated)}
     assert set(truncated.values()) == {bool(step.truncated)}
     np.testing.assert_array_equal(env.state(), step.view.state)
+
+
+def test_agents_that_leave_before_the_others_are_terminated_or_truncated():
+    for world, late in (("Mortal", False), ("Retired", True)):
+        env = parallel_env(HERE + world)
+        env.reset(seed=0)
+        for t in range(3):
+            _, _, terminated, truncated, _ = env.step(dict.fromkeys(env.agents, 0))
+            assert (terminated["agent_1"], truncated["agent_1"]) == (t == 2 and not late, t == 2 and late)
+        assert env.agents == ["agent_0"]
 
 
 def test_what_cannot_be_is_refused_in_a_line():

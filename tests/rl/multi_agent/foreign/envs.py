@@ -13,7 +13,8 @@ WIDE, NARROW = "wide_0", "narrow_0"
 class Pair(pettingzoo.ParallelEnv[str, Any, Any]):
     """Two agents of different spaces; the second dies in step 3, and the first sees and masks the time.
 
-    The first may not take the action of the step before, as its `info` says. Rewards are the actions.
+    With `what='retire'` the clock takes it out instead. The first may not take the action of the step before,
+    as its `info` says. Rewards are the actions.
     """
 
     metadata: ClassVar[Any] = {"name": "pair_v0"}
@@ -60,8 +61,9 @@ class Pair(pettingzoo.ParallelEnv[str, Any, Any]):
         assert actions[WIDE] != self.last
         self.t, self.last, were = self.t + 1, actions[WIDE], self.agents
         over = self.t >= self.length
-        terminated = {a: (over and not self.late) or (a == NARROW and self.t == 3) for a in were}
-        truncated = dict.fromkeys(were, over and self.late)
+        out, clock = self.t == 3, self.what == "retire"
+        terminated = {a: (over and not self.late) or (a == NARROW and out and not clock) for a in were}
+        truncated = {a: (over and self.late) or (a == NARROW and out and clock) for a in were}
         self.agents = [a for a in were if not (terminated[a] or truncated[a])]
         if self.t == self.at:
             if self.what == "die" and (not self.trace or os.path.exists(self.trace)):

@@ -102,6 +102,16 @@ def test_agents_of_different_spaces_die_by_themselves_and_masks_are_in_info(late
     np.testing.assert_array_equal(step.last.observation[:, 0, 0, 0], time + 1)
 
 
+def test_an_agent_that_the_clock_takes_out_is_bootstrapped_and_the_game_goes_on():
+    _, _, view, _, step = rollout(f"{HERE}Pair(what='retire', workers=1)", 6, copies=1)
+    time = np.arange(6)
+    np.testing.assert_array_equal(view.alive[:, 0, 1], time < 3)
+    np.testing.assert_array_equal(step.last.alive[:, 0, 1], time < 3)  # a step more than one that dies
+    np.testing.assert_array_equal(step.last.observation[2, 0, 1, :3], np.eye(3)[0])
+    np.testing.assert_array_equal(step.terminated[:, 0], time == 5)
+    assert not step.truncated.any()
+
+
 def test_agents_that_are_out_are_passed_over_in_turns():
     _, _, view, action, step = rollout(HERE + "Waiting(max_episode_steps=30, workers=1)", 9, copies=1)
     turn = np.int32([0, 1, 2, 0, 1, 2, 0, 2, 0])

@@ -216,6 +216,16 @@ def test_what_is_stored_next_is_what_was_seen_before_the_reset():
     assert not stored.terminated.any()
 
 
+def test_an_agent_that_the_clock_takes_out_is_worth_what_it_saw_last():
+    vdn = VDN(env=HERE + "Retired", num_envs=1, rollout=4, warmup=4, batch_size=4, hidden_sizes=(4,))
+    stored = jax.jit(lambda key: vdn.step(vdn.init(key), key)[0].replay.read(jnp.arange(4)))(
+        jax.random.key(0)
+    )
+    np.testing.assert_array_equal(stored.view.alive[:, 1], [True, True, True, False])
+    np.testing.assert_array_equal(stored.after.alive[:, 1], [True, True, True, False])
+    assert not stored.terminated.any()
+
+
 def test_sequences_pass_over_ends_of_episodes_as_acting_did():
     """What a network unrolls over sampled sequences, from what is stored, are the hidden states of acting."""
     vdn = VDN(

@@ -162,6 +162,26 @@ def test_values_are_in_units_of_rewards_before_advantages_and_the_clock_bootstra
     np.testing.assert_array_equal(same, ~r.done[:-1, 0])
 
 
+@pytest.mark.parametrize(("world", "late"), [("Retired", True), ("Mortal", False)])
+def test_who_the_clock_takes_out_is_bootstrapped_and_what_the_others_get_later_is_not_its_own(world, late):
+    learner = IPPO(env=HERE + world, discount=0.9, gae_lambda=0.5, normalize_values=False, **SMALL)
+
+    def run(key):
+        _, r, _ = learner.interact(learner.init(key), key)
+        return r, learner.advantages(r)
+
+    r, advantage = jax.device_get(jax.jit(run)(jax.random.key(0)))
+    following = 0.9 * r.next_value[2, :, 1] if late else 0
+    delta = r.reward[2, :, 1] + following - r.value[2, :, 1]
+    np.testing.assert_allclose(advantage[2, :, 1], delta, rtol=1e-5)
+    np.testing.assert_array_equal(
+        r.terminated[:10, 0, 1], [t > 2 or (t == 2 and not late) for t in range(10)]
+    )
+    np.testing.assert_array_equal(
+        r.ended[:10, 0], np.stack([[t == 9 for t in range(10)], np.arange(10) > 1], 1)
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "more"),
     [(IPPO, {"parameter_sharing": False}), (MAPPO, {"recurrent": True, "env": HERE + "Mortal"})],

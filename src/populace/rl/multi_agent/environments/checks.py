@@ -7,13 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import PopulaceError, UsageError, first_line
+from populace.core.random import root_key
 from populace.rl.multi_agent.task import MultiAgentTask
 
 STEPS, NUM_ENVS = 100, 4
 
 
-def check_world(task: MultiAgentTask) -> None:
-    """Take `STEPS` random steps in `NUM_ENVS` copies of the environment.
+def check_world(task: MultiAgentTask, *, play: bool = True) -> None:
+    """Check the shapes of what an environment returns, and take random steps in it.
+
+    Args:
+        task: the environment.
+        play: whether to take `STEPS` random steps in `NUM_ENVS` copies, which takes compiling it.
 
     Raises:
         UsageError: masks, rewards or flags of the wrong shape; an observation or reward that is not finite;
@@ -22,7 +27,7 @@ def check_world(task: MultiAgentTask) -> None:
     """
     try:
         _check_shapes(task)
-        found = jax.jit(lambda key: _play(task, key))(jax.random.key(0))
+        found = jax.jit(lambda key: _play(task, key))(root_key(0)) if play else {}
     except PopulaceError:
         raise
     except Exception as error:  # a user's class may raise anything while JAX traces it
@@ -38,8 +43,8 @@ def check_world(task: MultiAgentTask) -> None:
         "revived": "an agent that was dead and is alive again",
         "lost": "no agent alive, and neither terminated nor truncated",
     }
-    for name, said in words.items():
-        at = np.argwhere(wrong[name])
+    for name, flags in wrong.items():
+        at, said = np.argwhere(flags), words[name]
         if at.size:
             step, copy = at[0][:2]
             who = f" ('{task.agents[at[0][2]]}')" if at.shape[1] > 2 else ""

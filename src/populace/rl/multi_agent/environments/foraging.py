@@ -105,37 +105,33 @@ class Foraging(MultiAgentWorld):
 
     def reset(self, key: jax.Array) -> State:
         """Draw agents, their levels, and food that touches neither other food nor the edge."""
+        # Every step of a compiled program draws a start, used or not; so nothing here sorts, which is slow
         cell_key, level_key, food_key, food_level_key = jax.random.split(key, 4)
         size, n = self.size, self.players
-        drawn = jax.random.permutation(cell_key, size**2)[:n]
-        cell = jnp.stack([drawn // size, drawn % size], -1).astype(jnp.int32)
+        place = _distinct(cell_key, n, size**2)
+        cell = jnp.stack([place // size, place % size], -1)
         level = jax.random.randint(level_key, (n,), 1, self.max_level + 1)
-        row, column = np.mgrid[:size, :size]
-        inner = (row > 0) & (row < size - 1) & (column > 0) & (column < size - 1)
-        free = jnp.asarray(inner) & ~jnp.any(
-            jnp.all(np.stack([row, column], -1) == cell[:, None, None], -1), 0
-        )
-        foods = []
+        row, column = np.mgrid[1 : size - 1, 1 : size - 1]
+        free = ~jnp.any((row == cell[:, 0, None, None]) & (column == cell[:, 1, None, None]), 0)
+        draws, places = jax.random.uniform(food_key, (self.foods,)), []
         for i in range(self.foods):
-            noise = jax.random.uniform(jax.random.fold_in(food_key, i), (size, size))
-            at = jnp.argmax(jnp.where(free, noise, -1.0))
-            there, r, c = free.any(), at // size, at % size
-            foods.append((jnp.where(there, r * size + c, size**2), there))
-            down, right = jnp.abs(row - r), jnp.abs(column - c)
+            r, c, there = _picked(draws[i], free)
+            places.append(jnp.where(there, (r + 1) * size + c + 1, size**2))
+            down, right = jnp.abs(row - r - 1), jnp.abs(column - c - 1)
             near = (
                 (jnp.maximum(down, right) <= 1) | ((down == 0) & (right <= 2)) | ((right == 0) & (down <= 2))
             )
             free = free & ~near
-        order = jnp.argsort(jnp.stack([place for place, _ in foods]))
-        place = jnp.stack([place for place, _ in foods])[order]
-        there = jnp.stack([there for _, there in foods])[order]
-        most = jnp.sort(level)[:3].sum()
+        drawn = jnp.stack(places)
+        spot = jnp.sum(jnp.where(_rank(drawn) == np.arange(self.foods)[:, None], drawn, 0), 1)
+        there = spot < size**2
+        most = jnp.sum(jnp.where(_rank(level) < 3, level, 0))
         if self.coop:
             food_level = jnp.broadcast_to(most, (self.foods,))
         else:
             food_level = jax.random.randint(food_level_key, (self.foods,), 1, most + 1)
         food_level = jnp.where(there, food_level, 0).astype(jnp.int32)
-        food = jnp.where(there[:, None], jnp.stack([place // size, place % size], -1), -1).astype(jnp.int32)
+        food = jnp.where(there[:, None], jnp.stack([spot // size, spot % size], -1), -1).astype(jnp.int32)
         return State(jnp.int32(0), cell, level.astype(jnp.int32), food, food_level, food_level.sum())
 
     def step(self, key: jax.Array, state: State, action: jax.Array) -> Any:
@@ -205,6 +201,44 @@ class Foraging(MultiAgentWorld):
         beside = jnp.any((jnp.abs(state.cell[:, None] - state.food).sum(-1) == 1) & there, -1)
         moves = (inside & ~into).at[:, LOAD].set(beside).at[:, 0].set(True)
         return moves.astype(jnp.int32)
+
+
+def _distinct(key: jax.Array, count: int, choices: int) -> jax.Array:
+    """Return `count` different numbers below `choices`, drawn uniformly, (count,)."""
+    drawn = jax.random.randint(key, (count,), 0, choices - np.arange(count))
+    found, taken = [], []  # the latter in ascending order
+    for i in range(count):
+        number = drawn[i]
+        for other in taken:
+            number = number + (number >= other)
+        found.append(number)
+        rest = number
+        for j, other in enumerate(taken):
+            taken[j], rest = jnp.minimum(other, rest), jnp.maximum(other, rest)
+        taken.append(rest)
+    return jnp.stack(found).astype(jnp.int32)
+
+
+def _picked(draw: jax.Array, free: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return row and column of one of the free cells (R, C), all alike, and whether there is one.
+
+    A number from 0 to 1 chooses: counted row by row, it is the cell of that share of them.
+    """
+    cells = free.astype(jnp.float32)
+    rows, columns = (np.tri(n, dtype=np.float32) for n in free.shape)
+    through = rows @ cells.sum(1)  # free cells in this row and those before
+    nth = jnp.minimum(jnp.floor(draw * through[-1]), through[-1] - 1)
+    row = jnp.sum(through <= nth)
+    before = jnp.max(jnp.where(through <= nth, through, 0.0))
+    line = jnp.sum(jnp.where(np.arange(len(rows))[:, None] == row, cells, 0.0), 0)
+    return row, jnp.sum(columns @ line <= nth - before), through[-1] > 0
+
+
+def _rank(values: jax.Array) -> jax.Array:
+    """Return the place of each value (K,) in ascending order; of equal ones the first comes first."""
+    before = np.arange(len(values)) < np.arange(len(values))[:, None]
+    smaller = values < values[:, None]
+    return jnp.sum(smaller | ((values == values[:, None]) & before), 1)
 
 
 def _packed(place: jax.Array, level: jax.Array, seen: jax.Array) -> jax.Array:

@@ -143,6 +143,11 @@ class _World:
         self._env_state, self._view = step.env_state, jax.device_get(step.view)
         return step
 
+    def _out(self, step: Step) -> tuple[np.ndarray, np.ndarray]:
+        """Return whose part is terminated, and whose is truncated, after a step, (N,)."""
+        dead = np.asarray(step.terminated | ~step.last.alive)
+        return dead, ~dead & np.asarray(step.truncated | ~step.view.alive)
+
     def _seen(self, agent: str) -> Any:
         i = self.possible_agents.index(agent)
         found = self._view.observation[i][: self.task.observation_sizes[i]]
@@ -153,7 +158,10 @@ class _World:
 
 
 class ParallelWorld(_World, pettingzoo.ParallelEnv[str, Any, Any]):
-    """A world whose agents act at once; an agent that dies leaves `agents`, terminated."""
+    """A world whose agents act at once; an agent that dies leaves `agents`, terminated.
+
+    One that a time limit takes out leaves them truncated.
+    """
 
     def __init__(self, name: str, render_mode: str | None = None) -> None:
         """Create the environment; see `parallel_env`."""
@@ -172,10 +180,9 @@ class ParallelWorld(_World, pettingzoo.ParallelEnv[str, Any, Any]):
         step = self._advance(actions)
         were = self.agents
         index = [self.possible_agents.index(agent) for agent in were]
-        alive, over, late = self._view.alive, bool(step.terminated), bool(step.truncated)
-        reward = np.asarray(step.reward)
-        terminated = {agent: over or not bool(alive[i]) for agent, i in zip(were, index)}
-        truncated = {agent: late and not terminated[agent] for agent in were}
+        reward, (dead, late) = np.asarray(step.reward), self._out(step)
+        terminated = {agent: bool(dead[i]) for agent, i in zip(were, index)}
+        truncated = {agent: bool(late[i]) for agent, i in zip(were, index)}
         self.agents = [agent for agent in were if not (terminated[agent] or truncated[agent])]
         seen = {agent: self._seen(agent) for agent in were}
         paid = {agent: float(reward[i]) for agent, i in zip(were, index)}
@@ -208,13 +215,11 @@ class TurnWorld(_World, pettingzoo.AECEnv[str, Any, Any]):
             return
         self._cumulative_rewards[agent] = 0.0
         step = self._advance({agent: action})
-        over, late, alive = bool(step.terminated), bool(step.truncated), self._view.alive
-        reward = np.asarray(step.reward)
+        reward, (dead, late) = np.asarray(step.reward), self._out(step)
         for i, other in enumerate(self.possible_agents):
             if other in self.agents:
                 self.rewards[other] = float(reward[i])
-                self.terminations[other] = over or not bool(alive[i])
-                self.truncations[other] = late and not self.terminations[other]
+                self.terminations[other], self.truncations[other] = bool(dead[i]), bool(late[i])
         self.agent_selection = self._turn()
         self._accumulate_rewards()
         self._deads_step_first()

@@ -72,6 +72,14 @@ class MultiAgentWorld(ABC):
         """Return whether the time limit is reached."""
         return state.time >= self.horizon
 
+    def truncated_agents(self, state: Any) -> jax.Array:
+        """Return whose part a time limit ended in the step to a state, while others go on, (N,).
+
+        By default none. In `view` they are not alive any more; who is neither here nor alive there has died.
+        """
+        del state
+        return jnp.zeros(len(self.agents), jnp.bool)
+
     def outcomes(self, state: Any, events: dict[str, jax.Array], length: jax.Array) -> dict[str, Mean]:
         """Return metrics of E whole episodes, besides the sums of events per episode.
 

@@ -109,12 +109,10 @@ class Joint(gymnasium.Env):
     def _packed(self, moment: interfaces.Moment) -> np.ndarray:
         """Return what all agents see and got, (K,).
 
-        Who is terminated is dead. Who is truncated with the whole game is alive in its last view, from which
-        values are bootstrapped; if the game goes on it is dead, too.
+        Whose part ended is not alive; whether it was truncated in this step is told apart.
         """
         whole = np.zeros(self.layout.size, np.float32)
         parts, self._acting = self.layout.split(whole), moment.acting
-        going = bool(moment.acting)
         for i, agent in enumerate(self.team.agents):
             free = parts["available"][i][: self.layout.actions[i]]
             free[:] = 1
@@ -124,7 +122,8 @@ class Joint(gymnasium.Env):
             if isinstance(seen, dict) and "action_mask" in seen:
                 seen, mask = seen["observation"], seen["action_mask"]
             parts["observation"][i, : self.layout.sizes[i]] = self._flat[i](seen)
-            parts["alive"][i] = agent not in moment.terminated and not (going and agent in moment.truncated)
+            parts["alive"][i] = agent not in moment.terminated | moment.truncated
+            parts["truncated"][i] = agent in moment.truncated
             parts["acting"][i] = agent in moment.acting
             parts["reward"][i] = moment.reward.get(agent, 0.0)
             if mask is not None:

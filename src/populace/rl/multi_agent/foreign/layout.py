@@ -28,7 +28,8 @@ class Layout:
         team = len(self.agents)
         return {
             "observation": (team, max(self.sizes)), "available": (team, max(self.actions)),
-            "alive": (team,), "acting": (team,), "state": (self.state,), "reward": (team,),
+            "alive": (team,), "acting": (team,), "truncated": (team,), "reward": (team,),
+            "state": (self.state,),
         }  # fmt: skip
 
     @property

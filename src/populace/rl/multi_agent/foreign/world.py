@@ -79,6 +79,10 @@ class ForeignWorld(MultiAgentWorld):
         flags = {name: parts[name] > 0 for name in ("available", "alive", "acting")}
         return View(observation=parts["observation"], state=parts["state"], **flags)
 
+    def truncated_agents(self, state: ForeignState) -> jax.Array:
+        """Return whose part the time limit ended, (N,)."""
+        return self.layout.split(state.seen)["truncated"] > 0
+
     def begun(self, state: ForeignState) -> ForeignState:
         """Return the start of the next episode, of a state whose episode is over."""
         return ForeignState(state.env, state.next_seen, state.next_seen, jnp.bool(False), jnp.bool(False))

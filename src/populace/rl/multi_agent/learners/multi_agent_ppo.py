@@ -169,13 +169,14 @@ class MultiAgentPPO(Team):
             reward = moved.reward
             if self.team_rewards:
                 reward = jnp.broadcast_to(task.team_reward(reward)[:, None], reward.shape)
-            ended = moved.terminated[:, None]
-            if not self.team_rewards:  # a team's reward goes on after the death of an agent
-                ended = ended | ~moved.last.alive
+            terminated, ended = moved.terminated[:, None], done[:, None]
+            if not self.team_rewards:  # a team's reward goes on after the part of an agent
+                terminated, ended = terminated | ~moved.last.alive, ended | ~acting.view.alive
             found = Rollout(
                 view=view, action=action, log_probability=distribution.log_probability(action),
                 value=self.value(model, values), next_value=self.value(model, following), reward=reward,
-                terminated=jnp.broadcast_to(ended, reward.shape), done=done, hidden=hidden,
+                terminated=jnp.broadcast_to(terminated, reward.shape),
+                ended=jnp.broadcast_to(ended, reward.shape), done=done, hidden=hidden,
             )  # fmt: skip
             hidden = Hidden(forget(actor, done), forget(critic, done))
             return (hidden, acting), (found, metrics)
@@ -187,10 +188,9 @@ class MultiAgentPPO(Team):
 
     def advantages(self, rollout: Rollout) -> jax.Array:
         """Return the generalized advantages of all agents, (T, E, N)."""
-        done = jnp.broadcast_to(rollout.done[..., None], rollout.reward.shape) | rollout.terminated
         return generalized_advantages(
-            rollout.reward, rollout.terminated, done, rollout.value, rollout.next_value, self.discount,
-            self.gae_lambda,
+            rollout.reward, rollout.terminated, rollout.ended, rollout.value, rollout.next_value,
+            self.discount, self.gae_lambda,
         )  # fmt: skip
 
     def learn(

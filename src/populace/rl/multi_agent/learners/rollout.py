@@ -46,6 +46,7 @@ class Rollout(eqx.Module):
         next_value: of what was seen next, before any reset, (T, E, N).
         reward: what each agent's value foretells, (T, E, N).
         terminated: whether the agent's part ended, by the end of the game or its death, (T, E, N).
+        ended: whether the agent's part ended, by any of these or a time limit, (T, E, N).
         done: whether the episode ended, (T, E).
         hidden: hidden states before the first step.
 
@@ -58,5 +59,6 @@ class Rollout(eqx.Module):
     next_value: jax.Array
     reward: jax.Array
     terminated: jax.Array
+    ended: jax.Array
     done: jax.Array
     hidden: Hidden
