@@ -1,5 +1,6 @@
 """Options that several commands share, and the display that each begins with."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,18 @@ def loading(silent: bool) -> "Display":
     Only a live one does: what is refused leaves nothing on a standard output that is read by a program.
     """
     from populace.cli.display import Display
+    from populace.engine.hosts import launcher
 
-    display = Display(silent=silent)
+    several = launcher.found() is not None
+    display = Display(silent=silent or (several and not launcher.speaks()))
+    if alone := launcher.warning():
+        display.line(alone)
     display.phase("loading", live=True)
+    if several:
+        from populace.engine.hosts.joining import join
+
+        display.phase("meeting the other processes")
+        join(sys.argv[1:])
     return display
 
 

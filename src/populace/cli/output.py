@@ -11,6 +11,7 @@ from rich.segment import Segment
 from populace.core.errors import RunError, UsageError
 from populace.core.files import to_json
 from populace.core.untrusted.shown import escaped, line
+from populace.engine.hosts import launcher, together
 
 
 class Terminal(Console):
@@ -30,8 +31,15 @@ class Terminal(Console):
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Print one line to standard error and exit."""
-    print(f"populace: {line(message)}", file=sys.stderr)
+    """Print one line to standard error and exit; of several processes that train together, one prints."""
+    if together.joined() is not None:
+        from populace.engine.hosts import watchdog
+
+        says, code = watchdog.end(message, code)
+    else:
+        says = launcher.speaks()
+    if says:
+        print(f"populace: {line(message)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -47,17 +47,22 @@ def whole(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield aside
-        for folder, _, names in os.walk(aside):
-            for name in names:
-                _to_disk(Path(folder, name))
-            _to_disk(Path(folder))
-        if not aside.is_dir():
-            _to_disk(aside)
+        to_disk(aside)
         aside.replace(path)
     except BaseException:
         remove(aside)
         raise
     _to_disk(path.parent)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file, or a folder with all that is in it, is on the disk."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            _to_disk(Path(folder, name))
+        _to_disk(Path(folder))
+    if not path.is_dir():
+        _to_disk(path)
 
 
 def sweep(folder: Path) -> None:

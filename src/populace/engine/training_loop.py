@@ -16,15 +16,15 @@ import numpy as np
 from populace.core.errors import UsageError
 from populace.core.mean import Mean
 from populace.core.population import Population
-from populace.engine import gathering, intervention, windows
+from populace.engine import gathering, hosts, intervention, windows
 from populace.engine.callbacks import Callback, Columns, Evaluation, Window
 from populace.engine.controller import Control, Controller, training_members
+from populace.engine.group_programs import choices
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import any_of, fetch
-from populace.engine.placement import place
+from populace.engine.hosts.division import Share
 from populace.engine.programs.carry import Best
 from populace.engine.programs.compiled import EVALUATION
-from populace.engine.strategy import choose
 from populace.engine.windows import Pending
 
 
@@ -39,6 +39,7 @@ class Engine:
         checkpoint_selection: which model of each member is kept: `best`, by its evaluations, or `last`.
         controller: decides after each evaluation how the population goes on.
         phase: is told what is being done before training, where that takes long.
+        divided: train only this process's share of the members, where several were started together.
 
     """
 
@@ -51,6 +52,7 @@ class Engine:
         checkpoint_selection: Literal["best", "last"] = "best",
         controller: Controller | None = None,
         phase: Callable[[str], None] = lambda name: None,
+        divided: bool = False,
     ) -> None:
         self._keep_last = checkpoint_selection == "last"
         self.population, self.step, self.training_seconds = population, 0, 0.0
@@ -59,18 +61,19 @@ class Engine:
         self.callback_error: Exception | None = None
         self.controller = controller
         self.control = Control(controller.init(population) if controller else None)
-        self.group_states: list[GroupState] = []
         count = len(population.groups)
         names = [strategy] * count if isinstance(strategy, str) else list(strategy)
         if len(names) != count:
             raise UsageError(f"strategy must be one, or one for each of {count} groups, got {names}")
         if devices > (here := len(jax.local_devices())):
             log(f"{devices} devices were asked for and {here} are here: numbers may differ in rounding")
-        for name, group in zip(names, population.groups):
-            # `auto` takes `map` for a single member, and what it took is what the recipe names in a replay.
-            placement = place(len(group.members), devices, alike=name in ("map", "auto"))
-            choice, program = choose(name, group, population.seed, placement, phase)
-            self.group_states.append(GroupState(program, choice))
+        self.divided = divided and hosts.count() > 1
+        chosen = choices(population, names, devices, phase, divided=self.divided)
+        self.shares: list[Share] = chosen.shares
+        """Which members of which groups `group_states` are of."""
+        self.strategies = chosen.strategies
+        """What was chosen for each group of the population."""
+        self.group_states = [GroupState(program, choice) for choice, program in chosen.programs]
 
     def train(
         self,
@@ -185,7 +188,7 @@ class Engine:
     def restore_control(self, control: Control) -> None:
         """Take over what a controller decided before, with the settings that it changed."""
         self.control = control
-        intervention.change_settings(control.settings(), self.find)
+        intervention.change_settings(control.settings(), self)
 
     def _decide(self, evaluation: Evaluation) -> None:
         """Ask the controller, and do what it says."""
@@ -197,7 +200,7 @@ class Engine:
             decision = decision.but_diverged(evaluation.diverged_at)
             for group_state in self.group_states:
                 group_state.expand()
-            intervention.apply(decision, self.find, self.step, evaluation.diverged_at)
+            intervention.apply(decision, self, self.step, evaluation.diverged_at)
         self.control = self.control.after(state, decision and decision.to_dict(self.step))
         if decision is not None:
             self._compact()
@@ -220,7 +223,12 @@ class Engine:
         return found
 
     def gather(
-        self, per_group: list[Any], states: Sequence[GroupState] | None = None, missing: float = 0
+        self,
+        per_group: list[Any],
+        states: Sequence[GroupState] | None = None,
+        missing: float = 0,
+        *,
+        everywhere: bool = True,
     ) -> np.ndarray:
         """Put per-slot arrays of the groups together in the order of the population's members.
 
@@ -228,22 +236,28 @@ class Engine:
             per_group: an array for each group, slots in front.
             states: the groups, where they are not all members: as they train.
             missing: what members have that are in none of them.
+            everywhere: whether, of several processes, all get all; else the first one alone does.
 
         """
         states = self.group_states if states is None else states
-        return gathering.gather(len(self.population), per_group, states, missing)
+        where = {"divided": self.divided, "everywhere": everywhere}
+        return gathering.gather(len(self.population), per_group, states, missing, **where)
 
     def find(self, member: int) -> tuple[GroupState, int]:
-        """Return the group and slot of a member."""
-        if not 0 <= member < len(self.population):
-            raise IndexError(f"no member {member} among {len(self.population)}")
+        """Return the group and slot of a member that this process trains."""
+        if not self.is_here(member):
+            raise IndexError(f"no member {member} among {len(self.population)}, or another process trains it")
         group, slot = self._places[member]
         return self.group_states[group], int(slot)
 
+    def is_here(self, member: int) -> bool:
+        """Return whether this process trains a member; alone, it trains all."""
+        return 0 <= member < len(self.population) and self._places[member, 0] >= 0
+
     @cached_property
     def _places(self) -> np.ndarray:
-        """Group and slot of each member, (members, 2)."""
-        found = np.empty((len(self.population), 2), int)
+        """Group and slot of each member, (members, 2); -1 for those of other processes."""
+        found = np.full((len(self.population), 2), -1)
         for number, group_state in enumerate(self.group_states):
             indices = group_state.group.indices
             found[indices, 0], found[indices, 1] = number, np.arange(len(indices))
@@ -257,7 +271,9 @@ class Engine:
         halted = min(int(fetch(steps).min()) for steps in pending.steps) < pending.end
         if halted:
             windows.catch_up(running, pending)
-        columns, diverged_at = self.columns(pending.sums, running), self.gather(pending.diverged_at, running)
+        # Callbacks are told where files are written; the other processes go on.
+        columns = self.columns(pending.sums, running, everywhere=False)
+        diverged_at = self.gather(pending.diverged_at, running, everywhere=False)
         diverged_at = self._but_stopped(np.where(diverged_at > pending.end, -1, diverged_at))
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
@@ -266,8 +282,13 @@ class Engine:
         return halted
 
     def columns(
-        self, per_group: list[dict[str, Mean]], states: Sequence[GroupState] | None = None
+        self,
+        per_group: list[dict[str, Mean]],
+        states: Sequence[GroupState] | None = None,
+        *,
+        everywhere: bool = True,
     ) -> Columns:
         """Put the groups' metrics together: one value per member; NaN where nothing was measured."""
         states = self.group_states if states is None else states
-        return gathering.columns(len(self.population), per_group, states)
+        where = {"divided": self.divided, "everywhere": everywhere}
+        return gathering.columns(len(self.population), per_group, states, **where)

@@ -1,32 +1,35 @@
 """Checkpoints: the states of all members on disk, by Orbax; the last few are kept.
 
 A checkpoint appears under its final name only when it is complete and on the disk, and carries a checksum of
-every array and file, so that a damaged one is noticed and the one before is used. A thread writes it.
+every array and file, so that a damaged one is noticed and the one before is used. A thread writes it. Of
+several processes each writes the members that it trains; who reads them takes the rows of its own members
+from whichever parts hold them, so a run goes on with another number of processes.
 """
 
 import dataclasses
-import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import RunError, UsageError, first_line
-from populace.core.files import sweep, whole
+from populace.core.files import sweep, to_disk, whole
 from populace.core.numerics.precision import precision
+from populace.engine import hosts
 from populace.engine.controller import Control
-from populace.engine.group_state import GroupState
-from populace.engine.hosts import fetch, is_writer
-from populace.engine.programs.carry import Best, Carry
+from populace.engine.hosts.division import Share
 from populace.engine.training_loop import Engine
 from populace.runs.folder import resuming
 from populace.runs.integrity import checkpoint_files, failures, late_threads
+from populace.runs.training import group_arrays
+
+_LANE = "checkpoint"
+"""Of messages between the threads that write."""
 
 
 class Checkpoints:
@@ -67,11 +70,16 @@ class Checkpoints:
         """
         self.wait()
         arrays = {
-            name: x for c, group_state in enumerate(engine.group_states) for name, x in _flat(group_state, c)
+            name: x
+            for share, group_state in zip(engine.shares, engine.group_states)
+            for name, x in group_arrays.flat(group_state, share.group)
         }
-        if is_writer():
-            note = info | {"step": engine.step, "control": dataclasses.asdict(engine.control)}
-            self._under_way = engine.step, self._writer.submit(self._write, engine.step, arrays, note)
+        note = info | {"step": engine.step, "control": dataclasses.asdict(engine.control)}
+        if engine.divided:
+            work = partial(self._write_part, engine.step, arrays, note, engine.shares)
+        else:
+            work = partial(self._write, engine.step, arrays, note)
+        self._under_way = engine.step, self._writer.submit(work)
 
     def wait(self) -> None:
         """Wait until everything saved so far is on disk.
@@ -120,12 +128,16 @@ class Checkpoints:
             UsageError: the newest sound one is of another learner.
 
         """
-        for step in reversed(self.steps()):
+        everybody = hosts.gathered if engine.divided else _alone
+        for step in reversed(everybody(self.steps(), "the choice of a checkpoint")[0]):
+            damage, arrays, info = "", {}, {}
             try:
-                arrays, info = self._read(step)
+                arrays, info = self._read(step, engine.shares)
             except Exception as error:
                 # Whatever a damaged file makes the reader raise: the one before may be sound.
-                line = f"checkpoint {step} is damaged ({first_line(error)[:160]})"
+                damage = first_line(error)[:160]
+            if damage := next(filter(None, everybody(damage, "reading a checkpoint")), ""):
+                line = f"checkpoint {step} is damaged ({damage})"
                 if newest:
                     run = self.folder.parent
                     advice = resuming(run, "train its steps again: ")
@@ -133,9 +145,9 @@ class Checkpoints:
                 log(f"{line}; trying the one before")
                 continue
             try:
-                for c, group_state in enumerate(engine.group_states):
+                for share, group_state in zip(engine.shares, engine.group_states):
                     with precision(group_state.program.x64):
-                        _load(group_state, c, arrays)
+                        group_arrays.load(group_state, share.group, arrays)
             except (KeyError, ValueError) as error:  # it is whole, so it is the learner that does not fit
                 raise UsageError(
                     f"checkpoint {step} of '{self.folder.parent}' does not fit the learner ({error}): "
@@ -149,7 +161,7 @@ class Checkpoints:
 
     def drop_after(self, step: int) -> None:
         """Remove damaged checkpoints later than `step`, which would be in the way, and what a kill left."""
-        if not is_writer():
+        if not hosts.is_writer():
             return
         sweep(self.folder)
         for later in self.steps():
@@ -168,83 +180,81 @@ class Checkpoints:
 
     def _write(self, step: int, arrays: dict[str, np.ndarray], note: dict[str, Any]) -> None:
         """Write one checkpoint and remove those that are too many; the work of the thread."""
-        note["arrays"] = {name: [x.dtype.name, list(x.shape), _checksum(x)] for name, x in arrays.items()}
+        note["arrays"] = group_arrays.described(arrays)
         self.folder.mkdir(exist_ok=True)
         with whole(self.folder / str(step)) as aside:
-            inside = aside.absolute() / checkpoint_files.ARRAYS
-            inside.mkdir(parents=True)
-            handler, args = self._handler, self._ocp.args.PyTreeSave(arrays)
-            with late_threads.silenced(), late_threads.outlasted(aside):
-                handler.save(inside, args=args)
-                handler.finalize(inside)
+            self._write_arrays(aside, checkpoint_files.ARRAYS, arrays)
             checkpoint_files.keep_info(aside, note)
+        self._discard_old()
+
+    def _write_part(
+        self, step: int, arrays: dict[str, np.ndarray], note: dict[str, Any], shares: Sequence[Share]
+    ) -> None:
+        """Write this process's part of one checkpoint; the first one completes it when all have written."""
+        aside, inside = self.folder / f".0.{step}", f"{checkpoint_files.ARRAYS}-{hosts.index():05d}"
+        self._write_arrays(aside, inside, arrays)
+        to_disk(aside / inside)
+        part = {
+            "folder": inside,
+            "arrays": group_arrays.described(arrays),
+            "members": [[share.group, share.start, share.stop] for share in shares],
+        }
+        files = checkpoint_files.digests(aside, inside)
+        written = hosts.gathered([part, files], f"checkpoint {step}", lane=_LANE)
+        if hosts.is_writer():
+            note["parts"] = [part for part, _ in written]
+            checkpoint_files.keep_info(
+                aside, note, {n: digest for _, of in written for n, digest in of.items()}
+            )
+            to_disk(aside)
+            aside.replace(self.folder / str(step))
+            to_disk(self.folder)
+            self._discard_old()
+        hosts.barrier(f"checkpoint {step}", lane=_LANE)
+
+    def _write_arrays(self, folder: Path, inside: str, arrays: dict[str, np.ndarray]) -> None:
+        place = folder.absolute() / inside
+        place.mkdir(parents=True)
+        handler, args = self._handler, self._ocp.args.PyTreeSave(arrays)
+        with late_threads.silenced(), late_threads.outlasted(folder):
+            handler.save(place, args=args)
+            handler.finalize(place)
+
+    def _discard_old(self) -> None:
         for old in self.steps()[: -self._keep]:
             checkpoint_files.discard(self.folder / str(old))
 
-    def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Read one checkpoint, whose files are checked before Orbax sees them."""
+    def _read(self, step: int, shares: Sequence[Share]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Read the members of some shares, from files that are checked before Orbax sees them."""
         folder = self.folder / str(step)
-        info = checkpoint_files.check(folder)
-        how = {name: self._ocp.RestoreArgs(restore_type=np.ndarray) for name in info["arrays"]}
+        parts = checkpoint_files.parts(checkpoint_files.read_info(folder))
+        found: dict[str, list[np.ndarray]] = defaultdict(list)
+        needed = [part for part in parts if any(_size(part, share) for share in shares)]
+        info = checkpoint_files.check(folder, {part.folder for part in needed})
+        for part in needed:
+            arrays = self._read_arrays(folder / part.folder, part)
+            for share in shares:
+                rows = part.rows(share.group, share.start, share.stop)
+                for name in arrays if _size(part, share) else ():
+                    if name.startswith(group_arrays.prefix(share.group)):
+                        found[name].append(arrays[name][rows])
+        return {name: np.concatenate(x) if len(x) > 1 else x[0] for name, x in found.items()}, info
+
+    def _read_arrays(self, folder: Path, part: checkpoint_files.Part) -> dict[str, np.ndarray]:
+        how = {name: self._ocp.RestoreArgs(restore_type=np.ndarray) for name in part.arrays}
         args = self._ocp.args.PyTreeRestore(restore_args=how)
-        arrays = self._handler.restore(folder.absolute() / checkpoint_files.ARRAYS, args=args)
-        for name, (_, _, expected) in info["arrays"].items():
-            if _checksum(arrays[name]) != expected:
+        arrays = self._handler.restore(folder.absolute(), args=args)
+        for name, (_, _, expected) in part.arrays.items():
+            if group_arrays.checksum(arrays[name]) != expected:
                 raise ValueError(f"checksum of {name} does not match")
-        return arrays, info
+        return arrays
 
 
-def _flat(group_state: GroupState, index: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield name and value of every array of the real members, copied to the host."""
-    state = group_state.state()
-    parts = {
-        "state": state,
-        "best": group_state.best,
-        "diverged_at": group_state.carry.diverged_at,
-        "step": group_state.carry.step,
-    }
-    count = len(group_state.group.members)
-    for part, tree in parts.items():
-        for i, leaf in enumerate(jax.tree.leaves(tree)):
-            if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-                leaf = jax.random.key_data(leaf)
-            # A copy: the buffer itself is consumed by the next window while the disk still writes.
-            yield f"group{index}-{part}-{i:04d}", fetch(leaf)[:count]
+def _alone(value: Any, what: str) -> list[Any]:
+    del what
+    return [value]
 
 
-def _load(group_state: GroupState, index: int, arrays: dict[str, np.ndarray]) -> None:
-    """Put saved arrays into a group; its template says what shape and type they must have."""
-    program = group_state.program
-    carry, model = program.template(), program.model_template()
-    members = len(group_state.group.members)
-    source = np.minimum(np.arange(program.slots), members - 1)
-
-    def fill(part: str, tree: Any) -> Any:
-        leaves, structure = jax.tree.flatten(tree)
-        found = []
-        for i, leaf in enumerate(leaves):
-            value = arrays[f"group{index}-{part}-{i:04d}"][source]
-            if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-                value = jax.random.wrap_key_data(jnp.asarray(value), impl=program.key_types[leaf.dtype])
-            if value.shape != leaf.shape or value.dtype != leaf.dtype:
-                raise ValueError(
-                    f"{part} {i} is {value.dtype}{value.shape}, expected {leaf.dtype}{leaf.shape}"
-                )
-            found.append(jax.device_put(value, program.placement.by_member))
-        return structure.unflatten(found)
-
-    like = carry.diverged_at
-    diverged_at = fill("diverged_at", like)
-    score: Any = jax.ShapeDtypeStruct(like.shape, jnp.float32)
-    group_state.best = fill("best", Best(model, score, like))
-    group_state.carry = Carry(
-        state=fill("state", carry.state),
-        step=fill("step", carry.step),
-        diverged_at=diverged_at,
-        halted=jax.device_put(fetch(diverged_at) >= 0, program.placement.by_member),
-    )
-    group_state.freeze_diverged()
-
-
-def _checksum(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+def _size(part: checkpoint_files.Part, share: Share) -> int:
+    rows = part.rows(share.group, share.start, share.stop)
+    return rows.stop - rows.start

@@ -10,7 +10,7 @@ from typing import Any
 from populace.core.errors import Advice, RunError, UsageError
 from populace.core.files import origin, to_json, to_lines, write
 from populace.core.untrusted.shown import shown
-from populace.engine.hosts import is_writer
+from populace.engine import hosts
 from populace.runs.integrity import failures, learner_files, lock, record, sealed
 from populace.runs.integrity.schemas import json_files
 
@@ -36,8 +36,10 @@ def new(out: str | Path | None, name: str, overwrite: bool) -> Iterator[Path]:
 
     """
     folder = new_path(out, name)
-    if not is_writer():  # of several processes that train one population, one makes the folder
-        yield folder
+    if not hosts.is_writer():  # of several processes that train one population, one makes the folder
+        folder = Path(hosts.from_writer(None, "the run folder"))
+        with lock.held(folder):
+            yield folder
         return
     if folder.is_file():
         advice = Advice("choose another with out=...", "choose another with --out")
@@ -47,6 +49,7 @@ def new(out: str | Path | None, name: str, overwrite: bool) -> Iterator[Path]:
         if not made and lock.owner(folder) is None:
             _check_free(folder, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
+    hosts.from_writer(str(folder), "the run folder")  # its name may be the time of day
     try:
         with lock.held(folder):
             with _writable(folder):

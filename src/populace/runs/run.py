@@ -13,7 +13,7 @@ from populace.core.errors import RunError, UsageError
 from populace.core.learner import Learner
 from populace.core.population import Population
 from populace.core.untrusted.shown import shown
-from populace.engine import host_errors
+from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback
 from populace.engine.training_loop import Engine
 from populace.runs import fingerprint
@@ -30,7 +30,8 @@ from populace.runs.recipe.recipe import Recipe
 from populace.runs.records import Records
 from populace.runs.trained_member import Trained
 from populace.runs.training import extension, reopening
-from populace.runs.training.session import Log, Session, quiet
+from populace.runs.training.session import Session
+from populace.runs.training.untrained import Log, quiet
 
 
 class Run(Records):
@@ -271,7 +272,10 @@ class Run(Records):
         """Let the recipe ask for more steps; what was read of the old one is read again."""
         if extension.check(self.path, self.recipe, self.population, steps):
             self._check_data()
-            extension.extend(self.path, self.recipe, len(self.population), steps)
+            hosts.barrier("the check of more steps")
+            if hosts.is_writer():
+                extension.extend(self.path, self.recipe, len(self.population), steps)
+            hosts.barrier("more steps")
             for name in ("recipe", "population", "engine"):
                 self.__dict__.pop(name, None)
 

@@ -11,6 +11,7 @@ from populace.cli.output import fail, print_json
 from populace.cli.progress import Progress, progress
 from populace.cli.signals import end_at_once, handled
 from populace.core.errors import UsageError
+from populace.engine import hosts
 
 
 def run(
@@ -116,6 +117,8 @@ def _train(train: Callable[..., Any], folder: Path, shown: Progress, *, as_json:
     with handled(lambda: display.now in ("compiling", TRAINING), shown.log) as caught:
         try:
             trained = train(lambda: bool(caught))
+            if not hosts.is_writer():
+                return
             display.phase("reporting", live=True)
             if report:
                 from populace.report import present
@@ -127,6 +130,7 @@ def _train(train: Callable[..., Any], folder: Path, shown: Progress, *, as_json:
                 print_json(results)
         except Stopped as stopped:
             why, code = stopped.command_line, caught.exit_code if caught else stopped.exit_code
+            code = max(hosts.gathered(code, "the end"))  # a signal may have come to one of several alone
         except KeyboardInterrupt:
             begun = (folder / "recipe.toml").is_file()
             going_on = "`populace resume {0}` goes on from the last checkpoint" if begun else ""

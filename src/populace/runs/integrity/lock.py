@@ -18,8 +18,8 @@ from pathlib import Path
 
 from populace.core.errors import RunError
 from populace.core.files import write
-from populace.engine.hosts import is_writer
-from populace.runs.integrity import failures
+from populace.engine.hosts import is_writer, together
+from populace.runs.integrity import failures, shared
 from populace.runs.integrity.schemas import json_files
 
 FILE = "lock.json"
@@ -53,9 +53,11 @@ def held(folder: Path) -> Iterator[None]:
 
     Raises:
         RunError: another process holds it, or it cannot be written.
+        UsageError: the processes do not see the same folder.
 
     """
     if not is_writer():
+        shared.check(folder, FILE)
         yield
         return
     key = str(folder.resolve())
@@ -73,14 +75,20 @@ def held(folder: Path) -> Iterator[None]:
     beat = threading.Thread(target=_beat, args=(folder / FILE, ended), daemon=True, name="populace-lock")
     beat.start()
     try:
-        yield
+        shared.check(folder, FILE)
+        with together.if_lost(lambda: _release(folder)):
+            yield
     finally:
         ended.set()
         beat.join()
         _held.discard(key)
-        with contextlib.suppress(OSError), _alone(folder):
-            if _is_own(folder):
-                (folder / FILE).unlink()
+        _release(folder)
+
+
+def _release(folder: Path) -> None:
+    with contextlib.suppress(OSError), _alone(folder):
+        if _is_own(folder):
+            (folder / FILE).unlink()
 
 
 def check(folder: Path) -> None:

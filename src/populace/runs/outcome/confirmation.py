@@ -15,12 +15,14 @@ from typing import Any
 from populace.core import files
 from populace.core.errors import RunError, UsageError
 from populace.core.population import Population
+from populace.engine import hosts
 from populace.engine.callbacks import Callback
 from populace.runs.folder import keep_json, read_json, resuming
 from populace.runs.integrity.schemas import json_files
 from populace.runs.recipe.parsing import foreign_modules, parse
 from populace.runs.recipe.recipe import Recipe
-from populace.runs.training.session import Log, Session
+from populace.runs.training.session import Session
+from populace.runs.training.untrained import Log
 from populace.runs.weights import start
 
 FOLDER = "confirmation"
@@ -58,20 +60,26 @@ def confirm(
     inside = folder / FOLDER
     wanted = _recipe(recipe, population, chosen, new_seeds(population.seeds, count), results)
     known = _known(inside, wanted)
+    hosts.barrier("the look at a confirmation")  # before it is changed
     if known is None:
-        shutil.rmtree(inside, ignore_errors=True)
-        inside.mkdir()
+        if hosts.is_writer():
+            shutil.rmtree(inside, ignore_errors=True)
+            inside.mkdir()
         if recipe.options.start_from:
-            start.keep(inside, start.read(folder))
+            if hosts.is_writer():
+                start.keep(inside, start.read(folder))
             options = wanted.options.model_copy(update={"start_from": str(inside / start.FILE)})
             wanted = replace(wanted, options=options)
+    hosts.barrier("the start of a confirmation")
     if not _finished(inside):
         log(f"confirming the winner and its nearest rival on {count} new seeds")
         following = [callback for callback in callbacks if callback.follows_confirmation]
         going = known or wanted
         session = Session(inside, going, going.population(), log, owner=folder, externally=False)
         session.go(following, stop, resume=known is not None)
-    keep_json(folder, "results.json", results | {"confirmation": _entry(inside, chosen)})
+    if hosts.is_writer():
+        keep_json(folder, "results.json", results | {"confirmation": _entry(inside, chosen)})
+    hosts.barrier("the end of a confirmation")
 
 
 def as_asked(
@@ -88,7 +96,8 @@ def as_asked(
     if reason := obstacle(results, folder):
         if len(results["settings"]) > 1:
             log(f"not confirmed: {reason}")
-        keep_json(folder, "results.json", results | {"confirmation": None})
+        if hosts.is_writer():
+            keep_json(folder, "results.json", results | {"confirmation": None})
         return
     confirm(folder, recipe, recipe.options.confirm, log, callbacks, stop)
 

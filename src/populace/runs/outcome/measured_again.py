@@ -36,7 +36,7 @@ def measured_again(
     population = engine.population
     learner, chosen = population.learner, list(range(len(population.settings)))
     if backend == "native":
-        found = measured.final_evaluation(engine, scores, size, seed)[learner.score]
+        found = measured.final_evaluation(engine, size, seed)[learner.score]
     else:
         best = results.choose(population, scores)
         chosen = [best]

@@ -7,7 +7,7 @@ checkpoints.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ class TensorBoard(Callback):
                 f"TensorBoard shows the first {SETTINGS_SHOWN} settings and {MEMBERS_SHOWN} members; "
                 "the metric tables hold all"
             )
+        self._stated: dict[int, Mapping[str, float]] = {}
         self._members = defaultdict(list)
         for member in population.members:
             self._members[member.setting].append(member)
@@ -113,8 +114,7 @@ class TensorBoard(Callback):
         for setting, writer in self._writers.items():
             at, members = evaluation.step * self._scale[setting], self._members[setting]
             values = column[[m.index for m in members]]
-            group_state, _ = self._engine.find(members[0].index)
-            floor = group_state.program.learner.floors().get(score, self._worst)
+            floor = self._floors(setting).get(score, self._worst)
             counted = np.where(np.isfinite(values), values, floor)
             if np.isnan(counted).any():
                 continue
@@ -126,8 +126,22 @@ class TensorBoard(Callback):
                 if member.index < MEMBERS_SHOWN and np.isfinite(value):
                     writer.scalar(f"evaluation/{score}/seed-{member.seed}", float(value), at)
 
+    def _floors(self, setting: int) -> Mapping[str, float]:
+        """Return what a learner states that its diverged members score."""
+        if setting not in self._stated:
+            first = next((m.index for m in self._members[setting] if self._engine.is_here(m.index)), None)
+            if first is None:  # all of them are another process's
+                learner = self._population.learner_of(setting)
+            else:
+                learner = self._engine.find(first)[0].program.learner
+            self._stated[setting] = learner.floors()
+        return self._stated[setting]
+
     def histograms(self) -> None:
-        """Write histograms of every weight, over the members of each setting that are finite."""
+        """Write histograms of every weight, over the members of each setting that are finite.
+
+        Of several processes, these are the members of the first one.
+        """
         for group_state in self._engine.group_states:
             models = eqx.filter(group_state.program.models(group_state.state()), eqx.is_inexact_array)
             alive = fetch(group_state.carry.diverged_at) < 0
@@ -148,6 +162,8 @@ class TensorBoard(Callback):
         for setting in self._shown:
             step = self._engine.step * self._scale[setting]
             for member in self._members[setting]:
+                if not self._engine.is_here(member.index):
+                    continue
                 group_state, slot = self._engine.find(member.index)
                 if fetch(group_state.carry.diverged_at)[slot] >= 0:
                     continue

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from populace.core.imports import by_path
-from populace.engine import hosts
+from populace.engine.callbacks import Columns
 from populace.engine.training_loop import Engine
 from populace.runs import provenance, results
 from populace.runs.folder import keep_json
@@ -25,6 +25,7 @@ def conclude(
     externally: bool,
     wall: Callable[[], float],
     resumed: int,
+    fresh: Columns | None = None,
 ) -> None:
     """Measure the outcome where training got to its end; write results.
 
@@ -37,6 +38,7 @@ def conclude(
         externally: whether the best setting is measured outside the program too.
         wall: returns the seconds that the run has taken so far, all sittings together.
         resumed: how many times it was resumed.
+        fresh: what the final evaluation measured of all members, where all processes did that together.
 
     """
     options, population = recipe.options, engine.population
@@ -47,8 +49,10 @@ def conclude(
     test_description = learner.test_description(options.final_evaluation_size)
     caveats: list[str] = []
     if done and learner.independent_test is not None:
-        log(f"measuring every member on {test_description}")
-        scores.metrics = measured.final_evaluation(engine, scores, options.final_evaluation_size)
+        if fresh is None:
+            log(f"measuring every member on {test_description}")
+            fresh = measured.final_evaluation(engine, options.final_evaluation_size)
+        scores.metrics = fresh
         own = list(population.members_of(best))
         caveats = learner.caveats({name: column[own] for name, column in scores.metrics.items()})
         scores.test = scores.metrics.pop(population.learner.score)
@@ -69,10 +73,9 @@ def conclude(
     if done and options.confirm and len(population.settings) == 1:
         about["confirmation"] = None  # nothing was chosen
     table = results.table(population, scores, best, options.final_evaluation_size, about)
-    if hosts.is_writer():
-        if done:
-            winners_schedule.keep(folder, recipe, population, table)
-        keep_json(folder, "results.json", table)
+    if done:
+        winners_schedule.keep(folder, recipe, population, table)
+    keep_json(folder, "results.json", table)
 
 
 def _trained(recipe: Recipe, engine: Engine, done: bool, wall: float, resumed: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def write_head(folder: Path, recipe: Recipe, engine: Engine) -> None:
     """
     if not hosts.is_writer():
         return
-    chosen = [c.choice.strategy for c in engine.group_states]
+    chosen = engine.strategies
     settled = chosen[0] if len(set(chosen)) == 1 else chosen
     devices = max(len(c.program.placement.devices) for c in engine.group_states)
     update = {"strategy": settled, "devices": devices}

@@ -7,6 +7,7 @@ from typing import Any
 
 from populace.core.errors import UsageError
 from populace.core.population import Population
+from populace.engine import hosts
 from populace.engine.callbacks import Callback
 from populace.engine.controller import Controller
 from populace.runs.folder import new
@@ -15,7 +16,8 @@ from populace.runs.recipe.options import options
 from populace.runs.recipe.recipe import Recipe, of_population
 from populace.runs.run import Run
 from populace.runs.trained_member import Trained
-from populace.runs.training.session import Log, Session, quiet
+from populace.runs.training.session import Session
+from populace.runs.training.untrained import Log, quiet
 from populace.runs.weights import start
 
 
@@ -102,7 +104,9 @@ def _launch(
         tensors = start.start_weights(population, start_from)
     with new(out, recipe.name, overwrite) as folder:
         if tensors is not None:
-            start.keep(folder, tensors)
+            if hosts.is_writer():
+                start.keep(folder, tensors)
+            hosts.barrier("the start weights")
             chosen = recipe.options.model_copy(update={"start_from": str(folder / start.FILE)})
             recipe = replace(recipe, options=chosen)
         Session(folder, recipe, population, log).go(callbacks, stop)

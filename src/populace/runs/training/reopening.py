@@ -8,7 +8,7 @@ from populace.engine.training_loop import Engine
 from populace.runs.folder import resuming
 from populace.runs.integrity import continuity, learner_files
 from populace.runs.recipe.recipe import Recipe
-from populace.runs.training import session
+from populace.runs.training import untrained
 
 
 def engine_of(folder: Path, recipe: Recipe, population: Population) -> Engine:
@@ -21,10 +21,10 @@ def engine_of(folder: Path, recipe: Recipe, population: Population) -> Engine:
     """
     from populace.runs.checkpoints import Checkpoints
 
-    engine = session.engine_of(recipe, population, session.quiet)
+    engine = untrained.engine_of(recipe, population, untrained.quiet)
     store = Checkpoints(folder / "checkpoints", recipe.options.checkpoints_kept)
     try:
-        info = store.restore(engine, session.quiet, newest=True)
+        info = store.restore(engine, untrained.quiet, newest=True)
         if info is None:
             raise RunError(f"'{folder}' has no checkpoint yet", resuming(folder))
         continuity.check(folder, info)

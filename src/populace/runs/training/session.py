@@ -15,17 +15,18 @@ from populace.core.system import memory
 from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
+from populace.runs import reopening
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import resuming
 from populace.runs.integrity import continuity, failures, learner_files, lock, sittings
 from populace.runs.metric_tables import Recorder, read
+from populace.runs.outcome import measured
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.tensorboard.board import TensorBoard
 from populace.runs.training.conclusion import conclude
 from populace.runs.training.head import write_head
+from populace.runs.training.untrained import Log, engine_of
 from populace.runs.weights import start
-
-Log = Callable[[str], None]
 
 # Checkpoints wait until the last one is this many times its own cost ago, whatever was asked: on a
 # slow disk they would otherwise eat the run.
@@ -36,16 +37,6 @@ _NAMED = 10
 
 class Stopped(RunError):  # noqa: N818  it is no error, the run did as it was told
     """The run ended before its last step because it was asked to; nothing is lost."""
-
-
-def quiet(line: str) -> None:
-    """Say nothing."""
-
-
-def engine_of(recipe: Recipe, population: Population, log: Log, phase: Log = quiet) -> Engine:
-    """Return the untrained engine of a recipe."""
-    o = recipe.options
-    return Engine(population, o.strategy, o.devices, log, o.checkpoint_selection, recipe.controller, phase)
 
 
 class Session(Callback):
@@ -95,25 +86,28 @@ class Session(Callback):
         self.checkpoints = Checkpoints(self.folder / "checkpoints", options.checkpoints_kept)
         with self._told(), contextlib.ExitStack() as closing, host_errors.reraised():
             closing.push(self._close)
-            done = self._train(callbacks, stop, resume)
-        if not done and not stop():
+            done, stopping = self._train(callbacks, stop, resume)
+        if not done and not stopping:
             self.log(f"a callback stopped the run at step {self.engine.step} of {options.steps}")
-        elif stop():
+        elif stopping:
             raise Stopped(
                 f"stopped at step {self.engine.step} of {options.steps}",
                 resuming(self._owner, "go on with "),
             )
 
-    def _train(self, callbacks: Sequence[Callback], stop: Callable[[], bool], resume: bool) -> bool:
-        options = self.recipe.options
+    def _train(
+        self, callbacks: Sequence[Callback], stop: Callable[[], bool], resume: bool
+    ) -> tuple[bool, bool]:
+        """Return whether training got to its end, and whether it was asked to stop, in any process."""
+        options, writes = self.recipe.options, hosts.is_writer()
 
         def phase(name: str) -> None:
             for callback in callbacks:
                 callback.on_phase(name)
 
-        self.engine = engine = engine_of(self.recipe, self.population, self.log, phase)
+        self.engine = engine = engine_of(self.recipe, self.population, self.log, phase, divided=True)
         info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
-        if info:
+        if info and writes:
             continuity.check(self.folder, info)
             learner_files.check(self.folder, [g.program.learner for g in engine.group_states])
         self._wall, self._resumed = info.get("wall_s", 0.0), info.get("resumed", -1) + 1
@@ -129,9 +123,10 @@ class Session(Callback):
         self._clear_after(engine.step)
         if not info:
             write_head(self.folder, self.recipe, engine)
-        self._open()
-        self._sit_down()
-        engine.callbacks = [self, self.board, *callbacks]
+        if writes:
+            self._open()
+            self._sit_down()
+            engine.callbacks = [self, self.board, *callbacks]
         self._known = {int(i) for i in np.flatnonzero(engine.diverged_at() >= 0)}
         self._saved_at, self._saving = time.perf_counter(), 0.0
         done = engine.train(
@@ -147,19 +142,32 @@ class Session(Callback):
         self.checkpoints.wait()
         memory.give_back()
         phase("measuring")
-        conclude(
-            self.folder,
-            self.recipe,
-            engine,
-            self.log,
-            done=done and not stop(),
-            externally=self._externally,
-            wall=self._wall_seconds,
-            resumed=self._resumed,
-        )
-        self.board.close()
-        self._stand_up()
-        return done
+        stopping = hosts.any_of(stop(), "the end of training")
+        self._conclude(done and not stopping)
+        return done, stopping
+
+    def _conclude(self, done: bool) -> None:
+        """Measure the outcome and write it down, in one process; the others wait for it."""
+        fresh = measured.measured_by_all(self.engine, self.recipe.options) if done else None
+        if hosts.is_writer():
+            engine = self.engine
+            if hosts.count() > 1:  # what came out is of all members, and they lie in the checkpoint
+                engine = reopening.engine_of(self.folder, self.recipe, self.population)
+                engine.training_seconds = self.engine.training_seconds
+            conclude(
+                self.folder,
+                self.recipe,
+                engine,
+                self.log,
+                done=done,
+                externally=self._externally,
+                wall=self._wall_seconds,
+                resumed=self._resumed,
+                fresh=fresh,
+            )
+            self.board.close()
+            sittings.end(self.folder, self.engine.step)
+        hosts.barrier("measuring", endless=True)
 
     def _close(self, *failed: Any) -> None:
         """Close what is open; after a failure, that closing fails for the same reason would hide it."""
@@ -209,12 +217,8 @@ class Session(Callback):
     def _sit_down(self) -> None:
         """Note what the training depends on, and record by what it is trained from here on."""
         self._depends_on = continuity.note(self.folder)
-        if hosts.is_writer() and (other := sittings.begin(self.folder, self.engine)):
+        if other := sittings.begin(self.folder, self.engine):
             self.log(f"the run goes on under other conditions, and may end in other numbers: {other}")
-
-    def _stand_up(self) -> None:
-        if hosts.is_writer():
-            sittings.end(self.folder, self.engine.step)
 
     def on_window(self, window: Window) -> None:
         """Record a window, and name members that diverged in it."""
@@ -250,11 +254,14 @@ class Session(Callback):
         """Write metrics, then the checkpoint: what a checkpoint knows of is on disk before it."""
         start = time.perf_counter()
         lock.check(self._owner)
-        self.recorder.flush()
-        if not self.checkpoints.has(self.engine.step):
-            self.board.histograms()
-            self.board.log_artifacts()
-            self.board.flush()
+        there = hosts.from_writer(self.checkpoints.has(self.engine.step), "a checkpoint")
+        info: dict[str, Any] = {}
+        if hosts.is_writer():
+            self.recorder.flush()
+            if not there:
+                self.board.histograms()
+                self.board.log_artifacts()
+                self.board.flush()
             info = {
                 "training_seconds": self.engine.training_seconds,
                 "wall_s": self._wall_seconds(),
@@ -262,6 +269,7 @@ class Session(Callback):
                 "metrics": self.recorder.digest,
                 **self._depends_on,
             }
+        if not there:
             self.checkpoints.save(self.engine, info)
         self._saved_at = time.perf_counter()
         self._saving = self._saved_at - start

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from populace.core.population import Member
+from populace.engine import hosts
 from populace.engine.training_loop import Engine
 from populace.runs.outcome.scores import evaluation_cost, floors, tasks
 from populace.runs.outcome.scores.floors import Floors
@@ -90,13 +91,21 @@ def complete(scores: Scores, engine: Engine, folder: Path, options: Options) -> 
     scores.floors = floors.measured(engine, scores.tasks, options.final_evaluation_size, tensors)
 
 
-def final_evaluation(engine: Engine, scores: Scores, size: int, seed: int = 0) -> dict[str, np.ndarray]:
+def final_evaluation(engine: Engine, size: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return what the final evaluation says of every member's best model, NaN for the diverged ones."""
     collected = [c.program.test(c.best.model, size, seed) for c in engine.group_states]
+    diverged_at = engine.diverged_at()
     return {
-        name: np.where(scores.diverged_at < 0, column, np.nan).astype(float)
+        name: np.where(diverged_at < 0, column, np.nan).astype(float)
         for name, column in engine.columns(collected).items()
     }
+
+
+def measured_by_all(engine: Engine, options: Options) -> dict[str, np.ndarray] | None:
+    """Return the final evaluation, to which each process has measured its own members; None of one alone."""
+    if hosts.count() == 1 or engine.group_states[0].program.learner.independent_test is None:
+        return None
+    return final_evaluation(engine, options.final_evaluation_size)
 
 
 def evaluate_externally(
