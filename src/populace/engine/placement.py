@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from populace.core.errors import UsageError
 from populace.core.files import cache_dir
+from populace.engine.hosts import joining
 
 AXIS = "members"
 
@@ -27,17 +28,22 @@ def setup(devices: int | None = None, *, compilation_cache: bool = True) -> None
     """Set JAX up for populations on CPU; the command line does this, a library must not by itself.
 
     Call it once, before the first JAX computation. One CPU device per core lets the members of a
-    population use all of them; the compilation cache makes the second start of a program quick.
+    population use all of them; the compilation cache makes the second start of a program quick. Processes
+    that Slurm, Kubernetes or Open MPI started together meet here, and train one population; each has two
+    devices at the least, so that the bits do not depend on how many processes there are.
 
     Args:
         devices: CPU devices to offer; by default one per core.
         compilation_cache: keep compiled programs in `cache_dir()` between processes.
 
     Raises:
-        UsageError: JAX has already started its backend, or `devices` is below 1.
+        UsageError: JAX has already started its backend, `devices` is below 1, or the processes that were
+            started together differ.
+        RunError: they did not meet.
 
     """
-    wanted = cores() if devices is None else devices
+    together = joining.join()
+    wanted = max(cores(), 2 if together else 1) if devices is None else devices
     if wanted < 1:
         raise UsageError(f"devices must be at least 1, got {wanted}")
     try:

@@ -22,7 +22,7 @@ SAID = {
         (
             ("versions", "jax"),
             "0.10.1",
-            "process 1 on n1 has jax 0.10.1, process 0 on n0 has 0.10.2; install",
+            "process 1 on n1 has jax 0.10.1, process 0 on n0 has 0.10.2",
         ),
         (("words", 1), "other.toml", "was asked for 'run other.toml', process 0 on n0 for 'run kill.toml'"),
         (("files", "kill.toml"), "13", "process 1 on n1 has another 'kill.toml' than process 0 on n0"),

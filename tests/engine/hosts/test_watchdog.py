@@ -41,9 +41,7 @@ def test_a_silent_process_is_named_and_nothing_is_written_before_the_lock_is_rel
     mine.doing = "window 7"
     with together.if_lost(lambda: released.append(True)):
         assert watched(mine) == 75
-    line = (
-        f"populace: process {1 - index} on n{1 - index} was lost during 'window 7'; `populace resume` goes on"
-    )
+    line = f"populace: process {1 - index} on n{1 - index} was lost during 'window 7'; `populace resume`"
     assert capsys.readouterr().err.startswith(line)
     assert released == [True]
     assert together.joined() is None
@@ -103,3 +101,17 @@ def test_where_the_service_has_ended_one_of_the_others_speaks():
         together.become(joined)
         said.append(watchdog.end("process 0 was lost", 75))
     assert said == [(True, 75), (False, 75)]
+
+
+@pytest.mark.timeout(60)
+def test_one_that_has_left_is_not_missed(monkeypatch):
+    store = Store()
+    first, second, third = processes(3, store=store)
+    together.become(second)
+    watchdog.leave(second)
+    assert second.agent.left
+    assert together.joined() is None
+    said = []
+    monkeypatch.setattr(watchdog, "_lost", lambda joined, who: said.append(who) or watchdog._exit(75))
+    assert watched(first) == 75
+    assert said == [[third.index]]

@@ -22,7 +22,9 @@ def written(folder: Any, *states: Any) -> Recipe:
     """Return the recipe that a folder is begun with by groups of these states."""
     options = Options(steps=10, samples=3, strategy="auto")
     recipe = Recipe("drawn", Quadratic(), {"fuse": {"uniform": [20.0, 30.0]}}, options=options)
-    engine: Any = SimpleNamespace(group_states=states, population=recipe.population())
+    strategies = [state.choice.strategy for state in states]
+    population = recipe.population()
+    engine: Any = SimpleNamespace(group_states=states, population=population, strategies=strategies)
     write_head(folder, recipe, engine)
     found = Run(folder).recipe
     assert found.population().settings == recipe.population().settings

@@ -91,6 +91,8 @@ def evaluate(
 
     loaded = Run.load(folder, trust=trust)
     setup()
+    if not hosts.is_writer():
+        return
     display.phase("measuring")
     found = loaded.evaluate(size, backend, seed)
     display.close()

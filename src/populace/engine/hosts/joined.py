@@ -24,6 +24,7 @@ LOST = 75
 LIMIT = "POPULACE_HOST_LIMIT"
 _LIMIT_SECONDS = 600.0
 _SLICE_MS = 1000
+_ANSWER = 12.0  # seconds
 _REPORTS_FIRST = 10.0  # seconds more that the others wait: the first process knows who is missing
 _SHOWN = 5
 
@@ -93,7 +94,11 @@ class Agent:
         except (EOFError, OSError):
             self.ended = True
             raise LostError("the first process has ended") from None
-        code, found = answer.get()
+        try:
+            code, found = answer.get(timeout=_ANSWER)
+        except queue.Empty:  # a machine that lost its network is told of nothing
+            self.ended = True
+            raise LostError("the first process does not answer") from None
         if code in ("ended", "UNAVAILABLE", "CANCELLED"):
             raise LostError("the first process has ended")
         return code, found
@@ -133,6 +138,8 @@ class Joined:
         index: of this process; the first is 0, and writes.
         names: of all processes, with their machines.
         limit: seconds that a process waits for another where all meet.
+        doing: what it waits for, or does.
+        beating: held while a sign of life is left, so that none follows the last.
 
     """
 
@@ -141,6 +148,7 @@ class Joined:
     names: list[str]
     limit: float = field(default_factory=lambda: limit())
     doing: str = "starting"
+    beating: threading.Lock = field(default_factory=threading.Lock)
     _met: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def exchange(

@@ -54,20 +54,13 @@ def join(words: Sequence[str] = ()) -> bool:
         jax.config.update("jax_cuda_visible_devices", found["visible"])
     joined.names = together.gathered(here, "the start")
     watchdog.watch(joined)
-    atexit.register(leave, joined)
+    atexit.register(watchdog.leave, joined)
     together.barrier("the start")  # so that all read their clocks now
     said = together.gathered(_about(words), "the start")
     if joined.index == 0 and (other := _difference(said, joined.names)):
         raise UsageError(other)
     together.barrier("the comparison of versions")
     return True
-
-
-def leave(joined: Joined) -> None:
-    """Go without a word to the others, at the end of the process."""
-    if together.joined() is joined:
-        together.become(None)
-        joined.agent.leave()
 
 
 def _about(words: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Every process leaves a sign of life each second or so. The first one looks at al
 Who notices something first leaves the reason where all look, and says it; the others end without a word.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from populace.engine.hosts.joined import LOST, Joined, LostError
 
 _NEWS, _END, _BEATS = "news/", "news/end", "beats/"
 _FIRST = "news/beat"
+_LEFT = "left"
 _APART = 1.5  # seconds between signs of life
 SILENT = 12.0
 """Seconds without a sign of life after which a process is taken for lost."""
@@ -49,6 +51,21 @@ def end(message: str, code: int) -> tuple[bool, int]:
         together.become(None)
 
 
+def leave(joined: Joined) -> None:
+    """Go without a word to the others, who miss this process no more."""
+    with joined.beating:
+        if together.joined() is not joined:
+            return
+        together.become(None)
+        with contextlib.suppress(LostError):
+            joined.agent.call("key_value_set", _beat_of(joined), _LEFT, True)
+    joined.agent.leave()
+
+
+def _beat_of(joined: Joined) -> str:
+    return _FIRST if joined.index == 0 else f"{_BEATS}{joined.index}"
+
+
 def _watch(joined: Joined) -> None:
     seen: dict[int, tuple[str, float]] = {}
     others = range(1, len(joined.names)) if joined.index == 0 else [0]
@@ -56,8 +73,10 @@ def _watch(joined: Joined) -> None:
     while together.joined() is joined:
         number += 1
         try:
-            mine = _FIRST if joined.index == 0 else f"{_BEATS}{joined.index}"
-            joined.agent.call("key_value_set", mine, str(number), True)
+            with joined.beating:
+                if together.joined() is not joined:
+                    return
+                joined.agent.call("key_value_set", _beat_of(joined), str(number), True)
             news = dict(_entries(joined, _NEWS))
             beats = (
                 dict(_entries(joined, _BEATS)) if joined.index == 0 else {f"{_BEATS}0": news.get(_FIRST, "")}
@@ -77,7 +96,7 @@ def _watch(joined: Joined) -> None:
             if beat != before:
                 since = now
             seen[other] = beat, since
-            if now - since > SILENT:
+            if now - since > SILENT and beat != _LEFT:
                 silent.append(other)
         if silent:
             _lost(joined, silent)

@@ -63,7 +63,7 @@ def held(folder: Path) -> Iterator[None]:
     key = str(folder.resolve())
     try:
         with _alone(folder):
-            if other := owner(folder):
+            if other := _owner_in_the_end(folder):
                 raise RunError(
                     f"'{folder}' is in use: {other} trains it; wait for its end, or stop it and try again"
                 )
@@ -118,6 +118,16 @@ def owner(folder: Path) -> Owner | None:
     if found.pid == here.pid and found.started == here.started:
         return found if str(folder.resolve()) in _held else None
     return found if _lives(found) else None
+
+
+def _owner_in_the_end(folder: Path) -> Owner | None:
+    """Return who trains a run; a job that was started again waits until the one before is seen to be gone."""
+    until, here = time.monotonic() + GONE_AFTER, socket.gethostname()
+    while (other := owner(folder)) and other.host != here and together.count() > 1:
+        if time.monotonic() > until:
+            break
+        time.sleep(1.0)
+    return other
 
 
 def _is_own(folder: Path) -> bool:

@@ -15,14 +15,14 @@ from populace.core.system import memory
 from populace.engine import host_errors, hosts
 from populace.engine.callbacks import Callback, Evaluation, Window
 from populace.engine.training_loop import Engine
-from populace.runs import reopening
 from populace.runs.checkpoints import Checkpoints
 from populace.runs.folder import resuming
 from populace.runs.integrity import continuity, failures, learner_files, lock, sittings
 from populace.runs.metric_tables import Recorder, read
-from populace.runs.outcome import measured
+from populace.runs.outcome.scores import measured
 from populace.runs.recipe.recipe import Recipe
 from populace.runs.tensorboard.board import TensorBoard
+from populace.runs.training import reopening
 from populace.runs.training.conclusion import conclude
 from populace.runs.training.head import write_head
 from populace.runs.training.untrained import Log, engine_of
