@@ -17,7 +17,7 @@ from populace.core.swept import Axes, LogUniform, Setting, Uniform
 from populace.core.untrusted.shown import shown
 from populace.runs.run import Run
 from populace.runs.training.launch import train
-from populace.runs.training.session import Log, quiet
+from populace.runs.training.untrained import Log, quiet
 
 FOLDER = "populace_folder"
 """Attribute of a trial: the run folder that it is a setting of."""
