@@ -1,7 +1,6 @@
 """Deep values of several agents on games with known answers, and the traps of the trade."""
 
 import dataclasses
-import itertools
 from typing import Any
 
 import equinox as eqx
@@ -22,67 +21,7 @@ from populace.rl.multi_agent.task import View
 from tests import harness
 
 UNIFORM = ConstantEpsilon(value=1.0)
-LINEAR: dict[str, Any] = {
-    "discount": 0.0, "hidden_sizes": (), "parameter_sharing": False, "loss": "mse", "learning_rate": 0.1,
-    "warmup": 0,
-}  # fmt: skip
 HERE = "tests.rl.multi_agent.worlds:"
-
-
-def every_joint_action(learner) -> Experience:
-    """Return one step of each joint action of a matrix game: uniform data, exactly."""
-    task = learner.task
-    joint = jnp.asarray(list(itertools.product(*map(range, task.actions))), jnp.int32)
-    view, state = task.reset(jax.random.key(0), len(joint))
-    step = task.step(jax.random.key(0), state, joint)
-    return Experience(view, joint, step.reward, step.last, step.terminated)
-
-
-def fitted(learner, steps=400) -> np.ndarray:
-    """Return the joint values (or each agent's) of all joint actions after many steps on uniform data."""
-    from populace.optim import gradient_step as descent
-
-    def run(key):
-        state, batch = learner.init(key), every_joint_action(learner)
-        arrays, rest = eqx.partition((state.online, state.opt_state), eqx.is_array)
-
-        def one(arrays, t):
-            online, opt_state = eqx.combine(arrays, rest)
-
-            def loss(online):
-                losses, weight = learner.losses(online, online, batch)
-                return jnp.sum(losses * weight) / weight.sum(), None
-
-            online, opt_state, _, _ = descent.gradient_step(learner, loss, online, opt_state, t)
-            return eqx.filter((online, opt_state), eqx.is_array), None
-
-        arrays, _ = jax.lax.scan(one, arrays, jnp.arange(steps))
-        online, _ = eqx.combine(arrays, rest)
-        return learner.joint_values(online, batch.view, batch.action)
-
-    return np.asarray(jax.jit(run)(jax.random.key(0)))
-
-
-@pytest.mark.parametrize(
-    ("env", "value", "greedy", "pays"), [("Climbing-v0", 8.778, 8, 5), ("Penalty-v0", 4.444, 4, 2)]
-)
-def test_vdn_is_the_additive_fit_by_least_squares(env, value, greedy, pays):
-    vdn = VDN(env=env, **LINEAR)
-    found = fitted(vdn).reshape(3, 3)
-    matrix = vdn.task.environment.payoff.astype(float)
-    fit = matrix.mean(1)[:, None] + matrix.mean(0)[None] - matrix.mean()
-    np.testing.assert_allclose(found, fit, atol=0.02)
-    assert found.argmax() == greedy
-    assert matrix.ravel()[greedy] == pays
-    assert found.max() == pytest.approx(value, abs=0.02)
-
-
-def test_independent_learners_find_the_mean_over_what_the_other_does():
-    iql = IQL(env="Climbing-v0", **LINEAR)
-    found = fitted(iql).reshape(3, 3, 2)
-    matrix = iql.task.environment.payoff
-    np.testing.assert_allclose(found[:, 0, 0], matrix.mean(1), atol=0.02)
-    np.testing.assert_allclose(found[0, :, 1], matrix.mean(0), atol=0.02)
 
 
 @pytest.mark.parametrize(("kind", "best"), [(VDN, 7.0), (QMIX, 8.0)], ids=["vdn", "qmix"])
