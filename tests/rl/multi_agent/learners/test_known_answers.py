@@ -134,7 +134,7 @@ def test_what_tables_learn_by_playing(env):
         discount=0.0,
         evaluation_episodes=1,
     )
-    state = trained(learner, 200)
+    state = trained(learner, 600)  # what is left of the start: exp(-10)
     weights = np.asarray(state.weights)[:, :, 0]  # (seeds, agents, actions)
     matrix = payoff(learner)
     expected = np.stack([matrix.mean(1), matrix.mean(0)])
