@@ -69,7 +69,7 @@ class MultiAgentWorld(ABC):
         return jnp.bool(False)
 
     def truncated(self, state: Any) -> jax.Array:
-        """Return whether the time limit is reached."""
+        """Return whether the time limit of the whole game is reached."""
         return state.time >= self.horizon
 
     def truncated_agents(self, state: Any) -> jax.Array:
