@@ -1,5 +1,6 @@
 // Runs every kernel on arrays of exactly the size it is told, without XLA, so that a sanitizer sees each access
 // beside them. Compiled with kernels.cc by test_sanitizers.py, once for each kind of processor.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -106,6 +107,31 @@ void convolution(const Kernels<T>& kernels, int64_t places, int64_t channels) {
   sum.check("correlate");
 }
 
+// A layer from rows of `inputs` to `outputs`, and its gradients.
+template <class T>
+void layer(const Kernels<T>& kernels, int64_t rows, int64_t inputs, int64_t outputs) {
+  const int64_t width = tiled_channels(outputs, kernels.lanes, kernels.least);
+  const Exact<T> x(rows * inputs), weight(outputs * inputs), bias(outputs), packed(inputs * width), y(rows * outputs);
+  const Exact<T> g(rows * outputs), by_bias(outputs), room(std::max(rows, outputs) * 2 * kernels.lanes);
+  kernels.transpose(weight.get(), outputs, inputs, packed.get(), width);
+  packed.check("transpose");
+  for (const Activation activation : {Activation::none, Activation::relu, Activation::tanh}) {
+    const Exact<T> before(rows * outputs), by_x(rows * inputs), by_weight(outputs * inputs);
+    kernels.dense({x.get(), packed.get(), bias.get(), y.get(), nullptr, inputs, outputs, inputs, 1, width, outputs, activation},
+                  {0, rows});
+    y.check("dense");
+    kernels.before_activation({g.get(), y.get(), before.get(), by_bias.get(), rows, outputs, activation});
+    before.check("before_activation"), by_bias.check("before_activation");
+    kernels.dense({before.get(), weight.get(), nullptr, by_x.get(), room.get(), outputs, inputs, outputs, 1, inputs, inputs,
+                   Activation::none},
+                  {0, rows});
+    kernels.dense({before.get(), x.get(), nullptr, by_weight.get(), room.get(), rows, inputs, 1, outputs, inputs, inputs,
+                   Activation::none},
+                  {0, outputs});
+    by_x.check("dense by x"), by_weight.check("dense by weight");
+  }
+}
+
 template <class T>
 void run(const Kernels<T>& kernels) {
   const Graph graph(9);
@@ -117,6 +143,9 @@ void run(const Kernels<T>& kernels) {
       }
   for (int64_t places : {1, 5, 12, 17, 400})
     for (int64_t channels = 1; channels < 70; ++channels) convolution(kernels, places, channels);
+  for (int64_t rows : {1, 5, 6, 13})
+    for (int64_t inputs : {1, 7, 8, 16, 23, 33})
+      for (int64_t outputs : {1, 3, 8, 16, 17, 24, 50}) layer(kernels, rows, inputs, outputs);
 }
 
 }  // namespace

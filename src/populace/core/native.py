@@ -14,8 +14,11 @@ import jax
 
 from populace.core.errors import UsageError, unknown
 
-VERSION = 6  # of the calls, as native/calls.cc counts them
-CALLS = ("sum", "products", "maximum", "chosen", "attend", "attend_back", "correlation", "count", "fold_in")
+VERSION = 7  # of the calls, as native/calls.cc counts them
+CALLS = (
+    "sum", "products", "maximum", "chosen", "attend", "attend_back",
+    "correlation", "dense", "dense_back", "count", "fold_in",
+)  # fmt: skip
 BACKENDS = ("auto", "xla", "native")
 DTYPES = ("float32", "float64")
 """What the kernels compute with."""

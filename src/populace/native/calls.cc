@@ -170,6 +170,6 @@ POPULACE_CALL(populace_attend_back, AttendBackCall,
 }  // namespace populace
 
 // What native.py expects the calls above to be; counted up whenever one of them changes.
-extern "C" int populace_native_version() { return 6; }
+extern "C" int populace_native_version() { return 7; }
 
 extern "C" const char* populace_native_kind() { return populace::kKinds[populace::kind()]; }

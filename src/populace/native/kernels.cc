@@ -4,7 +4,9 @@
 #include <math.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
+#include <type_traits>
 #ifdef __AVX__
 #include <immintrin.h>
 #endif
@@ -32,6 +34,7 @@ inline T dot(const T* a, const T* b, int64_t n) {
 #include "sum.h"
 #include "attend.h"
 #include "convolve.h"
+#include "dense.h"
 #include "threefry.h"
 
 template <class T>
@@ -86,7 +89,7 @@ void chosen(const Chosen<T>& s, Range members, Range rows) {
 template <class T>
 Kernels<T> kernels() {
   return {kLanes<T, kWidest>, kLanes<T>, sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, inner<T>,
-          attend_back<T>, convolve<T>, correlate<T>, threefry};
+          attend_back<T>, convolve<T>, correlate<T>, dense<T>, transpose<T>, before_activation<T>, threefry};
 }
 
 }  // namespace

@@ -165,6 +165,35 @@ struct Correlate {
   int64_t places, channels, y_step;
 };
 
+enum class Activation : int { none, relu, tanh };
+
+// Rows of a dense layer, or of one of its gradients:
+//   y[p, c] = activation(bias[c] + sum over k of x[p x_row + k x_step] weight[k weight_row + c])
+// Without `room`, for (units, 2 lanes) numbers, whole tiles of the weight may be read (see tile_channels).
+template <class T>
+struct Dense {
+  const T* x;
+  const T* weight;
+  const T* bias;  // null: 0
+  T* y;
+  T* room;
+  int64_t units, channels;
+  int64_t x_row, x_step, weight_row, y_row;
+  Activation activation;
+};
+
+// From the gradient g by what an activation gave, y, the one by what it was given, both (rows, channels), and its
+// sum over the rows. Without activation nothing is written but that sum.
+template <class T>
+struct Before {
+  const T* g;
+  const T* y;
+  T* to;
+  T* bias;
+  int64_t rows, channels;
+  Activation activation;
+};
+
 // Threefry of the counters 0, 1, 2, ... below `count` under each key, or of those in `low`, one to a key: both
 // words of each, or their exclusive or.
 struct Threefry {
@@ -188,6 +217,9 @@ struct Kernels {
   void (*attend_back)(const AttendBack<T>&, Range members, Range rows);
   void (*convolve)(const Convolve<T>&, Range places);
   void (*correlate)(const Correlate<T>&, Range rows);
+  void (*dense)(const Dense<T>&, Range rows);
+  void (*transpose)(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_row);
+  void (*before_activation)(const Before<T>&);
   void (*threefry)(const Threefry&, Range numbers);
 };
 

@@ -15,10 +15,10 @@ from populace.core.errors import UsageError, unknown
 from populace.core.native import check_backend, missing
 from populace.nn.graph.edge_attention import fused
 from populace.nn.graph.edges import EdgeIndex
-from populace.nn.graph.member_axis import tie
 from populace.nn.graph.segment_max import maximum, maximum_p
 from populace.nn.graph.segment_sum import indices, sparse
 from populace.nn.primitives.hashing import kept, seed_pair
+from populace.nn.primitives.member_axis import tie
 from populace.nn.primitives.precision import at_least_float32
 
 HOWS = ("sum", "mean", "max")

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import ad
 
-from populace.nn.graph.member_axis import members_of, primitive
 from populace.nn.graph.segment_sum import FORMS, INDICES, sparse_p
 from populace.nn.primitives.hashing import kept
+from populace.nn.primitives.member_axis import members_of, primitive
 
 
 def _bound(form: str, wanted: str, graph: Any, *operands: jax.Array) -> jax.Array:

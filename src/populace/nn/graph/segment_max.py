@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.interpreters import ad
 
 from populace.nn.graph.edges import EdgeIndex
-from populace.nn.graph.member_axis import primitive, tie
 from populace.nn.graph.segment_sum import INDICES, indices, sparse_p
+from populace.nn.primitives.member_axis import primitive, tie
 
 
 def _shapes(*operands: Any) -> list[Any]:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax.interpreters import ad
 
 from populace.nn.graph.edges import EdgeIndex
-from populace.nn.graph.member_axis import members_of, primitive, tie
+from populace.nn.primitives.member_axis import members_of, primitive, tie
 
 WEIGHT, EDGE, SOURCE, TARGET = "weight", "edge", "source", "target"
 FORMS = {

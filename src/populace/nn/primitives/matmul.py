@@ -19,11 +19,11 @@ def product(x: jax.Array, W: jax.Array) -> jax.Array:
     """Return x W for x (..., F) and W (F, G): (..., G), as `x @ W` does. O(N F G) for N rows."""
     dtype = jnp.result_type(x, W)
     x, W = x.astype(dtype), W.astype(dtype)
-    return x @ W if _placed(x) or _placed(W) else _product_p.bind(x, W)
+    return x @ W if placed(x) or placed(W) else _product_p.bind(x, W)
 
 
-def _placed(a: jax.Array) -> bool:
-    """Whether the type states a sharding over devices, which only JAX's own product propagates."""
+def placed(a: jax.Array) -> bool:
+    """Return whether the type states a sharding over devices, which only JAX's own product propagates."""
     kind: Any = jax.typeof(a)
     manual = getattr(kind, "manual_axis_type", None)
     return manual is None or bool(manual.varying) or any(s is not None for s in kind.sharding.spec)

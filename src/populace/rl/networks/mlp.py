@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from populace.core.model.outline import Step, chained
 from populace.nn.modules.activations import ACTIVATIONS
+from populace.nn.primitives.dense import FUSED, dense
 
 
 class Affine(eqx.Module):
@@ -23,9 +24,6 @@ class Network(eqx.Module):
     """A multilayer perceptron over any number of leading axes: (..., inputs) to (..., outputs).
 
     `h_0 = x; h_i = activation(W_i h_{i-1} + b_i); y = W_n h_{n-1} + b_n`
-
-    Inside, features come first and all other axes last: then the gradient of W is a product along rows of
-    both factors, `ct h^T`, which needs no copy of either.
 
     Weights start orthogonal, scaled by sqrt(2) in the hidden layers and by `gain` in the last, biases at 0,
     as in the reference implementation of PPO (Saxe et al. 2014; Andrychowicz et al. 2021 measured that a
@@ -56,12 +54,12 @@ class Network(eqx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (..., inputs) to (..., outputs)."""
-        activate = ACTIVATIONS[self.activation]
-        h = x.reshape(-1, x.shape[-1]).T
+        fused = self.activation if self.activation in FUSED else "none"
         for W, b in zip(self.weights[:-1], self.biases[:-1]):
-            h = activate(W @ h + b[:, None])
-        y = self.weights[-1] @ h + self.biases[-1][:, None]
-        return y.T.reshape(*x.shape[:-1], y.shape[0])
+            x = dense(x, W, b, fused)
+            if fused != self.activation:
+                x = ACTIVATIONS[self.activation](x)
+        return dense(x, self.weights[-1], self.biases[-1])
 
 
 def orthogonal(key: jax.Array, rows: int, columns: int) -> jax.Array:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from populace.core.errors import UsageError
 from populace.core.model.outline import Step, chained
 from populace.nn import Conv2d
+from populace.nn.primitives.dense import dense
 from populace.rl.spaces import scaled
 from populace.rl.task import Task
 
@@ -53,7 +54,7 @@ class NoisyLinear(eqx.Module):
         """Gaussian numbers that one draw of the noise takes: inputs + outputs."""
         return sum(self.weight.shape)
 
-    def __call__(self, x: jax.Array, e: jax.Array | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, e: jax.Array | None = None, activation: str = "none") -> jax.Array:
         """Map (inputs,) to (outputs,), with noise where standard Gaussian `e`, (draws,), is given."""
         weight, bias = self.weight, self.bias
         if e is not None:
@@ -61,7 +62,7 @@ class NoisyLinear(eqx.Module):
             f = jnp.sign(e) * jnp.sqrt(jnp.abs(e))
             weight = weight + self.weight_noise * jnp.outer(f[inputs:], f[:inputs])
             bias = bias + self.bias_noise * f[inputs:]
-        return weight @ x + bias
+        return dense(x, weight, bias, activation)
 
 
 class QNetwork(eqx.Module):
@@ -146,11 +147,10 @@ class QNetwork(eqx.Module):
             x = jax.nn.relu(self.convolution(x))
         noise = _draws([*self.trunk, *self.advantage, *self.value], key)
         h = jnp.ravel(x)
-        if self.trunk:
-            h = jax.nn.relu(_through(self.trunk, h, noise))
-        described = _through(self.advantage, h, noise).reshape(self.actions, -1)
+        h = _through(self.trunk, h, noise, "relu")
+        described = _through(self.advantage, h, noise, "none").reshape(self.actions, -1)
         if self.value:
-            described = _through(self.value, h, noise) + described - jnp.mean(described, axis=0)
+            described = _through(self.value, h, noise, "none") + described - jnp.mean(described, axis=0)
         return described if self.outputs else described[:, 0]
 
 
@@ -183,9 +183,12 @@ def _draws(layers: list[Any], key: jax.Array | None) -> Iterator[jax.Array | Non
     return iter(jnp.split(jnp.ravel(drawn)[: ends[-1]], ends[:-1]))
 
 
-def _through(layers: list[Any], x: jax.Array, noise: Iterator[jax.Array | None]) -> jax.Array:
-    """Apply layers with ReLU between them, each with the next noise."""
+def _through(layers: list[Any], x: jax.Array, noise: Iterator[jax.Array | None], last: str) -> jax.Array:
+    """Apply layers with ReLU between them, each with the next noise, and an activation behind the last."""
     for i, (layer, e) in enumerate(zip(layers, noise)):
-        x = jax.nn.relu(x) if i else x
-        x = layer(x) if e is None else layer(x, e)
+        activation = last if i + 1 == len(layers) else "relu"
+        if isinstance(layer, NoisyLinear):
+            x = layer(x, e, activation)
+        else:
+            x = dense(x, layer.weight, layer.bias, activation)
     return x

@@ -1,6 +1,6 @@
-"""Graph primitives whose arrays have a leading member axis, the layout that the kernels expect.
+"""Primitives whose arrays have a leading member axis, the layout that the kernels expect.
 
-Operands are index arrays, which describe the graph and are shared by all members, and arrays (members, ...),
+Operands are index arrays, which describe a graph and are shared by all members, and arrays (members, ...),
 where an axis of size 1 is broadcast. `vmap` enlarges the member axis; nothing is transposed or copied, except
 operands that are mapped in one `vmap` and not in another.
 """
@@ -66,7 +66,7 @@ def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: 
 
     p.def_impl(outside_of_programs)
     p.def_abstract_eval(abstract)
-    batching.primitive_batchers[p] = functools.partial(_batch, p, indices)
+    batching.primitive_batchers[p] = functools.partial(batch_members, p, indices)
     mlir.register_lowering(p, mlir.lower_fun(elsewhere, multiple_results=True))
     mlir.register_lowering(p, mlir.lower_fun(on_cpu, multiple_results=True), platform="cpu")
     return p
@@ -89,7 +89,8 @@ def tie(*operands: jax.Array) -> list[jax.Array]:
     return [a + sum(n.astype(a.dtype) for n in nothing) for a in operands]
 
 
-def _batch(p: Primitive, indices: int, operands: Any, dims: Any, **params: Any) -> Any:
+def batch_members(p: Primitive, indices: int, operands: Any, dims: Any, **params: Any) -> Any:
+    """Map a primitive of this kind over an axis, which becomes a part of the member axis."""
     size = next(a.shape[d] for a, d in zip(operands, dims) if d is not None)
     operands = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(operands, dims)]
     mapped = [d is not None for d in dims]
