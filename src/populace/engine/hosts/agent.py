@@ -7,6 +7,7 @@ For the same reason the service is here: it outlives a training process that was
 Run by `python -m populace.engine.hosts.agent FD COUNT INDEX SECONDS`.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -27,12 +28,15 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # a scheduler sends them to all processes of a job
         signal.signal(number, signal.SIG_IGN)
     descriptor, count, index, seconds = sys.argv[1:]
-    pipe = Connection(int(descriptor))
+    pipe, met = Connection(int(descriptor)), threading.Event()
+    threading.Thread(target=_end_if_alone, args=(pipe, met), daemon=True).start()
     try:
         client, joined = _join(count, index, int(seconds))
     except Exception as error:
-        pipe.send((None, "failed", f"{type(error).__name__}: {error}"))
+        with contextlib.suppress(OSError):
+            pipe.send((None, "failed", f"{type(error).__name__}: {error}"))
         os._exit(1)
+    met.set()
     pipe.send((None, "joined", joined))
     left = _serve(pipe, client)
     if not left:
@@ -43,6 +47,13 @@ def main() -> None:
     if joined["index"] == 0:
         time.sleep(_LINGERS)
     os._exit(0)
+
+
+def _end_if_alone(pipe: Connection, met: threading.Event) -> None:
+    """End if the training process does so before all have met: until then it asks for nothing."""
+    pipe.poll(None)
+    if not met.is_set():
+        os._exit(1)
 
 
 def _join(count: str, index: str, seconds: int) -> tuple[Any, dict[str, Any]]:
@@ -79,15 +90,15 @@ def _serve(pipe: Connection, client: Any) -> bool:
         with lock:
             pipe.send((number, *found))
 
-    with ThreadPoolExecutor(8) as pool:
-        while True:
-            try:
-                request = pipe.recv()
-            except (EOFError, OSError):
-                return False
-            if request is None:
-                return True
-            pool.submit(answer, *request)
+    pool = ThreadPoolExecutor(8)  # nobody waits for its threads: the service may never answer
+    while True:
+        try:
+            request = pipe.recv()
+        except (EOFError, OSError):
+            return False
+        if request is None:
+            return True
+        pool.submit(answer, *request)
 
 
 if __name__ == "__main__":
