@@ -1,1 +1,1 @@
-"""Environments of several agents of other packages, in worker processes."""
+"""Other packages' environments: compiled if they have JaxMARL's interface, else in worker processes."""
