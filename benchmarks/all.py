@@ -16,12 +16,14 @@ import platform
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("populace", "jax", "jaxlib", "optax", "equinox")
-TORCH = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
+TORCH = "https://download.pytorch.org/whl/cpu"
+"""The index of PyTorch's CPU build; where it cannot be reached, the usual one has to have it."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,19 @@ def interpreter(folder: Path, peer: str) -> str:
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
         wanted = HERE / f"requirements-{peer}.txt"
         words = [python, "-m", "pip", "install", "--quiet", "-r", wanted]
-        # The CPU build of PyTorch is on an index of its own; where that cannot be reached, the usual one.
-        if subprocess.run([*words, *TORCH], check=False).returncode:
-            subprocess.run(words, check=True)
+        more = ["--extra-index-url", TORCH] if reached(TORCH) else []
+        subprocess.run([*words, *more], check=True)
         done.touch()
     return str(python)
+
+
+def reached(address: str) -> bool:
+    """Return whether a page answers."""
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def processor() -> str:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from populace.cli.compilation import compilation_shown
 from populace.cli.domains import commands as domains
-from populace.cli.options import Json, NoReport, Quiet, RunFolder, Trust, loading
+from populace.cli.options import Json, NoReport, Quiet, RunFolder, Trust, Verbose, loading
 
 app = typer.Typer(
     name="populace",
@@ -50,6 +51,7 @@ def run(
     trust: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     no_report: NoReport = False,
 ) -> None:  # fmt: skip
     """Train a recipe from scratch.
@@ -57,7 +59,7 @@ def run(
     Examples: `populace run cartpole`, `populace run cartpole --seeds 8 --set discount=0.98
     --sweep learning_rate=1e-3,3e-4`, or `populace run RUN/recipe.toml` to replay a run.
     """
-    with loading(quiet or as_json) as display:
+    with loading(quiet or as_json) as display, compilation_shown(verbose):
         from populace.cli.commands import train
 
         train.run(
@@ -73,10 +75,11 @@ def resume(
     trust: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     no_report: NoReport = False,
 ) -> None:  # fmt: skip
     """Resume an interrupted run from its last checkpoint; the result is as if it had never stopped."""
-    with loading(quiet or as_json) as display:
+    with loading(quiet or as_json) as display, compilation_shown(verbose):
         from populace.cli.commands import train
 
         train.resume(folder, steps, display, trust=trust, as_json=as_json, report=not no_report)

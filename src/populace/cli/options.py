@@ -33,6 +33,10 @@ def loading(silent: bool) -> "Display":
 
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", help="Print at the end what was compiled, how often, and how long it took."),
+]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the report and its videos.")]
 Trust = Annotated[
     bool,

@@ -111,7 +111,7 @@ class Compiled:
             key = jax.random.fold_in(jax.random.fold_in(key, TEST), salt)
             return dict(learner.for_test(size).evaluate(self.signature.whole_model(model), key))
 
-        return self._kept("test", size, lambda: self._over_members(one, extra=1))
+        return self._kept("test", size, lambda: self._over_members("test", one, extra=1))
 
     @cached_property
     def on_training_part(self) -> Callable[..., dict[str, Mean]]:
@@ -122,13 +122,13 @@ class Compiled:
             assert part is not None
             return dict(part.evaluate(self.signature.whole_model(model), jax.random.fold_in(key, TEST)))
 
-        return self._over_members(one)
+        return self._over_members("evaluate_training_part", one)
 
     @cached_property
     def models(self) -> Callable[..., Any]:
         """(varied, shared, keys, state) -> the models of all members, arrays only."""
 
-        def call(varied: Any, shared: Any, keys: Any, state: Any) -> Any:
+        def models(varied: Any, shared: Any, keys: Any, state: Any) -> Any:
             del keys
 
             def one(varied: Any, state: Any) -> Any:
@@ -137,7 +137,7 @@ class Compiled:
 
             return jax.vmap(one)(varied, state)
 
-        return jax.jit(call)
+        return jax.jit(models)
 
     @cached_property
     def evaluate(self) -> Callable[..., dict[str, Mean]]:
@@ -147,7 +147,7 @@ class Compiled:
             key = jax.random.fold_in(jax.random.fold_in(key, salt), step)
             return dict(learner.evaluate(self.signature.whole_model(model), key))
 
-        return self._over_members(one, extra=2)
+        return self._over_members("evaluate", one, extra=2)
 
     @cached_property
     def _advance(self) -> Any:
@@ -238,9 +238,9 @@ class Compiled:
                 ~finite,
             )
 
-        return self._over_members(one)
+        return self._over_members("evaluate_training_part", one)
 
-    def _over_members(self, one: Callable[..., Any], extra: int = 0) -> Callable[..., Any]:
+    def _over_members(self, name: str, one: Callable[..., Any], extra: int = 0) -> Callable[..., Any]:
         """Compile `one(learner, key, *stacked, *extra)` over all members, in batches."""
 
         def share(varied: Any, shared: Any, keys: Any, *rest: Any) -> Any:
@@ -260,6 +260,7 @@ class Compiled:
                 varied, shared, keys, *rest
             )
 
+        call.__name__ = name  # what `--verbose` and profiles call it
         return jax.jit(call)
 
 

@@ -59,7 +59,7 @@ class FedCompiled(Compiled):
         def one(learner: Any, key: jax.Array, step: Any) -> Any:
             return learner.new_order(jax.random.fold_in(jax.random.fold_in(key, EPOCH_START), step))
 
-        return self._over_members(one, extra=1)
+        return self._over_members("orders", one, extra=1)
 
     def advance_fed(
         self, members: Any, carry: Carry, sums: Any, end: int, first: int, batches: Batches, validation: Any
@@ -109,7 +109,7 @@ class FedCompiled(Compiled):
 
             return lax.map(batch, (places, rows, weight))
 
-        return self._kept("batch_sums", (name, whole), lambda: self._over_members(one, extra=4))
+        return self._kept("batch_sums", (name, whole), lambda: self._over_members("evaluate_batch", one, extra=4))
 
     def metrics_of(self, name: Any, for_part: ForPart) -> Callable[..., dict[str, Mean]]:
         """Return (varied, shared, keys, sums) -> the metrics of the sums of all batches."""
@@ -118,7 +118,7 @@ class FedCompiled(Compiled):
             del key
             return dict(for_part(learner).evaluate_sums(sums))
 
-        return self._kept("metrics", name, lambda: self._over_members(one))
+        return self._kept("metrics", name, lambda: self._over_members("metrics", one))
 
     @cached_property
     def validation_like(self) -> dict[str, Any] | None:
