@@ -109,7 +109,9 @@ class FedCompiled(Compiled):
 
             return lax.map(batch, (places, rows, weight))
 
-        return self._kept("batch_sums", (name, whole), lambda: self._over_members("evaluate_batch", one, extra=4))
+        return self._kept(
+            "batch_sums", (name, whole), lambda: self._over_members("evaluate_batch", one, extra=4)
+        )
 
     def metrics_of(self, name: Any, for_part: ForPart) -> Callable[..., dict[str, Mean]]:
         """Return (varied, shared, keys, sums) -> the metrics of the sums of all batches."""
