@@ -1,5 +1,6 @@
 """The primitive of convolution under JAX's transformations: maps, derivatives, meshes, and nothing at all."""
 
+import re
 from typing import Any
 
 import jax
@@ -131,6 +132,27 @@ def test_gradients_add_up_over_a_mesh(check: bool, undivided: Any) -> None:
     found = jax.jit(jax.grad(spread, (0, 1)))(*arguments)
     for mine, alone in zip(found, expected):
         assert_close(mine, alone)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_batch_shares_its_kernel_inside_a_mesh(check: bool) -> None:
+    """The kernel of all examples is one, and so is its gradient: not one of each example, to be added up."""
+    mesh = Mesh(np.asarray(jax.devices()[:2]), ("members",))
+    split = PartitionSpec("members")
+
+    def gradient(xs: jax.Array, weights: jax.Array) -> jax.Array:
+        def member(xs: jax.Array, weight: jax.Array) -> jax.Array:
+            return jax.grad(lambda w: jnp.sum(cubed(xs, w)))(weight)
+
+        return jax.vmap(member)(xs, weights)
+
+    over = jax.shard_map(gradient, mesh=mesh, in_specs=split, out_specs=split, check_vma=check)
+    program = str(jax.make_jaxpr(over)(draw(2, 7, 5, 4, 2), draw(2, 3, 3, 2, 3)))
+    shapes = re.findall(r"f32(\[[\d,]+\])\S* = correlation", program)
+    assert shapes == [
+        "[1,7,5,4,3]",
+        "[1,3,3,2,3]",
+    ]  # of 1 member a device: results of 7 examples, one gradient
 
 
 def test_a_person_may_disable_compilation() -> None:

@@ -27,7 +27,6 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jax.sharding import AxisType
 
 from populace.core.errors import UsageError
 from populace.core.native import DTYPES, missing
@@ -41,6 +40,7 @@ from populace.nn.conv.lowering import (
     by_xla,
     kernel_pays,
 )
+from populace.nn.primitives.member_axis import tie
 
 _KINDS = (INPUT, KERNEL, OUTPUT)
 
@@ -70,11 +70,7 @@ def flops_of_kernel(a: Any, b: Any, *, wanted: str, geometry: Geometry) -> float
 
 
 def _bind(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
-    if AxisType.Manual in jax.sharding.get_abstract_mesh().axis_types:
-        # In shard_map: where only one of the two varies over the mesh, the other has to be told so, for its
-        # gradient to be summed over the mesh. Sums of no entries tell it, and compute nothing.
-        a, b = a + jnp.sum(b.ravel()[:0]), b + jnp.sum(a.ravel()[:0])
-    return correlation_p.bind(a, b, **params)
+    return correlation_p.bind(*tie(a, b), **params)
 
 
 def _program(a: jax.Array, b: jax.Array, *, wanted: str, geometry: Geometry) -> jax.Array:

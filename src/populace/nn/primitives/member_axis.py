@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
-from jax.sharding import AxisType
 
 from populace.core.errors import UsageError
 from populace.core.native import DTYPES, missing
@@ -78,15 +77,26 @@ def members_of(operands: Sequence[Any]) -> int:
 
 
 def tie(*operands: jax.Array) -> list[jax.Array]:
-    """Return the operands unchanged; within `shard_map`, mark all as varying over the mesh if one of them is.
+    """Return the operands; within `shard_map`, mark all as varying over the axes over which one of them does.
 
     The gradient of an operand that all devices share is summed over the mesh only if it is marked as varying.
-    Adding sums over no entries marks it, and computes nothing.
+    Nothing else is done to it: what is computed with the others, such as a sum of none of their entries,
+    would be mapped wherever they are, and each example of a batch would get a copy of the weights.
     """
-    if AxisType.Manual not in jax.sharding.get_abstract_mesh().axis_types:
-        return list(operands)
-    nothing = [jnp.sum(a.ravel()[:0]) for a in operands]
-    return [a + sum(n.astype(a.dtype) for n in nothing) for a in operands]
+    own = [_varies_over(a) for a in operands]
+    axes = frozenset[Any]().union(*own)
+    return [
+        jax.lax.pcast(a, tuple(axes - varies), to="varying") if axes - varies else a
+        for a, varies in zip(operands, own)
+    ]
+
+
+def _varies_over(a: jax.Array) -> frozenset[Any]:
+    """Return the axes of a mesh over which a value varies, where `shard_map` keeps track of it."""
+    kind: Any = jax.typeof(a)
+    # JAX 0.10 says it by `manual_axis_type`, releases before by `vma`.
+    varying = getattr(getattr(kind, "manual_axis_type", None), "varying", None)
+    return getattr(kind, "vma", frozenset()) if varying is None else varying
 
 
 def batch_members(p: Primitive, indices: int, operands: Any, dims: Any, **params: Any) -> Any:
