@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
+from populace.core.learner import Learner
 from populace.core.mean import Mean
 from populace.core.population import Population
 from populace.engine import gathering, hosts, intervention, windows
@@ -151,6 +152,11 @@ class Engine:
                     return False
                 self._since = time.perf_counter()
         return True
+
+    @property
+    def learners(self) -> list[tuple[int, Learner]]:
+        """The learners that this process trains members of, each behind the number of its group."""
+        return [(share.group, g.program.learner) for share, g in zip(self.shares, self.group_states)]
 
     @property
     def stop_training(self) -> bool:

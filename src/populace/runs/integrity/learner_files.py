@@ -10,8 +10,8 @@ from populace.core.learner import Learner
 FOLDER = "learner"
 
 
-def keep(folder: Path, learners: Iterable[Learner]) -> None:
-    """Write the files of the learners of a run, one per structure; further ones get its number."""
+def keep(folder: Path, learners: Iterable[tuple[int, Learner]]) -> None:
+    """Write the files of the learners of a run, each given behind the number of its group."""
     files = _named(learners)
     if files:
         (folder / FOLDER).mkdir(exist_ok=True)
@@ -19,7 +19,7 @@ def keep(folder: Path, learners: Iterable[Learner]) -> None:
         write(folder / FOLDER / name, text)
 
 
-def check(folder: Path, learners: Iterable[Learner]) -> None:
+def check(folder: Path, learners: Iterable[tuple[int, Learner]]) -> None:
     """Raise a `UsageError` if the learners' data make other files than the run's; a missing one is passed.
 
     Raises:
@@ -40,9 +40,9 @@ def check(folder: Path, learners: Iterable[Learner]) -> None:
             )
 
 
-def _named(learners: Iterable[Learner]) -> dict[str, str]:
+def _named(learners: Iterable[tuple[int, Learner]]) -> dict[str, str]:
     found = {}
-    for number, learner in enumerate(learners):
+    for number, learner in learners:
         for name, text in learner.run_files().items():
             stem, dot, kind = component(name, "a file of a learner").partition(".")
             found[f"{stem}-{number}{dot}{kind}" if number else name] = text

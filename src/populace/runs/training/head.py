@@ -35,7 +35,7 @@ def write_head(folder: Path, recipe: Recipe, engine: Engine) -> None:
     complete = replace(complete, options=complete.options.model_copy(update=update))
     keep_json(folder, "environment.json", {"format": FORMAT} | provenance.describe())
     fingerprint.keep(folder, recipe.learner)
-    learner_files.keep(folder, [c.program.learner for c in engine.group_states])
+    learner_files.keep(folder, enumerate(g.learner for g in engine.population.groups))
     text = complete.text()
     record.keep(folder, text, foreign_modules(text))
     _keep_population(folder, complete, engine.population)

@@ -28,7 +28,7 @@ def engine_of(folder: Path, recipe: Recipe, population: Population) -> Engine:
         if info is None:
             raise RunError(f"'{folder}' has no checkpoint yet", resuming(folder))
         continuity.check(folder, info)
-        learner_files.check(folder, [g.program.learner for g in engine.group_states])
+        learner_files.check(folder, engine.learners)
     finally:
         store.close()
     return engine

@@ -109,7 +109,7 @@ class Session(Callback):
         info = (self.checkpoints.restore(engine, self.log) if resume else None) or {}
         if info and writes:
             continuity.check(self.folder, info)
-            learner_files.check(self.folder, [g.program.learner for g in engine.group_states])
+            learner_files.check(self.folder, engine.learners)
         self._wall, self._resumed = info.get("wall_s", 0.0), info.get("resumed", -1) + 1
         if resume and info:
             self.log(f"resuming at step {engine.step} of {options.steps}")
