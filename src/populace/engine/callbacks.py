@@ -55,7 +55,8 @@ class Callback:
     """Base class of callbacks: every method does nothing until a subclass overrides it.
 
     A callback sees the run and cannot change its numbers. It may end it: after `stop_training = True`
-    the run stops at the end of the window under way, with a checkpoint, and can be resumed.
+    the run stops at the end of the window under way, with a checkpoint, and can be resumed. Where several
+    processes train the run, callbacks are called in the first of them, and stop it everywhere.
 
         class Patience(Callback):
             def on_evaluation(self, evaluation):
