@@ -18,7 +18,7 @@ def test_a_finished_run_is_read_from_its_files_alone(finished):
     assert set(records.metrics("evaluation").column_names) >= {"member", "step"}
     assert records.metrics().num_rows > 0
     assert records.sound
-    assert records.sittings[0]["from_step"] == 0
+    assert records.sittings[0]["first_step"] == 0
 
 
 def test_what_is_not_there_is_named(tmp_path):
