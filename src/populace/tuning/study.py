@@ -127,11 +127,10 @@ def _trained(
         run = train(sweep(learner, settings, seeds=seeds), steps, out=folder, log=log, **options)
     results = run.results()
     entries = {entry["setting"]: entry for entry in results["settings"]}
-    diverged = {m["setting"] for m in results["members"] if m.get("diverged_at") is not None}
     sound = {m["setting"] for m in results["members"] if m.get("diverged_at") is None}
     for trial, place in zip(asked, places):
         value = ((entries[place].get("validation") or {}).get("iqm") or [None])[0]
-        if value is None or not math.isfinite(value) or place in diverged - sound:
+        if value is None or not math.isfinite(value) or place not in sound:
             study.tell(trial.number, state=_failed(study))
         else:
             study.tell(trial.number, float(value))

@@ -1,10 +1,10 @@
 """Shared: whether processes on several machines see the same run folder."""
 
-import hashlib
 import time
 from pathlib import Path
 
 from populace.core.errors import UsageError
+from populace.core.files import sha256
 from populace.engine import hosts
 from populace.engine.hosts import together
 
@@ -36,6 +36,6 @@ def check(folder: Path, file: str) -> None:
 
 def _digest(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return sha256(file)
     except OSError:
         return ""
