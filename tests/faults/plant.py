@@ -11,7 +11,6 @@ exactly once, the fault is stale. The exit code is 1 unless every fault that cou
 
 import argparse
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -28,7 +27,6 @@ TEST_SECONDS, FAULT_SECONDS = 300, 900
 COLUMNS = ("run", "name", "seen", "caught by", "seconds")
 SOUND = ("seen", "skipped")
 PYTEST = ("-m", "pytest", "-n", "0", "-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider")
-FLAGS = ("-std=gnu++17", "-O3", "-DNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-fPIC")
 
 
 @dataclass(frozen=True)
@@ -103,15 +101,15 @@ def plant(fault: Fault, tree: Path) -> Verdict:
     if why := stale(fault, tree):
         return Verdict("stale", why, 0.0)
     native = path.suffix in (".h", ".cc")
-    if native and not shutil.which("c++"):
-        return Verdict("skipped", "no C++ compiler", 0.0)
+    if native and (lacking := [tool for tool in ("c++", "cmake") if not shutil.which(tool)]):
+        return Verdict("skipped", f"no {lacking[0]}", 0.0)
     when, library = path.stat(), next((tree / "src").rglob("_native.so"), None)
     if native and library is None:
         return Verdict("skipped", "no native library in the tree", 0.0)
     kept = library.read_bytes() if library and native else b""
     path.write_text(sound.replace(fault.old, fault.new))
     try:
-        if native and (error := built(path.parent, library)):
+        if native and library and (error := built(tree, library)):
             return Verdict("broken fault", error, time.perf_counter() - start)
         seen, by = tested(fault.tests, tree)
     finally:
@@ -122,28 +120,21 @@ def plant(fault: Fault, tree: Path) -> Verdict:
     return Verdict(seen, by, time.perf_counter() - start)
 
 
-def built(sources: Path, library: Path | None) -> str:
-    """Build the native library as CMakeLists.txt says; return what the compiler said if it failed."""
-    import jaxlib
-
-    headers = Path(jaxlib.__file__).with_name("include")
-    wide = ["-DPOPULACE_AVX2"] if platform.machine() in ("x86_64", "AMD64") else []
-    parts = [(p.name, wide) for p in sorted(sources.glob("*.cc")) if p.name != "kernels.cc"]
-    parts.append(("kernels.cc", ["-DPOPULACE_KERNELS=kernels_baseline"]))
-    if wide:
-        parts.append(("kernels.cc", ["-DPOPULACE_KERNELS=kernels_avx2", *wide, "-mavx2", "-mfma"]))
+def built(tree: Path, library: Path) -> str:
+    """Build the native library as a user's installation does; return what was said if that failed."""
     with tempfile.TemporaryDirectory() as folder:
-        objects = [f"{folder}/{i}.o" for i in range(len(parts))]
-        commands = [
-            ["c++", *FLAGS, "-isystem", headers, *own, "-c", sources / file, "-o", to]
-            for (file, own), to in zip(parts, objects)
-        ]
-        commands.append(["c++", "-shared", "-pthread", *objects, "-o", f"{folder}/made.so"])
-        for command in commands:
+        for command in (
+            ["cmake", "-S", tree, "-B", folder, f"-DPython_EXECUTABLE={sys.executable}"],
+            ["cmake", "--build", folder, "--parallel", str(os.cpu_count() or 1)],
+        ):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
-                return next((line for line in done.stderr.splitlines() if "error" in line), "cannot be built")
-        replaced(library, Path(folder, "made.so").read_bytes())
+                said = (done.stdout + done.stderr).splitlines()
+                return next((line for line in said if "error" in line.lower()), "cannot be built")
+        made = Path(folder, "_native.so")
+        if not made.is_file():
+            return "CMake left the kernels out"
+        replaced(library, made.read_bytes())
     return ""
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from populace.engine.hosts.joined import Joined, LostError
+from populace.engine.hosts.joined import Joined
 
 
 class Store:
@@ -24,7 +24,7 @@ class Agent:
 
     def call(self, what: str, *args: Any) -> tuple[str, Any]:
         if self.ended:
-            raise LostError("the first process has ended")
+            raise EOFError
         return getattr(self, what)(*args)
 
     def leave(self) -> None:

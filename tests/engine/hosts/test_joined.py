@@ -54,6 +54,17 @@ def test_a_first_process_that_stands_still_is_named_by_the_others(monkeypatch):
         second.exchange(b"", "window 7")
 
 
+@pytest.mark.parametrize("call", ["put", "get", "exchange"])
+def test_a_first_process_that_is_gone_is_named_by_whoever_asks(call):
+    second = processes(2)[1]
+    second.agent.ended, second.doing = True, "window 7"
+    asked = {"put": ("a", b""), "get": ("a", 1.0, [0]), "exchange": (b"", "window 7")}[call]
+    with pytest.raises(
+        LostError, match="process 0 on n0 was lost during 'window 7'; `populace resume` goes on"
+    ):
+        getattr(second, call)(*asked)
+
+
 def test_of_many_that_are_missing_the_first_are_named():
     assert processes(9)[0].called(range(1, 9)).endswith("process 5 on n5 and 3 more")
 

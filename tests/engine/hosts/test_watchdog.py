@@ -115,3 +115,25 @@ def test_one_that_has_left_is_not_missed(monkeypatch):
     monkeypatch.setattr(watchdog, "_lost", lambda joined, who: said.append(who) or watchdog._exit(75))
     assert watched(first) == 75
     assert said == [[third.index]]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("entry", [{}, {"news/end": json.dumps({"by": 1, "code": 1, "message": "full"})}])
+def test_while_the_main_thread_ends_the_process_the_watchdog_neither_speaks_nor_ends_it(entry, capsys):
+    store = Store()
+    store.entries |= entry
+    mine = processes(2, store=store)[1]
+    mine.ending.acquire()
+    together.become(mine)
+    with pytest.raises(SystemExit):
+        watchdog._watch(mine)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.timeout(60)
+def test_while_the_watchdog_ends_the_process_the_main_thread_is_silent(monkeypatch):
+    monkeypatch.setattr(watchdog, "_ENDING", 0.01)
+    mine = processes(2)[1]
+    mine.ending.acquire()
+    together.become(mine)
+    assert watchdog.end("process 0 was lost", 75) == (False, 75)

@@ -27,6 +27,7 @@ _SLICE_MS = 1000
 _ANSWER = 12.0  # seconds
 _REPORTS_FIRST = 10.0  # seconds more that the others wait: the first process knows who is missing
 _SHOWN = 5
+_GOING_ON = "`populace resume` goes on from the last checkpoint"
 
 
 class LostError(RunError):
@@ -80,7 +81,7 @@ class Agent:
         """Ask the agent's client for something; return `done` and its answer, or a code and words.
 
         Raises:
-            LostError: the agent has ended, as it does when the first process has.
+            EOFError: the agent has ended, as it does when the first process has, or gets no answer.
 
         """
         answer: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -91,16 +92,16 @@ class Agent:
                 number = next(self._numbers)
                 self._answers[number] = answer
                 self._pipe.send((number, what, args))
-        except (EOFError, OSError):
+        except OSError as error:
             self.ended = True
-            raise LostError("the first process has ended") from None
+            raise EOFError from error
         try:
             code, found = answer.get(timeout=_ANSWER)
         except queue.Empty:  # a machine that lost its network is told of nothing
             self.ended = True
-            raise LostError("the first process does not answer") from None
+            raise EOFError from None
         if code in ("ended", "UNAVAILABLE", "CANCELLED"):
-            raise LostError("the first process has ended")
+            raise EOFError
         return code, found
 
     def leave(self) -> None:
@@ -140,6 +141,7 @@ class Joined:
         limit: seconds that a process waits for another where all meet.
         doing: what it waits for, or does.
         beating: held while a sign of life is left, so that none follows the last.
+        ending: held by the thread that ends this process, so that no other says why.
 
     """
 
@@ -149,6 +151,7 @@ class Joined:
     limit: float = field(default_factory=lambda: limit())
     doing: str = "starting"
     beating: threading.Lock = field(default_factory=threading.Lock)
+    ending: threading.Lock = field(default_factory=threading.Lock)
     _met: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def exchange(
@@ -189,13 +192,25 @@ class Joined:
             if everywhere:
                 self.put(f"{place}all", _packed(found))
             if number > 1:  # nobody comes back to what all have left
-                self.agent.call("key_value_delete", f"{lane}/{number - 2}/")
+                self.call("key_value_delete", f"{lane}/{number - 2}/")
         self.doing = "training"
         return found
 
+    def call(self, what: str, *args: Any) -> tuple[str, Any]:
+        """Ask the service of the first process for something; return `done` and its answer, or why not.
+
+        Raises:
+            LostError: the first process is gone, or cannot be reached.
+
+        """
+        try:
+            return self.agent.call(what, *args)
+        except EOFError:
+            raise LostError(self.lost([0])) from None
+
     def put(self, key: str, value: bytes) -> None:
         """Leave a message."""
-        code, why = self.agent.call("key_value_set_bytes", key, value)
+        code, why = self.call("key_value_set_bytes", key, value)
         if code != "done":
             raise RunError(f"a message to the other processes was refused: {why}")
 
@@ -214,7 +229,7 @@ class Joined:
         """
         until = time.monotonic() + seconds
         while True:
-            code, found = self.agent.call("blocking_key_value_get_bytes", key, _SLICE_MS)
+            code, found = self.call("blocking_key_value_get_bytes", key, _SLICE_MS)
             if code == "done":
                 return found
             if code != "DEADLINE_EXCEEDED":
@@ -225,9 +240,14 @@ class Joined:
 
     def there(self, place: str) -> set[int]:
         """Return the processes that have left a message below a place."""
-        code, entries = self.agent.call("key_value_dir_get_bytes", place)
+        code, entries = self.call("key_value_dir_get_bytes", place)
         last = [key.rpartition("/")[2] for key, _ in entries] if code == "done" else []
         return {int(name) for name in last if name.isdecimal()}
+
+    def lost(self, who: Sequence[int]) -> str:
+        """Return the line about processes that have ended, or cannot be reached."""
+        verb = "was" if len(who) == 1 else "were"
+        return f"{self.called(who)} {verb} lost during '{self.doing}'; {_GOING_ON}"
 
     def stuck(self, missing: Sequence[int]) -> str:
         """Return the line about processes that do not come to where all meet."""

@@ -24,7 +24,7 @@ _LEFT = "left"
 _APART = 1.5  # seconds between signs of life
 SILENT = 12.0
 """Seconds without a sign of life after which a process is taken for lost."""
-_GOING_ON = "`populace resume` goes on from the last checkpoint"
+_ENDING = 60.0  # seconds that a thread waits for another that ends the process
 
 
 def watch(joined: Joined) -> None:
@@ -37,12 +37,19 @@ def end(message: str, code: int) -> tuple[bool, int]:
     joined = together.joined()
     if joined is None:
         return True, code
+    if not joined.ending.acquire(blocking=False):  # the watchdog was first, and ends this process
+        time.sleep(_ENDING)
+        return False, code
+    return _end(joined, message, code)
+
+
+def _end(joined: Joined, message: str, code: int) -> tuple[bool, int]:
     note = json.dumps({"by": joined.index, "code": code, "message": message})
     try:
-        first, _ = joined.agent.call("key_value_set", _END, note)
+        first, _ = joined.call("key_value_set", _END, note)
         if first == "done":
             return True, code
-        how, known = joined.agent.call("key_value_try_get", _END)
+        how, known = joined.call("key_value_try_get", _END)
         return False, json.loads(known)["code"] if how == "done" else code
     except LostError:
         return joined.index == 1, code  # the service is gone, and one of the others says so
@@ -58,7 +65,7 @@ def leave(joined: Joined) -> None:
             return
         together.become(None)
         with contextlib.suppress(LostError):
-            joined.agent.call("key_value_set", _beat_of(joined), _LEFT, True)
+            joined.call("key_value_set", _beat_of(joined), _LEFT, True)
     joined.agent.leave()
 
 
@@ -76,7 +83,7 @@ def _watch(joined: Joined) -> None:
             with joined.beating:
                 if together.joined() is not joined:
                     return
-                joined.agent.call("key_value_set", _beat_of(joined), str(number), True)
+                joined.call("key_value_set", _beat_of(joined), str(number), True)
             news = dict(_entries(joined, _NEWS))
             beats = (
                 dict(_entries(joined, _BEATS)) if joined.index == 0 else {f"{_BEATS}0": news.get(_FIRST, "")}
@@ -104,25 +111,32 @@ def _watch(joined: Joined) -> None:
 
 
 def _entries(joined: Joined, place: str) -> Sequence[tuple[str, str]]:
-    code, found = joined.agent.call("key_value_dir_get", place)
+    code, found = joined.call("key_value_dir_get", place)
     return found if code == "done" else []
 
 
 def _lost(joined: Joined, who: Sequence[int]) -> NoReturn:
     """Say which processes were lost, if nobody else has, and end this one."""
-    verb = "was" if len(who) == 1 else "were"
-    message = f"{joined.called(who)} {verb} lost during '{joined.doing}'; {_GOING_ON}"
+    message = joined.lost(who)
+    _let_others_end(joined)
     together.before_ending()
-    says, code = end(message, LOST)
+    says, code = _end(joined, message, LOST)
     if says:
         print(f"populace: {line(message)}", file=sys.stderr, flush=True)
     _exit(code)
 
 
 def _leave(joined: Joined, code: int) -> NoReturn:
+    _let_others_end(joined)
     together.before_ending()
     joined.agent.leave()
     _exit(code)
+
+
+def _let_others_end(joined: Joined) -> None:
+    """End only this thread if the main thread is about to end the process, and says why."""
+    if not joined.ending.acquire(blocking=False):
+        sys.exit()
 
 
 def _exit(code: int) -> NoReturn:
