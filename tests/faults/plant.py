@@ -185,7 +185,7 @@ def record(file: Path, run: str, found: dict[str, Verdict]) -> None:
 
 def main() -> None:
     """Plant what is asked for, say what came of it, and leave with 1 if a fault was not seen."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="plant these faults")
     parser.add_argument("--room", default="", metavar="PREFIX", help="plant faults in files that begin so")
     parser.add_argument("--record", type=Path, metavar="FILE", help="keep the verdicts in this table")
