@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from populace.text.models.network import nats
+from populace.metrics.softmax_loss import softmax_loss
 
 
 def summed_loss(network: Any, batch: Any, keys: jax.Array, memory: Any, parts: int) -> tuple[jax.Array, Any]:
@@ -22,9 +22,10 @@ def summed_loss(network: Any, batch: Any, keys: jax.Array, memory: Any, parts: i
 
     def part(total: jax.Array, given: Any) -> tuple[jax.Array, Any]:
         (inputs, targets, weight), keys, memory = given
-        logits, after = jax.vmap(network.learn)(inputs, keys, memory)
+        h, after = jax.vmap(network.learn)(inputs, keys, memory)
         after = None if memory is None else after
-        return total + jnp.sum(nats(logits.astype(jnp.float32), targets) * weight), after
+        flat, (output, bias) = h.reshape(-1, h.shape[-1]), network.readout
+        return total + softmax_loss(flat, output, bias, targets.reshape(-1), weight.reshape(-1)), after
 
     given = (batch, keys, memory)
     if parts == 1:

@@ -24,7 +24,7 @@ class LanguageNetwork(eqx.Module):
 
     @abstractmethod
     def learn(self, tokens: jax.Array, key: jax.Array, state: Any = None) -> tuple[jax.Array, Any]:
-        """Return logits (n, V) in training, with dropout, and the state after the tokens.
+        """Return what the logits are linear in, (n, d), in training, with dropout, and the state after it.
 
         Args:
             tokens: (n,), int32.
@@ -32,6 +32,11 @@ class LanguageNetwork(eqx.Module):
             state: of a recurrent network before the tokens; None for the start of a text.
 
         """
+
+    @property
+    @abstractmethod
+    def readout(self) -> tuple[jax.Array, jax.Array | None]:
+        """Weights (V, d) and biases (V,), or None, of the logits."""
 
     @abstractmethod
     def __call__(self, tokens: jax.Array) -> jax.Array:
@@ -47,7 +52,7 @@ class LanguageNetwork(eqx.Module):
 
 
 class Embedding(eqx.Module):
-    """`x_t = W[token_t]`; with `logits`, also the tied output `h W^T` (Press and Wolf 2017).
+    """`x_t = W[token_t]`; its weight may be the output's too (Press and Wolf 2017).
 
     Attributes:
         weight: (V, width), drawn from a normal distribution with deviation `std`.
@@ -65,16 +70,6 @@ class Embedding(eqx.Module):
         if vocabulary <= _ONE_HOT:
             return jax.nn.one_hot(tokens, vocabulary, dtype=self.weight.dtype) @ self.weight
         return self.weight[tokens]
-
-    def logits(self, h: jax.Array) -> jax.Array:
-        """Return h W^T, (..., V)."""
-        return h @ self.weight.T
-
-
-def mean_nats(logits: jax.Array, targets: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the sum of `-log softmax(logits)[target]`, each times its weight, and the sum of weights."""
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    return jnp.sum(nats(logits, targets) * weight), jnp.sum(weight)
 
 
 def nats(logits: jax.Array, targets: jax.Array) -> jax.Array:

@@ -62,14 +62,14 @@ class RecurrentNetwork(LanguageNetwork):
         return self._logits(x)
 
     def learn(self, tokens: jax.Array, key: jax.Array, state: Any = None) -> tuple[jax.Array, Any]:
-        """Return logits (n, V) in training, with dropout, and the state of every layer after the tokens."""
+        """Return outputs (n, hidden) in training, with dropout, and the state of every layer after it."""
         *keys, last = jax.random.split(key, 1 + len(self.layers))
         x, after, rate = self.embedding(tokens), [], self.dropout.rate.value
         for i, (layer, own) in enumerate(zip(self.layers, keys)):
             x = dropped(x, rate, own)
             x, end = layer.scan(x, initial=None if state is None else state[i])
             after.append(end)
-        return self._logits(dropped(x, rate, last)), after
+        return dropped(x, rate, last), after
 
     def init_state(self) -> Any:
         """Return zeros for every layer: its hidden state and its cell."""
@@ -83,5 +83,11 @@ class RecurrentNetwork(LanguageNetwork):
             after.append(end)
         return after, self._logits(x)[0]
 
+    @property
+    def readout(self) -> tuple[jax.Array, jax.Array]:
+        """Weights (V, hidden) and biases (V,) of the logits."""
+        return self.embedding.weight if self.output is None else self.output, self.bias
+
     def _logits(self, h: jax.Array) -> jax.Array:
-        return (self.embedding.logits(h) if self.output is None else h @ self.output.T) + self.bias
+        weight, bias = self.readout
+        return h @ weight.T + bias

@@ -142,12 +142,12 @@ class Transformer(LanguageNetwork):
         return self._logits(jax.vmap(self.norm)(x))
 
     def learn(self, tokens: jax.Array, key: jax.Array, state: Any = None) -> tuple[jax.Array, Any]:
-        """Return logits (n, V) in training, with dropout; no state is carried from text to text."""
+        """Return what the last norm gives, (n, width), in training, with dropout; no state is carried."""
         first, *keys = jax.random.split(key, 1 + len(self.blocks))
         x = dropped(self._embedded(tokens), self.dropout.rate.value, first)
         for block, own in zip(self.blocks, keys):
             x = block(x, own)
-        return self._logits(jax.vmap(self.norm)(x)), state
+        return jax.vmap(self.norm)(x), state
 
     def init_state(self) -> Any:
         """Return the place of the first token, and the state of every block."""
@@ -169,8 +169,13 @@ class Transformer(LanguageNetwork):
         x = self.embedding(tokens)
         return x if self.positions is None else x + self.positions[: len(tokens)]
 
+    @property
+    def readout(self) -> tuple[jax.Array, None]:
+        """Weights (V, width) of the logits, which have no biases."""
+        return (self.embedding.weight if self.output is None else self.output.weight), None
+
     def _logits(self, x: jax.Array) -> jax.Array:
-        return self.embedding.logits(x) if self.output is None else x @ self.output.weight.T
+        return x @ self.readout[0].T
 
 
 def _linear(inputs: int, outputs: int, bias: bool, std: float, key: jax.Array) -> eqx.nn.Linear:
