@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from populace.metrics.softmax_loss import softmax_loss
+from populace.nn.primitives.softmax_loss import softmax_loss
 
 
 def summed_loss(network: Any, batch: Any, keys: jax.Array, memory: Any, parts: int) -> tuple[jax.Array, Any]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from populace.metrics import softmax_loss as module
-from populace.metrics.softmax_loss import softmax_loss
+from populace.nn.primitives import softmax_loss as module
+from populace.nn.primitives.softmax_loss import softmax_loss
 
 
 @pytest.mark.parametrize(("at_once", "biased"), [(2**20, False), (1, True)], ids=["whole", "in pieces"])
