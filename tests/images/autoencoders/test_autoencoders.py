@@ -130,6 +130,16 @@ def test_grey_images_have_a_likelihood_of_their_levels(tmp_path):
     assert member.sample(3).shape == (3, 5, 6, 1)
 
 
+def test_collapse_is_said_of_the_final_evaluation():
+    learner = small("vae", latents=3)
+    said = learner.caveats({"active_units": np.array([3.0, 0.0, 2.0, np.nan])})
+    assert [note.partition(":")[2].partition(";")[0] for note in said] == [
+        " 0 to 2 of 3 latents carry something, the others nothing"
+    ]
+    assert said[0].startswith("Posterior collapse in 2 of 4 members: ")
+    assert not learner.caveats({"active_units": np.array([3.0, 3.0])})
+
+
 def test_pictures_are_drawn_and_collapse_is_warned(runs):
     member = runs["vae"].best()
     shown = member.visualize()

@@ -1,7 +1,7 @@
 """VAE and ConditionalVAE: autoencoders with a distribution of the latent, so images have a likelihood."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -182,6 +182,19 @@ class VAE(LatentModel):
             per_bit = -math.prod(self._data.shape) * math.log(2)
             found["bits_per_dim"] = Mean(sums["elbo"] / per_bit, count)
         return found | {"active_units": Mean(jnp.sum(variance > ACTIVE))}
+
+    def caveats(self, metrics: Mapping[str, np.ndarray]) -> list[str]:
+        """Return in how many members a latent carries nothing (posterior collapse)."""
+        active = metrics["active_units"]
+        few = active[active < self.latents]
+        if not few.size:
+            return []
+        low, high = int(few.min()), int(few.max())
+        count = f"{low}" if low == high else f"{low} to {high}"
+        return [
+            f"Posterior collapse in {few.size} of {active.size} members: {count} of {self.latents} latents "
+            "carry something, the others nothing; lower beta, lengthen beta_warmup, or take fewer latents."
+        ]
 
     # -- a trained model ---------------------------------------------------------------------------
 

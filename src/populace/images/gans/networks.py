@@ -13,11 +13,12 @@ from populace.core.settings import Settings, setting
 from populace.images.generative.layers import Enlarge
 from populace.nn.conv.convolution import Conv2d
 from populace.nn.modules import sequential
+from populace.nn.modules.group_norm import GroupNorm
 from populace.nn.modules.sequential import Sequential
 from populace.supervised.networks import dense, norm_of
 
 _SLOPE = 0.2
-_NORMS = ("none", "batch")
+_NORMS = ("none", "batch", "layer")
 
 
 class Critic(eqx.Module):
@@ -63,7 +64,7 @@ class GANNetworks(Settings):
     The generator: a dense layer, then transposed convolutions that double height and width, to exactly the
     sizes that the critic has in reverse; tanh at the end. The critic: convolutions of stride 2 with leaky
     ReLU, then a dense layer. Normalization follows every layer but the generator's last and the critic's
-    first.
+    first: `batch` over the batch, `layer` over all positions and channels of one image.
 
     Source: A. Radford, L. Metz, S. Chintala (2016), Unsupervised Representation Learning with Deep
     Convolutional GANs.
@@ -104,19 +105,19 @@ class GANNetworks(Settings):
         sizes = _sizes(shape, len(channels))[::-1]
         left, bias = (*sizes[0], channels[0]), self.generator_norm != "batch"
         layers: list[Any] = [dense(inputs, math.prod(left), bias=bias, key=next(keys))]
-        layers += [partial(jnp.reshape, shape=left), *norm_of(self.generator_norm, channels[0]), jax.nn.relu]
+        layers += [partial(jnp.reshape, shape=left), *_norm(self.generator_norm, channels[0]), jax.nn.relu]
         for i, size in enumerate(sizes[1:]):
             last = i == len(channels) - 1
             outputs = shape[-1] if last else channels[i + 1]
             layers.append(Enlarge(channels[i], outputs, self.kernel, size, last or bias, key=next(keys)))
-            layers += [jnp.tanh] if last else [*norm_of(self.generator_norm, outputs), jax.nn.relu]
+            layers += [jnp.tanh] if last else [*_norm(self.generator_norm, outputs), jax.nn.relu]
         return Sequential(layers)
 
     def _critic(self, shape: tuple[int, ...], classes: int, key: jax.Array) -> Critic:
         keys, inputs = iter(jax.random.split(key, len(self.critic_channels) + 2)), shape[-1]
         layers: list[Any] = []
         for i, channels in enumerate(self.critic_channels):
-            norm = norm_of(self.critic_norm, channels) if i else []
+            norm = _norm(self.critic_norm, channels) if i else []
             bias = not i or self.critic_norm != "batch"  # batch normalization would take it off again
             conv = Conv2d(inputs, channels, self.kernel, 2, "same", use_bias=bias, key=next(keys))
             layers += [conv, *norm, partial(jax.nn.leaky_relu, negative_slope=_SLOPE)]
@@ -125,6 +126,11 @@ class GANNetworks(Settings):
         head, rows = dense(features, 1, key=next(keys)), next(keys)
         told = dense(features, classes, bias=False, key=rows) if classes else None
         return Critic(Sequential([*layers, jnp.ravel]), head, told)
+
+
+def _norm(name: str, channels: int) -> list[Any]:
+    """Return the normalization of that name of images (height, width, channels), or none."""
+    return [GroupNorm(channels, 1)] if name == "layer" else norm_of(name, channels)
 
 
 def _sizes(shape: tuple[int, ...], halvings: int) -> list[tuple[int, int]]:
