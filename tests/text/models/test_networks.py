@@ -36,7 +36,9 @@ NETWORKS = {
 @eqx.filter_jit
 def both_ways(network, tokens, other):
     _, stepped = jax.lax.scan(lambda s, t: network.step(s, t), network.init_state(), tokens)
-    return network(tokens), stepped, network(other)
+    state, first = network.extend(network.init_state(N), tokens[:3])
+    pieces = jnp.concatenate([first, network.extend(state, tokens[3:])[1]])
+    return network(tokens), stepped, network(other), pieces
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -44,10 +46,11 @@ def test_steps_are_the_whole_pass_and_no_place_sees_what_follows(name: str):
     network = NETWORKS[name]()
     other = TOKENS.copy()
     other[5:] = (other[5:] + 1) % V
-    passed, stepped, changed = map(np.asarray, both_ways(network, TOKENS, other))
+    passed, stepped, changed, pieces = map(np.asarray, both_ways(network, TOKENS, other))
     assert passed.shape == (N, V)
     assert passed.std() > 1e-2
     np.testing.assert_allclose(stepped, passed, atol=1e-5)
+    np.testing.assert_allclose(pieces, passed, atol=1e-5)
     np.testing.assert_allclose(changed[:5], passed[:5], atol=1e-6)
     assert np.abs(changed[5] - passed[5]).max() > 1e-4
 

@@ -66,7 +66,7 @@ def attention(
     if block < 1:
         raise UsageError(f"attention: block is {block}, expected at least 1")
     if block >= n:
-        out = _attend(k, v, (q, jnp.arange(n) if causal else None, mask))
+        out = attend_rows(k, v, (q, jnp.arange(n) if causal else None, mask))
     else:
         out = _in_blocks(q, k, v, mask, causal, block)
     return spoil(out, spoiled).astype(dtype)
@@ -163,7 +163,8 @@ def _weights(
     return weights, jnp.where(total > 0, total, 1)
 
 
-def _attend(k: jax.Array, v: jax.Array, rows: tuple[jax.Array, Any, Any]) -> jax.Array:
+def attend_rows(k: jax.Array, v: jax.Array, rows: tuple[jax.Array, Any, Any]) -> jax.Array:
+    """Return (n, e) for queries, positions (n,) where causal, and a mask (m,) or (n, m); None for none."""
     weights, total = _weights(rows[0], k, rows[1], rows[2])
     return (weights @ v) / total  # n e divisions here; before the product it would be n m
 
@@ -193,7 +194,7 @@ def _in_blocks(
             rows: tuple[jax.Array, Any, Any], seen: int = seen, shared: jax.Array | None = shared
         ) -> jax.Array:
             queries, position, own = rows
-            return _attend(k[:seen], v[:seen], (queries, position, shared if own is None else own))
+            return attend_rows(k[:seen], v[:seen], (queries, position, shared if own is None else own))
 
         rows = (queries[here], None if position is None else position[here], own)
         out.append(jax.lax.map(jax.checkpoint(attend), rows))

@@ -126,8 +126,14 @@ class LinearAttention(eqx.Module):
         """Return (n, e) for queries (n, d), keys (m, d), values (m, e)."""
         return linear_attention(q, k, v, self.feature_map, mask=mask, causal=causal)
 
-    def init_state(self, width: int, value_width: int, dtype: Any = jnp.float32) -> LinearState:
-        """Return the state before the first token, for keys of `width` and values of `value_width`."""
+    def init_state(
+        self, width: int, value_width: int, dtype: Any = jnp.float32, length: int = 0
+    ) -> LinearState:
+        """Return the state before the first token, for keys of `width` and values of `value_width`.
+
+        It is of one size whatever the `length`.
+        """
+        del length
         return _empty(self.feature_map, width, value_width, dtype)
 
     def step(
@@ -154,8 +160,17 @@ class LinearAttention(eqx.Module):
             raise UsageError(
                 f"LinearAttention: query has {found} features, expected {len(state.memory)} as in the state"
             )
-        state, out = _advance(self.feature_map, state, q[None], k[None], v[None], None)
+        state, out = self.extend(state, q[None], k[None], v[None])
         return state, out[0]
+
+    def extend(
+        self, state: LinearState, q: jax.Array, k: jax.Array, v: jax.Array
+    ) -> tuple[LinearState, jax.Array]:
+        """Process n tokens in order, (n, d), (n, d) and (n, e); return the new state and (n, e).
+
+        Takes `O(n (f + n) (d + e))` time: n is meant to be a block.
+        """
+        return _advance(self.feature_map, state, q, k, v, None)
 
 
 def _empty(phi: FeatureMap, width: int, value_width: int, dtype: Any) -> LinearState:

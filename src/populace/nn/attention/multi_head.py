@@ -137,8 +137,12 @@ class MultiHeadAttention(eqx.Module):
         out = jax.vmap(head, (0, 0, 0, own_mask))(q, k, v, mask)
         return jax.vmap(self.output_projection)(out.swapaxes(0, 1).reshape(n, -1))
 
-    def init_state(self, dtype: Any = jnp.float32) -> Any:
+    def init_state(self, dtype: Any = jnp.float32, length: int = 0) -> Any:
         """Return the state before the first token, for [`step`][populace.nn.MultiHeadAttention].
+
+        Args:
+            dtype: of what is remembered.
+            length: tokens that a cache has room for; 0 for as many as `attend` says.
 
         Raises:
             UsageError: `attend` has no recurrent form; softmax attention has none.
@@ -149,7 +153,7 @@ class MultiHeadAttention(eqx.Module):
         value_width = self.value_projection.out_features
         assert isinstance(width, int)
         assert isinstance(value_width, int)
-        one = self.attend.init_state(width // self.heads, value_width // self.heads, dtype)
+        one = self.attend.init_state(width // self.heads, value_width // self.heads, dtype, length)
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (self.heads, *x.shape)), one)
 
     def step(
@@ -170,6 +174,14 @@ class MultiHeadAttention(eqx.Module):
         v = self.value_projection(value).reshape(self.heads, -1)
         state, out = jax.vmap(self.attend.step)(state, q, k, v)
         return state, self.output_projection(out.reshape(-1))
+
+    def extend(self, state: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+        """Process n tokens in order, (n, width), as so many steps would; return the new state and outputs."""
+        self._check_recurrent()
+        self._check(x, x, x, "length")
+        inside = (self.query_projection, self.key_projection, self.value_projection)
+        state, out = jax.vmap(self.attend.extend)(state, *(self._split(jax.vmap(p)(x)) for p in inside))
+        return state, jax.vmap(self.output_projection)(out.swapaxes(0, 1).reshape(len(x), -1))
 
     def _split(self, projected: jax.Array) -> jax.Array:
         """(n, heads * d) to (heads, n, d)."""

@@ -63,14 +63,24 @@ class RotaryAttention(eqx.Module):
         q, k = rotate(q, jnp.arange(len(q))), rotate(k, jnp.arange(len(k)))
         return self.attend(q, k, v, mask=mask, causal=causal)
 
-    def init_state(self, width: int, value_width: int, dtype: Any = jnp.float32) -> tuple[jax.Array, Any]:
+    def init_state(
+        self, width: int, value_width: int, dtype: Any = jnp.float32, length: int = 0
+    ) -> tuple[jax.Array, Any]:
         """Return the state before the first token: its position, and the state of `attend`."""
-        return jnp.int32(0), self.attend.init_state(width, value_width, dtype)
+        return jnp.int32(0), self.attend.init_state(width, value_width, dtype, length)
 
     def step(
         self, state: tuple[jax.Array, Any], q: jax.Array, k: jax.Array, v: jax.Array
     ) -> tuple[tuple[jax.Array, Any], jax.Array]:
         """Process one token, q and k (d,), v (e,); return the new state and the output, (e,)."""
+        state, out = self.extend(state, q[None], k[None], v[None])
+        return state, out[0]
+
+    def extend(
+        self, state: tuple[jax.Array, Any], q: jax.Array, k: jax.Array, v: jax.Array
+    ) -> tuple[tuple[jax.Array, Any], jax.Array]:
+        """Process n tokens in order, (n, d), (n, d) and (n, e); return the new state and (n, e)."""
         place, inside = state
-        inside, out = self.attend.step(inside, *(rotate(x[None], place[None])[0] for x in (q, k)), v)
-        return (place + 1, inside), out
+        places = place + jnp.arange(len(q))
+        inside, out = self.attend.extend(inside, rotate(q, places), rotate(k, places), v)
+        return (place + len(q), inside), out

@@ -4,8 +4,8 @@ Rows are aligned at their first token: at each place every row reads its token t
 as long as there is one, and then the one that was drawn. So a row is computed alike whoever is beside it.
 
 Up to the network's context, tokens pass one at a time through its state: a cache of keys and values, or a
-state of constant size. Beyond, which only a network with a limited context knows, the next token is that of
-the whole pass over the last `context` tokens.
+state of constant size. What all prompts have passes at once, in pieces of `CHUNK` tokens. Beyond the context,
+where a network has a limited one, the next token is that of the whole pass over the last `context` tokens.
 """
 
 from typing import Any
@@ -19,6 +19,8 @@ from populace.text.generation.sampling import Sampling, chosen_from
 
 SHOWN = 10
 """Likeliest tokens that are noted at every place."""
+CHUNK = 64
+"""Tokens of prompts that pass at once, and those that are written between two looks at whether to stop."""
 
 
 class Decoding(eqx.Module):
@@ -70,11 +72,11 @@ class Ensemble(eqx.Module):
         """Tokens that the whole pass takes at most; 0 for any number."""
         return self.rest.context
 
-    def init_state(self, rows: int) -> Any:
-        """Return the state of every network and row before the first token."""
+    def init_state(self, rows: int, capacity: int) -> Any:
+        """Return the state of every network and row before the first of `capacity` tokens."""
 
         def one(arrays: Any) -> Any:
-            state = eqx.combine(arrays, self.rest).init_state()
+            state = eqx.combine(arrays, self.rest).init_state(capacity)
             return jax.tree.map(lambda x: jnp.broadcast_to(x, (rows, *jnp.shape(x))), state)
 
         return jax.vmap(one)(self.arrays)
@@ -90,6 +92,15 @@ class Ensemble(eqx.Module):
         state, log_p = jax.vmap(one)(self.arrays, state)
         return state, self._averaged(log_p)
 
+    def extend(self, state: Any, tokens: jax.Array) -> Any:
+        """Process several tokens of each row, (B, n), and return the state."""
+
+        def one(arrays: Any, state: Any) -> Any:
+            network = eqx.combine(arrays, self.rest)
+            return jax.vmap(lambda s, t: network.extend(s, t)[0])(state, tokens)
+
+        return jax.vmap(one)(self.arrays, state)
+
     def passed(self, tokens: jax.Array, last: jax.Array) -> jax.Array:
         """Return log probabilities after the token at place `last` of each of the rows (B, n), (B, V)."""
 
@@ -104,7 +115,7 @@ class Ensemble(eqx.Module):
 
 
 def begun(ensemble: Ensemble, prompts: list[np.ndarray], capacity: int) -> Decoding:
-    """Return the texts before the first token was read.
+    """Return the texts with what all prompts have in whole pieces read, but for a last token of each.
 
     Args:
         ensemble: who writes.
@@ -118,17 +129,23 @@ def begun(ensemble: Ensemble, prompts: list[np.ndarray], capacity: int) -> Decod
     limit, shortest = ensemble.context, min(map(len, prompts))
     # Where all prompts are longer than the context, the state is never looked at.
     place = shortest - 1 if limit and shortest > limit else 0
-    return _begun(ensemble, tokens, np.int32(place))
+    decoding = _begun(ensemble, tokens, np.int32(place))
+    for _ in range(0 if place else (shortest - 1) // CHUNK):
+        decoding = _extended(ensemble, decoding)
+    return decoding
 
 
-def grown(decoding: Decoding, capacity: int) -> Decoding:
+def grown(ensemble: Ensemble, decoding: Decoding, capacity: int) -> Decoding:
     """Return the texts with room for so many places, at least as many as before."""
     more = capacity - decoding.tokens.shape[1]
     if more <= 0:
         return decoding
     wide = lambda x: np.pad(np.asarray(x), [(0, 0), (0, more)] + [(0, 0)] * (x.ndim - 2))  # noqa: E731
     named = lambda d: (d.tokens, d.best, d.best_p, d.log_p)  # noqa: E731
-    return eqx.tree_at(named, decoding, tuple(map(wide, named(decoding))))
+    decoding = eqx.tree_at(named, decoding, tuple(map(wide, named(decoding))))
+    shapes = eqx.filter_eval_shape(lambda: ensemble.init_state(len(decoding.tokens), capacity))
+    longer = lambda x, s: np.pad(np.asarray(x), [(0, b - a) for a, b in zip(x.shape, s.shape)])  # noqa: E731
+    return eqx.tree_at(lambda d: d.state, decoding, jax.tree.map(longer, decoding.state, shapes))
 
 
 def advanced(
@@ -165,11 +182,18 @@ def advanced(
 def _begun(ensemble: Ensemble, tokens: Any, place: Any) -> Decoding:
     best = jnp.zeros((*tokens.shape, SHOWN), jnp.int32)
     none = jnp.zeros(len(tokens), bool)
-    state = ensemble.init_state(len(tokens))
+    state = ensemble.init_state(*tokens.shape)
     return Decoding(
         jnp.asarray(tokens), best, jnp.zeros(best.shape), jnp.zeros(tokens.shape), jnp.asarray(place), none,
         state,
     )  # fmt: skip
+
+
+@eqx.filter_jit
+def _extended(ensemble: Ensemble, decoding: Decoding) -> Decoding:
+    piece = jax.lax.dynamic_slice_in_dim(decoding.tokens, decoding.place, CHUNK, 1)
+    state = ensemble.extend(decoding.state, piece)
+    return eqx.tree_at(lambda d: (d.place, d.state), decoding, (decoding.place + CHUNK, state))
 
 
 @eqx.filter_jit

@@ -8,14 +8,12 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.text.generation.continuation import Continuation
-from populace.text.generation.decoding import Decoding, Ensemble, advanced, begun, grown
+from populace.text.generation.decoding import CHUNK, Decoding, Ensemble, advanced, begun, grown
 from populace.text.generation.sampling import Sampling
 from populace.text.tokenizers.prompts import encoded, unknown_words
 from populace.text.tokenizers.tokenizer import Tokenizer
 
 _READ = ("tokens", "best", "best_p", "log_p", "place")
-CHUNK = 64
-"""Tokens between two looks at whether to stop."""
 
 
 class Writer:
@@ -73,7 +71,7 @@ class Writer:
         if self._decoding is None:
             self._decoding = begun(self.ensemble, self._encoded, room)
         else:
-            self._decoding = grown(self._decoding, room)
+            self._decoding = grown(self.ensemble, self._decoding, room)
         while (place := int(self._decoding.place)) < places - 1 and not np.all(self._decoding.ended):
             self._decoding = advanced(
                 self.ensemble, self._decoding, self._lengths, self._keys, self._sampling,

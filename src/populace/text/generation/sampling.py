@@ -65,17 +65,23 @@ def chosen_from(log_p: jax.Array, sampling: Sampling, unwritten: tuple[int, ...]
     if unwritten:
         log_p = log_p.at[jnp.array(unwritten)].set(-jnp.inf)
     top = jnp.max(log_p)
-    greedy = jnp.asarray(sampling.temperature) <= 0
+    temperature, top_k, top_p = map(jnp.asarray, (sampling.temperature, sampling.top_k, sampling.top_p))
+    greedy, place = temperature <= 0, jnp.arange(size)
     # The difference to the likeliest first: divided by .01 the logarithms themselves lose their digits.
-    scaled = (log_p - top) / jnp.where(greedy, 1.0, sampling.temperature)
-    order = jnp.argsort(-scaled, stable=True)
-    ranked = scaled[order]
-    most = jnp.where(greedy, 1, jnp.where(jnp.asarray(sampling.top_k) > 0, sampling.top_k, size))
-    place = jnp.arange(size)
-    ranked = jnp.where(place < most, ranked, -jnp.inf)
-    p = jax.nn.softmax(ranked)
-    before = jnp.cumsum(p) - p
-    # At p = 1 all are kept: a sum may be rounded to 1 before its last term.
-    kept = (before < sampling.top_p) | (place == 0) | (jnp.asarray(sampling.top_p) >= 1)
-    ranked = jnp.where(kept, ranked, -jnp.inf)
-    return jnp.zeros(size).at[order].set(jax.nn.log_softmax(ranked))
+    scaled = (log_p - top) / jnp.where(greedy, 1.0, temperature)
+
+    def whole(scaled: jax.Array) -> jax.Array:
+        likeliest = jnp.where(place == jnp.argmax(scaled), 0.0, -jnp.inf)
+        return jnp.where(greedy, likeliest, jax.nn.log_softmax(scaled))
+
+    def cut(scaled: jax.Array) -> jax.Array:
+        order = jnp.argsort(-scaled, stable=True)
+        ranked = jnp.where(place < jnp.where(top_k > 0, top_k, size), scaled[order], -jnp.inf)
+        p = jax.nn.softmax(ranked)
+        before = jnp.cumsum(p) - p
+        # At p = 1 all are kept: a sum may be rounded to 1 before its last term.
+        kept = (before < top_p) | (place == 0) | (top_p >= 1)
+        return jnp.zeros(size).at[order].set(jax.nn.log_softmax(jnp.where(kept, ranked, -jnp.inf)))
+
+    # Sorting 50,000 tokens takes longer than a small network does: only where it is needed.
+    return jax.lax.cond(~greedy & ((top_k > 0) | (top_p < 1)), cut, whole, scaled)

@@ -43,8 +43,12 @@ class LanguageNetwork(eqx.Module):
         """Return logits (n, V) of the token after each of (n,) tokens."""
 
     @abstractmethod
-    def init_state(self) -> Any:
-        """Return the state before the first token, for `step`."""
+    def init_state(self, length: int = 0) -> Any:
+        """Return the state before the first of `length` tokens, for `step`; 0 for `context`."""
+
+    @abstractmethod
+    def extend(self, state: Any, tokens: jax.Array) -> tuple[Any, jax.Array]:
+        """Process (n,) tokens at once; return the state after them, and the logits after each, (n, V)."""
 
     @abstractmethod
     def step(self, state: Any, token: jax.Array) -> tuple[Any, jax.Array]:

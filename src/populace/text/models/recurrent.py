@@ -71,17 +71,23 @@ class RecurrentNetwork(LanguageNetwork):
             after.append(end)
         return dropped(x, rate, last), after
 
-    def init_state(self) -> Any:
-        """Return zeros for every layer: its hidden state and its cell."""
+    def init_state(self, length: int = 0) -> Any:
+        """Return zeros for every layer: its hidden state and its cell, of one size whatever the length."""
+        del length
         return [layer.initial_state() for layer in self.layers]
 
     def step(self, state: Any, token: jax.Array) -> tuple[Any, jax.Array]:
         """Process one token; return the state after it, and the logits of the next one, (V,)."""
-        x, after = self.embedding(token[None]), []
+        state, logits = self.extend(state, token[None])
+        return state, logits[0]
+
+    def extend(self, state: Any, tokens: jax.Array) -> tuple[Any, jax.Array]:
+        """Process (n,) tokens at once; return the state after them, and the logits after each, (n, V)."""
+        x, after = self.embedding(tokens), []
         for layer, own in zip(self.layers, state):
             x, end = layer.scan(x, initial=own)
             after.append(end)
-        return after, self._logits(x)[0]
+        return after, self._logits(x)
 
     @property
     def readout(self) -> tuple[jax.Array, jax.Array]:

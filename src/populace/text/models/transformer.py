@@ -58,11 +58,11 @@ class Block(eqx.Module):
         x = x + self._dropped(self.attention(jax.vmap(self.attention_norm)(x), causal=True), keys[0])
         return x + self._dropped(jax.vmap(self._mlp)(x), keys[1])
 
-    def step(self, state: Any, x: jax.Array) -> tuple[Any, jax.Array]:
-        """Process one token's vector, (width,)."""
-        state, attended = self.attention.step(state, self.attention_norm(x))
+    def extend(self, state: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+        """Process the vectors of n tokens, (n, width)."""
+        state, attended = self.attention.extend(state, jax.vmap(self.attention_norm)(x))
         x = x + attended
-        return state, x + self._mlp(x)
+        return state, x + jax.vmap(self._mlp)(x)
 
     def _mlp(self, x: jax.Array) -> jax.Array:
         return self.down(jax.nn.gelu(self.up(self.mlp_norm(x)), approximate=True))
@@ -149,21 +149,27 @@ class Transformer(LanguageNetwork):
             x = block(x, own)
         return jax.vmap(self.norm)(x), state
 
-    def init_state(self) -> Any:
+    def init_state(self, length: int = 0) -> Any:
         """Return the place of the first token, and the state of every block."""
-        return jnp.int32(0), [block.attention.init_state() for block in self.blocks]
+        return jnp.int32(0), [block.attention.init_state(length=length) for block in self.blocks]
 
     def step(self, state: Any, token: jax.Array) -> tuple[Any, jax.Array]:
         """Process one token; return the state after it, and the logits of the next one, (V,)."""
+        state, logits = self.extend(state, token[None])
+        return state, logits[0]
+
+    def extend(self, state: Any, tokens: jax.Array) -> tuple[Any, jax.Array]:
+        """Process (n,) tokens at once; return the state after them, and the logits after each, (n, V)."""
         place, inside = state
-        x = self.embedding(token)
+        x, places = self.embedding(tokens), place + jnp.arange(len(tokens))
         if self.positions is not None:
-            x = x + jnp.where(place < self.block, self.positions[jnp.minimum(place, self.block - 1)], jnp.nan)
+            known = self.positions[jnp.minimum(places, self.block - 1)]
+            x = x + jnp.where((places < self.block)[:, None], known, jnp.nan)
         after = []
         for block, own in zip(self.blocks, inside):
-            own, x = block.step(own, x)
+            own, x = block.extend(own, x)
             after.append(own)
-        return (place + 1, after), self._logits(self.norm(x))
+        return (place + len(tokens), after), self._logits(jax.vmap(self.norm)(x))
 
     def _embedded(self, tokens: jax.Array) -> jax.Array:
         x = self.embedding(tokens)
