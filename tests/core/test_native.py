@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from populace.core import native
 from populace.core.errors import UsageError
 from populace.nn.graph.aggregate import aggregate, attend
 from populace.nn.graph.edges import EdgeIndex
+from tests.places import ROOT
 
 HERE = pytest.mark.skipif(bool(native.missing()), reason="no native kernels")
 
@@ -60,11 +62,30 @@ def test_a_damaged_library_is_a_reason_not_a_crash(tmp_path: Path) -> None:
     assert native._load([damaged]).startswith("the native kernels cannot be loaded: ")
 
 
+def test_the_sources_are_those_that_the_code_goes_with() -> None:
+    """Whoever edits a kernel writes its new digest into core/native.py, or the kernels are left out."""
+    sources = sorted(p for p in (ROOT / "src" / "populace" / "native").iterdir() if p.suffix in (".cc", ".h"))
+    digests = "".join(hashlib.sha256(p.read_bytes()).hexdigest() for p in sources)
+    assert hashlib.sha256(digests.encode()).hexdigest()[:16] == native.SOURCES
+
+
 @HERE
-def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = native.VERSION
-    monkeypatch.setattr(native, "VERSION", -1)
-    assert native._load(native.candidates()) == f"the native kernels are of version {built}, expected -1"
+def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = native.SOURCES
+    monkeypatch.setattr(native, "SOURCES", "0" * 16)
+    said = f"the native kernels were built from sources {built}, this populace has {'0' * 16}"
+    assert native._load(native.candidates()) == said
+
+
+@HERE
+def test_nothing_of_the_kernels_is_seen_from_outside_but_what_is_called() -> None:
+    """Another library with functions of the same names must not stand in for ours."""
+    if not (nm := shutil.which("nm")):
+        pytest.skip("no nm")
+    library = native._first(native.candidates())
+    listed = subprocess.run([nm, "-D", "--defined-only", library], capture_output=True, text=True, check=True)
+    ours = {name for name in (line.split()[-1] for line in listed.stdout.splitlines()) if "populace" in name}
+    assert ours == {f"populace_{name}" for name in (*native.CALLS, "native_kind", "native_sources")}
 
 
 def test_a_library_of_something_else_is_not_used() -> None:

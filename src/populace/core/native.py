@@ -14,7 +14,9 @@ import jax
 
 from populace.core.errors import UsageError, unknown
 
-VERSION = 7  # of the calls, as native/calls.cc counts them
+SOURCES = "03644d09eaa34073"
+"""Digest of the sources in native/ that this code goes with, as CMakeLists.txt has it; a library of others
+may expect other arrays."""
 CALLS = (
     "sum", "products", "maximum", "chosen", "attend", "attend_back",
     "correlation", "dense", "dense_back", "count", "fold_in",
@@ -27,7 +29,10 @@ KINDS = ("baseline", "avx2", "avx512")
 CHOICE = "POPULACE_KERNELS"
 """Environment variable that chooses among the kinds, to compare them."""
 NAME = "_native.so"
-ADVICE = "install a C++ compiler, then populace again: pip install --force-reinstall --no-deps populace"
+ADVICE = (
+    "install a C++ compiler, then populace again: "
+    "pip install --force-reinstall --no-deps --no-cache-dir populace"
+)
 
 
 @cache
@@ -48,9 +53,7 @@ def kind() -> str:
     """
     if missing():
         return ""
-    name = ctypes.CDLL(str(_first(candidates()))).populace_native_kind
-    name.restype = ctypes.c_char_p
-    running = name().decode()
+    running = _text(ctypes.CDLL(str(_first(candidates()))), "kind")
     asked = os.environ.get(CHOICE, "")
     if asked and asked not in KINDS:
         raise unknown(CHOICE, asked, KINDS)
@@ -86,6 +89,13 @@ def candidates() -> list[Path]:
     ]
 
 
+def _text(library: ctypes.CDLL, what: str) -> str:
+    """Return what a library says of itself."""
+    ask = getattr(library, f"populace_native_{what}")
+    ask.restype = ctypes.c_char_p
+    return ask().decode()
+
+
 def _first(places: list[Path]) -> Path | None:
     return next((p for p in places if p.is_file()), None)
 
@@ -97,9 +107,8 @@ def _load(places: list[Path]) -> str:
         return "no native kernels were built"
     try:
         library = ctypes.CDLL(str(path))
-        found = library.populace_native_version()
-        if found != VERSION:
-            return f"the native kernels are of version {found}, expected {VERSION}"
+        if (found := _text(library, "sources")) != SOURCES:
+            return f"the native kernels were built from sources {found}, this populace has {SOURCES}"
         for name in CALLS:
             call = jax.ffi.pycapsule(getattr(library, f"populace_{name}"))
             jax.ffi.register_ffi_target(f"populace_{name}", call, platform="cpu")

@@ -26,8 +26,10 @@ constexpr const char* kKinds[] = {"baseline", "avx2", "avx512"};
 inline int kind() {
   static const int chosen = [] {
     int best = 0;
-#ifdef POPULACE_X86
+#ifdef POPULACE_AVX2
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = 1;
+#endif
+#ifdef POPULACE_AVX512
     if (best && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
       best = 2;
@@ -43,8 +45,10 @@ inline int kind() {
 template <class T>
 const Kernels<T>& kernels() {
   static const Kernels<T> best = [] {
-#ifdef POPULACE_X86
+#ifdef POPULACE_AVX512
     if (kind() == 2) return kernels_avx512<T>();
+#endif
+#ifdef POPULACE_AVX2
     if (kind() == 1) return kernels_avx2<T>();
 #endif
     return kernels_baseline<T>();

@@ -153,6 +153,8 @@ ffi::Error AttendBackCall(ffi::ThreadPool pool, Index offsets, Index columns, In
 
 }  // namespace
 
+#pragma GCC visibility push(default)  // for XLA and Python; all else stays inside
+
 #define POPULACE_CALL(NAME, FUNCTION, ...) \
   XLA_FFI_DEFINE_HANDLER_SYMBOL(NAME, FUNCTION, ffi::Ffi::Bind().Ctx<ffi::ThreadPool>() __VA_ARGS__)
 #define INDEX .Arg<Index>()
@@ -169,7 +171,9 @@ POPULACE_CALL(populace_attend_back, AttendBackCall,
 
 }  // namespace populace
 
-// What native.py expects the calls above to be; counted up whenever one of them changes.
-extern "C" int populace_native_version() { return 7; }
+// What all this was built from, for native.py to compare.
+extern "C" const char* populace_native_sources() { return POPULACE_SOURCES; }
 
 extern "C" const char* populace_native_kind() { return populace::kKinds[populace::kind()]; }
+
+#pragma GCC visibility pop

@@ -1,6 +1,6 @@
 // Convolution, its gradient by the input and its gradient by the kernel, over any number of axes.
 //
-// An example is padded, one at a time and so in the cache; then every place of the result sums products of what
+// An example, or what a task sees of it, is padded, one at a time and so in the cache; then every place of the result sums products of what
 // its taps see. With a stride, the gradient by the input falls into as many phases as there are steps between two
 // places: entries of one phase are reached by the same taps. Each number is a sum in an order that the shapes
 // alone decide, so that it is the same for any number of threads, and of members beside it.
@@ -70,15 +70,20 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const Padded& from, const s
   const int64_t examples = s.members * s.batch, parts = examples < kTasks ? (kTasks + examples - 1) / examples : 1;
   share_out(pool, examples * parts, s.work(), [&](int64_t task) {
     const int64_t example = task / parts, part = task % parts;
-    const T* source = from.of(x + example * from_count);
+    Range seen{from.count, 0};
+    for (const Phase& phase : phases) {
+      const Range one = reach(phase.at, phase.row, phase.share(part, parts), from.channels);
+      if (one.begin < one.end) seen = {std::min(seen.begin, one.begin), std::max(seen.end, one.end)};
+    }
+    Scratch<T> scratch;
+    const T* source = from.of(x + example * from_count, scratch, seen.begin, std::min(seen.end, from.count));
     const T* weights = packed.get() + example / s.batch * begins.back();
     size_t k = 0;
     for (int64_t g = 0; g < s.groups; ++g)
       for (const Phase& phase : phases) {
-        const int64_t places = int64_t(phase.at.size());
         const Convolve<T> one{source + g * from_channels, weights + begins[k++], y + example * to_count + g * columns,
                               phase.at.data(), phase.to.data(), phase.row.data(), int64_t(phase.row.size()), columns};
-        kernels<T>().convolve(one, {places * part / parts, places * (part + 1) / parts});
+        kernels<T>().convolve(one, phase.share(part, parts));
       }
   });
 }
@@ -102,16 +107,17 @@ void correlate(ffi::ThreadPool& pool, const Shape& s, const T* x, const T* y, T*
       const int64_t cut = task % cuts, part = task / cuts % parts, slot = task / cuts / parts, m = begin + slot;
       const Range mine{rows * cut / cuts, rows * (cut + 1) / cuts};
       T* sum = partial.get() + (slot * parts + part) * whole;
+      Scratch<T> scratch;
       for (int64_t g = 0; g < s.groups; ++g)
         std::fill(sum + g * group + mine.begin * width, sum + g * group + mine.end * width, T(0));
       for (int64_t b = s.batch * part / parts; b < s.batch * (part + 1) / parts; ++b) {
-        const T* source = input.of(x + (m * s.batch + b) * product(s.sizes) * s.ins);
+        const T* source = input.of(x + (m * s.batch + b) * product(s.sizes) * s.ins, scratch, 0, input.count);
         const T* of = y + (m * s.batch + b) * places * s.outs;
         for (int64_t g = 0; g < s.groups; ++g) {
           const T* own = of + g * outs;
           int64_t step = s.outs;
           if (width != outs) {  // a vector would reach beyond the channels
-            T* copy = scratch<T>(1, places * width);
+            T* copy = scratch.of(1, places * width);
             for (int64_t p = 0; p < places; ++p)
               for (int64_t o = 0; o < width; ++o) copy[p * width + o] = o < outs ? own[p * step + o] : T(0);
             own = copy, step = width;
@@ -164,6 +170,7 @@ ffi::Error CorrelationCall(ffi::ThreadPool pool, Any a, Any b, Out result, std::
 
 }  // namespace
 
+#pragma GCC visibility push(default)
 XLA_FFI_DEFINE_HANDLER_SYMBOL(populace_correlation, CorrelationCall,
                               ffi::Ffi::Bind()
                                   .Ctx<ffi::ThreadPool>()
@@ -175,5 +182,6 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(populace_correlation, CorrelationCall,
                                   .Attr<Attribute>("dilation")
                                   .Attr<Attribute>("before")
                                   .Attr<int64_t>("groups"));
+#pragma GCC visibility pop
 
 }  // namespace populace

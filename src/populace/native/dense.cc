@@ -107,10 +107,12 @@ ffi::Error DenseBackCall(ffi::ThreadPool pool, Any x, Any weight, Any y, Any g, 
 #define ANY .Arg<Any>()
 #define OUT .Ret<Any>()
 
+#pragma GCC visibility push(default)
 XLA_FFI_DEFINE_HANDLER_SYMBOL(populace_dense, DenseCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>() ANY ANY ANY OUT.Attr<int64_t>("activation"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(populace_dense_back, DenseBackCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>() ANY ANY ANY ANY OUT OUT OUT OUT
                                   .Attr<int64_t>("activation"));
+#pragma GCC visibility pop
 
 }  // namespace populace

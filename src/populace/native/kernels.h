@@ -225,11 +225,9 @@ struct Kernels {
 
 template <class T>
 Kernels<T> kernels_baseline();
-#ifdef POPULACE_X86
 template <class T>
 Kernels<T> kernels_avx2();
 template <class T>
 Kernels<T> kernels_avx512();
-#endif
 
 }  // namespace populace

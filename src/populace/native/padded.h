@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace populace {
@@ -36,13 +38,24 @@ inline Numbers strides(const Numbers& sizes, int64_t inner) {
   return found;
 }
 
-// Memory that a thread keeps for its next task.
+// Memory for one task: a thread keeps a little for its next one, and gives back what is more.
 template <class T>
-T* scratch(int which, int64_t count) {
-  thread_local std::vector<T> kept[2];
-  if (int64_t(kept[which].size()) < count) kept[which].resize(count);
-  return kept[which].data();
-}
+class Scratch {
+ public:
+  T* of(int which, int64_t count) {
+    constexpr int64_t kKept = (4 << 20) / sizeof(T);
+    if (count > kKept) {
+      own_[which].reset(new T[count]);
+      return own_[which].get();
+    }
+    thread_local std::vector<T> kept[2];
+    if (int64_t(kept[which].size()) < count) kept[which].resize(count);
+    return kept[which].data();
+  }
+
+ private:
+  std::unique_ptr<T[]> own_[2];
+};
 
 // An example (sizes..., channels) with zeros before and behind each axis.
 struct Padded {
@@ -61,28 +74,33 @@ struct Padded {
     count = step[0] * whole[0];
   }
 
-  // Return the padded example: the example itself where there are no zeros, else a copy in the thread's scratch.
+  // Return the padded example: the example itself where there are no zeros, else a copy in scratch. Only the entries
+  // from begin to end - 1 are there, and what else stands in their rows of the last axis.
   template <class T>
-  const T* of(const T* example) const {
-    if (bare) return example;
-    T* to = scratch<T>(0, count);
+  const T* of(const T* example, Scratch<T>& scratch, int64_t begin, int64_t end) const {
+    if (bare || begin >= end) return example;
     const size_t last = sizes.size() - 1;
     const int64_t before = low[last] * channels, row = sizes[last] * channels, behind = high[last] * channels;
-    Numbers index(last, 0);
-    for (T* end = to + count; to < end; to += before + row + behind) {
+    const int64_t unit = before + row + behind, first = begin / unit, until = (end + unit - 1) / unit;
+    T* const copy = scratch.of(0, (until - first) * unit);
+    T* to = copy;
+    for (int64_t number = first; number < until; ++number, to += unit) {
       bool inside = true;
-      for (size_t a = 0; a < last; ++a) inside &= index[a] >= low[a] && index[a] < low[a] + sizes[a];
+      int64_t rest = number, from = 0, size = row;  // where the row stands in the example
+      for (size_t a = last; a-- > 0; rest /= whole[a], size *= sizes[a]) {
+        const int64_t index = rest % whole[a] - low[a];
+        inside &= index >= 0 && index < sizes[a];
+        from += index * size;
+      }
       if (inside) {
         std::memset(to, 0, before * sizeof(T));
-        std::memcpy(to + before, example, row * sizeof(T));
+        std::memcpy(to + before, example + from, row * sizeof(T));
         std::memset(to + before + row, 0, behind * sizeof(T));
-        example += row;
       } else {
-        std::memset(to, 0, (before + row + behind) * sizeof(T));
+        std::memset(to, 0, unit * sizeof(T));
       }
-      for (size_t a = last; a-- > 0 && ++index[a] == whole[a];) index[a] = 0;
     }
-    return scratch<T>(0, count);
+    return copy - first * unit;
   }
 };
 

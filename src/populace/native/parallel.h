@@ -1,4 +1,4 @@
-// Tasks shared out over XLA's own threads. Who computes a task changes nothing of it, so that results are the
+// Tasks shared out over the threads of a pool, XLA's own: whatever has num_threads() and Schedule(function). Who computes a task changes nothing of it, so that results are the
 // same for any number of threads.
 #pragma once
 
@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "kernels.h"
-#include "xla/ffi/api/ffi.h"
 
 namespace populace {
 
@@ -25,8 +24,8 @@ constexpr int kLooks = 200;                // before a thread that waits for oth
 //
 // A task that fails, for want of memory, ends no thread of XLA's, and the caller does not unwind what others still
 // work on: when all have ended the caller throws std::bad_alloc.
-template <class Task>
-void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Task& task) {
+template <class Pool, class Task>
+void share_out(Pool& pool, int64_t count, double work, const Task& task) {
   struct Shared {
     std::atomic<int64_t> next{0}, done{0};
     std::atomic<bool> failed{false};
@@ -67,8 +66,8 @@ void share_out(xla::ffi::ThreadPool& pool, int64_t count, double work, const Tas
 }
 
 // Cut members and rows into tasks of about the same number of edges.
-template <class Compute>
-void over_rows(xla::ffi::ThreadPool& pool, const int32_t* offsets, int64_t rows, int64_t members,
+template <class Pool, class Compute>
+void over_rows(Pool& pool, const int32_t* offsets, int64_t rows, int64_t members,
                int64_t members_at_once, int64_t width, const Compute& compute) {
   constexpr int64_t kTasks = 32;
   const int64_t each = offsets[rows] + rows;  // edges, and a row's own cost

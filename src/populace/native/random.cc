@@ -35,9 +35,11 @@ ffi::Error FoldInCall(ffi::ThreadPool pool, Bits keys, Bits data, OutBits out) {
 
 }  // namespace
 
+#pragma GCC visibility push(default)
 XLA_FFI_DEFINE_HANDLER_SYMBOL(populace_count, CountCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Bits>().Ret<Bits>().Attr<bool>("both"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(populace_fold_in, FoldInCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Bits>().Arg<Bits>().Ret<Bits>());
+#pragma GCC visibility pop
 
 }  // namespace populace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels.h"
 #include "padded.h"
 
 namespace populace {
@@ -54,7 +55,20 @@ inline std::pair<Numbers, Numbers> seen(const Shape& s, const Padded& input) {
 struct Phase {
   Numbers at, to, row;  // as in Convolve
   Numbers weight;       // where in the kernel each row stands
+
+  // Which of its places fall to a part of so many.
+  Range share(int64_t part, int64_t parts) const {
+    const int64_t places = int64_t(at.size());
+    return {places * part / parts, places * (part + 1) / parts};
+  }
 };
+
+// The entries that the taps see from some places, of all channels.
+inline Range reach(const Numbers& at, const Numbers& row, Range places, int64_t channels) {
+  if (places.begin >= places.end || row.empty()) return {0, 0};
+  const auto [near, far] = std::minmax_element(row.begin(), row.end());
+  return {at[places.begin] + *near, at[places.end - 1] + *far + channels};  // places ascend
+}
 
 inline std::vector<Phase> phases_of_output(const Shape& s, const Padded& input) {
   auto [at, row] = seen(s, input);
