@@ -109,7 +109,7 @@ void rows(Pool& pool, int64_t members, int64_t together) {
 }  // namespace
 
 int main() {
-  Pool pool(4);
+  Pool pool(12);  // four for each of the callers
   std::vector<std::thread> callers;  // as the devices of one process
   for (int caller = 0; caller < 3; ++caller)
     callers.emplace_back([&] {

@@ -73,12 +73,23 @@ def formula(layers: Any, x: Any) -> tuple[Any, ...]:
     return tuple(NUMPY[a](x @ W[0].T + b[0]) @ W[1].T + b[1] for a in FUSED)
 
 
+@pytest.fixture(params=["chosen", "xla"])
+def _lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is chosen here, and as on processors for which there are no kernels."""
+    if request.param == "xla":
+        if not native.wide():
+            pytest.skip("XLA is what is chosen here")
+        monkeypatch.setattr("populace.nn.primitives.dense.wide", lambda: False)
+
+
+@pytest.mark.usefixtures("_lowering")
 @pytest.mark.parametrize("shape", [(5,), (2, 4, 5)])
 def test_it_is_the_formula_with_gradients_in_float64_too(shape: tuple[int, ...]) -> None:
     x, first, second, one, two = draw(shape, (9, 5), (3, 9), (9,), (3,))
     check_layer(Layers([first, second], [one, two]), (x,), formula, eager=len(shape) == 1)
 
 
+@pytest.mark.usefixtures("_lowering")
 def test_any_number_of_members_rows_and_units() -> None:
     drawn = [layer_of(*sizes) for sizes in SIZES]
 
@@ -101,6 +112,7 @@ def test_any_number_of_members_rows_and_units() -> None:
             assert_close(next(found), expected, (sizes, activation))
 
 
+@pytest.mark.usefixtures("_lowering")
 def test_directions_of_first_and_second_order_and_their_gradients() -> None:
     x, W, b, g = layer_of(2, 5, 7, 9)
 
@@ -124,6 +136,7 @@ def test_directions_of_first_and_second_order_and_their_gradients() -> None:
     assert_close(found, expected, "derivatives", 1e-5)
 
 
+@pytest.mark.usefixtures("_lowering")
 def test_mapped_over_any_operand() -> None:
     x, W, b = draw((4, 5), (3, 5), (3,))
     ways = [(0, None, None), (1, None, None), (None, 0, None), (None, None, 0), (0, 2, 1), (2, 0, None)]

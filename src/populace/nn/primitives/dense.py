@@ -60,10 +60,11 @@ def _activate(z: jax.Array, activation: str) -> jax.Array:
 
 
 def _product(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """Return x W^T of each member."""
+    """Return x W^T of each member, of one member where both operands have one."""
     if len(x) == len(weight) == 1:
         return (x[0] @ weight[0].T)[None]
-    return jax.vmap(lambda x, W: x @ W.T, [None if len(a) == 1 else 0 for a in (x, weight)])(x, weight)
+    own = [a[0] if len(a) == 1 else a for a in (x, weight)]
+    return jax.vmap(lambda x, W: x @ W.T, [None if a.ndim == 2 else 0 for a in own])(*own)
 
 
 def _by_xla(x: jax.Array, weight: jax.Array, bias: jax.Array, *, activation: str) -> list[jax.Array]:
