@@ -1,10 +1,11 @@
 """Names on a terminal: no escape sequence and no markup of theirs takes effect."""
 
 import io
+import warnings
 
 from rich.table import Table
 
-from populace.cli.output import Terminal
+from populace.cli.output import Terminal, warning_line
 
 HOSTILE = "x\x1b[31m\x1b]0;title\x07\u202ey[bold]z"
 
@@ -45,3 +46,11 @@ def test_a_word_of_ten_megabytes_is_answered_in_one_line(cli, tmp_path):
     ):
         line = cli("run", file, "--out", tmp_path / "out", *words).refused(2)
         assert len(line) < 2_100
+
+
+def test_a_warning_is_one_line_without_its_source(cli, monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    assert cli("--help").code == 0
+    said = warnings.formatwarning(UserWarning("two\nlines \x1b[31m"), UserWarning, "a/b.py", 3, "x = 1")
+    assert said == "populace: warning: two\\nlines \\x1b[31m\n"
+    assert warning_line("old", DeprecationWarning, "a/b.py", 3) == "a/b.py:3: DeprecationWarning: old\n"

@@ -7,7 +7,7 @@ import warnings
 from typing import Any, NoReturn
 
 from populace.cli.app import app
-from populace.cli.output import fail
+from populace.cli.output import fail, warning_line
 from populace.core.errors import PopulaceError
 from populace.core.untrusted.shown import shortened, shown
 
@@ -24,6 +24,7 @@ def main() -> None:
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     # git and ffmpeg are forked and exec'd at once, which JAX's threads cannot deadlock.
     warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+    warnings.formatwarning = warning_line
     if os.environ.get("POPULACE_DEBUG"):
         app()
         return

@@ -43,6 +43,20 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def warning_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, source: str | None = None
+) -> str:
+    """Return a warning as one line, in the place of `warnings.formatwarning`.
+
+    One that populace or a learner gives is for the person, who has no use for the line of source that it
+    came from; others, as of a package's deprecations, say where.
+    """
+    if category is UserWarning:
+        return f"populace: warning: {line(str(message))}\n"
+    del source
+    return f"{filename}:{lineno}: {category.__name__}: {line(str(message))}\n"
+
+
 def print_json(value: Any) -> None:
     """Print JSON to standard output."""
     print(to_json(value))

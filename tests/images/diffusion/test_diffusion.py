@@ -55,6 +55,11 @@ def test_a_trained_member_is_used(run, tmp_path):
     assert np.abs(member.sample(6, steps=40, eta=1.0) - member.sample(6)).max() > 1e-3
     found = member.log_prob(X[:8], label=Y[:8])
     assert (found > member.log_prob(X[:8], label=1 - Y[:8])).mean() > 0.8
+    way = member.learner.trajectory(member.model, 6)
+    np.testing.assert_allclose(way[-1], member.sample(6), atol=1e-6)
+    # The way is as many images as there are steps: samples are made without it.
+    parts = member.learner._drawn(member.model, np.eye(2)[[0, 1]], 1.0, 0, 3, None, None, watched=False)
+    assert all(kept.ndim == 0 for _, kept in parts)
     shown = member.visualize()
     assert set(shown) == {"samples", "denoising"}
     assert all(picture.image.std() > 5 for picture in shown.values())

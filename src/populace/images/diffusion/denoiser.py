@@ -1,5 +1,6 @@
 """Denoiser: images from a trained diffusion model, and how likely it finds given ones."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -99,12 +100,14 @@ class Denoiser(ImageModel):
 
         """
         told = self.told_for_samples(n, label, temperature, seed)
-        return self._drawn(model, told, temperature, seed, steps, eta, guidance)[0]
+        how = (temperature, seed, steps, eta, guidance)
+        return np.concatenate([made for made, _ in self._drawn(model, told, *how, watched=False)])
 
     def trajectory(self, model: UNetModule, n: int, seed: int = 0) -> np.ndarray:
         """Return images from noise to the end, (frames, n, height, width, channels), from 0 to 1."""
         told = self.told_for_samples(n, None, 1.0, seed)
-        made, way = self._drawn(model, told, 1.0, seed, None, None, None)
+        parts = zip(*self._drawn(model, told, 1.0, seed, None, None, None, watched=True))
+        made, way = (np.concatenate(part, axis) for part, axis in zip(parts, (0, 1)))
         frames = np.unique(np.linspace(0, len(way) - 1, _FRAMES).astype(int))
         return np.concatenate([np.clip((way[frames] + 1) / 2, 0, 1), made[None]])
 
@@ -139,8 +142,10 @@ class Denoiser(ImageModel):
         return times
 
     def _drawn(
-        self, model: Any, told: np.ndarray, temperature: float, seed: int, steps: Any, eta: Any, guidance: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, model: Any, told: np.ndarray, temperature: float, seed: int, steps: Any, eta: Any,
+        guidance: Any, *, watched: bool,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+        """Yield images from 0 to 1, and the way to them if it is watched, batch by batch."""
         times = self.times(self.sampler_steps if steps is None else steps)
         eta, guidance = (
             float(own if value is None else value)
@@ -148,19 +153,19 @@ class Denoiser(ImageModel):
         )
         if not 0 <= eta <= 1 or not guidance >= 0:
             raise UsageError(f"eta must be in [0, 1] and guidance at least 0, got {eta:g} and {guidance:g}")
-        keys, made, ways = jax.random.split(root_key(seed), len(told)), [], []
+        keys = jax.random.split(root_key(seed), len(told))
         how = (
             jnp.asarray(times, jnp.int32),
             self._data.shape,
             jnp.float32(eta),
             1.0 if guidance == 1 else jnp.float32(guidance),
+            jnp.float32(temperature),
+            watched,
         )
         for i in given.batches(len(told), self.evaluation_batch_size):
             process = (model, self.process, self.prediction, told[i], keys[i])
-            x, way = sampling.drawn(*process, *how, jnp.float32(temperature))
-            made.append(np.clip((np.asarray(x) + 1) / 2, 0, 1))
-            ways.append(np.asarray(way))
-        return np.concatenate(made), np.concatenate(ways, 1)
+            x, way = sampling.drawn(*process, *how)
+            yield np.clip((np.asarray(x) + 1) / 2, 0, 1), np.asarray(way)
 
 
 def rounded(x: jax.Array) -> jax.Array:

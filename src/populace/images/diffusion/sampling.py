@@ -35,8 +35,9 @@ def drawn(
     eta: Any,
     guidance: Any,
     temperature: Any,
-) -> tuple[jax.Array, jax.Array]:
-    """Return images from -1 to 1, (N, *shape), and x_t before each step, (steps, N, *shape).
+    watched: bool = True,
+) -> tuple[jax.Array, jax.Array | None]:
+    """Return images from -1 to 1, (N, *shape), and x_t before each step, (steps, N, *shape), if `watched`.
 
     Args:
         network: from x_t, the time from 0 to 1,000, and a condition to a prediction.
@@ -49,19 +50,21 @@ def drawn(
         eta: 0 for DDIM, which draws nothing after its start; 1 for DDPM.
         guidance: see `guided`; a float of 1 saves half of the work.
         temperature: factor on all noise that is drawn.
+        watched: whether the way is kept, which takes `steps` times the memory of the images.
 
     """
 
     def noise(number: jax.Array) -> jax.Array:
         return jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, number), shape))(keys)
 
-    def one(x: jax.Array, step: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def one(x: jax.Array, step: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, Any]:
         number, now, then = step
         at, to = process.at(now), process.at(then)
         time = now * (1_000 / (len(process.signal) - 1))
         output = guided(network, x, time, conditions, guidance)
         x0, eps = clipped(image_of(prediction, output, x, *at), x, *at)
-        return step_back(x0, eps, at, to, eta, temperature * noise(number + 1)), x
+        after = step_back(x0, eps, at, to, eta, temperature * noise(number + 1))
+        return after, x if watched else None
 
     steps = (jnp.arange(len(times)), times, jnp.append(times[1:], 0))
     return jax.lax.scan(one, temperature * noise(jnp.int32(0)), steps)
