@@ -51,6 +51,7 @@ class Section:
 AGENTS = {"sb3": "sb3", "rejax": "rejax"}
 LAYERS = {"torch": "sb3"}
 GRAPHS = {"pyg": "pyg"}
+FORECASTERS = {"torch": "neuralforecast", "darts": "darts"}
 SECTIONS = {
     "dqn": Section("cartpole.py", AGENTS, "--repeats 5 --frames 12000", "--repeats 1 --frames 6000", 20),
     "ppo": Section("ppo.py", AGENTS, "--repeats 5", "--repeats 1 --frames 20480", 20),
@@ -62,6 +63,9 @@ SECTIONS = {
     "gat": Section("graphs.py", GRAPHS, "gat --repeats 2", None, 12, data=True),
     "mutag": Section("graphs.py", GRAPHS, "mutag --repeats 2", None, 12, data=True),
     "tabular": Section("tabular.py", {}, "--repeats 5", "--repeats 1", 6),
+    "forecasting": Section(
+        "forecasting.py", FORECASTERS, "--repeats 3", "--repeats 1 --only linear", 60, data=True
+    ),
     "many-agents": Section("multi_agent.py", {}, "--repeats 3", None, 8),
 }
 

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from populace.core.errors import UsageError
 from populace.core.population import sweep
 from populace.forecasting import Forecaster, Panel
-from populace.forecasting.learner import SeriesData, SeriesForecaster
+from populace.forecasting.learner import SeriesData, SeriesForecaster, State
 from tests import harness
 
 STEPS = np.arange(240)
@@ -53,6 +56,29 @@ def test_members_bootstrap_blocks_of_windows():
     ]
     assert all(block.max() <= len(data.train) // 20 for block in blocks)
     assert len({tuple(block.tolist()) for block in blocks}) == 3
+
+
+def test_every_training_window_is_drawn_as_often_as_any_other():
+    given = learner()
+    assert given.data is not None
+    count = len(given.data.train)
+    draw = jax.jit(jax.vmap(lambda key: given._drawn(State(None, None, jnp.int32(0), None), key)))
+    drawn = np.bincount(np.asarray(draw(jax.random.split(jax.random.key(0), 5000))).ravel(), minlength=count)
+    assert len(drawn) == count
+    assert stats.chisquare(drawn).pvalue > 1e-3
+
+
+def test_windows_are_those_that_begin_where_they_say():
+    given = learner()
+    assert given.data is not None
+    values, begins = given.data.values, given.data.train
+    inputs, target, scale = (
+        np.asarray(part) for part in jax.jit(lambda b: given._windows(b))(jnp.asarray(begins))
+    )
+    expected = np.stack([values[b : b + 8] - values[b + 5] for b in begins])
+    assert np.allclose(inputs, expected[:, :6], atol=1e-6)
+    assert np.allclose(target, expected[:, 6:], atol=1e-6)
+    assert np.all(scale == 1)
 
 
 def test_validation_windows_have_targets_that_training_never_sees():

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from populace.core.settings import Settings, setting
 from populace.nn.conv.wavenet import WaveNet as WaveNetLayer
 from populace.nn.modules.activations import ACTIVATIONS
+from populace.nn.primitives.dense import dense
 from populace.nn.recurrent.layers import GRU, LSTM, Elman, Recurrent
 
 
@@ -81,7 +82,7 @@ class RecurrentNetwork(ForecastNetwork):
         body, head = jax.random.split(key)
         layer: type[Recurrent] = {"lstm": LSTM, "gru": GRU, "rnn": Elman}[self.cell]
         recurrent = layer(1, self.hidden_size, layers=self.layers, last=True, key=body)
-        return _Recurrent(recurrent, eqx.nn.Linear(self.hidden_size, horizon * size, key=head))
+        return _Recurrent(recurrent, DenseLayer(self.hidden_size, horizon * size, key=head))
 
 
 class WaveNet(ForecastNetwork):
@@ -99,13 +100,13 @@ class WaveNet(ForecastNetwork):
         layer = WaveNetLayer(
             1, self.channels, residual=self.channels, skip=self.channels, dilations=dilations, key=body
         )
-        return _LastStep(layer, eqx.nn.Linear(self.channels, horizon * size, key=head))
+        return _LastStep(layer, DenseLayer(self.channels, horizon * size, key=head))
 
 
 def perceptron(sizes: Sequence[int], activation: str, *, key: jax.Array) -> "Perceptron":
     """Return dense layers of such sizes, inputs first."""
     keys = jax.random.split(key, len(sizes))
-    layers = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
+    layers = [DenseLayer(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
     return Perceptron(layers, activation)
 
 
@@ -149,7 +150,7 @@ class _DLinear(eqx.Module):
 class Perceptron(eqx.Module):
     """Dense layers with an activation between them."""
 
-    layers: list[eqx.nn.Linear]
+    layers: Sequence[eqx.nn.Linear]
     activation: str = eqx.field(static=True)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -157,6 +158,19 @@ class Perceptron(eqx.Module):
         for layer in self.layers[:-1]:
             x = ACTIVATIONS[self.activation](layer(x))
         return self.layers[-1](x)
+
+
+class DenseLayer(eqx.nn.Linear):
+    """`y = W x + b`, by the kernel of dense layers where there is one."""
+
+    def __init__(self, inputs: int, outputs: int, *, key: jax.Array) -> None:
+        """Draw weights and biases as `eqx.nn.Linear` does."""
+        super().__init__(inputs, outputs, key=key)
+
+    def __call__(self, x: jax.Array, *, key: Any = None) -> jax.Array:
+        """Return the outputs, (out_features,), of x (in_features,)."""
+        assert self.bias is not None
+        return dense(x, self.weight, self.bias)
 
 
 class _Recurrent(eqx.Module):
@@ -177,6 +191,6 @@ class _LastStep(eqx.Module):
 
 def _mean_layer(window: int, outputs: int, deviation: float, key: jax.Array) -> eqx.nn.Linear:
     """Return a layer whose outputs are the mean of the inputs, but for some noise."""
-    layer = eqx.filter_eval_shape(eqx.nn.Linear, window, outputs, key=key)
+    layer = eqx.filter_eval_shape(DenseLayer, window, outputs, key=key)
     weight = 1 / window + deviation * jax.random.normal(key, (outputs, window))
     return eqx.tree_at(lambda n: (n.weight, n.bias), layer, (weight, jnp.zeros(outputs)))

@@ -54,6 +54,21 @@ def test_a_model_that_is_asked_for_is_taken(cli: Cli, table: Path, tmp_path: Pat
     assert "nlinear" not in result["backtest"]
 
 
+def test_short_series_are_named_and_the_others_forecast(cli: Cli, table: Path, tmp_path: Path):
+    dates = [f"{2001 + i // 12}-{1 + i % 12:02}-01" for i in range(12)]
+    with table.open("a") as file:
+        file.writelines(f"long,{date},1{i}\n" for i, date in enumerate(dates))
+        file.writelines(f"short,{date},{i}\n" for i, date in enumerate(dates[:11]))
+    out = tmp_path / "out"
+    done = cli("forecast", table, *FAST, "--model", "ridge", "--out", out)
+    assert "left out 1 series of fewer than 12 observations" in done.out
+    assert "'short' (11)" in done.out
+    result = json.loads((out / "backtest.json").read_text())
+    assert result["series"] == 3
+    assert result["left out"] == {"short": 11}
+    assert "Left out: 1 series of fewer than 12 observations" in (out / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

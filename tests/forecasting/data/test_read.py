@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from populace.core.errors import PopulaceError, UsageError
+from populace.core.errors import PopulaceError, RunError, UsageError
 from populace.forecasting import Panel, read
 from tests.places import SHARED_DATA
 
@@ -164,3 +164,31 @@ def test_published_series_are_read_as_they_are():
     assert (len(ett), ett.lengths[0], str(ett.frequency)) == (7, 17420, "1h")
     cold = read(FOLDER / "daily-min-temperatures.csv", missing="mask")
     assert np.isnan(cold.values).sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ds,y\n2024-01-01,1\n2024-01-02,2,3\n", "t.csv cannot be read: line 3: Expected 2 columns, got 3"),
+        ("ds;y\n2024-01-01;1\n", "has one column; columns seem to be separated by semicolons"),
+        ("ds;y\n2024-01-01;1,5\n", "separated by semicolons; expected commas"),
+        ("ds\ty\n2024-01-01\t1\n", "separated by tabs; expected commas"),
+        ("", "Empty CSV file"),
+    ],
+)
+def test_files_that_are_no_tables_of_commas_are_refused(tmp_path: Path, text: str, message: str):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(RunError) as refused:
+        read(tmp_path / "t.csv")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_hour_that_clocks_skipped_is_no_gap_once_the_zone_is_named():
+    given = {"ds": [f"2024-03-31 {hour:02}:00" for hour in (0, 1, 3, 4, 5)], "y": [1.0, 2, 3, 4, 5]}
+    with pytest.raises(UsageError, match="if clocks changed there, name the zone in time_zone"):
+        read(given)
+    assert len(read(given, time_zone="Europe/Paris")[0]) == 5
+    given["ds"][2:] = [f"2024-03-31 {hour:02}:00" for hour in (5, 6, 7)]
+    with pytest.raises(UsageError, match=r"training and metrics$"):
+        read(given)

@@ -1,11 +1,14 @@
 """Windows: where they begin, what is left out, and how they are centered."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from populace.core.errors import UsageError
-from populace.forecasting import Panel
+from populace.forecasting import Linear, Panel
 from populace.forecasting.data.windows import centered, enough, windows
+from populace.forecasting.learner import SeriesData
 
 
 def test_every_run_without_a_gap_is_a_window():
@@ -35,3 +38,13 @@ def test_too_little_history_is_refused_with_the_longest_series():
         enough(panel, 3, 2)
     with pytest.raises(UsageError, match="the window must be a whole number"):
         enough(panel, 0, 2)
+
+
+def test_series_too_short_to_learn_from_are_named():
+    series = [np.arange(30.0), np.arange(6.0), np.arange(7.0)]
+    with pytest.warns(UserWarning, match=r"1 of 3 series are not learned from, .* 7 .*: 1 \(6\); the others"):
+        Linear(window=5, horizon=2).fit(series)
+    with pytest.warns(UserWarning, match=r"1 of 3 series .*: 1 \(6\); the others"):
+        SeriesData.of(Panel.of(series), 5, 2)
+    with warnings.catch_warnings(action="error"):
+        Linear(window=4, horizon=2).fit(series)

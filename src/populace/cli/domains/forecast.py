@@ -1,9 +1,11 @@
 """The command forecast: a backtest of models, and the future of every series by the one that did best."""
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from populace.cli.display import Display
@@ -33,24 +35,33 @@ def forecast(
     panel = read(data, missing="mask" if mask else "refuse", **columns)
     display.line(f"read     {repr(panel)[6:-1]}")
     window = window or max(2 * panel.frequency.season, horizon, 4)
+    panel, left_out = _long_enough(panel, window, horizon, windows)
+    if left_out:
+        display.line(f"left out {_short(left_out, window, horizon, windows)}")
     models = _models(model, window, horizon, panel, members, steps)
-    found = compare(
-        models, panel, horizon, windows=windows, quantiles=levels,
-        on_model=lambda name: display.phase(f"backtest of {name}"),
-    )  # fmt: skip
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # said once, of the last fit
+        found = compare(
+            models, panel, horizon, windows=windows, quantiles=levels,
+            on_model=lambda name: display.phase(f"backtest of {name}"),
+        )  # fmt: skip
     chosen = found.chosen if model == "auto" else models[0].name
     display.phase(f"fitting {chosen} to all of the history")
-    future = found.models[chosen].fit(panel).predict(horizon, levels)
+    with warnings.catch_warnings(record=True) as said_of_fit:
+        warnings.simplefilter("always", UserWarning)
+        future = found.models[chosen].fit(panel).predict(horizon, levels)
+    for warning in said_of_fit:
+        display.line(f"note     {warning.message}")
     folder = made_folder(out or _free(Path("forecasts") / data.stem))
     tables = ("forecast.csv", "forecast.parquet")
     for name in tables:
         future.write(folder / name)
     display.phase("writing the report")
     said = findings(found, future, asked=model != "auto", source=data.name)
+    said["left out"] = _short(left_out, window, horizon, windows) if left_out else ""
     page = write_forecasts(said, folder / "report.html", files=tables, version=__version__)
     result = {
         "data": str(data), "series": len(panel), "frequency": str(panel.frequency), "horizon": horizon,
-        "windows": windows, "chosen": chosen, "backtest": found.table(),
+        "windows": windows, "left out": left_out, "chosen": chosen, "backtest": found.table(),
         "last window": found.table(slice(-1, None))[chosen] if windows > 1 else None,
         "calibration": {f"{q:g}": share for q, share in found.backtests[chosen].calibration().items()},
         "baseline": said["baseline"], "intervals over": said["over"], "intervals": said["models"],
@@ -64,6 +75,27 @@ def forecast(
     _show(display, result, asked=model != "auto")
     display.line(f"forecast {folder / tables[0]}")
     display.line(f"report   {page}")
+
+
+def _long_enough(panel: Any, window: int, horizon: int, windows: int) -> tuple[Any, dict[str, int]]:
+    """Return the series that have a window of history at every cutoff, and the lengths of the others by name.
+
+    Where there is none, all are returned: the backtest says what is wrong.
+    """
+    kept = panel.lengths >= window + windows * horizon
+    if kept.all() or not kept.any():
+        return panel, {}
+    short = {str(panel.ids[i]): int(panel.lengths[i]) for i in np.flatnonzero(~kept)}
+    return panel.select(np.flatnonzero(kept)), short
+
+
+def _short(left_out: dict[str, int], window: int, horizon: int, windows: int) -> str:
+    """Return in words which series are left out, and why."""
+    shown = ", ".join(f"'{name}' ({length:,})" for name, length in list(left_out.items())[:5])
+    more = ", ..." if len(left_out) > 5 else ""
+    needed = f"a window of {window} and {windows} of {horizon} steps for the backtest need"
+    least = window + windows * horizon
+    return f"{len(left_out):,} series of fewer than {least:,} observations, which {needed}: {shown}{more}"
 
 
 def _models(model: str, window: int, horizon: int, panel: Any, members: int, steps: int) -> list[Any]:

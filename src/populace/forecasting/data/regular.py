@@ -99,11 +99,22 @@ def _refuse_twice(rows: Rows, inner: np.ndarray) -> None:
         )
 
 
+def _clocks_may_change(rows: Rows, i: int) -> bool:
+    """Return whether what lacks before a row may be an hour that local clocks never showed."""
+    stamps = rows.stamps
+    if stamps.dtype.kind != "M" or rows.clock.zone:
+        return False
+    hours = (stamps[i] - stamps[i - 1]) / np.timedelta64(1, "h")
+    return 1 < hours <= 2
+
+
 def _refuse_missing(rows: Rows, gaps: np.ndarray) -> None:
     """Refuse steps between rows that have no row, and rows without an observation."""
     advice = "missing='mask' leaves them out of training and metrics"
     if gaps.size:
         i = int(gaps[0])
+        if _clocks_may_change(rows, i):
+            advice += "; if clocks changed there, name the zone in time_zone"
         raise UsageError(
             f"{rows.table.source}: series {rows.name(i)} has no observation after {rows.stamp(i - 1)} until "
             f"{rows.stamp(i)} (gaps in all: {gaps.size:,}); {advice}"

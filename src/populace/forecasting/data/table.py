@@ -147,11 +147,29 @@ def _file(path: Path, text: Sequence[str]) -> Table:
         options = pyarrow.csv.ConvertOptions(
             column_types={name: pa.string() for name in text}, timestamp_parsers=[], strings_can_be_null=True
         )
-        found = pyarrow.csv.read_csv(path, convert_options=options)
+        try:
+            found = pyarrow.csv.read_csv(path, convert_options=options)
+        except pa.ArrowInvalid:  # one thread says which row it was
+            found = pyarrow.csv.read_csv(
+                path, convert_options=options, read_options=pyarrow.csv.ReadOptions(use_threads=False)
+            )
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} cannot be read: {first_line(error)}") from None
+        why = first_line(error).replace("CSV parse error: Row #", "line ")
+        raise RunError(f"{path} cannot be read: {why}{_separator(path)}") from None
     names = found.column_names
+    if len(names) == 1 and _separator(path):
+        raise RunError(f"{path} has one column{_separator(path)}")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise RunError(f"{path} has two columns '{twice[0]}'; expected names that differ")
     return Table(nw.from_native(found, eager_only=True), path.name, file=True)
+
+
+def _separator(path: Path) -> str:
+    """Return what separates the columns of a text file, where that is no comma."""
+    with path.open(errors="replace") as file:
+        header = file.readline()
+    mark = next((mark for mark in (";", "\t") if mark in header and "," not in header), None)
+    if path.suffix == ".parquet" or mark is None:
+        return ""
+    return f"; columns seem to be separated by {'tabs' if mark != ';' else 'semicolons'}; expected commas"

@@ -1,5 +1,6 @@
 """Windows of history and future: where they begin, and what is done to their level and scale."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,7 @@ def enough(panel: Panel, window: int, horizon: int) -> Windows:
             raise UsageError(f"the {name} must be a whole number of steps, at least 1, got {value!r:.40}")
     found = windows(panel, window + horizon)
     if len(found):
+        say_short(panel, found.series, window + horizon)
         return found
     longest = int(np.argmax(panel.lengths))
     gaps = " without a gap" if panel.missing.any() else ""
@@ -78,6 +80,27 @@ def enough(panel: Panel, window: int, horizon: int) -> Windows:
         f"the longest series, {panel.ids[longest]!r}, has {panel.lengths[longest]}; give a shorter window "
         "or horizon"
     )
+
+
+def say_short(panel: Panel, trained: np.ndarray, length: int, stacklevel: int = 4) -> None:
+    """Warn of the series that are too short to be learned from; the others are.
+
+    Args:
+        panel: all series.
+        trained: series that have windows, each at least once.
+        length: steps of a window and a horizon.
+        stacklevel: as of `warnings.warn`.
+
+    """
+    count = np.bincount(trained, minlength=len(panel))
+    left = np.flatnonzero(count == 0)
+    if left.size:
+        shown = ", ".join(f"{panel.ids[i]!r} ({panel.lengths[i]:,})" for i in left[:5])
+        warnings.warn(
+            f"{left.size:,} of {len(panel):,} series are not learned from, as they have no {length:,} "
+            f"observations in a row: {shown}{', ...' if left.size > 5 else ''}; the others are",
+            stacklevel=stacklevel,
+        )
 
 
 def last_window(panel: Panel, window: int) -> np.ndarray:

@@ -67,6 +67,8 @@ def caveats(found: dict[str, Any]) -> list[str]:
         said.append("With fewer than 3 windows the choice rests on little; give more of them (--windows).")
     if found["missing"]:
         said.append(f"{number_format.count(found['missing'], 'observation')} missing: they count nowhere.")
+    if found.get("left out"):
+        said.append(f"Left out: {found['left out']}.")
     if found["unscaled"]:
         said.append(
             f"{number_format.whole(found['unscaled'])} of {number_format.whole(found['series'])} series have "
