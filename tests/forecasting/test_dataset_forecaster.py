@@ -1,5 +1,6 @@
 """The learner of recipes: its parts, what it is scored on, and the recipes themselves."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from populace.forecasting import Panel, datasets
 from populace.forecasting.dataset_forecaster import DatasetForecaster
 from populace.runs.recipe.parsing import parse
 from tests import harness
-from tests.places import SHARED_DATA
+from tests.places import ROOT, SHARED_DATA
 
 NAMES = ["air-passengers", "etth1-linear", "forecast-ensemble", "m4-hourly"]
 SERIES = [np.arange(60.0), np.random.default_rng(0).normal(size=50)]
@@ -68,3 +69,15 @@ def test_data_sets_are_found_on_disk(monkeypatch: pytest.MonkeyPatch):
     assert found["etth1"] == (7, 7 * 17_420)
     assert found["exchange-rates"] == (8, 8 * 7588)
     assert found["m4-hourly"] == (414, 353_500 + 414 * 48)
+
+
+def test_the_page_of_data_has_the_addresses_and_checksums_of_the_loaders():
+    source, page = Path(datasets.__file__).read_text(), (ROOT / "docs" / "data.md").read_text()
+    sums = re.findall(r'"([0-9a-f]{64})"', source)
+    assert len(sums) == 5
+    assert all(f"`{one}`" in page for one in sums)
+    files = re.findall(r'"([\w.-]+\.csv)",\n', source)
+    assert len(files) == 5
+    assert all(
+        re.search(rf"^\| `{re.escape(name)}` \| `\w+/.*{re.escape(name)}` \|", page, re.M) for name in files
+    )
