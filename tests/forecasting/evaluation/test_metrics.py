@@ -1,5 +1,7 @@
 """Errors by hand, by brute force, and where nothing can be said."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -80,7 +82,9 @@ def test_shapes_and_levels_are_checked():
         mae(ACTUAL, FORECAST[0])
     with pytest.raises(UsageError, match=r"must have the shape \(3, 4, 2\)"):
         mean_pinball(ACTUAL, FORECAST, [0.1, 0.9])
-    for levels in ([], [0.0], [0.5, 0.5], [float("nan")], [1.5]):
-        with pytest.raises(UsageError, match="quantiles must"):
+    wrong: list[Any] = [[], [0.0], [0.5, 0.5], [float("nan")], [1.5], "median", ["a"]]
+    for levels in wrong:
+        with pytest.raises(UsageError, match="quantiles must") as refused:
             check_quantiles(levels)
+        assert str(levels) in str(refused.value)
     assert check_quantiles([0.9, 0.1]).tolist() == [0.1, 0.9]

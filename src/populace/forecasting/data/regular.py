@@ -110,11 +110,11 @@ def _clocks_may_change(rows: Rows, i: int) -> bool:
 
 def _refuse_missing(rows: Rows, gaps: np.ndarray) -> None:
     """Refuse steps between rows that have no row, and rows without an observation."""
-    advice = "missing='mask' leaves them out of training and metrics"
+    advice = "missing='mask' (--mask) leaves them out of training and metrics"
     if gaps.size:
         i = int(gaps[0])
         if _clocks_may_change(rows, i):
-            advice += "; if clocks changed there, name the zone in time_zone"
+            advice += "; if clocks changed there, name the zone in time_zone (--time-zone)"
         raise UsageError(
             f"{rows.table.source}: series {rows.name(i)} has no observation after {rows.stamp(i - 1)} until "
             f"{rows.stamp(i)} (gaps in all: {gaps.size:,}); {advice}"

@@ -19,13 +19,16 @@ def check_quantiles(quantiles: Sequence[float]) -> np.ndarray:
         UsageError: none, two alike, or one that is not between 0 and 1.
 
     """
-    levels = np.atleast_1d(np.asarray(quantiles, np.float64))
+    try:
+        levels = np.atleast_1d(np.asarray(quantiles, np.float64))
+    except (TypeError, ValueError):
+        raise UsageError(f"quantiles must be numbers between 0 and 1, got {quantiles!r:.60}") from None
     if levels.ndim != 1 or not levels.size or not np.all((levels > 0) & (levels < 1)):
         raise UsageError(
-            f"quantiles must lie between 0 and 1, as 0.05, 0.5, 0.95, got {list(np.ravel(levels))!s:.60}"
+            f"quantiles must lie between 0 and 1, as 0.05, 0.5, 0.95, got {np.ravel(levels).tolist()!s:.60}"
         )
     if len(np.unique(levels)) < len(levels):
-        raise UsageError(f"quantiles must differ from one another, got {list(levels)!s:.60}")
+        raise UsageError(f"quantiles must differ from one another, got {levels.tolist()!s:.60}")
     return np.sort(levels)
 
 

@@ -26,7 +26,8 @@ def infer_frequency(utc: np.ndarray, local: np.ndarray, first: np.ndarray) -> Fr
     inner[first] = False
     if not inner.any():
         raise UsageError(
-            "the frequency cannot be inferred: no series has two observations; name it, as frequency='1h'"
+            "the frequency cannot be inferred: no series has two observations; name it, as frequency='1h' "
+            "(--frequency 1h)"
         )
     if utc.dtype.kind != "M":
         return Frequency("integer", _common(utc, inner, str))
@@ -66,8 +67,8 @@ def _common(numbers: np.ndarray, inner: np.ndarray, named: object) -> int:
         order = np.argsort(-counts, kind="stable")[:4]
         seen = ", ".join(f"{named(int(values[i]))} ({counts[i]:,} times)" for i in order)  # pyright: ignore[reportCallIssue]
         raise UsageError(
-            f"the frequency cannot be inferred: between neighbours lie {seen}; name it, as frequency='1h', "
-            "or make the stamps regular"
+            f"the frequency cannot be inferred: between neighbours lie {seen}; name it, as frequency='1h' "
+            "(--frequency 1h), or make the stamps regular"
         )
     return step
 

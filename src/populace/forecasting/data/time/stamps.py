@@ -163,7 +163,7 @@ def _refuse_mixed(table: Table, name: str, offsets: list[str], zone: str) -> Non
     seen = [offset.replace("None", "no zone") for offset in (offsets[0], offsets[other])]
     raise UsageError(
         f"{table.row(other)}: '{name}' has {seen[1]}, the first row {seen[0]}; expected one time zone, or "
-        "its name in time_zone for stamps that all have an offset"
+        "its name in time_zone (--time-zone) for stamps that all have an offset"
     )
 
 
