@@ -1,6 +1,7 @@
 """Everything beside its peers by one command: makes their environments, runs all in turns, writes a page.
 
-    POPULACE_DATA=DATA python benchmarks/all.py --peers FOLDER [--quick] [--only NAME ...] [--page PAGE]
+    POPULACE_DATA=DATA python benchmarks/all.py --peers FOLDER [--nanogpt CHECKOUT] [--quick]
+        [--only NAME ...] [--page PAGE]
 
 FOLDER gets an environment for each file `requirements-PEER.txt`, made once and used again. Every section is
 a script beside this one, in which populace and its peers take turns round by round; the page holds its table
@@ -37,6 +38,7 @@ class Section:
         quick: the same for a quick run; None leaves the section out of it.
         minutes: limit of a whole run; a quick one has a third of it.
         data: whether it reads `POPULACE_DATA`.
+        nanogpt: whether it takes a checkout of nanoGPT, where there is one.
 
     """
 
@@ -46,6 +48,7 @@ class Section:
     quick: str | None
     minutes: float
     data: bool = False
+    nanogpt: bool = False
 
 
 AGENTS = {"sb3": "sb3", "rejax": "rejax"}
@@ -66,6 +69,7 @@ SECTIONS = {
     "forecasting": Section(
         "forecasting.py", FORECASTERS, "--repeats 3", "--repeats 1 --only linear", 60, data=True
     ),
+    "text": Section("text.py", {"torch": "text"}, "--repeats 3", None, 40, data=True, nanogpt=True),
     "many-agents": Section("multi_agent.py", {}, "--repeats 3", None, 8),
 }
 
@@ -118,13 +122,16 @@ def heading() -> str:
     )
 
 
-def ran(name: str, section: Section, folder: Path, *, quick: bool) -> tuple[str, bool]:
+def ran(
+    name: str, section: Section, folder: Path, *, quick: bool, nanogpt: Path | None = None
+) -> tuple[str, bool]:
     """Run a section; return what the page says of it, and whether it ended well."""
     words = [
         sys.executable,
         str(HERE / section.script),
         *((section.quick if quick else section.whole) or "").split(),
     ]
+    words += ["--nanogpt", str(nanogpt.resolve())] if section.nanogpt and nanogpt else []
     seconds = section.minutes * (20 if quick else 60)
     began = time.monotonic()
     try:
@@ -148,6 +155,7 @@ def main() -> None:
     """Run the sections that are asked for and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--peers", type=Path, required=True, help="folder of the peers' environments")
+    parser.add_argument("--nanogpt", type=Path, help="checkout of github.com/karpathy/nanoGPT")
     parser.add_argument("--quick", action="store_true", help="some ten minutes instead of ninety")
     parser.add_argument("--only", nargs="+", metavar="NAME", help=", ".join(SECTIONS))
     parser.add_argument("--page", type=Path, default=Path("benchmarks.md"), help="page to write")
@@ -161,7 +169,7 @@ def main() -> None:
         if section.data and not os.environ.get("POPULACE_DATA"):
             page += f"\n## {name}\n\nleft out: POPULACE_DATA names no folder of data\n"
         else:
-            text, well = ran(name, section, args.peers.resolve(), quick=args.quick)
+            text, well = ran(name, section, args.peers.resolve(), quick=args.quick, nanogpt=args.nanogpt)
             page += text
             failed += [] if well else [name]
         args.page.write_text(page)

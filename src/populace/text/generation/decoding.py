@@ -8,6 +8,7 @@ state of constant size. What all prompts have passes at once, in pieces of `CHUN
 where a network has a limited one, the next token is that of the whole pass over the last `context` tokens.
 """
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +22,8 @@ SHOWN = 10
 """Likeliest tokens that are noted at every place."""
 CHUNK = 64
 """Tokens of prompts that pass at once, and those that are written between two looks at whether to stop."""
+ROOM = 256
+"""Tokens that a cache has room for at first; twice as many when it is full: each token reads all of it."""
 
 
 class Decoding(eqx.Module):
@@ -34,6 +37,7 @@ class Decoding(eqx.Module):
         place: (), the place whose token is read next.
         ended: (B,) whether `[END]` was drawn.
         state: of every network and row.
+        room: tokens that the state has room for.
 
     """
 
@@ -44,6 +48,7 @@ class Decoding(eqx.Module):
     place: jax.Array
     ended: jax.Array
     state: Any
+    room: int = eqx.field(static=True)
 
 
 class Ensemble(eqx.Module):
@@ -79,7 +84,7 @@ class Ensemble(eqx.Module):
             state = eqx.combine(arrays, self.rest).init_state(capacity)
             return jax.tree.map(lambda x: jnp.broadcast_to(x, (rows, *jnp.shape(x))), state)
 
-        return jax.vmap(one)(self.arrays)
+        return self._of_each(one)
 
     def step(self, state: Any, tokens: jax.Array) -> tuple[Any, jax.Array]:
         """Process a token of each row, (B,); return the state, and log probabilities of the next, (B, V)."""
@@ -89,7 +94,7 @@ class Ensemble(eqx.Module):
             state, logits = jax.vmap(lambda s, t: network.step(s, t))(state, tokens)
             return state, jax.nn.log_softmax(logits.astype(jnp.float32))
 
-        state, log_p = jax.vmap(one)(self.arrays, state)
+        state, log_p = self._of_each(one, state)
         return state, self._averaged(log_p)
 
     def extend(self, state: Any, tokens: jax.Array) -> Any:
@@ -99,7 +104,7 @@ class Ensemble(eqx.Module):
             network = eqx.combine(arrays, self.rest)
             return jax.vmap(lambda s, t: network.extend(s, t)[0])(state, tokens)
 
-        return jax.vmap(one)(self.arrays, state)
+        return self._of_each(one, state)
 
     def passed(self, tokens: jax.Array, last: jax.Array) -> jax.Array:
         """Return log probabilities after the token at place `last` of each of the rows (B, n), (B, V)."""
@@ -108,7 +113,14 @@ class Ensemble(eqx.Module):
             logits = jax.vmap(eqx.combine(arrays, self.rest))(tokens)
             return jax.nn.log_softmax(jnp.take(logits, last, 1).astype(jnp.float32))
 
-        return self._averaged(jax.vmap(one)(self.arrays))
+        return self._averaged(self._of_each(one))
+
+    def _of_each(self, one: Any, *state: Any) -> Any:
+        if self.count > 1:
+            return jax.vmap(one)(self.arrays, *state)
+        # Mapped over one network, XLA would transpose its weights at every token: most of a step.
+        found = one(*jax.tree.map(lambda x: x[0], (self.arrays, *state)))
+        return jax.tree.map(lambda x: x[None], found)
 
     def _averaged(self, log_p: jax.Array) -> jax.Array:
         return jax.nn.logsumexp(log_p, 0) - np.log(self.count)
@@ -129,23 +141,38 @@ def begun(ensemble: Ensemble, prompts: list[np.ndarray], capacity: int) -> Decod
     limit, shortest = ensemble.context, min(map(len, prompts))
     # Where all prompts are longer than the context, the state is never looked at.
     place = shortest - 1 if limit and shortest > limit else 0
-    decoding = _begun(ensemble, tokens, np.int32(place))
+    # A state of constant size has room for all.
+    room = _room(shortest + CHUNK, capacity) if limit else 2**30
+    decoding = _begun(ensemble, tokens, np.int32(place), room)
     for _ in range(0 if place else (shortest - 1) // CHUNK):
         decoding = _extended(ensemble, decoding)
     return decoding
 
 
-def grown(ensemble: Ensemble, decoding: Decoding, capacity: int) -> Decoding:
-    """Return the texts with room for so many places, at least as many as before."""
+def grown(decoding: Decoding, capacity: int) -> Decoding:
+    """Return the texts with so many places, at least as many as before."""
     more = capacity - decoding.tokens.shape[1]
     if more <= 0:
         return decoding
     wide = lambda x: np.pad(np.asarray(x), [(0, 0), (0, more)] + [(0, 0)] * (x.ndim - 2))  # noqa: E731
     named = lambda d: (d.tokens, d.best, d.best_p, d.log_p)  # noqa: E731
-    decoding = eqx.tree_at(named, decoding, tuple(map(wide, named(decoding))))
-    shapes = eqx.filter_eval_shape(lambda: ensemble.init_state(len(decoding.tokens), capacity))
+    return eqx.tree_at(named, decoding, tuple(map(wide, named(decoding))))
+
+
+def _room(tokens: int, capacity: int) -> int:
+    """Return the least of `ROOM`, twice as much, ... that has room for so many tokens; at most `capacity`."""
+    return min(ROOM * 2 ** max((tokens - 1) // ROOM, 0).bit_length(), max(capacity, tokens))
+
+
+def _roomy(ensemble: Ensemble, decoding: Decoding, tokens: int) -> Decoding:
+    """Return the texts with a state that has room for so many tokens."""
+    if tokens <= decoding.room:
+        return decoding
+    rows, capacity = decoding.tokens.shape
+    room = _room(tokens, capacity)
+    shapes = eqx.filter_eval_shape(lambda: ensemble.init_state(rows, room))
     longer = lambda x, s: np.pad(np.asarray(x), [(0, b - a) for a, b in zip(x.shape, s.shape)])  # noqa: E731
-    return eqx.tree_at(lambda d: d.state, decoding, jax.tree.map(longer, decoding.state, shapes))
+    return dataclasses.replace(decoding, state=jax.tree.map(longer, decoding.state, shapes), room=room)
 
 
 def advanced(
@@ -168,6 +195,7 @@ def advanced(
     limit = ensemble.context
     stepped = min(until, limit) if limit else until
     if int(decoding.place) < stepped:
+        decoding = _roomy(ensemble, decoding, stepped)
         decoding = _advance(
             ensemble, decoding, lengths, keys, sampling, np.int32(stepped), unwritten, end, False
         )
@@ -179,13 +207,13 @@ def advanced(
 
 
 @eqx.filter_jit
-def _begun(ensemble: Ensemble, tokens: Any, place: Any) -> Decoding:
+def _begun(ensemble: Ensemble, tokens: Any, place: Any, room: int) -> Decoding:
     best = jnp.zeros((*tokens.shape, SHOWN), jnp.int32)
     none = jnp.zeros(len(tokens), bool)
-    state = ensemble.init_state(*tokens.shape)
+    state = ensemble.init_state(len(tokens), room)
     return Decoding(
         jnp.asarray(tokens), best, jnp.zeros(best.shape), jnp.zeros(tokens.shape), jnp.asarray(place), none,
-        state,
+        state, room,
     )  # fmt: skip
 
 
@@ -223,7 +251,7 @@ def _advance(
         put = lambda x, value: jax.lax.dynamic_update_index_in_dim(x, value.astype(x.dtype), place + 1, 1)  # noqa: E731
         return Decoding(
             put(d.tokens, here), put(d.best, jnp.pad(best, fill)), put(d.best_p, jnp.pad(best_p, fill)),
-            put(d.log_p, came), place + 1, ended, state,
+            put(d.log_p, came), place + 1, ended, state, d.room,
         )  # fmt: skip
 
     return jax.lax.while_loop(lambda d: (d.place < until) & ~d.ended.all(), one, decoding)

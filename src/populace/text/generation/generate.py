@@ -71,7 +71,7 @@ class Writer:
         if self._decoding is None:
             self._decoding = begun(self.ensemble, self._encoded, room)
         else:
-            self._decoding = grown(self.ensemble, self._decoding, room)
+            self._decoding = grown(self._decoding, room)
         while (place := int(self._decoding.place)) < places - 1 and not np.all(self._decoding.ended):
             self._decoding = advanced(
                 self.ensemble, self._decoding, self._lengths, self._keys, self._sampling,
