@@ -65,6 +65,7 @@ SECTIONS = {
     "graph-sum": Section("graphs.py", GRAPHS, "sum --repeats 5", "sum --repeats 2", 5),
     "gat": Section("graphs.py", GRAPHS, "gat --repeats 2", None, 12, data=True),
     "mutag": Section("graphs.py", GRAPHS, "mutag --repeats 2", None, 12, data=True),
+    "images": Section("images.py", {"peers": "images"}, "--repeats 3", None, 20),
     "tabular": Section("tabular.py", {}, "--repeats 5", "--repeats 1", 6),
     "forecasting": Section(
         "forecasting.py", FORECASTERS, "--repeats 3", "--repeats 1 --only linear", 60, data=True
