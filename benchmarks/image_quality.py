@@ -12,6 +12,7 @@ of diffusion models. Printed are the values of all members, and with five or mor
 
 import argparse
 import time
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,8 @@ def main() -> None:
     run = pop.Run.load(args.run)
     count = args.members or len(run.population.members)
     members = [run.member(i) for i in range(count)]
-    data = members[0].learner.data
+    learner: Any = members[0].learner
+    data = learner.data
     judge = judge_of(data)
     against = comparison(judge, data, "test", args.n)
     options = {"steps": args.steps, "eta": args.eta, "guidance": args.guidance}

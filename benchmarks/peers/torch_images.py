@@ -134,7 +134,8 @@ def wgan_gp(critic_steps: int = 3):
     second = torch.optim.Adam(critic.parameters(), 1e-3, (0.5, 0.9))
 
     def step(rows):
-        for part in rows.chunk(critic_steps):
+        parts = rows.chunk(critic_steps)
+        for part in parts:
             real = 2 * grey(part) - 1
             with torch.no_grad():
                 made = generator(torch.randn(len(part), 64))
@@ -143,7 +144,7 @@ def wgan_gp(critic_steps: int = 3):
             (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
             penalty = ((slope.flatten(1).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
             descend(second, critic(made).mean() - critic(real).mean() + 10 * penalty)
-        descend(first, -critic(generator(torch.randn(len(part), 64))).mean())
+        descend(first, -critic(generator(torch.randn(len(parts[0]), 64))).mean())
 
     return step
 
@@ -199,9 +200,10 @@ def pixelcnn(blocks: int = 7, hidden: int = 16):
     return step
 
 
-def unet(net: nn.Module | None = None):
+def unet(own: nn.Module | None = None):
     """Return the step of a diffusion model: v prediction, cosine schedule, average of the weights."""
-    net, steps = net or UNet(), 1000
+    net: nn.Module = UNet() if own is None else own
+    steps = 1000
     average = [p.detach().clone() for p in net.parameters()]
     share = (torch.arange(steps + 1) / steps + 0.008) / 1.008 * torch.pi / 2
     cumulative = (share.cos() ** 2 / share[0].cos() ** 2).clamp(1e-8, 1)
