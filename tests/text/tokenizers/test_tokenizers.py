@@ -65,6 +65,14 @@ def test_byte_pairs_give_any_text_back(texts: list[str], other: str):
         assert tokenizer.end not in numbers
 
 
+def test_many_texts_are_encoded_as_each_alone():
+    pytest.importorskip("tokenizers")
+    texts = [f"{'ab' * (i % 7)} \ud800 {i}" for i in range(1_030)]  # more than are encoded at a time
+    for tokenizer in (BPE(vocabulary=270).train(texts, ends=True), Bytes().train(texts, ends=True)):
+        found = tokenizer.encode_batch(texts)
+        assert [one.tolist() for one in found] == [tokenizer.encode(text).tolist() for text in texts]
+
+
 def test_byte_pairs_are_learned_alike_every_time():
     pytest.importorskip("tokenizers")
     text = ["the cat and the hat; that is that", "the end"] * 3

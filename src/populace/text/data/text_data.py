@@ -84,8 +84,7 @@ class TextData(eqx.Module):
         offsets, counts, place = [], np.zeros((len(PARTS), len(COUNTED))), 0
         for part, documents in enumerate(parts):
             starts = [place]
-            for text in documents:
-                own = tokenizer.encode(text)
+            for text, own in zip(documents, tokenizer.encode_each(documents)):
                 if not len(own):
                     continue
                 pieces += [edge.astype(kind), own.astype(kind), edge.astype(kind)]

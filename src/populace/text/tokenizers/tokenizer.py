@@ -6,7 +6,7 @@ A `TokenizerConfig` is the setting of a learner; its `train` returns the `Tokeni
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -99,7 +99,7 @@ class Tokenizer(Overview):
         """
         if length < 0:
             raise UsageError(f"length must be 0 for each text's own, or at least 1, got {length}")
-        found = [self.encode(text) for text in texts]
+        found = list(self.encode_each(texts))
         if not length:
             return found
         if PADDING not in self.special:
@@ -108,6 +108,10 @@ class Tokenizer(Overview):
         for row, one in zip(out, found):
             row[: len(one)] = one[:length]
         return out
+
+    def encode_each(self, texts: Iterable[str]) -> Iterator[np.ndarray]:
+        """Yield the tokens of each text, as `encode` returns them."""
+        return map(self.encode, texts)
 
     def checked(self, numbers: Iterable[int]) -> list[int]:
         """Return the numbers as a list; raise a `UsageError` for one that no token has."""
