@@ -130,6 +130,12 @@ def test_grey_images_have_a_likelihood_of_their_levels(tmp_path):
     assert member.sample(3).shape == (3, 5, 6, 1)
 
 
+def test_a_dense_encoder_is_told_the_class_by_a_number_each():
+    shapes = eqx.filter_eval_shape(small("conditional-vae").build, jax.random.key(0))
+    first = next(layer for layer in shapes.encoder.layers if hasattr(layer, "weight"))
+    assert first.weight.shape == (32, 5 * 6 + small("conditional-vae").classes)
+
+
 def test_collapse_is_said_of_the_final_evaluation():
     learner = small("vae", latents=3)
     said = learner.caveats({"active_units": np.array([3.0, 0.0, 2.0, np.nan])})

@@ -27,12 +27,17 @@ class EncoderDecoder(eqx.Module):
 
     encoder: Sequential
     decoder: Sequential
+    planes: bool = eqx.field(static=True)
+    """Whether the encoder sees the class as planes beside the image, as convolutions need it."""
 
     def encode(self, image: jax.Array, condition: jax.Array) -> jax.Array:
         """Return the encoder's outputs for one image (height, width, channels) of pixels from 0 to 1."""
-        if condition.size:
+        condition = condition.astype(image.dtype)
+        if condition.size and self.planes:
             planes = jnp.broadcast_to(condition, (*image.shape[:-1], condition.size))
-            image = jnp.concatenate([image, planes.astype(image.dtype)], -1)
+            image = jnp.concatenate([image, planes], -1)
+        elif condition.size:
+            image = jnp.concatenate([jnp.ravel(image), condition])
         return self.encoder(image)
 
     def decode(self, latent: jax.Array, condition: jax.Array) -> jax.Array:
@@ -118,7 +123,7 @@ class Convolutional(AutoencoderNetwork):
             layers.append(Enlarge(size, channels, self.kernel, to, key=next(keys)))
             layers += [act] if i < len(wanted) - 1 else []
             size = channels
-        return EncoderDecoder(encoder, Sequential(layers))
+        return EncoderDecoder(encoder, Sequential(layers), planes=True)
 
 
 class Dense(AutoencoderNetwork):
@@ -141,11 +146,11 @@ class Dense(AutoencoderNetwork):
         """Return the two networks."""
         height, width, pixels = _image(shape)
         act, (down, up) = ACTIVATIONS[self.activation], jax.random.split(key)
-        inputs = height * width * (pixels + classes)
+        inputs = math.prod(shape) + classes
         encoder = [jnp.ravel, *_perceptron((inputs, *self.hidden_sizes, codes), act, down)]
         sizes = (latents + classes, *self.hidden_sizes[::-1], planes * math.prod(shape))
         decoder = [*_perceptron(sizes, act, up), partial(jnp.reshape, shape=(height, width, planes * pixels))]
-        return EncoderDecoder(Sequential(encoder), Sequential(decoder))
+        return EncoderDecoder(Sequential(encoder), Sequential(decoder), planes=False)
 
 
 def _perceptron(sizes: tuple[int, ...], act: Any, key: jax.Array) -> list[Any]:
