@@ -47,7 +47,8 @@ def convolve(
             (before, after); see [`Window.of`][populace.nn.conv.window.Window.of].
         lowering: `"native"` (the compiled kernel, on CPU), `"patches"` or `"taps"` (matrix products), `"xla"`
             (XLA's operation), or `"auto"`: on CPU the kernel where it is installed and faster, otherwise the
-            cheaper form of matrix products; on other devices `"xla"`. All agree up to rounding.
+            cheaper form of matrix products; on other devices `"xla"`. All agree up to rounding while weights
+            are finite: an infinite one times a zero of the padding is NaN by some, nothing by others.
         layer: name used in error messages.
 
     Returns:
