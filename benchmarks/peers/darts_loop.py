@@ -10,7 +10,6 @@ Run it with the interpreter of an environment holding darts and PyTorch:
 import argparse
 import json
 import logging
-import time
 from typing import Any
 
 import darts
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from darts import TimeSeries
 from darts.models import BlockRNNModel, NLinearModel
+from forecaster_training import Clock, arguments
 
 
 def fitted(args: argparse.Namespace, series: list[TimeSeries], member: int, steps: int) -> Any:
@@ -39,25 +39,16 @@ def fitted(args: argparse.Namespace, series: list[TimeSeries], member: int, step
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kind", choices=("linear", "lstm"), default="linear")
-    parser.add_argument("--data", required=True, help=".npy file of series, (series, steps) float32")
-    sizes = {"members": 20, "steps": 100, "window": 24, "horizon": 12, "batch": 32, "hidden": 16}
-    for name, default in sizes.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     torch.set_num_threads(1)  # quicker than two for networks of this size
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     series = [TimeSeries.from_values(row.astype(np.float32)) for row in np.load(args.data)]
     fitted(args, series, 0, 5)
-    start, processor = time.perf_counter(), time.process_time()
+    clock = Clock()
     for member in range(args.members):
         fitted(args, series, member, args.steps)
-    share = args.members * args.steps
     found = {
-        "seconds": (time.perf_counter() - start) / share,
-        "processor": (time.process_time() - processor) / share,
+        **clock.per_step(args),
         "version": darts.__version__,
     }
     print(json.dumps(found))

@@ -11,13 +11,13 @@ Run it with the interpreter of an environment holding neuralforecast:
 import argparse
 import json
 import logging
-import time
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from forecaster_training import Clock, arguments
 from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MSE
 from neuralforecast.models import LSTM, NLinear
@@ -38,14 +38,7 @@ def models(args: argparse.Namespace, series: int, members: int, steps: int) -> l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kind", choices=("linear", "lstm"), default="linear")
-    parser.add_argument("--data", required=True, help=".npy file of series, (series, steps) float32")
-    sizes = {"members": 20, "steps": 100, "window": 24, "horizon": 12, "batch": 32, "hidden": 16}
-    for name, default in sizes.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     torch.set_num_threads(1)  # quicker than two for networks of this size
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     values = np.load(args.data)
@@ -58,12 +51,10 @@ def main() -> None:
         }
     )
     NeuralForecast(models(args, count, 1, 5), freq=1).fit(frame)
-    start, processor = time.perf_counter(), time.process_time()
+    clock = Clock()
     NeuralForecast(models(args, count, args.members, args.steps), freq=1).fit(frame)
-    share = args.members * args.steps
     found = {
-        "seconds": (time.perf_counter() - start) / share,
-        "processor": (time.process_time() - processor) / share,
+        **clock.per_step(args),
         "version": version("neuralforecast"),
     }
     print(json.dumps(found))

@@ -19,6 +19,7 @@ import time
 
 import numpy as np
 import torch
+from forecaster_training import Clock, arguments
 from torch.func import grad_and_value, vmap
 
 
@@ -136,13 +137,7 @@ def quickest(data: Windows, args: argparse.Namespace) -> tuple[int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kind", choices=("linear", "lstm"), default="linear")
-    parser.add_argument("--data", required=True, help=".npy file of series, (series, steps) float32")
-    sizes = {"members": 20, "steps": 100, "window": 24, "horizon": 12, "batch": 32, "hidden": 16}
-    for name, default in sizes.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser = arguments(__doc__)
     parser.add_argument("--vmap", action="store_true", help="all members, or chunks of them, at once")
     parser.add_argument("--fused", action="store_true", help="one after the other with the fused Adam")
     args = parser.parse_args()
@@ -151,15 +146,13 @@ def main() -> None:
     torch.set_num_threads(threads)
     if not args.vmap:
         one_after_the_other(data, argparse.Namespace(**{**vars(args), "members": 1, "steps": 20}))
-    start, processor = time.perf_counter(), time.process_time()
+    clock = Clock()
     if args.vmap:
         loss = all_at_once(data, args, chunk, args.steps, args.members)
     else:
         loss = one_after_the_other(data, args)
-    share = args.members * args.steps
     found = {
-        "seconds": (time.perf_counter() - start) / share,
-        "processor": (time.process_time() - processor) / share,
+        **clock.per_step(args),
         "loss": loss,
         "chunk": chunk,
         "threads": torch.get_num_threads(),

@@ -14,7 +14,7 @@ from populace.runs.recipe.parsing import parse
 from tests.places import SHARED_DATA
 
 QUICK = ("cartpole", "cartpole-ppo", "digits", "karate")
-"""Together they have every kernel; the others are lowered in long runs of the tests."""
+"""Dense layers, convolutions and sums over edges; all else, as attention, in long runs of the tests."""
 
 
 def calls(name: str, platforms: tuple[str, ...]) -> set[str]:

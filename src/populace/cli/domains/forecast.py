@@ -36,8 +36,9 @@ def forecast(
     display.line(f"read     {repr(panel)[6:-1]}")
     window = window or max(2 * panel.frequency.season, horizon, 4)
     panel, left_out = _long_enough(panel, window, horizon, windows)
-    if left_out:
-        display.line(f"left out {_short(left_out, window, horizon, windows)}")
+    short = _short(left_out, window, horizon, windows) if left_out else ""
+    if short:
+        display.line(f"left out {short}")
     models = _models(model, window, horizon, panel, members, steps)
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # said once, of the last fit
         found = compare(
@@ -57,7 +58,7 @@ def forecast(
         future.write(folder / name)
     display.phase("writing the report")
     said = findings(found, future, asked=model != "auto", source=data.name)
-    said["left out"] = _short(left_out, window, horizon, windows) if left_out else ""
+    said["left out"] = short
     page = write_forecasts(said, folder / "report.html", files=tables, version=__version__)
     result = {
         "data": str(data), "series": len(panel), "frequency": str(panel.frequency), "horizon": horizon,

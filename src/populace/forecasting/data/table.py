@@ -167,9 +167,11 @@ def _file(path: Path, text: Sequence[str]) -> Table:
 
 def _separator(path: Path) -> str:
     """Return what separates the columns of a text file, where that is no comma."""
+    if path.suffix == ".parquet":
+        return ""
     with path.open(errors="replace") as file:
         header = file.readline()
     mark = next((mark for mark in (";", "\t") if mark in header and "," not in header), None)
-    if path.suffix == ".parquet" or mark is None:
+    if mark is None:
         return ""
     return f"; columns seem to be separated by {'tabs' if mark != ';' else 'semicolons'}; expected commas"
