@@ -56,7 +56,7 @@ def worker(kind: str, path: str, members: int, steps: int) -> dict[str, float]:
     began = time.perf_counter()
     engine = Engine(sweep(learner, seeds=members), "vmap" if kind == "linear" else "map")
     program = engine.group_states[0].program
-    carry, metrics = program.advance(engine.group_states[0].carry, steps)
+    carry, progress = program.advance(engine.group_states[0].carry, steps)
     jax.block_until_ready(carry.step)
     first = time.perf_counter() - began
     start, processor = time.perf_counter(), time.process_time()
@@ -66,7 +66,7 @@ def worker(kind: str, path: str, members: int, steps: int) -> dict[str, float]:
     return {
         "seconds": (time.perf_counter() - start) / share,
         "processor": (time.process_time() - processor) / share,
-        "loss": float(np.median(np.asarray(metrics["loss"].total / metrics["loss"].weight)[:members])),
+        "loss": float(np.median(np.asarray(progress.sums["loss"].value)[:members])),
         "first": first,
     }
 

@@ -13,6 +13,11 @@ def first_line(error: BaseException) -> str:
     return line((str(error).strip().splitlines() or ["no message"])[0])
 
 
+def typed_line(error: BaseException) -> str:
+    """Return an exception's type, and the first line of what it says."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 @dataclass(frozen=True)
 class Advice:
     """What to do, in the words of a call in Python and in those of the command line."""

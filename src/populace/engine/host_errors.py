@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from populace.core.errors import PopulaceError, RunError, first_line
+from populace.core.errors import PopulaceError, RunError, typed_line
 
 _jax_log = logging.getLogger("jax._src.callback")
 # A callback runs in a thread of XLA and does not know who called the program, and JAX keeps only the text of
@@ -40,7 +40,7 @@ def recorded(what: str) -> Iterator[None]:
         record(error)
         raise
     except Exception as error:
-        told = RunError(f"{what}: {type(error).__name__}: {first_line(error)}")
+        told = RunError(f"{what}: {typed_line(error)}")
         record(told)
         raise told from error
 

@@ -274,12 +274,15 @@ class Engine:
     def _finish(self, pending: Pending) -> bool:
         """Wait for a window, tell the callbacks, and return whether a batch had halted in it."""
         running = self._running
-        halted = min(int(fetch(steps).min()) for steps in pending.steps) < pending.end
+        marks = [fetch(progress.marks) for progress in pending.progress]
+        halted = min(int(steps.min()) for steps, _ in map(np.transpose, marks)) < pending.end
         if halted:
             windows.catch_up(running, pending)
+            marks = [fetch(progress.marks) for progress in pending.progress]
         # Callbacks are told where files are written; the other processes go on.
-        columns = self.columns(pending.sums, running, everywhere=False)
-        diverged_at = self.gather(pending.diverged_at, running, everywhere=False)
+        sums = [progress.sums for progress in pending.progress]
+        columns = self.columns(sums, running, everywhere=False)
+        diverged_at = self.gather([m[:, 1] for m in marks], running, everywhere=False)
         diverged_at = self._but_stopped(np.where(diverged_at > pending.end, -1, diverged_at))
         now = time.perf_counter()
         seconds, self._since = now - self._since, now

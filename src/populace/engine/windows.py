@@ -3,22 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
-from populace.core.mean import Mean
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch
+from populace.engine.programs.carry import Progress
 
 
 @dataclass
 class Pending:
-    """A dispatched window: what each group will have summed, and how far each slot will be."""
+    """A dispatched window: where it ends, and what each group will tell of it."""
 
     end: int
-    sums: list[dict[str, Mean]]
-    steps: list[jax.Array]
-    diverged_at: list[jax.Array]
+    progress: list[Progress]
 
 
 def ends(at: int, steps: int, window: int, evaluate_every: int) -> Iterator[int]:
@@ -41,13 +36,10 @@ def ends(at: int, steps: int, window: int, evaluate_every: int) -> Iterator[int]
 
 def dispatch(running: Sequence[GroupState], end: int) -> Pending:
     """Give the devices the steps until `end`, and wait for nothing."""
-    pending = Pending(end, [], [], [])
+    pending = Pending(end, [])
     for group_state in running:
-        group_state.carry, sums = group_state.program.advance(group_state.carry, end)
-        pending.sums.append(sums)
-        # Copies: the next dispatch consumes the carry before the host has looked at these.
-        pending.steps.append(jnp.copy(group_state.carry.step))
-        pending.diverged_at.append(jnp.copy(group_state.carry.diverged_at))
+        group_state.carry, progress = group_state.program.advance(group_state.carry, end)
+        pending.progress.append(progress)
     return pending
 
 
@@ -57,6 +49,5 @@ def catch_up(running: Sequence[GroupState], pending: Pending) -> None:
         while int(fetch(group_state.carry.step).min()) < pending.end:
             group_state.freeze_diverged()
             group_state.carry, more = group_state.program.advance(group_state.carry, pending.end)
-            pending.sums[i] = {n: pending.sums[i][n] + more[n] for n in more}
-        pending.steps[i] = jnp.copy(group_state.carry.step)
-        pending.diverged_at[i] = jnp.copy(group_state.carry.diverged_at)
+            sums = pending.progress[i].sums
+            pending.progress[i] = more._replace(sums={n: sums[n] + more.sums[n] for n in sums})

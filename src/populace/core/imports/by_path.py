@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from populace.core.errors import UsageError, first_line
+from populace.core.errors import UsageError, first_line, typed_line
 
 HOUSE = __name__.partition(".")[0]
 
@@ -52,8 +52,7 @@ def find(path: str, what: str) -> Any:
             if module == "__main__"
             else ""
         )
-        line = first_line(error)
-        reason = line if isinstance(error, AttributeError) else f"{type(error).__name__}: {line}"
+        reason = first_line(error) if isinstance(error, AttributeError) else typed_line(error)
         raise UsageError(f"cannot import {what} '{path}': {reason}{script}") from error
     check(str(getattr(found, "__module__", None) or module), path, what)
     return found

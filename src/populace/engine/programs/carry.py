@@ -3,6 +3,9 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+
+from populace.core.mean import Mean
 
 STOPPED = 2**30
 """The `step` of a slot that was stopped: past the end of every window, so that nothing waits for it."""
@@ -24,6 +27,27 @@ class Carry(NamedTuple):
     step: jax.Array
     diverged_at: jax.Array
     halted: jax.Array
+
+
+class Progress(NamedTuple):
+    """What a window tells the host; each leaf has the slot axis in front.
+
+    It comes out of the window's own program, in memory of its own: the next window consumes the carry, and a
+    copy of that, made by a program that is dispatched between two windows, would keep the devices waiting.
+
+    Attributes:
+        sums: each metric summed over the steps taken.
+        marks: (slots, 2), the `step` and the `diverged_at` of the carry.
+
+    """
+
+    sums: dict[str, Mean]
+    marks: jax.Array
+
+    @staticmethod
+    def of(carry: Carry, sums: dict[str, Mean]) -> "Progress":
+        """Return what is to be told of a carry."""
+        return Progress(sums, jnp.stack([carry.step, carry.diverged_at], -1))
 
 
 class Best(NamedTuple):

@@ -26,7 +26,7 @@ from populace.core.model.signature import Signature
 from populace.core.numerics.precision import at_precision
 from populace.engine.batching import in_turn, over_members
 from populace.engine.placement import AXIS, Placement
-from populace.engine.programs.carry import Carry
+from populace.engine.programs.carry import Carry, Progress
 
 # Keys of the steps are fold_in(member_key, t); what else needs randomness folds in numbers that no
 # step reaches (steps are below 2**31), so that nothing added there ever changes the training.
@@ -168,7 +168,8 @@ class Compiled:
             (own, key), (carry, sums) = read, whole
             return self._advance_batch(own, shared, key, carry, sums, end)
 
-        return in_turn(batch, (varied, keys), (carry, sums), self.width)
+        carry, sums = in_turn(batch, (varied, keys), (carry, sums), self.width)
+        return carry, Progress.of(carry, sums)
 
     def _advance_batch(self, varied: Any, shared: Any, keys: Any, carry: Carry, sums: Any, end: Any) -> Any:
         """Step a batch in lockstep; the trip count is dynamic, so one program serves any length."""

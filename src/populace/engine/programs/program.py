@@ -23,7 +23,7 @@ from populace.core.population import Group
 from populace.core.random import root_key
 from populace.engine.placement import Placement, place
 from populace.engine.programs import slots
-from populace.engine.programs.carry import Best, Carry
+from populace.engine.programs.carry import Best, Carry, Progress
 from populace.engine.programs.compiled_cache import compiled_for
 from populace.engine.streaming.fed_programs import FedCompiled
 from populace.engine.streaming.feeding import Feeding
@@ -116,11 +116,11 @@ class Program:
         return self._compiled.begin(*self._members)
 
     @at_precision
-    def advance(self, carry: Carry, end: int) -> tuple[Carry, dict[str, Mean]]:
+    def advance(self, carry: Carry, end: int) -> tuple[Carry, Progress]:
         """Train until `end` steps are completed, or until a batch halts on a diverged member.
 
         Returns:
-            the carry (the one passed in is consumed), and each metric summed over the steps taken.
+            the carry (the one passed in is consumed), and what the host is told of these steps.
 
         """
         if self._feeding is not None:

@@ -23,7 +23,7 @@ from populace.core.random import root_key
 from populace.data.feed import Fed
 from populace.engine.batching import in_turn
 from populace.engine.placement import AXIS
-from populace.engine.programs.carry import Carry
+from populace.engine.programs.carry import Carry, Progress
 from populace.engine.programs.compiled import EPOCH_START, Compiled
 
 ForPart = Callable[[Any], Any]
@@ -63,7 +63,7 @@ class FedCompiled(Compiled):
 
     def advance_fed(
         self, members: Any, carry: Carry, sums: Any, end: int, first: int, batches: Batches, validation: Any
-    ) -> tuple[Carry, dict[str, Mean]]:
+    ) -> tuple[Carry, Progress]:
         """Train until `end` steps are completed, or until a batch of members halts.
 
         Args:
@@ -168,7 +168,8 @@ class FedCompiled(Compiled):
             return self._advance_batch(own, common, key, carry, sums, end)
 
         own = (varied, batches.places, batches.rows, validation)
-        return in_turn(batch, (own, keys), (carry, sums), self.width)
+        carry, sums = in_turn(batch, (own, keys), (carry, sums), self.width)
+        return carry, Progress.of(carry, sums)
 
     def _learner(self, varied: Any, shared: Any, t: Any) -> Any:
         (own, places, rows, validation), (common, x, first) = varied, shared

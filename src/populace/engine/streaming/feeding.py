@@ -11,7 +11,6 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
@@ -19,7 +18,7 @@ from populace.core.mean import Mean
 from populace.data.example_files import ExampleFiles
 from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
-from populace.engine.programs.carry import Carry
+from populace.engine.programs.carry import Carry, Progress
 from populace.engine.streaming.fed_programs import Batches, FedCompiled, ForPart
 from populace.engine.streaming.row_orders import RowOrders
 
@@ -82,11 +81,11 @@ class Feeding:
 
     # -- training ----------------------------------------------------------------------------------
 
-    def advance(self, carry: Carry, end: int) -> tuple[Carry, dict[str, Mean]]:
+    def advance(self, carry: Carry, end: int) -> tuple[Carry, Progress]:
         """Train until `end` steps are completed, or until a batch of members halts; as `Program.advance`."""
         if any(one is not other for one, other in zip(self._marks(carry), self._left)):
             self._at = self._take_over(carry)
-        sums = self._zeros
+        sums, progress = self._zeros, None
         while self._at < end:
             chunk, stop = self._chunk_at(self._at), end
             validation = None
@@ -96,13 +95,15 @@ class Feeding:
             stop = min(stop, chunk.end)
             # Before the steps: devices work in this order, and the reader would wait for those.
             self._rows.ask(chunk.end, self.steps)
-            carry, sums = self._compiled.advance_fed(
+            carry, progress = self._compiled.advance_fed(
                 self._members(), carry, sums, stop, chunk.first, chunk.batches, validation
             )
-            self._read_on(chunk, carry)
-            self._at = stop
+            self._read_on(chunk, progress)
+            sums, self._at = progress.sums, stop
         self._left = self._marks(carry)
-        return carry, sums
+        if progress is None:  # it had come that far before
+            progress = Progress.of(carry, sums)
+        return carry, progress
 
     def release(self) -> None:
         """Let go of the chunks."""
@@ -141,14 +142,13 @@ class Feeding:
             self._next = self._reader.submit(self._read, step)
         return self._next.result()
 
-    def _read_on(self, chunk: _Chunk, carry: Carry) -> None:
+    def _read_on(self, chunk: _Chunk, progress: Progress) -> None:
         """Let go of the chunk before the one that is trained on now, and read the one after it."""
-        done = jnp.copy(carry.step)  # the next window consumes the carry
         if chunk is not self._chunk:
             self._drop(self._chunk)
             self._chunk = chunk
             self._next = self._reader.submit(self._read, chunk.end)
-        self._trained = done
+        self._trained = progress.marks
 
     def _drop_chunks(self) -> None:
         chunk, coming = self._chunk, self._next

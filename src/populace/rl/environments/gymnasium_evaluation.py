@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.errors import PopulaceError, RunError, first_line
+from populace.core.errors import PopulaceError, RunError, typed_line
 from populace.rl.environments import names
 from populace.rl.environments.worlds import WORLDS
 from populace.rl.vector_env.process.interface import Interface, InvalidResult
@@ -123,9 +123,7 @@ def _told(name: str, where: str = "") -> Iterator[None]:
     except InvalidResult as error:
         raise RunError(f"environment '{name}' returned {error}{where}") from None
     except Exception as error:
-        raise RunError(
-            f"environment '{name}' failed: {type(error).__name__}: {first_line(error)}{where}"
-        ) from error
+        raise RunError(f"environment '{name}' failed: {typed_line(error)}{where}") from error
 
 
 def _maker(name: str) -> Callable[..., Any] | None:

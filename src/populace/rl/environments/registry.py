@@ -14,9 +14,9 @@ from populace.core.errors import (
     PopulaceError,
     UsageError,
     did_you_mean,
-    first_line,
     likeness,
     near,
+    typed_line,
     unknown,
 )
 from populace.core.imports import by_path
@@ -128,9 +128,7 @@ def _user_class(asked: naming.Name) -> Task:
         except PopulaceError:
             raise
         except Exception as error:  # a user's class may raise anything while JAX traces it
-            raise UsageError(
-                f"environment '{asked.whole}' does not work: {type(error).__name__}: {first_line(error)}"
-            ) from error
+            raise UsageError(f"environment '{asked.whole}' does not work: {typed_line(error)}") from error
         return task
     return _host(asked)
 

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from populace.core.errors import PopulaceError, UsageError, first_line, unknown
+from populace.core.errors import PopulaceError, UsageError, typed_line, unknown
 from populace.core.imports import by_path
 from populace.rl.eager import eager
 from populace.rl.environments import names as naming
@@ -56,9 +56,7 @@ def make(name: str) -> MultiAgentTask:
     except PopulaceError:
         raise
     except Exception as error:  # a user's class may raise anything
-        raise UsageError(
-            f"environment '{name}' cannot be created: {type(error).__name__}: {first_line(error)}"
-        ) from error
+        raise UsageError(f"environment '{name}' cannot be created: {typed_line(error)}") from error
     task = task_of(name, world)
     if asked.path:
         eager(check_world)(task)
@@ -84,9 +82,7 @@ def task_of(name: str, world: MultiAgentWorld, kind: type[MultiAgentTask] = Mult
     except PopulaceError:
         raise
     except Exception as error:
-        raise UsageError(
-            f"environment '{name}' does not work: {type(error).__name__}: {first_line(error)}"
-        ) from error
+        raise UsageError(f"environment '{name}' does not work: {typed_line(error)}") from error
     if state.ndim != 1:
         raise UsageError(
             f"environment '{name}': the global state must have one axis, got shape {state.shape}"

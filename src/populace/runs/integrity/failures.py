@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from populace.core.errors import first_line
+from populace.core.errors import first_line, typed_line
 
 _NUMBERS = (
     errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES, errno.ENOENT, errno.ESTALE,
@@ -49,4 +49,4 @@ def raised(error: BaseException) -> str:
         for line in reversed(lines):  # the traceback that JAX quotes ends with it
             if (found := _RAISED.match(line.strip())) and found[1][-1] != "_":
                 return f"{found[1]}: {found[2]}"[:300]
-    return f"{type(error).__name__}: {first_line(error)}"[:300]
+    return typed_line(error)[:300]

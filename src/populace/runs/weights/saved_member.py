@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core import settings
-from populace.core.errors import RunError, UsageError, first_line
+from populace.core.errors import RunError, UsageError, first_line, typed_line
 from populace.core.files import write
 from populace.core.formatting import Overview, count, format_value
 from populace.core.imports import by_path, trust
@@ -113,7 +113,7 @@ def read_member(folder: Path, learner: Learner | None) -> SavedMember:
     except UsageError as error:
         raise UsageError(f"cannot load the member in '{folder}': {error}") from None
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # of what was kept for inference
-        reason = f"{type(error).__name__}: {first_line(error)}"
+        reason = typed_line(error)
         raise UsageError(f"cannot load the member in '{folder}': it is damaged ({reason})") from None
     return SavedMember(Member(**note["member"]), note["values"], ready, model)
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.errors import PopulaceError, UsageError, first_line
+from populace.core.errors import PopulaceError, UsageError, typed_line
 from populace.core.random import root_key
 from populace.rl.multi_agent.task import MultiAgentTask
 
@@ -31,9 +31,7 @@ def check_world(task: MultiAgentTask, *, play: bool = True) -> None:
     except PopulaceError:
         raise
     except Exception as error:  # a user's class may raise anything while JAX traces it
-        raise UsageError(
-            f"environment '{task.name}' does not work: {type(error).__name__}: {first_line(error)}"
-        ) from error
+        raise UsageError(f"environment '{task.name}' does not work: {typed_line(error)}") from error
     wrong = {name: np.asarray(flags) for name, flags in found.items()}
     words = {
         "observation": "an observation that is not finite",

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from populace.core.errors import PopulaceError, UsageError, first_line, unknown
+from populace.core.errors import PopulaceError, UsageError, first_line, typed_line, unknown
 from populace.core.imports import by_path
 from populace.core.untrusted.shown import shown
 from populace.rl.eager import eager
@@ -204,9 +204,7 @@ def world(asked: naming.Name) -> JaxMARLWorld:
     try:
         env = maker(**inside)
     except Exception as error:  # another package's code may raise anything
-        raise UsageError(
-            f"environment '{name}' cannot be created: {type(error).__name__}: {first_line(error)}"
-        ) from error
+        raise UsageError(f"environment '{name}' cannot be created: {typed_line(error)}") from error
     if not has_interface(env):
         raise UsageError(
             f"environment '{name}' is a {type(env).__name__} without JaxMARL's interface: `agents`, `reset` "
@@ -221,9 +219,7 @@ def world(asked: naming.Name) -> JaxMARLWorld:
     except PopulaceError:
         raise
     except Exception as error:
-        raise UsageError(
-            f"environment '{name}' does not work: {type(error).__name__}: {first_line(error)}"
-        ) from error
+        raise UsageError(f"environment '{name}' does not work: {typed_line(error)}") from error
 
 
 def has_interface(env: Any) -> bool:
