@@ -16,7 +16,7 @@ from populace.physics.networks.embedding import Coordinates, Embedding, FourierF
 from populace.physics.networks.network import MLP, ModifiedMLP, PINNetwork
 from populace.physics.optimisers.lbfgs import LBFGS
 from populace.physics.optimisers.levenberg_marquardt import LevenbergMarquardt
-from populace.physics.optimisers.self_scaled import SelfScaledBFGS
+from populace.physics.optimisers.self_scaled import SelfScaledBFGS, SelfScaledBroyden
 from populace.physics.optimisers.solver import NoSolver, Solver
 from populace.physics.problem.conditions import Dirichlet, Initial, Neumann, Periodic, Robin
 from populace.physics.problem.data import Data
@@ -86,6 +86,7 @@ __all__ = [
     "Robin",
     "SelfAdaptive",
     "SelfScaledBFGS",
+    "SelfScaledBroyden",
     "Solution",
     "Solver",
     "Time",

@@ -67,7 +67,7 @@ class PINN(PINNSettings):
         return draw(self.defined, self.sampling, counts, key, self.dtype, self.resampling.room)
 
     def on_epoch_start(self, state: State, key: jax.Array) -> State:
-        """Change points and weights where it is time; the solver begins again on them."""
+        """Change points and weights where it is time; the solver goes on with them."""
         state = self._if_due(self.resample_steps, lambda s: self._moved(s, key), state)
         return self._if_due(self.balance.interval, self._balanced, state)
 
@@ -90,10 +90,8 @@ class PINN(PINNSettings):
         return self._again(replace(state, balance=memory))
 
     def _again(self, state: State) -> State:
-        """Let the solver begin again, for the loss is another; what it learned of the model may stay."""
-        memory = state.memory
-        if self.solver.remembers_gradients:
-            memory = self.solver.init(split(state.model)[0])
+        """Tell the solver that the loss is another; a member that had stopped goes on."""
+        memory = self.solver.again(state.memory, split(state.model)[0])
         return replace(state, memory=memory, progress=Progress.start())
 
     def resampled(self, state: State, number: Any, key: jax.Array) -> dict[str, Points]:

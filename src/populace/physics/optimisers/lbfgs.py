@@ -36,6 +36,11 @@ class LBFGS(Solver):
         rule: Any = self._rule
         return rule.init(model), jnp.bool(False)
 
+    def again(self, memory: Any, model: Model) -> Any:
+        """Forget all gradients, which are of another loss."""
+        del memory
+        return self.init(model)
+
     def step(
         self, objective: Objective, model: Model, memory: Any
     ) -> tuple[Model, Any, jax.Array, jax.Array, jax.Array]:

@@ -56,11 +56,16 @@ class Solver(Settings):
     """A second-order rule; one of your own is a subclass with a `kind`."""
 
     remembers_gradients: ClassVar[bool] = False
-    """Whether what it remembers is worth nothing once the loss is another."""
+    """Whether a loss that changes in every step leaves it with nothing to go by."""
 
     @abstractmethod
     def init(self, model: Model) -> Any:
         """Return what it remembers before its first step."""
+
+    def again(self, memory: Any, model: Model) -> Any:
+        """Return what it remembers once the loss is another: all, unless a rule says else."""
+        del model
+        return memory
 
     @abstractmethod
     def step(
