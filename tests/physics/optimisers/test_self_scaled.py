@@ -87,6 +87,8 @@ def rosenbrock(x: Any) -> Any:
 def test_it_finds_known_minima_and_goes_on_with_its_hessian_on_another_loss(rule: Any) -> None:
     scales, shift = 10.0 ** np.linspace(-2, 2, 6), np.arange(6.0)
     quick, one = rule(iterations=1), rule(iterations=100)
+    above = np.triu(np.outer(scales, shift), 1)
+    skew = above - above.T
 
     @jax.jit
     def run() -> tuple:
@@ -96,6 +98,8 @@ def test_it_finds_known_minima_and_goes_on_with_its_hessian_on_another_loss(rule
         moved = Loss(lambda x: jnp.sum(scales * (x - shift) ** 2) / 2)
         there = quick.step(moved, x, quick.again(memory, x))[0]
         anew = quick.step(moved, x, quick.init(x))[0]
+        skewed = memory._replace(inverse=memory.inverse + skew)
+        upright = quick.step(moved, x, quick.again(skewed, x))[0]
         curved = Loss(rosenbrock)
 
         def once(carry: Any, _: Any) -> Any:
@@ -105,15 +109,16 @@ def test_it_finds_known_minima_and_goes_on_with_its_hessian_on_another_loss(rule
 
         start = -jnp.ones(4)
         (top, _), values = jax.lax.scan(once, (start, quick.init(start)), None, 80)
-        return x, before, after, failed, there, anew, top, values
+        return x, before, after, failed, there, anew, upright, top, values
 
     with jax.enable_x64(True):
-        x, before, after, failed, there, anew, top, values = jax.device_get(run())
+        x, before, after, failed, there, anew, upright, top, values = jax.device_get(run())
     assert before == pytest.approx(scales.sum() / 2)
     assert after < 1e-20
     assert np.abs(x).max() < 1e-8
     assert not failed
     assert np.abs(there - shift).max() < 1e-4 * np.abs(anew - shift).max()
+    assert np.allclose(upright, there, rtol=1e-6, atol=1e-6)  # it takes its inverse as symmetric
     assert np.allclose(top, 1.0, atol=1e-7)
     assert (values[1] <= values[0]).all()
     assert np.array_equal(values[0][1:], values[1][:-1])  # what it remembers is the loss where it is

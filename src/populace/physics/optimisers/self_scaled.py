@@ -102,6 +102,8 @@ class SelfScaled(Solver):
             moved = jnp.where(lower, found.length * memory.direction, 0.0)
             return number + 1, flat + moved, self._learned(memory, found, moved, lower)
 
+        # Rounding takes the symmetry of H away, and in the end the descent.
+        memory = memory._replace(inverse=(memory.inverse + memory.inverse.T) / 2)
         memory = jax.lax.cond(memory.current, lambda m: m, look, memory)
         before, fresh = memory.value, memory.fresh
         _, flat, memory = jax.lax.while_loop(going, iterate, (jnp.int32(0), flat, memory))
