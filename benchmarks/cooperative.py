@@ -12,6 +12,8 @@ With `--judge` both train, and the greedy policies of each seed play the same 20
 `simple_spread_v3`. What differs, since it is no setting: an episode that its time limit ends is truncated
 here, and values go on behind it, where JaxMARL takes it for a terminal state; VDN has Adam here and RAdam
 there; and JaxMARL's replay pairs an observation with the one a rollout later, 16 steps, instead of the next.
+In the rows `alike` neither of the two large differences is left: the time limit ends the game here, too
+(`Ending`), and JaxMARL's replay pairs what follows each other.
 """
 
 import argparse
@@ -26,6 +28,8 @@ from typing import Any
 import numpy as np
 from children import in_turns, loop_seconds, machine, rates
 
+from populace.rl.multi_agent.environments.simple_spread import SimpleSpread
+
 HERE = Path(__file__).resolve()
 PEER = HERE.with_name("peers") / "jaxmarl_training.py"
 ALGORITHMS = {"ippo": 1, "vdn": 10, "vdn-hidden": 5}
@@ -34,7 +38,15 @@ ALGORITHMS = {"ippo": 1, "vdn": 10, "vdn-hidden": 5}
 EPISODES = 200
 
 
-def learner(algorithm: str, frames: int) -> Any:
+class Ending(SimpleSpread):
+    """Simple spread whose time limit is the end of the game, as JaxMARL has it: what follows is worth 0."""
+
+    def terminated(self, state: Any) -> Any:
+        """Return whether the time is over."""
+        return state.time >= self.horizon
+
+
+def learner(algorithm: str, frames: int, env: str = "SimpleSpread-v0") -> Any:
     """Return our learner with the settings of `ippo_ff_mpe.yaml` or `vdn_ff_mpe.yaml`."""
     from populace.optim.schedules import Linear
     from populace.rl.exploration.strategies import LinearDecay
@@ -42,13 +54,13 @@ def learner(algorithm: str, frames: int) -> Any:
 
     if algorithm == "ippo":
         return IPPO(
-            env="SimpleSpread-v0", num_envs=16, rollout=128, learning_rate=2.5e-4,
+            env=env, num_envs=16, rollout=128, learning_rate=2.5e-4,
             schedule=Linear(steps=frames // 2048), epochs=4, minibatches=4, discount=0.99, gae_lambda=0.95,
             clip_range=0.2, entropy_coefficient=0.01, value_coefficient=0.5, max_gradient_norm=0.5,
             hidden_sizes=(64, 64), activation="tanh", agent_ids=False, normalize_values=False,
         )  # fmt: skip
     return VDN(
-        env="SimpleSpread-v0", num_envs=32, rollout=16, replay_storage=100_000, batch_size=32,
+        env=env, num_envs=32, rollout=16, replay_storage=100_000, batch_size=32,
         hidden_sizes=(64, 64) if algorithm == "vdn-hidden" else (),
         exploration=LinearDecay(start=1.0, end=0.05, duration=0.1 * frames), max_gradient_norm=25.0,
         target_every=200, tau=1.0, gradient_steps=1, learning_rate=0.005,
@@ -56,28 +68,27 @@ def learner(algorithm: str, frames: int) -> Any:
     )  # fmt: skip
 
 
-def engine(algorithm: str, frames: int, seeds: int) -> tuple[Any, int]:
+def engine(ours: Any, frames: int, seeds: int) -> tuple[Any, int]:
     """Return the group of all seeds, begun, and how many steps the frames are."""
     import populace as pop
     from populace.engine.training_loop import Engine
 
-    ours = learner(algorithm, frames)
     return Engine(pop.sweep(ours, seeds=seeds), "vmap").group_states[0], frames // ours.units_per_step
 
 
 def timed(algorithm: str, frames: int, seeds: int) -> float:
     """Return the frames per second of all seeds together, compiled and warm."""
-    group, steps = engine(algorithm, frames, seeds)
+    group, steps = engine(learner(algorithm, frames), frames, seeds)
     return seeds * frames / loop_seconds(group, max(1, steps // 10), steps)
 
 
-def our_scores(algorithm: str, frames: int, seeds: int) -> list[float]:
+def our_scores(ours: Any, frames: int, seeds: int) -> list[float]:
     """Train, and return the mean return of each seed in mpe2."""
     import jax
 
-    group, steps = engine(algorithm, frames, seeds)
+    group, steps = engine(ours, frames, seeds)
     carry, _ = group.program.advance(group.carry, steps)
-    play = learner(algorithm, frames).external_evaluators()["mpe2"]
+    play = ours.external_evaluators()["mpe2"]
     models = [group.program.take(group.program.models(carry.state), i) for i in range(seeds)]
     return [float(np.mean(play(jax.device_get(model), EPISODES, 0))) for model in models]
 
@@ -114,19 +125,18 @@ def their_scores(algorithm: str, weights: dict[str, np.ndarray], seeds: int) -> 
 
 def interval(a: list[float], b: list[float] | None = None) -> str:
     """Return the mean over seeds, or the difference of two, with its 95 % bootstrap interval over seeds."""
-    draws = np.random.default_rng(0)
+    from populace.statistics import bootstrap_interval
 
-    def means(x: list[float]) -> np.ndarray:
-        return np.asarray(x)[draws.integers(0, len(x), (10_000, len(x)))].mean(1)
+    if b is None:
+        found = bootstrap_interval(a, np.mean)
+    else:  # two columns, each resampled by itself
+        found = bootstrap_interval(
+            np.stack([a, b], 1), lambda x, axis: (x[:, ::2] - x[:, 1::2]).mean(axis=axis)
+        )
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
-    found, value = means(a), np.mean(a)
-    if b is not None:
-        found, value = found - means(b), value - np.mean(b)
-    low, high = np.quantile(found, [0.025, 0.975])
-    return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
-
-def judge(peer: list[str], frames: int, seeds: int) -> None:
+def judge(peer: list[str], frames: int, seeds: int, only: list[str]) -> None:
     """Train by both, let mpe2 judge, and print the table."""
     print(f"{machine()}\n")
     print(
@@ -136,18 +146,22 @@ def judge(peer: list[str], frames: int, seeds: int) -> None:
     )
     print("| algorithm | populace | JaxMARL | difference |")
     print("|---|---|---|---|")
-    for algorithm, more in ALGORITHMS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "weights.npz"
-            words = [*peer, algorithm, "--frames", str(more * frames), "--seeds", str(seeds)]
-            words += ["--save", str(file), "--limit", "900"]
-            subprocess.run(words, check=True, capture_output=True)
-            with np.load(file) as arrays:
-                theirs = their_scores(algorithm, dict(arrays), seeds)
-        ours = our_scores(algorithm, more * frames, seeds)
-        print(
-            f"| {algorithm} | {interval(ours)} | {interval(theirs)} | {interval(ours, theirs)} |", flush=True
-        )
+    for algorithm in only:
+        for alike in (False, True)[: 1 if algorithm == "ippo" else 2]:
+            size = ALGORITHMS[algorithm] * frames
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "weights.npz"
+                words = [*peer, algorithm, "--frames", str(size), "--seeds", str(seeds)]
+                words += ["--save", str(file), "--limit", "900", *(["--next"] if alike else [])]
+                subprocess.run(words, check=True, capture_output=True)
+                with np.load(file) as arrays:
+                    theirs = their_scores(algorithm, dict(arrays), seeds)
+            env = {"env": f"{HERE.stem}:{Ending.__name__}"} if alike else {}
+            ours = our_scores(learner(algorithm, size, **env), size, seeds)
+            name = f"{algorithm}, alike" if alike else algorithm
+            print(
+                f"| {name} | {interval(ours)} | {interval(theirs)} | {interval(ours, theirs)} |", flush=True
+            )
 
 
 def main() -> None:
@@ -158,6 +172,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=20_480, help="of each seed")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--judge", action="store_true", help="compare what they learn, not how quickly")
+    parser.add_argument("--only", nargs="+", choices=ALGORITHMS, default=[*ALGORITHMS], help="algorithms")
     parser.add_argument("--worker", choices=ALGORITHMS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker or args.judge:
@@ -170,13 +185,13 @@ def main() -> None:
         parser.error("JaxMARL's trainers need --jaxmarl and --clone")
     peer = [args.jaxmarl, "-W", "ignore", str(PEER), "--clone", str(args.clone.resolve())]
     if args.judge:
-        return judge(peer, args.frames, args.seeds)
+        return judge(peer, args.frames, args.seeds, args.only)
 
     print(f"{machine()}\n")
     print("| algorithm | who | frames/s (median) | range | populace, times that |")
     print("|---|---|---|---|---|")
-    for algorithm, more in ALGORITHMS.items():
-        size = ["--frames", str(more * args.frames), "--seeds", str(args.seeds)]
+    for algorithm in args.only:
+        size = ["--frames", str(ALGORITHMS[algorithm] * args.frames), "--seeds", str(args.seeds)]
         commands = {
             "populace": [sys.executable, "-W", "ignore", str(HERE), "--worker", algorithm, *size],
             "JaxMARL": [*peer, algorithm, *size],

@@ -36,6 +36,30 @@ def again(limit: float, times: int = 5) -> None:
     sys.exit(f"stood still {times} times")
 
 
+def pair_next(trainer: Any, envs: int, steps: int) -> None:
+    """Make the replay pair an observation with the next one of its environment.
+
+    `vdn_ff` adds a whole rollout as one time step of `envs * steps` rows, so that what follows a row is the
+    row a rollout later. Here it is added as `steps` time steps of `envs` rows.
+    """
+    import jax
+
+    make = trainer.fbx.make_flat_buffer
+
+    def flat(*, add_sequences: bool, add_batch_size: int, **sizes: int) -> Any:
+        del add_sequences, add_batch_size
+        buffer = make(add_sequences=True, add_batch_size=envs, **sizes)
+
+        def add(state: Any, rows: Any) -> Any:
+            return buffer.add(
+                state, jax.tree.map(lambda x: x.reshape(steps, envs, *x.shape[1:]).swapaxes(0, 1), rows)
+            )
+
+        return buffer.replace(add=add)
+
+    trainer.fbx.make_flat_buffer = flat
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("algorithm", choices=FILES)
@@ -46,6 +70,7 @@ def main() -> None:
     parser.add_argument(
         "--limit", type=float, default=90, help="seconds after which a standing run begins anew"
     )
+    parser.add_argument("--next", action="store_true", help="VDN's replay pairs what follows each other")
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not args.once:
@@ -71,6 +96,8 @@ def main() -> None:
     wandb.init(mode="disabled")
     if args.algorithm == "vdn-hidden":
         config["NUM_LAYERS"] = 4
+    if args.next:
+        pair_next(trainer, config["NUM_ENVS"], config["NUM_STEPS"])
     if args.algorithm != "ippo":
         train = trainer.make_train(config, trainer.env_from_config(config)[0])
     else:

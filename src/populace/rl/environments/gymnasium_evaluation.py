@@ -23,11 +23,15 @@ def known(name: str) -> bool:
 def renders(name: str) -> bool:
     """Return whether the environment renders to arrays, so that `record_video` works."""
     make = _maker(name) or _native_maker(name)
-    if make is None:
-        return False
-    env = make()
-    modes = env.metadata.get("render_modes", [])
-    env.close()
+    return make is not None and renders_to_arrays(name, make)
+
+
+def renders_to_arrays(name: str, make: Callable[..., Any]) -> bool:
+    """Return whether what `make` creates says that it renders to arrays."""
+    with _told(name):
+        env = make()
+        modes = env.metadata.get("render_modes", [])
+        env.close()
     return "rgb_array" in modes
 
 
@@ -88,12 +92,20 @@ def record_video(name: str, policy: Policy, seed: int) -> tuple[Iterator[np.ndar
     """
     make = _maker(name) or _native_maker(name)
     assert make is not None
+    return recorded(name, make, lambda: policy, seed)
+
+
+def recorded(
+    name: str, make: Callable[..., Any], begin: Callable[[], Policy], seed: int
+) -> tuple[Iterator[np.ndarray], int, float]:
+    """Return what `record_video` does, of what `make` creates; `begin` returns the policy of one episode."""
 
     def episode(render: bool) -> Iterator[tuple[np.ndarray | None, float]]:
         with _told(name):
             env = make(render_mode="rgb_array") if render else make()
             interface = Interface(env.action_space, env.observation_space)
             observation, done = interface.reset(env, seed), False
+        policy = begin()
         while not done:
             action = policy(observation)
             with _told(name, f", in an episode with seed {seed}"):

@@ -9,6 +9,7 @@ import pytest
 from pettingzoo.classic import tictactoe_v3
 
 from populace.core.errors import RunError, UsageError
+from populace.core.media import Video
 from populace.core.population import sweep
 from populace.engine import host_errors
 from populace.rl.environments import registry as of_one
@@ -184,6 +185,32 @@ def test_greedy_episodes_have_a_known_return():
     assert (judged["return"].total, judged["length"].total, judged["return"].weight) == (99, 18, 3)
     assert trained["length"].total == 6
     assert 33 <= trained["return"].total <= 42
+
+
+def test_a_team_is_filmed_by_the_environment_itself():
+    """The frames are those of the same episode, played by hand; it is played twice, each time from its start."""
+    learner = VDN(env=SPREAD, recurrent=True, hidden_sizes=(4,), num_envs=1)
+    model = jax.jit(lambda key: learner.model(learner.init(key)))(jax.random.key(3))  # its memory decides actions
+    key = jax.random.key(3)
+    film = learner.visualize(model, key)["episode"]
+    assert isinstance(film, Video)
+    env = mpe2.simple_spread_v3.parallel_env(max_cycles=7, render_mode="rgb_array")
+    seen, _ = env.reset(seed=int(jax.random.randint(key, (), 0, 2**31 - 1)))
+    act, kept, total, by_hand = learner.act_on_host(model), learner.memory(1), 0.0, [env.render()]
+    while env.agents:
+        state = np.asarray(env.state(), np.float32)
+        view = learner.task.environment.everyone(np.stack([*seen.values()]), 5, state)
+        action, kept = act(jax.tree.map(lambda x: x[None], view), kept)
+        seen, reward, *_ = env.step(dict(zip(env.agents, action[0].tolist())))
+        total += sum(reward.values())
+        by_hand.append(env.render())
+    frames = list(film.frames)
+    assert (len(frames), film.fps) == (8, env.metadata["render_fps"])
+    np.testing.assert_array_equal(frames, by_hand)
+    assert (frames[0] != frames[-1]).any()
+    assert film.caption == f"one greedy episode, return {total:.3g}"
+    plain = LinearQ(env=HERE + "Pair(workers=1)", parameter_sharing=False)
+    assert plain.visualize(None, key) == {}  # it says of no way to be drawn
 
 
 @pytest.mark.slow

@@ -48,17 +48,20 @@ class Joint(gymnasium.Env):
     Args:
         path: `module` of PettingZoo, `module:Class`, or an id of Gymnasium's after `gymnasium:`.
         arguments: keyword arguments of the environment.
+        render_mode: how it renders, if it is to.
 
     """
 
-    def __init__(self, path: str, arguments: dict[str, Any]) -> None:
+    def __init__(self, path: str, arguments: dict[str, Any], render_mode: str | None = None) -> None:
         """Create the environment.
 
         Raises:
             TypeError: it is none of several agents, or has spaces that learners do not support.
 
         """
-        self.team = interfaces.team(_made(path, arguments))
+        rendered = {} if render_mode is None else {"render_mode": render_mode}
+        self.team = interfaces.team(_made(path, arguments | rendered))
+        self.metadata = dict(getattr(self.team.env, "metadata", None) or {})
         agents = self.team.agents
         spaces = [self.team.spaces(agent) for agent in agents]
         for agent, (action, _) in zip(agents, spaces):
@@ -101,6 +104,10 @@ class Joint(gymnasium.Env):
         self._living -= moment.terminated | moment.truncated
         over, late = not self._living, bool(moment.truncated)
         return seen, float(self.layout.split(seen)["reward"].sum()), over and not late, over and late, {}
+
+    def render(self) -> Any:
+        """Return what the environment draws of the present moment."""
+        return self.team.env.render()
 
     def close(self) -> None:
         """Close the environment."""

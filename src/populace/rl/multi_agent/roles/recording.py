@@ -8,6 +8,8 @@ import numpy as np
 
 from populace.core.media import Image, Video, Visualization
 from populace.rl.multi_agent.environments import draw
+from populace.rl.multi_agent.foreign.film import film
+from populace.rl.multi_agent.foreign.world import ForeignWorld
 from populace.rl.multi_agent.roles import plots
 from populace.rl.multi_agent.task import MultiAgentTask
 
@@ -45,7 +47,13 @@ def record(
 def visualizations(
     task: MultiAgentTask, act: Any, memory: Callable[[int], Any], key: jax.Array
 ) -> dict[str, Visualization]:
-    """Return the film and pictures of a team; of a world without a drawing, none."""
+    """Return the film and pictures of a team; of a world without a drawing, none.
+
+    Another package's environment draws itself, and there is nothing but its film.
+    """
+    if isinstance(task.environment, ForeignWorld):
+        own = film(task, act, memory, key)
+        return {} if own is None else {"episode": own}
     if not draw.renders(task.environment):
         return {}
     states, length, total = record(task, act, memory, key, EPISODES)
