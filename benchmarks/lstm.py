@@ -6,7 +6,9 @@ Batch 32, 200 steps, 100 inputs, 128 hidden units, float32; the mean square of t
 all weights, and a plain step down it, so that no pass can be left out. Every figure is of a process of its
 own, set up as populace sets up: one CPU device per core, members shared out over them, on each device one
 after the other (`map`) or all at once (`vmap`), passes in a loop inside the program as in training. Processes
-take turns, round by round, so that a slow minute of the machine falls on everybody; medians over the rounds.
+take turns, round by round, so that a slow minute of the machine falls on everybody; medians over the rounds,
+ratios round by round. The processor's time, of all threads, is compared with PyTorch's on one: it says what
+the clock cannot on a machine that others use as well.
 """
 
 import argparse
@@ -22,6 +24,8 @@ from children import child
 HERE = Path(__file__).resolve()
 SHAPE = {"batch": 32, "steps": 200, "inputs": 100, "hidden": 128}
 PASSES, CALLS, RATE = 5, 5, 1e-3
+CLOCKS = ("seconds", "processor")
+ONE_THREAD = "PyTorch nn.LSTM, 1 thread"
 
 
 def worker(members: int, strategy: str) -> dict:
@@ -65,13 +69,14 @@ def worker(members: int, strategy: str) -> dict:
     weights = jax.device_put(weights, placement.by_member)
     x = jax.device_put(x, placement.everywhere)
 
-    def once() -> float:
-        start = time.perf_counter()
+    def once() -> tuple[float, float]:
+        start, processor = time.perf_counter(), time.process_time()
         jax.block_until_ready(program(weights, x))
-        return time.perf_counter() - start
+        return time.perf_counter() - start, time.process_time() - processor
 
     once()
-    return {"seconds": statistics.median(once() for _ in range(CALLS)) / PASSES / members}
+    found = zip(("seconds", "processor"), zip(*(once() for _ in range(CALLS))))
+    return {name: statistics.median(times) / PASSES / members for name, times in found}
 
 
 def table(torch_python: str | None, repeats: int) -> str:
@@ -92,21 +97,27 @@ def table(torch_python: str | None, repeats: int) -> str:
         sizes = [word for name, size in SHAPE.items() for word in (f"--{name}", str(size))]
         peer = [torch_python, str(HERE.parent / "peers" / "torch_lstm.py"), *sizes]
         runs["PyTorch nn.LSTM, all threads"] = peer
-        runs["PyTorch nn.LSTM, 1 thread"] = [*peer, "--threads", "1"]
-    found: dict[str, list[float]] = {name: [] for name in runs}
+        runs[ONE_THREAD] = [*peer, "--threads", "1"]
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, words in runs.items():
-            found[name].append(1e3 * child(*words)["seconds"])
-            print(f"{name}: {found[name][-1]:.1f} ms", file=sys.stderr, flush=True)
-    peer = statistics.median(found.get("PyTorch nn.LSTM, all threads", [float("nan")]))
+            found[name].append({what: 1e3 * took for what, took in child(*words).items() if what in CLOCKS})
+            print(f"{name}: {found[name][-1]['seconds']:.1f} ms", file=sys.stderr, flush=True)
     lines = [
-        "| LSTM, forward and gradient | ms per member (median) | range | times PyTorch |",
-        "|---|---|---|---|",
+        "| LSTM, forward and gradient | ms a member | range | times PyTorch | processor ms | times PyTorch |",
+        "|---|---|---|---|---|---|",
     ]
-    for name, times in found.items():
-        value = statistics.median(times)
-        against = f"{value / peer:.2f}" if torch_python else ""
-        lines.append(f"| {name} | {value:.1f} | {min(times):.1f} to {max(times):.1f} | {against} |")
+    for name, rounds in found.items():
+        cells = []
+        for clock in CLOCKS:
+            times = [each[clock] for each in rounds]
+            cells.append(f"{statistics.median(times):.1f}")
+            if clock == "seconds":
+                cells.append(f"{min(times):.1f} to {max(times):.1f}")
+            peers = found.get("PyTorch nn.LSTM, all threads" if clock == "seconds" else ONE_THREAD, [])
+            ratios = [each[clock] / peer[clock] for each, peer in zip(rounds, peers)]
+            cells.append(f"{statistics.median(ratios):.2f}" if ratios else "")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

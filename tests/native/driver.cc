@@ -132,6 +132,44 @@ void layer(const Kernels<T>& kernels, int64_t rows, int64_t inputs, int64_t outp
   }
 }
 
+// A sequence through an LSTM or GRU and back, its rows in two parts, its steps in blocks of three.
+template <class T>
+void recurrence(const Kernels<T>& kernels, int64_t rows, int64_t steps, int64_t inputs, int64_t units, bool gru) {
+  const int64_t gates = gru ? 3 : 4, whole = (units + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
+  const int64_t kept = gru ? 4 : 5, width = inputs + units, state = rows * units;
+  const Exact<T> x(rows * steps * inputs), by_input(inputs * gates * units), by_unit(units * gates * units), bias(4 * units);
+  const Exact<T> packed(whole * (4 + width * gates)), start(state), cell(state), h(state * steps), last(state), last_cell(state);
+  const Exact<T> saved(state * steps * kept);
+  kernels.pack_cell(by_input.get(), by_unit.get(), bias.get(), inputs, units, gru, packed.get());
+  packed.check("pack_cell");
+  for (const Range part : {Range{0, rows / 2}, Range{rows / 2, rows}}) {
+    const Exact<T> room((part.end - part.begin) * (2 * inputs + 3 * units));
+    kernels.recur({x.get(), packed.get(), start.get(), gru ? nullptr : cell.get(), h.get(), last.get(), last_cell.get(),
+                   rows % 2 ? saved.get() : nullptr, room.get(), steps, inputs, units, gru},
+                  part);
+  }
+  h.check("recur"), last.check("recur"), last_cell.check("recur"), saved.check("recur");
+  const int64_t row = tiled_channels(units, kernels.lanes, kernels.least), x_row = tiled_channels(inputs, kernels.lanes, kernels.least);
+  const Exact<T> across(gates * units * row), across_inputs(gates * units * x_row), by_h(state * steps), by_x(rows * steps * inputs);
+  const Exact<T> by_weights((1 + width) * 4 * units), dh(state), dc(state);
+  kernels.transpose(by_unit.get(), units, gates * units, across.get(), row);
+  kernels.transpose(by_input.get(), inputs, gates * units, across_inputs.get(), x_row);
+  for (int64_t end = steps; end > 0; end -= 3) {
+    const int64_t begin = std::max(end - 3, int64_t(0)), count = (end - begin) * rows;
+    const Exact<T> pre(count * 4 * units + 2 * kernels.lanes), past(count * (1 + width));
+    for (const Range part : {Range{0, rows / 2}, Range{rows / 2, rows}})
+      kernels.recur_back({x.get(), start.get(), gru ? nullptr : cell.get(), h.get(), saved.get(), rows % 2 ? by_h.get() : nullptr,
+                          across.get(), across_inputs.get(), rows % 2 ? nullptr : by_x.get(), dh.get(), dc.get(), pre.get(),
+                          past.get(), rows, steps, inputs, units, row, x_row, gru},
+                         {begin, end}, part);
+    for (const Range part : {Range{0, width / 2}, Range{width / 2, 1 + width}})
+      kernels.recur_weights({pre.get(), past.get(), by_weights.get(), count, inputs, units, gru, end < steps}, part);
+    pre.check("recur_back"), past.check("recur_back");
+  }
+  dh.check("recur_back"), dc.check("recur_back"), by_x.check("recur_back");
+  by_weights.check("recur_weights");
+}
+
 template <class T>
 void run(const Kernels<T>& kernels) {
   const Graph graph(9);
@@ -146,6 +184,10 @@ void run(const Kernels<T>& kernels) {
   for (int64_t rows : {1, 5, 6, 13})
     for (int64_t inputs : {1, 7, 8, 16, 23, 33})
       for (int64_t outputs : {1, 3, 8, 16, 17, 24, 50}) layer(kernels, rows, inputs, outputs);
+  for (int64_t rows : {1, 2, 7, 16})
+    for (int64_t inputs : {1, 5})
+      for (int64_t units : {1, 4, 8, 16, 20, 33})
+        for (const bool gru : {false, true}) recurrence(kernels, rows, 7, inputs, units, gru);
 }
 
 }  // namespace

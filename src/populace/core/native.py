@@ -14,12 +14,12 @@ import jax
 
 from populace.core.errors import UsageError, unknown
 
-SOURCES = "03644d09eaa34073"
+SOURCES = "8151730d55e7c7e9"
 """Digest of the sources in native/ that this code goes with, as CMakeLists.txt has it; a library of others
 may expect other arrays."""
 CALLS = (
     "sum", "products", "maximum", "chosen", "attend", "attend_back",
-    "correlation", "dense", "dense_back", "count", "fold_in",
+    "correlation", "dense", "dense_back", "recur", "recur_back", "count", "fold_in",
 )  # fmt: skip
 BACKENDS = ("auto", "xla", "native")
 DTYPES = ("float32", "float64")

@@ -7,26 +7,41 @@
 // tanh by a quotient of polynomials on [-7.9, 7.9], where float32 is 1 beyond; Eigen's coefficients, as in XLA.
 // Smaller than 4e-4 it is its argument.
 template <class T, int Bytes>
-inline typename Vector<T, Bytes>::value tanh_of(typename Vector<T, Bytes>::value x) {
+struct Tanh {
   using V = typename Vector<T, Bytes>::value;
-  if constexpr (sizeof(T) == 8) {
-    for (int k = 0; k < kLanes<T, Bytes>; ++k) x[k] = std::tanh(x[k]);
-    return x;
-  }
-  constexpr T kEnd = T(7.90531110763549805);
-  constexpr T kOdd[] = {T(-2.76076847742355e-16), T(2.00018790482477e-13), T(-8.60467152213735e-11),
-                        T(5.12229709037114e-08),  T(1.48572235717979e-05), T(6.37261928875436e-04),
-                        T(4.89352455891786e-03)};
-  constexpr T kEven[] = {T(1.19825839466702e-06), T(1.18534705686654e-04), T(2.26843463243900e-03),
-                         T(4.89352518554385e-03)};
-  const V z = x > kEnd ? V{} + kEnd : x < -kEnd ? V{} - kEnd : x, square = z * z;
-  V odd = V{} + kOdd[0], even = V{} + kEven[0];
+  V x, above, below;
+  explicit Tanh(V given) {
+    if constexpr (sizeof(T) == 8) {
+      for (int k = 0; k < kLanes<T, Bytes>; ++k) x[k] = std::tanh(given[k]);
+      above = x, below = V{} + T(1);
+      return;
+    }
+    constexpr T kEnd = T(7.90531110763549805);
+    constexpr T kOdd[] = {T(-2.76076847742355e-16), T(2.00018790482477e-13), T(-8.60467152213735e-11),
+                          T(5.12229709037114e-08),  T(1.48572235717979e-05), T(6.37261928875436e-04),
+                          T(4.89352455891786e-03)};
+    constexpr T kEven[] = {T(1.19825839466702e-06), T(1.18534705686654e-04), T(2.26843463243900e-03),
+                           T(4.89352518554385e-03)};
+    x = given > kEnd ? V{} + kEnd : given < -kEnd ? V{} - kEnd : given;
+    const V square = x * x;
+    V odd = V{} + kOdd[0], even = V{} + kEven[0];
 #pragma GCC unroll 8
-  for (int k = 1; k < 7; ++k) odd = odd * square + kOdd[k];
+    for (int k = 1; k < 7; ++k) odd = odd * square + kOdd[k];
 #pragma GCC unroll 4
-  for (int k = 1; k < 4; ++k) even = even * square + kEven[k];
-  const V size = z < 0 ? -z : z;
-  return size < T(4e-4) ? z : z * odd / even;
+    for (int k = 1; k < 4; ++k) even = even * square + kEven[k];
+    above = x * odd, below = even;
+  }
+  // The value, of the quotient of `above` and `below`.
+  V of(V quotient) const {
+    const V size = x < 0 ? -x : x;
+    return size < T(4e-4) ? x : quotient;
+  }
+};
+
+template <class T, int Bytes>
+inline typename Vector<T, Bytes>::value tanh_of(typename Vector<T, Bytes>::value x) {
+  const Tanh<T, Bytes> parts(x);
+  return parts.of(parts.above / parts.below);
 }
 
 template <class T, int Bytes, int Places, int Vectors>
@@ -75,6 +90,12 @@ inline void dense_tile(const Dense<T>& s, const T* w, int64_t w_row, int64_t fir
       for (int v = 0; v < Vectors; ++v) total[b][v] = tanh_of<T, Bytes>(total[b][v]);
   }
   T* to = s.y + first * s.y_row + channel;
+  if (s.add && whole) {
+#pragma GCC unroll 16
+    for (int b = 0; b < Places; ++b)
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) total[b][v] += *reinterpret_cast<const U*>(to + b * s.y_row + v * L);
+  }
   if (whole) {
 #pragma GCC unroll 16
     for (int b = 0; b < Places; ++b)
@@ -88,14 +109,21 @@ inline void dense_tile(const Dense<T>& s, const T* w, int64_t w_row, int64_t fir
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) part[b][v] = total[b][v];
   for (int b = 0; b < Places; ++b)
-    for (int64_t c = 0; c < width; ++c) to[b * s.y_row + c] = part[b][c / L][c % L];
+    for (int64_t c = 0; c < width; ++c) {
+      T& y = to[b * s.y_row + c];
+      y = s.add ? part[b][c / L][c % L] + y : part[b][c / L][c % L];
+    }
 }
 
 // All rows of some channels: as many whole tiles as there are, then what is left, so that nothing is computed twice.
 template <class T, int Bytes, int Places, int Vectors>
 inline void dense_rows(const Dense<T>& s, const T* w, int64_t w_row, Range rows, int64_t channel, int64_t width) {
   int64_t p = rows.begin;
-  for (; p + Places <= rows.end; p += Places) dense_tile<T, Bytes, Places, Vectors>(s, w, w_row, p, channel, width);
+  // Of 12 rows and 4 the 4 would wait for their sums: better two times 8.
+  for (; p + Places <= rows.end && !(Places == 12 && p + 16 == rows.end); p += Places)
+    dense_tile<T, Bytes, Places, Vectors>(s, w, w_row, p, channel, width);
+  if constexpr (Places > 8)
+    for (; p + 8 <= rows.end; p += 8) dense_tile<T, Bytes, 8, Vectors>(s, w, w_row, p, channel, width);
   for (; p + 4 <= rows.end; p += 4) dense_tile<T, Bytes, 4, Vectors>(s, w, w_row, p, channel, width);
   for (; p + 2 <= rows.end; p += 2) dense_tile<T, Bytes, 2, Vectors>(s, w, w_row, p, channel, width);
   if (p < rows.end) dense_tile<T, Bytes, 1, Vectors>(s, w, w_row, p, channel, width);

@@ -35,6 +35,8 @@ inline T dot(const T* a, const T* b, int64_t n) {
 #include "attend.h"
 #include "convolve.h"
 #include "dense.h"
+#include "recur.h"
+#include "recur_back.h"
 #include "threefry.h"
 
 template <class T>
@@ -89,7 +91,8 @@ void chosen(const Chosen<T>& s, Range members, Range rows) {
 template <class T>
 Kernels<T> kernels() {
   return {kLanes<T, kWidest>, kLanes<T>, sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, inner<T>,
-          attend_back<T>, convolve<T>, correlate<T>, dense<T>, transpose<T>, before_activation<T>, threefry};
+          attend_back<T>, convolve<T>, correlate<T>, dense<T>, transpose<T>, before_activation<T>, pack_cell<T>, recur<T>,
+          recur_back<T>, recur_weights<T>, threefry};
 }
 
 }  // namespace

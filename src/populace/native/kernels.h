@@ -180,6 +180,7 @@ struct Dense {
   int64_t units, channels;
   int64_t x_row, x_step, weight_row, y_row;
   Activation activation;
+  bool add = false;  // to what y holds
 };
 
 // From the gradient g by what an activation gave, y, the one by what it was given, both (rows, channels), and its
@@ -192,6 +193,57 @@ struct Before {
   T* bias;
   int64_t rows, channels;
   Activation activation;
+};
+
+// All steps of an LSTM, or of a GRU, whose `cell` is null: hidden states h (rows, steps, units) from x (rows, steps,
+// inputs), the last states, and for the gradient `saved` (rows, steps, numbers, units), null if there is none: the gates
+// i, f, g, o and the cell c; or r, z, n and the recurrent part of n.
+template <class T>
+struct Recurrence {
+  const T* x;
+  const T* weight;  // as `pack_cell` lays it
+  const T* start;   // (rows, units), as all states
+  const T* cell;
+  T* h;
+  T* last;
+  T* last_cell;
+  T* saved;
+  T* room;  // (rows of the call, 2 inputs + 3 units)
+  int64_t steps, inputs, units;
+  bool reverse;  // from the last step to the first
+};
+
+// The sweep back through time: gradients `pre` (steps, rows, 4 units) before the activations, of steps in its own order,
+// and beside them `past` (steps, rows, 1 + inputs + units), what the products multiplied, with 1 for the biases. Two
+// vectors behind `pre` are read.
+template <class T>
+struct RecurrenceBack {
+  const T* x;
+  const T* start;
+  const T* cell;  // null: GRU
+  const T* h;
+  const T* saved;
+  const T* by_h;           // gradient by h; null: 0
+  const T* across;         // recurrent weights transposed, (gates units, units), rows of whole tiles
+  const T* across_inputs;  // the same of the inputs
+  T* by_x;                 // null: not wanted
+  T* dh;                   // gradients by the state, (rows, units)
+  T* dc;
+  T* pre;
+  T* past;
+  int64_t rows, steps, inputs, units, across_row, across_inputs_row;
+  bool reverse;
+};
+
+// Gradients of biases and weights by `count` rows that the sweep left, (1 + inputs + units, 4 units); those of a GRU's
+// units by the input part of its candidate are not touched.
+template <class T>
+struct RecurrenceWeights {
+  const T* pre;
+  const T* past;
+  T* by_weights;
+  int64_t count, inputs, units;
+  bool gru, add;
 };
 
 // Threefry of the counters 0, 1, 2, ... below `count` under each key, or of those in `low`, one to a key: both
@@ -220,6 +272,10 @@ struct Kernels {
   void (*dense)(const Dense<T>&, Range rows);
   void (*transpose)(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_row);
   void (*before_activation)(const Before<T>&);
+  void (*pack_cell)(const T* by_input, const T* by_unit, const T* bias, int64_t inputs, int64_t units, bool gru, T* to);
+  void (*recur)(const Recurrence<T>&, Range rows);
+  void (*recur_back)(const RecurrenceBack<T>&, Range steps, Range rows);
+  void (*recur_weights)(const RecurrenceWeights<T>&, Range rows);
   void (*threefry)(const Threefry&, Range numbers);
 };
 

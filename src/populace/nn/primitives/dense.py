@@ -23,7 +23,7 @@ from jax.interpreters import ad, batching
 
 from populace.core.native import wide
 from populace.nn.primitives.matmul import placed
-from populace.nn.primitives.member_axis import batch_members, members_of, primitive
+from populace.nn.primitives.member_axis import batch_rows, members_of, primitive, rule_by_xla
 
 FUSED = ("none", "relu", "tanh")
 """Activations that a dense layer may apply; a name's place is its number in native/kernels.h."""
@@ -183,48 +183,15 @@ def _along_transpose(cotangents: Any, *operands: Any, backend: str, activation: 
     return gradients
 
 
-def _rule_by_xla(p: Any, by_xla: Any) -> Any:
-    """Return the rule of a primitive that is differentiated as its formula is."""
-
-    def jvp(primals: Any, tangents: Any, *, backend: str, **params: Any) -> Any:
-        moved = [k for k, d in enumerate(tangents) if type(d) is not ad.Zero]
-
-        def of(*own: Any) -> Any:
-            place = dict(zip(moved, own))
-            return by_xla(*(place.get(k, a) for k, a in enumerate(primals)), **params)
-
-        _, along = jax.jvp(of, [primals[k] for k in moved], [tangents[k] for k in moved])
-        return p.bind(*primals, backend=backend, **params), along
-
-    return jvp
-
-
 def _batch(p: Any, rows: tuple[int, ...], operands: Any, dims: Any, **params: Any) -> Any:
     """Fold a mapped axis into rows where no layer has it, else into members; `rows`: operands with rows."""
     with_rows = [k in rows for k in range(3)] + [n == "x" for n in params.get("by", "")]
-    mapped = [d is not None for d in dims]
-    if 0 in (a.shape[d] for a, d in zip(operands, dims) if d is not None) or any(
-        m and not r for m, r in zip(mapped, with_rows)
-    ):
-        return batch_members(p, 0, operands, dims, **params)
-    size = next(a.shape[d] for a, d in zip(operands, dims) if d is not None)
-
-    def more_rows(a: jax.Array, d: int | None) -> jax.Array:
-        a = (
-            jnp.moveaxis(a, d, 1)
-            if d is not None
-            else jnp.broadcast_to(a[:, None], (len(a), size, *a.shape[1:]))
-        )
-        return a.reshape(len(a), -1, a.shape[3])
-
-    folded = [more_rows(a, d) if r else a for a, d, r in zip(operands, dims, with_rows)]
-    (y,) = p.bind(*folded, **params)
-    return [y.reshape(len(y), size, -1, y.shape[2])], [1]
+    return batch_rows(p, with_rows, operands, dims, **params)
 
 
 ad.primitive_jvps[dense_p] = _jvp
-ad.primitive_jvps[dense_along_p] = _rule_by_xla(dense_along_p, _along_by_xla)
-ad.primitive_jvps[dense_back_p] = _rule_by_xla(dense_back_p, _back_by_xla)
+ad.primitive_jvps[dense_along_p] = rule_by_xla(dense_along_p, _along_by_xla)
+ad.primitive_jvps[dense_back_p] = rule_by_xla(dense_back_p, _back_by_xla)
 ad.primitive_transposes[dense_along_p] = _along_transpose
 batching.primitive_batchers[dense_p] = functools.partial(_batch, dense_p, (0,))
 batching.primitive_batchers[dense_along_p] = functools.partial(_batch, dense_along_p, (0, 2))

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
-from jax.interpreters import batching, mlir
+from jax.interpreters import ad, batching, mlir
 
 from populace.core.errors import UsageError
 from populace.core.native import DTYPES, missing
@@ -121,3 +121,47 @@ def batch_members(p: Primitive, indices: int, operands: Any, dims: Any, **params
         folded.append(a)
     results = p.bind(*folded, **params)
     return [r.reshape(size, members, *r.shape[1:]) for r in results], [0] * len(results)
+
+
+def batch_rows(p: Primitive, with_rows: Sequence[bool], operands: Any, dims: Any, **params: Any) -> Any:
+    """Map a primitive over an axis, folded into rows if only operands with rows have it, else into members.
+
+    Args:
+        p: a primitive of arrays (members, rows, ...), and of others without rows; all results have rows.
+        with_rows: which operands have rows.
+        operands: the arrays.
+        dims: the axis of each operand that is mapped, or None.
+        **params: parameters of the primitive.
+
+    """
+    mapped = [d is not None for d in dims]
+    if 0 in (a.shape[d] for a, d in zip(operands, dims) if d is not None) or any(
+        m and not r for m, r in zip(mapped, with_rows)
+    ):
+        return batch_members(p, 0, operands, dims, **params)
+    size = next(a.shape[d] for a, d in zip(operands, dims) if d is not None)
+
+    def more_rows(a: jax.Array, d: int | None) -> jax.Array:
+        wide = (len(a), size, *a.shape[1:])
+        a = jnp.broadcast_to(a[:, None], wide) if d is None else jnp.moveaxis(a, d, 1)
+        return a.reshape(len(a), size * a.shape[2], *a.shape[3:])
+
+    folded = [more_rows(a, d) if r else a for a, d, r in zip(operands, dims, with_rows)]
+    results = p.bind(*folded, **params)
+    return [r.reshape(len(r), size, r.shape[1] // size, *r.shape[2:]) for r in results], [1] * len(results)
+
+
+def rule_by_xla(p: Primitive, by_xla: Program) -> Any:
+    """Return the rule of a primitive that is differentiated as its formula is."""
+
+    def jvp(primals: Any, tangents: Any, *, backend: str, **params: Any) -> Any:
+        moved = [k for k, d in enumerate(tangents) if type(d) is not ad.Zero]
+
+        def of(*own: Any) -> Any:
+            place = dict(zip(moved, own))
+            return by_xla(*(place.get(k, a) for k, a in enumerate(primals)), **params)
+
+        _, along = jax.jvp(of, [primals[k] for k in moved], [tangents[k] for k in moved])
+        return p.bind(*primals, backend=backend, **params), along
+
+    return jvp

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from populace.core.errors import UsageError
 from populace.core.model.outline import Step, chained
 from populace.nn.recurrent.cells import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, State
-from populace.nn.recurrent.scan import recur
+from populace.nn.recurrent.fused import recur
 
 
 class Recurrent(eqx.Module):

@@ -43,18 +43,19 @@ def recur(
     """
     dtype = jnp.result_type(x, cell.W_u, *state)
     state = tuple(s.astype(dtype) for s in state)
-    return _recur(type(cell), reverse, x.astype(dtype), (cell.W_u, cell.W_h, cell.b_h), state, keep)
+    return by_loop(type(cell), reverse, x.astype(dtype), (cell.W_u, cell.W_h, cell.b_h), state, keep)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _recur(
+def by_loop(
     cell: type[Cell], reverse: bool, x: jax.Array, weights: Weights, state: State, keep: jax.Array | None
 ) -> tuple[jax.Array, State]:
+    """Return the hidden states of all steps, (T, H), and the final state, of arrays of one type."""
     end, (h, *_) = _forward(cell, reverse, x, weights, state, keep)
     return h, end
 
 
-@partial(_recur.defjvp, symbolic_zeros=True)
+@partial(by_loop.defjvp, symbolic_zeros=True)
 def _differentiate(cell: type[Cell], reverse: bool, primals: Any, tangents: Any) -> Any:
     """Propagate the tangents of weights, inputs and initial state through time.
 
