@@ -19,6 +19,8 @@ from populace.analysis.profile_cases import ALIASES, names, profile_case
 from populace.analysis.units import quantity
 from populace.core.errors import UsageError
 from populace.nn.conv.convolution import convolve
+from populace.nn.recurrent.layers import GRU, LSTM
+from populace.nn.recurrent.scan import recur
 
 
 class Square(eqx.Module):
@@ -116,6 +118,30 @@ def test_convolution_is_counted_whatever_computes_it(gradient, looped):
     assert flops("patches") == pytest.approx(exact, rel=0.1)
     found = Program(lambda w, x: layer(w, x, "auto"), weight, x).counts()
     assert not found.uncounted
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_a_recurrent_layer_is_counted_whatever_computes_it(kind, monkeypatch):
+    """Products of the native kernel, of which XLA sees none, and those of a loop."""
+    layer = eqx.filter_eval_shape(kind, 96, 128, key=jax.random.key(0))
+    layer, xs = jax.tree.map(stand_ins, layer), np.zeros((3, 5, 96), np.float32)
+    gates = layer.cells[0][0].gates
+
+    def flops(gradient):
+        f = lambda n, xs: jnp.sum(jax.vmap(n)(xs) ** 2)  # noqa: E731
+        g = (lambda *a: jax.grad(lambda both: f(*both))(a)) if gradient else f
+        found = Program(g, layer, xs).counts()
+        assert not found.uncounted
+        return found.flops
+
+    def both():
+        return [flops(gradient) for gradient in (False, True)]
+
+    once = 2 * 3 * 5 * gates * 128 * (96 + 128)
+    found = both()
+    monkeypatch.setattr("populace.nn.recurrent.layers.recur", recur)
+    for here in (found, both()):
+        np.testing.assert_allclose(here, [once, 3 * once], rtol=0.16)  # a loop of GRUs multiplies zeros too
 
 
 def test_of_two_branches_the_dearer_is_counted():

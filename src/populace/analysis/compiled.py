@@ -15,9 +15,17 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from populace.core.system.single_call import Timer, memory_of
-from populace.nn.conv.correlation import correlation_p, flops_of_kernel
+from populace.nn.conv import correlation
+from populace.nn.recurrent import fused
 
 _CALLS = re.compile(r'custom_call_target="([^"]+)"')
+_KERNELS = {
+    correlation.correlation_p: correlation.flops_of_kernel,
+    fused.recur_p: fused.flops_of_kernel,
+    fused.recur_back_p: fused.flops_of_kernel,
+}
+"""Native kernels whose work is known here."""
+_COUNTED = {"populace_correlation", "populace_recur", "populace_recur_back"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Program:
 
     def counts(self) -> Counts:
         """Return FLOPs, bytes and memory; compiles the body of every loop again."""
-        uncounted: set[str] = set(_CALLS.findall(self._compiled.as_text() or "")) - {"populace_correlation"}
+        uncounted: set[str] = set(_CALLS.findall(self._compiled.as_text() or "")) - _COUNTED
         whole = self._traced.jaxpr.jaxpr
         needed, _ = dce_jaxpr(whole, [True] * len(whole.outvars))  # XLA eliminates dead code too
         flops, moved = _cost(self._compiled) + _repeated(needed, uncounted)
@@ -74,7 +82,7 @@ def memory_here() -> int:
 
 
 def _repeated(jaxpr: Jaxpr, uncounted: set[str]) -> np.ndarray:
-    """Return the FLOPs and bytes that XLA does not count: loop iterations and the native convolution.
+    """Return the FLOPs and bytes that XLA does not count: loop iterations and native kernels.
 
     With X(body) XLA's count of a body compiled on its own, and R(body) the result of this function, a loop of
     n iterations costs `n (X(body) + R(body))`, of which XLA counts `X(body)` once per copy of the body in the
@@ -82,7 +90,7 @@ def _repeated(jaxpr: Jaxpr, uncounted: set[str]) -> np.ndarray:
     """
     total = np.zeros(2)
     for equation in jaxpr.eqns:
-        if equation.primitive is correlation_p:
+        if flops_of_kernel := _KERNELS.get(equation.primitive):
             total[0] += flops_of_kernel(*(v.aval for v in equation.invars), **equation.params)
         inside = [_repeated(part, uncounted) for part in _parts(equation.params)]
         if not inside:

@@ -14,7 +14,7 @@ import jax
 
 from populace.core.errors import UsageError, unknown
 
-SOURCES = "8151730d55e7c7e9"
+SOURCES = "04fa10782ea975cf"
 """Digest of the sources in native/ that this code goes with, as CMakeLists.txt has it; a library of others
 may expect other arrays."""
 CALLS = (

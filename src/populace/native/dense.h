@@ -22,7 +22,7 @@ struct Tanh {
                           T(4.89352455891786e-03)};
     constexpr T kEven[] = {T(1.19825839466702e-06), T(1.18534705686654e-04), T(2.26843463243900e-03),
                            T(4.89352518554385e-03)};
-    x = given > kEnd ? V{} + kEnd : given < -kEnd ? V{} - kEnd : given;
+    x = clamp<T, Bytes>(given, -kEnd, kEnd);
     const V square = x * x;
     V odd = V{} + kOdd[0], even = V{} + kEven[0];
 #pragma GCC unroll 8
@@ -33,8 +33,7 @@ struct Tanh {
   }
   // The value, of the quotient of `above` and `below`.
   V of(V quotient) const {
-    const V size = x < 0 ? -x : x;
-    return size < T(4e-4) ? x : quotient;
+    return x < T(4e-4) && x > T(-4e-4) ? x : quotient;
   }
 };
 
@@ -119,11 +118,13 @@ inline void dense_tile(const Dense<T>& s, const T* w, int64_t w_row, int64_t fir
 template <class T, int Bytes, int Places, int Vectors>
 inline void dense_rows(const Dense<T>& s, const T* w, int64_t w_row, Range rows, int64_t channel, int64_t width) {
   int64_t p = rows.begin;
-  // Of 12 rows and 4 the 4 would wait for their sums: better two times 8.
+  // The fewer rows a tile has, the longer it waits for its sums: better two times 8 than 12 and 4.
   for (; p + Places <= rows.end && !(Places == 12 && p + 16 == rows.end); p += Places)
     dense_tile<T, Bytes, Places, Vectors>(s, w, w_row, p, channel, width);
-  if constexpr (Places > 8)
+  if constexpr (Places > 8) {
     for (; p + 8 <= rows.end; p += 8) dense_tile<T, Bytes, 8, Vectors>(s, w, w_row, p, channel, width);
+    for (; p + 6 <= rows.end; p += 6) dense_tile<T, Bytes, 6, Vectors>(s, w, w_row, p, channel, width);
+  }
   for (; p + 4 <= rows.end; p += 4) dense_tile<T, Bytes, 4, Vectors>(s, w, w_row, p, channel, width);
   for (; p + 2 <= rows.end; p += 2) dense_tile<T, Bytes, 2, Vectors>(s, w, w_row, p, channel, width);
   if (p < rows.end) dense_tile<T, Bytes, 1, Vectors>(s, w, w_row, p, channel, width);

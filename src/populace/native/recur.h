@@ -42,16 +42,15 @@ constexpr int kLowest = -43;  // the products of two are below the largest numbe
 template <class T>
 inline typename Vector<T, kWidest>::value one_and_power(typename Vector<T, kWidest>::value x) {
   using V = typename Vector<T, kWidest>::value;
-  constexpr T kEnd = -T(kLowest);
-  V y = x > 2 * kEnd ? V{} - 2 * kEnd : x < -kEnd ? V{} + kEnd : -x;
+  x = clamp<T, kWidest>(x, T(kLowest), T(-2 * kLowest));
   if constexpr (sizeof(T) == 8) {
-    for (int k = 0; k < kLanes<T, kWidest>; ++k) y[k] = std::exp(y[k]);
-    return T(1) + y;
+    for (int k = 0; k < kLanes<T, kWidest>; ++k) x[k] = std::exp(-x[k]);
+    return T(1) + x;
   } else {
     typedef uint32_t W __attribute__((vector_size(kWidest)));
     constexpr T kRound = T(12582912);  // 1.5 2^23: what is added to it loses its fraction
-    const V moved = y * T(1.44269504088896341) + kRound, n = moved - kRound;
-    const V r = (y - n * T(0.693359375)) + n * T(2.12194440e-4);
+    const V moved = x * T(-1.44269504088896341) + kRound, n = moved - kRound;
+    const V r = n * T(2.12194440e-4) - (x + n * T(0.693359375));
     V series = V{} + T(1.9875691500e-4);
     series = series * r + T(1.3981999507e-3);
     series = series * r + T(8.3334519073e-3);

@@ -20,3 +20,16 @@ struct Vector {
 
 template <class T, int Bytes = kLeast>
 constexpr int kLanes = Bytes / sizeof(T);
+
+// x, but not below `low` nor above `high`; not a number stays.
+template <class T, int Bytes>
+inline typename Vector<T, Bytes>::value clamp(typename Vector<T, Bytes>::value x, T low, T high) {
+  using V = typename Vector<T, Bytes>::value;
+#ifdef __AVX512VL__
+  if constexpr (sizeof(T) == 4 && Bytes == 64) {  // masks, since GCC takes the plain ones for uninitialized
+    const __m512 least = _mm512_maskz_min_ps(0xffff, _mm512_set1_ps(high), (__m512)x);
+    return (V)_mm512_maskz_max_ps(0xffff, _mm512_set1_ps(low), least);
+  }
+#endif
+  return x > high ? V{} + high : x < low ? V{} + low : x;
+}

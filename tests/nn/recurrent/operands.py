@@ -10,10 +10,10 @@ from populace.nn.recurrent import fused
 from populace.nn.recurrent.cells import GRUCell, LSTMCell
 
 SIZES = (
-    (1, 1, 1, 1, 1), (3, 5, 7, 1, 16), (2, 2, 3, 5, 20), (1, 13, 2, 40, 33), (9, 3, 4, 2, 8),
+    (1, 1, 1, 1, 1), (3, 5, 7, 1, 16), (2, 2, 3, 5, 20), (1, 13, 2, 40, 33), (9, 70, 8, 2, 8),
     (1, 64, 20, 17, 48), (2, 3, 2, 3, fused.LARGEST),
 )  # fmt: skip
-"""Members, rows, steps, inputs, units. A tile has 4, 2 or 1 rows of 16 units, or of 8."""
+"""Members, rows, steps, inputs, units. A tile has 4, 2 or 1 rows of 16 or 8 units, a block about 256 rows."""
 ACROSS = (("lstm", False), ("gru", False), ("lstm", True))
 CELLS = {"lstm": LSTMCell, "gru": GRUCell}
 

@@ -67,6 +67,20 @@ def _serves(x: jax.Array, *others: jax.Array) -> bool:
     )
 
 
+def flops_of_kernel(x: Any, u: Any, r: Any, *_: Any, by: str | None = None, **_params: Any) -> float:
+    """Return the FLOPs of the products of the native kernel, which XLA cannot count.
+
+    Forward `2 members rows T (F + H) G H`; backward as many for the weights, F or H in the place of F + H for
+    the inputs and for the states before.
+    """
+    _, rows, steps, inputs = x.shape
+    units, gates = r.shape[1:]
+    wide = inputs + units
+    if by is not None:
+        wide = units + inputs * ("x" in by) + (inputs + units) * bool(set(by) & set("urb"))
+    return 2.0 * members_of((x, u, r)) * rows * steps * wide * gates
+
+
 def _by_scan(*operands: jax.Array, cell: str, reverse: bool) -> list[jax.Array]:
     """Return hidden states and last states of all members and rows."""
 
