@@ -1,6 +1,5 @@
 """Example files: examples that stay on disk, as memory-mapped arrays, and are read by the row."""
 
-import mmap
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from populace.core.errors import RunError, UsageError, first_line
+from populace.core.errors import UsageError, first_line
 from populace.data.arrays import BLOCK, kept, restored
+from populace.data.file_stamp import check_unchanged, identity, stamp
 
 DEFAULT_MEMORY = 2**28
 """Bytes of examples that are held in memory at once where nothing else is said: 256 MiB."""
@@ -74,8 +74,8 @@ class ExampleFiles:
         self._origin, self.memory = np.asarray(origin), memory
         self.shape: tuple[int, ...] = (int(self._starts[-1]), *self._parts[0].shape[1:])
         self.dtype = np.dtype(np.uint8 if self._parts[0].dtype == np.uint8 else np.float32)
-        self._stamps = tuple(map(_stamp, self._given))
-        parts_are = tuple(map(_identity, self._given, self._stamps))
+        self._stamps = tuple(map(stamp, self._given))
+        parts_are = tuple(map(identity, self._given, self._stamps))
         self._identity = (parts_are, self._origin.tobytes(), self._origin.shape, memory)
 
     @property
@@ -108,12 +108,8 @@ class ExampleFiles:
 
     def check_unchanged(self) -> None:
         """Raise a `RunError` if a file is not the one that was opened."""
-        for given, stamp in zip(self._given, self._stamps):
-            if stamp is not None and _stamp(given) != stamp:
-                raise RunError(
-                    f"'{stamp[0]}' was changed or removed while it was in use; "
-                    "restore it, or start again with the new file"
-                )
+        for given, stamped in zip(self._given, self._stamps):
+            check_unchanged(given, stamped)
 
     @property
     def _block(self) -> int:
@@ -155,22 +151,3 @@ class Selection:
         rows = self._rows[index]
         found = restored(self._files.take(np.atleast_1d(rows)), self._origin)
         return found if np.ndim(rows) else found[0]
-
-
-def _stamp(array: np.ndarray) -> tuple[str, int, int] | None:
-    """Return name, size and time of change of the file that a memory-mapped array is of."""
-    name = getattr(array, "filename", None)
-    if name is None:
-        return None
-    try:
-        found = os.stat(name)
-    except OSError:
-        return str(name), -1, -1
-    return str(name), found.st_size, found.st_mtime_ns
-
-
-def _identity(array: np.ndarray, stamp: tuple[str, int, int] | None) -> Any:
-    """Return what is equal only for arrays of equal content."""
-    whole = stamp is not None and isinstance(array.base, mmap.mmap)
-    place = array.offset if whole else array.__array_interface__["data"][0]  # pyright: ignore[reportAttributeAccessIssue]
-    return stamp, place, array.shape, array.strides, array.dtype.str

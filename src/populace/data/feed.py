@@ -11,7 +11,32 @@ import jax
 import numpy as np
 
 from populace.core.mean import Metrics
-from populace.data.example_files import ExampleFiles
+
+
+class RowFiles(Protocol):
+    """Rows that stay on disk and are read by their numbers, such as `ExampleFiles`.
+
+    Attributes:
+        memory: bytes of rows that may be held in memory at once.
+        shape: as that of the array of all rows, (N, ...).
+        dtype: of the rows that are read.
+
+    """
+
+    memory: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row as it is read."""
+        ...
+
+    def read(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Read rows, (M,), into `out`, (M, ...)."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 class Fed(NamedTuple):
@@ -41,7 +66,7 @@ class FedLearner(Protocol):
     evaluation_batch_size: int
 
     @property
-    def feed(self) -> ExampleFiles | None:
+    def feed(self) -> RowFiles | None:
         """The files that batches are read from."""
         ...
 
@@ -74,7 +99,7 @@ class FedLearner(Protocol):
         """Return the learner that evaluates on the validation part."""
         ...
 
-    def evaluated_part(self) -> tuple[ExampleFiles, np.ndarray]:
+    def evaluated_part(self) -> tuple[RowFiles, np.ndarray]:
         """Return the files and the rows that `evaluate` looks at."""
         ...
 

@@ -13,6 +13,7 @@ import pytest
 import populace as pop
 from populace.core.errors import UsageError
 from populace.core.population import sweep
+from populace.engine.training_loop import Engine
 from populace.optim.schedules import Cosine
 from populace.text.data.load import load_text
 from populace.text.data.text_data import TextData
@@ -21,7 +22,7 @@ from populace.text.models.batches import Batches
 from populace.text.models.evaluation import evaluated
 from populace.text.models.gpt import GPT
 from populace.text.models.lstm import LSTMLanguageModel
-from tests import harness
+from tests import harness, quick
 
 rng = np.random.default_rng(0)
 # What follows "a" depends on the letter before it, which a bigram cannot tell: x a x, y a y.
@@ -66,6 +67,42 @@ def test_a_probe_is_learned_down_to_what_is_free(make, tmp_path: Path):
     load_text.cache_clear()
     with pytest.raises(UsageError, match=r"tokenizer.json' is not what the learner's data make"):
         pop.Run.load(run.path).best()
+
+
+def test_what_fills_a_batch_up_weighs_nothing():
+    batches = Batches.of(DATA, "shuffled", 5, 36, 0)
+    steps = batches.epoch_steps(36)
+    assert steps * 36 > len(batches.train.starts) > (steps - 1) * 36
+    order = batches.order(jax.random.key(0), 36)
+    drawn = [batches.draw(jax.random.key(1), order, jnp.int32(step), 36, 5)[1] for step in range(steps)]
+    assert int(np.sum(drawn)) == DATA.predicted("train")
+
+
+def test_text_in_a_file_trains_the_same_members(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("POPULACE_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(PROBE[:31] + [line[:7] for line in PROBE]))
+    few = {"documents": "lines", "block": 6, "evaluation_batch_size": 3, "evaluation_stride": 5}
+    found = []
+    with quick.as_shipped():  # bits of two programs are compared
+        for memory in (0, 2_000):
+            learner = dataclasses.replace(gpt(**few, dropout=0.1), data=None, path=str(path), memory=memory)
+            engine = Engine(sweep(learner, {"learning_rate": [1e-2, 1e-3]}), "vmap")
+            harness.train(engine, 25, window=7, evaluate_every=12)
+            (group,) = engine.group_states
+            found.append(
+                (
+                    group.state(),
+                    group.best.model,
+                    group.best.score,
+                    group.program.test(group.best.model, 1, 0),
+                )
+            )
+    one, other = jax.device_get(found)
+    for mine, theirs in zip(jax.tree.leaves(one[:2]), jax.tree.leaves(other[:2]), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(jax.tree.leaves(one[2:]), jax.tree.leaves(other[2:]), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4)  # perplexity of a word multiplies rounding
 
 
 def columns(table):

@@ -15,7 +15,7 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.mean import Mean
-from populace.data.example_files import ExampleFiles
+from populace.data.feed import RowFiles
 from populace.engine.hosts import fetch
 from populace.engine.placement import Placement
 from populace.engine.programs.carry import Carry, Progress
@@ -61,7 +61,7 @@ class Feeding:
         members: Callable[[], Any], groups: int = 1,
     ) -> None:  # fmt: skip
         self._learner, self._compiled, self._placement, self._members = learner, compiled, placement, members
-        self._files: ExampleFiles = learner.feed
+        self._files: RowFiles = learner.feed
         self._groups, self._memory = groups, self._files.memory // groups
         self._slots, self._devices = len(seeds), len(placement.devices)
         self._rows = RowOrders(learner, compiled, members, self._slots)
@@ -179,7 +179,7 @@ class Feeding:
         batches = Batches(x, *jax.device_put(padded, by_member))
         return _Chunk(first, first + steps, batches, x.nbytes)
 
-    def _put(self, files: ExampleFiles, parts: Sequence[np.ndarray], capacity: int, sharding: Any) -> Any:
+    def _put(self, files: RowFiles, parts: Sequence[np.ndarray], capacity: int, sharding: Any) -> Any:
         """Return examples on the devices, each part filled up to a capacity; the caller uncounts them."""
         staged = np.zeros((len(parts) * capacity, *files.shape[1:]), files.dtype)
         self._count(staged.nbytes)
@@ -252,7 +252,7 @@ class Feeding:
         sums = jax.tree.map(lambda *parts: np.concatenate([*map(fetch, parts)], 1)[:, :count], *found)
         return jax.device_put(sums, self._placement.by_member)
 
-    def _part(self, for_part: Any) -> tuple[ExampleFiles, np.ndarray, int, int]:
+    def _part(self, for_part: Any) -> tuple[RowFiles, np.ndarray, int, int]:
         """Return files, rows (batches, B), how many rows are no repeats, and how many batches fit at once."""
         files, rows = for_part.evaluated_part()
         size = min(for_part.evaluation_batch_size, len(rows))
@@ -264,7 +264,7 @@ class Feeding:
         many = -(-count // -(-count // many))  # as few times, each with as few as that takes
         return files, np.resize(rows, (count, size)), len(rows), many
 
-    def _pieces(self, files: ExampleFiles, rows: np.ndarray, many: int) -> Iterator[Any]:
+    def _pieces(self, files: RowFiles, rows: np.ndarray, many: int) -> Iterator[Any]:
         """Yield (x, places, rows, first) of some batches at a time; the next ones are read meanwhile."""
         count, size = rows.shape
         places = np.arange(many * size, dtype=np.int32).reshape(many, size)

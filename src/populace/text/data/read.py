@@ -1,6 +1,7 @@
 """Documents from files: texts, folders of texts, and a column of JSON Lines or CSV."""
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,21 +30,39 @@ def read_documents(path: str | Path, *, column: str = "text", documents: str = "
         UsageError: no such file or column, a file that is no text, or no document.
 
     """
+    found = [text for text in iterate_documents(path, column, documents) if text.strip()]
+    if not found:
+        raise UsageError(f"'{Path(path).expanduser()}' is empty: it has no text but white space")
+    return found
+
+
+def iterate_documents(path: str | Path, column: str = "text", documents: str = "file") -> Iterator[str]:
+    """Yield the documents of a file or folder as `read_documents` reads them, one after the other.
+
+    Those of white space alone are among them. No more than a document, or a line, is in memory.
+    """
     if documents not in DIVISIONS:
         raise unknown("division into documents", documents, DIVISIONS)
+    for file in files_of(path):
+        yield from _of_file(file, column, documents)
+
+
+def files_of(path: str | Path) -> list[Path]:
+    """Return the file that a path names, or the texts in the folder, in the order of their paths.
+
+    Raises:
+        UsageError: there is none.
+
+    """
     place = Path(path).expanduser()
-    if place.is_dir():
-        files = sorted(p for p in place.rglob("*") if p.suffix.lower() in _TEXTS and p.is_file())
-        if not files:
-            raise UsageError(f"'{place}' has no {' or '.join(_TEXTS)} file; give a folder of texts")
-    elif place.is_file():
-        files = [place]
-    else:
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
         raise UsageError(f"no text at '{place}': there is no such file or folder")
-    found = [text for file in files for text in _of_file(file, column, documents) if text.strip()]
-    if not found:
-        raise UsageError(f"'{place}' is empty: it has no text but white space")
-    return found
+    files = sorted(p for p in place.rglob("*") if p.suffix.lower() in _TEXTS and p.is_file())
+    if not files:
+        raise UsageError(f"'{place}' has no {' or '.join(_TEXTS)} file; give a folder of texts")
+    return files
 
 
 def read_text(path: Path) -> str:
@@ -57,38 +76,61 @@ def read_text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read '{path}': {error.strerror or error}") from None
-    if (place := raw.find(0)) >= 0:
-        raise UsageError(f"'{path}' is no text: byte {place} is 0; give text in UTF-8")
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"'{path}' is no UTF-8 text: byte {error.start} is 0x{raw[error.start]:02x}; convert it to UTF-8"
-        ) from None
+    return _decoded(path, raw, 0)
+
+
+def is_table(path: Path) -> bool:
+    """Return whether the rows of a file are documents, rather than parts of its text."""
+    return path.suffix.lower() in _TABLES
 
 
 def _of_file(path: Path, column: str, documents: str) -> Iterator[str]:
-    text = read_text(path)
     if path.suffix.lower() == ".jsonl":
-        yield from _json_lines(path, text, column)
+        yield from _json_lines(path, column)
     elif path.suffix.lower() == ".csv":
-        yield from _csv_rows(path, text, column)
+        yield from _csv_rows(path, column)
     elif documents == "lines":
-        yield from text.split("\n")
+        for line in _lines(path):
+            yield line.removesuffix("\n")
     elif documents == "paragraphs":
         lines: list[str] = []
-        for line in [*text.split("\n"), ""]:
+        for line in itertools.chain(_lines(path), [""]):
             if line.strip():
                 lines.append(line)
             elif lines:
-                yield "\n".join(lines)
+                yield "".join(lines).removesuffix("\n")
                 lines = []
     else:
-        yield text
+        yield read_text(path)
 
 
-def _json_lines(path: Path, text: str, column: str) -> Iterator[str]:
-    for number, line in enumerate(text.split("\n"), 1):
+def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text with their ends; that of Windows becomes a line feed."""
+    place = 0
+    try:
+        with path.open("rb") as file:
+            for raw in file:
+                yield _decoded(path, raw, place)
+                place += len(raw)
+    except OSError as error:
+        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from None
+
+
+def _decoded(path: Path, raw: bytes, first: int) -> str:
+    """Return the text of bytes, the first of which is byte `first` of a file."""
+    if (place := raw.find(0)) >= 0:
+        raise UsageError(f"'{path}' is no text: byte {first + place} is 0; give text in UTF-8")
+    try:
+        return raw.decode("utf-8" if first else "utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"'{path}' is no UTF-8 text: byte {first + error.start} is 0x{error.object[error.start]:02x}; "
+            "convert it to UTF-8"
+        ) from None
+
+
+def _json_lines(path: Path, column: str) -> Iterator[str]:
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         where = f"line {number} of '{path}'"
@@ -108,10 +150,11 @@ def _json_lines(path: Path, text: str, column: str) -> Iterator[str]:
         yield value or ""
 
 
-def _csv_rows(path: Path, text: str, column: str) -> Iterator[str]:
+def _csv_rows(path: Path, column: str) -> Iterator[str]:
     before = csv.field_size_limit(_LONGEST_FIELD)
     try:
-        rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
+        lines = (line for some in _lines(path) for line in some.splitlines(keepends=True))
+        rows = csv.DictReader(lines, strict=True)
         names = rows.fieldnames or ()
         if column not in names:
             raise unknown("column", column, map(str, names), where=f" in '{path}'")

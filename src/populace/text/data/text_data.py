@@ -1,6 +1,7 @@
 """TextData: documents as tokens, split into parts, with what was counted of their text."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +9,8 @@ import numpy as np
 
 from populace.core.errors import UsageError
 from populace.core.formatting import count
-from populace.text.data.split import PARTS, SPLITS, duplicates, split_documents
+from populace.text.data.split import PARTS, duplicates, split_documents
+from populace.text.data.token_file import TokenFile
 from populace.text.tokenizers.characters import Characters
 from populace.text.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 
@@ -20,7 +22,7 @@ class TextData(eqx.Module):
     """Documents of a training, a validation and a test part, one after the other, as tokens.
 
     Attributes:
-        tokens: (total,) of the smallest unsigned type that holds the vocabulary.
+        tokens: (total,) of the smallest unsigned type that holds the vocabulary; an array, or a `TokenFile`.
         offsets: of each part, (D + 1,) int64: where in `tokens` its documents begin, and the last one ends.
         counts: (3, 3) float32, of each part the characters, bytes and words that are predicted.
         tokenizer: of the text.
@@ -28,7 +30,7 @@ class TextData(eqx.Module):
 
     """
 
-    tokens: np.ndarray
+    tokens: Any
     offsets: tuple[np.ndarray, np.ndarray, np.ndarray]
     counts: np.ndarray
     tokenizer: Tokenizer = eqx.field(static=True)
@@ -63,8 +65,6 @@ class TextData(eqx.Module):
 
         """
         documents = checked(documents)
-        if split not in SPLITS:
-            raise UsageError(f"split must be one of {' | '.join(SPLITS)}, got '{split}'")
         parts = split_documents(documents, split=split, validation=validation, test=test, seed=seed)
         how = Characters() if tokenizer is None else tokenizer
         if isinstance(how, TokenizerConfig):
@@ -76,30 +76,16 @@ class TextData(eqx.Module):
         cls, parts: Sequence[Sequence[str]], tokenizer: Tokenizer, *, ends: bool = True
     ) -> "TextData":
         """Return the data of parts that are split already: training, validation, test documents."""
-        if ends and tokenizer.end is None:
-            raise UsageError(f"the {tokenizer.kind} tokenizer has no [END]; train it with ends=True")
-        edge = np.asarray([tokenizer.end] if ends else [], np.int32)
-        kind = np.min_scalar_type(max(len(tokenizer) - 1, 0))
-        pieces: list[np.ndarray] = []
-        offsets, counts, place = [], np.zeros((len(PARTS), len(COUNTED))), 0
-        for part, documents in enumerate(parts):
-            starts = [place]
-            for text, own in zip(documents, tokenizer.encode_each(documents)):
-                if not len(own):
-                    continue
-                pieces += [edge.astype(kind), own.astype(kind), edge.astype(kind)]
-                place += len(own) + 2 * len(edge)
-                starts.append(place)
-                counts[part] += _counted(text)
-                if not ends:
-                    counts[part, :2] -= _counted(tokenizer.decode(own[:1]))[:2]
-            offsets.append(np.asarray(starts, np.int64))
-        if len(offsets[0]) < 2:
-            raise UsageError("the training part is empty; give documents with text")
-        if place >= 2**31:
-            raise UsageError(f"a text of {place:,} tokens is too long; {2**31 - 1:,} are read at most")
+        found: tuple[list[np.ndarray], ...] = ([], [], [])
+        counts = np.zeros((len(PARTS), len(COUNTED)))
+        pieces = ((part, text) for part, documents in enumerate(parts) for text in documents)
+        for part, _, own, counted in encoded_pieces(pieces, tokenizer, ends=ends):
+            found[part].append(own)
+            counts[part] += counted
+        offsets = offsets_of([np.asarray([len(own) for own in part], np.int64) for part in found])
         copies = (duplicates(parts[0], parts[1]), duplicates(parts[0], parts[2]))
-        return cls(np.concatenate(pieces), tuple(offsets), counts.astype(np.float32), tokenizer, copies)
+        tokens = np.concatenate([own for part in found for own in part])
+        return cls(tokens, offsets, counts.astype(np.float32), tokenizer, copies)
 
     def part(self, name: str) -> np.ndarray:
         """Return where documents of the part that `called` names begin and end, (D + 1,)."""
@@ -116,6 +102,17 @@ class TextData(eqx.Module):
         """Return the tokens of a part, document after document."""
         offsets = self.part(name)
         return np.asarray(self.tokens[offsets[0] : offsets[-1]])
+
+    def rows(self, starts: np.ndarray, block: int) -> np.ndarray:
+        """Return the tokens of windows, (W, block + 1), on the host; beyond the text its last one again."""
+        places = np.asarray(starts, np.int64)[:, None] + np.arange(block + 1)
+        places = np.minimum(places, len(self.tokens) - 1)
+        return self.tokens[places] if self.streamed else np.asarray(self.tokens)[places]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the tokens stay in a file."""
+        return isinstance(self.tokens, TokenFile)
 
     def predicted(self, name: str) -> int:
         """Return how many tokens of a part are predicted: all but the first of each document."""
@@ -155,6 +152,57 @@ def checked(documents: Any) -> list[str]:
     if not found:
         raise UsageError("there is no document with text; give at least one")
     return found
+
+
+def encoded_pieces(
+    pieces: Iterable[tuple[int, str]], tokenizer: Tokenizer, *, ends: bool
+) -> Iterator[tuple[int, str, np.ndarray, np.ndarray]]:
+    """Yield part, text, tokens and what is counted of each document that has tokens, one after the other.
+
+    Args:
+        pieces: part and text of each document.
+        tokenizer: a trained one.
+        ends: whether tokens begin and end with `[END]`.
+
+    Raises:
+        UsageError: ends, and a tokenizer without `[END]`, or what the tokenizer refuses.
+
+    """
+    if ends and tokenizer.end is None:
+        raise UsageError(f"the {tokenizer.kind} tokenizer has no [END]; train it with ends=True")
+    edge = np.asarray([tokenizer.end] if ends else [], np.int32)
+    kind = np.min_scalar_type(max(len(tokenizer) - 1, 0))
+    waiting: deque[tuple[int, str]] = deque()  # the tokenizer may read some documents ahead
+
+    def texts() -> Iterator[str]:
+        for part, text in pieces:
+            waiting.append((part, text))
+            yield text
+
+    for own in tokenizer.encode_each(texts()):
+        part, text = waiting.popleft()
+        if len(own):
+            counted = _counted(text)
+            if not ends:  # the first token is not predicted
+                counted[:2] -= _counted(tokenizer.decode(own[:1]))[:2]
+            yield part, text, np.concatenate([edge, own, edge]).astype(kind), counted
+
+
+def offsets_of(lengths: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return where the documents of each part begin and end, part after part, of their numbers of tokens.
+
+    Raises:
+        UsageError: nothing to train on, or more tokens than can be numbered.
+
+    """
+    if not len(lengths[0]):
+        raise UsageError("the training part is empty; give documents with text")
+    total = int(sum(part.sum() for part in lengths))
+    if total >= 2**31:
+        raise UsageError(f"a text of {total:,} tokens is too long; {2**31 - 1:,} are read at most")
+    first = np.cumsum([0, *(int(part.sum()) for part in lengths)])
+    one, two, three = (begin + np.cumsum([0, *part]) for begin, part in zip(first, lengths))
+    return one, two, three
 
 
 def _counted(text: str) -> np.ndarray:

@@ -95,6 +95,11 @@ def read(
     Beyond a window inputs and targets are 0, and weigh nothing.
     """
     places = starts[:, None] + jnp.arange(block + 1)
-    read = tokens[jnp.minimum(places, len(tokens) - 1)].astype(jnp.int32)
-    inside = jnp.arange(block) < lengths[:, None]
-    return jnp.where(inside, read[:, :-1], 0), jnp.where(inside, read[:, 1:], 0), inside.astype(jnp.float32)
+    return cut(tokens[jnp.minimum(places, len(tokens) - 1)], lengths)
+
+
+def cut(found: jax.Array, lengths: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return inputs, targets and weights, as `read` does, of the tokens (B, block + 1) of windows."""
+    found = jnp.asarray(found).astype(jnp.int32)
+    inside = jnp.arange(found.shape[1] - 1) < lengths[:, None]
+    return jnp.where(inside, found[:, :-1], 0), jnp.where(inside, found[:, 1:], 0), inside.astype(jnp.float32)

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.formatting import Overview
-from populace.text.data.text_data import PARTS
-from populace.text.data.windows import read
+from populace.text.data.windows import cut
 from populace.text.generation.decoding import Ensemble
 from populace.text.generation.generate import members_of, tokenizer_of
+from populace.text.models.batches import HELD_OUT
 
 _AT_A_TIME = 32
 
@@ -66,7 +66,7 @@ def agreement(who: Any, part: str = "test") -> Agreement:
     members = members_of(who)
     tokenizer_of(members)
     learner = members[0].learner
-    windows, data = learner.batches.scored[PARTS.index(part)], learner.data
+    windows, data = learner.batches.scored[HELD_OUT.index(part)], learner.data
     ensemble = Ensemble.of([member.model for member in members])
     columns = (windows.starts, windows.lengths, windows.context)
     sums, count = None, len(windows.starts)
@@ -74,7 +74,7 @@ def agreement(who: Any, part: str = "test") -> Agreement:
         rows = np.resize(np.arange(first, min(first + _AT_A_TIME, count)), _AT_A_TIME)
         real = np.arange(_AT_A_TIME) < min(_AT_A_TIME, count - first)
         starts, lengths, context = (column[rows] for column in columns)
-        found = _sums(ensemble, data.tokens, starts, lengths, context, real, learner.block)
+        found = _sums(ensemble, data.rows(starts, learner.block), lengths, context, real)
         sums = found if sums is None else jax.tree.map(np.add, sums, found)
     assert sums is not None
     total, alone, together, same = (np.asarray(x, float) for x in sums)
@@ -82,11 +82,9 @@ def agreement(who: Any, part: str = "test") -> Agreement:
 
 
 @eqx.filter_jit
-def _sums(
-    ensemble: Ensemble, tokens: Any, starts: Any, lengths: Any, context: Any, real: Any, block: int
-) -> Any:
-    inputs, targets, weight = read(jnp.asarray(tokens), jnp.asarray(starts), jnp.asarray(lengths), block)
-    weight = weight * (jnp.arange(block) >= context[:, None]) * real[:, None]
+def _sums(ensemble: Ensemble, rows: Any, lengths: Any, context: Any, real: Any) -> Any:
+    inputs, targets, weight = cut(rows, jnp.asarray(lengths))
+    weight = weight * (jnp.arange(weight.shape[1]) >= context[:, None]) * real[:, None]
 
     def one(arrays: Any) -> jax.Array:
         logits = jax.vmap(eqx.combine(arrays, ensemble.rest))(inputs)

@@ -6,8 +6,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from populace.text.data.text_data import PARTS
-from populace.text.data.windows import read
+from populace.text.data.windows import cut
+from populace.text.models.batches import HELD_OUT
 
 
 class Excerpt(NamedTuple):
@@ -48,12 +48,12 @@ def excerpt(learner: Any, network: Any, most: int) -> Excerpt:
 
     """
     data, block = learner.data, learner.block
-    windows = learner.batches.scored[PARTS.index("test")]
+    windows = learner.batches.scored[HELD_OUT.index("test")]
     count = min(max(-(-most // block), 1) * 4, len(windows.starts))  # short documents fill no block
     starts, lengths, context = (
         np.asarray(x[:count]) for x in (windows.starts, windows.lengths, windows.context)
     )
-    inputs, targets, _ = jax.device_get(_read(data.tokens, starts, lengths, block))
+    inputs, targets, _ = jax.device_get(_cut(data.rows(starts, block), lengths))
     logits = np.asarray(_logits(network, inputs), np.float32)
     found = [(i, j) for i in range(count) for j in range(context[i], lengths[i])][:most]
     rows, columns = (np.array(x) for x in zip(*found))
@@ -61,7 +61,7 @@ def excerpt(learner: Any, network: Any, most: int) -> Excerpt:
     return Excerpt(targets[rows, columns], logits[rows, columns], contexts, data.called("test"))
 
 
-_read = jax.jit(read, static_argnums=3)
+_cut = jax.jit(cut)
 
 
 @eqx.filter_jit

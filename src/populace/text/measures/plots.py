@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import equinox as eqx
 import numpy as np
 
 from populace.core.media import Image, Visualization
@@ -10,8 +9,8 @@ from populace.runs.figures import figure, label, to_image
 from populace.supervised.plots import calibration
 from populace.text.measures.excerpt import Excerpt, excerpt
 from populace.text.measures.surprise import strip, written
-from populace.text.models.count_model import baselines
-from populace.text.models.evaluation import evaluated
+from populace.text.models.count_model import AT_ONCE, baselines
+from populace.text.models.evaluation import measured
 from populace.text.tokenizers.tokenizer import Tokenizer
 
 _READ, _SHOWN, _PLACES, _LIKELIEST = 4_096, 600, 8, 6
@@ -32,9 +31,9 @@ def exhibits(learner: Any, network: Any) -> dict[str, Visualization]:
 
 def counting(learner: Any, network: Any) -> Image:
     """Draw the nats per token of the network beside those of count models of the same split."""
-    data, windows = learner.data, learner.batches.scored[2]
+    data, windows = learner.data, learner.batches.scored[1]
     part = data.called("test")
-    own = _measured(network, data, windows, "test", learner.block, learner.evaluation_batch_size)
+    own = measured(network, data, windows, "test", learner.block, learner.evaluation_batch_size)
     nats = float(own["nats"].value)
     rows = baselines(data, learner.baseline_order, "test")
     best, least = min(rows.items(), key=lambda pair: pair[1])
@@ -57,14 +56,21 @@ def counting(learner: Any, network: Any) -> Image:
         f"{nats - least:.3f} nats per token better"
     )
     text = data.counted("test")
+    counted = ""
+    if data.streamed and data.predicted("train") > AT_ONCE:
+        counted = f" Counted were the first {AT_ONCE:,} tokens of the training part."
     return to_image(
         drawn,
         f"{verdict}. All {data.predicted('test'):,} tokens of the {part} part: perplexity "
-        f"{np.exp(nats):.3f} per token and {float(own['word_perplexity'].value):.1f} per word "
+        f"{np.exp(nats):.3f} per token and {_large(float(own['word_perplexity'].value))} per word "
         f"({text['words']:,.0f} words), {float(own['bits_per_character'].value):.3f} bits per character "
         f"({text['characters']:,.0f}), {float(own['bits_per_byte'].value):.3f} bits per byte "
-        f"({text['bytes']:,.0f}). {data.told}.",
+        f"({text['bytes']:,.0f}). {data.told}.{counted}",
     )
+
+
+def _large(value: float) -> str:
+    return f"{value:,.1f}" if value < 1e6 else f"{value:.2g}"
 
 
 def likeliest(found: Excerpt, tokenizer: Tokenizer) -> Image:
@@ -101,6 +107,3 @@ def likeliest(found: Excerpt, tokenizer: Tokenizer) -> Image:
 
 def _cell(tokenizer: Tokenizer, number: Any) -> str:
     return label(written(tokenizer, int(number)).replace(" ", "␣"), 12)
-
-
-_measured = eqx.filter_jit(evaluated)

@@ -11,6 +11,7 @@ from populace.core.errors import UsageError
 from populace.text.data.text_data import PARTS, TextData
 from populace.text.data.windows import RandomWindows, Windows
 
+HELD_OUT = PARTS[1:]
 SAMPLINGS = ("shuffled", "random", "consecutive")
 
 
@@ -21,13 +22,13 @@ class Batches(eqx.Module):
         train: fixed windows where each is read once an epoch in a random order (`shuffled`), all of them
             where a step draws at random, with replacement (`random`), or where each lane begins
             (`consecutive`).
-        scored: the windows of training, validation and test part; an empty part has those of the one before.
+        scored: the windows of validation and test part; an empty part has those of the one before.
         lane: windows per lane; 0 but for `consecutive`.
 
     """
 
     train: Any
-    scored: tuple[Windows, Windows, Windows]
+    scored: tuple[Windows, Windows]
     lane: int = eqx.field(static=True)
 
     @classmethod
@@ -39,8 +40,8 @@ class Batches(eqx.Module):
 
         """
         offsets = data.part("train")
-        one, two, three = (Windows.of(data.part(name), block, stride) for name in PARTS)
-        scored = (one, two, three)
+        one, two = (Windows.of(data.part(name), block, stride) for name in HELD_OUT)
+        scored = (one, two)
         longest = int(np.diff(offsets).max(initial=1)) - 1
         if len(offsets) > 1 and block > longest:
             raise UsageError(
@@ -73,6 +74,10 @@ class Batches(eqx.Module):
         fill = jnp.full(self.epoch_steps(batch_size) * batch_size - count, -1, jnp.int32)
         return jnp.concatenate([jax.random.permutation(key, count).astype(jnp.int32), fill])
 
+    def lengths(self, chosen: jax.Array) -> jax.Array:
+        """Return how many tokens are predicted in windows of an order; none where the order is filled up."""
+        return jnp.where(chosen < 0, 0, jnp.asarray(self.train.lengths)[chosen])
+
     def draw(
         self, key: jax.Array, order: Any, count: jax.Array, batch_size: int, block: int
     ) -> tuple[jax.Array, jax.Array]:
@@ -91,7 +96,6 @@ class Batches(eqx.Module):
         if isinstance(self.train, Windows):
             place = (count % self.epoch_steps(batch_size)) * batch_size
             chosen = jax.lax.dynamic_slice_in_dim(order, place, batch_size)
-            lengths = jnp.where(chosen < 0, 0, jnp.asarray(self.train.lengths)[chosen])
-            return jnp.asarray(self.train.starts)[chosen], lengths
+            return jnp.asarray(self.train.starts)[chosen], self.lengths(chosen)
         starts = jnp.asarray(self.train) + (count % self.lane) * block
         return starts, jnp.full(batch_size, block)

@@ -1,11 +1,15 @@
 """Count models: what tokens in a row were followed by in the training text; the baseline of networks."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from populace.core.errors import UsageError
 from populace.text.data.text_data import TextData
+
+AT_ONCE = 4_000_000
+"""Tokens that are counted, of text that stays in a file, and looked up at a time."""
 
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 
@@ -131,10 +135,37 @@ class CountModel:
 
 def baselines(data: TextData, order: int, part: str) -> dict[str, float]:
     """Return the nats per token of unigram, bigram and n-gram on a part, smoothed, by name."""
-    model = CountModel(max(order, 2), len(data.tokenizer)).fit(np.asarray(data.tokens), data.part("train"))
-    tokens, offsets = np.asarray(data.tokens), data.part(part)
-    orders = sorted({1, 2, max(order, 2)})
-    return {(m := CountModel._of(model, n)).name: m.nats(tokens, offsets) for n in orders}
+    some = next(pieces(data, "train"))
+    model = CountModel(max(order, 2), len(data.tokenizer)).fit(*some)
+    rows = {(m := CountModel._of(model, n)).name: m for n in sorted({1, 2, max(order, 2)})}
+    total = dict.fromkeys(rows, 0.0)
+    with np.errstate(divide="ignore"):
+        for piece in pieces(data, part):
+            for name, one in rows.items():
+                total[name] -= float(np.log(one.probabilities(*piece)).sum())
+    return {name: value / data.predicted(part) for name, value in total.items()}
+
+
+def pieces(data: TextData, part: str, most: int = AT_ONCE) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield tokens and offsets of the documents of a part: all at once, or where they are in a file, some.
+
+    Args:
+        data: text.
+        part: its name.
+        most: tokens at a time of those in a file; a longer document comes in pieces that share a token, so
+            that each token but the first is predicted in one of them.
+
+    """
+    offsets = np.asarray(data.part(part))
+    if not data.streamed:
+        yield np.asarray(data.tokens), offsets
+        return
+    place, end = int(offsets[0]), int(offsets[-1])
+    while place < end - 1:
+        stop = min(place + most, end)
+        edges = offsets[(offsets > place) & (offsets < stop)]
+        yield data.tokens[place:stop], np.array([0, *(edges - place), stop - place])
+        place = stop if stop in offsets else stop - 1
 
 
 def _targets(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,13 +3,15 @@
 import math
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from populace.core.mean import Mean, Metrics
 from populace.metrics import classification
 from populace.text.data.text_data import PARTS, TextData
-from populace.text.data.windows import Windows, read
+from populace.text.data.windows import Windows, cut, read
 from populace.text.models.network import nats
 
 
@@ -38,20 +40,58 @@ def evaluated(
         starts, lengths, context = (
             jnp.asarray(x)[rows] for x in (windows.starts, windows.lengths, windows.context)
         )
-        inputs, targets, weight = read(tokens, starts, lengths, block)
-        weight = weight * (jnp.arange(block) >= context[:, None]) * real[:, None]
-        logits = jax.vmap(network)(inputs).reshape(-1, len(data.tokenizer)).astype(jnp.float32)
-        targets, weight = targets.reshape(-1), weight.reshape(-1)
-        return {
-            "nats": jnp.sum(nats(logits, targets) * weight),
-            "count": jnp.sum(weight),
-            "hits": jnp.sum(classification.correct(logits, targets) * weight),
-            "calibration": classification.calibration_sums(logits, targets, weight),
-        }
+        found = read(tokens, starts, lengths, block)
+        return batch_sums(network, found, context, real, len(data.tokenizer))
 
     sums = {name: value.sum(0) for name, value in jax.lax.map(batch, (rows, real)).items()}
-    counts = jnp.asarray(data.counts)[PARTS.index(data.called(part))]
-    return metrics(sums, counts)
+    return metrics(sums, part_counts(data, part))
+
+
+def measured(
+    network: Any, data: TextData, windows: Windows, part: str, block: int, batch_size: int
+) -> Metrics:
+    """Return what `evaluated` returns, of windows that the host reads, some at a time."""
+    count, total = len(windows.starts), {}
+    size = min(batch_size, count)
+    for first in range(0, count, size):
+        rows = np.minimum(np.arange(first, first + size), count - 1)
+        starts, lengths, context = (
+            np.asarray(x)[rows] for x in (windows.starts, windows.lengths, windows.context)
+        )
+        real = np.arange(first, first + size) < count
+        sums = _host_batch(network, data.rows(starts, block), lengths, context, real, len(data.tokenizer))
+        total = {name: total.get(name, 0.0) + value for name, value in sums.items()}
+    return metrics(total, part_counts(data, part))
+
+
+def batch_sums(
+    network: Any, found: tuple[jax.Array, jax.Array, jax.Array], context: Any, real: Any, vocabulary: int
+) -> dict[str, jax.Array]:
+    """Return the sums of a batch that `metrics` makes metrics of.
+
+    Args:
+        network: weights.
+        found: inputs, targets and weights, (B, block) each.
+        context: (B,) how many tokens of a window, at its begin, another one has scored.
+        real: (B,) how much each window weighs.
+        vocabulary: number of tokens.
+
+    """
+    inputs, targets, weight = found
+    weight = weight * (jnp.arange(weight.shape[1]) >= context[:, None]) * real[:, None]
+    logits = jax.vmap(network)(inputs).reshape(-1, vocabulary).astype(jnp.float32)
+    targets, weight = targets.reshape(-1), weight.reshape(-1)
+    return {
+        "nats": jnp.sum(nats(logits, targets) * weight),
+        "count": jnp.sum(weight),
+        "hits": jnp.sum(classification.correct(logits, targets) * weight),
+        "calibration": classification.calibration_sums(logits, targets, weight),
+    }
+
+
+def part_counts(data: TextData, part: str) -> jax.Array:
+    """Return (3,) characters, bytes and words of the text of a part, or of what stands for it."""
+    return jnp.asarray(data.counts)[PARTS.index(data.called(part))]
 
 
 def metrics(sums: dict[str, jax.Array], counts: jax.Array) -> Metrics:
@@ -74,3 +114,8 @@ def metrics(sums: dict[str, jax.Array], counts: jax.Array) -> Metrics:
         "accuracy": Mean(sums["hits"], tokens),
         "calibration_error": Mean(classification.calibration_error(sums["calibration"])),
     }
+
+
+@eqx.filter_jit
+def _host_batch(network: Any, rows: Any, lengths: Any, context: Any, real: Any, vocabulary: int) -> Any:
+    return batch_sums(network, cut(rows, lengths), jnp.asarray(context), jnp.asarray(real), vocabulary)

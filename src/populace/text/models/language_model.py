@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.errors import UsageError
-from populace.core.learner import Learner
 from populace.core.mean import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.settings import setting
@@ -23,9 +22,9 @@ from populace.text.data.load import load_text
 from populace.text.data.read import DIVISIONS
 from populace.text.data.split import SPLITS
 from populace.text.data.text_data import TextData
-from populace.text.data.windows import read
 from populace.text.models.batches import SAMPLINGS, Batches
 from populace.text.models.evaluation import evaluated
+from populace.text.models.fed import FedText
 from populace.text.models.micro_batches import summed_loss
 from populace.text.models.network import LanguageNetwork
 from populace.text.models.next_token import next_probabilities
@@ -55,7 +54,7 @@ class State(eqx.Module):
     memory: Any
 
 
-class LanguageModel(Learner):
+class LanguageModel(FedText):
     """Learns to predict the next token of text, by the mean of `-log p(token | tokens before)` per token.
 
     Documents are split before windows are cut, no window crosses two documents, and what is beyond the end of
@@ -72,11 +71,6 @@ class LanguageModel(Learner):
     score: ClassVar[str] = "nats"
     mode: ClassVar[Any] = "min"
 
-    data: TextData | None = None
-    batches: Batches | None = None
-    evaluation_split: str = eqx.field(default="validation", static=True)
-    """The part of the data that `evaluate` looks at; the final evaluation looks at `test`."""
-
     dataset: str = setting("names", choices=tuple(DATASETS), help="text by name, unless there is a path")
     path: str = setting("", help="text of your own: a file, a folder, a .jsonl or a .csv")
     column: str = setting("text", help="column of a .jsonl or .csv")
@@ -89,6 +83,7 @@ class LanguageModel(Learner):
     validation: float = setting(0.1, low=0, high=0.9, static=True, help="share of the validation part")
     test: float = setting(0.1, low=0, high=0.9, static=True, help="share of the test part")
     split_seed: int = setting(0, low=0, help="seed of the split")
+    memory: int = setting(0, low=0, help="bytes of windows held at once, the text in a file; 0: all of it")
     block: int = setting(64, low=1, help="tokens predicted in a window")
     sampling: str = setting("shuffled", choices=SAMPLINGS, help="which windows a step reads")
     batch_size: int = setting(32, low=1, help="windows per step")
@@ -125,7 +120,7 @@ class LanguageModel(Learner):
         if data is None:
             data = load_text(
                 self.path, self.dataset, self.column, self.documents, self.tokenizer, self.ends, self.split,
-                self.validation, self.test, self.split_seed,
+                self.validation, self.test, self.split_seed, self.memory,
             )  # fmt: skip
         batches = Batches.of(data, self.sampling, self.block, self.batch_size, self.evaluation_stride)
         return dataclasses.replace(self, data=data, batches=batches)
@@ -145,6 +140,12 @@ class LanguageModel(Learner):
                 f"evaluation_stride {self.evaluation_stride} is above block, {self.block}; tokens would "
                 "be left out"
             )
+        if self.memory and self.sampling != "shuffled":
+            raise UsageError(
+                f"memory needs sampling shuffled, whose windows are known an epoch ahead, got {self.sampling}"
+            )
+        if self.memory and not self.path and self.data is None:
+            raise UsageError("memory is for text of your own: give its path, or leave memory at 0")
         if self.validation <= 0 and self.data is None:
             raise UsageError(
                 "validation is 0; a language model is chosen on a validation part: hold some out"
@@ -190,8 +191,7 @@ class LanguageModel(Learner):
     def step(self, state: State, key: jax.Array) -> tuple[State, Metrics]:
         """Take one gradient step on the next batch of windows."""
         window_key, network_key = jax.random.split(key)
-        chosen = self._batches.draw(window_key, state.order, state.count, self.batch_size, self.block)
-        batch = read(jnp.asarray(self._data.tokens), *chosen, self.block)
+        batch = self._batch(window_key, state.order, state.count)
         keys = jax.random.split(network_key, self.batch_size)
         count = jnp.sum(batch[2])
 
@@ -212,9 +212,8 @@ class LanguageModel(Learner):
     def evaluate(self, state: Any, key: jax.Array) -> Metrics:
         """Return nats, perplexity, bits, accuracy and calibration on the whole part that is judged by."""
         del key
-        part = self.evaluation_split
-        windows = self._batches.scored[("train", "validation", "test").index(part)]
-        return evaluated(state, self._data, windows, part, self.block, self.evaluation_batch_size)
+        part, size = self.evaluation_split, self.evaluation_batch_size
+        return evaluated(state, self._data, self._scored, part, self.block, size)
 
     def for_test(self, size: int) -> Self:
         """Return the learner that judges by the test part, whole; `size` does not matter."""
@@ -281,15 +280,3 @@ class LanguageModel(Learner):
             return None
         many = lambda x: jnp.broadcast_to(x, (self.batch_size, *x.shape))  # noqa: E731
         return jax.tree.map(many, network.init_state())
-
-    @property
-    def _data(self) -> TextData:
-        if self.data is None:
-            raise UsageError(f"{type(self).__name__} has no text yet; load_data() reads it")
-        return self.data
-
-    @property
-    def _batches(self) -> Batches:
-        if self.batches is None:
-            raise UsageError(f"{type(self).__name__} has no windows yet; load_data() cuts them")
-        return self.batches

@@ -73,7 +73,7 @@ class BPE(TokenizerConfig):
     kind: ClassVar[str] = "bpe"
     vocabulary: int = setting(4_096, low=1, help="tokens at most, special ones and the 256 bytes included; V")
 
-    def train(self, texts: Sequence[str], *, ends: bool) -> Tokenizer:
+    def train(self, texts: Iterable[str], *, ends: bool) -> Tokenizer:
         """Return the tokenizer of the most frequent pairs of the texts."""
         special = [END] if ends else []
         least = _BYTES + len(special)

@@ -1,6 +1,6 @@
 """Bytes: the 256 values of a byte, over UTF-8. No text has an unknown token."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
@@ -37,7 +37,7 @@ class Bytes(TokenizerConfig):
 
     kind: ClassVar[str] = "bytes"
 
-    def train(self, texts: Sequence[str], *, ends: bool) -> Tokenizer:
+    def train(self, texts: Iterable[str], *, ends: bool) -> Tokenizer:
         """Return the tokenizer, whatever the texts."""
         del texts
         special = [END] if ends else []

@@ -52,7 +52,7 @@ class Characters(TokenizerConfig):
     kind: ClassVar[str] = "characters"
     whole_text: ClassVar[bool] = True
 
-    def train(self, texts: Sequence[str], *, ends: bool) -> Tokenizer:
+    def train(self, texts: Iterable[str], *, ends: bool) -> Tokenizer:
         """Return the tokenizer of the characters of texts."""
         found: set[Any] = set()
         for text in texts:

@@ -144,7 +144,7 @@ class TokenizerConfig(Settings):
     """Whether the vocabulary is that of all texts; else it is that of the training texts alone."""
 
     @abstractmethod
-    def train(self, texts: Sequence[str], *, ends: bool) -> Tokenizer:
+    def train(self, texts: Iterable[str], *, ends: bool) -> Tokenizer:
         """Return the tokenizer of texts.
 
         Args:

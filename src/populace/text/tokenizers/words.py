@@ -81,7 +81,7 @@ class Words(TokenizerConfig):
     vocabulary: int = setting(10_000, low=1, help="tokens at most, special ones included; V")
     lowercase: bool = setting(True, help="make text lower case")
 
-    def train(self, texts: Sequence[str], *, ends: bool) -> Tokenizer:
+    def train(self, texts: Iterable[str], *, ends: bool) -> Tokenizer:
         """Return the tokenizer of the most frequent words."""
         special = [PADDING, UNKNOWN, *([END] if ends else [])]
         if self.vocabulary <= len(special):
