@@ -55,3 +55,23 @@ def test_unknown_names_are_told_the_nearest():
         registry.make("Climb-v0")
     with pytest.raises(UsageError, match="an environment of one agent"):
         registry.make("gymnasium:CartPole-v1")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Foraging-v0(coop='no')", "coop must be True or False, got 'no'"),
+        ("CleaningRobots-v0(walls_end='no')", "walls_end must be True or False, got 'no'"),
+        ("CleaningRobots-v0(random_starts=0)", "random_starts must be True or False, got 0"),
+        ("CleaningRobots-v0(size=2, robots=5)", "5 robots do not fit on 2 x 2 = 4 cells"),
+        ("CleaningRobots-v0(radius=-1)", "radius must be a whole number of at least 0, got -1"),
+        ("SimpleSpread-v0(local_ratio=2)", "local_ratio must be a finite number from 0 to 1, got 2"),
+        ("Penalty-v0(k=-5)", "k must be a finite number of at least 0, got -5"),
+        ("TwoStep-v0(k=3)", "unknown argument 'k' .*; there are none"),
+        ("pettingzoo:", "no import path of an environment"),
+    ],
+)
+def test_arguments_out_of_their_range_are_refused_in_a_line(name, said):
+    with pytest.raises(UsageError, match=said) as error:
+        registry.make(name)
+    assert "\n" not in str(error.value)

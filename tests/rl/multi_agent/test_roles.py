@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from populace.core.errors import UsageError
 from populace.core.media import Image, Video
 from populace.rl.multi_agent import LinearQ, registry
 from populace.rl.multi_agent.roles import measures
@@ -96,8 +97,14 @@ def test_a_policy_is_asked_with_arrays():
     np.testing.assert_array_equal(policy(np.ones((2, 1))), [1, 2])
     masks = np.array([[1, 1, 1], [1, 1, 0]], bool)
     np.testing.assert_array_equal(policy(np.ones((4, 2, 1)), masks), [[1, 0]] * 4)
-    with pytest.raises(ValueError, match=r"must have shape \(2, 1\)"):
-        policy(np.ones((3, 1)))
+    for wrong, said in (
+        ([np.ones((3, 1))], r"must have shape \(2, 1\)"),
+        (["left"], "must be numbers, got 'left'"),
+        ([np.ones((2, 1)), np.ones(3)], r"must have shape \(2, 3\), or \(1, 2, 3\) .* got \(3,\)"),
+        ([np.ones((2, 1)), masks[[0, 0]] & [[True], [False]]], "leaves agent 'player_1' no available action"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            policy(*wrong)
 
 
 def test_every_world_is_drawn():

@@ -47,7 +47,7 @@ def make(name: str) -> MultiAgentTask:
         from populace.rl.multi_agent.foreign import make as foreign
 
         return task_of(name, foreign.world(asked), foreign.ForeignTask)
-    known = [*inspect.signature(cls.__init__).parameters][1:]
+    known = [*inspect.signature(cls).parameters]
     for argument in asked.arguments:
         if argument not in known:
             raise unknown("argument", argument, known, where=f" of environment '{name}'")

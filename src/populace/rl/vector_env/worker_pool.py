@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from populace.core.errors import RunError, UsageError, unknown
+from populace.rl.environments import names as naming
 from populace.rl.vector_env.process import messages
 from populace.rl.vector_env.process.making import Spec
 from populace.rl.vector_env.process.probing import EnvInfo
@@ -168,20 +169,20 @@ class WorkerPool:
     def _refused(self, answer: dict[str, Any]) -> UsageError:
         import gymnasium
 
-        why = answer["refused"]
-        if answer["known"] and self.spec.identifier in gymnasium.registry:
+        why, asked = answer["refused"], naming.parse(self.name).identifier
+        if answer["known"] and asked in gymnasium.registry:
             return UsageError(
                 f"environment '{self.name}' is registered in this process only, but environments run in "
                 "worker processes; name the module that registers it, "
-                f"gymnasium:MODULE:{self.spec.identifier}, or the class, MODULE:Class"
+                f"gymnasium:MODULE:{asked}, or the class, MODULE:Class"
             )
         if why.startswith("NamespaceNotFound"):
             return UsageError(
                 f"environment '{self.name}' is not registered with Gymnasium; if another package registers "
-                f"it, name the package too: gymnasium:PACKAGE:{self.spec.identifier}"
+                f"it, name the package too: gymnasium:PACKAGE:{asked}"
             )
         if answer["known"]:
-            return unknown("environment", self.spec.identifier, answer["known"], where=" of Gymnasium")
+            return unknown("environment", asked, answer["known"], where=" of Gymnasium")
         if answer["missing"]:
             return UsageError(f"environment '{self.name}' needs a package that is not installed: {why}")
         return UsageError(f"environment '{self.name}' does not work: {why}")

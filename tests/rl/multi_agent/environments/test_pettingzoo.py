@@ -117,5 +117,17 @@ def test_what_cannot_be_is_refused_in_a_line():
     env.reset(seed=0)
     with pytest.raises(UsageError, match="robot_1 has no action 9"):
         env.step({"robot_0": 0, "robot_1": 9})
+    for wrong, said in (
+        ({"robot_0": 0}, "needs an action of robot_1"),
+        ({"robot_0": 0, "robot_1": 1.5}, "robot_1 has no action 1.5"),
+        ({"robot_0": 0, "robot_1": None}, "robot_1 has no action None"),
+        ([0, 0], r"takes a dictionary with the action of each agent, got \[0, 0\]"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            env.step(wrong)
+    with pytest.raises(UsageError, match="seed must be a whole number or None, got 'a'"):
+        env.reset(seed="a")
+    with pytest.raises(UsageError, match="call reset"):
+        parallel_env(JOINT[0]).state()
     with pytest.raises(UsageError, match="render_mode"):
         parallel_env(JOINT[0], render_mode="human")

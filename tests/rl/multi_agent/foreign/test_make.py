@@ -150,6 +150,11 @@ def test_environments_of_gymnasium_with_an_entry_per_agent():
         (HERE + "Pair(what='no-limit')", r"has no time limit.* set it: .*:Pair\(max_episode_steps=1000\)"),
         (HERE + "Pair(what='die')", "does not work: its process ended with exit code 3"),
         (HERE + "Pair(shared_reward=2)", "shared_reward must be True or False, got 2"),
+        (
+            "pettingzoo:mpe2.simple_spread_v3(max_cycles=0, workers=1)",
+            "a time limit of 0 steps; it must be at",
+        ),
+        ("gymnasium:nope-v0(workers=1)", "unknown environment 'nope-v0' of Gymnasium"),
         (HERE + "WIDE", "a class or function of your own that makes one of PettingZoo's"),
         ("pettingzoo:nowhere", "needs a package that is not installed"),
         ("pettingzoo:json", "a part of Python"),
@@ -188,10 +193,10 @@ def test_greedy_episodes_have_a_known_return():
 
 
 def test_a_team_is_filmed_by_the_environment_itself():
-    """The frames are those of the same episode, played by hand; it is played twice, each time from its start."""
+    """Its frames are those of the episode played by hand: it is played twice, each time from its start."""
     learner = VDN(env=SPREAD, recurrent=True, hidden_sizes=(4,), num_envs=1)
-    model = jax.jit(lambda key: learner.model(learner.init(key)))(jax.random.key(3))  # its memory decides actions
-    key = jax.random.key(3)
+    key = jax.random.key(3)  # of weights by which actions depend on the memory
+    model = jax.jit(lambda key: learner.model(learner.init(key)))(key)
     film = learner.visualize(model, key)["episode"]
     assert isinstance(film, Video)
     env = mpe2.simple_spread_v3.parallel_env(max_cycles=7, render_mode="rgb_array")

@@ -1,5 +1,6 @@
 """Checks of the worlds' arguments."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,10 +24,20 @@ def whole(world: str, name: str, value: Any, low: int) -> int:
     return int(value)
 
 
-def real(world: str, name: str, value: Any) -> float:
-    """Return a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-        raise UsageError(f"{world}: {name} must be a finite number, got {shown(value)}")
+def flag(world: str, name: str, value: Any) -> bool:
+    """Return a truth value; a text such as `'no'`, which Python takes for true, is none."""
+    if not isinstance(value, bool | np.bool):
+        raise UsageError(f"{world}: {name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def real(world: str, name: str, value: Any, *, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return a finite number that must lie in `[low, high]`."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and np.isfinite(value)
+    if not number or not low <= value <= high:
+        above = f" of at least {low:g}" if low > -math.inf else ""
+        inside = f" from {low:g} to {high:g}" if high < math.inf else above
+        raise UsageError(f"{world}: {name} must be a finite number{inside}, got {shown(value)}")
     return float(value)
 
 

@@ -103,8 +103,10 @@ class CleaningRobots(MultiAgentWorld):
             )
         self.moves = checks.choice(self.name, "moves", moves, ("sequential", "simultaneous", "turns"))
         self.view_kind = checks.choice(self.name, "view", view, ("window", "planes"))
-        self.walls_end, self.collisions_end = bool(walls_end), bool(collisions_end)
-        self.random_starts, self.mask_walls = bool(random_starts), bool(mask_walls)
+        self.walls_end = checks.flag(self.name, "walls_end", walls_end)
+        self.collisions_end = checks.flag(self.name, "collisions_end", collisions_end)
+        self.random_starts = checks.flag(self.name, "random_starts", random_starts)
+        self.mask_walls = checks.flag(self.name, "mask_walls", mask_walls)
         rounds = checks.whole(self.name, "horizon", horizon, 1)
         self.horizon = rounds * self.robots if self.moves == "turns" else rounds
         self.agents = tuple(f"robot_{i}" for i in range(self.robots))

@@ -85,7 +85,7 @@ class Foraging(MultiAgentWorld):
         self.sight = checks.whole(self.name, "sight", self.size if sight is None else sight, 1)
         self.max_level = checks.whole(self.name, "max_level", max_level, 1)
         self.horizon = checks.whole(self.name, "horizon", horizon, 1)
-        self.coop = bool(coop)
+        self.coop = checks.flag(self.name, "coop", coop)
         if self.players + 9 * self.foods > self.size**2:
             raise UsageError(
                 f"{self.name}: {self.players} agents and {self.foods} foods, which lie apart, "

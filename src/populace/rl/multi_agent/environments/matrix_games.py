@@ -92,7 +92,7 @@ class Penalty(MatrixGame):
             horizon: plays an episode.
 
         """
-        self.k = checks.real(self.name, "k", k)
+        self.k = checks.real(self.name, "k", k, low=0)
         super().__init__(((10, 0, -self.k), (0, 2, 0), (-self.k, 0, 10)), horizon)
 
 

@@ -11,6 +11,7 @@ call of a compiled function, so this is slow: use it to render, to compare, and 
 It needs the package pettingzoo (`pip install 'populace[agents]'`).
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -108,6 +109,8 @@ class _World:
 
     def state(self) -> np.ndarray:
         """Return the global state."""
+        if self._view is None:
+            raise UsageError(f"{self.name}: call reset() before the first state()")
         return np.asarray(self._view.state)
 
     def render(self) -> Any:
@@ -124,6 +127,8 @@ class _World:
         """Do nothing: there is nothing to be closed."""
 
     def _begin(self, seed: int | None) -> None:
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+            raise UsageError(f"{self.name}: seed must be a whole number or None, got {shown(seed)}")
         if seed is not None or self._key is None:
             self._key = jax.random.key(int(np.random.default_rng().integers(2**31)) if seed is None else seed)
         key, self._key = jax.random.split(self._key)
@@ -134,8 +139,17 @@ class _World:
     def _advance(self, actions: dict[str, Any]) -> Step:
         if self._env_state is None:
             raise UsageError(f"{self.name}: call reset() before the first step()")
+        if not isinstance(actions, Mapping):
+            raise UsageError(
+                f"{self.name}: step takes a dictionary with the action of each agent, got {shown(actions)}"
+            )
         for agent, action in actions.items():
-            if agent not in self._actions or not self._actions[agent].contains(np.asarray(action, np.int64)):
+            whole = isinstance(action, int | np.ndarray | np.integer) and np.ndim(action) == 0
+            if (
+                agent not in self._actions
+                or not whole
+                or not self._actions[agent].contains(np.asarray(action))
+            ):
                 raise UsageError(f"{self.name}: {agent} has no action {shown(action)}")
         joint = np.asarray([int(actions.get(agent, 0)) for agent in self.possible_agents], np.int32)
         key, self._key = jax.random.split(self._key)
@@ -177,8 +191,10 @@ class ParallelWorld(_World, pettingzoo.ParallelEnv[str, Any, Any]):
 
     def step(self, actions: dict[str, Any]) -> Any:
         """Take one step by the actions of all agents that are alive."""
-        step = self._advance(actions)
         were = self.agents
+        if isinstance(actions, Mapping) and (missing := [agent for agent in were if agent not in actions]):
+            raise UsageError(f"{self.name}: step needs an action of {missing[0]}, which takes part still")
+        step = self._advance(actions)
         index = [self.possible_agents.index(agent) for agent in were]
         reward, (dead, late) = np.asarray(step.reward), self._out(step)
         terminated = {agent: bool(dead[i]) for agent, i in zip(were, index)}

@@ -33,7 +33,7 @@ class SimpleSpread(ParticleWorld):
             horizon: steps of an episode.
 
         """
-        self.local_ratio = checks.real(self.name, "local_ratio", local_ratio)
+        self.local_ratio = checks.real(self.name, "local_ratio", local_ratio, low=0, high=1)
         count = checks.whole(self.name, "n", n, 2)
         super().__init__(tuple(f"agent_{i}" for i in range(count)), count, horizon, radius=0.15)
 

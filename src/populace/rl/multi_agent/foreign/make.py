@@ -45,6 +45,11 @@ def world(asked: naming.Name) -> ForeignWorld:
 
     def connect(pool: Any, info: Any) -> ForeignWorld:
         make.check_info(name, info)
+        if info.max_episode_steps < 1:
+            raise UsageError(
+                f"environment '{name}' has a time limit of {info.max_episode_steps} steps; "
+                "it must be at least 1"
+            )
         layout = info.action_space.layout
         stored = (np.min_scalar_type(max(layout.actions) - 1).str, (len(layout.agents),))
         host = make.connected(pool, info, ("f4", (layout.size,)), stored)

@@ -15,6 +15,7 @@ from populace.core.learner import ExternalEvaluator, Learner
 from populace.core.mean import Mean, Metrics
 from populace.core.media import Visualization
 from populace.core.settings import setting
+from populace.core.untrusted.shown import shown
 from populace.rl.environments import names as naming
 from populace.rl.multi_agent import registry
 from populace.rl.multi_agent.environments import peers
@@ -131,7 +132,10 @@ class Team(Learner):
         act, task = self.act_on_host(model), self.task
 
         def policy(observation: Any, available: Any = None) -> np.ndarray:
-            seen = np.asarray(observation, np.float32)
+            try:
+                seen = np.asarray(observation, np.float32)
+            except (TypeError, ValueError):
+                raise UsageError(f"observations must be numbers, got {shown(observation)}") from None
             if seen.shape[-2:] != (task.team, task.features) or seen.ndim not in (2, 3):
                 raise UsageError(
                     f"observations must have shape ({task.team}, {task.features}) or (episodes, {task.team}, "
@@ -140,6 +144,14 @@ class Team(Learner):
             batch = seen.reshape(-1, task.team, task.features)
             free = np.asarray([[a < n for a in range(task.most_actions)] for n in task.actions])
             mask = free if available is None else np.asarray(available, bool)
+            if mask.shape not in (free.shape, (len(batch), *free.shape)):
+                raise UsageError(
+                    f"masks of available actions must have shape {free.shape}, or "
+                    f"{(len(batch), *free.shape)} for these observations, got {mask.shape}"
+                )
+            if not mask.any(-1).all():
+                agent = task.agents[int(np.argwhere(~mask.any(-1))[0][-1])]
+                raise UsageError(f"the mask leaves agent '{agent}' no available action")
             masks = np.broadcast_to(mask, (len(batch), *free.shape))
             whole = np.ones((len(batch), task.team), bool)
             state = np.zeros((len(batch), task.state_size), np.float32)  # no agent acts by it
