@@ -22,7 +22,7 @@ from populace.engine.callbacks import Callback, Columns, Evaluation, Window
 from populace.engine.controller import Control, Controller, training_members
 from populace.engine.group_programs import choices
 from populace.engine.group_state import GroupState
-from populace.engine.hosts import any_of, fetch
+from populace.engine.hosts import any_of
 from populace.engine.hosts.division import Share
 from populace.engine.programs.carry import Best
 from populace.engine.programs.compiled import EVALUATION
@@ -274,14 +274,12 @@ class Engine:
     def _finish(self, pending: Pending) -> bool:
         """Wait for a window, tell the callbacks, and return whether a batch had halted in it."""
         running = self._running
-        marks = [fetch(progress.marks) for progress in pending.progress]
-        halted = min(int(steps.min()) for steps, _ in map(np.transpose, marks)) < pending.end
-        if halted:
+        marks = pending.marks()
+        if halted := min(int(m[:, 0].min()) for m in marks) < pending.end:
             windows.catch_up(running, pending)
-            marks = [fetch(progress.marks) for progress in pending.progress]
+            marks = pending.marks()
         # Callbacks are told where files are written; the other processes go on.
-        sums = [progress.sums for progress in pending.progress]
-        columns = self.columns(sums, running, everywhere=False)
+        columns = self.columns([p.sums for p in pending.progress], running, everywhere=False)
         diverged_at = self.gather([m[:, 1] for m in marks], running, everywhere=False)
         diverged_at = self._but_stopped(np.where(diverged_at > pending.end, -1, diverged_at))
         now = time.perf_counter()

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from populace.engine.group_state import GroupState
 from populace.engine.hosts import fetch
 from populace.engine.programs.carry import Progress
@@ -14,6 +16,10 @@ class Pending:
 
     end: int
     progress: list[Progress]
+
+    def marks(self) -> list[np.ndarray]:
+        """Return `step` and `diverged_at` of each group's slots, (slots, 2), as soon as the window is done."""
+        return [fetch(progress.marks) for progress in self.progress]
 
 
 def ends(at: int, steps: int, window: int, evaluate_every: int) -> Iterator[int]:
