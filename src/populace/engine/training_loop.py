@@ -273,8 +273,7 @@ class Engine:
 
     def _finish(self, pending: Pending) -> bool:
         """Wait for a window, tell the callbacks, and return whether a batch had halted in it."""
-        running = self._running
-        marks = pending.marks()
+        running, marks = self._running, pending.marks()
         if halted := min(int(m[:, 0].min()) for m in marks) < pending.end:
             windows.catch_up(running, pending)
             marks = pending.marks()

@@ -18,7 +18,7 @@ class Pending:
     progress: list[Progress]
 
     def marks(self) -> list[np.ndarray]:
-        """Return `step` and `diverged_at` of each group's slots, (slots, 2), as soon as the window is done."""
+        """Return `step` and `diverged_at` of each group, (slots, 2), as soon as the window is done."""
         return [fetch(progress.marks) for progress in self.progress]
 
 
