@@ -169,7 +169,8 @@ class WorkerPool:
     def _refused(self, answer: dict[str, Any]) -> UsageError:
         import gymnasium
 
-        why, asked = answer["refused"], naming.parse(self.name).identifier
+        why, spec = answer["refused"], self.spec
+        asked = spec.identifier if spec.registered else naming.parse(self.name).identifier
         if answer["known"] and asked in gymnasium.registry:
             return UsageError(
                 f"environment '{self.name}' is registered in this process only, but environments run in "
