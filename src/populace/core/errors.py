@@ -18,6 +18,11 @@ def typed_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {first_line(error)}"
 
 
+def article(noun: str) -> str:
+    """Return a noun behind its article, `a` or `an`."""
+    return ("an " if noun[0] in "aeiou" else "a ") + noun
+
+
 @dataclass(frozen=True)
 class Advice:
     """What to do, in the words of a call in Python and in those of the command line."""

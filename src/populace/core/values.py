@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from populace.core.errors import UsageError
+from populace.core.errors import UsageError, article
 from populace.core.untrusted.shown import shown
 
 
@@ -123,8 +123,4 @@ def _wanted(hint: Any) -> str:
     written = " (true or false)" if hint is bool else ""
     if typing.get_origin(hint) is tuple:
         written = ", written [a, b, ...]"
-    return _article(type_name(hint)) + written
-
-
-def _article(noun: str) -> str:
-    return ("an " if noun[0] in "aeiou" else "a ") + noun
+    return article(type_name(hint)) + written

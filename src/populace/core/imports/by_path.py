@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from populace.core.errors import UsageError, first_line, typed_line
+from populace.core.errors import UsageError, article, first_line, typed_line
 
 HOUSE = __name__.partition(".")[0]
 
@@ -32,7 +32,7 @@ def find(path: str, what: str) -> Any:
     module, _, inside = path.partition(":")
     check(module, path, what)
     if not all(part.isidentifier() for part in inside.split(".")):
-        raise UsageError(f"'{path}' is no import path of {_a(what)}; expected module:Class")
+        raise UsageError(f"'{path}' is no import path of {article(what)}; expected module:Class")
     if not is_house(module) and os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -78,7 +78,7 @@ def find_class_or_factory(path: str, what: str, base: type) -> Callable[..., Any
 def check(module: str, path: str, what: str) -> None:
     """Raise a `UsageError` if a module's name is none, or is of Python's standard library."""
     if not all(part.isidentifier() for part in module.split(".")):
-        raise UsageError(f"'{path}' is no import path of {_a(what)}; expected module:Class")
+        raise UsageError(f"'{path}' is no import path of {article(what)}; expected module:Class")
     if module.partition(".")[0] in {*sys.stdlib_module_names, *sys.builtin_module_names}:
         raise UsageError(f"'{path}' is no {what}: '{module}' is a part of Python")
 
@@ -91,7 +91,3 @@ def is_house(module: str) -> bool:
 def path_of(cls: type) -> str:
     """Return the import path of a class, `module:Class`."""
     return f"{cls.__module__}:{cls.__qualname__}"
-
-
-def _a(what: str) -> str:
-    return f"an {what}" if what[0] in "aeiou" else f"a {what}"

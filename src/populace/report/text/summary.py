@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from populace.core.errors import article
 from populace.report import number_format
 from populace.report.entries import floor_of, interval_of, score_of
 from populace.report.runs import Reading
@@ -48,7 +49,7 @@ def _who(reading: Reading, winner: dict[str, Any]) -> str:
 def _what(reading: Reading, seeds: int) -> str:
     if seeds > 1:
         return f"{'a' if reading.folded else 'an'} {reading.statistic} {reading.score}"
-    return f"a {reading.score}" if reading.score[:1] not in "aeiou" else f"an {reading.score}"
+    return article(reading.score)
 
 
 def _how(reading: Reading, winner: dict[str, Any]) -> str:

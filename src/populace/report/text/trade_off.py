@@ -1,5 +1,6 @@
 """The trade-offs in words: the smallest setting that is as good as the winner, the front, what is missing."""
 
+from populace.core.errors import article
 from populace.report import number_format
 from populace.report.text.full_tables import SETTINGS
 from populace.report.text.tables import Cell, Column, Row, Table, interval_cell
@@ -21,7 +22,7 @@ def smallest(found: TradeOff) -> str:
     bounds = f"{number_format.bounds_of(winner.score)}"
     name = number_format.bounds_name([len(winner.entry["members"])])
     if chosen is winner:
-        score = f"{'an' if reading.score[:1] in 'aeiou' else 'a'} {reading.score}"
+        score = article(reading.score)
         return f"No smaller setting has {score} within the {name} of the winner, {best}: {bounds}."
     share = 100 * (chosen.of["parameters"] or 0) / (winner.of["parameters"] or 1)
     return (

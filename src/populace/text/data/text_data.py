@@ -11,6 +11,7 @@ from populace.core.errors import UsageError
 from populace.core.formatting import count
 from populace.text.data.split import PARTS, duplicates, split_documents
 from populace.text.data.token_file import TokenFile
+from populace.text.data.windows import rows
 from populace.text.tokenizers.characters import Characters
 from populace.text.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 
@@ -105,9 +106,7 @@ class TextData(eqx.Module):
 
     def rows(self, starts: np.ndarray, block: int) -> np.ndarray:
         """Return the tokens of windows, (W, block + 1), on the host; beyond the text its last one again."""
-        places = np.asarray(starts, np.int64)[:, None] + np.arange(block + 1)
-        places = np.minimum(places, len(self.tokens) - 1)
-        return self.tokens[places] if self.streamed else np.asarray(self.tokens)[places]
+        return rows(self.tokens if self.streamed else np.asarray(self.tokens), starts, block)
 
     @property
     def streamed(self) -> bool:

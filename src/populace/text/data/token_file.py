@@ -7,6 +7,7 @@ import numpy as np
 
 from populace.data.arrays import BLOCK
 from populace.data.file_stamp import check_unchanged, identity, stamp
+from populace.text.data import windows
 from populace.text.data.windows import Windows
 
 
@@ -61,13 +62,13 @@ class WindowRows:
 
     Args:
         tokens: of all parts.
-        windows: of the part.
+        part: its windows.
         block: tokens predicted in a window.
 
     """
 
-    def __init__(self, tokens: TokenFile, windows: Windows, block: int) -> None:
-        self._tokens, self._starts = tokens, np.asarray(windows.starts)
+    def __init__(self, tokens: TokenFile, part: Windows, block: int) -> None:
+        self._tokens, self._starts = tokens, np.asarray(part.starts)
         self.memory, self.dtype = tokens.memory, tokens.dtype
         self.shape: tuple[int, ...] = (len(self._starts), block + 1)
 
@@ -79,10 +80,9 @@ class WindowRows:
     def read(self, rows: np.ndarray, out: np.ndarray) -> None:
         """Read rows, (M,), into `out`, (M, block + 1), in the order in which they lie on the disk."""
         starts, width = self._starts[rows], self.shape[1]
-        order, last = np.argsort(starts, kind="stable"), len(self._tokens) - 1
-        for at in np.split(order, range(max(BLOCK // width, 1), len(order), max(BLOCK // width, 1))):
-            places = starts[at].astype(np.int64)[:, None] + np.arange(width)
-            out[at] = self._tokens[np.minimum(places, last)]
+        order, many = np.argsort(starts, kind="stable"), max(BLOCK // width, 1)
+        for at in np.split(order, range(many, len(order), many)):
+            out[at] = windows.rows(self._tokens, starts[at], width - 1)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -4,6 +4,8 @@ A window at s reads tokens s .. s + n - 1 and predicts s + 1 .. s + n. Where a d
 does, what is beyond counts nowhere: `n` is the window's own length.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -85,6 +87,19 @@ class RandomWindows(eqx.Module):
         return jnp.asarray(self.starts)[document] + drawn - before[document], jnp.asarray(self.lengths)[
             document
         ]
+
+
+def rows(tokens: Any, starts: np.ndarray, block: int) -> np.ndarray:
+    """Return the tokens of windows, (W, block + 1), on the host; beyond the text its last one again.
+
+    Args:
+        tokens: what NumPy's indices read: an array on the host, or a file of tokens.
+        starts: (W,) places of the first tokens.
+        block: tokens predicted in a window.
+
+    """
+    places = np.asarray(starts, np.int64)[:, None] + np.arange(block + 1)
+    return tokens[np.minimum(places, len(tokens) - 1)]
 
 
 def read(

@@ -144,12 +144,7 @@ class _World:
                 f"{self.name}: step takes a dictionary with the action of each agent, got {shown(actions)}"
             )
         for agent, action in actions.items():
-            whole = isinstance(action, int | np.ndarray | np.integer) and np.ndim(action) == 0
-            if (
-                agent not in self._actions
-                or not whole
-                or not self._actions[agent].contains(np.asarray(action))
-            ):
+            if agent not in self._actions or not self._actions[agent].contains(np.asarray(action)):
                 raise UsageError(f"{self.name}: {agent} has no action {shown(action)}")
         joint = np.asarray([int(actions.get(agent, 0)) for agent in self.possible_agents], np.int32)
         key, self._key = jax.random.split(self._key)
