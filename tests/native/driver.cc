@@ -136,7 +136,7 @@ void layer(const Kernels<T>& kernels, int64_t rows, int64_t inputs, int64_t outp
 template <class T>
 void recurrence(const Kernels<T>& kernels, int64_t rows, int64_t steps, int64_t inputs, int64_t units, bool gru) {
   const int64_t gates = gru ? 3 : 4, whole = (units + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  const int64_t kept = gru ? 4 : 5, width = inputs + units, state = rows * units;
+  const int64_t kept = gru ? 4 : 6, width = inputs + units, state = rows * units;
   const Exact<T> x(rows * steps * inputs), by_input(inputs * gates * units), by_unit(units * gates * units), bias(4 * units);
   const Exact<T> packed(whole * (4 + width * gates)), start(state), cell(state), h(state * steps), last(state), last_cell(state);
   const Exact<T> saved(state * steps * kept);
@@ -170,6 +170,18 @@ void recurrence(const Kernels<T>& kernels, int64_t rows, int64_t steps, int64_t 
   by_weights.check("recur_weights");
 }
 
+// Windows of all lengths about a vector's, the last of which ends with the series.
+template <class T>
+void cut(const Kernels<T>& kernels, int64_t before, int64_t after) {
+  constexpr int64_t kTotal = 80;
+  const int64_t latest = kTotal - before - after;
+  const int32_t begins[] = {0, 3, int32_t(latest), 2147483647, -1};
+  const Exact<T> values(kTotal), history(5 * before), target(5 * after);
+  for (const bool less_last : {false, true})
+    kernels.windows({values.get(), begins, history.get(), target.get(), latest, before, after, less_last}, {0, 5});
+  history.check("windows"), target.check("windows");
+}
+
 template <class T>
 void run(const Kernels<T>& kernels) {
   const Graph graph(9);
@@ -188,6 +200,8 @@ void run(const Kernels<T>& kernels) {
     for (int64_t inputs : {1, 5})
       for (int64_t units : {1, 4, 8, 16, 20, 33})
         for (const bool gru : {false, true}) recurrence(kernels, rows, 7, inputs, units, gru);
+  for (int64_t before : {1, 7, 8, 24, 33})
+    for (int64_t after : {1, 12, 16, 31}) cut(kernels, before, after);
 }
 
 }  // namespace
@@ -198,7 +212,8 @@ int main() {
   const uint32_t keys[4] = {1, 2, 3, 4};
   for (int64_t count : {1, 15, 16, 17, 100}) {
     const std::unique_ptr<uint32_t[]> to(new uint32_t[4 * count]);
-    POPULACE_KERNELS<float>().threefry({keys, nullptr, to.get(), count, true}, {0, 2 * count});
+    for (const bool both : {false, true})
+      POPULACE_KERNELS<float>().threefry({keys, nullptr, to.get(), count, both}, {0, 2 * count});
   }
   std::puts("sound");
 }

@@ -14,12 +14,12 @@ import jax
 
 from populace.core.errors import UsageError, unknown
 
-SOURCES = "04fa10782ea975cf"
+SOURCES = "ced452d508cbdbe9"
 """Digest of the sources in native/ that this code goes with, as CMakeLists.txt has it; a library of others
 may expect other arrays."""
 CALLS = (
     "sum", "products", "maximum", "chosen", "attend", "attend_back",
-    "correlation", "dense", "dense_back", "recur", "recur_back", "count", "fold_in",
+    "correlation", "dense", "dense_back", "recur", "recur_back", "count", "fold_in", "windows",
 )  # fmt: skip
 BACKENDS = ("auto", "xla", "native")
 DTYPES = ("float32", "float64")

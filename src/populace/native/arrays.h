@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "kernels.h"
@@ -77,6 +78,20 @@ ffi::Error by_type(const Any& a, const F& compute) try {
 } catch (const std::bad_alloc&) {
   return ffi::Error(ffi::ErrorCode::kResourceExhausted, "memory ran out in a kernel of populace");
 }
+
+// Numbers that a task works with, not initialized: a few on the stack, since taking memory and giving it back for
+// each member is a twentieth of the step of a small layer.
+template <class T>
+class Room {
+ public:
+  explicit Room(int64_t count) : more_(count > kFew ? new T[count] : nullptr) {}
+  T* get() { return more_ ? more_.get() : few_; }
+
+ private:
+  static constexpr int64_t kFew = 2048;
+  std::unique_ptr<T[]> more_;
+  T few_[kFew];
+};
 
 // XLA takes large results fresh from the system, which hands them out page by page as they are written: 20,000
 // interruptions for 80 MB, longer than the sum itself. Ask for pages of 2 MB instead.

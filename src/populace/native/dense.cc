@@ -42,7 +42,7 @@ ffi::Error DenseCall(ffi::ThreadPool pool, Any x, Any weight, Any bias, Out resu
     };
     if (cuts == 1 && weights == members) {
       share_out(pool, members, work, [&](int64_t m) {
-        const std::unique_ptr<T[]> to(new T[packed]);
+        Room<T> to(packed);
         pack(m, to.get());
         compute(m, to.get(), {0, rows});
       });
@@ -77,7 +77,7 @@ ffi::Error DenseBackCall(ffi::ThreadPool pool, Any x, Any weight, Any y, Any g, 
     };
     const auto then = [&](int64_t m, int64_t cut, int64_t cuts) {
       const T* from = gradient(m);
-      const std::unique_ptr<T[]> room(new T[std::max(rows, outputs) * 2 * by.lanes]);
+      Room<T> room(std::max(rows, outputs) * 2 * by.lanes);
       if (wants_x)
         by.dense({from, data<T>(weight) + m * stride(weight), nullptr, data<T>(*by_x) + m * rows * inputs, room.get(),
                   outputs, inputs, outputs, 1, inputs, inputs, Activation::none},

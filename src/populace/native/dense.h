@@ -48,30 +48,32 @@ inline void dense_tile(const Dense<T>& s, const T* w, int64_t w_row, int64_t fir
   using V = typename Vector<T, Bytes>::value;
   using U = typename Vector<T, Bytes>::anywhere;
   constexpr int L = kLanes<T, Bytes>;
-  const T* x = s.x + first * s.x_row;
+  // Four rows to a pointer: a place of its own for each row would not fit into the registers.
+  const T* x[(Places + 3) / 4];
+#pragma GCC unroll 4
+  for (int b = 0; b < Places; b += 4) x[b / 4] = s.x + (first + b) * s.x_row;
   V total[Places][Vectors];
 #pragma GCC unroll 16
   for (int b = 0; b < Places; ++b)
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) total[b][v] = V{};
-  for (int64_t k = 0; k < s.units; ++k, x += s.x_step, w += w_row) {
+  for (int64_t k = 0; k < s.units; ++k, w += w_row) {
     V each[Vectors];
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) each[v] = *reinterpret_cast<const U*>(w + v * L);
 #pragma GCC unroll 16
     for (int b = 0; b < Places; ++b) {
-      const T value = x[b * s.x_row];
+      const T value = x[b / 4][b % 4 * s.x_row];
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) total[b][v] += value * each[v];
     }
+#pragma GCC unroll 4
+    for (int b = 0; b < Places; b += 4) x[b / 4] += s.x_step;
   }
-  const bool whole = width == Vectors * L;
   V bias[Vectors] = {};
-  if (s.bias && whole) {
+  if (s.bias) {
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) bias[v] = *reinterpret_cast<const U*>(s.bias + channel + v * L);
-  } else if (s.bias) {
-    __builtin_memcpy(bias, s.bias + channel, width * sizeof(T));
+    for (int v = 0; v < Vectors; ++v) bias[v] = load<T, Bytes>(s.bias + channel + v * L, width - v * L);
   }
 #pragma GCC unroll 16
   for (int b = 0; b < Places; ++b)
@@ -89,29 +91,16 @@ inline void dense_tile(const Dense<T>& s, const T* w, int64_t w_row, int64_t fir
       for (int v = 0; v < Vectors; ++v) total[b][v] = tanh_of<T, Bytes>(total[b][v]);
   }
   T* to = s.y + first * s.y_row + channel;
-  if (s.add && whole) {
+  if (s.add) {
 #pragma GCC unroll 16
     for (int b = 0; b < Places; ++b)
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) total[b][v] += *reinterpret_cast<const U*>(to + b * s.y_row + v * L);
+      for (int v = 0; v < Vectors; ++v) total[b][v] += load<T, Bytes>(to + b * s.y_row + v * L, width - v * L);
   }
-  if (whole) {
-#pragma GCC unroll 16
-    for (int b = 0; b < Places; ++b)
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) *reinterpret_cast<U*>(to + b * s.y_row + v * L) = total[b][v];
-    return;
-  }
-  V part[Places][Vectors];  // the totals themselves stay in registers
 #pragma GCC unroll 16
   for (int b = 0; b < Places; ++b)
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) part[b][v] = total[b][v];
-  for (int b = 0; b < Places; ++b)
-    for (int64_t c = 0; c < width; ++c) {
-      T& y = to[b * s.y_row + c];
-      y = s.add ? part[b][c / L][c % L] + y : part[b][c / L][c % L];
-    }
+    for (int v = 0; v < Vectors; ++v) store<T, Bytes>(to + b * s.y_row + v * L, total[b][v], width - v * L);
 }
 
 // All rows of some channels: as many whole tiles as there are, then what is left, so that nothing is computed twice.
@@ -191,15 +180,22 @@ void transpose(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_r
 // The gradient before the activation, and its sum over rows.
 template <class T>
 void before_activation(const Before<T>& s) {
+  if (s.activation == Activation::none) {  // the sum alone, which stays in a register
+    constexpr int L = kLanes<T, kWidest>;
+    for (int64_t o = 0; o < s.channels; o += L) {
+      typename Vector<T, kWidest>::value total{};
+      for (int64_t p = 0; p < s.rows; ++p) total += load<T>(s.g + p * s.channels + o, s.channels - o);
+      store<T>(s.bias + o, total, s.channels - o);
+    }
+    return;
+  }
   for (int64_t o = 0; o < s.channels; ++o) s.bias[o] = T(0);
   for (int64_t p = 0; p < s.rows; ++p) {
     const T *__restrict g = s.g + p * s.channels, *__restrict y = s.y + p * s.channels;
     T *__restrict to = s.to + p * s.channels, *__restrict bias = s.bias;
     if (s.activation == Activation::relu)
       for (int64_t o = 0; o < s.channels; ++o) bias[o] += to[o] = y[o] > 0 ? g[o] : T(0);
-    else if (s.activation == Activation::tanh)
-      for (int64_t o = 0; o < s.channels; ++o) bias[o] += to[o] = g[o] * (1 - y[o] * y[o]);
     else
-      for (int64_t o = 0; o < s.channels; ++o) bias[o] += g[o];
+      for (int64_t o = 0; o < s.channels; ++o) bias[o] += to[o] = g[o] * (1 - y[o] * y[o]);
   }
 }

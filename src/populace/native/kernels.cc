@@ -38,6 +38,7 @@ inline T dot(const T* a, const T* b, int64_t n) {
 #include "recur.h"
 #include "recur_back.h"
 #include "threefry.h"
+#include "windows.h"
 
 template <class T>
 void products(const Products<T>& s, Range members, Range rows) {
@@ -92,7 +93,7 @@ template <class T>
 Kernels<T> kernels() {
   return {kLanes<T, kWidest>, kLanes<T>, sum<T>, products<T>, maximum<T>, chosen<T>, attend<T>, inner<T>,
           attend_back<T>, convolve<T>, correlate<T>, dense<T>, transpose<T>, before_activation<T>, pack_cell<T>, recur<T>,
-          recur_back<T>, recur_weights<T>, threefry};
+          recur_back<T>, recur_weights<T>, threefry, windows<T>};
 }
 
 }  // namespace

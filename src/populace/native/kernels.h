@@ -197,7 +197,7 @@ struct Before {
 
 // All steps of an LSTM, or of a GRU, whose `cell` is null: hidden states h (rows, steps, units) from x (rows, steps,
 // inputs), the last states, and for the gradient `saved` (rows, steps, numbers, units), null if there is none: the gates
-// i, f, g, o and the cell c; or r, z, n and the recurrent part of n.
+// i, f, g, o, the cell c and tanh(c); or r, z, n and the recurrent part of n.
 template <class T>
 struct Recurrence {
   const T* x;
@@ -256,6 +256,19 @@ struct Threefry {
   bool both;
 };
 
+// Windows of series, one for each of `begins`: history[i, k] = values[begins[i] + k] and target[i, k] the same
+// behind it, both less the last of the history where that is asked for.
+template <class T>
+struct Windows {
+  const T* values;
+  const int32_t* begins;
+  T* history;
+  T* target;
+  int64_t latest;         // where a window may begin at the latest
+  int64_t before, after;  // steps of the history and of the target
+  bool less_last;
+};
+
 // One implementation of all of them: each call computes some members, some rows and some features.
 template <class T>
 struct Kernels {
@@ -277,6 +290,7 @@ struct Kernels {
   void (*recur_back)(const RecurrenceBack<T>&, Range steps, Range rows);
   void (*recur_weights)(const RecurrenceWeights<T>&, Range rows);
   void (*threefry)(const Threefry&, Range numbers);
+  void (*windows)(const Windows<T>&, Range windows);
 };
 
 template <class T>

@@ -6,36 +6,6 @@
 
 constexpr int kRowsOfCell = kManyRegisters ? 4 : 2;  // rows of a tile of four vectors, one for each gate
 
-// The first `width` numbers from there, and zeros.
-template <class T, int Bytes = kWidest>
-inline typename Vector<T, Bytes>::value load(const T* from, int64_t width) {
-  using U = typename Vector<T, Bytes>::anywhere;
-  if (width >= kLanes<T, Bytes>) return *reinterpret_cast<const U*>(from);
-  typename Vector<T, Bytes>::value all{};
-#ifdef __AVX512VL__
-  if constexpr (sizeof(T) == 4 && Bytes == 64)
-    return (typename Vector<T, Bytes>::value)_mm512_maskz_loadu_ps(__mmask16((1u << width) - 1), from);
-#endif
-  for (int64_t c = 0; c < width; ++c) all[c] = from[c];
-  return all;
-}
-
-template <class T, int Bytes = kWidest>
-inline void store(T* to, typename Vector<T, Bytes>::value all, int64_t width) {
-  using U = typename Vector<T, Bytes>::anywhere;
-  if (width >= kLanes<T, Bytes>) {
-    *reinterpret_cast<U*>(to) = all;
-    return;
-  }
-#ifdef __AVX512VL__
-  if constexpr (sizeof(T) == 4 && Bytes == 64) {
-    _mm512_mask_storeu_ps(to, __mmask16((1u << width) - 1), (__m512)all);
-    return;
-  }
-#endif
-  for (int64_t c = 0; c < width; ++c) to[c] = all[c];
-}
-
 // 1 + e^-x, where x is below -43 that of -43. e^y = 2^n e^r with n the whole number next to y / log 2, by Cephes'
 // polynomial of e^r, as in attend.h.
 constexpr int kLowest = -43;  // the products of two are below the largest number
@@ -89,6 +59,10 @@ constexpr int recurrent_gate(int g) {
   return kGru && g == 2 ? 3 : g;
 }
 
+// Numbers that the gradient needs of each step and unit. A tanh takes longer than to write it and read it again.
+template <bool kGru>
+constexpr int kSavedOf = kGru ? 4 : 6;
+
 // One step of some rows and a vector of units. `before` and `after` hold inputs and hidden states of each row.
 template <class T, bool kGru, int kRows>
 inline void recur_tile(const Recurrence<T>& s, const T* w, const T* before, T* after, T* cells, int64_t row, int64_t time,
@@ -128,7 +102,7 @@ inline void recur_tile(const Recurrence<T>& s, const T* w, const T* before, T* a
       for (int g = 0; g < G; ++g) a[b][recurrent_gate<kGru>(g)] += value * each[g];
     }
   }
-  constexpr int kSaved = kGru ? 4 : 5;
+  constexpr int kSaved = kSavedOf<kGru>;
 #pragma GCC unroll 8
   for (int b = 0; b < kRows; ++b) {
     const int64_t place = (first + row + b) * s.steps + time;
@@ -147,8 +121,9 @@ inline void recur_tile(const Recurrence<T>& s, const T* w, const T* before, T* a
       T* cell = cells + (row + b) * s.units + o;
       const V into = i * g, c = f * load<T>(cell, live) + into;
       store<T>(cell, c, live);
-      h = out * tanh_of<T, kWidest>(c);
-      kept[0] = i, kept[1] = f, kept[2] = g, kept[3] = out, kept[4] = c;
+      const V seen = tanh_of<T, kWidest>(c);
+      h = out * seen;
+      kept[0] = i, kept[1] = f, kept[2] = g, kept[3] = out, kept[4] = c, kept[5] = seen;
     }
     store<T>(after + (row + b) * width + s.inputs + o, h, live);
     store<T>(s.h + place * s.units + o, h, live);

@@ -8,7 +8,7 @@
 template <class T, bool kGru>
 inline void recur_back_row(const RecurrenceBack<T>& s, int64_t row, int64_t time, int64_t before, T* dh, T* dc, T* dz) {
   using V = typename Vector<T, kWidest>::value;
-  constexpr int L = kLanes<T, kWidest>, kSaved = kGru ? 4 : 5;
+  constexpr int L = kLanes<T, kWidest>, kSaved = kSavedOf<kGru>;
   const int64_t place = row * s.steps + time, H = s.units;
   const bool first = before < 0;
   const T *kept = s.saved + place * kSaved * H, *g = s.by_h ? s.by_h + place * H : nullptr;
@@ -30,7 +30,7 @@ inline void recur_back_row(const RecurrenceBack<T>& s, int64_t row, int64_t time
       store<T>(dh + o, by_h * z, live);
     } else {
       const V i = load<T>(kept + o, live), f = load<T>(kept + H + o, live), c = load<T>(kept + 2 * H + o, live);
-      const V out = load<T>(kept + 3 * H + o, live), t = tanh_of<T, kWidest>(load<T>(kept + 4 * H + o, live));
+      const V out = load<T>(kept + 3 * H + o, live), t = load<T>(kept + 5 * H + o, live);
       const V by_cell = load<T>(dc + o, live) + by_h * out * (T(1) - t * t);
       by[0] = by_cell * c * i * (T(1) - i);
       by[1] = by_cell * held * f * (T(1) - f);
@@ -49,6 +49,7 @@ inline void recur_back_row(const RecurrenceBack<T>& s, int64_t row, int64_t time
 template <class T, bool kGru>
 inline void recur_back_steps(const RecurrenceBack<T>& s, Range steps, Range rows) {
   const int64_t H = s.units, width = 1 + s.inputs + H, G = kGates<kGru>;
+  constexpr int L = kLanes<T, kWidest>;
   const int64_t count = rows.end - rows.begin;
   for (int64_t step = steps.end; step-- > steps.begin;) {
     const int64_t time = s.reverse ? s.steps - 1 - step : step, before = step ? time + (s.reverse ? 1 : -1) : -1;
@@ -59,7 +60,8 @@ inline void recur_back_steps(const RecurrenceBack<T>& s, Range steps, Range rows
       recur_back_row<T, kGru>(s, row, time, before, s.dh + row * H, s.dc + row * H, pre + p * 4 * H);
       past[0] = 1;  // of the biases
       for (int64_t k = 0; k < s.inputs; ++k) past[1 + k] = s.x[(row * s.steps + time) * s.inputs + k];
-      std::copy_n(before < 0 ? s.start + row * H : s.h + (row * s.steps + before) * H, H, past + 1 + s.inputs);
+      const T* unit = before < 0 ? s.start + row * H : s.h + (row * s.steps + before) * H;
+      for (int64_t o = 0; o < H; o += L) store<T>(past + 1 + s.inputs + o, load<T>(unit + o, H - o), H - o);
     }
     Dense<T> by{pre, s.across, nullptr, s.dh + rows.begin * H, nullptr, (kGru ? 2 : 4) * H, H, 4 * H, 1, s.across_row, H,
                 Activation::none, kGru};

@@ -49,7 +49,8 @@ def primitive(name: str, indices: int, shapes: Any, by_xla: Program, by_kernel: 
         return by_xla(*operands, **params)
 
     def on_cpu(*operands: Any, backend: str, **params: Any) -> Any:
-        fits = operands[-1].dtype.name in DTYPES and not missing()
+        dtype = next((a.dtype for a in operands[::-1] if jnp.issubdtype(a.dtype, jnp.inexact)), None)
+        fits = str(dtype) in DTYPES and not missing()
         if backend == "native" and not fits:
             raise UsageError(f"backend 'native' supports float32 and float64, got {operands[-1].dtype}")
         return (by_kernel if backend != "xla" and fits else by_xla)(*operands, **params)

@@ -27,7 +27,7 @@ from populace.nn.recurrent import scan
 from populace.nn.recurrent.cells import Cell, GRUCell, LSTMCell, State
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell}
-SAVED = {"lstm": 5, "gru": 4}
+SAVED = {"lstm": 6, "gru": 4}
 """Numbers of each step and unit that the backward pass needs."""
 LARGEST = 256
 """Units, and inputs, up to which the kernels are used."""
