@@ -118,3 +118,16 @@ def cut(found: jax.Array, lengths: jax.Array) -> tuple[jax.Array, jax.Array, jax
     found = jnp.asarray(found).astype(jnp.int32)
     inside = jnp.arange(found.shape[1] - 1) < lengths[:, None]
     return jnp.where(inside, found[:, :-1], 0), jnp.where(inside, found[:, 1:], 0), inside.astype(jnp.float32)
+
+
+def scored(weight: jax.Array, context: Any, real: Any) -> jax.Array:
+    """Return weights (B, block): 0 as well where another window has scored the token already.
+
+    Args:
+        weight: (B, block) 1 inside the windows, as `cut` gives it.
+        context: (B,) how many tokens of a window, at its begin, another one has scored.
+        real: (B,) how much each window weighs; 0 for one that fills up a batch.
+
+    """
+    new = jnp.arange(weight.shape[1]) >= jnp.asarray(context)[:, None]
+    return weight * new * jnp.asarray(real)[:, None]

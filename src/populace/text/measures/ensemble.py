@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.core.formatting import Overview
-from populace.text.data.windows import cut
+from populace.text.data.windows import cut, scored
 from populace.text.generation.decoding import Ensemble
 from populace.text.generation.generate import members_of, tokenizer_of
 from populace.text.models.batches import HELD_OUT
+from populace.text.models.evaluation import HostBatch, host_batches
 
 _AT_A_TIME = 32
 
@@ -68,13 +69,9 @@ def agreement(who: Any, part: str = "test") -> Agreement:
     learner = members[0].learner
     windows, data = learner.batches.scored[HELD_OUT.index(part)], learner.data
     ensemble = Ensemble.of([member.model for member in members])
-    columns = (windows.starts, windows.lengths, windows.context)
-    sums, count = None, len(windows.starts)
-    for first in range(0, count, _AT_A_TIME):
-        rows = np.resize(np.arange(first, min(first + _AT_A_TIME, count)), _AT_A_TIME)
-        real = np.arange(_AT_A_TIME) < min(_AT_A_TIME, count - first)
-        starts, lengths, context = (column[rows] for column in columns)
-        found = _sums(ensemble, data.rows(starts, learner.block), lengths, context, real)
+    sums = None
+    for batch in host_batches(data, windows, learner.block, _AT_A_TIME):
+        found = _sums(ensemble, batch)
         sums = found if sums is None else jax.tree.map(np.add, sums, found)
     assert sums is not None
     total, alone, together, same = (np.asarray(x, float) for x in sums)
@@ -82,9 +79,10 @@ def agreement(who: Any, part: str = "test") -> Agreement:
 
 
 @eqx.filter_jit
-def _sums(ensemble: Ensemble, rows: Any, lengths: Any, context: Any, real: Any) -> Any:
-    inputs, targets, weight = cut(rows, jnp.asarray(lengths))
-    weight = weight * (jnp.arange(weight.shape[1]) >= context[:, None]) * real[:, None]
+def _sums(ensemble: Ensemble, batch: HostBatch) -> Any:
+    rows, lengths, context, real = batch
+    inputs, targets, weight = cut(jnp.asarray(rows), jnp.asarray(lengths))
+    weight = scored(weight, context, real)
 
     def one(arrays: Any) -> jax.Array:
         logits = jax.vmap(eqx.combine(arrays, ensemble.rest))(inputs)

@@ -1,6 +1,7 @@
 """Evaluation of a language model on a whole part: nats, perplexity, bits, accuracy and calibration."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -11,8 +12,11 @@ import numpy as np
 from populace.core.mean import Mean, Metrics
 from populace.metrics import classification
 from populace.text.data.text_data import PARTS, TextData
-from populace.text.data.windows import Windows, cut, read
+from populace.text.data.windows import Windows, cut, read, scored
 from populace.text.models.network import nats
+
+HostBatch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Tokens of windows, their lengths, their context, and which are windows."""
 
 
 def evaluated(
@@ -51,17 +55,28 @@ def measured(
     network: Any, data: TextData, windows: Windows, part: str, block: int, batch_size: int
 ) -> Metrics:
     """Return what `evaluated` returns, of windows that the host reads, some at a time."""
-    count, total = len(windows.starts), {}
+    total = {}
+    for batch in host_batches(data, windows, block, batch_size):
+        sums = _host_batch(network, batch, len(data.tokenizer))
+        total = {name: total.get(name, 0.0) + value for name, value in sums.items()}
+    return metrics(total, part_counts(data, part))
+
+
+def host_batches(data: TextData, windows: Windows, block: int, batch_size: int) -> Iterator[HostBatch]:
+    """Yield all windows as the host reads them, in batches of one size, the last one filled up.
+
+    Each batch has the tokens of its windows, (B, block + 1), their lengths, how many of their tokens another
+    window has scored, and whether each is a window or fills up, (B,) each.
+    """
+    count = len(windows.starts)
     size = min(batch_size, count)
     for first in range(0, count, size):
-        rows = np.minimum(np.arange(first, first + size), count - 1)
+        places = np.arange(first, first + size)
+        rows = np.minimum(places, count - 1)
         starts, lengths, context = (
             np.asarray(x)[rows] for x in (windows.starts, windows.lengths, windows.context)
         )
-        real = np.arange(first, first + size) < count
-        sums = _host_batch(network, data.rows(starts, block), lengths, context, real, len(data.tokenizer))
-        total = {name: total.get(name, 0.0) + value for name, value in sums.items()}
-    return metrics(total, part_counts(data, part))
+        yield data.rows(starts, block), lengths, context, places < count
 
 
 def batch_sums(
@@ -78,7 +93,7 @@ def batch_sums(
 
     """
     inputs, targets, weight = found
-    weight = weight * (jnp.arange(weight.shape[1]) >= context[:, None]) * real[:, None]
+    weight = scored(weight, context, real)
     logits = jax.vmap(network)(inputs).reshape(-1, vocabulary).astype(jnp.float32)
     targets, weight = targets.reshape(-1), weight.reshape(-1)
     return {
@@ -117,5 +132,6 @@ def metrics(sums: dict[str, jax.Array], counts: jax.Array) -> Metrics:
 
 
 @eqx.filter_jit
-def _host_batch(network: Any, rows: Any, lengths: Any, context: Any, real: Any, vocabulary: int) -> Any:
-    return batch_sums(network, cut(rows, lengths), jnp.asarray(context), jnp.asarray(real), vocabulary)
+def _host_batch(network: Any, batch: HostBatch, vocabulary: int) -> dict[str, jax.Array]:
+    rows, lengths, context, real = batch
+    return batch_sums(network, cut(jnp.asarray(rows), jnp.asarray(lengths)), context, real, vocabulary)
