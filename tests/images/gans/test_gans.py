@@ -179,8 +179,8 @@ def test_invariants(kind, judge, tmp_path):
     if kind == "dcgan":
         network = dataclasses.replace(PLAIN, critic_channels=(4, 8), critic_norm="batch")
     learner = small(kind, judge, network=network, critic_steps=2, batch_size=45)
-    # Five steps: in some more, XLA compiled for AVX2 rounds a member by itself otherwise in its last bits, which
-    # docs/architecture.md says under invariant 3.
+    # Five steps: from the sixth on, on AVX2, a member by itself differs in its last bits, the exception that
+    # docs/architecture.md names under invariant 3.
     harness.check_learner(learner, axes, 5, tmp_path)
 
 
