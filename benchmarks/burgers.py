@@ -55,15 +55,8 @@ def worker(members: int) -> dict[str, float]:
 
 def peer(python: str, threads: int) -> dict[str, float]:
     """Return the same of DeepXDE: the median of its seeds."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    words = (
-        python,
-        str(HERE.parent / "peers" / "deepxde_burgers.py"),
-        "--adam",
-        "700",
-        "--seeds",
-        str(SEEDS),
-    )
+    script = str(HERE.parent / "peers" / "deepxde_burgers.py")
+    words = ("env", f"OMP_NUM_THREADS={threads}", python, script, "--adam", "700", "--seeds", str(SEEDS))
     seeds = child(*words)["seeds"]
     return {
         "seconds": statistics.median(each["adam"] for each in seeds),
@@ -80,7 +73,8 @@ def main() -> None:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        return print(json.dumps(worker(given.members)))
+        print(json.dumps(worker(given.members)))
+        return
     own = (sys.executable, str(HERE), "--worker", "--members", str(given.members))
     runs = {f"populace, {given.members} members": lambda: child(*own)}
     if given.deepxde:
@@ -102,7 +96,6 @@ def main() -> None:
             f"| {name} | {statistics.median(wall):.2f} | {min(wall):.2f} to {max(wall):.2f} "
             f"| {processor:.2f} | {ratio:.2f} |"
         )
-    return None
 
 
 if __name__ == "__main__":

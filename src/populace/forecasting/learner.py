@@ -263,13 +263,12 @@ class SeriesForecaster(Learner):
         if not direct:
             inputs, level, scale = self.normalized(inputs)
             target = (target - level) / scale
-        if self.feature_count:
-            places = begins[:, None] + jnp.arange(self.window + self.horizon)
-            before, after = places[:, : self.window], places[:, self.window :]
-            for columns, where in zip(self._data.exogenous, (before, after, before[:, :1])):
-                if columns.shape[1]:
-                    extra = jnp.asarray(columns)[where].reshape(len(begins), -1)
-                    inputs = jnp.concatenate([inputs, extra], 1)
+        places = begins[:, None] + jnp.arange(self.window + self.horizon)
+        before, after = places[:, : self.window], places[:, self.window :]
+        for columns, where in zip(self._data.exogenous, (before, after, before[:, :1])):
+            if columns.shape[1]:
+                extra = jnp.asarray(columns)[where].reshape(len(begins), -1)
+                inputs = jnp.concatenate([inputs, extra], 1)
         return inputs, target, scale
 
     @property
